@@ -1,0 +1,87 @@
+// Command livemap is a hub for live fleet tracking: vehicles report where they
+// are, and everyone who watches sees it at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the whole command line; each command lives in a file of its own.
+type commands struct {
+	Replay replayCmd `cmd:"" help:"Publish recorded positions in time order."`
+	Tail   tailCmd   `cmd:"" help:"Follow streams in the terminal."`
+}
+
+// streams are the standard streams a command talks to.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a mistake in how the program was called: exit status 2.
+type usageError struct{ error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(exitStatus(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}), os.Stderr))
+}
+
+// exitStatus tells err on stderr and gives the program's exit status for it: 0
+// for none, 2 for a mistake on the command line, else 1.
+func exitStatus(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "livemap:", err)
+	if errors.As(err, new(usageError)) {
+		return 2
+	}
+	return 1
+}
+
+// run is the program without the process around it. It returns when the
+// command is done or, for those that run on, when ctx is.
+func run(ctx context.Context, args []string, std streams) error {
+	helped := false
+	parser, err := kong.New(&commands{},
+		kong.Name("livemap"),
+		kong.Description("A hub for live fleet tracking: positions in by POST, out by Server-Sent Events."),
+		kong.DefaultEnvars("LIVEMAP"),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(helpAsFlag(args))
+	switch {
+	case helped:
+		return nil
+	case err != nil:
+		return usageError{err}
+	}
+	return command.Run()
+}
+
+// helpAsFlag lets `livemap help CMD` mean `livemap CMD --help`.
+func helpAsFlag(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(append([]string{}, args[1:]...), "--help")
+	}
+	return args
+}
