@@ -1,0 +1,222 @@
+package geo
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// report is where on the tape the members of a position are; 0 is nowhere, since
+// node 0 is the item itself.
+type report struct {
+	at         [fields]int
+	properties int // the node whose members become the properties; none where there are none
+}
+
+const none = -1
+
+// position turns the item on the tape into a Position. With featureOnly it must
+// be a Feature, as in a FeatureCollection.
+func (s *scanner) position(featureOnly bool) (Position, *Refusal) {
+	p, refusal := s.assemble(featureOnly)
+	if refusal != nil && refusal.VehicleID == "" {
+		refusal.VehicleID = s.vehicleID()
+	}
+	return p, refusal
+}
+
+func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
+	r, refusal := s.report(featureOnly)
+	if refusal != nil {
+		return Position{}, refusal
+	}
+	id, refusal := s.readVehicleID(r.at[vehicleID])
+	if refusal != nil {
+		return Position{}, refusal
+	}
+	var p Position
+	if p.Point, refusal = s.point(r); refusal != nil {
+		return Position{}, refusal
+	}
+	if p.Time, refusal = s.timestamp(r.at[timestamp]); refusal != nil {
+		return Position{}, refusal
+	}
+	if p.Topics, refusal = s.topics(r.at[topics]); refusal != nil {
+		return Position{}, refusal
+	}
+	if refusal = s.write(id, r); refusal != nil {
+		return Position{}, refusal
+	}
+	p.head = string(s.out)
+	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
+	if p.VehicleID != string(id) { // it has escapes in the Feature
+		p.VehicleID = string(id)
+	}
+	return p, nil
+}
+
+// report finds the members, in a position object or in a Feature.
+func (s *scanner) report(featureOnly bool) (report, *Refusal) {
+	item := s.tape[0].raw
+	if item[0] != '{' {
+		return report{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", show(item))
+	}
+	if refusal := s.wellFormed(); refusal != nil {
+		return report{}, refusal
+	}
+	typ := s.find(0, "type")
+	switch {
+	case typ != 0 && isText(s.tape[typ].raw, "Feature"):
+		return s.reportFeature()
+	case typ != 0 && isText(s.tape[typ].raw, "FeatureCollection"):
+		return report{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
+	case featureOnly:
+		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(typ))
+	}
+	var r report // its properties are the members of the item itself
+	s.classify(&r)
+	return r, nil
+}
+
+// wellFormed checks what holds for every item: its size, its encoding, and that no
+// member is there twice.
+func (s *scanner) wellFormed() *Refusal {
+	if s.full {
+		return refuse("", "the position has more than %d members", maxNodes)
+	}
+	if !utf8.Valid(s.tape[0].raw) {
+		return s.refuseEncoding()
+	}
+	return s.unique(0)
+}
+
+// reportFeature finds the members of a Feature (RFC 7946, section 3.2).
+func (s *scanner) reportFeature() (report, *Refusal) {
+	r := report{properties: none}
+	if i := s.find(0, "properties"); !s.isNull(i) { // RFC 7946 allows null
+		r.properties = i
+		if refusal := s.classifyProperties(&r); refusal != nil {
+			return r, refusal
+		}
+	}
+	if s.isNull(r.at[vehicleID]) {
+		if id := s.find(0, "id"); !s.isNull(id) {
+			r.at[vehicleID] = id
+		}
+	}
+	return r, s.locate(&r)
+}
+
+func (s *scanner) classifyProperties(r *report) *Refusal {
+	if s.tape[r.properties].raw[0] != '{' {
+		return refuse("properties", "properties is %s; it must be an object", s.showNode(r.properties))
+	}
+	if refusal := s.unique(r.properties); refusal != nil {
+		return refusal
+	}
+	s.classify(r)
+	return nil
+}
+
+// locate takes longitude, latitude and altitude from the geometry; properties that
+// are called like them say nothing.
+func (s *scanner) locate(r *report) *Refusal {
+	r.at[lon], r.at[lat], r.at[altitude] = 0, 0, 0
+	geometry := s.find(0, "geometry")
+	if geometry == 0 || s.tape[geometry].raw[0] != '{' {
+		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
+	}
+	if refusal := s.unique(geometry); refusal != nil {
+		return refusal
+	}
+	if typ := s.find(geometry, "type"); typ == 0 || !isText(s.tape[typ].raw, "Point") {
+		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(typ))
+	}
+	return s.locateCoordinates(s.find(geometry, "coordinates"), r)
+}
+
+// locateCoordinates takes an array of two or three numbers (RFC 7946, section
+// 3.1.1) apart. Fewer are never filled up with zeros, more never cut off.
+func (s *scanner) locateCoordinates(array int, r *report) *Refusal {
+	const rule = "it must be [longitude, latitude] or [longitude, latitude, altitude]"
+	if array == 0 || s.tape[array].raw[0] != '[' {
+		return refuse("geometry.coordinates", "geometry.coordinates is %s; %s", s.showNode(array), rule)
+	}
+	order := [...]field{lon, lat, altitude}
+	n := 0
+	for j := array + 1; j < s.tape[array].next; j = s.tape[j].next {
+		if !isNumber(s.tape[j].raw) {
+			return refuse("geometry.coordinates", "geometry.coordinates holds %s; %s, all numbers", s.showNode(j), rule)
+		}
+		if n < len(order) {
+			r.at[order[n]] = j
+		}
+		n++
+	}
+	if n < 2 || n > len(order) {
+		return refuse("geometry.coordinates", "geometry.coordinates has %s; %s", count(n, MaxTopics), rule)
+	}
+	return nil
+}
+
+// The fixed text of a Feature, in the order in which it is written.
+const (
+	featureStart    = `{"type":"Feature","id":`
+	geometryStart   = `,"geometry":{"type":"Point","coordinates":[`
+	propertiesStart = `]},"properties":{"vehicle_id":`
+	timestampStart  = `,"timestamp":`
+
+	// timestampSpace is kept free for what AppendFeature adds.
+	timestampSpace = len("9223372036.854775807" + featureEnd)
+)
+
+// write puts the head of the Feature into s.out.
+func (s *scanner) write(id []byte, r report) *Refusal {
+	out := append(s.out[:0], featureStart...)
+	start := len(out)
+	out, _ = jsontext.AppendQuote(out, id)
+	quoted := out[start:]
+	out = append(out, geometryStart...)
+	out = append(out, s.tape[r.at[lon]].raw...)
+	out = append(append(out, ','), s.tape[r.at[lat]].raw...)
+	if !s.isNull(r.at[altitude]) {
+		out = append(append(out, ','), s.tape[r.at[altitude]].raw...)
+	}
+	out = append(out, propertiesStart...)
+	out = append(out, quoted...)
+	out, refusal := s.appendProperties(out, r.properties)
+	s.out = append(out, timestampStart...)
+	if refusal == nil && len(s.out)+timestampSpace > MaxFeature {
+		refusal = refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
+	}
+	return refusal
+}
+
+// compacting removes white space and leaves all else as it came.
+var compacting = []jsontext.Options{
+	jsontext.AllowInvalidUTF8(true), // half a surrogate pair, escaped
+	jsontext.AllowDuplicateNames(true),
+	jsontext.PreserveRawStrings(true),
+}
+
+// appendCompact appends a value without the white space in it.
+func appendCompact(dst, raw []byte) []byte {
+	if raw[0] != '{' && raw[0] != '[' || !bytes.ContainsAny(raw, " \t\r\n") {
+		return append(dst, raw...)
+	}
+	dst, _ = jsontext.AppendFormat(dst, raw, compacting...)
+	return dst
+}
+
+// count words how many numbers there are; beyond limit they were not counted.
+func count(n, limit int) string {
+	switch {
+	case n == 1:
+		return "1 number"
+	case n > limit:
+		return fmt.Sprintf("more than %d numbers", limit)
+	}
+	return fmt.Sprintf("%d numbers", n)
+}

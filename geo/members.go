@@ -1,0 +1,303 @@
+package geo
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field is a member that means something to the hub; all others are kept as they
+// came.
+type field uint8
+
+const (
+	unknown field = iota
+	vehicleID
+	lat
+	lon
+	altitude
+	timestamp
+	topics
+	speed
+	heading
+	accuracy
+	fields // how many there are
+)
+
+// rule is what a number must be: its unit is in the contract, its range here.
+type rule struct {
+	name     string
+	min, max float64
+	text     string
+}
+
+var rules = [fields]rule{
+	lat:      {"lat", -90, 90, "a number from -90 to 90"},
+	lon:      {"lon", -180, 180, "a number from -180 to 180"},
+	altitude: {"altitude", -math.MaxFloat64, math.MaxFloat64, "a finite number of metres"},
+	speed:    {"speed_kmh", 0, math.MaxFloat64, "a number of km/h from 0 up"},
+	heading:  {"heading", 0, 360, "a number of degrees from 0 to 360"},
+	accuracy: {"accuracy", 0, math.MaxFloat64, "a number of metres from 0 up"},
+}
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "vehicle_id":
+		return vehicleID
+	case "lat":
+		return lat
+	case "lon":
+		return lon
+	case "altitude":
+		return altitude
+	case "timestamp":
+		return timestamp
+	case "topics":
+		return topics
+	case "speed_kmh":
+		return speed
+	case "heading":
+		return heading
+	case "accuracy":
+		return accuracy
+	}
+	return unknown
+}
+
+// classify notes where the known members of r.properties are.
+func (s *scanner) classify(r *report) {
+	for j := r.properties + 1; j < s.tape[r.properties].next; j = s.tape[j].next {
+		r.at[s.tape[j].field] = j
+	}
+	r.at[unknown] = 0
+}
+
+// unique refuses an object that has a member twice, since readers disagree on
+// which one counts (RFC 8259, section 4), and names that are not text.
+func (s *scanner) unique(object int) *Refusal {
+	var known [fields]bool
+	var others names
+	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
+		n := &s.tape[i]
+		if n.name == nil {
+			return refuse(show(n.key), "the member name %s is not UTF-8", show(n.key))
+		}
+		twice := known[n.field]
+		if n.field == unknown {
+			twice = others.add(n.name)
+		} else {
+			known[n.field] = true
+		}
+		if twice {
+			return refuse(label(n.name), "%s is there twice; it must be there once", label(n.name))
+		}
+	}
+	return nil
+}
+
+// names is a set of member names. Up to a handful, comparing is quicker than a map.
+type names struct {
+	first [16][]byte
+	n     int
+	more  map[string]bool
+}
+
+// add puts name into the set and reports whether it was there.
+func (s *names) add(name []byte) bool {
+	for _, other := range s.first[:s.n] {
+		if string(other) == string(name) {
+			return true
+		}
+	}
+	switch {
+	case s.n < len(s.first):
+		s.first[s.n] = name
+		s.n++
+		return false
+	case s.more == nil:
+		s.more = make(map[string]bool)
+	}
+	found := s.more[string(name)]
+	s.more[string(name)] = true
+	return found
+}
+
+func (s *scanner) isNull(i int) bool { return i == 0 || string(s.tape[i].raw) == "null" }
+
+func isNumber(raw []byte) bool { return raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9' }
+
+func isText(raw []byte, text string) bool { return raw[0] == '"' && string(unquote(raw)) == text }
+
+// number reads node i as the number that f is.
+func (s *scanner) number(f field, i int) (float64, *Refusal) {
+	rule := &rules[f]
+	if i != 0 && isNumber(s.tape[i].raw) {
+		// An error leaves infinity, which is in no range.
+		v, _ := strconv.ParseFloat(string(s.tape[i].raw), 64)
+		if rule.min <= v && v <= rule.max {
+			return v, nil
+		}
+	}
+	return 0, refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
+}
+
+func (s *scanner) point(r report) (Point, *Refusal) {
+	latitude, refusal := s.number(lat, r.at[lat])
+	if refusal != nil {
+		return Point{}, refusal
+	}
+	longitude, refusal := s.number(lon, r.at[lon])
+	if refusal != nil {
+		return Point{}, refusal
+	}
+	if !s.isNull(r.at[altitude]) {
+		_, refusal = s.number(altitude, r.at[altitude])
+	}
+	return Point{longitude, latitude}, refusal
+}
+
+const idRule = "it must be a string of 1 to 128 bytes of UTF-8, or an integer"
+
+// readVehicleID returns the id's text, from a string or an integer.
+func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
+	if i == 0 {
+		return nil, refuse("vehicle_id", "vehicle_id is missing; %s", idRule)
+	}
+	n := &s.tape[i] // a vehicle_id, or a Feature's id
+	id, ok := idText(n.raw)
+	if !ok {
+		return nil, refuse(string(n.name), "%s is %s; %s", n.name, show(n.raw), idRule)
+	}
+	if err := checkName("vehicle_id", id, MaxVehicleID); err != nil {
+		return nil, refuse(string(n.name), "%s", err)
+	}
+	return id, nil
+}
+
+// idText is the text of a string or the digits of an integer.
+func idText(raw []byte) (id []byte, ok bool) {
+	switch {
+	case raw[0] == '"':
+		return unquote(raw), true
+	case isNumber(raw) && !bytes.ContainsAny(raw, ".eE"):
+		return raw, true
+	}
+	return nil, false
+}
+
+// vehicleID is the item's vehicle id as far as it can be read, for a refusal.
+func (s *scanner) vehicleID() string {
+	if len(s.tape) == 0 {
+		return ""
+	}
+	i := s.find(0, "vehicle_id")
+	if properties := s.find(0, "properties"); s.isNull(i) && properties != 0 {
+		i = s.find(properties, "vehicle_id")
+	}
+	if s.isNull(i) {
+		i = s.find(0, "id")
+	}
+	if i == 0 || len(s.tape[i].raw) == 0 {
+		return ""
+	}
+	id, _ := idText(s.tape[i].raw)
+	if checkName("", id, MaxVehicleID) != nil {
+		return ""
+	}
+	return string(id)
+}
+
+// timestamp reads node i, the zero time where there is none.
+func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
+	if s.isNull(i) {
+		return time.Time{}, nil
+	}
+	raw := s.tape[i].raw
+	var t time.Time
+	var ok bool
+	switch {
+	case isNumber(raw):
+		t, ok = parseUnix(raw)
+	case raw[0] == '"':
+		t, ok = parseRFC3339(unquote(raw))
+	}
+	if !ok {
+		return t, refuse("timestamp", "timestamp is %s; it must be %s", show(raw), timeRule)
+	}
+	return t, nil
+}
+
+// topics reads node i as topic ids without repetitions; nil where there is none.
+func (s *scanner) topics(i int) ([]string, *Refusal) {
+	if s.isNull(i) {
+		return nil, nil
+	}
+	if s.tape[i].raw[0] != '[' {
+		return nil, refuse("topics", "topics is %s; it must be an array of strings", s.showNode(i))
+	}
+	ids := []string{}
+	n := 0
+	for j := i + 1; j < s.tape[i].next; j = s.tape[j].next {
+		id, refusal := s.topic(j)
+		if refusal != nil {
+			return nil, refusal
+		}
+		if n++; n > MaxTopics {
+			return nil, refuse("topics", "topics has more than %d topics", MaxTopics)
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// topic reads node i as the id of a topic that a publisher may name.
+func (s *scanner) topic(i int) (string, *Refusal) {
+	raw := s.tape[i].raw
+	if raw[0] != '"' {
+		return "", refuse("topics", "topics holds %s; it must be an array of strings", show(raw))
+	}
+	id := unquote(raw)
+	if err := checkName("topic", id, MaxTopic); err != nil {
+		return "", refuse("topics", "topics holds %s: %s", show(raw), err)
+	}
+	for _, own := range [...]string{"vehicle:", "live_updates:"} {
+		if strings.HasPrefix(string(id), own) {
+			return "", refuse("topics", "topics holds %s; topics that begin with %q belong to the hub", show(raw), own)
+		}
+	}
+	return string(id), nil
+}
+
+// appendProperties appends the members of node i that stay in the properties.
+func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
+	if i == none {
+		return dst, nil
+	}
+	for j := i + 1; j < s.tape[i].next && len(dst) < MaxFeature; j = s.tape[j].next {
+		value := s.tape[j].raw
+		switch f := s.tape[j].field; f {
+		case unknown:
+		case speed, heading, accuracy:
+			if s.isNull(j) {
+				continue
+			}
+			v, refusal := s.number(f, j)
+			if refusal != nil {
+				return dst, refusal
+			}
+			if f == heading && v == 360 {
+				value = []byte("0")
+			}
+		default:
+			continue
+		}
+		dst = append(append(append(dst, ','), s.tape[j].key...), ':')
+		dst = appendCompact(dst, value)
+	}
+	return dst, nil
+}

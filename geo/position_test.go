@@ -1,0 +1,384 @@
+package geo_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"livemap/geo"
+
+	"github.com/stretchr/testify/require"
+)
+
+// arrival is the time at which a position without a timestamp arrives.
+var arrival = time.Unix(1795421061, 0)
+
+// feature reads item and writes it as a Feature.
+func feature(t *testing.T, item string) string {
+	t.Helper()
+	p, err := geo.ParsePosition([]byte(item))
+	require.NoError(t, err)
+	return string(p.AppendFeature(nil, timeOf(p)))
+}
+
+func timeOf(p geo.Position) time.Time {
+	if p.Time.IsZero() {
+		return arrival
+	}
+	return p.Time
+}
+
+func TestFeature(t *testing.T) {
+	const start = `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":{"vehicle_id":"T"`
+	for name, test := range map[string]struct{ item, want string }{
+		"all known members, in any order": {
+			`{"timestamp":1795421061.5,"accuracy":3,"heading":90,"speed_kmh":85,"topics":["a"],"altitude":34.0,"lon":13.404954,"lat":52.520008,"vehicle_id":"TRUCK-042"}`,
+			`{"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[13.404954,52.520008,34.0]},"properties":{"vehicle_id":"TRUCK-042","accuracy":3,"heading":90,"speed_kmh":85,"timestamp":1795421061.5}}`,
+		},
+		"no timestamp":                    {`{"vehicle_id":"T","lat":52.5,"lon":13.4}`, start + `,"timestamp":1795421061}}`},
+		"null is absent":                  {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"altitude":null,"speed_kmh":null,"heading":null,"accuracy":null,"timestamp":null,"topics":null}`, start + `,"timestamp":1795421061}}`},
+		"null of others stays":            {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"driver":null}`, start + `,"driver":null,"timestamp":1795421061}}`},
+		"others are compacted":            {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"load\": {\"a\" : [ 1.50,\n\"x  y\" ] } }", start + `,"load":{"a":[1.50,"x  y"]},"timestamp":1795421061}}`},
+		"others keep escapes":             {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"a\u0062":["\u0041\n","\ud800"]}`, start + `,"a\u0062":["\u0041\n","\ud800"],"timestamp":1795421061}}`},
+		"others keep all but white space": {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"x\":[\r\n\t\"\\u0041\\/\", \"\\ud800\", 1.0E+1, {\"a\": 1, \"a\": 2}]}", start + `,"x":["\u0041\/","\ud800",1.0E+1,{"a":1,"a":2}],"timestamp":1795421061}}`},
+		"others keep numbers":             {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"n":[1E2,1e999,-0,12345678901234567890]}`, start + `,"n":[1E2,1e999,-0,12345678901234567890],"timestamp":1795421061}}`},
+		"numbers keep spelling":           {`{"vehicle_id":"T","lat":5.25e1,"lon":-0}`, `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[-0,5.25e1]},"properties":{"vehicle_id":"T","timestamp":1795421061}}`},
+		"edges of the ranges":             {`{"vehicle_id":"T","lat":-90,"lon":180.0,"altitude":-1e300,"speed_kmh":0,"accuracy":0,"heading":359.999}`, `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[180.0,-90,-1e300]},"properties":{"vehicle_id":"T","speed_kmh":0,"accuracy":0,"heading":359.999,"timestamp":1795421061}}`},
+		"heading 360 is 0":                {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"heading":3.600e2}`, start + `,"heading":0,"timestamp":1795421061}}`},
+		"integer vehicle id":              {`{"vehicle_id":-42,"lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"-42"`) + `,"timestamp":1795421061}}`},
+		"vehicle id is canonical": {
+			`{"vehicle_id":"\u0054\/\"\\ü😀","lat":52.5,"lon":13.4}`,
+			strings.ReplaceAll(start, `"T"`, `"T/\"\\ü😀"`) + `,"timestamp":1795421061}}`,
+		},
+		"escaped member names":      {`{"vehicle\u005fid":"T","l\u0061t":52.5,"lon":13.4}`, start + `,"timestamp":1795421061}}`},
+		"milliseconds":              {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061123}`, start + `,"timestamp":1795421061.123}}`},
+		"RFC 3339":                  {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":"2026-11-23T10:04:21.25+01:00"}`, start + `,"timestamp":1795424661.25}}`},
+		"another type is ordinary":  {`{"type":"truck","vehicle_id":"T","lat":52.5,"lon":13.4,"id":7,"geometry":null,"properties":[1]}`, start + `,"type":"truck","id":7,"geometry":null,"properties":[1],"timestamp":1795421061}}`},
+		"others may look like ours": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"properties":{"topics": [1],"lat":1},"geometry":{"coordinates":[]}}`, start + `,"properties":{"topics":[1],"lat":1},"geometry":{"coordinates":[]},"timestamp":1795421061}}`},
+		"Feature": {
+			`{"type":"Feature","id":"other","bbox":[1],"geometry":{"type":"Point","coordinates":[13.4, 52.5],"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","altitude":3,"timestamp":7,"driver":"D"}}`,
+			start + `,"speed_kmh":5,"driver":"D","timestamp":7}}`,
+		},
+		"Feature with its id only":         {`{"properties":{"vehicle_id":null},"geometry":{"coordinates":[13.4,52.5],"type":"Point"},"id":"T","type":"Feature"}`, start + `,"timestamp":1795421061}}`},
+		"Feature without properties":       {`{"type":"Feature","id":42,"geometry":{"type":"Point","coordinates":[13.4,52.5]}}`, strings.ReplaceAll(start, `"T"`, `"42"`) + `,"timestamp":1795421061}}`},
+		"Feature with null for properties": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":null}`, start + `,"timestamp":1795421061}}`},
+		"Feature with altitude":            {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5,0.0]},"properties":{}}`, strings.Replace(start, "52.5", "52.5,0.0", 1) + `,"timestamp":1795421061}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := feature(t, test.item)
+			require.Equal(t, test.want, got)
+			require.True(t, json.Valid([]byte(got)))
+			require.Equal(t, got, feature(t, got), "a Feature read again")
+		})
+	}
+}
+
+func TestPosition(t *testing.T) {
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-\"42\"","lat":52.52,"lon":13.4,"timestamp":5,"topics":["a","b","a"]}`))
+	require.NoError(t, err)
+	require.Equal(t, `TRUCK-"42"`, p.VehicleID)
+	require.Equal(t, geo.Point{13.4, 52.52}, p.Point)
+	require.True(t, p.Time.Equal(time.Unix(5, 0)))
+	require.Equal(t, []string{"a", "b"}, p.Topics)
+}
+
+func TestPositionKeepsNothingOfItem(t *testing.T) {
+	item := []byte(`{"vehicle_id":"TRUCK-042","lat":52.5,"lon":13.4,"topics":["depot:7"]}`)
+	p, err := geo.ParsePosition(item)
+	require.NoError(t, err)
+	for i := range item {
+		item[i] = 'x'
+	}
+	require.Equal(t, "TRUCK-042", p.VehicleID)
+	require.Equal(t, []string{"depot:7"}, p.Topics)
+	require.Contains(t, string(p.AppendFeature(nil, arrival)), `"coordinates":[13.4,52.5]`)
+}
+
+func TestTopics(t *testing.T) {
+	for name, test := range map[string]struct {
+		topics string
+		want   []string
+	}{
+		"absent is as before": {`"x":1`, nil},
+		"null is as before":   {`"topics":null`, nil},
+		"empty is none":       {`"topics":[]`, []string{}},
+		"any characters":      {`"topics":["depot 7/ü%"]`, []string{"depot 7/ü%"}},
+		"longest":             {`"topics":["` + strings.Repeat("x", 256) + `"]`, []string{strings.Repeat("x", 256)}},
+		"most": {`"topics":["0","1","2","3","4","5","6","7","8","9","10","11","12","13","14","15"]`,
+			strings.Split("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15", ",")},
+		"of a Feature": {`"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"vehicle_id":"T","topics":["p"]}`, []string{"p"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			item := `{"vehicle_id":"T","lat":1,"lon":2,` + test.topics + `}`
+			p, err := geo.ParsePosition([]byte(item))
+			require.NoError(t, err)
+			require.Equal(t, test.want, p.Topics)
+			require.NotContains(t, string(p.AppendFeature(nil, arrival)), "topics")
+		})
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	item := func(members string) string { return `{"vehicle_id":"T",` + members + `}` }
+	at := func(members string) string { return item(`"lat":1,"lon":2,` + members) }
+	point := func(coordinates string) string {
+		return `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":` + coordinates + `}}`
+	}
+	for name, test := range map[string]struct{ item, field, detail string }{
+		"lat too large":      {item(`"lat":91,"lon":2`), "lat", "lat is 91; it must be a number from -90 to 90"},
+		"lat too small":      {item(`"lat":-90.0000001,"lon":2`), "lat", "-90.0000001"},
+		"lat missing":        {item(`"lon":2`), "lat", "lat is missing"},
+		"lat null":           {item(`"lat":null,"lon":2`), "lat", "lat is null"},
+		"lat string":         {item(`"lat":"52.5","lon":2`), "lat", `lat is "52.5"; it must be a number`},
+		"lat true":           {item(`"lat":true,"lon":2`), "lat", "lat is true"},
+		"lat 1e999":          {item(`"lat":1e999,"lon":2`), "lat", "lat is 1e999"},
+		"lat NaN":            {item(`"lat":NaN,"lon":2`), "lat", "NaN is no JSON number"},
+		"lat -Infinity":      {item(`"lat":-Infinity,"lon":2`), "lat", "from -90 to 90"},
+		"lat twice":          {item(`"lat":1,"lon":2,"lat":1`), "lat", "lat is there twice"},
+		"lat twice, escaped": {item(`"lat":1,"lon":2,"l\u0061t":1`), "lat", "lat is there twice"},
+		"lon too large":      {item(`"lat":1,"lon":180.1`), "lon", "from -180 to 180"},
+		"lon missing":        {item(`"lat":1`), "lon", "lon is missing"},
+		"long number":        {item(`"lat":` + strings.Repeat("9", 500) + `,"lon":2`), "lat", "lat is " + strings.Repeat("9", 37) + "…;"},
+
+		"altitude string":         {at(`"altitude":"low"`), "altitude", "finite"},
+		"altitude 1e999":          {at(`"altitude":-1e999`), "altitude", "finite"},
+		"speed negative":          {at(`"speed_kmh":-1`), "speed_kmh", "from 0 up"},
+		"speed string":            {at(`"speed_kmh":"85"`), "speed_kmh", `"85"`},
+		"heading beyond 360":      {at(`"heading":360.5`), "heading", "from 0 to 360"},
+		"heading negative":        {at(`"heading":-1`), "heading", "from 0 to 360"},
+		"accuracy negative":       {at(`"accuracy":-0.1`), "accuracy", "from 0 up"},
+		"accuracy array":          {at(`"accuracy":[1]`), "accuracy", "an array"},
+		"timestamp negative":      {at(`"timestamp":-1`), "timestamp", "from 0 to 9223372036"},
+		"timestamp beyond":        {at(`"timestamp":9223372037`), "timestamp", "2262"},
+		"timestamp 1e999":         {at(`"timestamp":1e999`), "timestamp", "1e999"},
+		"timestamp true":          {at(`"timestamp":true`), "timestamp", "true"},
+		"timestamp words":         {at(`"timestamp":"yesterday"`), "timestamp", "RFC 3339"},
+		"timestamp in quotes":     {at(`"timestamp":"1795421061"`), "timestamp", `"1795421061"`},
+		"timestamp surrogate":     {at(`"timestamp":"\ud800"`), "timestamp", "RFC 3339"},
+		"topics string":           {at(`"topics":"a"`), "topics", "array of strings"},
+		"topics number":           {at(`"topics":["a",5]`), "topics", "topics holds 5"},
+		"topics null inside":      {at(`"topics":[null]`), "topics", "topics holds null"},
+		"topics empty inside":     {at(`"topics":[""]`), "topics", "this is empty"},
+		"topics too long":         {at(`"topics":["` + strings.Repeat("x", 257) + `"]`), "topics", "this has 257 bytes"},
+		"topics control":          {at(`"topics":["a\nb"]`), "topics", "U+000A"},
+		"topics surrogate":        {at(`"topics":["\udc00"]`), "topics", "not UTF-8"},
+		"topics of a vehicle":     {at(`"topics":["vehicle:x"]`), "topics", "belong to the hub"},
+		"topics of the hub":       {at(`"topics":["live_updates:all"]`), "topics", "belong to the hub"},
+		"topics too many":         {at(`"topics":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "topics", "more than 16"},
+		"topics far too many":     {at(`"topics":[` + strings.Repeat(`"a",`, 9999) + `"a"]`), "topics", "more than 16"},
+		"another member twice":    {at(`"driver":1,"driver":1`), "driver", "twice"},
+		"name is no text":         {at(`"\ud800":1`), `"�"`, "not UTF-8"},
+		"value is no text":        {at("\"driver\":\"\xff\""), "driver", "driver is not UTF-8"},
+		"long name":               {at(`"` + strings.Repeat("é", 99) + `":1,"` + strings.Repeat("é", 99) + `":1`), `"éééééééééééééééé` + `é"…`, "twice"},
+		"unprintable name":        {at(`"a\u0000":1,"a\u0000":1`), `"a\x00"`, "twice"},
+		"many members, one twice": {at(`"a":1,` + numbered(100) + `,"m99":1`), "m99", "twice"},
+
+		"geometry missing":          {`{"type":"Feature","id":"T"}`, "geometry", "geometry is missing"},
+		"geometry null":             {`{"type":"Feature","id":"T","geometry":null}`, "geometry", "geometry is null"},
+		"geometry string":           {`{"type":"Feature","id":"T","geometry":"Point"}`, "geometry", "must be a Point"},
+		"geometry twice":            {`{"type":"Feature","id":"T","geometry":null,"geometry":null}`, "geometry", "twice"},
+		"geometry without type":     {`{"type":"Feature","id":"T","geometry":{"coordinates":[1,2]}}`, "geometry", "missing"},
+		"LineString":                {`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[` + strings.Repeat("[1,2],", 9999) + `[1,2]]}}`, "geometry", `type is "LineString"`},
+		"coordinates missing":       {`{"type":"Feature","id":"T","geometry":{"type":"Point"}}`, "geometry.coordinates", "missing"},
+		"coordinates twice":         {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2],"coordinates":[1,2]}}`, "coordinates", "twice"},
+		"coordinates null":          {point(`null`), "geometry.coordinates", "is null"},
+		"coordinates object":        {point(`{}`), "geometry.coordinates", "is an object"},
+		"coordinates empty":         {point(`[]`), "geometry.coordinates", "0 numbers"},
+		"coordinates short":         {point(`[12]`), "geometry.coordinates", "1 number;"},
+		"coordinates long":          {point(`[1,2,3,4]`), "geometry.coordinates", "4 numbers"},
+		"coordinates very long":     {point(`[` + strings.Repeat("1,", 9999) + `1]`), "geometry.coordinates", "more than 16 numbers"},
+		"coordinates string":        {point(`["1",2]`), "geometry.coordinates", `holds "1"`},
+		"coordinates null inside":   {point(`[null,2]`), "geometry.coordinates", "holds null"},
+		"coordinates nested":        {point(`[[1,2]]`), "geometry.coordinates", "holds an array"},
+		"coordinates NaN":           {point(`[NaN,2]`), "geometry.coordinates", "NaN"},
+		"coordinates out of range":  {point(`[2,91]`), "lat", "from -90 to 90"},
+		"coordinates swapped":       {point(`[1,152.5]`), "lat", "152.5"},
+		"coordinates altitude":      {point(`[1,2,1e999]`), "altitude", "finite"},
+		"properties array":          {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":[]}`, "properties", "must be an object"},
+		"properties, one twice":     {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"a":1,"a":1}}`, "a", "twice"},
+		"properties heading":        {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"heading":-1}}`, "heading", "0 to 360"},
+		"foreign member is no text": {"{\"type\":\"Feature\",\"id\":\"T\",\"x\":\"\xff\"}", "x", "not UTF-8"},
+		"FeatureCollection":         {`{"type":"FeatureCollection","features":[],"id":"T"}`, "type", "not one position"},
+
+		"too long as a Feature": {at(`"x":"` + strings.Repeat("x", 16<<10) + `"`), "", "more than 16384 bytes"},
+		"too many members":      {at(numbered(5000)), "", "more than 4096 members"},
+		"too deep":              {at(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), "", "nested deeper than 64 levels"},
+		"cut off":               {`{"vehicle_id":"T","lat":1`, "", "ends in the middle"},
+		"more behind it":        {at(`"x":1`) + ` 5`, "", "more after the end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusal := refused(t, test.item)
+			require.Equal(t, test.field, refusal.Field, refusal.Detail)
+			require.Contains(t, refusal.Detail, test.detail)
+			if test.detail != "nested deeper than 64 levels" { // nothing was read then
+				require.Equal(t, "T", refusal.VehicleID)
+			}
+		})
+	}
+}
+
+func TestRefusalWithoutVehicle(t *testing.T) {
+	id := func(value string) string { return `{"vehicle_id":` + value + `,"lat":1,"lon":2}` }
+	for name, test := range map[string]struct{ item, field, detail string }{
+		"missing":            {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
+		"null":               {id(`null`), "vehicle_id", "vehicle_id is null"},
+		"empty":              {id(`""`), "vehicle_id", "this is empty"},
+		"too long":           {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this has 129 bytes"},
+		"too long a number":  {id(strings.Repeat("9", 129)), "vehicle_id", "this has 129 bytes"},
+		"fraction":           {id(`42.0`), "vehicle_id", "vehicle_id is 42.0"},
+		"exponent":           {id(`1e3`), "vehicle_id", "vehicle_id is 1e3"},
+		"object":             {id(`{}`), "vehicle_id", "an object"},
+		"line break":         {id(`"a\nb"`), "vehicle_id", "U+000A"},
+		"DEL":                {id(`"a\u007f"`), "vehicle_id", "U+007F"},
+		"C1 control":         {id(`"a\u0085"`), "vehicle_id", "U+0085"},
+		"half a surrogate":   {id(`"\ud800"`), "vehicle_id", "not UTF-8"},
+		"not UTF-8":          {id("\"\xc3\""), "vehicle_id", "not UTF-8"},
+		"a Feature's id":     {`{"type":"Feature","id":4.2,"geometry":{"type":"Point","coordinates":[1,2]}}`, "id", "id is 4.2"},
+		"a Feature's none":   {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`, "vehicle_id", "missing"},
+		"cut off at its id":  {`{"vehicle_id":`, "vehicle_id", "ends in the middle"},
+		"nothing":            {``, "", "nothing in it"},
+		"white space":        {" \t", "", "nothing in it"},
+		"number":             {`5`, "", "5 is not a position"},
+		"string":             {`"\u0007"`, "", `"\a" is not a position`},
+		"array":              {`[{"vehicle_id":"T"}]`, "", "an array is not a position"},
+		"no JSON":            {`vehicle_id=T`, "", "not JSON: invalid character 'v'"},
+		"byte order mark":    {"\ufeff" + id(`"T"`), "", "byte order mark"},
+		"a million brackets": {strings.Repeat("[", 1e6), "", "nested deeper than 64 levels (at byte 64)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusal := refused(t, test.item)
+			require.Equal(t, test.field, refusal.Field, refusal.Detail)
+			require.Contains(t, refusal.Detail, test.detail)
+			require.Empty(t, refusal.VehicleID)
+		})
+	}
+}
+
+// refused reads an item that must be refused.
+func refused(t *testing.T, item string) *geo.Refusal {
+	t.Helper()
+	p, err := geo.ParsePosition([]byte(item))
+	require.Zero(t, p)
+	var refusal *geo.Refusal
+	require.ErrorAs(t, err, &refusal)
+	require.NotEmpty(t, refusal.Detail)
+	require.Less(t, len(refusal.Detail), 300)
+	require.True(t, utf8.ValidString(refusal.Detail+refusal.Field), refusal.Detail)
+	return refusal
+}
+
+// numbered returns n members m0, m1 and so on.
+func numbered(n int) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"m%d":1`, i)
+	}
+	return strings.Join(members, ",")
+}
+
+// TestLargestFeature finds that what is just accepted fits, and is accepted again.
+func TestLargestFeature(t *testing.T) {
+	largest := 0
+	for n := geo.MaxFeature - 300; n < geo.MaxFeature; n++ {
+		p, err := geo.ParsePosition([]byte(`{"vehicle_id":"T","lat":1,"lon":2,"x":"` + strings.Repeat("x", n) + `"}`))
+		if err != nil {
+			break
+		}
+		line := p.AppendFeature(nil, time.Unix(9223372036, 854775807))
+		_, err = geo.ParsePosition(line)
+		require.NoError(t, err)
+		largest = len(line)
+	}
+	require.Equal(t, geo.MaxFeature, largest)
+}
+
+func TestDepth(t *testing.T) {
+	nested := func(n int) string {
+		return `{"vehicle_id":"[[[[","lat":1,"lon":2,"x":` + strings.Repeat(`[`, n) + `"\"[[[["` + strings.Repeat(`]`, n) + `}`
+	}
+	feature(t, nested(geo.MaxDepth-1))
+	require.Contains(t, refused(t, nested(geo.MaxDepth)).Detail, "64 levels")
+}
+
+func TestCheckNames(t *testing.T) {
+	long := strings.Repeat("ü", 64)
+	require.NoError(t, geo.CheckVehicleID(long))
+	require.NoError(t, geo.CheckTopic(long+long))
+	require.NoError(t, geo.CheckTopic("vehicle:x"))
+	require.EqualError(t, geo.CheckVehicleID(long+"x"), "a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this has 129 bytes")
+	require.ErrorContains(t, geo.CheckTopic(long+long+"x"), "this has 257 bytes")
+	require.ErrorContains(t, geo.CheckTopic(""), "this is empty")
+	require.ErrorContains(t, geo.CheckTopic("a\x00"), "U+0000")
+	require.ErrorContains(t, geo.CheckTopic("\xed\xa0\x80"), "not UTF-8")
+}
+
+func TestAppendString(t *testing.T) {
+	require.Equal(t, `x"\"\\\n\u0001ü"`, string(geo.AppendString([]byte("x"), "\"\\\n\x01ü")))
+	require.Equal(t, `"`+"\ufffd"+`"`, string(geo.AppendString(nil, "\xff")))
+}
+
+func TestAllocations(t *testing.T) {
+	if raceDetector() {
+		t.Skip("sync.Pool then drops some at random")
+	}
+	item, dst := []byte(typical), make([]byte, 0, geo.MaxFeature)
+	allocations := testing.AllocsPerRun(100, func() {
+		p, _ := geo.ParsePosition(item)
+		dst = p.AppendFeature(dst[:0], arrival)
+	})
+	require.Equal(t, 1.0, allocations, "the head of the Feature")
+}
+
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+const typical = `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":271,"fuel_level":72.5,"driver":"M. Meier","timestamp":1795421061}`
+
+func BenchmarkParsePosition(b *testing.B) {
+	p, _ := geo.ParsePosition([]byte(typical))
+	for name, item := range map[string][]byte{
+		"position": []byte(typical),
+		"Feature":  p.AppendFeature(nil, p.Time),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(item)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := geo.ParsePosition(item); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAppendFeature(b *testing.B) {
+	p, _ := geo.ParsePosition([]byte(typical))
+	dst := make([]byte, 0, geo.MaxFeature)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = p.AppendFeature(dst[:0], p.Time)
+	}
+}
+
+func ExampleParsePosition() {
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s\n", p.AppendFeature(nil, time.Unix(1795421061, 0)))
+
+	_, err = geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":152.5,"lon":13.4}`))
+	fmt.Println(err)
+	// Output:
+	// {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[13.404954,52.520008]},"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":1795421061}}
+	// lat is 152.5; it must be a number from -90 to 90
+}

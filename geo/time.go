@@ -1,0 +1,122 @@
+package geo
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Times are kept with the nanoseconds of an int64, from 1970 to April 2262.
+const (
+	maxSeconds   = math.MaxInt64 / int64(time.Second) // 9223372036
+	milliseconds = 1e11                               // from here on a number is not seconds (year 5138)
+
+	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262), Unix milliseconds from 1e11 on, or RFC 3339 as in \"2026-11-23T10:00:00Z\""
+)
+
+// ParseTime reads Unix seconds, with fractions allowed, Unix milliseconds (values
+// from 1e11 on), or RFC 3339. Times lie between 1970 and 2262.
+func ParseTime(s string) (time.Time, error) {
+	raw := []byte(s)
+	t, ok := parseRFC3339(raw)
+	if !ok && s != "" && isNumber(raw[:1]) && isNumber(raw[len(raw)-1:]) && jsontext.Value(raw).IsValid() {
+		t, ok = parseUnix(raw)
+	}
+	if !ok {
+		hint := ""
+		if bytes.IndexByte(raw, ' ') >= 0 {
+			hint = " (a + in a URL must be written %2B)"
+		}
+		return time.Time{}, errors.New(quote(s) + " is no time; it must be " + timeRule + hint)
+	}
+	return t, nil
+}
+
+// parseRFC3339 takes what RFC 3339, section 5.6 allows, lower case included; ISO
+// 8601 allows more. Digits beyond nanoseconds are cut off.
+func parseRFC3339(text []byte) (time.Time, bool) {
+	var t time.Time
+	if t.UnmarshalText(text) != nil && t.UnmarshalText(bytes.ToUpper(text)) != nil {
+		return time.Time{}, false
+	}
+	// Package time also takes T9:04 and a comma before the fraction (go.dev/issue/54580).
+	if text[len("2006-01-02T15")] != ':' || bytes.IndexByte(text, ',') >= 0 {
+		return time.Time{}, false
+	}
+	return inRange(t.Unix(), int64(t.Nanosecond()))
+}
+
+// parseUnix takes a JSON number. Decimals are read exactly and cut off beyond
+// nanoseconds; numbers with an exponent, as float64s have it, to the microsecond.
+func parseUnix(number []byte) (time.Time, bool) {
+	if bytes.ContainsAny(number, "eE") {
+		return parseUnixFloat(number)
+	}
+	whole, fraction, _ := bytes.Cut(number, []byte{'.'})
+	n, err := strconv.ParseInt(string(whole), 10, 64)
+	if err != nil || number[0] == '-' && (n != 0 || len(bytes.Trim(fraction, "0")) > 0) {
+		return time.Time{}, false
+	}
+	if n >= milliseconds {
+		return inRange(n/1000, n%1000*1e6+decimals(fraction, 6))
+	}
+	return inRange(n, decimals(fraction, 9))
+}
+
+func parseUnixFloat(number []byte) (time.Time, bool) {
+	v, err := strconv.ParseFloat(string(number), 64)
+	if err != nil || v < 0 || v > float64(maxSeconds)*1000 {
+		return time.Time{}, false
+	}
+	if v >= milliseconds {
+		v /= 1000
+	}
+	whole, fraction := math.Modf(v)
+	return inRange(int64(whole), int64(math.Round(fraction*1e6))*1000)
+}
+
+// decimals returns the first n digits behind a decimal point as a whole number,
+// filled up with zeros.
+func decimals(fraction []byte, n int) int64 {
+	v := int64(0)
+	for i := range n {
+		v *= 10
+		if i < len(fraction) {
+			v += int64(fraction[i] - '0')
+		}
+	}
+	return v
+}
+
+// inRange makes a time in UTC and reports whether it can be kept.
+func inRange(seconds, nanoseconds int64) (time.Time, bool) {
+	t := time.Unix(seconds, nanoseconds).UTC()
+	if seconds < 0 || seconds > maxSeconds || t.UnixNano() < 0 { // it overflowed
+		return time.Time{}, false
+	}
+	return t, true
+}
+
+// AppendTime appends t as Unix seconds: a plain decimal with up to nine digits
+// behind the point and no zeros at its end, as 1795421061 or 1795421061.123.
+func AppendTime(dst []byte, t time.Time) []byte {
+	seconds, nanoseconds := t.Unix(), int64(t.Nanosecond())
+	if seconds < 0 && nanoseconds > 0 { // Unix rounds down; the text counts from zero
+		seconds, nanoseconds = seconds+1, 1e9-nanoseconds
+		if seconds == 0 {
+			dst = append(dst, '-')
+		}
+	}
+	dst = strconv.AppendInt(dst, seconds, 10)
+	if nanoseconds == 0 {
+		return dst
+	}
+	end := len(dst)
+	dst = strconv.AppendInt(dst, 1e9+nanoseconds, 10) // ten digits, the first in place of the point
+	dst[end] = '.'
+	return bytes.TrimRight(dst, "0")
+}
