@@ -1,0 +1,137 @@
+package stream
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+
+	"livemap/geo"
+)
+
+// maxIDLength is the longest text, in bytes, that is read as an event id; a
+// longer one is no id of ours.
+const maxIDLength = 64
+
+// ID names an event: the epoch is one life of the log, Seq rises by one with
+// every event in it. An id that rises in Seq is newer.
+type ID struct {
+	Epoch string
+	Seq   uint64
+}
+
+// ParseID reads `<epoch>-<seq>`, the form an id has on the wire.
+func ParseID(s string) (ID, bool) {
+	epoch, seq, found := strings.Cut(s, "-")
+	if !found || epoch == "" || len(s) > maxIDLength {
+		return ID{}, false
+	}
+	n, err := strconv.ParseUint(seq, 10, 64)
+	return ID{epoch, n}, err == nil && strconv.FormatUint(n, 10) == seq
+}
+
+// String gives the id as on the wire: at most 40 bytes of [0-9a-z-], so that
+// Last-Event-ID never causes a CORS preflight.
+func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Seq, 10) }
+
+// newEpoch makes a name for a life of the log that no other life has had.
+func newEpoch() string {
+	var random [8]byte
+	rand.Read(random[:]) // never fails, see crypto/rand
+	return strconv.FormatUint(binary.BigEndian.Uint64(random[:]), 36)
+}
+
+// GoneReason says why a vehicle's marker is to be taken away.
+type GoneReason string
+
+const (
+	Left    GoneReason = "left"    // it left all of the stream's topics, or its box
+	Expired GoneReason = "expired" // nothing arrived from it for too long
+	Deleted GoneReason = "deleted" // somebody deleted it
+)
+
+// appendID appends the `id:` line of event seq.
+func appendID(dst []byte, epoch string, seq uint64) []byte {
+	dst = append(dst, "id: "...)
+	dst = append(dst, epoch...)
+	dst = append(dst, '-')
+	dst = strconv.AppendUint(dst, seq, 10)
+	return append(dst, '\n')
+}
+
+// appendPosition appends an unnamed event: the newest position of a vehicle.
+func appendPosition(dst []byte, epoch string, seq uint64, p *geo.Position, at time.Time) []byte {
+	dst = appendID(dst, epoch, seq)
+	dst = append(dst, "data: "...)
+	dst = p.AppendFeature(dst, at)
+	return append(dst, "\n\n"...)
+}
+
+// appendLate appends a `late` event: an older position of a vehicle.
+func appendLate(dst []byte, epoch string, seq uint64, p *geo.Position, at time.Time) []byte {
+	dst = appendID(dst, epoch, seq)
+	dst = append(dst, "event: late\ndata: "...)
+	dst = p.AppendFeature(dst, at)
+	return append(dst, "\n\n"...)
+}
+
+// appendGone appends a `gone` event.
+func appendGone(dst []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) []byte {
+	dst = appendID(dst, epoch, seq)
+	dst = append(dst, `event: gone`+"\n"+`data: {"vehicle_id":`...)
+	dst = geo.AppendString(dst, vehicleID)
+	dst = append(dst, `,"reason":"`...)
+	dst = append(dst, reason...)
+	return append(dst, `"}`+"\n\n"...)
+}
+
+// feature gives the Feature that a position or late event carries.
+func feature(event []byte) []byte {
+	return event[bytes.Index(event, []byte("\ndata: "))+len("\ndata: ") : len(event)-len("\n\n")]
+}
+
+// withoutID gives the event without its `id:` line: a reader keeps the id it has.
+func withoutID(event []byte) []byte { return event[bytes.IndexByte(event, '\n')+1:] }
+
+// appendControl appends one of the hub's own events. id may be "".
+func appendControl(dst []byte, name, id, data string) []byte {
+	message := sse.Message{Type: sse.Type(name)}
+	if id != "" {
+		message.ID = sse.ID(id)
+	}
+	message.AppendData(data)
+	text, err := message.MarshalText()
+	if err != nil {
+		panic("stream: " + err.Error()) // name, id and data are all made here
+	}
+	return append(dst, text...)
+}
+
+// appendGreeting appends what a stream begins with: a comment, so that the
+// first bytes are on the wire at once, and how long to wait before coming back.
+func appendGreeting(dst []byte, retry time.Duration) []byte {
+	message := sse.Message{Retry: retry}
+	message.AppendComment("livemap")
+	text, err := message.MarshalText()
+	if err != nil {
+		panic("stream: " + err.Error())
+	}
+	return append(dst, text...)
+}
+
+// appendHeartbeat appends a comment, which keeps proxies awake, and an id
+// without data: a reader remembers the id and dispatches nothing (WHATWG HTML,
+// 9.2.6), so the id of a quiet stream does not grow old.
+func appendHeartbeat(dst []byte, id string) []byte {
+	dst = append(dst, ":\n"...)
+	if id != "" {
+		dst = append(dst, "id: "...)
+		dst = append(dst, id...)
+		dst = append(dst, '\n')
+	}
+	return append(dst, '\n')
+}

@@ -1,0 +1,114 @@
+package stream
+
+import (
+	"slices"
+	"time"
+
+	"livemap/geo"
+)
+
+// Vehicle gives the last-known Feature of a vehicle, to be kept as long as
+// wanted, and the id of the event that told it. ok is false when the vehicle is
+// not known, or gone.
+func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	v := h.fleet.get(vehicleID)
+	if v == nil || !v.present() {
+		return nil, ID{}, false
+	}
+	return feature(v.event), h.id(v.seq), true
+}
+
+// Track gives the Features of a vehicle that the log still holds and that are
+// not older than since, in order of their timestamps. ok is false when
+// the vehicle is not known, or gone.
+func (h *Hub) Track(vehicleID string, since time.Time) (features [][]byte, ok bool) {
+	features, ok = h.track(vehicleID)
+	type fix struct {
+		at   time.Time
+		data []byte
+	}
+	fixes := make([]fix, 0, len(features))
+	for _, data := range features {
+		at, err := geo.ParseTime(string(geo.Timestamp(data)))
+		if err == nil && !at.Before(since) {
+			fixes = append(fixes, fix{at, data})
+		}
+	}
+	slices.SortStableFunc(fixes, func(a, b fix) int { return a.at.Compare(b.at) })
+	features = features[:0]
+	for _, f := range fixes {
+		features = append(features, f.data)
+	}
+	return features, ok
+}
+
+// track gives the Features in the order they came.
+func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	v := h.fleet.get(vehicleID)
+	if v == nil || !v.present() {
+		return nil, false
+	}
+	for _, seq := range v.index.list {
+		if r, event := h.log.at(seq); r.kind != gone {
+			features = append(features, feature(event))
+		}
+	}
+	return features, true
+}
+
+// Snapshot is the last-known positions in scope at one moment.
+type Snapshot struct {
+	ID    ID // from which a stream of the same query goes on
+	hub   *Hub
+	scope scope
+	round *round
+}
+
+// Snapshot freezes what is in scope now.
+func (h *Hub) Snapshot(topics []string, box *geo.Box) *Snapshot {
+	s := newScope(topics, box)
+	r := h.freeze(&s)
+	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, round: r}
+}
+
+// Write writes the snapshot as a GeoJSON FeatureCollection, in pieces of some
+// 16 KiB. Of a vehicle that moved on while the log lost what it was at the
+// moment, it has the newest position.
+func (s *Snapshot) Write(write func([]byte) error) error {
+	buffer := buffers.Get().(*[chunk + 1024]byte)
+	defer buffers.Put(buffer)
+	buf := append(buffer[:0], `{"type":"FeatureCollection","features":[`...)
+	for next, empty := 0, true; next < len(s.round.entries); {
+		buf, next, empty = s.appendSome(buf, next, empty)
+		if err := write(buf); err != nil {
+			return err
+		}
+		buf = buffer[:0]
+	}
+	return write(append(buf, "]}\n"...))
+}
+
+// appendSome appends Features from the entry next on. empty: there were none yet.
+func (s *Snapshot) appendSome(buf []byte, next int, empty bool) ([]byte, int, bool) {
+	s.hub.mu.RLock()
+	defer s.hub.mu.RUnlock()
+	for looked := 0; next < len(s.round.entries) && looked < scan; looked++ {
+		event, _ := s.hub.resolve(s.round.entries[next], &s.scope, false)
+		if len(buf) > 0 && len(buf)+len(event) > chunk {
+			break
+		}
+		next++
+		if event == nil {
+			continue
+		}
+		if !empty {
+			buf = append(buf, ',')
+		}
+		buf, empty = append(buf, feature(event)...), false
+	}
+	return buf, next, empty
+}

@@ -1,0 +1,63 @@
+package stream
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters only rise.
+type counters struct {
+	accepted, late, duplicate atomic.Uint64
+	written                   atomic.Uint64
+	conflations               atomic.Uint64
+}
+
+func (c *counters) count(v Verdict) {
+	switch v {
+	case Accepted:
+		c.accepted.Add(1)
+	case Late:
+		c.late.Add(1)
+	case Duplicate:
+		c.duplicate.Add(1)
+	}
+}
+
+// Stats tells how the hub is doing.
+type Stats struct {
+	// Since the start: positions by verdict, events written to streams, and how
+	// often a stream was brought to date with newest positions only.
+	Accepted, Late, Duplicate, Written, Conflations uint64
+
+	LogBytes  int           // in use, of Config.History
+	LogEvents uint64        // events the log holds
+	LogSpan   time.Duration // how long ago the oldest of them was published
+
+	Vehicles int // present
+	Gone     int // gone ones still remembered
+	Topics   int // named by publishers, with members or events
+	Streams  int // open
+}
+
+// Stats gives the numbers of now.
+func (h *Hub) Stats() Stats {
+	s := Stats{
+		Accepted:    h.counters.accepted.Load(),
+		Late:        h.counters.late.Load(),
+		Duplicate:   h.counters.duplicate.Load(),
+		Written:     h.counters.written.Load(),
+		Conflations: h.counters.conflations.Load(),
+		Streams:     h.audience.size(),
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s.LogBytes = h.log.size
+	s.LogEvents = h.log.head() + 1 - h.log.first()
+	if s.LogEvents > 0 {
+		oldest, _ := h.log.at(h.log.first())
+		s.LogSpan = h.now() - time.Duration(oldest.published)
+	}
+	s.Vehicles, s.Gone = h.fleet.present.Len(), h.fleet.gone.Len()
+	s.Topics = len(h.topics)
+	return s
+}
