@@ -138,14 +138,11 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 		// pending again.
 		from, precise = max(from, s.pending.Swap(0)), true
 	}
-	if s.stale || s.lost(from, precise) || s.lagging(from) {
-		s.catchUp()
-		return buf
-	}
+	lagging := s.stale || s.lagging(from)
 	s.hub.mu.RLock()
-	if from < s.hub.log.first() && (s.scope.all || precise) {
-		s.hub.mu.RUnlock() // lost it between the two locks
-		s.more = true
+	if lagging || s.lost(from, precise) {
+		s.hub.mu.RUnlock()
+		s.catchUp()
 		return buf
 	}
 	to := s.hub.log.head()
@@ -167,11 +164,10 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 }
 
 // lost tells whether events in scope from seq on have left the log. precise:
-// seq itself is in scope.
+// seq itself is in scope. Hub.mu is held, and must be until the events are
+// taken, or they could leave meanwhile.
 func (s *Subscription) lost(seq uint64, precise bool) bool {
 	h := s.hub
-	h.mu.RLock()
-	defer h.mu.RUnlock()
 	switch {
 	case seq >= h.log.first():
 		return false
