@@ -1,0 +1,114 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// MaxHeader is the largest request header, in bytes. Servers should be set to a
+// little more, so that one over it is told so in words.
+const MaxHeader = 16 << 10
+
+// recovered lets a panic cost no more than its own request, and counts it.
+func (a *API) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			failure := recover()
+			if failure == nil {
+				return
+			}
+			if failure == http.ErrAbortHandler {
+				panic(failure) // that is how a handler cuts a connection
+			}
+			a.Metrics.panics.Inc()
+			a.Log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "panic", failure, "stack", string(debug.Stack()))
+			p, _ := problemOf(nil)
+			p.write(w)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// escapedPath has routes matched against the path as it was sent: an id with
+// %2F in it is one segment, and is decoded once, by pathID.
+func escapedPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chi.RouteContext(r.Context()).RoutePath = r.URL.EscapedPath()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// boundedHeader refuses a request whose header is too large. The servers have a
+// bound too, not as exact, and answer without words.
+func (a *API) boundedHeader(next http.Handler) http.Handler {
+	tooLarge := a.handle(func(http.ResponseWriter, *http.Request) error {
+		return wrong(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", MaxHeader)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if headerSize(r) > MaxHeader {
+			tooLarge(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headerSize is the size of the request's header as HTTP/1.1 has it, in bytes.
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(" ") + len(r.RequestURI) + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(": ") + len(value) + len("\r\n")
+		}
+	}
+	return size
+}
+
+// clientAddress finds the address of the client behind trusted proxies.
+func (a *API) clientAddress() func(http.Handler) http.Handler {
+	if len(a.TrustedProxies) == 0 {
+		return middleware.ClientIPFromRemoteAddr
+	}
+	prefixes := make([]string, len(a.TrustedProxies))
+	for i, prefix := range a.TrustedProxies {
+		prefixes[i] = prefix.String()
+	}
+	fromHeader := middleware.ClientIPFromXFF(prefixes...)
+	return func(next http.Handler) http.Handler {
+		next = fromHeader(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isUnixSocket(r) {
+				// Who reaches a unix socket is trusted as the proxies are.
+				r.RemoteAddr = netip.AddrPortFrom(a.TrustedProxies[0].Addr(), 0).String()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func isUnixSocket(r *http.Request) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return local != nil && local.Network() == "unix"
+}
+
+// client gives the client's address for a log line: that of the proxy where it
+// names none.
+func client(r *http.Request) string {
+	if address := middleware.GetClientIP(r.Context()); address != "" {
+		return address
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// protocol gives the name that clients are told, and metrics count by: h1, h2, h3.
+func protocol(r *http.Request) string { return "h" + strconv.Itoa(min(max(r.ProtoMajor, 1), 3)) }

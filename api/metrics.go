@@ -1,0 +1,132 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"livemap/stream"
+)
+
+// Metrics is what Prometheus reads. Labels are of fixed sets: never a topic, a
+// vehicle or a path.
+type Metrics struct {
+	registry    *prometheus.Registry
+	publishes   *prometheus.CounterVec
+	rejected    atomic.Uint64 // positions
+	publishTime prometheus.Histogram
+	writeDelay  prometheus.Histogram
+	open        *prometheus.GaugeVec
+	closed      *prometheus.CounterVec
+	panics      prometheus.Counter
+}
+
+// delays are the bounds of the histograms, in seconds: from what an idle hub
+// takes to what a stalled one does.
+var delays = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .02, .03, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// NewMetrics makes the metrics of a process. Watch adds those of its hub.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry:  prometheus.NewRegistry(),
+		publishes: counters("publishes_total", "Publish requests by result: ok, partial (some positions refused), refused (all), invalid (not readable, or over a limit), unavailable.", "result"),
+		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "livemap_publish_duration_seconds", Buckets: delays,
+			Help: "From the header of a JSON or GeoJSON publish until its last position is in the log."}),
+		writeDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "livemap_publish_to_write_seconds", Buckets: delays,
+			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
+		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining.", "reason"),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "livemap_panics_total", Help: "Requests that ended in a panic."}),
+	}
+	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, protocol := range []string{"h1", "h2", "h3"} {
+		m.open.WithLabelValues(protocol)
+	}
+	return m
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livemap_" + name, Help: help}, []string{label})
+}
+
+// WriteDelay notes how long an event waited to be written; for stream.Config.
+func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()) }
+
+// Watch adds the metrics of a hub.
+func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }
+
+func (m *Metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// hubCollector reads a hub's numbers when they are asked for.
+type hubCollector struct {
+	hub     *stream.Hub
+	metrics *Metrics
+}
+
+var (
+	positionsDesc   = describe("positions_total", "Positions taken by result: accepted (the vehicle's newest), late, duplicate, rejected.", "result")
+	writtenDesc     = describe("events_written_total", "Events written to streams.")
+	conflationsDesc = describe("conflations_total", "How often a stream was brought to date with newest positions instead of every one.")
+	logBytesDesc    = describe("log_bytes", "Memory of the event log, its index included.")
+	logEventsDesc   = describe("log_events", "Events in the log.")
+	logSecondsDesc  = describe("log_seconds", "How far back the log reaches.")
+	vehiclesDesc    = describe("vehicles", "Vehicles remembered by state: present, gone.", "state")
+	topicsDesc      = describe("topics", "Topics named by publishers that have vehicles or events.")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("livemap_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c hubCollector) Describe(descs chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, descs)
+}
+
+// Collect implements prometheus.Collector.
+func (c hubCollector) Collect(metrics chan<- prometheus.Metric) {
+	s := c.hub.Stats()
+	tell := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
+	}
+	tell(positionsDesc, prometheus.CounterValue, float64(s.Accepted), "accepted")
+	tell(positionsDesc, prometheus.CounterValue, float64(s.Late), "late")
+	tell(positionsDesc, prometheus.CounterValue, float64(s.Duplicate), "duplicate")
+	tell(positionsDesc, prometheus.CounterValue, float64(c.metrics.rejected.Load()), "rejected")
+	tell(writtenDesc, prometheus.CounterValue, float64(s.Written))
+	tell(conflationsDesc, prometheus.CounterValue, float64(s.Conflations))
+	tell(logBytesDesc, prometheus.GaugeValue, float64(s.LogBytes))
+	tell(logEventsDesc, prometheus.GaugeValue, float64(s.LogEvents))
+	tell(logSecondsDesc, prometheus.GaugeValue, s.LogSpan.Seconds())
+	tell(vehiclesDesc, prometheus.GaugeValue, float64(s.Vehicles), "present")
+	tell(vehiclesDesc, prometheus.GaugeValue, float64(s.Gone), "gone")
+	tell(topicsDesc, prometheus.GaugeValue, float64(s.Topics))
+}
+
+// resultOf gives the label that a publish is counted under.
+func resultOf(taken *ack, err error) string {
+	p, isProblem := errors.AsType[*problem](err)
+	switch {
+	case err == nil && (taken == nil || taken.Rejected == 0):
+		return "ok"
+	case err == nil:
+		return "partial"
+	case isProblem && p.Status == http.StatusServiceUnavailable:
+		return "unavailable"
+	case isProblem && len(p.Errors) > 0:
+		return "refused"
+	}
+	return "invalid"
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// Limits of what a stream may be asked for.
+const (
+	maxTopics   = 128
+	minInterval = 100 * time.Millisecond
+	maxInterval = time.Minute
+	minPing     = 5 * time.Second
+	maxPing     = 5 * time.Minute
+)
+
+// params reads a request's query parameters; the first that is wrong is kept.
+// Parameters that nobody asks for are ignored.
+type params struct {
+	values url.Values
+	err    error
+}
+
+func paramsOf(r *http.Request) *params {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	p := &params{values: values}
+	if err != nil {
+		p.err = wrong(http.StatusBadRequest, "the query does not parse: %v", err)
+	}
+	return p
+}
+
+// one gives a parameter that may be given once.
+func (p *params) one(name string) (value string, given bool) {
+	values := p.values[name]
+	if len(values) > 1 {
+		p.refuse(name, "is given %d times; once is allowed", len(values))
+	}
+	if len(values) == 0 || p.err != nil {
+		return "", false
+	}
+	return values[0], true
+}
+
+func (p *params) refuse(name, detail string, args ...any) {
+	if p.err == nil {
+		p.err = wrong(http.StatusBadRequest, "parameter %s "+detail, append([]any{name}, args...)...)
+	}
+}
+
+func (p *params) flag(name string, value bool) bool {
+	text, given := p.one(name)
+	switch {
+	case !given:
+		return value
+	case text == "true", text == "false":
+		return text == "true"
+	}
+	p.refuse(name, "is %q; it must be true or false", shorten(text))
+	return value
+}
+
+func (p *params) duration(name string, least, most time.Duration) time.Duration {
+	text, given := p.one(name)
+	if !given {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > most {
+		p.refuse(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", shorten(text), least, most)
+	}
+	return d
+}
+
+func (p *params) box(name string) *geo.Box {
+	text, given := p.one(name)
+	if !given {
+		return nil
+	}
+	box, err := geo.ParseBox(text)
+	if err != nil {
+		p.refuse(name, "is wrong: %v", err)
+	}
+	return &box
+}
+
+func (p *params) time(name string) (at time.Time) {
+	text, given := p.one(name)
+	if !given {
+		return at
+	}
+	at, err := geo.ParseTime(text)
+	if err != nil {
+		p.refuse(name, "is wrong: %v", err)
+	}
+	return at
+}
+
+// topics gives the topics to read: all that is given, or everything.
+func (p *params) topics() []string {
+	topics := p.values["topic"]
+	if len(topics) == 0 {
+		return []string{stream.AllTopic}
+	}
+	if len(topics) > maxTopics {
+		p.refuse("topic", "is given %d times; %d topics are allowed on one stream", len(topics), maxTopics)
+		return nil
+	}
+	for _, topic := range topics {
+		if err := geo.CheckTopic(topic); err != nil {
+			p.refuse("topic", "is wrong: %v", err)
+		}
+	}
+	return slices.Clone(topics)
+}
+
+// pathID gives the id in the path, decoded.
+func pathID(r *http.Request, check func(string) error) (string, error) {
+	id, err := url.PathUnescape(chi.URLParam(r, "id"))
+	if err == nil {
+		err = check(id)
+	}
+	if err != nil {
+		return "", wrong(http.StatusBadRequest, "the id in the path is wrong: %v", err)
+	}
+	return id, nil
+}
+
+// shorten keeps what a client sent from filling the answer.
+func shorten(text string) string {
+	const most = 40
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}
+
+// scope gives the topics and the box of a request, with or without an id in its path.
+func (p *params) scope(r *http.Request) (topics []string, box *geo.Box, err error) {
+	if chi.URLParam(r, "id") == "" {
+		topics = p.topics()
+	} else {
+		id, err := pathID(r, geo.CheckTopic)
+		if err != nil {
+			return nil, nil, err
+		}
+		topics = []string{id}
+	}
+	return topics, p.box("bbox"), p.err
+}

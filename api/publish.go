@@ -1,0 +1,245 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// Limits of a publish.
+const (
+	maxBody    = 8 << 20 // bytes of a JSON or GeoJSON body
+	maxRefused = 100     // refusals told in an answer
+	bodyTime   = time.Minute
+)
+
+// The content types that positions come in.
+const (
+	typeJSON    = "application/json"
+	typeGeoJSON = "application/geo+json"
+	typeNDJSON  = "application/x-ndjson"
+	typeForm    = "application/x-www-form-urlencoded" // what curl sends by default
+)
+
+// ack tells a publisher what became of its positions. Late ones are among the
+// accepted, duplicates are not: accepted + duplicate + rejected is all.
+type ack struct {
+	Status      string    `json:"status"` // OK, or PARTIAL when some were refused
+	Accepted    int       `json:"accepted"`
+	Rejected    int       `json:"rejected"`
+	Late        int       `json:"late"`
+	Duplicate   int       `json:"duplicate"`
+	LastEventID string    `json:"last_event_id"`
+	Errors      []refusal `json:"errors,omitempty"` // the first hundred
+}
+
+// refusal is why an item was refused.
+type refusal struct {
+	Index     int    `json:"index"` // of the item, from 0; NDJSON: its line, from 1
+	VehicleID string `json:"vehicle_id,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Detail    string `json:"detail"`
+}
+
+// publish takes positions.
+func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
+	began := time.Now()
+	ack, err := a.take(w, r)
+	a.Metrics.publishes.WithLabelValues(resultOf(ack, err)).Inc()
+	switch {
+	case err != nil:
+		return err
+	case ack == nil:
+		return nil // it has been answered line by line
+	}
+	a.Metrics.publishTime.Observe(time.Since(began).Seconds())
+	w.Header().Set("Content-Type", typeJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(ack)
+}
+
+// take reads a publish in whatever form it has. No ack and no error is an
+// answer already given.
+func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
+	media, err := publishable(r)
+	if err != nil {
+		return nil, err
+	}
+	if a.ending.Err() != nil {
+		return nil, draining()
+	}
+	p := paramsOf(r)
+	dry := p.flag("dry_run", false)
+	if p.err != nil {
+		return nil, p.err
+	}
+	t := &tally{hub: a.Hub, metrics: a.Metrics, dry: dry}
+	key := r.Header.Get("Idempotency-Key")
+	switch {
+	case len(key) > maxKey:
+		return nil, wrong(http.StatusBadRequest, "Idempotency-Key has %d bytes; at most %d are allowed", len(key), maxKey)
+	case media != typeNDJSON:
+		return a.takeDocument(w, r, media == typeGeoJSON, key, t)
+	case key != "":
+		return nil, wrong(http.StatusBadRequest, "Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
+	}
+	return a.takeLines(w, r, t)
+}
+
+// publishable refuses bodies that cannot be read as positions.
+func publishable(r *http.Request) (media string, err error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return "", wrong(http.StatusUnsupportedMediaType, "Content-Encoding %q is not taken; send the body as it is", shorten(coding))
+	}
+	given := r.Header.Get("Content-Type")
+	media, _, err = mime.ParseMediaType(given)
+	if err == nil && (media == typeJSON || media == typeGeoJSON || media == typeNDJSON) {
+		return media, nil
+	}
+	p := wrong(http.StatusUnsupportedMediaType, "Content-Type is %q; positions are taken as %s, %s or %s", shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
+	switch {
+	case media == typeForm:
+		p.Detail += "; curl sends this type unless told otherwise: add -H 'Content-Type: " + typeJSON + "'"
+	case given == "":
+		p.Detail += "; with curl: -H 'Content-Type: " + typeJSON + "'"
+	}
+	return "", p.with("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
+}
+
+func draining() error {
+	return wrong(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
+		with("Retry-After", strconv.Itoa(retryAfter))
+}
+
+// takeDocument takes a JSON or GeoJSON document, all of which is read before
+// any of it is published.
+func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*ack, error) {
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	publish := func() (*ack, error) {
+		items, err := geo.ParseDocument(body, geoJSON)
+		if err != nil {
+			return nil, err
+		}
+		for i := range items {
+			t.take(i, &items[i].Position, items[i].Refusal)
+		}
+		return t.answer()
+	}
+	if key == "" || t.dry {
+		return publish()
+	}
+	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), body...))
+	return a.keys.once(r.Context(), key, content, publish)
+}
+
+// readBody reads a body of up to maxBody bytes within bodyTime.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		return body, rc.SetReadDeadline(time.Time{})
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); !tooLarge {
+		err = wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", len(body), bodyTime)
+	}
+	return nil, err
+}
+
+// tally publishes items and counts what became of them.
+type tally struct {
+	hub     *stream.Hub
+	metrics *Metrics
+	dry     bool // check only
+	ack     ack
+}
+
+// take publishes an item, or counts its refusal.
+func (t *tally) take(index int, p *geo.Position, refused *geo.Refusal) {
+	var verdict stream.Verdict
+	if refused == nil {
+		verdict, refused = t.publish(p)
+	}
+	if refused != nil {
+		t.refuse(index, refused)
+		return
+	}
+	switch verdict {
+	case stream.Duplicate:
+		t.ack.Duplicate++
+		return
+	case stream.Late:
+		t.ack.Late++
+	}
+	t.ack.Accepted++
+}
+
+func (t *tally) publish(p *geo.Position) (verdict stream.Verdict, refused *geo.Refusal) {
+	var err error
+	if t.dry {
+		verdict, err = t.hub.Check(p)
+	} else {
+		var receipt stream.Receipt
+		if receipt, err = t.hub.Publish(p); err == nil && receipt.Verdict != stream.Duplicate {
+			t.ack.LastEventID = receipt.ID.String()
+		}
+		verdict = receipt.Verdict
+	}
+	if err != nil && !errors.As(err, &refused) {
+		refused = &geo.Refusal{VehicleID: p.VehicleID, Detail: err.Error()}
+	}
+	return verdict, refused
+}
+
+func (t *tally) refuse(index int, refused *geo.Refusal) {
+	t.ack.Rejected++
+	t.metrics.rejected.Add(1)
+	if len(t.ack.Errors) < maxRefused {
+		t.ack.Errors = append(t.ack.Errors, refusal{index, refused.VehicleID, refused.Field, refused.Detail})
+	}
+}
+
+// sofar gives the ack for what was taken until now. All accepted positions have
+// an id that is not newer than its last_event_id.
+func (t *tally) sofar() ack {
+	sofar := t.ack
+	sofar.Status = "OK"
+	if sofar.Rejected > 0 {
+		sofar.Status = "PARTIAL"
+	}
+	if sofar.LastEventID == "" {
+		sofar.LastEventID = t.hub.Head().String()
+	}
+	return sofar
+}
+
+// answer gives the ack for the whole, or the problem where all was refused.
+func (t *tally) answer() (*ack, error) {
+	sofar := t.sofar()
+	if sofar.Rejected > 0 && sofar.Accepted+sofar.Duplicate == 0 {
+		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", sofar.Rejected)
+		if sofar.Rejected == 1 {
+			p.Detail = "the position was refused: " + sofar.Errors[0].Detail
+		}
+		p.Errors = sofar.Errors
+		return nil, p
+	}
+	return &sofar, nil
+}

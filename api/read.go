@@ -1,0 +1,148 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"livemap/geo"
+)
+
+// compressed compresses answers for clients that ask for it.
+func compressed() func(http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
+		"application/geo+json", "application/yaml", "text/html", "text/javascript", "text/css",
+	}))
+	if err != nil {
+		panic("api: " + err.Error()) // the options are all ours
+	}
+	return func(next http.Handler) http.Handler { return wrap(next) }
+}
+
+// snapshot answers with the last-known positions in scope, as a
+// FeatureCollection.
+func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
+	topics, box, err := paramsOf(r).scope(r)
+	if err != nil {
+		return err
+	}
+	snapshot := a.Hub.Snapshot(topics, box)
+	// Weak, since it stands for the compressed answer too (RFC 9110, 8.8.3.3).
+	etag := `W/"` + snapshot.ID.String() + `"`
+	header := w.Header()
+	header.Set("ETag", etag)
+	header.Set("Last-Event-ID", snapshot.ID.String())
+	header.Set("Cache-Control", "no-cache")
+	if matches(r.Header.Values("If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	header.Set("Content-Type", "application/geo+json")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	snapshot.Write(func(p []byte) error { // what fails is the client's connection
+		_, err := w.Write(p)
+		return err
+	})
+	return nil
+}
+
+// matches tells whether an If-None-Match names the tag (RFC 9110, 13.1.2). Ours
+// hold no comma.
+func matches(ifNoneMatch []string, etag string) bool {
+	for _, tag := range strings.Split(strings.Join(ifNoneMatch, ","), ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+// vehicle answers with a vehicle's last-known Feature.
+func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, geo.CheckVehicleID)
+	if err != nil {
+		return err
+	}
+	feature, _, ok := a.Hub.Vehicle(id)
+	if !ok {
+		return unknownVehicle(id)
+	}
+	return writeGeoJSON(w, feature)
+}
+
+// track answers with the positions of a vehicle that the log still holds.
+func (a *API) track(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, geo.CheckVehicleID)
+	if err != nil {
+		return err
+	}
+	p := paramsOf(r)
+	since := p.time("since")
+	if p.err != nil {
+		return p.err
+	}
+	features, ok := a.Hub.Track(id, since)
+	if !ok {
+		return unknownVehicle(id)
+	}
+	return writeGeoJSON(w, geo.AppendTrack(nil, id, features))
+}
+
+// deleteVehicle makes a vehicle go.
+func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, geo.CheckVehicleID)
+	if err != nil {
+		return err
+	}
+	if !a.Hub.Delete(id) {
+		return unknownVehicle(id)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func unknownVehicle(id string) error {
+	return wrong(http.StatusNotFound, "no vehicle %q is known", id)
+}
+
+func writeGeoJSON(w http.ResponseWriter, text []byte) error {
+	w.Header().Set("Content-Type", "application/geo+json")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(append(text[:len(text):len(text)], '\n')) // what fails is the client's connection
+	return nil
+}
+
+// openAPI answers with the description of this surface.
+func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(a.OpenAPI)
+	return nil
+}
+
+// publishIsElsewhere tells a publisher that came to the wrong port.
+func (a *API) publishIsElsewhere(http.ResponseWriter, *http.Request) error {
+	return wrong(http.StatusNotFound, "positions are not published here but on the internal port, %s", a.PublishAddress)
+}
+
+// healthz tells that the process answers.
+func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
+
+// readyz tells whether the hub takes positions and streams.
+func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
+	if a.ending.Err() != nil {
+		return draining()
+	}
+	return writeText(w, "ready\n")
+}
+
+func writeText(w http.ResponseWriter, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write([]byte(text))
+	return nil
+}

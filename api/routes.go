@@ -1,0 +1,103 @@
+// Package api is the HTTP surface of the hub: routes.go is its table of contents.
+//
+// Handlers return errors, and problem.go is the one place that turns them into
+// answers (application/problem+json, RFC 9457). The package knows nothing of
+// listeners, TLS and QUIC: it gives two handlers, one for the public and one
+// for the internal port.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"livemap/stream"
+)
+
+// Config is what an API serves, and how.
+type Config struct {
+	Hub            *stream.Hub
+	Log            *slog.Logger
+	Metrics        *Metrics
+	Page           http.Handler   // what is at / and below, apart from the API
+	OpenAPI        []byte         // openapi.yaml
+	StallTimeout   time.Duration  // for a stream to take one write
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
+	PublishAddress string         // of the internal port, to name it to those who look for it elsewhere
+}
+
+// API answers requests for one hub.
+type API struct {
+	Config
+	keys *keys
+
+	ending context.Context // done when the hub is draining
+	end    context.CancelFunc
+}
+
+// New makes the API of a hub. Close it at the end.
+func New(config Config) *API {
+	a := &API{Config: config, keys: newKeys()}
+	a.ending, a.end = context.WithCancel(context.Background())
+	return a
+}
+
+// Drain makes the hub refuse publishes with 503, ends NDJSON uploads at the end
+// of a line, and makes /readyz say so. What has begun goes on to its end.
+func (a *API) Drain() { a.end() }
+
+// Close lets go of what the API holds. No request may be under way.
+func (a *API) Close() {
+	a.end()
+	a.keys.close()
+}
+
+// Public is what the world may reach.
+func (a *API) Public() http.Handler {
+	r := a.router()
+	a.reading(r)
+	r.HandleFunc("/publish", a.handle(a.publishIsElsewhere))
+	return r
+}
+
+// Internal is what publishers and operators reach, and all of Public.
+func (a *API) Internal() http.Handler {
+	r := a.router()
+	a.reading(r)
+	r.Post("/publish", a.handle(a.publish))
+	r.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
+	r.Get("/healthz", a.handle(a.healthz))
+	r.Get("/readyz", a.handle(a.readyz))
+	r.Method(http.MethodGet, "/metrics", a.Metrics.handler())
+	r.Mount("/debug", middleware.Profiler())
+	return r
+}
+
+// reading is what both ports serve. Streams stay free of whatever would buffer
+// or compress them.
+func (a *API) reading(r chi.Router) {
+	r.Get("/stream", a.handle(a.stream))
+	r.Get("/topics/{id}/stream", a.handle(a.stream))
+	r.Group(func(r chi.Router) {
+		r.Use(compressed())
+		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
+		r.Get("/vehicles/{id}", a.handle(a.vehicle))
+		r.Get("/vehicles/{id}/track", a.handle(a.track))
+		r.Get("/openapi.yaml", a.handle(a.openAPI))
+		r.Method(http.MethodGet, "/", a.Page)
+	})
+}
+
+// router makes a router with what every request goes through.
+func (a *API) router() chi.Router {
+	r := chi.NewRouter()
+	r.Use(a.recovered, escapedPath, a.boundedHeader, a.clientAddress(), middleware.GetHead)
+	r.NotFound(a.handle(notFound))
+	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
+	return r
+}

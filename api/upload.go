@@ -1,0 +1,218 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"livemap/geo"
+)
+
+// Limits of an NDJSON upload.
+const (
+	maxLine    = 64 << 10        // bytes
+	uploadIdle = 5 * time.Minute // without a byte; a blank line counts
+	lineGrace  = 2 * time.Second // to finish a line when the hub is draining
+	ackEvery   = time.Second
+	ackTime    = 10 * time.Second // for the publisher to take an ack line
+)
+
+// takeLines publishes each line of an upload as it arrives, for as long as it
+// goes on. A line that the connection broke off in is not published.
+func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*ack, error) {
+	u := &upload{rc: http.NewResponseController(w), body: r.Body, tally: t}
+	// On HTTP/1.1 answering would else wait for the end of the body; HTTP/2 and
+	// HTTP/3 need no such permission and say so.
+	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	defer context.AfterFunc(a.ending, u.stop)()
+	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
+		u.report(w)
+		return nil, nil
+	}
+	stopped := u.read()
+	if stopped && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	return t.answer()
+}
+
+// upload is an NDJSON upload.
+type upload struct {
+	rc   *http.ResponseController
+	body io.Reader
+
+	mu    sync.Mutex // guards tally while acks are told meanwhile
+	tally *tally
+
+	partial  atomic.Bool // there is a line without its end
+	stopping atomic.Bool // the hub is draining
+}
+
+// read publishes lines until the upload ends, and tells whether it was the hub
+// that ended it.
+func (u *upload) read() (stopped bool) {
+	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+1), partial: &u.partial}
+	for {
+		line, err := lines.next()
+		if err != nil && !errors.Is(err, errTooLong) {
+			return u.stopping.Load()
+		}
+		u.take(lines.number, line, err)
+		if u.stopping.Load() && !u.partial.Load() {
+			return true
+		}
+	}
+}
+
+// take publishes a line.
+func (u *upload) take(number int, line []byte, err error) {
+	if err == nil && len(line) == 0 {
+		return // it keeps the upload alive
+	}
+	var p geo.Position
+	if err == nil {
+		p, err = geo.ParsePosition(line)
+	} else {
+		err = &geo.Refusal{Detail: err.Error()}
+	}
+	var refused *geo.Refusal
+	errors.As(err, &refused)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tally.take(number, &p, refused)
+}
+
+// Read reads from the body, which must not be idle for too long.
+func (u *upload) Read(p []byte) (int, error) {
+	if !u.stopping.Load() {
+		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
+			return 0, err
+		}
+		if u.stopping.Load() { // stop was in between, and its deadline counts
+			u.stop()
+		}
+	}
+	return u.body.Read(p)
+}
+
+// stop has the upload end at the end of a line.
+func (u *upload) stop() {
+	u.stopping.Store(true)
+	deadline := time.Now()
+	if u.partial.Load() {
+		deadline = deadline.Add(lineGrace)
+	}
+	u.rc.SetReadDeadline(deadline)
+}
+
+// report reads the upload and tells every second how far it has come.
+func (u *upload) report(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", typeNDJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	over, reported := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(reported)
+		every := time.NewTicker(ackEvery)
+		defer every.Stop()
+		for u.tell(w) {
+			select {
+			case <-over:
+				u.tell(w)
+				return
+			case <-every.C:
+			}
+		}
+	}()
+	u.read()
+	close(over)
+	<-reported
+}
+
+// tell writes an ack line, and tells whether that went well.
+func (u *upload) tell(w http.ResponseWriter) bool {
+	u.mu.Lock()
+	line, err := json.Marshal(u.tally.sofar())
+	u.mu.Unlock()
+	if err != nil {
+		return false
+	}
+	u.rc.SetWriteDeadline(time.Now().Add(ackTime))
+	defer u.rc.SetWriteDeadline(time.Time{})
+	if _, err = w.Write(append(line, '\n')); err == nil {
+		err = u.rc.Flush()
+	}
+	return err == nil
+}
+
+// errTooLong is a line over maxLine.
+var errTooLong = errors.New("the line is longer than 65536 bytes, the limit")
+
+// lineReader splits what it reads into lines of up to maxLine bytes.
+type lineReader struct {
+	from    io.Reader
+	number  int    // of the line given last, from 1
+	buf     []byte // what was read and not given yet, from start on
+	start   int
+	ended   error
+	partial *atomic.Bool // whether that ends in a line without its end
+}
+
+// next gives the next line without its end, valid until the next call. After
+// errTooLong it can be called again; any other error is the end. A last line
+// may lack its newline, but not where the input broke off.
+func (l *lineReader) next() ([]byte, error) {
+	tooLong := false
+	for searched := 0; ; {
+		if i := bytes.IndexByte(l.buf[l.start+searched:], '\n'); i >= 0 {
+			line := l.buf[l.start : l.start+searched+i]
+			l.start += searched + i + 1
+			return l.give(line, tooLong)
+		}
+		if l.ended != nil {
+			return l.last(tooLong)
+		}
+		if searched = len(l.buf) - l.start; searched > maxLine {
+			tooLong, searched = true, 0
+			l.start = len(l.buf)
+		}
+		l.fill()
+	}
+}
+
+func (l *lineReader) give(line []byte, tooLong bool) ([]byte, error) {
+	l.number++
+	l.partial.Store(l.start < len(l.buf) && bytes.IndexByte(l.buf[l.start:], '\n') < 0)
+	if tooLong || len(line) > maxLine {
+		return nil, errTooLong
+	}
+	return bytes.TrimSpace(line), nil
+}
+
+// last gives what there is after the last newline.
+func (l *lineReader) last(tooLong bool) ([]byte, error) {
+	line := l.buf[l.start:]
+	l.start = len(l.buf)
+	if l.ended != io.EOF || len(line) == 0 && !tooLong {
+		return nil, l.ended
+	}
+	return l.give(line, tooLong)
+}
+
+func (l *lineReader) fill() {
+	l.buf = append(l.buf[:0], l.buf[l.start:]...)
+	l.start = 0
+	l.partial.Store(len(l.buf) > 0)
+	n, err := l.from.Read(l.buf[len(l.buf):cap(l.buf)])
+	l.buf = l.buf[:len(l.buf)+n]
+	l.ended = err
+}

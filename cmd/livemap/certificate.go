@@ -1,0 +1,163 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificate is read from files, again whenever they change.
+type certificate struct {
+	certFile, keyFile string
+	log               *slog.Logger
+
+	mu         sync.Mutex // guards what follows
+	current    *tls.Certificate
+	cert, key  os.FileInfo // of the files that current was read from
+	complained bool        // that they cannot be read since they changed
+}
+
+// certificate opens the one that the flags name, or that of the state directory.
+func (c *serveCmd) certificate(state *state, log *slog.Logger) (*certificate, error) {
+	own := &certificate{certFile: c.TLSCert, keyFile: c.TLSKey, log: log}
+	if c.TLSCert == "" {
+		path, err := state.selfSigned(time.Now())
+		if err != nil {
+			return nil, err
+		}
+		own.certFile, own.keyFile = path, path
+	}
+	if err := own.read(); err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	if c.TLSCert == "" {
+		leaf := own.current.Leaf
+		sum, key := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+		log.Info("serving with a certificate made for localhost", "file", own.certFile,
+			"sha256", hex.EncodeToString(sum[:]), "spki_sha256", base64.StdEncoding.EncodeToString(key[:]))
+	}
+	return own, nil
+}
+
+// config gives a TLS configuration that serves the certificate.
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.get(), nil
+		},
+	}
+}
+
+// get gives the certificate, read anew if it changed. One that cannot be read
+// is being replaced, perhaps: the old one serves until it can.
+func (c *certificate) get() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if unchanged(c.certFile, c.cert) && unchanged(c.keyFile, c.key) {
+		return c.current
+	}
+	err := c.readLocked()
+	switch {
+	case err == nil:
+		c.log.Info("read the certificate again", "file", c.certFile, "expires", c.current.Leaf.NotAfter)
+	case !c.complained:
+		c.complained = true
+		c.log.Error("cannot read the changed certificate; serving the old one", "error", err)
+	}
+	return c.current
+}
+
+func unchanged(path string, was os.FileInfo) bool {
+	is, err := os.Stat(path)
+	return err == nil && os.SameFile(is, was) && is.ModTime().Equal(was.ModTime()) && is.Size() == was.Size()
+}
+
+func (c *certificate) read() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.readLocked()
+}
+
+func (c *certificate) readLocked() error {
+	cert, err := os.Stat(c.certFile)
+	if err != nil {
+		return err
+	}
+	key, err := os.Stat(c.keyFile)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return err
+	}
+	c.current, c.cert, c.key, c.complained = &pair, cert, key, false
+	return nil
+}
+
+// How long a certificate that the hub makes is good for, and how long before
+// its end another is made at the start.
+const (
+	selfSignedTime  = 365 * 24 * time.Hour
+	selfSignedRenew = 30 * 24 * time.Hour
+)
+
+// selfSigned gives the file with a certificate for localhost and its key,
+// making it if there is none or it ends soon.
+func (s *state) selfSigned(now time.Time) (path string, err error) {
+	path = s.path("localhost.pem")
+	if pair, err := tls.LoadX509KeyPair(path, path); err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenew)) {
+		return path, nil
+	}
+	text, err := makeSelfSigned(now)
+	if err != nil {
+		return "", err
+	}
+	return path, s.write("localhost.pem", text)
+}
+
+func makeSelfSigned(now time.Time) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "localhost", Organization: []string{"Live Map Hub, self-signed"}},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(selfSignedTime),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...), nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// size is a number of bytes, written like 64MiB.
+type size int
+
+// UnmarshalText reads a size; an error tells what is allowed.
+func (s *size) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil || n > math.MaxInt {
+		return fmt.Errorf("%q is no size; it must be written like 64MiB", text)
+	}
+	*s = size(n)
+	return nil
+}
+
+func (s size) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(s)), " ", "") }
+
+// listenAddress is where to listen: host:port, :port, unix:/path or off.
+type listenAddress struct {
+	network, address string // network is "" for off
+}
+
+const off = "off"
+
+// UnmarshalText reads an address; an error tells what is allowed.
+func (a *listenAddress) UnmarshalText(text []byte) error {
+	if string(text) == off {
+		*a = listenAddress{}
+		return nil
+	}
+	if path, ok := strings.CutPrefix(string(text), "unix:"); ok && path != "" {
+		*a = listenAddress{"unix", path}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off", text)
+	}
+	*a = listenAddress{"tcp", string(text)}
+	return nil
+}
+
+func (a listenAddress) String() string {
+	switch a.network {
+	case "":
+		return off
+	case "unix":
+		return "unix:" + a.address
+	}
+	return a.address
+}
+
+// isOff tells that nobody is to listen.
+func (a listenAddress) isOff() bool { return a.network == "" }
+
+// isLocal tells that only this machine can reach the address.
+func (a listenAddress) isLocal() bool {
+	if a.network == "unix" {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(a.address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// within checks a value of a flag against its range.
+type within struct {
+	flag        string
+	value, text string // as given, and the range
+	ok          bool
+}
+
+func durationWithin(flag string, value, least, most time.Duration) within {
+	return within{flag, value.String(), fmt.Sprintf("from %s to %s", least, most), least <= value && value <= most}
+}
+
+func sizeWithin(flag string, value, least, most size) within {
+	return within{flag, value.String(), fmt.Sprintf("from %s to %s", least, most), least <= value && value <= most}
+}
+
+func (c within) err() error {
+	if c.ok {
+		return nil
+	}
+	return fmt.Errorf("--%s is %s; it must be %s", c.flag, c.value, c.text)
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/time/rate"
+
+	"livemap/api"
+)
+
+const (
+	headerTime    = 10 * time.Second // for a request's header to arrive
+	idleTime      = 2 * time.Minute  // for a connection without requests
+	quicIdle      = 30 * time.Second // for a QUIC connection without packets
+	sendBuffer    = 128 << 10        // bytes; small, so that a slow reader shows early
+	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
+	handshakeRate = 1000             // QUIC handshakes a second before addresses must be validated
+)
+
+// listeners are the hub's ports.
+type listeners struct {
+	public   *webListener // nil: off
+	quic     *quicListener
+	proxy    *webListener // nil: off
+	internal *webListener
+}
+
+// listen opens all ports, so that one in use is noticed before anything is
+// served. An error names its flag.
+func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (l *listeners, err error) {
+	l = &listeners{}
+	defer func() {
+		if err != nil {
+			l.close()
+			l = nil
+		}
+	}()
+	sockets := socketOptions(c.StallTimeout)
+	if l.internal, err = listenWeb(ctx, "publish-listen", c.PublishListen, sockets, log); err != nil {
+		return l, err
+	}
+	if !c.ProxyListen.isOff() {
+		if l.proxy, err = listenWeb(ctx, "proxy-listen", c.ProxyListen, sockets, log); err != nil {
+			return l, err
+		}
+	}
+	if c.Listen.isOff() {
+		return l, nil
+	}
+	certificate, err := c.certificate(state, log)
+	if err != nil {
+		return l, err
+	}
+	keys, err := state.quicKeys()
+	if err != nil {
+		return l, err
+	}
+	return l, l.listenPublic(ctx, c, certificate, keys, sockets, log)
+}
+
+// listenPublic opens TCP and UDP of the same port number. Where the system
+// picks it, the number that TCP got may be taken in UDP: then another is tried.
+func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *certificate, keys quicKeys, sockets net.ListenConfig, log *slog.Logger) error {
+	host, port, _ := net.SplitHostPort(c.Listen.address)
+	for try := 1; ; try++ {
+		web, err := listenWeb(ctx, "listen", c.Listen, sockets, log)
+		if err != nil {
+			return err
+		}
+		bound := web.Addr().(*net.TCPAddr).Port
+		l.quic, err = listenQUIC(net.JoinHostPort(host, strconv.Itoa(bound)), certificate.config(), keys, log)
+		if err == nil {
+			l.public = web
+			web.server.TLSConfig = certificate.config()
+			return nil
+		}
+		web.Close()
+		if port != "0" || try == 10 {
+			return fmt.Errorf("--listen: UDP: %w", err)
+		}
+	}
+}
+
+// serve begins to serve. The channel tells of listeners that failed.
+func (l *listeners) serve(surface *api.API) <-chan error {
+	failed := make(chan error, 4)
+	start := func(serve func(http.Handler) error, handler http.Handler) {
+		go func() {
+			if err := serve(handler); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		}()
+	}
+	start(l.internal.serve, surface.Internal())
+	if l.proxy != nil {
+		start(l.proxy.serve, surface.Public())
+	}
+	if l.public != nil {
+		public := surface.Public()
+		start(l.quic.serve, public)
+		start(l.public.serve, advertised(public, l.public.Addr().(*net.TCPAddr).Port))
+	}
+	return failed
+}
+
+// advertised tells TCP clients that there is HTTP/3 (RFC 7838).
+func advertised(next http.Handler, port int) http.Handler {
+	value := fmt.Sprintf(`h3=":%d"; ma=86400`, port)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Alt-Svc", value)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// addresses tells where the hub listens, as attributes of a log line.
+func (l *listeners) addresses() (attrs []any) {
+	if l.public != nil {
+		attrs = append(attrs, "public", "https://"+l.public.Addr().String())
+	}
+	if l.proxy != nil {
+		attrs = append(attrs, "proxy", l.proxy.address())
+	}
+	return append(attrs, "publish", l.internal.address())
+}
+
+// shutdownPublic stops accepting and ends what is idle on the public and the
+// proxy port. The channel is closed when all requests there are done, or ctx is.
+func (l *listeners) shutdownPublic(ctx context.Context) <-chan struct{} {
+	done, ended := make(chan struct{}), make(chan struct{}, 3)
+	servers := []func(context.Context){}
+	if l.public != nil {
+		servers = append(servers, l.public.shutdown, l.quic.shutdown)
+	}
+	if l.proxy != nil {
+		servers = append(servers, l.proxy.shutdown)
+	}
+	for _, shutdown := range servers {
+		go func() {
+			shutdown(ctx)
+			ended <- struct{}{}
+		}()
+	}
+	go func() {
+		for range servers {
+			<-ended
+		}
+		close(done)
+	}()
+	return done
+}
+
+// close closes all ports and connections.
+func (l *listeners) close() {
+	for _, web := range []*webListener{l.public, l.proxy, l.internal} {
+		if web != nil {
+			web.server.Close()
+			web.Close()
+		}
+	}
+	if l.quic != nil {
+		l.quic.close()
+	}
+}
+
+// webListener is a port for HTTP over TCP or a unix socket.
+type webListener struct {
+	net.Listener
+	flag   string
+	server *http.Server
+}
+
+func listenWeb(ctx context.Context, flag string, a listenAddress, sockets net.ListenConfig, log *slog.Logger) (*webListener, error) {
+	if a.network == "unix" {
+		removeStale(a.address)
+	}
+	listener, err := sockets.Listen(ctx, a.network, a.address)
+	if err != nil {
+		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    api.MaxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     15 * time.Second,
+		},
+		Protocols: new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	return &webListener{listener, flag, server}, nil
+}
+
+// cause gives what went wrong with an address without naming it again.
+func cause(err error) error {
+	if system, ok := errors.AsType[syscall.Errno](err); ok {
+		return system
+	}
+	return err
+}
+
+// removeStale removes a socket that nobody listens on, which a killed hub leaves.
+func removeStale(path string) {
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}
+
+func (l *webListener) serve(handler http.Handler) error {
+	l.server.Handler = handler
+	err := error(nil)
+	if l.server.TLSConfig != nil {
+		err = l.server.ServeTLS(l.Listener, "", "")
+	} else {
+		err = l.server.Serve(l.Listener)
+	}
+	return fmt.Errorf("--%s: %w", l.flag, err)
+}
+
+func (l *webListener) shutdown(ctx context.Context) {
+	if l.server.Shutdown(ctx) != nil {
+		l.server.Close()
+	}
+}
+
+// address gives the address as --to takes it.
+func (l *webListener) address() string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}
+
+// quicListener is a port for HTTP/3.
+type quicListener struct {
+	conn      net.PacketConn
+	transport *quic.Transport
+	listener  *quic.EarlyListener
+	server    *http3.Server
+}
+
+// listenQUIC opens a UDP port. 0-RTT is off, since a replayed POST would be
+// published twice.
+func listenQUIC(address string, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, cause(err)
+	}
+	growBuffers(conn.(*net.UDPConn), log)
+	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
+	q := &quicListener{conn: conn, transport: &quic.Transport{
+		Conn:                conn,
+		StatelessResetKey:   &keys.reset,
+		TokenGeneratorKey:   &keys.token,
+		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
+	}}
+	q.listener, err = q.transport.ListenEarly(http3.ConfigureTLSConfig(config), &quic.Config{
+		MaxIdleTimeout: quicIdle,
+		Allow0RTT:      false,
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	q.server = &http3.Server{MaxHeaderBytes: 2 * api.MaxHeader, Logger: slog.New(slog.DiscardHandler)}
+	return q, nil
+}
+
+func (q *quicListener) serve(handler http.Handler) error {
+	q.server.Handler = handler
+	return q.server.ServeListener(q.listener)
+}
+
+// shutdown ends HTTP/3 once the requests under way are done. Clients are not
+// waited for to close their connections.
+func (q *quicListener) shutdown(ctx context.Context) {
+	q.server.Shutdown(ctx)
+}
+
+func (q *quicListener) close() {
+	q.server.Close()
+	q.listener.Close()
+	q.transport.Close()
+	q.conn.Close()
+}
+
+// growBuffers gives UDP room for bursts, and says so when the system does not.
+func growBuffers(conn *net.UDPConn, log *slog.Logger) {
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
+	conn.SetReadBuffer(udpBuffer)
+	conn.SetWriteBuffer(udpBuffer)
+	if got := receiveBuffer(conn); got < udpBuffer {
+		log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
+			"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	root "livemap"
+	"livemap/api"
+	"livemap/stream"
+	"livemap/web"
+)
+
+type serveCmd struct {
+	Anonymous     bool           `help:"Let anyone who reaches the public or proxy port read."`
+	Listen        listenAddress  `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
+	TLSCert       string         `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
+	TLSKey        string         `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM private key of --tls-cert."`
+	ProxyListen   listenAddress  `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
+	TrustedProxy  []netip.Prefix `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
+	PublishListen listenAddress  `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators, on loopback: host:port or unix:/path (${default})."`
+
+	History       size          `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
+	MaxBacklog    size          `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
+	FlushInterval time.Duration `default:"20ms" placeholder:"TIME" help:"Longest time an event waits for company before it is written: 1ms to 1s (${default})."`
+	Heartbeat     time.Duration `default:"15s" placeholder:"TIME" help:"Silence after which a stream gets a heartbeat: 1s to 5m (${default})."`
+	StallTimeout  time.Duration `default:"30s" placeholder:"TIME" help:"For a stream to take one write of at most 16 KiB, else it is closed: 1s to 10m (${default})."`
+	MaxVehicles   int           `default:"200000" placeholder:"N" help:"Vehicles remembered, gone ones included; the longest silent goes first: 1 to 10000000 (${default})."`
+	VehicleTTL    time.Duration `name:"vehicle-ttl" default:"168h" placeholder:"TIME" help:"Silence after which a vehicle is forgotten: 1s to 87600h, 0 is never (${default})."`
+	Drain         time.Duration `default:"5s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
+	StateDir      string        `type:"path" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
+	LogFormat     string        `placeholder:"FORMAT" enum:"text,json," default:"" help:"text or json (default: text on a terminal, else json)."`
+}
+
+// Validate checks what the flags' types do not.
+func (c *serveCmd) Validate() error {
+	const forever = 87600 * time.Hour
+	for _, check := range []within{
+		sizeWithin("history", c.History, 1<<20, 64<<30),
+		sizeWithin("max-backlog", c.MaxBacklog, 64<<10, 64<<30),
+		durationWithin("flush-interval", c.FlushInterval, time.Millisecond, time.Second),
+		durationWithin("heartbeat", c.Heartbeat, time.Second, 5*time.Minute),
+		durationWithin("stall-timeout", c.StallTimeout, time.Second, 10*time.Minute),
+		{"max-vehicles", fmt.Sprint(c.MaxVehicles), "from 1 to 10000000", 1 <= c.MaxVehicles && c.MaxVehicles <= 10_000_000},
+		{"vehicle-ttl", c.VehicleTTL.String(), "from 1s to 87600h, or 0 for never", c.VehicleTTL == 0 || c.VehicleTTL >= time.Second && c.VehicleTTL <= forever},
+		durationWithin("drain", c.Drain, 0, 5*time.Minute),
+	} {
+		if err := check.err(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !c.Anonymous:
+		return errors.New("nobody may read yet: --anonymous lets anyone who reaches the public or proxy port")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together")
+	case c.PublishListen.isOff():
+		return errors.New("--publish-listen cannot be off; it must be a loopback host:port or unix:/path")
+	case !c.PublishListen.isLocal():
+		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does may publish; it must be a loopback host:port or unix:/path", c.PublishListen)
+	case c.Listen.network == "unix":
+		return errors.New("--listen cannot be a unix socket; --proxy-listen can")
+	}
+	return nil
+}
+
+// Run runs the hub until ctx is done, and then ends it in good order.
+func (c *serveCmd) Run(ctx context.Context, std streams) error {
+	log := c.logger(std)
+	state, err := openState(c.StateDir, log)
+	if err != nil {
+		return err
+	}
+	defer state.close()
+	listeners, err := c.listen(ctx, state, log)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+
+	metrics := api.NewMetrics()
+	hub := stream.New(stream.Config{
+		History:       int(c.History),
+		MaxBacklog:    int(c.MaxBacklog),
+		FlushInterval: c.FlushInterval,
+		Heartbeat:     c.Heartbeat,
+		MaxVehicles:   c.MaxVehicles,
+		VehicleTTL:    c.VehicleTTL,
+		Delay:         metrics.WriteDelay,
+	})
+	defer hub.Close()
+	metrics.Watch(hub)
+	if err := state.load(hub); err != nil {
+		return err
+	}
+	surface := api.New(api.Config{
+		Hub:            hub,
+		Log:            log,
+		Metrics:        metrics,
+		Page:           web.Page(),
+		OpenAPI:        root.OpenAPI,
+		StallTimeout:   c.StallTimeout,
+		TrustedProxies: c.TrustedProxy,
+		PublishAddress: listeners.internal.address(),
+	})
+	defer surface.Close()
+
+	saving := state.saveEvery(saveInterval, hub)
+	failed := listeners.serve(surface)
+	log.Info("the hub is ready", listeners.addresses()...)
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	log.Info("the hub is going down", "streams", hub.Stats().Streams, "drain", c.Drain.String())
+	c.end(hub, surface, listeners)
+	saving.stop()
+	err = errors.Join(err, state.save(hub))
+	log.Info("the hub is down")
+	return err
+}
+
+// endGrace is how long requests may take to finish, beyond what ending the
+// streams takes.
+const endGrace = 3 * time.Second
+
+// end ends the streams and finishes publishes. The internal port goes on
+// answering until that is done: /readyz tells that the hub is draining.
+func (c *serveCmd) end(hub *stream.Hub, surface *api.API, l *listeners) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.Drain+endGrace)
+	defer cancel()
+	surface.Drain()
+	public := l.shutdownPublic(ctx)
+	hub.Drain(ctx, c.Drain)
+	<-public
+	l.internal.shutdown(ctx)
+}
+
+func (c *serveCmd) logger(std streams) *slog.Logger {
+	format := c.LogFormat
+	if format == "" {
+		format = "json"
+		if file, ok := std.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			format = "text"
+		}
+	}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(std.err, nil))
+	}
+	return slog.New(slog.NewJSONHandler(std.err, nil))
+}

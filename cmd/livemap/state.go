@@ -1,0 +1,196 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"livemap/stream"
+)
+
+// saveInterval is how often the vehicles are saved: what a killed hub may lose.
+const saveInterval = 10 * time.Second
+
+const vehiclesFile = "vehicles.ndjson"
+
+// state is the directory that outlives the process: certificate, QUIC keys, and
+// every vehicle's newest position. One hub at a time has it.
+type state struct {
+	dir  string
+	log  *slog.Logger
+	lock *os.File
+
+	mu    sync.Mutex // one save at a time; guards what follows
+	saved stream.ID  // the newest event when the vehicles were saved
+}
+
+// openState opens the directory, making it if need be.
+func openState(dir string, log *slog.Logger) (*state, error) {
+	if dir == "" {
+		var err error
+		if dir, err = userStateDir(); err != nil {
+			return nil, usageError{fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)}
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("--state-dir: %w", err)
+	}
+	s := &state{dir: dir, log: log}
+	lock, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--state-dir: %w", err)
+	}
+	if !lockFile(lock.Fd()) {
+		lock.Close()
+		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// userStateDir is where the XDG Base Directory Specification has it.
+func userStateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "livemap"), nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "state", "livemap"), err
+}
+
+func (s *state) close() { s.lock.Close() }
+
+func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
+
+// write replaces a file as a whole: after a crash it is the old or the new one.
+func (s *state) write(name string, content []byte) error {
+	return s.replace(name, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+func (s *state) replace(name string, write func(io.Writer) error) (err error) {
+	file, err := os.CreateTemp(s.dir, name+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		file.Close()
+		if err != nil {
+			os.Remove(file.Name())
+		}
+	}()
+	if err = write(file); err != nil {
+		return err
+	}
+	if err = file.Sync(); err != nil {
+		return err
+	}
+	if err = os.Rename(file.Name(), s.path(name)); err != nil {
+		return err
+	}
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// load brings the vehicles back. A file that cannot be read is put aside, and
+// the hub starts without.
+func (s *state) load(hub *stream.Hub) error {
+	file, err := os.Open(s.path(vehiclesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
+	}
+	defer file.Close()
+	began := time.Now()
+	vehicles, err := hub.Load(file)
+	if err != nil {
+		aside := s.path(vehiclesFile + ".unreadable")
+		s.log.Error("cannot read the saved vehicles; starting without", "error", err, "kept_as", aside)
+		return os.Rename(s.path(vehiclesFile), aside)
+	}
+	s.saved = hub.Head()
+	s.log.Info("read the saved vehicles", "vehicles", vehicles, "duration", time.Since(began).Round(time.Millisecond).String())
+	return nil
+}
+
+// save saves the vehicles, unless nothing happened since.
+func (s *state) save(hub *stream.Hub) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := hub.Head()
+	if head == s.saved {
+		return nil
+	}
+	if err := s.replace(vehiclesFile, hub.Save); err != nil {
+		return fmt.Errorf("--state-dir: cannot save the vehicles: %w", err)
+	}
+	s.saved = head
+	return nil
+}
+
+// saving saves the vehicles now and then.
+type saving struct{ quit, done chan struct{} }
+
+func (s *state) saveEvery(interval time.Duration, hub *stream.Hub) *saving {
+	goes := &saving{make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(goes.done)
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-goes.quit:
+				return
+			case <-ticker.C:
+				if err := s.save(hub); err != nil {
+					s.log.Error("cannot save", "error", err)
+				}
+			}
+		}
+	}()
+	return goes
+}
+
+func (g *saving) stop() {
+	close(g.quit)
+	<-g.done
+}
+
+// quicKeys outlive the process so that clients of a killed hub are told at once
+// (stateless reset, RFC 9000, 10.3), and address tokens stay good.
+type quicKeys struct {
+	reset quic.StatelessResetKey
+	token quic.TokenGeneratorKey
+}
+
+// quicKeys gives the keys, making them if there are none.
+func (s *state) quicKeys() (k quicKeys, err error) {
+	const name = "quic-keys"
+	content, err := os.ReadFile(s.path(name))
+	if err != nil || len(content) != len(k.reset)+len(k.token) {
+		content = make([]byte, len(k.reset)+len(k.token))
+		rand.Read(content)
+		if err := s.write(name, content); err != nil {
+			return k, fmt.Errorf("--state-dir: %w", err)
+		}
+	}
+	copy(k.reset[:], content)
+	copy(k.token[:], content[len(k.reset):])
+	return k, nil
+}
