@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, std streams) error {
 		kong.DefaultEnvars("LIVEMAP"),
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { helped = true }),
+		kong.WithHyphenPrefixedParameters(true), // --bbox -97.9,30.1,-97.5,30.5
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),

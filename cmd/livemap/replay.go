@@ -3,8 +3,131 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"math"
 )
 
-type replayCmd struct{}
+// replayCmd publishes recordings to a hub.
+type replayCmd struct {
+	Files   []string   `arg:"" name:"file" help:"Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input."`
+	To      hubAddress `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	Speed   float64    `default:"1" help:"Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges."`
+	Restamp bool       `help:"Move the recording to now: the first position is of now, and the distances between them are divided by --speed (0: each is of the time it is sent)."`
+	hubFlags
+}
 
-func (c *replayCmd) Run(ctx context.Context, std streams) error { return errors.New("to come") }
+// Help is what --help says beyond the flags.
+func (c *replayCmd) Help() string {
+	return `Files are recognised by their extension (.ndjson, .jsonl, .csv, .gpx, each also with .gz), else by their first character.
+
+NDJSON has a position object or GeoJSON Feature on each line; what 'livemap tail' prints into a pipe is such a recording.
+
+CSV needs columns vehicle_id (or id), lat (latitude) and lon (lng, longitude); it may have timestamp (time), speed_kmh, heading (course), altitude, accuracy and topics (separated by semicolons). All other columns are published under their names, an empty field is an absent member, and no units are guessed.
+
+Of GPX the track points are published; the vehicle is named by the track's <name>, else by the file. Speeds are converted from m/s.
+
+Positions are published in time order over all files. A file that is not in time order is sorted in memory; standard input and pipes are published in the order in which they come. What cannot be read is not skipped: the hub refuses it, and it is counted and named.
+
+While the hub is away (restarts, say) replay waits and goes on. Positions that it sends again then are counted as duplicate or late.
+
+Exit status: 0 if the hub refused no position, or after SIGINT or SIGTERM; 1 if it refused some, or the replay had to stop; 2 for a mistake in the call, a file that is missing or is no recording among them, when nothing was published.`
+}
+
+// Validate is called by kong once the command line has been read.
+func (c *replayCmd) Validate() error {
+	if !(c.Speed >= 0) || math.IsInf(c.Speed, 0) {
+		return fmt.Errorf("--speed: %v is no speed; it must be 0 or more, such as 1, 60 or 0.5", c.Speed)
+	}
+	return nil
+}
+
+// Run replays until the end of the recordings or of ctx.
+func (c *replayCmd) Run(ctx context.Context, std streams) error {
+	transport, err := c.transport(c.To)
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	recordings, err := openPlaylist(c.Files, std.in)
+	if err != nil {
+		return usageError{err}
+	}
+	screen := newProgress(std.err, recordings.total)
+	p := newPublisher(c.To, c.hubFlags, transport, screen)
+	err = c.play(ctx, recordings, p)
+	screen.clear()
+	return c.conclude(ctx, std, p, err)
+}
+
+// play publishes what is due until there is nothing more.
+func (c *replayCmd) play(ctx context.Context, recordings *playlist, p *publisher) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	t := &timetable{speed: c.Speed, restamp: c.Restamp, queue: readAhead(ctx, recordings)}
+	for {
+		batch, err := t.due(ctx)
+		if len(batch) == 0 || err != nil {
+			return err
+		}
+		if err := p.publish(ctx, batch); err != nil {
+			return err
+		}
+	}
+}
+
+// conclude writes the summary, and decides on the exit status.
+func (c *replayCmd) conclude(ctx context.Context, std streams, p *publisher, err error) error {
+	if n := p.sum.Rejected - p.shown; n > 0 {
+		fmt.Fprintf(std.err, "livemap: and %d more were refused\n", n)
+	}
+	fmt.Fprintln(std.out, p.sum)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(std.err, "livemap: stopped before the end of the recording")
+		return nil
+	case err != nil:
+		return err
+	case p.sum.Rejected > 0:
+		return fmt.Errorf("%d of %d positions were refused", p.sum.Rejected, p.sum.taken())
+	}
+	return nil
+}
+
+// read is a record, or the error that ended the recordings.
+type read struct {
+	record
+	err error
+}
+
+// readAhead reads the recordings on a goroutine of its own, so that what is due
+// can be told from what has not come yet. It ends with the recordings or with ctx;
+// on standard input only once a read that is under way returns.
+func readAhead(ctx context.Context, recordings *playlist) <-chan read {
+	queue := make(chan read, maxBatch)
+	go func() {
+		defer close(queue)
+		defer recordings.Close()
+		for {
+			rec, err := recordings.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			select {
+			case queue <- read{rec, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return queue
+}
+
+// A request holds no more than this.
+const (
+	maxBatch      = 500     // positions
+	maxBatchBytes = 1 << 20 // bytes, which the last position may exceed
+)

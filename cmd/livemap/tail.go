@@ -3,8 +3,115 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"livemap/geo"
 )
 
-type tailCmd struct{}
+// tailCmd follows streams of a hub.
+type tailCmd struct {
+	URL      hubAddress    `arg:"" name:"url" help:"Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801."`
+	Topic    []string      `sep:"none" placeholder:"T" help:"A topic to follow; may be given up to 128 times. Without, everything that may be read."`
+	BBox     string        `name:"bbox" placeholder:"W,S,E,N" help:"Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5."`
+	Interval time.Duration `placeholder:"1s" help:"At most one position per vehicle in this time, 100ms to 60s."`
+	Snapshot bool          `default:"true" negatable:"" help:"Begin with the last-known positions."`
+	Format   string        `default:"auto" enum:"auto,text,ndjson" help:"${enum}; auto is text on a terminal, else ndjson."`
+	HTTP     string        `name:"http" default:"auto" enum:"auto,3,2,1.1" help:"Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1."`
+	Count    int           `placeholder:"N" help:"Stop after N positions."`
+	hubFlags
+}
 
-func (c *tailCmd) Run(ctx context.Context, std streams) error { return errors.New("to come") }
+// Help is what --help says beyond the flags.
+func (c *tailCmd) Help() string {
+	return `Prints positions until it is stopped, and connects again whenever the connection is lost, going on where it was cut. Where UDP is blocked, HTTP/3 is given up after 1.5 s.
+
+On a terminal each line has the position's local time, the vehicle, latitude and longitude, speed, heading and age; late positions and vehicles that are gone are marked. Into a pipe the GeoJSON Features are written as they came, late ones among them, one on each line: a recording for 'livemap replay'. Everything else is told on standard error.
+
+Exit status: 0 after --count positions, SIGINT or SIGTERM; 1 if the hub refuses the stream (token, topic, box); 2 for a mistake in the call.`
+}
+
+// Validate is called by kong once the command line has been read.
+func (c *tailCmd) Validate() error {
+	if c.BBox != "" {
+		if _, err := geo.ParseBox(c.BBox); err != nil {
+			return fmt.Errorf("--bbox: %w", err)
+		}
+	}
+	if c.Interval != 0 && (c.Interval < 100*time.Millisecond || c.Interval > time.Minute) {
+		return fmt.Errorf("--interval: %v is out of range; it must be 100ms to 60s", c.Interval)
+	}
+	if c.Count < 0 {
+		return fmt.Errorf("--count: %d is out of range; it must be 1 or more, or 0 for no end", c.Count)
+	}
+	if c.HTTP == "3" && c.URL.base.Scheme != "https" {
+		return fmt.Errorf("--http: 3 needs an https:// address, not %v", c.URL)
+	}
+	return c.validateTopics()
+}
+
+func (c *tailCmd) validateTopics() error {
+	if len(c.Topic) > 128 {
+		return fmt.Errorf("--topic: given %d times; 128 is the most", len(c.Topic))
+	}
+	for _, topic := range c.Topic {
+		if len(topic) < 1 || len(topic) > 256 {
+			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256", printable(topic), len(topic))
+		}
+	}
+	return nil
+}
+
+// Run follows until ctx ends or --count positions have come.
+func (c *tailCmd) Run(ctx context.Context, std streams) error {
+	transport, closeAll, err := c.versions(c.URL, c.HTTP)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	req, err := c.request(ctx, http.MethodGet, c.streamURL(), nil)
+	if err != nil {
+		return err
+	}
+	f := &follower{
+		transport: transport,
+		print: &tailPrinter{
+			out: std.out, err: std.err, left: c.Count,
+			text: c.Format == "text" || c.Format == "auto" && isTerminal(std.out),
+		},
+	}
+	err = f.follow(ctx, req)
+	if errors.Is(err, errDone) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// streamURL is the stream of the topics: of one at its own address, of several
+// or of everything at /stream.
+func (c *tailCmd) streamURL() string {
+	query := url.Values{}
+	path := "/stream"
+	switch {
+	case len(c.Topic) == 1 && strings.Trim(c.Topic[0], ".") != "": // a path must not have /../ in it
+		path = "/topics/" + url.PathEscape(c.Topic[0]) + "/stream"
+	case len(c.Topic) > 0:
+		query["topic"] = c.Topic
+	}
+	if c.BBox != "" {
+		query.Set("bbox", c.BBox)
+	}
+	if c.Interval != 0 {
+		query.Set("interval", c.Interval.String())
+	}
+	if !c.Snapshot {
+		query.Set("snapshot", "false")
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.URL.at(path)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// handshakeTimeout is how long a hub may take to answer over UDP before it is
+// asked over TCP. Where UDP is blocked, nothing says so: this is the delay.
+const handshakeTimeout = 1500 * time.Millisecond
+
+// keepAlive is how often a quiet connection says something. A hub that was killed
+// and is back answers that with a stateless reset (RFC 9000, section 10.3), which is
+// how a client learns of it before its idle timeout of 30 s.
+const keepAlive = 5 * time.Second
+
+// avoidHTTP3 is for how long HTTP/3 is left alone after it failed where TCP
+// worked. Browsers, too, take five minutes.
+const avoidHTTP3 = 5 * time.Minute
+
+// quicFirst asks over HTTP/3 first, and over TCP where that fails.
+type quicFirst struct {
+	quic *http3.Transport
+	tcp  *http.Transport
+
+	mu    sync.Mutex
+	avoid time.Time // until then, TCP only
+}
+
+func newQUIC(tcp *http.Transport) *http3.Transport {
+	return &http3.Transport{
+		TLSClientConfig: tcp.TLSClientConfig.Clone(),
+		QUICConfig: &quic.Config{
+			HandshakeIdleTimeout: handshakeTimeout,
+			KeepAlivePeriod:      keepAlive,
+		},
+	}
+}
+
+// RoundTrip sends a request without a body.
+func (t *quicFirst) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.avoided(req) {
+		return t.tcp.RoundTrip(req)
+	}
+	resp, err := t.quic.RoundTrip(req)
+	_, reset := errors.AsType[*http3.Error](err)
+	if err == nil || reset || req.Context().Err() != nil { // HTTP/3 works, whatever the hub says
+		return resp, err
+	}
+	resp, err = t.tcp.RoundTrip(req)
+	if err == nil {
+		t.mu.Lock()
+		t.avoid = time.Now().Add(avoidHTTP3)
+		t.mu.Unlock()
+	}
+	return resp, err
+}
+
+// avoided reports whether HTTP/3 is not to be tried: it failed lately, or the
+// request has to go through a proxy.
+func (t *quicFirst) avoided(req *http.Request) bool {
+	if t.tcp.Proxy != nil {
+		if proxy, err := t.tcp.Proxy(req); proxy != nil || err != nil {
+			return true
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.avoid)
+}
+
+// versions returns a transport that speaks the wanted version of HTTP, "auto", "3",
+// "2" or "1.1", and what closes its connections.
+func (f hubFlags) versions(a hubAddress, version string) (http.RoundTripper, func(), error) {
+	tcp, err := f.transport(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	tcp.Protocols = protocols(version)
+	if a.base.Scheme == "http" || version == "2" || version == "1.1" {
+		return tcp, tcp.CloseIdleConnections, nil
+	}
+	quic := newQUIC(tcp)
+	if version == "3" {
+		return quic, func() { quic.Close() }, nil
+	}
+	return &quicFirst{quic: quic, tcp: tcp}, func() { quic.Close(); tcp.CloseIdleConnections() }, nil
+}
+
+// protocols are those that version allows over TCP.
+func protocols(version string) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(version != "2")
+	p.SetHTTP2(version != "1.1")
+	p.SetUnencryptedHTTP2(version == "2")
+	return p
+}

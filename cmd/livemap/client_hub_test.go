@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// publishedHub takes publishes as the contract says, and remembers them.
+type publishedHub struct {
+	*httptest.Server
+
+	// meet, if set, may answer a request itself; n counts requests from 1.
+	meet func(w http.ResponseWriter, r *http.Request, n int) bool
+
+	mu       sync.Mutex
+	requests int
+	clients  map[string]bool // addresses that connected
+	lines    []string
+}
+
+func newPublishedHub(t *testing.T) *publishedHub {
+	h := &publishedHub{clients: map[string]bool{}}
+	h.Server = httptest.NewServer(h)
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *publishedHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.requests++
+	h.clients[r.RemoteAddr] = true
+	switch {
+	case h.meet != nil && h.meet(w, r, h.requests):
+	case r.URL.Path != "/publish" || r.Method != http.MethodPost:
+		http.Error(w, "no such thing", http.StatusNotFound)
+	case r.Header.Get("Content-Type") != "application/x-ndjson":
+		answerProblem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/x-ndjson", nil)
+	default:
+		h.take(w, r)
+	}
+}
+
+// take refuses what has no numbers for latitude and longitude.
+func (h *publishedHub) take(w http.ResponseWriter, r *http.Request) {
+	var answer ack
+	lines := bufio.NewScanner(r.Body)
+	lines.Buffer(nil, 2<<20)
+	for n := 1; lines.Scan(); n++ {
+		if why := judge(lines.Bytes()); why != "" {
+			answer.Rejected++
+			answer.Errors = append(answer.Errors, refusal{Index: n, Field: "lat", Detail: why})
+			continue
+		}
+		answer.Accepted++
+		h.lines = append(h.lines, lines.Text())
+	}
+	answer.Errors = answer.Errors[:min(100, len(answer.Errors))]
+	if answer.Accepted == 0 {
+		answerProblem(w, http.StatusUnprocessableEntity, "no position could be taken", answer.Errors)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(answer)
+}
+
+func judge(line []byte) string {
+	var p struct {
+		Type      string
+		Lat, Lon  any
+		Timestamp any
+	}
+	if err := json.Unmarshal(line, &p); err != nil {
+		return "not JSON"
+	}
+	_, lat := p.Lat.(float64)
+	_, lon := p.Lon.(float64)
+	if p.Type != "Feature" && (!lat || !lon) {
+		return "lat must be a number from -90 to 90"
+	}
+	if text, ok := p.Timestamp.(string); ok && !strings.Contains(text, "T") {
+		return "timestamp must be RFC 3339"
+	}
+	return ""
+}
+
+func answerProblem(w http.ResponseWriter, status int, detail string, errors []refusal) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(problem{Title: http.StatusText(status), Detail: detail, Errors: errors})
+}
+
+// published returns what the hub has taken so far.
+func (h *publishedHub) published() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string{}, h.lines...)
+}
+
+// order returns a member of all that was published, as it was written.
+func (h *publishedHub) order(t *testing.T, member string) []string {
+	var values []string
+	for _, line := range h.published() {
+		var p map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal([]byte(line), &p))
+		values = append(values, strings.Trim(string(p[member]), `"`))
+	}
+	return values
+}
+
+// console is what a command wrote, safe to read while it runs.
+type console struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.Write(p)
+}
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// testLimit is generous: nothing in the tests takes as long unless it hangs.
+const testLimit = time.Minute
+
+// command runs livemap to its end.
+func command(t *testing.T, stdin string, args ...string) (out, err string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	defer cancel()
+	var stdout, stderr console
+	failure := run(ctx, args, streams{strings.NewReader(stdin), &stdout, &stderr})
+	require.NoError(t, ctx.Err(), "it did not end; stderr: %s", &stderr)
+	status = exitStatus(failure, &stderr)
+	return stdout.String(), stderr.String(), status
+}
+
+// at makes a position object of a vehicle at a Unix time.
+func at(vehicle string, seconds float64) string {
+	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%v}`, vehicle, seconds)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// healthCmd asks a hub whether it is ready, for container health checks and
+// scripts.
+type healthCmd struct {
+	To      hubAddress    `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
+	hubFlags
+}
+
+// Help is what --help says beyond the flags.
+func (c *healthCmd) Help() string {
+	return "Asks the hub's /readyz. Exit status: 0 if it is ready; 1 if not, or if it does not answer."
+}
+
+// Validate is called by kong once the command line has been read.
+func (c *healthCmd) Validate() error {
+	if c.Timeout <= 0 {
+		return fmt.Errorf("--timeout: %v is too short; it must be longer than 0s", c.Timeout)
+	}
+	return nil
+}
+
+// Run asks once.
+func (c *healthCmd) Run(ctx context.Context, std streams) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	transport, err := c.transport(c.To)
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	req, err := c.request(ctx, http.MethodGet, c.To.at("/readyz"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%v: no answer within %v", c.To, c.Timeout)
+	case err != nil:
+		return fmt.Errorf("%v: %w", c.To, adviseTrust(bare(err)))
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("%v is not ready: %w", c.To, readProblem(resp))
+	}
+	defer resp.Body.Close()
+	_, err = fmt.Fprintf(std.out, "%v is ready\n", c.To)
+	return err
+}

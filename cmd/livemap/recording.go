@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// record is one recorded position as it will be published, and where it stands.
+type record struct {
+	body    []byte // position object or Feature on one line
+	refused string // why there is no body: what is there cannot be read
+	file    string
+	line    int
+
+	at    time.Time // its timestamp; where it has none, that of the one before it
+	stamp span      // where in body the timestamp is; empty: it has none
+}
+
+// format reads the records of one format in the order of the file. After the
+// last one it returns io.EOF, or why it cannot read further.
+type format interface {
+	read() (record, error)
+}
+
+// standardInput is the file name that means it.
+const standardInput = "-"
+
+// recording is an opened file of records.
+type recording struct {
+	name   string
+	format format
+	files  []io.Closer
+	last   time.Time // timestamp of the newest record that has one
+	broken bool      // the file ended with an error, which has been told
+}
+
+// openRecording opens the file called name and finds out its format.
+func openRecording(name string, stdin io.Reader) (*recording, error) {
+	r := &recording{name: name}
+	if name == standardInput {
+		r.name = "standard input"
+		return r, r.detect(stdin)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	r.files = append(r.files, f)
+	if err := r.detect(f); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// detect unpacks what is gzipped, and picks the format by the file's extension,
+// else by the first character.
+func (r *recording) detect(in io.Reader) error {
+	text := bufio.NewReaderSize(in, 64<<10)
+	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		text = bufio.NewReaderSize(unpacked, 64<<10)
+	}
+	if bom, _ := text.Peek(3); string(bom) == "\ufeff" {
+		text.Discard(3)
+	}
+	var err error
+	switch r.kind(text) {
+	case ".gpx":
+		r.format, err = newGPX(text, baseName(r.name))
+	case ".csv":
+		r.format, err = newCSV(text)
+	case "[":
+		err = errors.New("a JSON array cannot be replayed; put one position on each line, for example with: jq -c '.[]'")
+	default:
+		r.format = &ndjson{in: text}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	return nil
+}
+
+// kind names the format by the extension that it usually has.
+func (r *recording) kind(text *bufio.Reader) string {
+	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
+	case ".ndjson", ".jsonl", ".csv", ".gpx":
+		return ext
+	}
+	switch first := firstCharacter(text); first {
+	case '<':
+		return ".gpx"
+	case '{', 0:
+		return ".ndjson"
+	case '[':
+		return "["
+	}
+	return ".csv" // whose header tells
+}
+
+// firstCharacter peeks at the first byte that is not white space; it skips that
+// space, which means nothing in any of the formats. 0 is an empty file.
+func firstCharacter(text *bufio.Reader) byte {
+	for {
+		b, err := text.Peek(1)
+		switch {
+		case err != nil:
+			return 0
+		case !bytes.ContainsAny(b, " \t\r\n"):
+			return b[0]
+		}
+		text.Discard(1)
+	}
+}
+
+// baseName is the name of a file without folder and extensions.
+func baseName(name string) string {
+	name = filepath.Base(name)
+	name = strings.TrimSuffix(name, ".gz")
+	return strings.TrimSuffix(name, filepath.Ext(name))
+}
+
+// next returns the next record, or io.EOF. Where the rest of the file cannot be
+// read, that is a last, refused record.
+func (r *recording) next() (record, error) {
+	if r.broken {
+		return record{}, io.EOF
+	}
+	rec, err := r.format.read()
+	if err != nil && err != io.EOF {
+		r.broken = true
+		rec.refused, err = fmt.Sprintf("the rest cannot be read: %v", err), nil
+	}
+	rec.file, rec.at = r.name, r.last
+	if err != nil || rec.refused != "" {
+		return rec, err
+	}
+	if at, where, ok := findTimestamp(rec.body); ok {
+		rec.at, rec.stamp, r.last = at, where, at
+	}
+	return rec, nil
+}
+
+// Close closes the file.
+func (r *recording) Close() {
+	for _, f := range r.files {
+		f.Close()
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// csvSynonyms are the column names that stand for a member when there is no
+// column of its own name, the first that is there. Names that leave the unit
+// open (speed, alt) are not among them: such columns are published under their
+// own name.
+var csvSynonyms = map[string][]string{
+	"vehicle_id": {"id"},
+	"lat":        {"latitude"},
+	"lon":        {"lng", "longitude"},
+	"timestamp":  {"time"},
+	"heading":    {"course"},
+}
+
+// csvMembers are the members that a column fills, and whether it is a number.
+var csvMembers = map[string]bool{
+	"vehicle_id": false, "lat": true, "lon": true, "timestamp": true, "speed_kmh": true,
+	"heading": true, "altitude": true, "accuracy": true, "topics": false,
+}
+
+// csvRows reads CSV (RFC 4180) with a header; each row becomes a position object.
+type csvRows struct {
+	rows    *csv.Reader
+	columns []string // the member that each column is published as
+}
+
+// newCSV reads the header. Columns are separated by commas, or by the semicolons
+// or tabs that a header without a comma has.
+func newCSV(text *bufio.Reader) (*csvRows, error) {
+	rows := csv.NewReader(text)
+	rows.Comma = separator(text)
+	rows.FieldsPerRecord = -1
+	rows.ReuseRecord = true
+	header, err := rows.Read()
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("its CSV header cannot be read: %w", err)
+	}
+	c := &csvRows{rows: rows, columns: members(header)}
+	return c, c.check()
+}
+
+func separator(text *bufio.Reader) rune {
+	start, _ := text.Peek(text.Buffered())
+	header, _, _ := bytes.Cut(start, []byte{'\n'})
+	for _, r := range ",;\t" {
+		if bytes.ContainsRune(header, r) {
+			return r
+		}
+	}
+	return ','
+}
+
+// members maps the names in the header to the contract's, without regard to
+// case; all other columns keep their names.
+func members(header []string) []string {
+	columns := make([]string, len(header))
+	for i, name := range header {
+		columns[i] = strings.TrimSpace(name)
+		if _, ok := csvMembers[strings.ToLower(columns[i])]; ok {
+			columns[i] = strings.ToLower(columns[i])
+		}
+	}
+	for member, synonyms := range csvSynonyms {
+		for _, synonym := range synonyms {
+			i := slices.IndexFunc(columns, func(c string) bool { return strings.EqualFold(c, synonym) })
+			if i >= 0 && !slices.Contains(columns, member) {
+				columns[i] = member
+			}
+		}
+	}
+	return columns
+}
+
+// check refuses a header with which no row could be published as it is meant.
+func (c *csvRows) check() error {
+	for _, required := range []string{"vehicle_id", "lat", "lon"} {
+		if !slices.Contains(c.columns, required) {
+			return fmt.Errorf("it has no column %s; replay reads NDJSON, GPX, and CSV whose first line names the columns "+
+				"vehicle_id (or id), lat (latitude), lon (lng, longitude), and as wanted timestamp (time), speed_kmh, "+
+				"heading (course), altitude, accuracy, topics", required)
+		}
+	}
+	for i, name := range c.columns {
+		if name != "" && slices.Contains(c.columns[:i], name) {
+			return fmt.Errorf("it has two columns %s", name)
+		}
+	}
+	return nil
+}
+
+func (c *csvRows) read() (record, error) {
+	row, err := c.rows.Read()
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
+		return record{line: syntax.StartLine, refused: "not CSV: " + syntax.Err.Error()}, nil
+	}
+	if err != nil {
+		return record{}, err
+	}
+	rec := record{}
+	rec.line, _ = c.rows.FieldPos(0)
+	switch {
+	case len(row) != len(c.columns):
+		rec.refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
+	case !utf8.ValidString(strings.Join(row, "")):
+		rec.refused = "it is not UTF-8"
+	default:
+		rec.body = c.position(row)
+	}
+	return rec, nil
+}
+
+// position makes a row a position object. An empty field is an absent member. What
+// is not what it should be is left for the hub to refuse.
+func (c *csvRows) position(row []string) []byte {
+	var p positionObject
+	for i, text := range row {
+		member := c.columns[i]
+		number, known := csvMembers[member]
+		switch {
+		case text == "" || member == "":
+		case member == "topics":
+			p.topics(text)
+		case number:
+			p.number(member, text)
+		case known || !json.Valid([]byte(text)) || !isDigit(text[len(text)-1]):
+			p.text(member, text)
+		default: // an extra member that is a valid JSON number
+			p.raw(member, text)
+		}
+	}
+	return p.end()
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// positionObject writes a position object, member by member.
+type positionObject struct{ body []byte }
+
+// raw adds a member whose value is JSON already.
+func (p *positionObject) raw(member, value string) {
+	lead := byte(',')
+	if len(p.body) == 0 {
+		lead = '{'
+	}
+	p.body = append(append(p.body, lead), quoteJSON(member)...)
+	p.body = append(append(p.body, ':'), value...)
+}
+
+func (p *positionObject) text(member, value string) { p.raw(member, quoteJSON(value)) }
+
+// number adds a number in any decimal notation; other text stays text, which the
+// hub refuses.
+func (p *positionObject) number(member, text string) {
+	text = strings.TrimSpace(text)
+	if json.Valid([]byte(text)) && isDigit(text[len(text)-1]) {
+		p.raw(member, text)
+		return
+	}
+	if v, err := strconv.ParseFloat(text, 64); err == nil && strings.Trim(text, "+-.0123456789eE") == "" {
+		p.raw(member, strconv.FormatFloat(v, 'f', -1, 64))
+		return
+	}
+	p.text(member, text)
+}
+
+// topics adds the ids that semicolons separate.
+func (p *positionObject) topics(text string) {
+	var ids []string
+	for id := range strings.SplitSeq(text, ";") {
+		if id = strings.TrimSpace(id); id != "" {
+			ids = append(ids, quoteJSON(id))
+		}
+	}
+	p.raw("topics", "["+strings.Join(ids, ",")+"]")
+}
+
+func (p *positionObject) end() []byte {
+	if len(p.body) == 0 {
+		return []byte("{}")
+	}
+	return append(p.body, '}')
+}
+
+func quoteJSON(text string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.Encode(text) // a string always encodes
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// gpx reads the track points of GPX 1.0 and 1.1 one by one. The vehicle is
+// called as its track is, else as the file.
+type gpx struct {
+	xml      *xml.Decoder
+	open     []string // names of the elements that are open
+	fallback string
+	vehicle  string
+}
+
+// trackPoint is a trkpt. Speed and course are elements of GPX 1.0, and of the
+// extensions that receivers write into GPX 1.1 (Garmin's TrackPointExtension,
+// OsmAnd's, GPSLogger's): metres per second and degrees in all of them.
+type trackPoint struct {
+	Lat        string  `xml:"lat,attr"`
+	Lon        string  `xml:"lon,attr"`
+	Elevation  string  `xml:"ele"`
+	Time       string  `xml:"time"`
+	Speed      string  `xml:"speed"`
+	Course     string  `xml:"course"`
+	Extensions element `xml:"extensions"`
+}
+
+// element is an element of any name.
+type element struct {
+	XMLName  xml.Name
+	Text     string    `xml:",chardata"`
+	Children []element `xml:",any"`
+}
+
+// find returns the text of the first element of that name, at any depth.
+func (e element) find(name string) string {
+	for _, child := range e.Children {
+		if child.XMLName.Local == name {
+			return child.Text
+		}
+		if text := child.find(name); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// newGPX reads up to the root element.
+func newGPX(text io.Reader, fallback string) (*gpx, error) {
+	g := &gpx{xml: xml.NewDecoder(text), fallback: fallback}
+	for {
+		token, err := g.xml.Token()
+		if err != nil {
+			return nil, errors.New("it is no GPX: " + err.Error())
+		}
+		start, ok := token.(xml.StartElement)
+		if ok && start.Name.Local != "gpx" {
+			return nil, errors.New("it is no GPX: its root element is " + strconv.Quote(start.Name.Local))
+		}
+		if ok {
+			g.open = append(g.open, "gpx")
+			return g, nil
+		}
+	}
+}
+
+func (g *gpx) read() (record, error) {
+	for {
+		token, err := g.xml.Token()
+		if err != nil {
+			line, _ := g.xml.InputPos()
+			return record{line: line}, err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if rec, ok, err := g.start(token); ok || err != nil {
+				return rec, err
+			}
+		case xml.EndElement:
+			g.open = g.open[:len(g.open)-1]
+		}
+	}
+}
+
+// start enters an element; ok says that it was a track point.
+func (g *gpx) start(tag xml.StartElement) (rec record, ok bool, err error) {
+	rec.line, _ = g.xml.InputPos()
+	parent := g.open[max(0, len(g.open)-1):]
+	switch {
+	case tag.Name.Local == "trkpt":
+		var point trackPoint
+		if err = g.xml.DecodeElement(&point, &tag); err == nil {
+			rec.body = point.position(cmp.Or(g.vehicle, g.fallback))
+		}
+		return rec, err == nil, err
+	case tag.Name.Local == "name" && len(parent) == 1 && parent[0] == "trk":
+		var name element
+		err = g.xml.DecodeElement(&name, &tag)
+		g.vehicle = strings.TrimSpace(name.Text)
+		return rec, false, err
+	case tag.Name.Local == "trk":
+		g.vehicle = ""
+	}
+	g.open = append(g.open, tag.Name.Local)
+	return rec, false, nil
+}
+
+// position makes the point a position object. What is not what it should be is
+// left for the hub to refuse.
+func (t trackPoint) position(vehicle string) []byte {
+	var p positionObject
+	p.text("vehicle_id", vehicle)
+	for _, member := range []struct{ name, text string }{
+		{"lat", t.Lat},
+		{"lon", t.Lon},
+		{"altitude", t.Elevation},
+		{"speed_kmh", kilometresPerHour(cmp.Or(t.Speed, t.Extensions.find("speed")))},
+		{"heading", cmp.Or(t.Course, t.Extensions.find("course"))},
+	} {
+		if strings.TrimSpace(member.text) != "" {
+			p.number(member.name, member.text)
+		}
+	}
+	if at := strings.TrimSpace(t.Time); at != "" {
+		p.text("timestamp", at)
+	}
+	return p.end()
+}
+
+// kilometresPerHour converts metres per second, to a thousandth.
+func kilometresPerHour(text string) string {
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return text
+	}
+	return strconv.FormatFloat(math.Round(v*3600)/1000, 'f', -1, 64)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+)
+
+// lineLimit bounds what one line takes in memory. It is far above the hub's own
+// limit, so that the hub is who refuses.
+const lineLimit = 1 << 20
+
+// ndjson reads one position object or Feature per line. Whether they are valid
+// is for the hub to judge.
+type ndjson struct {
+	in   *bufio.Reader
+	line int
+}
+
+func (n *ndjson) read() (record, error) {
+	for {
+		n.line++
+		text, whole, err := n.readLine()
+		text = bytes.TrimSpace(text)
+		switch {
+		case !whole:
+			return record{line: n.line, refused: "the line is longer than 1 MiB"}, nil
+		case len(text) > 0:
+			return record{line: n.line, body: text}, nil
+		case err != nil:
+			return record{line: n.line}, err
+		}
+	}
+}
+
+// readLine reads a line of its own memory, and of one that is too long nothing.
+func (n *ndjson) readLine() (line []byte, whole bool, err error) {
+	whole = true
+	for {
+		part, err := n.in.ReadSlice('\n')
+		if len(line)+len(part) > lineLimit {
+			line, part, whole = nil, nil, false
+		}
+		if whole {
+			line = append(line, part...)
+		}
+		if err != bufio.ErrBufferFull {
+			return line, whole, err
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// progress is the line at the bottom of a terminal that tells how far the replay
+// is. Without a terminal it writes notices only.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	total    int // positions; 0 where that is not known
+	started  time.Time
+	shown    time.Time // when the line was last written
+}
+
+func newProgress(out io.Writer, total int) *progress {
+	return &progress{out: out, terminal: isTerminal(out), total: total, started: time.Now()}
+}
+
+// progressInterval is how often the line is rewritten at most.
+const progressInterval = 100 * time.Millisecond
+
+// eraseLine returns to the start of the line and empties it (ECMA-48, EL).
+const eraseLine = "\r\x1b[K"
+
+// show rewrites the line: how many positions have been published, and how old
+// the last of them is.
+func (p *progress) show(sum ack, last record) {
+	now := time.Now()
+	if !p.terminal || now.Sub(p.shown) < progressInterval {
+		return
+	}
+	p.shown = now
+	done := sum.taken()
+	text := fmt.Sprintf("%d positions", done)
+	if p.total > 0 {
+		text = fmt.Sprintf("%3d %%  %d of %d positions", min(100, 100*done/p.total), done, p.total)
+	}
+	if !last.at.IsZero() {
+		text += "  " + last.at.Local().Format(time.DateTime)
+	}
+	rate := float64(done) / max(now.Sub(p.started).Seconds(), 0.001)
+	fmt.Fprintf(p.out, "%s%s  %.0f/s", eraseLine, text, rate)
+}
+
+// notice writes a line above the progress line.
+func (p *progress) notice(text string, args ...any) {
+	p.clear()
+	fmt.Fprintf(p.out, text+"\n", args...)
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	if p.terminal && !p.shown.IsZero() {
+		fmt.Fprint(p.out, eraseLine)
+	}
+	p.shown = time.Time{}
+}

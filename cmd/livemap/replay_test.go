@@ -1,0 +1,417 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// many makes a recording of n positions, one per second.
+func many(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintln(&text, at(fmt.Sprint("T", i), float64(i+1)))
+	}
+	return text.String()
+}
+
+func TestReplayBatchesKeepOneConnection(t *testing.T) {
+	hub := newPublishedHub(t)
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "many.ndjson.gz", many(3000)))
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, "accepted 3000, rejected 0, late 0, duplicate 0\n", out)
+	assert.Equal(t, strings.TrimSpace(many(3000)), strings.Join(hub.published(), "\n"))
+	assert.GreaterOrEqual(t, hub.requests, 6, "a request holds at most 500")
+	assert.Len(t, hub.clients, 1, "one connection")
+}
+
+func TestReplayCounts(t *testing.T) {
+	for _, test := range []struct {
+		name, answer string
+		status       int
+		recording    string
+		out, stderr  string
+		exit         int
+	}{
+		{"late and duplicate", `{"status":"OK","accepted":2,"rejected":0,"late":1,"duplicate":1}`, 200, many(3),
+			"accepted 2, rejected 0, late 1, duplicate 1\n", "", 0},
+		{"partial", `{"status":"PARTIAL","accepted":2,"rejected":1,"errors":[{"index":2,"vehicle_id":"T1","field":"lat","detail":"lat is \u001b[2J"}]}`, 200, many(3),
+			"accepted 2, rejected 1, late 0, duplicate 0\n", "day.ndjson:2: lat is \ufffd[2J\nlivemap: 1 of 3 positions were refused\n", 1},
+		{"all refused", `{"title":"Unprocessable","errors":[{"index":1,"detail":"no"},{"index":3,"detail":"nor"}]}`, 422, many(3),
+			"accepted 0, rejected 3, late 0, duplicate 0\n", "day.ndjson:3: nor\nlivemap: and 1 more were refused\n", 1},
+		{"stopped by the hub", `{"title":"Unauthorized","detail":"the token has expired"}`, 401, many(1),
+			"accepted 0, rejected 0, late 0, duplicate 0\n", "livemap: the hub answered 401 Unauthorized: the token has expired\n", 1},
+		{"redirect", `{}`, 307, many(1), "accepted 0, ", "the hub answered 307", 1},
+		{"not a hub", `<html>`, 200, many(1), "accepted 0, ", "the answer is no Ack of a hub", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hub := newPublishedHub(t)
+			hub.meet = func(w http.ResponseWriter, r *http.Request, n int) bool {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(test.status)
+				io.WriteString(w, test.answer)
+				return true
+			}
+			c := &replayCmd{hubFlags: hubFlags{}}
+			require.NoError(t, c.To.UnmarshalText([]byte(hub.URL)))
+			records, err := openPlaylist([]string{write(t, "day.ndjson", test.recording)}, nil)
+			require.NoError(t, err)
+			var out, stderr console
+			p := newPublisher(c.To, c.hubFlags, http.DefaultTransport, newProgress(&stderr, 0))
+			err = p.publish(t.Context(), all(t, records))
+			err = c.conclude(t.Context(), streams{nil, &out, &stderr}, p, err)
+			assert.Equal(t, test.exit, exitStatus(err, &stderr))
+			assert.Contains(t, out.String(), test.out)
+			assert.Contains(t, stderr.String(), test.stderr)
+		})
+	}
+}
+
+// all reads a playlist to its end, for tests in which it is one batch.
+func all(t *testing.T, p *playlist) []record {
+	var records []record
+	for {
+		rec, err := p.next()
+		if err == io.EOF {
+			return records
+		}
+		require.NoError(t, err)
+		records = append(records, rec)
+	}
+}
+
+func TestReplayShowsFirstRefusals(t *testing.T) {
+	hub := newPublishedHub(t)
+	path := write(t, "bad.ndjson", strings.Repeat("{}\n", 700))
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "accepted 0, rejected 700, late 0, duplicate 0\n", out)
+	assert.Equal(t, refusalsShown, strings.Count(stderr, "lat must"))
+	assert.Contains(t, stderr, path+":10: lat must")
+	assert.Contains(t, stderr, "and 690 more were refused")
+}
+
+// The hub restarts in the middle: connections break, 503s come, then it is back.
+// Every position must arrive, in order.
+func TestReplayOutlivesRestart(t *testing.T) {
+	breaks := map[string]func(w http.ResponseWriter){
+		"503": func(w http.ResponseWriter) {
+			answerProblem(w, http.StatusServiceUnavailable, "the hub is draining", nil)
+		},
+		"429, Retry-After": func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			answerProblem(w, http.StatusTooManyRequests, "too fast", nil)
+		},
+		"502 of a proxy": func(w http.ResponseWriter) { http.Error(w, "<html>", http.StatusBadGateway) },
+		"cut":            func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"cut in the Ack": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, `{"accepted":5`)
+			panic(http.ErrAbortHandler)
+		},
+		"empty Ack": func(w http.ResponseWriter) { io.WriteString(w, `{"accepted":0}`) },
+	}
+	for name, fail := range breaks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hub := newPublishedHub(t)
+			hub.meet = func(w http.ResponseWriter, _ *http.Request, n int) bool {
+				if n == 2 {
+					fail(w)
+				}
+				return n == 2
+			}
+			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "many.ndjson", many(1200)))
+			assert.Zero(t, status, stderr)
+			assert.Equal(t, "accepted 1200, rejected 0, late 0, duplicate 0\n", out)
+			assert.Equal(t, strings.TrimSpace(many(1200)), strings.Join(hub.published(), "\n"))
+			assert.Contains(t, stderr, "waiting for it")
+			assert.Contains(t, stderr, "is back")
+		})
+	}
+}
+
+// A hub that goes down stops at the end of a line; what is behind it is sent again.
+func TestReplaySendsTheRestAfterDraining(t *testing.T) {
+	hub := newPublishedHub(t)
+	hub.meet = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n > 1 {
+			return false
+		}
+		var first json.RawMessage
+		assert.NoError(t, json.NewDecoder(r.Body).Decode(&first))
+		hub.lines = append(hub.lines, string(first))
+		io.WriteString(w, `{"status":"OK","accepted":1,"rejected":0,"late":0,"duplicate":0}`)
+		return true
+	}
+	path := write(t, "day.ndjson", many(1000))
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, "accepted 1000, rejected 0, late 0, duplicate 0\n", out)
+	assert.Equal(t, strings.TrimSpace(many(1000)), strings.Join(hub.published(), "\n"))
+}
+
+func TestReplaySendsTheRestBehindRefusals(t *testing.T) {
+	hub := newPublishedHub(t)
+	hub.meet = func(w http.ResponseWriter, _ *http.Request, n int) bool {
+		if n == 1 { // it read no further than the first line
+			answerProblem(w, http.StatusUnprocessableEntity, "refused", []refusal{{Index: 1, Detail: "no"}})
+		}
+		return n == 1
+	}
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "day.ndjson", "{}\n"+many(600)))
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "accepted 600, rejected 1, late 0, duplicate 0\n", out)
+	assert.Contains(t, stderr, "day.ndjson:1: no")
+}
+
+func TestReplayToUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	hub := newPublishedHub(t)
+	server := httptest.NewUnstartedServer(hub)
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	defer server.Close()
+	_, stderr, status := command(t, many(2), "replay", "--speed=0", "--to", "unix:"+path, "-")
+	assert.Zero(t, status, stderr)
+	assert.Len(t, hub.published(), 2)
+}
+
+// pemFile writes the certificate of a test server.
+func pemFile(t *testing.T, server *httptest.Server) string {
+	path := filepath.Join(t.TempDir(), "cert.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	return path
+}
+
+func TestReplayOverTLS(t *testing.T) {
+	hub := newPublishedHub(t)
+	hub.meet = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		assert.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
+		return false
+	}
+	server := httptest.NewTLSServer(hub)
+	defer server.Close()
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stderr string
+	}{
+		{"unknown certificate", nil, 1, "--cacert"},
+		{"insecure", []string{"--insecure"}, 0, ""},
+		{"cacert", []string{"--cacert", pemFile(t, server)}, 0, ""},
+		{"no such cacert", []string{"--cacert", "nowhere.pem"}, 2, "--cacert: open nowhere.pem"},
+		{"no certificate", []string{"--cacert", write(t, "a.pem", "hello")}, 2, "holds no certificate"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"replay", "--token=secret", "--to", server.URL, "-"}, test.args...)
+			_, stderr, status := command(t, many(1), args...)
+			assert.Equal(t, test.status, status, stderr)
+			assert.Contains(t, stderr, test.stderr)
+		})
+	}
+}
+
+func TestReplayCallMistakes(t *testing.T) {
+	file := write(t, "day.ndjson", many(1))
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{}, "file"},
+		{[]string{"missing.ndjson"}, "missing.ndjson: no such file"},
+		{[]string{t.TempDir()}, "is a folder"},
+		{[]string{file, file}, "named twice"},
+		{[]string{file, "--speed=-1"}, "--speed: -1 is no speed; it must be 0 or more"},
+		{[]string{file, "--speed=NaN"}, "--speed"},
+		{[]string{file, "--to=localhost:9801"}, `--to: "localhost:9801" is no address of a hub; it must be http://host:port`},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			_, stderr, status := command(t, "", append([]string{"replay"}, test.args...)...)
+			assert.Equal(t, 2, status)
+			assert.Contains(t, stderr, test.want)
+		})
+	}
+}
+
+// An open pipe: what has come is published at once, and being told to stop ends
+// the replay with a summary.
+func TestReplayStops(t *testing.T) {
+	hub := newPublishedHub(t)
+	stdin, feed := io.Pipe()
+	defer feed.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	defer cancel()
+	var out, stderr console
+	ended := make(chan error)
+	go func() { ended <- run(ctx, []string{"replay", "--to", hub.URL, "-"}, streams{stdin, &out, &stderr}) }()
+	io.WriteString(feed, many(1))
+	require.Eventually(t, func() bool { return len(hub.published()) == 1 }, testLimit, time.Millisecond)
+	cancel()
+	require.NoError(t, <-ended)
+	assert.Equal(t, "accepted 1, rejected 0, late 0, duplicate 0\n", out.String())
+	assert.Contains(t, stderr.String(), "stopped before the end")
+}
+
+// roundTrip is a hub without a network, for tests in which time does not pass.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// sliceOf makes a playlist of NDJSON lines in the order given.
+func sliceOf(t *testing.T, text string) *playlist {
+	r := &recording{name: "test"}
+	require.NoError(t, r.detect(strings.NewReader(text)))
+	var records []record
+	for {
+		rec, err := r.next()
+		if err != nil {
+			return &playlist{sources: []*source{sliceSource(records)}}
+		}
+		records = append(records, rec)
+	}
+}
+
+func TestReplayPace(t *testing.T) {
+	recorded := strings.Join([]string{
+		`{"vehicle_id":"untimed","lat":1,"lon":1}`,
+		at("A", 1000), at("B", 1000.5), at("late", 990), at("C", 1090), at("D", 1090),
+		`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,1]},"properties":{"timestamp": "1970-01-01T00:19:10Z","vehicle_id":"E"}, "timestamp":1}`,
+	}, "\n")
+	for _, test := range []struct {
+		name    string
+		speed   float64
+		restamp bool
+		want    []string // vehicle, seconds since the start; and the timestamp if moved
+	}{
+		{"as recorded", 1, false, []string{"untimed 0", "A 0", "B 0.5", "late 0.5", "C 90", "D 90", "E 150"}},
+		{"twice", 2, false, []string{"untimed 0", "A 0", "B 0.25", "late 0.25", "C 45", "D 45", "E 75"}},
+		{"half", 0.5, false, []string{"untimed 0", "A 0", "B 1", "late 1", "C 180", "D 180", "E 300"}},
+		{"at once", 0, false, []string{"untimed 0", "A 0", "B 0", "late 0", "C 0", "D 0", "E 0"}},
+		{"moved", 2, true, []string{"untimed 0", "A 0 at 0", "B 0.25 at 0.25", "late 0.25 at -5", "C 45 at 45", "D 45 at 45", "E 75 at 75"}},
+		{"moved, at once", 0, true, []string{"untimed 0", "A 0 at 0", "B 0 at 0", "late 0 at 0", "C 0 at 0", "D 0 at 0", "E 0 at 0"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var got []string
+				hub := roundTrip(func(r *http.Request) (*http.Response, error) {
+					body, _ := io.ReadAll(r.Body)
+					lines := strings.Split(strings.TrimSpace(string(body)), "\n")
+					for _, line := range lines {
+						got = append(got, sent(line, start, test.restamp))
+					}
+					answer := fmt.Sprintf(`{"accepted":%d}`, len(lines))
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
+				})
+				c := &replayCmd{Speed: test.speed, Restamp: test.restamp}
+				p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
+				require.NoError(t, c.play(t.Context(), sliceOf(t, recorded), p))
+				assert.Equal(t, test.want, got)
+				assert.Equal(t, 7, p.sum.Accepted)
+			})
+		})
+	}
+}
+
+// sent words which vehicle was sent when, and its timestamp relative to start.
+func sent(line string, start time.Time, stamped bool) string {
+	var p struct {
+		VehicleID  string `json:"vehicle_id"`
+		Timestamp  float64
+		Properties struct {
+			VehicleID string `json:"vehicle_id"`
+			Timestamp any
+		}
+	}
+	if err := json.Unmarshal([]byte(line), &p); err != nil {
+		return err.Error()
+	}
+	if inner, ok := p.Properties.Timestamp.(float64); ok {
+		p.Timestamp = inner
+	}
+	text := fmt.Sprintf("%s%s %v", p.VehicleID, p.Properties.VehicleID, time.Since(start).Seconds())
+	if stamped && p.Timestamp != 0 {
+		text += fmt.Sprintf(" at %v", p.Timestamp-float64(start.Unix()))
+	}
+	return text
+}
+
+// While the hub is slow, what falls due waits and then goes in one request.
+func TestReplayCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sizes []int
+		hub := roundTrip(func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			sizes = append(sizes, strings.Count(string(body), "\n"))
+			if len(sizes) == 1 {
+				time.Sleep(9500 * time.Millisecond)
+			}
+			answer := fmt.Sprintf(`{"accepted":%d}`, sizes[len(sizes)-1])
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
+		})
+		c := &replayCmd{Speed: 1}
+		p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
+		require.NoError(t, c.play(t.Context(), sliceOf(t, many(12)), p))
+		assert.Equal(t, []int{1, 9, 1, 1}, sizes)
+	})
+}
+
+// A hub that is away is asked for ever, and a Retry-After is kept to.
+func TestReplayWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		tries := 0
+		hub := roundTrip(func(r *http.Request) (*http.Response, error) {
+			tries++
+			switch {
+			case tries == 1:
+				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"40"}}, Body: http.NoBody}, nil
+			case tries == 2:
+				assert.Equal(t, 40*time.Second, time.Since(start))
+				fallthrough
+			case time.Since(start) < time.Hour:
+				return nil, io.EOF
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"accepted":1}`))}, nil
+		})
+		var stderr console
+		c := &replayCmd{}
+		p := newPublisher(c.To, c.hubFlags, hub, newProgress(&stderr, 0))
+		require.NoError(t, c.play(t.Context(), sliceOf(t, many(1)), p))
+		assert.Less(t, time.Since(start), time.Hour+10*time.Second, "the wait does not grow without end")
+		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "an outage is told once: %s", &stderr)
+	})
+}
+
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen console
+		p := &progress{out: &screen, terminal: true, total: 400, started: time.Now()}
+		time.Sleep(2 * time.Second)
+		last := record{at: time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)}
+		p.show(ack{Accepted: 90, Rejected: 10}, last)
+		p.show(ack{Accepted: 91, Rejected: 10}, last) // too soon
+		p.notice("file:1: wrong")
+		assert.Equal(t, eraseLine+" 25 %  100 of 400 positions  2026-11-23 08:00:00  50/s"+eraseLine+"file:1: wrong\n", screen.String())
+	})
+}

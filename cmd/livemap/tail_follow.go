@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+)
+
+// follower holds on to one stream for as long as it can. go-sse's client reads the
+// events, keeps the Last-Event-ID and honours retry; what it would give up on,
+// a hub that is restarting for instance, its transport makes a lost connection.
+type follower struct {
+	transport http.RoundTripper
+	print     *tailPrinter
+
+	stop       context.CancelCauseFunc
+	retryAfter time.Duration // that the hub asked for when it last refused
+}
+
+const (
+	// silenceLimit is how long a living stream may say nothing: three heartbeats
+	// of the default hub.
+	silenceLimit = 45 * time.Second
+
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+
+	// eventLimit bounds one event in memory, far above the hub's own limit.
+	eventLimit = 1 << 20
+)
+
+var errSilent = fmt.Errorf("nothing came for %v, not even a heartbeat", silenceLimit)
+
+// follow sends req, and again whenever the stream ends, until ctx ends, the hub
+// refuses for good, or the printer has enough.
+func (f *follower) follow(ctx context.Context, req *http.Request) error {
+	ctx, f.stop = context.WithCancelCause(ctx)
+	defer f.stop(nil)
+	client := sse.Client{
+		HTTPClient:        &http.Client{Transport: f},
+		ResponseValidator: sse.NoopValidator, // RoundTrip has looked
+		OnRetry:           func(err error, wait time.Duration) { f.retries(ctx, err, wait) },
+		Backoff: sse.Backoff{
+			InitialInterval: firstRetry,
+			Multiplier:      2,
+			MaxInterval:     lastRetry,
+			Jitter:          1e-9, // retries adds its own, which only lengthens
+		},
+	}
+	connection := client.NewConnection(req.WithContext(ctx))
+	connection.Buffer(nil, eventLimit)
+	connection.SubscribeToAll(func(e sse.Event) {
+		if ctx.Err() != nil { // stopped, with events still in the buffer
+			return
+		}
+		if err := f.print.event(e); err != nil {
+			f.stop(err)
+		}
+	})
+	err := connection.Connect()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// retries is called before the wait for the next attempt. It lengthens the wait
+// by up to a half, so that many clients do not come at once, and to what the
+// hub asked for.
+func (f *follower) retries(ctx context.Context, err error, wait time.Duration) {
+	if ctx.Err() != nil {
+		return
+	}
+	total := max(wait, f.retryAfter)
+	total += rand.N(total/2 + 1)
+	f.retryAfter = 0
+	f.print.notice("%v; reconnecting in %.1f s", f.reason(err), total.Seconds())
+	sleep(ctx, total-wait)
+}
+
+// reason words what go-sse reports.
+func (f *follower) reason(err error) error {
+	if wrapped, ok := errors.AsType[*sse.ConnectionError](err); ok {
+		err = wrapped.Err
+	}
+	if err == io.EOF {
+		return errors.New("the stream ended")
+	}
+	return bare(err)
+}
+
+// RoundTrip returns answers that are event streams, and redirects. Others that may
+// pass it returns as errors, which go-sse takes for a lost connection; the rest
+// ends everything.
+func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	watch := &watchedBody{ctx: ctx, cancel: cancel}
+	watch.timer = time.AfterFunc(silenceLimit, func() { cancel(errSilent) })
+	resp, err := f.transport.RoundTrip(req.WithContext(ctx))
+	watch.timer.Stop()
+	if err != nil {
+		err = watch.explain(err)
+		cancel(nil)
+		if untrusted(err) {
+			f.stop(adviseTrust(err))
+		}
+		return nil, err
+	}
+	watch.ReadCloser = resp.Body
+	resp.Body = watch
+	if err := f.check(resp); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+func (f *follower) check(resp *http.Response) error {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode == http.StatusOK && media == "text/event-stream":
+		f.print.notice("connected over %s", resp.Proto)
+		return nil
+	case resp.StatusCode == http.StatusOK:
+		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?", printable(media))
+		f.stop(err)
+		return err
+	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+		return nil
+	}
+	problem := readProblem(resp)
+	if f.retryAfter = problem.retryAfter; !problem.passing() && problem.status < 500 {
+		f.stop(problem)
+	}
+	return problem
+}
+
+// watchedBody ends a stream that has fallen silent: a path that has died without
+// a word looks like a quiet one. Only the time spent reading counts, so that a
+// printer that is held up does not end it.
+type watchedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(silenceLimit)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	return n, b.explain(err)
+}
+
+// explain puts silence in the place of the error that it caused.
+func (b *watchedBody) explain(err error) error {
+	if err != nil && context.Cause(b.ctx) == errSilent {
+		return errSilent
+	}
+	return err
+}
+
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	b.cancel(nil)
+	return b.ReadCloser.Close()
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"net"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/quic-go/quic-go/http3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// newTLSHub serves a script over HTTP/1.1 and 2, and unless tcpOnly on the UDP
+// port of the same number over HTTP/3.
+func newTLSHub(t *testing.T, tcpOnly bool, scripts ...string) (*streamingHub, *httptest.Server) {
+	hub := &streamingHub{scripts: scripts}
+	server := httptest.NewUnstartedServer(hub)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	if !tcpOnly {
+		udp, err := net.ListenPacket("udp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { udp.Close() })
+		h3 := &http3.Server{Handler: hub, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
+		served := make(chan struct{})
+		go func() { defer close(served); h3.Serve(udp) }()
+		t.Cleanup(func() { h3.Close(); <-served })
+	}
+	return hub, server
+}
+
+func TestTailVersions(t *testing.T) {
+	for _, test := range []struct {
+		flag, want string
+		major      int
+	}{
+		{"auto", "HTTP/3.0", 3},
+		{"3", "HTTP/3.0", 3},
+		{"2", "HTTP/2.0", 2},
+		{"1.1", "HTTP/1.1", 1},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			hub, server := newTLSHub(t, false, hello+event(1, "A")+"id: e-2\ndata: {", event(2, "A")+hang)
+			out, stderr, status := command(t, "", "tail", "--count=2", "--http", test.flag, "--cacert", pemFile(t, server), server.URL)
+			assert.Zero(t, status, stderr)
+			assert.Equal(t, feature("A", 1)+"\n"+feature("A", 2)+"\n", out)
+			assert.Equal(t, []string{"", "e-1"}, hub.lastEventIDs())
+			assert.Equal(t, 2, strings.Count(stderr, "connected over "+test.want), stderr)
+			assert.Equal(t, test.major, hub.requests[1].ProtoMajor)
+		})
+	}
+}
+
+func TestTailVersionsInPlaintext(t *testing.T) {
+	hub := &streamingHub{scripts: []string{event(1, "A") + hang}}
+	server := httptest.NewUnstartedServer(hub)
+	server.Config.Protocols = protocols("2")
+	server.Config.Protocols.SetHTTP1(true)
+	server.Start()
+	defer server.Close()
+	for flag, want := range map[string]string{"auto": "HTTP/1.1", "1.1": "HTTP/1.1", "2": "HTTP/2.0"} {
+		_, stderr, status := command(t, "", "tail", "--count=1", "--http", flag, server.URL)
+		assert.Zero(t, status, stderr)
+		assert.Contains(t, stderr, "connected over "+want)
+	}
+}
+
+// Where UDP is blocked the stream comes over HTTP/2, after a short wait that is
+// not repeated at once.
+func TestTailWithoutUDP(t *testing.T) {
+	_, server := newTLSHub(t, true, hello+event(1, "A")+cut, event(2, "A")+hang)
+	udp, err := net.ListenPacket("udp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	dialed := make(chan map[string]bool)
+	go func() { dialed <- handshakes(udp) }()
+	_, stderr, status := command(t, "", "tail", "--count=2", "--insecure", server.URL)
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, 2, strings.Count(stderr, "connected over HTTP/2.0"), stderr)
+	udp.Close()
+	assert.Len(t, <-dialed, 1, "HTTP/3 is tried once")
+}
+
+// handshakes reads until udp is closed, and returns the connection ids that QUIC
+// clients chose for their first packets (RFC 9000, section 17.2): one for each dial.
+func handshakes(udp net.PacketConn) map[string]bool {
+	ids, packet := map[string]bool{}, make([]byte, 1500)
+	for {
+		n, _, err := udp.ReadFrom(packet)
+		if err != nil {
+			return ids
+		}
+		if n > 6 && packet[0]&0x80 != 0 {
+			ids[string(packet[6:min(n, 6+int(packet[5]))])] = true
+		}
+	}
+}
+
+func TestTailChecksCertificate(t *testing.T) {
+	_, server := newTLSHub(t, false, event(1, "A")+hang)
+	for _, version := range []string{"auto", "3", "2", "1.1"} {
+		t.Run(version, func(t *testing.T) {
+			_, stderr, status := command(t, "", "tail", "--http", version, server.URL)
+			assert.Equal(t, 1, status)
+			assert.Contains(t, stderr, "--cacert")
+			assert.Contains(t, strings.ToLower(stderr), "certificate")
+		})
+	}
+}
+
+// A hub that is not there yet is asked again, for ever.
+func TestTailAwaitsHub(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.sock")
+	started := make(chan *httptest.Server)
+	refused := &tellsFirst{told: make(chan struct{})}
+	go func() {
+		<-refused.told
+		server := httptest.NewUnstartedServer(&streamingHub{scripts: []string{event(1, "A") + hang}})
+		server.Listener.Close()
+		var err error
+		server.Listener, err = net.Listen("unix", path)
+		assert.NoError(t, err)
+		server.Start()
+		started <- server
+	}()
+	err := run(t.Context(), []string{"tail", "--count=1", "unix:" + path}, streams{nil, &console{}, refused})
+	(<-started).Close()
+	require.NoError(t, err)
+	assert.Contains(t, refused.String(), "no such file or directory; reconnecting in")
+}
+
+// tellsFirst closes told when something is written.
+type tellsFirst struct {
+	console
+	told chan struct{}
+}
+
+func (f *tellsFirst) Write(p []byte) (int, error) {
+	select {
+	case <-f.told:
+	default:
+		close(f.told)
+	}
+	return f.console.Write(p)
+}

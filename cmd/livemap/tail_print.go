@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+)
+
+// tailPrinter writes events: positions to out, all else to err, but that in text
+// a vehicle's going stands among the positions.
+type tailPrinter struct {
+	out, err io.Writer
+	text     bool
+	left     int // positions until errDone; 0: no end
+}
+
+// errDone ends a tail that has printed all that was wanted.
+var errDone = errors.New("done")
+
+// notice tells the reader about the stream itself.
+func (p *tailPrinter) notice(text string, args ...any) {
+	fmt.Fprintf(p.err, "livemap: "+text+"\n", args...)
+}
+
+// event prints one event. An error ends the tail.
+func (p *tailPrinter) event(e sse.Event) error {
+	switch e.Type {
+	case "", "message":
+		if e.Data == "" { // a heartbeat, which is an id only
+			return nil
+		}
+		return p.position(e.Data, false)
+	case "late":
+		return p.position(e.Data, true)
+	case "gone":
+		return p.gone(e.Data)
+	}
+	p.announce(e)
+	return nil
+}
+
+// announcement is the data of the events about the stream itself.
+type announcement struct {
+	Reason string `json:"reason"`
+	Mode   string `json:"mode"`
+	Events int    `json:"events"`
+}
+
+func (p *tailPrinter) announce(e sse.Event) {
+	var a announcement
+	json.Unmarshal([]byte(e.Data), &a) // what cannot be read is left out
+	switch {
+	case e.Type == "reset" && a.Reason != "new":
+		p.notice("reset (%s): the state is told anew", printable(a.Reason))
+	case e.Type == "live":
+		p.notice("live (%s, %d events before it)", printable(a.Mode), a.Events)
+	case e.Type == "bye":
+		p.notice("bye (%s)", printable(a.Reason))
+	}
+}
+
+func (p *tailPrinter) position(feature string, late bool) error {
+	line := []byte(feature)
+	if bytes.ContainsAny(line, "\r\n") { // no hub sends that, but a line must stay one
+		var compact bytes.Buffer
+		if json.Compact(&compact, line) == nil {
+			line = compact.Bytes()
+		}
+	}
+	if p.text {
+		line = []byte(textLine(line, late))
+	}
+	if err := p.write(append(line, '\n')); err != nil {
+		return err
+	}
+	if p.left--; p.left == 0 {
+		return errDone
+	}
+	return nil
+}
+
+func (p *tailPrinter) gone(data string) error {
+	var gone struct {
+		VehicleID string `json:"vehicle_id"`
+		Reason    string `json:"reason"`
+	}
+	json.Unmarshal([]byte(data), &gone)
+	vehicle, reason := printable(gone.VehicleID), printable(gone.Reason)
+	if !p.text {
+		p.notice("%s is gone (%s)", vehicle, reason)
+		return nil
+	}
+	return p.write(fmt.Appendf(nil, "%s  %-20s gone (%s)\n", time.Now().Format(time.DateTime), vehicle, reason))
+}
+
+// write writes to out. A reader that went away, head for instance, is no failure.
+func (p *tailPrinter) write(line []byte) error {
+	_, err := p.out.Write(line)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		return errDone
+	}
+	return err
+}
+
+// position is what a text line shows of a Feature.
+type position struct {
+	Geometry struct {
+		Coordinates []float64 `json:"coordinates"` // longitude, latitude
+	} `json:"geometry"`
+	Properties struct {
+		VehicleID string   `json:"vehicle_id"`
+		SpeedKMH  *float64 `json:"speed_kmh"`
+		Heading   *float64 `json:"heading"`
+		Timestamp float64  `json:"timestamp"`
+	} `json:"properties"`
+}
+
+// textLine is a Feature as an aligned line. One that is not as it should be is
+// shown as it came.
+func textLine(feature []byte, late bool) string {
+	var p position
+	if json.Unmarshal(feature, &p) != nil || len(p.Geometry.Coordinates) < 2 {
+		return printable(string(feature))
+	}
+	at := time.UnixMilli(int64(p.Properties.Timestamp * 1000))
+	line := fmt.Sprintf("%s  %-20s %11.6f %11.6f %9s %5s %9s", at.Format(time.DateTime),
+		printable(p.Properties.VehicleID), p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
+		measure(p.Properties.SpeedKMH, " km/h"), measure(p.Properties.Heading, "°"), age(time.Since(at)))
+	if late {
+		line += "  late"
+	}
+	return strings.TrimRight(line, " ")
+}
+
+// measure shows a rounded number with its unit, and nothing where there is none.
+func measure(v *float64, unit string) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%s", math.Abs(math.Round(*v)), unit)
+}
+
+// age shows a duration in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", max(0, d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d d", d/(24*time.Hour))
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// feature is a Feature as the contract shows it.
+func feature(vehicle string, seconds int) string {
+	return fmt.Sprintf(`{"type":"Feature","id":%[1]q,"geometry":{"type":"Point","coordinates":[13.404954,52.520008]},`+
+		`"properties":{"vehicle_id":%[1]q,"speed_kmh":85.4,"heading":270,"timestamp":%[2]d}}`, vehicle, seconds)
+}
+
+// event is a position as a hub writes it.
+func event(seq int, vehicle string) string {
+	return fmt.Sprintf("id: e-%d\ndata: %s\n\n", seq, feature(vehicle, seq))
+}
+
+// streamingHub plays one script per connection, and the last one from then on. A
+// stream ends with its script.
+type streamingHub struct {
+	scripts []string
+
+	mu       sync.Mutex
+	requests []*http.Request
+}
+
+// Signs in a script.
+const (
+	cut  = "✂" // the connection breaks here
+	hang = "…" // it stays open, and nothing comes any more
+)
+
+func (h *streamingHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	script := h.scripts[min(len(h.requests), len(h.scripts)-1)]
+	h.requests = append(h.requests, r)
+	h.mu.Unlock()
+	w.Header().Set("Content-Type", "text/event-stream")
+	io.WriteString(w, strings.TrimRight(script, cut+hang))
+	http.NewResponseController(w).Flush()
+	switch {
+	case strings.HasSuffix(script, cut):
+		panic(http.ErrAbortHandler)
+	case strings.HasSuffix(script, hang):
+		<-r.Context().Done()
+	}
+}
+
+// lastEventIDs returns that header of each request.
+func (h *streamingHub) lastEventIDs() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var ids []string
+	for _, r := range h.requests {
+		ids = append(ids, r.Header.Get("Last-Event-ID"))
+	}
+	return ids
+}
+
+func newStreamingHub(t *testing.T, scripts ...string) (*streamingHub, string) {
+	hub := &streamingHub{scripts: scripts}
+	server := httptest.NewServer(hub)
+	t.Cleanup(server.Close)
+	return hub, server.URL
+}
+
+const hello = ": welcome\nretry: 10\n\n"
+
+func TestTailPrintsFeatures(t *testing.T) {
+	hub, url := newStreamingHub(t, hello+"event: reset\ndata: {\"reason\":\"new\"}\n\n"+event(1, "A")+
+		"id: e-2\nevent: live\ndata: {\"mode\":\"snapshot\",\"events\":1}\n\n"+
+		"id: e-3\nevent: late\ndata: "+feature("A", 0)+"\n\n"+
+		"event: ping\ndata: {\"time\":1}\n\n: heartbeat\nid: e-4\n\n"+
+		"id: e-5\nevent: gone\ndata: {\"vehicle_id\":\"A\",\"reason\":\"left\"}\n\n"+event(6, "B\u202e")+hang)
+	out, stderr, status := command(t, "", "tail", "--count=3", "--token=secret", url)
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, feature("A", 1)+"\n"+feature("A", 0)+"\n"+feature("B\u202e", 6)+"\n", out)
+	assert.Equal(t, "livemap: connected over HTTP/1.1\nlivemap: live (snapshot, 1 events before it)\nlivemap: A is gone (left)\n", stderr)
+	assert.Equal(t, "Bearer secret", hub.requests[0].Header.Get("Authorization"))
+	assert.Equal(t, "text/event-stream", hub.requests[0].Header.Get("Accept"))
+
+	recorded, recorder := out, newPublishedHub(t)
+	_, stderr, status = command(t, recorded, "replay", "--speed=0", "--to", recorder.URL, "-")
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, strings.TrimSpace(recorded), strings.Join(recorder.published(), "\n"), "what tail prints can be replayed")
+}
+
+func TestTailText(t *testing.T) {
+	now := time.Now().Unix()
+	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+feature("TRUCK-042", int(now-30))+"\n\n"+
+		"id: e-2\nevent: late\ndata: "+feature("A", 86400)+"\n\n"+
+		"id: e-3\nevent: gone\ndata: {\"vehicle_id\":\"A\\u001b[2J\",\"reason\":\"deleted\"}\n\n"+
+		"id: e-4\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]},\"properties\":{\"vehicle_id\":\"bare\"}}\n\n"+hang)
+	out, stderr, status := command(t, "", "tail", "--count=3", "--format=text", url)
+	assert.Zero(t, status, stderr)
+	lines := strings.Split(out, "\n")
+	require.Len(t, lines, 5, out)
+	assert.Regexp(t, "^"+time.Unix(now-30, 0).Format(time.DateTime)+`  TRUCK-042              52\.520008   13\.404954   85 km/h  270°    \d\d\.\d s$`, lines[0])
+	assert.Regexp(t, "^"+time.Unix(86400, 0).Format(time.DateTime)+`  A                      52\.520008   13\.404954   85 km/h  270°   \d+ d  late$`, lines[1])
+	assert.Regexp(t, `^\S+ \S+  A.\[2J +gone \(deleted\)$`, lines[2])
+	assert.NotContains(t, out, "\x1b")
+	assert.Regexp(t, `  bare  +2\.000000    1\.000000  `, lines[3])
+}
+
+// However a stream ends, the next one goes on behind the last whole event.
+func TestTailResumes(t *testing.T) {
+	for _, test := range []struct {
+		name, script string
+		id, notice   string
+	}{
+		{"cut between events", event(1, "A") + cut, "e-1", "unexpected EOF; reconnecting in"},
+		{"cut inside data", event(1, "A") + "id: e-2\ndata: {\"type\":" + cut, "e-1", "reconnecting"},
+		{"cut before the blank line", event(1, "A") + "id: e-2\ndata: " + feature("X", 1) + "\n" + cut, "e-1", "reconnecting"},
+		{"cut inside the id", event(1, "A") + "id: e-2" + cut, "e-1", "reconnecting"},
+		{"after a heartbeat", event(1, "A") + ": heartbeat\nid: e-17\n\n" + cut, "e-17", "reconnecting"},
+		{"after a named event", event(1, "A") + "id: e-18\nevent: live\ndata: {}\n\n" + cut, "e-18", "reconnecting"},
+		{"bye", event(1, "A") + "event: bye\ndata: {\"reason\":\"draining\"}\n\n", "e-1", "bye (draining)\nlivemap: the stream ended; reconnecting"},
+		{"nothing yet", cut, "", "reconnecting"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hub, url := newStreamingHub(t, hello+test.script, event(20, "B")+event(21, "C")+hang)
+			want := 3
+			if test.id == "" {
+				want = 2
+			}
+			out, stderr, status := command(t, "", "tail", fmt.Sprint("--count=", want), url)
+			assert.Zero(t, status, stderr)
+			assert.Equal(t, []string{"", test.id}, hub.lastEventIDs())
+			assert.Equal(t, want, strings.Count(out, "\n"))
+			assert.NotContains(t, out, `"X"`, "an event that was cut is dropped")
+			assert.Contains(t, stderr, test.notice)
+		})
+	}
+}
+
+func TestTailTellsReset(t *testing.T) {
+	_, url := newStreamingHub(t, hello+event(1, "A"), "event: reset\ndata: {\"reason\":\"epoch\"}\n\n"+event(1, "A")+hang)
+	_, stderr, status := command(t, "", "tail", "--count=2", url)
+	assert.Zero(t, status)
+	assert.Contains(t, stderr, "livemap: reset (epoch): the state is told anew\n")
+}
+
+func TestTailTakesLongEvents(t *testing.T) {
+	long := feature(strings.Repeat("x", 200<<10), 1)
+	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+long+"\n\n"+hang)
+	out, _, status := command(t, "", "tail", "--count=1", url)
+	assert.Zero(t, status)
+	assert.Equal(t, long+"\n", out)
+}
+
+// Answers that end a browser's EventSource for good do not end a tail, unless
+// they say that it is of no use.
+func TestTailAnswers(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		detail string
+		goesOn bool
+	}{
+		{400, "bbox: south is north of north", false},
+		{401, "the token has expired", false},
+		{403, "topic depot:7 may not be read", false},
+		{404, "no such thing", false},
+		{406, "only event streams", false},
+		{429, "too many streams", true},
+		{500, "oh", true},
+		{502, "", true},
+		{503, "the hub is draining", true},
+	} {
+		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked++; asked == 1 {
+					answerProblem(w, test.status, test.detail, nil)
+					return
+				}
+				w.Header().Set("Content-Type", "text/event-stream")
+				io.WriteString(w, event(1, "A"))
+			}))
+			defer hub.Close()
+			_, stderr, status := command(t, "", "tail", "--count=1", hub.URL)
+			assert.Equal(t, map[bool]int{true: 0, false: 1}[test.goesOn], status)
+			assert.Equal(t, map[bool]int{true: 2, false: 1}[test.goesOn], asked)
+			assert.Contains(t, stderr, fmt.Sprintf("the hub answered %d %s", test.status, http.StatusText(test.status)))
+			assert.Contains(t, stderr, test.detail)
+		})
+	}
+}
+
+func TestTailOfSomethingElse(t *testing.T) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }))
+	defer site.Close()
+	_, stderr, status := command(t, "", "tail", site.URL)
+	assert.Equal(t, 1, status)
+	assert.Contains(t, stderr, `the answer is "text/html" and no event stream`)
+}
+
+func TestTailStopsAtCount(t *testing.T) {
+	_, url := newStreamingHub(t, hello+event(1, "A")+event(2, "A")+event(3, "A")+hang)
+	out, stderr, status := command(t, "", "tail", "--count=2", url)
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, 2, strings.Count(out, "\n"), "what has come already is not printed beyond it")
+}
+
+// A reader that goes away, as in `livemap tail … | head`, is no failure.
+func TestTailIntoClosedPipe(t *testing.T) {
+	_, url := newStreamingHub(t, hello+event(1, "A")+event(2, "A")+hang)
+	reader, writer := io.Pipe()
+	go func() {
+		reader.Read(make([]byte, 10))
+		reader.Close()
+	}()
+	var stderr console
+	require.NoError(t, run(t.Context(), []string{"tail", url}, streams{nil, writer, &stderr}))
+}
+
+func TestTailAddresses(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"", "/base/stream"},
+		{"--topic=depot:7", "/base/topics/depot:7/stream"},
+		{"--topic=a/b%c,d?", "/base/topics/a%2Fb%25c%2Cd%3F/stream"},
+		{"--topic=..", "/base/stream?topic=.."},
+		{"--topic=a&b --topic=c", "/base/stream?topic=a%26b&topic=c"},
+		{"--bbox=-98,30,-97,31 --interval=1s", "/base/stream?bbox=-98%2C30%2C-97%2C31&interval=1s"},
+		{"--topic=x --no-snapshot", "/base/topics/x/stream?snapshot=false"},
+		{"--snapshot=false", "/base/stream?snapshot=false"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			hub, url := newStreamingHub(t, event(1, "A")+hang)
+			_, stderr, status := command(t, "", append([]string{"tail", "--count=1", url + "/base/"}, strings.Fields(test.args)...)...)
+			require.Zero(t, status, stderr)
+			assert.Equal(t, test.want, hub.requests[0].RequestURI)
+		})
+	}
+}
+
+func TestTailCallMistakes(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"", "url"},
+		{"example.org", "is no address of a hub; it must be http://host:port"},
+		{"http://x --bbox=1,2,3", "--bbox"},
+		{"http://x --interval=1h", "--interval: 1h0m0s is out of range; it must be 100ms to 60s"},
+		{"http://x --http=3", "--http: 3 needs an https:// address"},
+		{"http://x --http=4", "--http"},
+		{"http://x --count=-1", "--count"},
+		{"http://x --topic=", "--topic"},
+		{"http://x --format=xml", "--format"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			_, stderr, status := command(t, "", append([]string{"tail"}, strings.Fields(test.args)...)...)
+			assert.Equal(t, 2, status)
+			assert.Contains(t, stderr, test.want)
+		})
+	}
+}
+
+// tailOf follows scripts that play in a bubble, without a network, and returns what
+// was noticed.
+func tailOf(t *testing.T, count int, answer roundTrip) string {
+	var out, stderr console
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://hub/stream", nil)
+	require.NoError(t, err)
+	f := &follower{transport: answer, print: &tailPrinter{out: &out, err: &stderr, left: count}}
+	require.ErrorIs(t, f.follow(t.Context(), req), errDone)
+	return stderr.String()
+}
+
+func eventStream(body io.ReadCloser) *http.Response {
+	return &http.Response{StatusCode: 200, Proto: "HTTP/1.1", Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}
+}
+
+func TestTailLeavesSilentStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, tries := time.Now(), 0
+		stderr := tailOf(t, 2, func(r *http.Request) (*http.Response, error) {
+			tries++
+			if tries == 3 {
+				assert.Equal(t, "e-7", r.Header.Get("Last-Event-ID"))
+				return eventStream(io.NopCloser(strings.NewReader(event(8, "A")))), nil
+			}
+			if tries == 2 { // connects, and never answers
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			body, script := io.Pipe()
+			go func() {
+				io.WriteString(script, event(1, "A"))
+				for range 4 { // heartbeats keep it
+					time.Sleep(silenceLimit - time.Second)
+					io.WriteString(script, ": heartbeat\nid: e-7\n\n")
+				}
+				<-r.Context().Done()
+				script.CloseWithError(r.Context().Err())
+			}()
+			return eventStream(body), nil
+		})
+		assert.Equal(t, 2, strings.Count(stderr, "nothing came for 45s"), stderr)
+		assert.InDelta(t, 4*(silenceLimit-time.Second)+2*silenceLimit, time.Since(start), float64(7*time.Second))
+	})
+}
+
+// The wait grows to half a minute, is never shorter than what the hub asked for,
+// and starts afresh after a connection.
+func TestTailBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits []time.Duration
+		last := time.Now()
+		stderr := tailOf(t, 2, func(r *http.Request) (*http.Response, error) {
+			waits = append(waits, time.Since(last))
+			last = time.Now()
+			switch n := len(waits); {
+			case n <= 8:
+				return nil, io.ErrUnexpectedEOF
+			case n == 9:
+				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"100"}}, Body: http.NoBody}, nil
+			case n == 10:
+				return eventStream(io.NopCloser(strings.NewReader(event(1, "A") + "retry: 60000\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n"))), nil
+			}
+			return eventStream(io.NopCloser(strings.NewReader(event(2, "A")))), nil
+		})
+		for i, least := range []time.Duration{0, 1, 2, 4, 8, 16, 30, 30, 30, 100, 60} {
+			assert.GreaterOrEqual(t, waits[i], least*time.Second, "%d: %v", i, waits)
+			assert.LessOrEqual(t, waits[i], least*time.Second*3/2+time.Microsecond, "%d: %v", i, waits)
+		}
+		assert.Contains(t, stderr, "bye (too-many)")
+	})
+}
