@@ -118,7 +118,8 @@ func (s *Subscription) startRound(r *round, base uint64, mode string) {
 // the reader has everything. The bytes are valid until the next call.
 func (s *Subscription) take(buf []byte) (p []byte, events int) {
 	before := s.sent
-	for len(buf) == 0 && s.due() {
+	// What becomes pending meanwhile is for the next flush.
+	for more := s.due(); more && len(buf) == 0; more = s.more {
 		s.oldest = 0
 		if s.round != nil {
 			buf = s.takeRound(buf)
@@ -132,15 +133,15 @@ func (s *Subscription) take(buf []byte) (p []byte, events int) {
 
 // takeLog takes events from the log.
 func (s *Subscription) takeLog(buf []byte) []byte {
-	from, precise := s.pos+1, false
+	from := s.pos + 1
 	if !s.more {
 		// Swapped before the head is looked at: what is routed after that is
 		// pending again.
-		from, precise = max(from, s.pending.Swap(0)), true
+		from = max(from, s.pending.Swap(0))
 	}
 	lagging := s.stale || s.lagging(from)
 	s.hub.mu.RLock()
-	if lagging || s.lost(from, precise) {
+	if lagging || s.lost(from) {
 		s.hub.mu.RUnlock()
 		s.catchUp()
 		return buf
@@ -163,16 +164,13 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 	return buf
 }
 
-// lost tells whether events in scope from seq on have left the log. precise:
-// seq itself is in scope. Hub.mu is held, and must be until the events are
-// taken, or they could leave meanwhile.
-func (s *Subscription) lost(seq uint64, precise bool) bool {
+// lost tells whether events in scope from seq on have left the log; where
+// there is no index, whether they may have. Hub.mu is held, and must be until
+// the events are taken, or they could leave meanwhile.
+func (s *Subscription) lost(seq uint64) bool {
 	h := s.hub
-	switch {
-	case seq >= h.log.first():
-		return false
-	case precise || s.scope.all:
-		return true
+	if seq >= h.log.first() || s.scope.all {
+		return seq < h.log.first()
 	}
 	for _, id := range s.scope.vehicles {
 		if v := h.fleet.byID[id]; v == nil && h.fleet.forgotten >= seq || v != nil && v.index.dropped >= seq {

@@ -44,8 +44,9 @@ type fleet struct {
 	free    []int               // slots
 	present list.List           // of *vehicle, the longest silent first
 	gone    list.List           // of *vehicle, the longest gone (or silent since) first
-	// forgotten is the newest event that told of a vehicle's end and that no
-	// tombstone remembers: a reader from before it cannot be told what it missed.
+	// forgotten is the newest event that told of a vehicle's end, or came late
+	// after it, and that no tombstone remembers: a reader from before it cannot be
+	// told what it missed.
 	forgotten uint64
 }
 
@@ -154,6 +155,7 @@ func (f *fleet) forget(v *vehicle) {
 // release lets go of a forgotten vehicle of which the log holds nothing.
 func (f *fleet) release(v *vehicle) {
 	if v.slot < 0 && len(v.index.list) == 0 {
+		f.forgotten = max(f.forgotten, v.index.dropped)
 		delete(f.byID, v.id)
 	}
 }

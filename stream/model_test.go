@@ -220,7 +220,7 @@ type reader struct {
 	lastID    string
 	lives     int
 	byMode    map[string]int
-	skipping  bool // events were left out, which a `live` must announce
+	skipping  bool   // events were left out, which a `live` must announce
 	read      []byte // and not looked at yet; the test looks when the model is up to date
 
 	cancel context.CancelFunc

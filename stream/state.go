@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"livemap/geo"
@@ -17,7 +18,11 @@ import (
 const (
 	stateFormat  = "livemap-state"
 	stateVersion = 1
-	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 21 KiB
+	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 25 KiB
+
+	// maxSilence is not told from a longer one, so that sums stay in range
+	// whatever clocks were set to.
+	maxSilence = 100 * 365 * 24 * time.Hour
 )
 
 type stateHeader struct {
@@ -48,6 +53,7 @@ func (h *Hub) Save(w io.Writer) error {
 	r := h.freezer.freeze(h)
 	out := bufio.NewWriterSize(w, 64<<10)
 	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false) // a Feature is compared byte for byte, and must not outgrow a line
 	if err := lines.Encode(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
 		return err
 	}
@@ -95,7 +101,7 @@ func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	down := max(0, h.config.Clock().Sub(saved))
+	down := min(max(0, h.config.Clock().Sub(saved)), maxSilence)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.log.head() > 0 || h.fleet.size() > 0 {
@@ -124,7 +130,7 @@ func readState(r io.Reader) (lines []restored, saved time.Time, err error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, maxStateLine), maxStateLine)
 	var header stateHeader
-	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil || header.Format != stateFormat {
+	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil || header.Format != stateFormat || header.Saved.IsZero() {
 		return nil, saved, errors.Join(errors.New("stream: not a saved state"), in.Err())
 	}
 	if header.Version != stateVersion {
@@ -151,8 +157,20 @@ func readState(r io.Reader) (lines []restored, saved time.Time, err error) {
 }
 
 func (l *restored) check() (err error) {
-	if l.Gone != "" {
+	if l.Silent < 0 {
+		return errors.New("silent is negative")
+	}
+	l.Silent = min(l.Silent, int64(maxSilence))
+	if l.Gone == Deleted {
 		return geo.CheckVehicleID(l.VehicleID)
+	}
+	if l.Gone != "" {
+		return fmt.Errorf("gone is %q", l.Gone)
+	}
+	for i, id := range l.Topics {
+		if err := geo.CheckTopic(id); err != nil || slices.Contains(l.Topics[:i], id) {
+			return errors.Join(fmt.Errorf("topic %q", id), err)
+		}
 	}
 	if l.position, err = geo.ParsePosition(l.Feature); err == nil && l.position.Time.IsZero() {
 		err = errors.New("the Feature has no timestamp")

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -158,6 +159,7 @@ func (s *Subscription) flush(ctx context.Context) {
 		s.send(p)
 		s.flushed = s.written
 		s.count(n, oldest)
+		s.ping(s.written) // a reader that is always behind never waits
 		if !s.more {
 			break
 		}
@@ -207,21 +209,24 @@ func (s *Subscription) wait(ctx context.Context) {
 
 // keepWarm sends what silence asks for, and tells when to look again.
 func (s *Subscription) keepWarm(now time.Duration) (next time.Duration) {
-	if ping := s.query.Ping; ping > 0 {
-		if now >= s.pinged+ping {
-			s.pinged = now
-			s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.clock())))
-		}
-		next = s.pinged + ping
-	}
+	next = s.ping(now)
 	heartbeat := s.hub.config.Heartbeat
 	if now >= s.written+heartbeat {
 		s.send(appendHeartbeat(nil, s.restingID()))
 	}
-	if next == 0 {
-		return s.written + heartbeat
-	}
 	return min(next, s.written+heartbeat)
+}
+
+// ping sends a ping when it is time, and tells when it is time again.
+func (s *Subscription) ping(now time.Duration) (next time.Duration) {
+	if s.query.Ping == 0 {
+		return math.MaxInt64
+	}
+	if now >= s.pinged+s.query.Ping {
+		s.pinged = now
+		s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.clock())))
+	}
+	return s.pinged + s.query.Ping
 }
 
 // clock gives the time of day as the wire has it: Unix seconds, to the millisecond.

@@ -29,7 +29,7 @@ type serveCmd struct {
 	History       size          `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
 	MaxBacklog    size          `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
 	FlushInterval time.Duration `default:"20ms" placeholder:"TIME" help:"Longest time an event waits for company before it is written: 1ms to 1s (${default})."`
-	Heartbeat     time.Duration `default:"15s" placeholder:"TIME" help:"Silence after which a stream gets a heartbeat: 1s to 5m (${default})."`
+	Heartbeat     time.Duration `default:"15s" placeholder:"TIME" help:"Silence after which a stream gets a heartbeat: 1s to 30s (${default})."`
 	StallTimeout  time.Duration `default:"30s" placeholder:"TIME" help:"For a stream to take one write of at most 16 KiB, else it is closed: 1s to 10m (${default})."`
 	MaxVehicles   int           `default:"200000" placeholder:"N" help:"Vehicles remembered, gone ones included; the longest silent goes first: 1 to 10000000 (${default})."`
 	VehicleTTL    time.Duration `name:"vehicle-ttl" default:"168h" placeholder:"TIME" help:"Silence after which a vehicle is forgotten: 1s to 87600h, 0 is never (${default})."`
@@ -45,7 +45,7 @@ func (c *serveCmd) Validate() error {
 		sizeWithin("history", c.History, 1<<20, 64<<30),
 		sizeWithin("max-backlog", c.MaxBacklog, 64<<10, 64<<30),
 		durationWithin("flush-interval", c.FlushInterval, time.Millisecond, time.Second),
-		durationWithin("heartbeat", c.Heartbeat, time.Second, 5*time.Minute),
+		durationWithin("heartbeat", c.Heartbeat, time.Second, 30*time.Second),
 		durationWithin("stall-timeout", c.StallTimeout, time.Second, 10*time.Minute),
 		{"max-vehicles", fmt.Sprint(c.MaxVehicles), "from 1 to 10000000", 1 <= c.MaxVehicles && c.MaxVehicles <= 10_000_000},
 		{"vehicle-ttl", c.VehicleTTL.String(), "from 1s to 87600h, or 0 for never", c.VehicleTTL == 0 || c.VehicleTTL >= time.Second && c.VehicleTTL <= forever},
