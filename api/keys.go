@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
@@ -19,7 +20,9 @@ const (
 // keys remembers which publishes have been done, so that a repeat publishes
 // nothing again.
 type keys struct {
-	done *ttlcache.Cache[string, *attempt]
+	done     *ttlcache.Cache[string, *attempt]
+	closing  chan struct{}
+	sweeping sync.WaitGroup
 }
 
 // attempt is one publish under a key.
@@ -30,16 +33,34 @@ type attempt struct {
 }
 
 func newKeys() *keys {
-	k := &keys{ttlcache.New(
+	k := &keys{closing: make(chan struct{}), done: ttlcache.New(
 		ttlcache.WithTTL[string, *attempt](keyTime),
 		ttlcache.WithCapacity[string, *attempt](keyCount),
 		ttlcache.WithDisableTouchOnHit[string, *attempt](),
 	)}
-	go k.done.Start()
+	k.sweeping.Go(k.sweep)
 	return k
 }
 
-func (k *keys) close() { k.done.Stop() }
+func (k *keys) close() {
+	close(k.closing)
+	k.sweeping.Wait()
+}
+
+// sweep lets go of what has expired. The cache's own Start does that too, but
+// runs on for good if Stop comes before it has begun.
+func (k *keys) sweep() {
+	every := time.NewTicker(keyTime / 5)
+	defer every.Stop()
+	for {
+		select {
+		case <-k.closing:
+			return
+		case <-every.C:
+			k.done.DeleteExpired()
+		}
+	}
+}
 
 // once publishes, or gives the ack of the publish that was done under the same
 // key, waiting for it if it is still under way. One that published nothing is

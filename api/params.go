@@ -144,7 +144,7 @@ func shorten(text string) string {
 
 // scope gives the topics and the box of a request, with or without an id in its path.
 func (p *params) scope(r *http.Request) (topics []string, box *geo.Box, err error) {
-	if chi.URLParam(r, "id") == "" {
+	if !slices.Contains(chi.RouteContext(r.Context()).URLParams.Keys, "id") {
 		topics = p.topics()
 	} else {
 		id, err := pathID(r, geo.CheckTopic)

@@ -52,7 +52,6 @@ type refusal struct {
 
 // publish takes positions.
 func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
-	began := time.Now()
 	ack, err := a.take(w, r)
 	a.Metrics.publishes.WithLabelValues(resultOf(ack, err)).Inc()
 	switch {
@@ -61,10 +60,10 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
 	case ack == nil:
 		return nil // it has been answered line by line
 	}
-	a.Metrics.publishTime.Observe(time.Since(began).Seconds())
 	w.Header().Set("Content-Type", typeJSON)
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(ack)
+	json.NewEncoder(w).Encode(ack) // what fails is the client's connection
+	return nil
 }
 
 // take reads a publish in whatever form it has. No ack and no error is an
@@ -123,6 +122,7 @@ func draining() error {
 // takeDocument takes a JSON or GeoJSON document, all of which is read before
 // any of it is published.
 func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*ack, error) {
+	began := time.Now()
 	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -135,6 +135,7 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 		for i := range items {
 			t.take(i, &items[i].Position, items[i].Refusal)
 		}
+		a.Metrics.publishTime.Observe(time.Since(began).Seconds())
 		return t.answer()
 	}
 	if key == "" || t.dry {

@@ -133,9 +133,12 @@ func (u *upload) report(w http.ResponseWriter) {
 			}
 		}
 	}()
+	// Also after a panic: nobody may write once the handler is done.
+	defer func() {
+		close(over)
+		<-reported
+	}()
 	u.read()
-	close(over)
-	<-reported
 }
 
 // tell writes an ack line, and tells whether that went well.

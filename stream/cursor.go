@@ -29,8 +29,8 @@ type cursor struct {
 	pos  uint64 // everything in scope up to this event has been given
 	more bool   // there may be more to take, though nothing is pending
 
-	// until, if not 0, is where a catching up with the log ends: live is then
-	// told with mode.
+	// until, if not 0, is the event before which a catching up with the log
+	// ends, which need not be there yet: live is then told with mode.
 	until uint64
 	mode  string
 
@@ -73,7 +73,7 @@ func (s *Subscription) begin() {
 			s.catchUp()
 			return
 		}
-		s.until, s.more = head, true
+		s.until, s.more = head+1, true
 	}
 }
 
@@ -84,7 +84,7 @@ func (s *Subscription) reset(reason string, head uint64) {
 	s.losing = reason != "new"
 	if s.query.Tail {
 		s.mode, s.sent = byTail, 0
-		s.pos, s.until, s.more = head, head, true
+		s.pos, s.until, s.more = head, head+1, true
 		s.stale, s.held = false, false
 		return
 	}
@@ -148,10 +148,10 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 	}
 	to := s.hub.log.head()
 	if s.until == 0 && s.query.Interval > 0 {
-		s.until = to // frozen, as a round is
+		s.until = to + 1 // frozen, as a round is
 	}
 	if s.until != 0 {
-		to = s.until
+		to = s.until - 1
 	}
 	buf = s.gather(buf, from, to)
 	s.hub.mu.RUnlock()

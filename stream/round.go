@@ -117,8 +117,10 @@ func (f *freezer) freeze(h *Hub) *round {
 // freezeFleet freezes every vehicle without holding publishers up: first it
 // looks at all of them piece by piece, then, under the lock, at those that
 // changed meanwhile, which are in the log.
-func (h *Hub) freezeFleet() *round {
-	began, entries := h.collect()
+func (h *Hub) freezeFleet() *round { return h.settle(h.collect()) }
+
+// settle makes what was collected since the event began the state of now.
+func (h *Hub) settle(began uint64, entries []entry) *round {
 	h.mu.RLock()
 	r := h.emptyRound()
 	if began+1 < h.log.first() {

@@ -77,6 +77,24 @@ func (a listenAddress) isLocal() bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
+// network is a range of addresses in CIDR notation.
+type network struct{ netip.Prefix }
+
+// UnmarshalText reads a range; an error tells what is allowed.
+func (n *network) UnmarshalText(text []byte) (err error) {
+	if n.Prefix, err = netip.ParsePrefix(string(text)); err != nil {
+		return fmt.Errorf("%q is no network; it must be in CIDR notation, like 10.0.0.0/8 or 192.0.2.1/32", text)
+	}
+	return nil
+}
+
+func prefixes(networks []network) (prefixes []netip.Prefix) {
+	for _, n := range networks {
+		prefixes = append(prefixes, n.Prefix)
+	}
+	return prefixes
+}
+
 // within checks a value of a flag against its range.
 type within struct {
 	flag        string

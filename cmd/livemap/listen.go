@@ -88,7 +88,7 @@ func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *
 		}
 		web.Close()
 		if port != "0" || try == 10 {
-			return fmt.Errorf("--listen: UDP: %w", err)
+			return fmt.Errorf("--listen %s: UDP: %w", c.Listen, err)
 		}
 	}
 }
@@ -215,7 +215,11 @@ func cause(err error) error {
 }
 
 // removeStale removes a socket that nobody listens on, which a killed hub leaves.
+// Connections to a file that is no socket are refused too.
 func removeStale(path string) {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return
+	}
 	conn, err := net.Dial("unix", path)
 	if err == nil {
 		conn.Close()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"time"
 
@@ -18,13 +17,13 @@ import (
 )
 
 type serveCmd struct {
-	Anonymous     bool           `help:"Let anyone who reaches the public or proxy port read."`
-	Listen        listenAddress  `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
-	TLSCert       string         `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
-	TLSKey        string         `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM private key of --tls-cert."`
-	ProxyListen   listenAddress  `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
-	TrustedProxy  []netip.Prefix `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
-	PublishListen listenAddress  `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators, on loopback: host:port or unix:/path (${default})."`
+	Anonymous     bool          `help:"Let anyone who reaches the public or proxy port read."`
+	Listen        listenAddress `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
+	TLSCert       string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
+	TLSKey        string        `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM private key of --tls-cert."`
+	ProxyListen   listenAddress `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
+	TrustedProxy  []network     `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
+	PublishListen listenAddress `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators, on loopback: host:port or unix:/path (${default})."`
 
 	History       size          `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
 	MaxBacklog    size          `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
@@ -106,7 +105,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 		Page:           web.Page(),
 		OpenAPI:        root.OpenAPI,
 		StallTimeout:   c.StallTimeout,
-		TrustedProxies: c.TrustedProxy,
+		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
 	})
 	defer surface.Close()

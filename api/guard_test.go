@@ -1,0 +1,132 @@
+package api_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/api"
+	"livemap/stream"
+)
+
+// TestHeaderSize is exact, and told in words.
+func TestHeaderSize(t *testing.T) {
+	h := start(t)
+	for name, client := range map[string]*http.Client{"h1": h.client, "h2": h2(t)} {
+		t.Run(name, func(t *testing.T) {
+			// What the client adds is the same for all: how much, the hub tells
+			// at the edge.
+			fits := func(size int) bool {
+				got := ask(t, client, "GET", h.internal.URL+"/healthz", nil, "X-Filler", strings.Repeat("x", size))
+				if got.StatusCode == http.StatusOK {
+					return true
+				}
+				refused(t, got, http.StatusRequestHeaderFieldsTooLarge, "16384 bytes")
+				return false
+			}
+			require.True(t, fits(api.MaxHeader-300))
+			require.False(t, fits(api.MaxHeader-10))
+		})
+	}
+	for _, over := range []int{0, 1} {
+		conn := dial(t, h.internal)
+		head := "GET /healthz HTTP/1.1\r\nHost: hub\r\nX: "
+		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head, strings.Repeat("x", api.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
+		text, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, over == 1, strings.HasPrefix(string(text), "HTTP/1.1 431 "), string(text))
+	}
+	for _, path := range []string{"/stream", "/publish", "/topics/a/snapshot"} {
+		refused(t, h.get(t, path, "X", strings.Repeat("x", api.MaxHeader)), 431)
+	}
+	refused(t, h.get(t, "/healthz?"+strings.Repeat("x", api.MaxHeader)), 431)
+
+	// Far over it, the server cuts it off by itself.
+	conn := dial(t, h.internal)
+	go fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: hub\r\nX: %s\r\n\r\n", strings.Repeat("x", 1<<20))
+	start := make([]byte, 12)
+	_, err := io.ReadFull(conn, start)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/1.1 431", string(start))
+}
+
+// TestClientAddress is the rightmost that is not a trusted proxy's.
+func TestClientAddress(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		trusted []string
+		header  header
+		want    string
+	}{
+		{"nobody is trusted", nil, header{"X-Forwarded-For", "1.2.3.4"}, "127.0.0.1"},
+		{"the peer is not trusted", []string{"10.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4"}, "127.0.0.1"},
+		{"the peer is", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4"}, "1.2.3.4"},
+		{"forged to the left", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4"}, "1.2.3.4"},
+		{"two proxies", []string{"127.0.0.0/8", "10.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4, 10.1.1.1"}, "1.2.3.4"},
+		{"two headers", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9", "X-Forwarded-For", "1.2.3.4"}, "1.2.3.4"},
+		{"IPv6", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
+		{"garbage", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4, x"}, "127.0.0.1"},
+		{"other headers", []string{"127.0.0.0/8"}, header{"X-Real-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4", "Forwarded", "for=1.2.3.4"}, "127.0.0.1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := start(t, trust(c.trusted...))
+			h.subscribe(t, "/stream", c.header...).close()
+			require.Equal(t, c.want, h.closed(t, 1)["client"])
+		})
+	}
+}
+
+// TestPanic costs its own request and nothing else.
+func TestPanic(t *testing.T) {
+	h := start(t, func(_ *stream.Config, c *api.Config) {
+		page := c.Page
+		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.RawQuery {
+			case "panic":
+				panic("the secret cause")
+			case "abort":
+				panic(http.ErrAbortHandler)
+			}
+			page.ServeHTTP(w, r)
+		})
+	})
+	s := h.subscribe(t, "/stream")
+	s.begun(t)
+	for _, client := range []*http.Client{h.client, h2(t)} {
+		p := refused(t, ask(t, client, "GET", h.public.URL+"/?panic", nil), http.StatusInternalServerError, "its log has the details")
+		require.NotContains(t, p.Detail, "secret")
+		_, err := client.Get(h.public.URL + "/?abort")
+		require.Error(t, err, "the connection is cut")
+	}
+	require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_panics_total 2\n")
+	lines := h.log.lines("panic in a handler")
+	require.Len(t, lines, 2)
+	require.Equal(t, "the secret cause", lines[0]["panic"])
+	require.Contains(t, lines[0]["stack"], "guard_test.go")
+	h.put(t, at("a", 1, 2))
+	require.Equal(t, "a", s.brief(t))
+}
+
+// TestConnectionHeader is never sent over HTTP/2: some clients refuse it.
+func TestConnectionHeader(t *testing.T) {
+	h := start(t)
+	client := h2(t)
+	for _, path := range []string{"/", "/openapi.yaml", "/nothing", "/stream?interval=1", "/readyz", "/metrics"} {
+		got := ask(t, client, "GET", h.internal.URL+path, nil)
+		require.Equal(t, 2, got.ProtoMajor)
+		require.Empty(t, got.Header.Values("Connection"), path)
+	}
+	u := begin(t, client, h.internal.URL)
+	u.line(t, at("a", 1, 2)+"\n")
+	eventually(t, func() bool { return h.Head().Seq == 1 })
+	h.api.Drain()
+	response := <-u.answered
+	require.NotNil(t, response)
+	defer response.Body.Close()
+	require.Equal(t, 200, response.StatusCode)
+	require.Empty(t, response.Header.Values("Connection"))
+}

@@ -1,0 +1,246 @@
+package api_test
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/schema_validation"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+	"github.com/stretchr/testify/require"
+
+	root "livemap"
+	"livemap/api"
+)
+
+// description is openapi.yaml, to hold answers against.
+type description struct {
+	model     *v3.Document
+	validator validator.Validator
+}
+
+func describe(t testing.TB) *description {
+	t.Helper()
+	document, err := libopenapi.NewDocument(root.OpenAPI)
+	require.NoError(t, err)
+	model, err := document.BuildV3Model()
+	require.NoError(t, err)
+	v, errs := validator.NewValidator(document)
+	require.Empty(t, errs)
+	return &description{&model.Model, v}
+}
+
+// schema checks a JSON text against a schema of the document.
+func (d *description) schema(t testing.TB, name, text string) bool {
+	t.Helper()
+	proxy, found := d.model.Components.Schemas.Get(name)
+	require.True(t, found, name)
+	ok, _ := schema_validation.NewSchemaValidator().ValidateSchemaString(proxy.Schema(), text)
+	return ok
+}
+
+// operations lists what the document has: `GET /stream`; those with the tag
+// internal only if asked for.
+func (d *description) operations(internal bool) (all []string) {
+	for path, item := range d.model.Paths.PathItems.FromOldest() {
+		for method, operation := range item.GetOperations().FromOldest() {
+			if internal || !slices.Contains(operation.Tags, "internal") {
+				all = append(all, strings.ToUpper(method)+" "+path)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestDocumentIsValid(t *testing.T) {
+	ok, errs := describe(t).validator.ValidateDocument()
+	for _, err := range errs {
+		t.Error(err.Message, err.Reason, err.SchemaValidationErrors)
+	}
+	require.True(t, ok)
+}
+
+// TestDocumentNamesEveryRoute holds the router and the document together.
+func TestDocumentNamesEveryRoute(t *testing.T) {
+	h := assemble(t)
+	for _, port := range []struct {
+		name     string
+		handler  http.Handler
+		internal bool
+	}{
+		{"public", h.api.Public(), false},
+		{"internal", h.api.Internal(), true},
+	} {
+		t.Run(port.name, func(t *testing.T) {
+			routes := routesOf(t, port.handler.(chi.Routes))
+			if !port.internal {
+				// It is there to say where publishing is.
+				require.Contains(t, routes, "POST /publish")
+				routes = slices.DeleteFunc(routes, func(route string) bool { return strings.HasSuffix(route, " /publish") })
+			}
+			require.Equal(t, describe(t).operations(port.internal), routes)
+		})
+	}
+}
+
+var profiles = regexp.MustCompile(`^/debug/pprof/[a-z*]+$`)
+
+// routesOf lists the routes of a router as the document writes them.
+func routesOf(t *testing.T, routes chi.Routes) (all []string) {
+	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		route = strings.ReplaceAll(route, "/*/", "/")
+		if strings.HasPrefix(route, "/debug") {
+			// Those of package pprof take any method; the document tells of GET.
+			switch {
+			case method != http.MethodGet || route == "/debug/" || route == "/debug/pprof":
+				return nil // the latter two redirect
+			case route == "/debug/pprof/*":
+				all = append(all, "GET /debug/pprof/")
+				return nil
+			case profiles.MatchString(route):
+				route = "/debug/pprof/{profile}"
+			}
+		}
+		all = append(all, method+" "+route)
+		return nil
+	})
+	require.NoError(t, err)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// check holds an answer against the document. path is that of the document.
+func (d *description) check(t testing.TB, r *http.Request, path string, got answer) {
+	t.Helper()
+	item, found := d.model.Paths.PathItems.Get(path)
+	require.True(t, found, path)
+	operation, found := item.GetOperations().Get(strings.ToLower(r.Method))
+	require.True(t, found, "%s %s", r.Method, path)
+	_, found = operation.Responses.Codes.Get(got.Status[:3])
+	require.True(t, found, "%s %s does not tell of %s", r.Method, path, got.Status)
+
+	response := *got.Response
+	response.Body = http.NoBody
+	if strings.HasPrefix(got.Header.Get("Content-Type"), "application/x-ndjson") {
+		for line := range strings.Lines(got.body) {
+			require.True(t, d.schema(t, "Ack", line), line)
+		}
+		return
+	}
+	if got.body != "" {
+		response.Body = readCloser(got.body)
+	}
+	ok, errs := d.validator.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(r, &response, item, path)
+	for _, err := range errs {
+		t.Errorf("%s %s: %s: %s %v\n%s", r.Method, r.URL, err.Message, err.Reason, err.SchemaValidationErrors, got.body)
+	}
+	require.True(t, ok)
+}
+
+func TestAnswersAreAsDescribed(t *testing.T) {
+	d := describe(t)
+	h := start(t)
+	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["depot/7"]`, `"heading":360`, `"x":{"y":[1]}`), at("b", 3, 4, `"altitude":5`))
+	h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2.5, `"timestamp":15`))
+	etag := h.get(t, "/topics/depot%2F7/snapshot").Header.Get("ETag")
+	json, ndjson, geojson := "application/json", "application/x-ndjson", "application/geo+json"
+	exercised := map[string]bool{}
+	for _, c := range []struct {
+		method, path, url string // path as in the document
+		body              string
+		header            header
+		status            int
+	}{
+		{"POST", "/publish", "/publish", at("c", 1, 2), header{"Content-Type", json}, 200},
+		{"POST", "/publish", "/publish?dry_run=true", "[]", header{"Content-Type", json}, 200},
+		{"POST", "/publish", "/publish", "[" + at("c", 1, 3) + ",{}]", header{"Content-Type", json}, 200},
+		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n{", header{"Content-Type", ndjson}, 200},
+		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n", header{"Content-Type", ndjson, "Accept", ndjson}, 200},
+		{"POST", "/publish", "/publish", `{"type":"Feature","id":"d","geometry":{"type":"Point","coordinates":[1,2]},"properties":null}`, header{"Content-Type", geojson}, 200},
+		{"POST", "/publish", "/publish", "{", header{"Content-Type", json}, 400},
+		{"POST", "/publish", "/publish", "[" + strings.Repeat("1,", 10_000) + "1]", header{"Content-Type", json}, 413},
+		{"POST", "/publish", "/publish", "", nil, 415},
+		{"POST", "/publish", "/publish", "[1,2]", header{"Content-Type", json}, 422},
+		{"GET", "/topics/{id}/snapshot", "/topics/depot%2F7/snapshot", "", nil, 200},
+		{"GET", "/topics/{id}/snapshot", "/topics/live_updates:all/snapshot?bbox=0,0,9,9", "", nil, 200},
+		{"GET", "/topics/{id}/snapshot", "/topics/depot%2F7/snapshot", "", header{"If-None-Match", etag}, 200},
+		{"GET", "/topics/{id}/snapshot", "/topics/a/snapshot", "", header{"If-None-Match", "*"}, 304},
+		{"GET", "/topics/{id}/snapshot", "/topics/a/snapshot?bbox=1", "", nil, 400},
+		{"GET", "/topics/{id}/stream", "/topics/a/stream?ping=x", "", nil, 400},
+		{"GET", "/topics/{id}/stream", "/topics/a/stream", "", header{"Accept", "text/html"}, 406},
+		{"GET", "/stream", "/stream?ping=x", "", nil, 400},
+		{"GET", "/stream", "/stream", "", header{"Accept", "text/html"}, 406},
+		{"GET", "/vehicles/{id}", "/vehicles/a", "", nil, 200},
+		{"GET", "/vehicles/{id}", "/vehicles/%0A", "", nil, 400},
+		{"GET", "/vehicles/{id}", "/vehicles/nobody", "", nil, 404},
+		{"GET", "/vehicles/{id}/track", "/vehicles/a/track", "", nil, 200},
+		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=20", "", nil, 200},
+		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=21", "", nil, 200},
+		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=x", "", nil, 400},
+		{"GET", "/vehicles/{id}/track", "/vehicles/nobody/track", "", nil, 404},
+		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 204},
+		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 404},
+		{"DELETE", "/vehicles/{id}", "/vehicles/%ff", "", nil, 400},
+		{"GET", "/openapi.yaml", "/openapi.yaml", "", nil, 200},
+		{"GET", "/", "/", "", nil, 200},
+		{"GET", "/", "/", "", header{"X", strings.Repeat("x", api.MaxHeader)}, 431},
+		{"GET", "/healthz", "/healthz", "", nil, 200},
+		{"GET", "/readyz", "/readyz", "", nil, 200},
+		{"GET", "/metrics", "/metrics", "", nil, 200},
+		{"GET", "/debug/pprof/", "/debug/pprof/", "", nil, 200},
+		{"GET", "/debug/pprof/{profile}", "/debug/pprof/cmdline", "", nil, 200},
+		{"GET", "/debug/pprof/{profile}", "/debug/pprof/goroutine", "", nil, 200},
+		{"GET", "/debug/pprof/{profile}", "/debug/pprof/nothing", "", nil, 404},
+		{"GET", "/debug/vars", "/debug/vars", "", nil, 200},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, h.internal.URL+c.url, strings.NewReader(c.body))
+		require.NoError(t, err)
+		got := h.do(t, c.method, r.URL.String(), strings.NewReader(c.body), c.header...)
+		require.Equal(t, c.status, got.StatusCode, "%s %s: %s", c.method, c.url, got.body)
+		d.check(t, r, c.path, got)
+		exercised[c.method+" "+c.path] = true
+	}
+	for _, operation := range d.operations(true) {
+		require.Contains(t, exercised, operation)
+	}
+
+	h.api.Drain()
+	for _, path := range []string{"/readyz", "/publish"} {
+		method := map[string]string{"/readyz": "GET", "/publish": "POST"}[path]
+		got := h.do(t, method, h.internal.URL+path, nil, "Content-Type", json)
+		require.Equal(t, 503, got.StatusCode)
+		require.NotEmpty(t, got.Header.Get("Retry-After"))
+		d.check(t, got.Request, path, got)
+	}
+	got := h.do(t, "POST", h.public.URL+"/publish", nil)
+	require.Equal(t, 404, got.StatusCode)
+	d.check(t, got.Request, "/publish", got)
+}
+
+// TestEventsAreAsDescribed holds what streams tell against the schemas of the events.
+func TestEventsAreAsDescribed(t *testing.T) {
+	d := describe(t)
+	h := start(t)
+	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["x"]`, `"heading":360`, `"note":"\r\n\u2028"`))
+	s := h.subscribe(t, "/topics/x/stream")
+	d.check(t, s.Request, "/topics/{id}/stream", answer{s.Response, ""})
+	h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2, `"timestamp":15`), at("a", 1, 4, `"timestamp":30`, `"topics":[]`))
+	schemas := map[string]string{
+		"": "Feature", "late": "Feature", "gone": "Gone", "reset": "Reset", "live": "Live", "bye": "Bye",
+	}
+	for seen := map[string]bool{}; len(seen) < len(schemas); {
+		event := s.event(t)
+		require.Contains(t, schemas, event.Type)
+		require.True(t, d.schema(t, schemas[event.Type], event.Data), "%s: %s", event.Type, event.Data)
+		seen[event.Type] = true
+		if event.Type == "gone" { // all that comes has come
+			go h.Drain(t.Context(), 0)
+		}
+	}
+}

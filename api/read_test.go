@@ -1,0 +1,119 @@
+package api_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSnapshot(t *testing.T) {
+	h := start(t)
+	h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 20, 50, `"topics":["x"]`), at("c", 10, 50))
+	const path = "/topics/x/snapshot?bbox=5,45,15,55"
+	got := h.get(t, path)
+	require.Equal(t, "application/geo+json", got.Header.Get("Content-Type"))
+	require.Equal(t, "no-cache", got.Header.Get("Cache-Control"))
+	require.Equal(t, h.Head().String(), got.Header.Get("Last-Event-ID"))
+	require.True(t, json.Valid([]byte(got.body)))
+	require.Equal(t, 1, strings.Count(got.body, `"type":"Feature",`))
+	require.Contains(t, got.body, `"id":"a"`)
+	require.Equal(t, `{"type":"FeatureCollection","features":[]}`+"\n", h.get(t, "/topics/nobody/snapshot").body)
+	for _, query := range []string{"bbox=1,2", "bbox=1,2,3,4&bbox=1,2,3,4", "bbox=%zz"} {
+		refused(t, h.get(t, "/topics/x/snapshot?"+query), 400)
+	}
+
+	t.Run("ETag", func(t *testing.T) {
+		etag := got.Header.Get("ETag")
+		for _, tag := range []string{etag, strings.TrimPrefix(etag, "W/"), `"x", ` + etag, "*"} {
+			unchanged := h.get(t, path, "If-None-Match", tag)
+			require.Equal(t, []any{304, "", etag, got.Header.Get("Last-Event-ID")},
+				[]any{unchanged.StatusCode, unchanged.body, unchanged.Header.Get("ETag"), unchanged.Header.Get("Last-Event-ID")}, tag)
+		}
+		require.Equal(t, 304, h.get(t, path, "If-None-Match", `"x"`, "If-None-Match", etag).StatusCode)
+		require.Equal(t, 200, h.get(t, path, "If-None-Match", `"x"`).StatusCode)
+	})
+	t.Run("a stream goes on from it", func(t *testing.T) {
+		h.put(t, at("a", 11, 50), at("c", 11, 50))
+		s := h.subscribe(t, "/topics/x/stream?bbox=5,45,15,55", "Last-Event-ID", got.Header.Get("Last-Event-ID"))
+		require.Equal(t, []string{"a", "live replay"}, []string{s.brief(t), s.brief(t)})
+		require.Equal(t, 200, h.get(t, path, "If-None-Match", got.Header.Get("ETag")).StatusCode)
+	})
+}
+
+func TestCompression(t *testing.T) {
+	h := start(t)
+	for n := range 100 {
+		h.put(t, at(fmt.Sprint("vehicle-", n), n, 1))
+	}
+	const path = "/topics/live_updates:all/snapshot"
+	plain, packed := h.get(t, path), h.get(t, path, "Accept-Encoding", "gzip")
+	require.Empty(t, plain.Header.Get("Content-Encoding"))
+	require.Equal(t, "gzip", packed.Header.Get("Content-Encoding"))
+	require.Equal(t, "Accept-Encoding", packed.Header.Get("Vary"))
+	require.Equal(t, plain.Header.Get("ETag"), packed.Header.Get("ETag"))
+	require.Less(t, len(packed.body), len(plain.body)/3)
+	unpacked, err := gzip.NewReader(strings.NewReader(packed.body))
+	require.NoError(t, err)
+	text, err := io.ReadAll(unpacked)
+	require.NoError(t, err)
+	require.Equal(t, plain.body, string(text))
+
+	s := h.subscribe(t, "/stream", "Accept-Encoding", "gzip")
+	require.Empty(t, s.Header.Get("Content-Encoding"), "a stream is never compressed")
+}
+
+func TestTrack(t *testing.T) {
+	h := start(t)
+	refused(t, h.get(t, "/vehicles/a/track"), http.StatusNotFound, `"a"`)
+	track := func(query string) string {
+		got := h.get(t, "/vehicles/a/track"+query)
+		require.Equal(t, []string{"200 OK", "application/geo+json", "no-cache"}, []string{got.Status, got.Header.Get("Content-Type"), got.Header.Get("Cache-Control")})
+		return strings.TrimSuffix(got.body, "\n")
+	}
+	feature := func(geometry, times string) string {
+		return `{"type":"Feature","id":"a","geometry":` + geometry + `,"properties":{"vehicle_id":"a","timestamps":[` + times + `]}}`
+	}
+	h.put(t, at("a", 1, 1, `"timestamp":1000`))
+	require.Equal(t, feature(`{"type":"Point","coordinates":[1,1]}`, "1000"), track(""))
+	h.put(t, at("a", 3, 3, `"timestamp":3000.5`, `"altitude":7`), at("b", 9, 9), at("a", 2, 2, `"timestamp":2000`))
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[1,1],[2,2],[3,3,7]]}`, "1000,2000,3000.5"), track(""))
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[2,2],[3,3,7]]}`, "2000,3000.5"), track("?since=2000"))
+	require.Equal(t, feature(`{"type":"Point","coordinates":[3,3,7]}`, "3000.5"), track("?since=1970-01-01T00:33:21Z"))
+	require.Equal(t, feature(`null`, ""), track("?since=4000"))
+	for _, since := range []string{"", "x", "-1", "2026-01-01", "1&since=1", "2026-01-01T00:00:00+01:00"} {
+		refused(t, h.get(t, "/vehicles/a/track?since="+since), http.StatusBadRequest, "parameter since")
+	}
+	require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/a", nil).StatusCode)
+	refused(t, h.get(t, "/vehicles/a/track"), http.StatusNotFound)
+}
+
+func TestDocumentsAndPage(t *testing.T) {
+	h := start(t)
+	for _, port := range []string{h.public.URL, h.internal.URL} {
+		got := h.do(t, "GET", port+"/openapi.yaml", nil)
+		require.Equal(t, "application/yaml", got.Header.Get("Content-Type"))
+		require.True(t, strings.HasPrefix(got.body, "openapi: 3.1.0\n"))
+		require.Contains(t, h.do(t, "GET", port+"/", nil).body, "<title>Map</title>")
+	}
+}
+
+// TestDraining refuses what is new, and says when to come back.
+func TestDraining(t *testing.T) {
+	h := start(t)
+	h.put(t, at("a", 1, 2))
+	require.Equal(t, "ready\n", h.get(t, "/readyz").body)
+	h.api.Drain()
+	for _, got := range []answer{h.get(t, "/readyz"), h.post(t, "application/json", at("b", 1, 2)), h.post(t, "application/x-ndjson", at("b", 1, 2))} {
+		refused(t, got, http.StatusServiceUnavailable, "going down")
+		require.Equal(t, "2", got.Header.Get("Retry-After"))
+	}
+	require.Equal(t, "ok\n", h.get(t, "/healthz").body)
+	require.Equal(t, []string{"a 1,2"}, h.vehicles(t), "reads go on")
+	require.Equal(t, map[string]float64{"ok": 1, "unavailable": 2}, h.metric(t, "livemap_publishes_total", "result"))
+}

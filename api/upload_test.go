@@ -1,0 +1,284 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// upload is an NDJSON upload that is open.
+type upload struct {
+	*io.PipeWriter
+	answered chan *http.Response // nil: it failed
+}
+
+func begin(t *testing.T, client *http.Client, url string, headers ...string) *upload {
+	t.Helper()
+	body, lines := io.Pipe()
+	t.Cleanup(func() { lines.Close() })
+	r, err := http.NewRequestWithContext(t.Context(), "POST", url+"/publish", body)
+	require.NoError(t, err)
+	header(append([]string{"Content-Type", "application/x-ndjson"}, headers...)).set(r)
+	u := &upload{lines, make(chan *http.Response, 1)}
+	go func() {
+		response, _ := client.Do(r)
+		u.answered <- response
+	}()
+	return u
+}
+
+func (u *upload) line(t *testing.T, text string) {
+	t.Helper()
+	_, err := io.WriteString(u, text)
+	require.NoError(t, err)
+}
+
+// ack waits for the answer, which must be an Ack.
+func (u *upload) ack(t *testing.T) ack {
+	t.Helper()
+	response := <-u.answered
+	require.NotNil(t, response)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, 200, response.StatusCode, string(text))
+	return ackOf(t, string(text))
+}
+
+// TestLinesArePublishedAsTheyArrive sees each on a stream before the next is sent.
+func TestLinesArePublishedAsTheyArrive(t *testing.T) {
+	h := start(t)
+	h.put(t, at("first", 1, 2))
+	for name, client := range map[string]*http.Client{"h1": h.client, "h2": h2(t)} {
+		t.Run(name, func(t *testing.T) {
+			s := h.subscribe(t, "/stream?snapshot=false")
+			s.begun(t)
+			u := begin(t, client, h.internal.URL)
+			for n := range 3 {
+				u.line(t, at(name, n, 1)[:5])
+				u.line(t, at(name, n, 1)[5:]+"\n\n")
+				require.Equal(t, name, s.brief(t))
+			}
+			require.NoError(t, u.Close())
+			a := u.ack(t)
+			require.Equal(t, []any{"OK", 3, h.Head().String()}, []any{a.Status, a.Accepted, a.LastEventID})
+		})
+	}
+}
+
+func TestLongLines(t *testing.T) {
+	const limit = 64 << 10
+	pad := func(size int) string {
+		line := at("a", 1, 2)
+		return line[:len(line)-1] + strings.Repeat(" ", size-len(line)) + "}"
+	}
+	for _, c := range []struct {
+		name, body string
+		accepted   int
+		refused    []int
+	}{
+		{"just allowed", pad(limit) + "\n" + at("b", 1, 2), 2, nil},
+		{"just too long", pad(limit+1) + "\n" + at("b", 1, 2), 1, []int{1}},
+		{"far too long", at("a", 1, 2) + "\n" + pad(10*limit) + "\n" + at("b", 1, 2) + "\n{}", 2, []int{2, 4}},
+		{"blank, and too long", strings.Repeat(" ", 3*limit) + "\n" + at("b", 1, 2), 1, []int{1}},
+		{"the last", at("b", 1, 2) + "\n" + pad(5*limit), 1, []int{2}},
+		{"the last, just as much", at("b", 1, 2) + "\n" + pad(limit+1), 1, []int{2}},
+		{"two in a row", pad(2*limit) + "\n" + pad(2*limit) + "\n" + at("b", 1, 2), 1, []int{1, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := start(t)
+			a := ackOf(t, h.post(t, "application/x-ndjson", c.body).body)
+			require.Equal(t, c.accepted, a.Accepted)
+			var lines []int
+			for _, refused := range a.Errors {
+				lines = append(lines, refused.Index)
+				require.True(t, strings.Contains(refused.Detail, "longer than 65536 bytes") || strings.Contains(refused.Detail, "missing"), refused.Detail)
+			}
+			require.Equal(t, c.refused, lines)
+			require.Contains(t, h.vehicles(t), "b 1,2")
+		})
+	}
+}
+
+func TestLinesThatDoNotParse(t *testing.T) {
+	h := start(t)
+	for name, line := range map[string]string{
+		"cut off": `{"vehicle_id":`, "NaN": `{"vehicle_id":"x","lat":NaN,"lon":1}`, "too deep": strings.Repeat("[", 65), "deepest": strings.Repeat("[", 60000), "two on a line": at("a", 1, 2) + at("a", 1, 2),
+		"array": "[" + at("a", 1, 2) + "]", "form": "a=b", "BOM": "\ufeff" + at("a", 1, 2), "NUL": "\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := refused(t, h.post(t, "application/x-ndjson", line+"\n"), 422)
+			require.Equal(t, 1, p.Errors[0].Index)
+			require.Nil(t, p.Offset)
+			a := ackOf(t, h.post(t, "application/x-ndjson", at("good", 1, 2)+"\n"+line+"\n"+at("good", 2, 2)).body)
+			require.Equal(t, []any{2, 1, 2}, []any{a.Accepted, a.Rejected, a.Errors[0].Index})
+		})
+	}
+	require.Equal(t, []string{"good 2,2"}, h.vehicles(t))
+}
+
+// TestTornUpload does not publish the line that the connection broke off in.
+func TestTornUpload(t *testing.T) {
+	h := start(t)
+	s := h.subscribe(t, "/stream")
+	s.begun(t)
+	conn := dial(t, h.internal)
+	line := at("whole", 1, 2) + "\n"
+	// What there is of the last line is a position by itself.
+	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
+	require.Equal(t, "whole", s.brief(t))
+	conn.(interface{ CloseWrite() error }).CloseWrite()
+	text, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"accepted":1,"rejected":0`)
+	require.Equal(t, []string{"whole 1,2"}, h.vehicles(t))
+}
+
+// TestAcksWhileItRuns reads an Ack line per second, and the last at the end.
+func TestAcksWhileItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t)
+		u := begin(t, h.client, "http://hub", "Accept", "application/x-ndjson")
+		response := <-u.answered
+		require.NotNil(t, response)
+		defer response.Body.Close()
+		require.Equal(t, "application/x-ndjson", response.Header.Get("Content-Type"))
+		began := time.Now()
+		acks := bufio.NewReader(response.Body)
+		next := func() []any {
+			line, err := acks.ReadString('\n')
+			require.NoError(t, err)
+			a := ackOf(t, line)
+			return []any{time.Since(began).Seconds(), a.Status, a.Accepted, a.Rejected}
+		}
+		require.Equal(t, []any{0.0, "OK", 0, 0}, next())
+		u.line(t, at("a", 1, 2)+"\n"+at("b", 1, 2)+"\n")
+		require.Equal(t, []any{1.0, "OK", 2, 0}, next())
+		require.Equal(t, []any{2.0, "OK", 2, 0}, next())
+		u.line(t, "{}\n"+at("c", 1, 2))
+		require.Equal(t, []any{3.0, "PARTIAL", 2, 1}, next())
+		time.Sleep(time.Second / 2)
+		require.NoError(t, u.Close())
+		require.Equal(t, []any{3.5, "PARTIAL", 3, 1}, next())
+		_, err := acks.ReadByte()
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+// TestAcksOverHTTP2 reads the first Ack lines while the upload is open.
+func TestAcksOverHTTP2(t *testing.T) {
+	h := start(t)
+	u := begin(t, h2(t), h.internal.URL, "Accept", "application/x-ndjson")
+	u.line(t, at("a", 1, 2)+"\n")
+	response := <-u.answered
+	require.NotNil(t, response)
+	defer response.Body.Close()
+	require.Empty(t, response.Header.Get("Connection"))
+	acks := bufio.NewReader(response.Body)
+	for accepted := 0; accepted < 1; {
+		line, err := acks.ReadString('\n')
+		require.NoError(t, err)
+		accepted = ackOf(t, line).Accepted
+	}
+	h.api.Drain()
+	rest, err := io.ReadAll(acks)
+	require.NoError(t, err)
+	require.Equal(t, 1, ackOf(t, lastLine(string(rest))).Accepted)
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// TestIdleUpload ends after five minutes without a byte, and not before.
+func TestIdleUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t)
+		u := begin(t, h.client, "http://hub")
+		began := time.Now()
+		u.line(t, at("a", 1, 2)+"\n")
+		for range 3 {
+			time.Sleep(5*time.Minute - time.Second)
+			u.line(t, "\n")
+		}
+		u.line(t, at("torn", 1, 2))
+		require.Equal(t, 1, u.ack(t).Accepted)
+		require.Equal(t, 20*time.Minute-3*time.Second, time.Since(began).Truncate(time.Second))
+	})
+}
+
+// TestSlowBody is cut after a minute, and nothing of it is published.
+func TestSlowBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t)
+		u := begin(t, h.client, "http://hub")
+		u.Close()
+		u.ack(t)
+		body, slow := io.Pipe()
+		defer slow.Close()
+		r := h.request(t, "POST", "/publish", body, "Content-Type", "application/json")
+		go func() {
+			for range 100 {
+				time.Sleep(time.Second)
+				io.WriteString(slow, " ")
+			}
+		}()
+		began := time.Now()
+		response, err := h.client.Do(r)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.Equal(t, 400, response.StatusCode)
+		require.Equal(t, time.Minute, time.Since(began))
+		slow.CloseWithError(io.ErrClosedPipe)
+		body.Close()
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestDrainEndsUploads: at the end of a line, with its Ack.
+func TestDrainEndsUploads(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		begun  string // of the last line, when the hub drains
+		rest   string // of it, a second later
+		took   time.Duration
+		accept int
+	}{
+		{"between lines", "", "", 0, 1},
+		{"in a line that ends", at("b", 1, 2), "\n", time.Second, 2},
+		{"in a line that does not end", at("b", 1, 2), "", 2 * time.Second, 1},
+		{"in a line, and more after", at("b", 1, 2), "\n" + at("c", 1, 2) + "\n", time.Second, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := startPiped(t)
+				u := begin(t, h.client, "http://hub")
+				u.line(t, at("a", 1, 2)+"\n"+c.begun)
+				synctest.Wait()
+				began := time.Now()
+				h.api.Drain()
+				time.Sleep(time.Second)
+				if c.rest != "" {
+					go io.WriteString(u, c.rest)
+				}
+				response := <-u.answered
+				require.NotNil(t, response)
+				took := time.Since(began)
+				text, err := io.ReadAll(response.Body)
+				require.NoError(t, err)
+				require.Equal(t, c.accept, ackOf(t, string(text)).Accepted)
+				require.Equal(t, max(c.took, time.Second), took.Truncate(time.Second))
+				require.True(t, response.Close, "the connection is to be closed")
+				u.CloseWithError(io.ErrClosedPipe)
+			})
+		})
+	}
+}

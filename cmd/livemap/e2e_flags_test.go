@@ -1,0 +1,148 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// helpOf gives what a call for help prints, without line breaks.
+func helpOf(t *testing.T, args ...string) string {
+	t.Helper()
+	out, stderr, status := command(t, "", args...)
+	require.Zero(t, status, stderr)
+	return strings.Join(strings.Fields(out), " ")
+}
+
+// Help names every command, and every flag of each with its environment variable.
+func TestHelpIsComplete(t *testing.T) {
+	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"))
+	require.NoError(t, err)
+	all := helpOf(t, "help")
+	assert.Equal(t, all, helpOf(t), "and without arguments")
+	assert.Equal(t, all, helpOf(t, "--help"))
+	require.NotEmpty(t, model.Model.Children)
+	for _, node := range model.Model.Children {
+		t.Run(node.Name, func(t *testing.T) {
+			assert.Contains(t, all, node.Name+" ")
+			assert.Contains(t, all, node.Help)
+			own := helpOf(t, node.Name, "--help")
+			assert.Equal(t, own, helpOf(t, "help", node.Name))
+			own = strings.ReplaceAll(own, "--[no-]", "--")
+			for _, flag := range node.Flags {
+				env := "LIVEMAP_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+				assert.Contains(t, own, "--"+flag.Name)
+				assert.Contains(t, own, "$"+env)
+				assert.NotEmpty(t, flag.Help, flag.Name)
+			}
+		})
+	}
+}
+
+// Every flag of serve refuses what it cannot take, by its name, and says what
+// it takes: on the command line and from the environment.
+func TestServeRefusesFlags(t *testing.T) {
+	for _, test := range []struct {
+		flag   string
+		values []string
+		accept string // what the message tells
+	}{
+		{"anonymous", []string{"perhaps"}, "true"},
+		{"listen", []string{"", "4433", "localhost", "localhost:https:1", ":nosuchservice", "[::1"}, "host:port, :port, unix:/path or off"},
+		{"listen", []string{"unix:/x.sock"}, "--proxy-listen"},
+		{"proxy-listen", []string{"9801", "unix:", "http://localhost:1"}, "host:port, :port, unix:/path or off"},
+		{"publish-listen", []string{"9801", "unix:"}, "host:port, :port, unix:/path or off"},
+		{"publish-listen", []string{"off", ":9801", "0.0.0.0:9801", "[::]:9801", "192.0.2.1:9801", "example.com:9801", "localhost.example.com:1"}, "loopback host:port or unix:/path"},
+		{"trusted-proxy", []string{"10.0.0.1", "10.0.0.0/33", "proxy"}, "CIDR"},
+		{"tls-cert", []string{"cert.pem"}, "--tls-key"},
+		{"tls-key", []string{"key.pem"}, "--tls-cert"},
+		{"history", []string{"0", "1023KiB", "65GiB", "-1", "many"}, "MiB"},
+		{"max-backlog", []string{"0", "63KiB", "65GiB", "-1", "many"}, "KiB|MiB"},
+		{"flush-interval", []string{"0s", "999us", "1001ms", "-20ms"}, "from 1ms to 1s"},
+		{"heartbeat", []string{"0s", "999ms", "-15s", "24h"}, "from 1s to "},
+		{"stall-timeout", []string{"0s", "999ms", "10m1s", "-30s"}, "from 1s to 10m"},
+		{"stall-timeout", []string{"30", "soon"}, "duration|10s"},
+		{"max-vehicles", []string{"0", "-1", "10000001"}, "from 1 to 10000000"},
+		{"max-vehicles", []string{"many", "1.5"}, "int"},
+		{"vehicle-ttl", []string{"999ms", "87601h", "-1h"}, "from 1s to 87600h, or 0 for never"},
+		{"drain", []string{"-1s", "5m1s"}, "from 0s to 5m"},
+		{"log-format", []string{"xml"}, `"text","json"`},
+	} {
+		for _, value := range test.values {
+			name := test.flag + "=" + value
+			check := func(t *testing.T, args ...string) {
+				t.Helper()
+				// A hub that is started all the same has nothing to listen on.
+				args = append([]string{"serve", "--state-dir", t.TempDir()}, args...)
+				out, stderr, status := command(t, "", args...)
+				assert.Equal(t, 2, status, stderr)
+				assert.Empty(t, out)
+				assert.Contains(t, stderr, test.flag)
+				one := false
+				for _, accept := range strings.Split(test.accept, "|") {
+					one = one || strings.Contains(stderr, accept)
+				}
+				assert.True(t, one, "%q does not say %q", stderr, test.accept)
+			}
+			t.Run(name, func(t *testing.T) {
+				args := []string{"--" + test.flag + "=" + value}
+				if test.flag != "anonymous" {
+					args = append(args, "--anonymous")
+				}
+				check(t, args...)
+			})
+			t.Run("environment "+name, func(t *testing.T) {
+				if value == "" {
+					t.Skip("an empty variable is as none")
+				}
+				if test.flag != "anonymous" {
+					t.Setenv("LIVEMAP_ANONYMOUS", "true")
+				}
+				t.Setenv("LIVEMAP_"+strings.ToUpper(strings.ReplaceAll(test.flag, "-", "_")), value)
+				check(t)
+			})
+		}
+	}
+}
+
+func TestServeRefusesToGuess(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"who may read", []string{"serve"}, "--anonymous"},
+		{"a flag", []string{"serve", "--anonymous", "--port=1"}, "--port"},
+		{"an argument", []string{"serve", "--anonymous", "now"}, "now"},
+		{"a command", []string{"server"}, "server"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, stderr, status := command(t, "", test.args...)
+			assert.Equal(t, 2, status)
+			assert.Empty(t, out)
+			assert.Contains(t, stderr, test.says)
+		})
+	}
+}
+
+// Every flag that starts a hub can come from the environment.
+func TestServeFromEnvironment(t *testing.T) {
+	t.Setenv("LIVEMAP_MAX_VEHICLES", "2")
+	t.Setenv("LIVEMAP_DRAIN", "7s")
+	t.Setenv("LIVEMAP_HISTORY", "3MiB")
+	hub := startHub(t)
+	hub.publishLines(t,
+		`{"vehicle_id":"A","lat":1,"lon":2}`, `{"vehicle_id":"B","lat":1,"lon":2}`, `{"vehicle_id":"C","lat":1,"lon":2}`)
+	assert.Equal(t, 2.0, hub.metric(t, `livemap_vehicles{state="present"}`))
+	hub.stop(t)
+	assert.NotEmpty(t, hub.log.find("the hub is going down", "drain", "7s"))
+
+	t.Run("the command line wins", func(t *testing.T) {
+		hub := startHub(t, "--drain", "1s")
+		hub.stop(t)
+		assert.NotEmpty(t, hub.log.find("the hub is going down", "drain", "1s"))
+	})
+}

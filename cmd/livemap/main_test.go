@@ -1,0 +1,25 @@
+package main
+
+import (
+	"io"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// asProgram has the test binary be the program itself, for tests that need a
+// process of its own to kill.
+const asProgram = "LIVEMAP_TEST_AS_PROGRAM"
+
+// TestMain fails on goroutines that a test left behind.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		go func() { // standard input ends when the test is no more
+			io.Copy(io.Discard, os.Stdin)
+			os.Exit(3)
+		}()
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}

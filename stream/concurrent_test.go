@@ -1,0 +1,173 @@
+package stream_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// told is what publishers were answered: events by seq, each with the number of
+// the position.
+type told struct {
+	mu     sync.Mutex
+	events map[uint64]modelEvent
+}
+
+func (m *told) add(seq uint64, e modelEvent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events[seq] = e
+}
+
+// truth gives a model of the events up to the last, all of which must be known.
+func (m *told) truth(t *testing.T) *truth {
+	all := &truth{}
+	for seq := range uint64(len(m.events)) {
+		e, ok := m.events[seq+1]
+		require.True(t, ok, "event %d was not answered", seq+1)
+		all.add(e)
+	}
+	return all
+}
+
+// view is what a client of q held at a `live`.
+type view struct {
+	seq  int
+	held map[string]int
+	mode string
+}
+
+// TestConcurrentReadersHoldTheTruth has many publish for vehicles of their own
+// as fast as they can while many subscribe: what each holds at each `live` must
+// be what the publishers were told is true.
+func TestConcurrentReadersHoldTheTruth(t *testing.T) {
+	for name, config := range map[string]stream.Config{
+		"long log":  {FlushInterval: time.Millisecond},
+		"short log": {FlushInterval: time.Millisecond, History: 256 << 10, MaxBacklog: 64 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, config)
+			m := &told{events: map[uint64]modelEvent{}}
+			var stop atomic.Bool
+			var publishers, readers sync.WaitGroup
+			for g := range 4 {
+				publishers.Go(func() { m.publish(t, h, g, &stop) })
+			}
+			queries := []stream.Query{
+				fleetQuery, topics("depot:1"), topics("depot:2", "vehicle:v1-7"), topics("vehicle:v0-1", "vehicle:v3-2"),
+				{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,90,45")},
+				{Topics: []string{stream.AllTopic}, Interval: 2 * time.Millisecond},
+			}
+			views := make([][]view, len(queries)*4)
+			for i := range views {
+				readers.Go(func() { views[i] = follow(t, h, queries[i%len(queries)]) })
+			}
+			readers.Wait()
+			stop.Store(true)
+			publishers.Wait()
+			all := m.truth(t)
+			for i, views := range views {
+				require.NotEmpty(t, views)
+				q := &queries[i%len(queries)]
+				for _, v := range views {
+					r := &reader{truth: all, query: *q, vehicles: v.held}
+					require.Equal(t, r.expected(v.seq), v.held, "%v: at live (%s)", q.Topics, v.mode)
+				}
+			}
+		})
+	}
+}
+
+// publish publishes for the vehicles of publisher g until told to stop.
+func (m *told) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Bool) {
+	random := rand.New(rand.NewPCG(uint64(g), 3))
+	states := map[string]modelState{}
+	for n := 1; !stop.Load(); n++ {
+		id := fmt.Sprintf("v%d-%d", g, random.IntN(100))
+		topics := [][]string{nil, {}, {"depot:1"}, {"depot:2"}, {"depot:1", "depot:2"}}[random.IntN(5)]
+		p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lat":%d,"lon":%d,"n":%d,"filler":%q,"timestamp":100}`,
+			id, random.IntN(90), random.IntN(180), n, strings.Repeat("x", random.IntN(500))))
+		if err != nil {
+			panic(err)
+		}
+		p.Topics = topics
+		receipt, err := h.Publish(&p)
+		if err != nil || receipt.Verdict != stream.Accepted {
+			panic(fmt.Sprint(receipt.Verdict, err))
+		}
+		before := states[id]
+		if topics == nil {
+			topics = before.topics
+		}
+		states[id] = modelState{known: true, data: string(p.AppendFeature(nil, p.Time)), point: p.Point, topics: topics}
+		m.add(receipt.ID.Seq, modelEvent{vehicle: id, before: before, after: states[id]})
+		if n%64 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+var errCut = errors.New("cut")
+
+// follow reads the streams of a client that is cut now and then, and gives what
+// it held at each `live`.
+func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []view) {
+	held, repeated := map[string]int{}, map[string]bool(nil)
+	for range 8 {
+		writes := 0
+		h.Subscribe(q).Serve(t.Context(), func(p []byte) error {
+			for event := range strings.SplitSeq(string(p), "\n\n") {
+				id := ""
+				if strings.HasPrefix(event, "id: ") {
+					id, _, _ = strings.Cut(event[len("id: "):], "\n")
+					q.LastEventID = id
+				}
+				vehicle := between(event, `"vehicle_id":"`, `"`)
+				switch {
+				case strings.Contains(event, "event: reset"):
+					repeated = map[string]bool{}
+				case strings.Contains(event, "event: gone"):
+					delete(held, vehicle)
+				case strings.Contains(event, "event: live"):
+					for vehicle := range held {
+						if repeated != nil && !repeated[vehicle] {
+							delete(held, vehicle)
+						}
+					}
+					repeated = nil
+					if seq, ok := stream.ParseID(id); ok {
+						views = append(views, view{int(seq.Seq), clone(held), between(event, `"mode":"`, `"`)})
+					}
+				case strings.Contains(event, `"n":`):
+					held[vehicle] = number(event)
+					if repeated != nil {
+						repeated[vehicle] = true
+					}
+				}
+			}
+			if writes++; writes > 12 {
+				return errCut
+			}
+			return nil
+		})
+	}
+	return views
+}
+
+func clone(held map[string]int) map[string]int {
+	copied := map[string]int{}
+	for vehicle, n := range held {
+		copied[vehicle] = n
+	}
+	return copied
+}

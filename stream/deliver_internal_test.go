@@ -1,0 +1,127 @@
+package stream
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+// deliveries are the scopes whose cost per event is looked at: readers of a
+// fleet of 1,000 who have everything.
+var deliveries = []struct {
+	name  string
+	query Query
+	box   string
+}{
+	{"whole", Query{Topics: []string{AllTopic}}, ""},
+	{"box", Query{Topics: []string{AllTopic}}, "0,0,90,45"},
+	{"topic", Query{Topics: []string{"x"}}, ""},
+	{"topic box", Query{Topics: []string{"x"}}, "0,0,90,45"},
+	{"vehicles", Query{Topics: []string{"vehicle:v1", "vehicle:v2", "vehicle:v3"}}, ""},
+	{"interval", Query{Topics: []string{AllTopic}, Interval: time.Second}, ""},
+}
+
+// deliver makes a hub with a reader at its head; publish gives it more.
+func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, publish func(n int)) {
+	if box != "" {
+		b, err := geo.ParseBox(box)
+		require.NoError(t, err)
+		query.Box = &b
+	}
+	h = New(Config{MaxBacklog: 64 << 20})
+	t.Cleanup(h.Close)
+	fleet := make([]geo.Position, 1000)
+	for i := range fleet {
+		p, err := geo.ParsePosition(fmt.Appendf(nil,
+			`{"vehicle_id":"v%d","lat":%d,"lon":%d,"speed_kmh":85,"heading":271,"topics":["x","t%d"]}`, i, i%45, i%90, i%10))
+		require.NoError(t, err)
+		fleet[i] = p
+	}
+	count := 0
+	publish = func(n int) {
+		for range n {
+			p := &fleet[count%len(fleet)]
+			p.Time = time.UnixMilli(1_700_000_000_000 + int64(count))
+			_, err := h.Publish(p)
+			require.NoError(t, err)
+			count++
+		}
+	}
+	publish(len(fleet))
+	s = h.Subscribe(query)
+	s.write = func([]byte) error { return nil }
+	s.begin()
+	taken(s)
+	return h, s, publish
+}
+
+var buffer [chunk + 1024]byte
+
+// taken takes all there is and tells how many events that was.
+func taken(s *Subscription) (events int) {
+	for {
+		s.oldest = 0
+		p, n := s.take(buffer[:0])
+		events += n
+		if len(p) == 0 {
+			return events
+		}
+	}
+}
+
+// rewind puts a reader back to where it was at seq.
+func rewind(s *Subscription, seq uint64) {
+	s.pos, s.more, s.until = seq, true, 0
+}
+
+// A delivery allocates nothing.
+func TestDeliveryDoesNotAllocate(t *testing.T) {
+	for _, test := range deliveries {
+		t.Run(test.name, func(t *testing.T) {
+			h, s, publish := deliver(t, test.query, test.box)
+			from := h.Head().Seq
+			publish(2000)
+			require.Zero(t, testing.AllocsPerRun(20, func() {
+				rewind(s, from)
+				taken(s)
+			}))
+			require.Positive(t, s.sent)
+		})
+	}
+}
+
+// A round allocates only what it is.
+func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
+	_, s, _ := deliver(t, Query{Topics: []string{AllTopic}}, "")
+	r := s.hub.freezeFleet()
+	events := 0
+	require.Zero(t, testing.AllocsPerRun(20, func() {
+		s.startRound(r, 0, silently)
+		events = taken(s)
+	}))
+	require.Equal(t, 1000, events)
+}
+
+// BenchmarkDelivery is one event from the log to one reader.
+func BenchmarkDelivery(b *testing.B) {
+	for _, test := range deliveries {
+		b.Run(test.name, func(b *testing.B) {
+			h, s, publish := deliver(b, test.query, test.box)
+			from, events := h.Head().Seq, 0
+			publish(10_000)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				rewind(s, from)
+				events += taken(s)
+				n++
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events), "ns/event")
+			b.ReportMetric(float64(events)/float64(n), "events/op")
+		})
+	}
+}

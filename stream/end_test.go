@@ -1,0 +1,159 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+func TestDrainSpreadsByes(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		streams int
+		over    time.Duration
+		took    time.Duration
+	}{
+		{"few take less than there is", 100, 5 * time.Second, 500 * time.Millisecond},
+		{"many take what there is", 1000, time.Second, time.Second},
+		{"at once", 100, 0, 100 * time.Microsecond},
+		{"none", 0, time.Second, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := start(t, stream.Config{})
+				var clients []*client
+				for range test.streams {
+					clients = append(clients, listen(t, h, fleetQuery))
+				}
+				synctest.Wait()
+				began := time.Now()
+				h.Drain(t.Context(), test.over)
+				require.Equal(t, test.took, time.Since(began))
+				byes := map[time.Duration]int{}
+				for _, c := range clients {
+					writes := c.took()
+					last := writes[len(writes)-1]
+					require.Equal(t, "bye draining", brief(last.text))
+					byes[last.at.Sub(began)]++
+					<-c.ended
+					require.Equal(t, stream.Draining, c.summary.Reason)
+				}
+				if test.over > 0 {
+					require.Len(t, byes, test.streams, "each at another moment")
+				}
+				require.Zero(t, h.Stats().Streams)
+				late := listen(t, h, fleetQuery)
+				require.Equal(t, "hello | reset new | bye draining", late.told(), "new ones get it at once")
+			})
+		})
+	}
+}
+
+// A reader that has much to read yet is ended after the write that is under way.
+func TestDrainDoesNotWaitForSlowReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			fill(t, h, id, 8000)
+		}
+		c := listenSlowly(t, h, fleetQuery)
+		for range 2 {
+			c.gate <- struct{}{}
+			synctest.Wait()
+		}
+		go h.Drain(t.Context(), time.Second)
+		synctest.Wait()
+		c.open()
+		time.Sleep(time.Second)
+		require.Equal(t, "hello | reset new | 2 a | 4 b | bye draining", c.told())
+	})
+}
+
+func TestDrainEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		stalled := listenSlowly(t, h, fleetQuery)
+		fast := listen(t, h, fleetQuery)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		h.Drain(ctx, time.Second)
+		require.Equal(t, 3*time.Second, time.Since(began))
+		require.Contains(t, fast.told(), "bye draining")
+		require.Equal(t, 1, h.Stats().Streams)
+
+		h.Drain(ctx, time.Second)
+		require.Equal(t, 3*time.Second, time.Since(began), "again, and nothing left to wait for")
+		stalled.open()
+		require.Equal(t, "hello | reset new | bye draining", stalled.told())
+	})
+}
+
+func TestStreamEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		put(t, h, "a", "")
+		c := listen(t, h, fleetQuery)
+		text := c.text()
+		require.Equal(t, 1, h.Stats().Streams)
+		summary := c.close()
+		require.Equal(t, stream.Summary{Reason: stream.Cancelled, Events: 1, Bytes: int64(len(text))}, summary)
+		require.Zero(t, h.Stats().Streams)
+
+		broken := errors.New("broken pipe")
+		for n := range 4 {
+			writes := 0
+			s := h.Subscribe(fleetQuery)
+			summary := s.Serve(t.Context(), func(p []byte) error {
+				if writes++; writes > n {
+					return broken
+				}
+				if n == 3 {
+					go put(t, h, "a", `"n":1`)
+				}
+				return nil
+			})
+			require.Equal(t, stream.Failed, summary.Reason, n)
+			require.Equal(t, broken, summary.Err)
+			require.Equal(t, n+1, writes, "nothing is written after")
+		}
+		require.Zero(t, h.Stats().Streams)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		summary = h.Subscribe(fleetQuery).Serve(ctx, func([]byte) error { return nil })
+		require.Equal(t, stream.Cancelled, summary.Reason)
+	})
+}
+
+// A stalled writer delays nobody else, and costs no more than its cursor.
+func TestStalledWriterDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		var stalled []*client
+		for range 20 {
+			stalled = append(stalled, listenSlowly(t, h, fleetQuery))
+		}
+		fast := listen(t, h, fleetQuery)
+		fast.took()
+		for range 50 {
+			time.Sleep(time.Second)
+			now := time.Now()
+			fill(t, h, "a", 100_000)
+			require.Zero(t, time.Since(now))
+			writes := fast.took()
+			require.Zero(t, writes[0].at.Sub(now))
+			time.Sleep(100 * time.Millisecond)
+			require.Contains(t, writes[len(writes)-1].text+fast.text(), "id: "+h.Head().String()+"\n")
+		}
+		for _, c := range stalled {
+			require.Empty(t, c.took())
+		}
+	})
+}

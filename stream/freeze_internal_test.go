@@ -1,0 +1,230 @@
+package stream
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+// frozen checks that a round is in order, holds each vehicle once, and gives
+// it by vehicle.
+func frozen(t *testing.T, r *round) map[string]uint64 {
+	t.Helper()
+	last, seqs := uint64(0), map[string]uint64{}
+	for _, e := range r.entries {
+		require.Greater(t, e.seq, last)
+		last = e.seq
+		if e.vehicle.slot >= 0 {
+			require.Zero(t, seqs[e.vehicle.id], e.vehicle.id)
+			seqs[e.vehicle.id] = e.seq
+		}
+	}
+	require.LessOrEqual(t, last, r.head)
+	return seqs
+}
+
+func all(t *testing.T, h *Hub) map[string]uint64 { return frozen(t, h.freezeLocked()) }
+
+// The three ways to freeze agree when nothing moves.
+func TestFreezeWaysAgree(t *testing.T) {
+	h := New(Config{})
+	defer h.Close()
+	for i := range 5000 {
+		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["all","t%d"],"n":%d}`, i%3000, i%3, i)
+	}
+	for i := range 100 {
+		h.Delete(fmt.Sprint("v", i*7))
+	}
+	want := all(t, h)
+	require.Len(t, want, 3000, "the gone ones, too")
+	require.Equal(t, want, frozen(t, h.freezeFleet()))
+	require.Equal(t, want, frozen(t, h.freezer.freeze(h)))
+	for _, topics := range [][]string{{"all"}, {"t0", "t1"}, {"all", "vehicle:v3"}} {
+		s := newScope(topics, nil)
+		require.Nil(t, h.freezeFew(&s), "more members than are frozen under the lock")
+		require.Equal(t, want, frozen(t, h.freeze(&s)))
+	}
+	s := newScope([]string{"t0", "vehicle:v1", "vehicle:v0", "vehicle:nobody", "nothing"}, nil)
+	few := frozen(t, h.freezeFew(&s))
+	require.Len(t, few, 2+966)
+	for id, seq := range few {
+		require.Equal(t, want[id], seq)
+	}
+}
+
+// The log may be replaced while one looks at the fleet; then it cannot tell what
+// changed.
+func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
+	for events := 0; events < 900; events += 19 {
+		h := New(Config{History: 128 << 10, MaxVehicles: 50})
+		for i := range 50 {
+			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2}`, i)
+		}
+		began, entries := h.collect()
+		for i := range events {
+			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%60, i)
+		}
+		require.Equal(t, all(t, h), frozen(t, h.settle(began, entries)), "after %d events", events)
+		h.Close()
+	}
+}
+
+// Up to smallRound members are frozen under the lock, whose topics may overlap.
+func TestFreezeOfManyMembers(t *testing.T) {
+	h := New(Config{})
+	defer h.Close()
+	for i := range smallRound {
+		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"]}`, i)
+	}
+	x, y, both := newScope([]string{"x"}, nil), newScope([]string{"y", "vehicle:v7"}, nil), newScope([]string{"x", "y"}, nil)
+	require.Len(t, frozen(t, h.freezeFew(&x)), smallRound)
+	require.Nil(t, h.freezeFew(&y))
+	require.Nil(t, h.freezeFew(&both))
+	for i := range smallRound / 2 {
+		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"],"n":1}`, i*2)
+		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["z"],"n":1}`, i*2+1)
+	}
+	require.Len(t, frozen(t, h.freezeFew(&both)), smallRound/2)
+	require.Len(t, frozen(t, h.freezeFew(&y)), smallRound/2+1)
+}
+
+// changedSince knows moved, ended and forgotten vehicles, and not the late.
+func TestChangedSince(t *testing.T) {
+	h := New(Config{MaxVehicles: 4})
+	defer h.Close()
+	for _, id := range []string{"parked", "late", "moved", "ended"} {
+		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2,"timestamp":100}`, id)
+	}
+	began := h.Head().Seq
+	publish(t, h, `{"vehicle_id":"late","lat":1,"lon":2,"timestamp":99}`)
+	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":101}`)
+	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":102}`)
+	h.Delete("ended")
+	publish(t, h, `{"vehicle_id":"new","lat":1,"lon":2}`)
+	told := map[string]uint64{}
+	for v, seq := range h.changedSince(began) {
+		told[v.id] = seq
+	}
+	require.Equal(t, map[string]uint64{"moved": 7, "ended": 8, "new": 10, "parked": 0}, told)
+	require.Empty(t, h.changedSince(h.Head().Seq))
+}
+
+// A round frozen while many publish must be the state at its head exactly: what
+// was told before it and after it must meet.
+func TestFreezeUnderPublishing(t *testing.T) {
+	for name, config := range map[string]Config{
+		"long log": {MaxVehicles: 3000},
+		// Now and then the whole log is replaced while one looks at the fleet.
+		"short log": {MaxVehicles: 3000, History: 128 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New(config)
+			defer h.Close()
+			var stop atomic.Bool
+			var publishers sync.WaitGroup
+			defer publishers.Wait()
+			defer stop.Store(true)
+			for g := range 4 {
+				publishers.Go(func() { churn(h, uint64(g), &stop) })
+			}
+			for range 40 {
+				r := h.freezeFleet()
+				seqs := map[string]uint64{}
+				last := uint64(0)
+				for _, e := range r.entries {
+					require.True(t, last < e.seq && e.seq <= r.head)
+					last = e.seq
+				}
+
+				// The log, where it still has the events before head, must agree on who
+				// was last where.
+				h.mu.RLock()
+				for seq := h.log.first(); seq <= r.head; seq++ {
+					if record, _ := h.log.at(seq); record.kind != late {
+						seqs[record.vehicle.id] = seq
+					}
+				}
+				first := h.log.first()
+				h.mu.RUnlock()
+				told := map[string]uint64{}
+				for _, e := range r.entries {
+					if e.seq >= first {
+						require.Zero(t, told[e.vehicle.id], e.vehicle.id)
+						told[e.vehicle.id] = e.seq
+					}
+				}
+				for id, seq := range told {
+					require.True(t, seqs[id] == seq, id)
+				}
+				for id, seq := range seqs {
+					if told[id] == seq {
+						continue
+					}
+					h.mu.RLock()
+					record, _ := h.log.at(max(seq, h.log.first()))
+					gone := record.kind == gone || !h.log.holds(seq)
+					h.mu.RUnlock()
+					require.True(t, gone, "only who went can have been forgotten: %s", id)
+				}
+			}
+		})
+	}
+}
+
+// churn publishes for vehicles of its own, of which some are deleted and come
+// back, until told to stop.
+func churn(h *Hub, seed uint64, stop *atomic.Bool) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	for n := 0; !stop.Load(); n++ {
+		id := fmt.Sprintf("v%d-%d", seed, random.IntN(1000))
+		if random.IntN(50) == 0 {
+			h.Delete(id)
+			continue
+		}
+		p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lat":1,"lon":2,"n":%d}`, id, n))
+		if err == nil {
+			_, err = h.Publish(&p)
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+}
+
+// All who ask while a freezing has not begun share it.
+func TestFreezeIsShared(t *testing.T) {
+	h := New(Config{})
+	defer h.Close()
+	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2}`)
+	h.freezer.busy.Lock()
+	rounds := make(chan *round)
+	for range 50 {
+		go func() { rounds <- h.freezer.freeze(h) }()
+	}
+	for {
+		h.freezer.mu.Lock()
+		waiting := h.freezer.next != nil
+		h.freezer.mu.Unlock()
+		if waiting {
+			break
+		}
+	}
+	publish(t, h, `{"vehicle_id":"b","lat":1,"lon":2}`)
+	h.freezer.busy.Unlock()
+	distinct := map[*round]int{}
+	for range 50 {
+		r := <-rounds
+		distinct[r]++
+		require.Len(t, r.entries, 2)
+	}
+	require.LessOrEqual(t, len(distinct), 50)
+	publish(t, h, `{"vehicle_id":"c","lat":1,"lon":2}`)
+	require.Len(t, h.freezer.freeze(h).entries, 3, "no older than the call")
+	require.Nil(t, h.freezer.next)
+}

@@ -1,0 +1,221 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+func publish(t testing.TB, h *Hub, text string, args ...any) {
+	t.Helper()
+	p, err := geo.ParsePosition(fmt.Appendf(nil, text, args...))
+	require.NoError(t, err)
+	_, err = h.Publish(&p)
+	require.NoError(t, err)
+}
+
+// consistent checks what must hold of a hub's indexes at any time.
+func consistent(t testing.TB, h *Hub) {
+	t.Helper()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	require.LessOrEqual(t, h.fleet.size(), h.config.MaxVehicles)
+	size, entries, vehicles, topics := 0, 0, map[*vehicle]bool{}, map[*topic]bool{}
+	for _, s := range h.log.segments {
+		size += s.size()
+		for i := range s.records {
+			r := &s.records[i]
+			seq := s.first + uint64(i)
+			vehicles[r.vehicle] = true
+			filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) {
+				require.Contains(t, index.from(seq), seq)
+				entries++
+			})
+			for _, at := range []place{r.before, r.after} {
+				if at.topics != nil {
+					for _, topic := range *at.topics {
+						topics[topic] = true
+						require.Same(t, topic, h.topics[topic.id])
+					}
+				}
+			}
+		}
+	}
+	require.Equal(t, size, h.log.size)
+	require.LessOrEqual(t, size, h.config.History+h.log.segmentSize*3/2)
+	listed := 0
+	for id, v := range h.fleet.byID {
+		require.Equal(t, id, v.id)
+		require.True(t, v.slot >= 0 || vehicles[v], "a forgotten vehicle without events: %s", id)
+		if v.slot >= 0 {
+			require.Same(t, v, h.fleet.slots[v.slot])
+			listed++
+		}
+		entries -= len(v.index.list)
+		require.True(t, len(v.index.list) == 0 || v.index.list[0] >= h.log.first())
+	}
+	require.Equal(t, h.fleet.size(), listed)
+	for slot, v := range h.fleet.slots {
+		require.True(t, v == nil || v.slot == slot, "a free slot holds a vehicle")
+	}
+	for id, topic := range h.topics {
+		require.Equal(t, id, topic.id)
+		require.True(t, len(topic.members) > 0 || topics[topic], "a topic without members or events: %s", id)
+		for v := range topic.members {
+			require.Contains(t, *v.here.topics, topic)
+		}
+		entries -= len(topic.index.list)
+	}
+	require.Zero(t, entries, "index entries without events")
+}
+
+// Many vehicles and topics pass through a small hub, and it lets go of them.
+func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
+	const n = 50_000
+	h := New(Config{History: 1 << 20, MaxVehicles: 1000})
+	defer h.Close()
+	p := geo.Position{}
+	peak := 0
+	for i := range n {
+		p.VehicleID, p.Topics = fmt.Sprint("vehicle ", i), []string{fmt.Sprint("topic ", i), "all"}
+		_, err := h.Publish(&p)
+		require.NoError(t, err)
+		if i%1000 == 0 {
+			stats := h.Stats()
+			require.LessOrEqual(t, stats.Vehicles+stats.Gone, 1000)
+			peak = max(peak, len(h.fleet.byID), stats.Topics)
+		}
+		if i%(n/4) == 0 {
+			consistent(t, h)
+		}
+	}
+	consistent(t, h)
+	events := int(h.Stats().LogEvents)
+	require.Less(t, events, 10_000, "the log is small")
+	require.LessOrEqual(t, peak, 1000+events+1000, "no more than the fleet's and the log's")
+	require.LessOrEqual(t, cap(h.fleet.slots), 4000)
+	require.LessOrEqual(t, cap(h.fleet.free), 4000)
+
+	// A fleet that stays replaces all that.
+	for i := range 30_000 {
+		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%1000, i)
+	}
+	consistent(t, h)
+	require.Len(t, h.fleet.byID, 1000)
+	require.Empty(t, h.topics)
+}
+
+// An index does not keep the entries that it has dropped.
+func TestIndexIsBounded(t *testing.T) {
+	var index seqs
+	for seq := range uint64(1_000_000) {
+		index.add(seq + 1)
+		if seq >= 1000 {
+			index.trim(seq - 1000)
+		}
+	}
+	require.Len(t, index.list, 1001)
+	require.Less(t, cap(index.list), 4096)
+	require.EqualValues(t, 999_000-1, index.dropped)
+	index.trim(1 << 40)
+	require.Nil(t, index.list)
+}
+
+// A parked vehicle does not pin the segment that its last event was in.
+func TestParkedVehiclePinsNoSegment(t *testing.T) {
+	h := New(Config{History: 1 << 20})
+	defer h.Close()
+	publish(t, h, `{"vehicle_id":"parked","lat":1,"lon":2}`)
+	freed := make(chan struct{})
+	runtime.AddCleanup(h.log.segments[0], func(done chan struct{}) { close(done) }, freed)
+	first := &h.log.segments[0].bytes[:1][0]
+	for i := range 10_000 {
+		publish(t, h, `{"vehicle_id":"v","lat":1,"lon":2,"n":%d}`, i)
+	}
+	require.NotSame(t, first, &h.fleet.byID["parked"].event[0])
+	require.Less(t, cap(h.fleet.byID["parked"].event), 400)
+	for range 10 {
+		runtime.GC()
+	}
+	<-freed
+}
+
+// What a stream costs does not grow with how far it is behind: readers whose
+// first write never returns hold no segment and no events.
+func TestReaderThatNeverReadsCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Config{History: 1 << 20, MaxBacklog: 256 << 10})
+		ctx, cancel := context.WithCancel(t.Context())
+		var streams sync.WaitGroup
+		for range 500 {
+			for _, q := range []Query{{Topics: []string{AllTopic}}, {Topics: []string{"x"}}, {Topics: []string{AllTopic}, Interval: 1e9}} {
+				s := h.Subscribe(q)
+				streams.Go(func() {
+					s.Serve(ctx, func([]byte) error {
+						<-ctx.Done()
+						return ctx.Err()
+					})
+				})
+			}
+		}
+		filler := strings.Repeat("x", 1000)
+		churn := func() {
+			for i := range 3000 {
+				publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x"],"n":%d,"filler":%q}`, i%100, i, filler)
+			}
+			synctest.Wait()
+		}
+		churn()
+		before := heap()
+		for range 5 {
+			churn()
+		}
+		require.Less(t, heap()-before, int64(256<<10))
+		cancel()
+		streams.Wait()
+		h.Close()
+	})
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestAudienceIsLetGo(t *testing.T) {
+	h := New(Config{})
+	defer h.Close()
+	box, err := geo.ParseBox("170,-10,-170,10")
+	require.NoError(t, err)
+	var all []*Subscription
+	for i := range 20 {
+		all = append(all,
+			h.Subscribe(Query{Topics: []string{AllTopic}}),
+			h.Subscribe(Query{Topics: []string{AllTopic, "vehicle:a"}, Box: &box}),
+			h.Subscribe(Query{Topics: []string{"x", "x", "vehicle:b", fmt.Sprint("t", i)}}))
+	}
+	require.Equal(t, 60, h.Stats().Streams)
+	require.Len(t, h.audience.topics["x"], 20)
+	require.Equal(t, 40, h.audience.boxes.Len())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, s := range all {
+		s.Serve(ctx, func([]byte) error { return nil })
+	}
+	a := &h.audience
+	require.Zero(t, len(a.everyone)+len(a.whole)+a.boxes.Len()+len(a.vehicles)+len(a.topics))
+	for _, s := range a.whole[:cap(a.whole)] {
+		require.Nil(t, s)
+	}
+}

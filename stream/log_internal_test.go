@@ -1,0 +1,108 @@
+package stream
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// logOf makes a log that begins with seq 11 and holds events of 1,000 bytes, of
+// which 65 fill a segment.
+func logOf(events, limit int) *eventLog {
+	l := newLog(limit, 11)
+	v := &vehicle{}
+	for i := range events {
+		l.append(bytes.Repeat([]byte{byte(i)}, 1000), record{vehicle: v}, 1)
+	}
+	return l
+}
+
+const perSegment = minSegmentSize / 1000
+
+func TestLogGrowsBySegments(t *testing.T) {
+	l := logOf(0, 1<<20)
+	require.EqualValues(t, 11, l.first())
+	require.EqualValues(t, 10, l.head())
+	require.Zero(t, l.total())
+	require.Zero(t, l.distance(11))
+	require.False(t, l.holds(10) || l.holds(11))
+
+	l = logOf(3*perSegment, 1<<20)
+	require.Len(t, l.segments, 3)
+	require.EqualValues(t, 10+3*perSegment, l.head())
+	require.True(t, l.holds(11) && l.holds(l.head()))
+	require.False(t, l.holds(10) || l.holds(l.head()+1))
+	for seq := l.first(); seq <= l.head(); seq++ {
+		_, event := l.at(seq)
+		require.Equal(t, byte(seq-11), event[0])
+		require.Len(t, event, 1000)
+		require.Equal(t, 1000, cap(event), "nobody can append to an event in place")
+		require.Equal(t, 1000*(l.head()+1-seq), l.distance(seq))
+	}
+	require.EqualValues(t, 3000*perSegment, l.total())
+	require.Zero(t, l.distance(l.head()+1))
+}
+
+func TestLogRun(t *testing.T) {
+	l := logOf(2*perSegment, 1<<20)
+	for _, test := range []struct {
+		seq   uint64
+		limit int
+		n     int
+	}{
+		{11, 1999, 1}, {11, 2000, 2}, {11, 2001, 2}, {12, 5000, 5},
+		{11, 999, 1}, {11, 0, 1}, // one at least
+		{11, 1 << 30, perSegment}, {10 + perSegment, 1 << 30, 1}, {11 + perSegment, 1 << 30, perSegment},
+		{10 + 2*perSegment, 3000, 1},
+	} {
+		run, n := l.run(test.seq, test.limit)
+		require.Equal(t, test.n, n, test)
+		require.Len(t, run, n*1000)
+		require.Equal(t, len(run), cap(run))
+		for i := range n {
+			require.Equal(t, byte(int(test.seq)-11+i), run[i*1000])
+		}
+	}
+}
+
+func TestLogDropsWhatIsOverItsLimit(t *testing.T) {
+	l := logOf(3*perSegment, 1<<20)
+	size := 0
+	for _, s := range l.segments {
+		size += s.size()
+		require.Equal(t, perSegment*seqSize, s.extra)
+	}
+	require.Equal(t, size, l.size)
+	l.limit = size
+	require.Nil(t, l.drop(), "no more than the limit")
+	l.limit--
+	s := l.drop()
+	require.EqualValues(t, 11, s.first)
+	require.EqualValues(t, 11+perSegment, l.first())
+	require.Equal(t, size-s.size(), l.size)
+	require.Nil(t, l.drop())
+	l.limit = 0
+	require.NotNil(t, l.drop())
+	require.Nil(t, l.drop(), "never the last")
+	require.EqualValues(t, 10+3*perSegment, l.head())
+	require.EqualValues(t, 1000*perSegment, l.distance(l.first()))
+}
+
+func TestSeqs(t *testing.T) {
+	var index seqs
+	for _, seq := range []uint64{3, 5, 9} {
+		index.add(seq)
+	}
+	require.Equal(t, []uint64{3, 5, 9}, index.from(0))
+	require.Equal(t, []uint64{5, 9}, index.from(4))
+	require.Equal(t, []uint64{5, 9}, index.from(5))
+	require.Empty(t, index.from(10))
+	index.trim(4)
+	require.EqualValues(t, 3, index.dropped)
+	index.trim(4)
+	require.EqualValues(t, 3, index.dropped)
+	index.trim(9)
+	require.EqualValues(t, 9, index.dropped)
+	require.Empty(t, index.from(0))
+}

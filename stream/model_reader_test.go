@@ -1,0 +1,288 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// reader is a client: it holds a map, and checks what it is told.
+type reader struct {
+	t     *testing.T
+	name  string
+	truth *truth
+	query stream.Query
+
+	vehicles  map[string]int  // the number of the position it has
+	repeated  map[string]bool // since a reset; nil: none is under way
+	newest    map[string]int  // the number of the newest position seen, per vehicle
+	following int             // every event in scope up to this seq was seen; -1: not so
+	lastID    string
+	lives     int
+	byMode    map[string]int
+	skipping  bool // events were left out, which a `live` must announce
+
+	mu   sync.Mutex // guards read
+	read []byte     // and not looked at yet; the test looks when the model is up to date
+
+	cancel context.CancelFunc
+	gate   chan struct{} // a write takes one; nil: never blocks
+	ended  chan struct{}
+}
+
+// event takes one event off the wire.
+func (r *reader) event(text string) {
+	var id, name, data string
+	for line := range strings.Lines(text) {
+		field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "id":
+			id = value
+		case "event":
+			name = value
+		case "data":
+			data = value
+		}
+	}
+	seq := -1
+	if id != "" {
+		r.lastID = id
+		parsed, ok := stream.ParseID(id)
+		require.True(r.t, ok, id)
+		seq = int(parsed.Seq)
+	}
+	if data == "" {
+		if id != "" {
+			r.rest(seq)
+		}
+		return
+	}
+	switch name {
+	case "":
+		r.position(data)
+		r.follow(seq, name)
+	case "late":
+		r.follow(seq, name)
+	case "gone":
+		vehicle := between(data, `"vehicle_id":"`, `"`)
+		delete(r.vehicles, vehicle)
+		r.follow(seq, name)
+	case "reset":
+		r.repeated, r.following, r.skipping = map[string]bool{}, -1, false
+		// A reset that is cut goes on from an id within it, which may be older than
+		// what was told before the reset.
+		clear(r.newest)
+	case "live":
+		r.live(seq, between(data, `"mode":"`, `"`))
+	}
+}
+
+func between(s, before, after string) string {
+	_, s, _ = strings.Cut(s, before)
+	s, _, _ = strings.Cut(s, after)
+	return s
+}
+
+// number gives the number that the test gave to a position.
+func number(data string) int {
+	n, err := strconv.Atoi(between(data, `"n":`, ","))
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func (r *reader) position(data string) {
+	vehicle := between(data, `"vehicle_id":"`, `"`)
+	n := number(data)
+	require.GreaterOrEqual(r.t, n, r.newest[vehicle], "%s: %s went back in time", r.name, vehicle)
+	r.newest[vehicle] = n
+	r.vehicles[vehicle] = n
+	if r.repeated != nil {
+		r.repeated[vehicle] = true
+	}
+}
+
+// follow checks that between the event before and this one nothing was in scope.
+func (r *reader) follow(seq int, name string) {
+	if seq < 0 || r.following < 0 || r.query.Interval > 0 {
+		if seq < 0 {
+			r.following = -1
+		}
+		return
+	}
+	require.Greater(r.t, seq, r.following, "%s: an event came twice, or ids fell", r.name)
+	for s := r.following + 1; s < seq; s++ {
+		if r.truth.wanted(&r.query, s) != "-" {
+			r.skipping = true
+		}
+	}
+	if !r.skipping {
+		require.Equal(r.t, r.truth.wanted(&r.query, seq), name, "%s: event %d", r.name, seq)
+	}
+	r.following = seq
+}
+
+// rest checks a heartbeat's id: the reader must have had everything up to it.
+func (r *reader) rest(seq int) {
+	if r.following < 0 || r.query.Interval > 0 {
+		return
+	}
+	require.GreaterOrEqual(r.t, seq, r.following, "%s: heartbeat", r.name)
+	for s := r.following + 1; s <= seq; s++ {
+		require.Equal(r.t, "-", r.truth.wanted(&r.query, s), "%s: heartbeat %d passes over %d", r.name, seq, s)
+	}
+	r.following = seq
+}
+
+func (r *reader) live(seq int, mode string) {
+	r.lives++
+	r.byMode[mode]++
+	if r.repeated != nil {
+		for id := range r.vehicles {
+			if !r.repeated[id] {
+				delete(r.vehicles, id)
+			}
+		}
+		r.repeated = nil
+	}
+	if r.skipping {
+		require.Equal(r.t, "conflated", mode, "%s: events were left out and not announced", r.name)
+		r.skipping = false
+	}
+	if seq < 0 {
+		return // ids are held back: more is to come at once
+	}
+	if mode == "replay" {
+		r.rest(seq)
+	}
+	if !r.query.Tail {
+		require.Equal(r.t, r.expected(seq), r.vehicles, "%s: at live (%s)", r.name, mode)
+	}
+	r.following = seq
+}
+
+// expected is what the reader must hold at the live of seq. A vehicle that has
+// left since, while the log lost where it was at seq, may be missing already.
+func (r *reader) expected(seq int) map[string]int {
+	expected := r.truth.at(&r.query, seq)
+	for _, e := range r.truth.events[seq:] {
+		if _, held := r.vehicles[e.vehicle]; !held && e.kind != "late" && !holds(&r.query, e.vehicle, e.after) {
+			delete(expected, e.vehicle)
+		}
+	}
+	return expected
+}
+
+// connect opens the reader's stream. What the connection before left of an
+// event is lost.
+func (r *reader) connect(h *stream.Hub) {
+	r.query.LastEventID = r.lastID
+	r.skipping = false // a cut took the `live` that was to announce it
+	if seq, ok := stream.ParseID(r.lastID); ok && r.following >= 0 {
+		r.following = int(seq.Seq)
+	}
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.cancel, r.ended, r.read = cancel, make(chan struct{}), nil
+	r.t.Cleanup(r.disconnect)
+	s, lives := h.Subscribe(r.query), int64(r.lives)
+	go func() {
+		defer close(r.ended)
+		s.Serve(ctx, func(p []byte) error {
+			if r.gate != nil {
+				select {
+				case <-r.gate:
+				case <-ctx.Done():
+					// What was under way may arrive in part.
+					if n := len(p) - int(time.Now().UnixNano()+lives)%3*len(p)/5; n < len(p) {
+						r.add(p[:n])
+					}
+					return ctx.Err()
+				}
+			}
+			r.add(p)
+			return nil
+		})
+	}()
+}
+
+func (r *reader) add(p []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read = append(r.read, p...)
+}
+
+// look takes the whole events off what was read.
+func (r *reader) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		i := bytes.Index(r.read, []byte("\n\n"))
+		if i < 0 {
+			return
+		}
+		r.event(string(r.read[:i+1]))
+		r.read = r.read[i+2:]
+	}
+}
+
+func (r *reader) disconnect() {
+	r.cancel()
+	<-r.ended
+	r.look()
+}
+
+// move lets a reader read some, or cuts it off and has it come back.
+func (r *reader) move(h *stream.Hub, random *rand.Rand) {
+	if r.gate != nil {
+		for range random.IntN(3) {
+			select {
+			case r.gate <- struct{}{}:
+				synctest.Wait()
+			default:
+			}
+		}
+	}
+	switch random.IntN(12) {
+	case 0:
+		r.disconnect()
+		r.connect(h)
+	case 1:
+		r.disconnect()
+		if random.IntN(6) == 0 {
+			r.lastID = []string{"", "nonsense", "0-0", r.lastID + "0000000"}[random.IntN(4)]
+			if r.lastID == "" {
+				// A new page holds nothing.
+				clear(r.vehicles)
+			}
+			r.following, r.skipping = -1, false
+		}
+		r.connect(h)
+	}
+	synctest.Wait()
+}
+
+// finish compares, after the reader has read all there is.
+func (r *reader) finish(m *truth) {
+	r.look()
+	require.False(r.t, r.skipping, "%s: events were left out and not announced", r.name)
+	if !r.query.Tail {
+		require.Equal(r.t, m.at(&r.query, len(m.events)), r.vehicles, "%s: at the end", r.name)
+	}
+	if r.following >= 0 && r.query.Interval == 0 {
+		for s := r.following + 1; s <= len(m.events); s++ {
+			require.Equal(r.t, "-", m.wanted(&r.query, s), "%s: event %d never came", r.name, s)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package stream
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Publishing may outrun the goroutine that finds the streams concerned by more
+// than the log holds. Then each must look for itself.
+func TestPublishingOutrunsRouting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Config{History: 256 << 10})
+		defer h.Close()
+		publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"topics":["x"]}`)
+		publish(t, h, `{"vehicle_id":"b","lat":1,"lon":2,"topics":["y"]}`)
+		var streams sync.WaitGroup
+		var mu sync.Mutex
+		told := map[string]*bytes.Buffer{}
+		for _, id := range []string{"x", "y", "vehicle:a", "vehicle:b", AllTopic} {
+			s, text := h.Subscribe(Query{Topics: []string{id}}), new(bytes.Buffer)
+			told[id] = text
+			streams.Go(func() {
+				s.Serve(t.Context(), func(p []byte) error {
+					mu.Lock()
+					defer mu.Unlock()
+					text.Write(p)
+					return nil
+				})
+			})
+		}
+		synctest.Wait()
+		mu.Lock()
+		for _, text := range told {
+			text.Reset()
+		}
+		mu.Unlock()
+
+		h.audience.mu.Lock()
+		publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"n":1}`)
+		filler := strings.Repeat("x", 8000)
+		for n := range 60 {
+			publish(t, h, `{"vehicle_id":"f","lat":1,"lon":2,"n":%d,"filler":%q}`, n, filler)
+		}
+		require.False(t, h.log.holds(3))
+		h.audience.mu.Unlock()
+		synctest.Wait()
+		h.Drain(t.Context(), 0)
+		streams.Wait()
+		require.Contains(t, told["x"].String(), `{"reason":"behind"}`)
+		require.Contains(t, told["x"].String(), `"n":1,`)
+		require.Contains(t, told["vehicle:a"].String(), `"n":1,`)
+		require.Contains(t, told["vehicle:a"].String(), `"conflated"`)
+		require.Contains(t, told[AllTopic].String(), `"conflated"`)
+		for _, quiet := range []string{"y", "vehicle:b"} {
+			require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", told[quiet].String(), quiet)
+		}
+	})
+}
+
+// Publishers do not wait for a reader with a lot to look through: it looks at
+// so many events, lets go of the lock, and goes on.
+func TestLookingThroughManyEventsIsDoneInPieces(t *testing.T) {
+	h, s, more := deliver(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
+	from := h.Head().Seq
+	more(3 * scan)
+	rewind(s, from)
+	for n := range uint64(3) {
+		require.Empty(t, s.takeLog(nil))
+		require.Equal(t, from+scan*(n+1), s.pos)
+	}
+	require.False(t, s.more)
+}

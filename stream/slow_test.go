@@ -1,0 +1,209 @@
+package stream_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// slowReader keeps what it was told, and takes its stream for slow as 16 KiB a
+// second.
+type slowReader struct {
+	t      *testing.T
+	hub    *stream.Hub
+	client *client
+	query  stream.Query
+	lastID string
+	newest map[string]int // number of the newest position, per vehicle
+	round  map[string]int // how often each vehicle was told since the last `live`
+	rounds int            // that told every vehicle
+	events int64          // told over this connection
+}
+
+// read takes one write.
+func (r *slowReader) read(vehicles int) {
+	r.client.gate <- struct{}{}
+	for event := range strings.SplitSeq(r.client.text(), "\n\n") {
+		if id := between(event+"\n", "id: ", "\n"); strings.HasPrefix(event, "id: ") {
+			r.lastID = id
+		}
+		switch {
+		case strings.Contains(event, "event: live"):
+			require.Len(r.t, r.round, vehicles, "every vehicle is told in every round")
+			r.rounds++
+			clear(r.round)
+		case strings.Contains(event, "event: reset"), event == "", strings.Contains(event, "retry: "):
+		default:
+			vehicle, n := between(event, `"vehicle_id":"`, `"`), number(event)
+			require.GreaterOrEqual(r.t, n, r.newest[vehicle], "%s went back in time", vehicle)
+			r.newest[vehicle] = n
+			r.round[vehicle]++
+			r.events++
+		}
+	}
+}
+
+func (r *slowReader) connect() {
+	r.query.LastEventID = r.lastID
+	r.client = listenSlowly(r.t, r.hub, r.query)
+	clear(r.round)
+	r.events = 0
+}
+
+// cut ends the connection; the stream must have counted what it wrote.
+func (r *slowReader) cut() {
+	require.Equal(r.t, r.events, r.client.close().Events)
+}
+
+// A reader that takes 16 KiB a second, of a fleet whose newest positions are
+// 600 KiB and of which the log holds what comes in half a second.
+func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
+	const vehicles = 100
+	filler := strings.Repeat("x", 6000)
+	for _, test := range []struct {
+		name string
+		cut  int // after so many writes the connection is cut; 0: never
+		q    stream.Query
+	}{
+		{"whole fleet", 0, fleetQuery},
+		{"box", 0, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")}},
+		{"topic", 0, topics("x")},
+		{"interval", 0, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second}},
+		{"whole fleet, cut", 61, fleetQuery},
+		{"box, cut", 61, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 64 << 10, Heartbeat: time.Hour})
+				r := &slowReader{t: t, hub: h, query: test.q, newest: map[string]int{}, round: map[string]int{}}
+				move := func(n int) {
+					for v := range vehicles {
+						put(t, h, fmt.Sprint("v", v), fmt.Sprintf(`"n":%d,"topics":["x"],"filler":"%s"`, n, filler))
+					}
+				}
+				move(0)
+				r.connect()
+				n := 1
+				for ; n < 140; n++ {
+					if n%7 == 0 {
+						move(n)
+					}
+					time.Sleep(time.Second)
+					if test.cut > 0 && n%test.cut == 0 {
+						r.cut()
+						r.connect()
+					}
+					r.read(vehicles)
+				}
+				require.Len(t, r.newest, vehicles)
+				if test.q.Interval == 0 {
+					require.GreaterOrEqual(t, r.rounds, 2)
+				}
+				// When the fleet rests the reader comes to hold what is true.
+				r.client.open()
+				time.Sleep(time.Minute)
+				for event := range strings.SplitSeq(r.client.text(), "\n\n") {
+					if strings.Contains(event, `"n":`) {
+						vehicle, n := between(event, `"vehicle_id":"`, `"`), number(event)
+						require.GreaterOrEqual(t, n, r.newest[vehicle], "%s went back in time", vehicle)
+						r.newest[vehicle] = n
+						r.events++
+					}
+				}
+				r.cut()
+				for vehicle, n := range r.newest {
+					require.Equal(t, 133, n, vehicle)
+				}
+			})
+		})
+	}
+}
+
+// What a reader was told that is newer than the round it is in must not be
+// taken back when it is cut and comes again, nor without being cut.
+func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
+	large := fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)) // leaves no room in a write
+	for name, q := range map[string]stream.Query{
+		"whole fleet": fleetQuery,
+		"vehicles":    topics("vehicle:first", "vehicle:v", "vehicle:second"),
+	} {
+		for cut := range 6 { // 5: not cut
+			t.Run(fmt.Sprint(name, ", cut after ", cut), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := small(t)
+					put(t, h, "first", large)
+					put(t, h, "v", `"n":1,"timestamp":100`)
+					c := listenSlowly(t, h, q)
+					for range 2 { // the greeting and the reset; then the first is frozen, and taken
+						c.gate <- struct{}{}
+						synctest.Wait()
+					}
+					fill(t, h, "f", 512<<10)
+					put(t, h, "second", large)
+					put(t, h, "v", `"n":2,"timestamp":100`)
+					put(t, h, "v", `"n":3,"timestamp":100`)
+					for range cut % 5 {
+						c.gate <- struct{}{}
+						synctest.Wait()
+					}
+					if cut == 5 {
+						c.open()
+						require.Regexp(t, `\| \d+ live conflated \d+( \d+)?$`, c.told(), "in the end it holds the truth, of an id")
+						return
+					}
+					text := c.text()
+					c.close()
+					id := "" // of the last whole event
+					if i := strings.LastIndex(text, "\nid: "); i >= 0 {
+						id, _, _ = strings.Cut(text[i+len("\nid: "):], "\n")
+					}
+					q.LastEventID = id
+					text += listen(t, h, q).text()
+					newest := 0
+					for event := range strings.SplitSeq(text, "\n\n") {
+						if strings.Contains(event, `"vehicle_id":"v"`) {
+							require.GreaterOrEqual(t, number(event), newest, "v went back in time")
+							newest = number(event)
+						}
+					}
+					require.Equal(t, 3, newest)
+				})
+			})
+		}
+	}
+}
+
+// A tail that is told newer positions than were frozen, and then cannot be told
+// who went, begins anew.
+func TestTailBeginsAnewWhileNewerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := small(t)
+		put(t, h, "before", "")
+		put(t, h, "first", fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)))
+		put(t, h, "v", "")
+		put(t, h, "z", "")
+		fill(t, h, "f", 512<<10)
+		c := listenSlowly(t, h, stream.Query{
+			Topics: []string{stream.AllTopic}, Tail: true, LastEventID: stream.ID{Epoch: h.Head().Epoch, Seq: 1}.String(),
+		})
+		c.gate <- struct{}{}
+		time.Sleep(time.Second)
+		put(t, h, "v", `"n":1`)
+		h.Delete("z")
+		for n := range 49 {
+			put(t, h, fmt.Sprint("v", n), "")
+			time.Sleep(time.Second)
+		}
+		fill(t, h, "v48", 512<<10)
+		c.open()
+		time.Sleep(time.Second)
+		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.told())
+	})
+}

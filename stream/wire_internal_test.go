@@ -1,0 +1,96 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tmaxmax/go-sse"
+
+	"livemap/geo"
+)
+
+// FuzzEventFrames holds the events that the hub frames itself equal to those
+// that go-sse frames, and has its parser read each back as exactly one event.
+func FuzzEventFrames(f *testing.F) {
+	f.Add([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"timestamp":1795421061}`), uint64(1207))
+	f.Add([]byte(`{"vehicle_id":"ü<&>\"\\\u2028\r\n","lat":-90,"lon":180,"altitude":1,"x":{"data":[" ","\ufeff"]}}`), uint64(0))
+	f.Add([]byte(`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[1,2]},"properties":{"id":": "}}`), uint64(1<<64-1))
+	f.Fuzz(func(t *testing.T, item []byte, seq uint64) {
+		p, err := geo.ParsePosition(item)
+		if err != nil {
+			return
+		}
+		at := p.Time
+		if at.IsZero() {
+			at = time.Unix(1795421061, 123e6)
+		}
+		id := ID{"mh3k2p", seq}.String()
+		data := string(p.AppendFeature(nil, at))
+		checkFrame(t, appendPosition(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Data: data})
+		checkFrame(t, appendLate(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
+		for _, reason := range []GoneReason{Left, Expired, Deleted} {
+			name, err := json.Marshal(p.VehicleID)
+			require.NoError(t, err)
+			event := appendGone(nil, "mh3k2p", seq, p.VehicleID, reason)
+			var said struct {
+				VehicleID string `json:"vehicle_id"`
+				Reason    string
+			}
+			require.NoError(t, json.Unmarshal(feature(event), &said), "name %s", name)
+			require.Equal(t, p.VehicleID, said.VehicleID)
+			require.Equal(t, string(reason), said.Reason)
+			checkFrame(t, event, sse.Event{LastEventID: id, Type: "gone", Data: string(feature(event))})
+		}
+	})
+}
+
+func checkFrame(t *testing.T, event []byte, want sse.Event) {
+	t.Helper()
+	message := sse.Message{ID: sse.ID(want.LastEventID)}
+	if want.Type != "" {
+		message.Type = sse.Type(want.Type)
+	}
+	message.AppendData(want.Data)
+	text, err := message.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(event))
+	require.Equal(t, want.Data, string(feature(event)))
+
+	// Between two others it is still one event.
+	around := appendControl(nil, "before", "", "{}")
+	bytes := append(append(bytes.Clone(around), event...), around...)
+	require.Equal(t, []sse.Event{{Type: "before", Data: "{}"}, want, {LastEventID: want.LastEventID, Type: "before", Data: "{}"}}, parse(t, bytes))
+	want.LastEventID = ""
+	require.Equal(t, []sse.Event{want}, parse(t, withoutID(event)))
+}
+
+func parse(t *testing.T, text []byte) (events []sse.Event) {
+	t.Helper()
+	for event, err := range sse.Read(bytes.NewReader(text), nil) {
+		require.NoError(t, err)
+		events = append(events, event)
+	}
+	return events
+}
+
+// go-sse gives an event without data for an id; browsers give none.
+func TestHeartbeatHasNoData(t *testing.T) {
+	require.Empty(t, parse(t, appendHeartbeat(nil, "")))
+	text := append(appendHeartbeat(nil, "e-7"), appendControl(nil, "ping", "", "{}")...)
+	require.Equal(t, []sse.Event{{LastEventID: "e-7"}, {LastEventID: "e-7", Type: "ping", Data: "{}"}}, parse(t, text))
+}
+
+// The largest event there is must fit a buffer and a segment.
+func TestLargestEventFits(t *testing.T) {
+	p := geo.Position{VehicleID: string(bytes.Repeat([]byte(`"`), geo.MaxVehicleID))}
+	feature := len(p.AppendFeature(nil, time.Unix(1, 0)))
+	frame := len(appendLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0))) - feature
+	live := appendControl(nil, "live", ID{newEpoch(), 1<<64 - 1}.String(),
+		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,"protocol":"h3","time":1795421061.123}`)
+	require.Less(t, geo.MaxFeature+frame+len(live), chunk+1024)
+	require.Less(t, geo.MaxFeature+frame, minSegmentSize)
+	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunk)
+}

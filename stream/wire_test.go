@@ -1,0 +1,207 @@
+package stream_test
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// golden gives what a client was sent since it was last asked, with E for the
+// epoch and R for the milliseconds of retry.
+func golden(c *client) string {
+	text := strings.ReplaceAll(c.text(), c.hub.Head().Epoch+"-", "E-")
+	return regexp.MustCompile(`retry: \d+`).ReplaceAllString(text, "retry: R")
+}
+
+// The clock of synctest begins at 2000-01-01T00:00:00Z, 946684800.
+
+func TestWireSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		put(t, h, "TRUCK-042", `"speed_kmh":85,"timestamp":946684799.5,"topics":["depot:7"]`)
+		put(t, h, `"\`+"\u2028", `"note":"<b> & ü","altitude":34`)
+		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h3"})
+		require.Equal(t, `retry: R
+: livemap
+
+event: reset
+data: {"reason":"new"}
+
+id: E-1
+data: {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":946684799.5}}
+
+id: E-2
+data: {"type":"Feature","id":"\"\\`+"\u2028"+`","geometry":{"type":"Point","coordinates":[2,1,34]},"properties":{"vehicle_id":"\"\\`+"\u2028"+`","note":"<b> & ü","timestamp":946684800}}
+
+id: E-2
+event: live
+data: {"mode":"snapshot","events":2,"skipped":0,"protocol":"h3","time":946684800}
+
+`, golden(c))
+	})
+}
+
+func TestWireLiveEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{VehicleTTL: time.Minute, Heartbeat: time.Hour})
+		c := listen(t, h, stream.Query{Topics: []string{"depot:7"}, Protocol: "h1"})
+		time.Sleep(1500 * time.Millisecond)
+		c.took()
+
+		put(t, h, "a", `"topics":["depot:7"],"timestamp":946684801`)
+		put(t, h, "a", `"timestamp":946684800`)
+		put(t, h, "a", `"topics":["depot:8"],"timestamp":946684802`)
+		put(t, h, "a", `"topics":["depot:7"],"timestamp":946684803`)
+		put(t, h, "<ü>", `"topics":["depot:7"],"timestamp":946684801`)
+		require.True(t, h.Delete("<ü>"))
+		time.Sleep(time.Second)
+		require.Equal(t, `id: E-1
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684801}}
+
+id: E-2
+event: late
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684800}}
+
+id: E-3
+event: gone
+data: {"vehicle_id":"a","reason":"left"}
+
+id: E-4
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684803}}
+
+id: E-5
+data: {"type":"Feature","id":"<ü>","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"<ü>","timestamp":946684801}}
+
+id: E-6
+event: gone
+data: {"vehicle_id":"<ü>","reason":"deleted"}
+
+`, golden(c))
+
+		time.Sleep(59 * time.Second)
+		c.took()
+		time.Sleep(time.Second)
+		require.Equal(t, `id: E-7
+event: gone
+data: {"vehicle_id":"a","reason":"expired"}
+
+`, golden(c))
+	})
+}
+
+func TestWireLiveModes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{MaxBacklog: 4000})
+		time.Sleep(1123456 * time.Microsecond)
+		put(t, h, "a", "")
+		old := put(t, h, "b", "").ID.String()
+		fill(t, h, "a", 20_000)
+		recent := put(t, h, "b", `"n":1`).ID.String()
+		put(t, h, "c", "")
+		for _, test := range []struct{ name, id, live string }{
+			{"snapshot", "", `{"mode":"snapshot","events":3,"skipped":0,"protocol":"h2","time":946684801.123}`},
+			{"replay", recent, `{"mode":"replay","events":1,"skipped":0,"protocol":"h2","time":946684801.123}`},
+			{"conflated", old, `{"mode":"conflated","events":3,"skipped":2,"protocol":"h2","time":946684801.123}`},
+			{"epoch", "x-1", `{"mode":"snapshot","events":3,"protocol":"h2","time":946684801.123}`},
+		} {
+			c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h2", LastEventID: test.id})
+			require.Contains(t, golden(c), "id: E-7\nevent: live\ndata: "+test.live+"\n\n", test.name)
+		}
+		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h2", Tail: true})
+		require.Equal(t, `retry: R
+: livemap
+
+event: reset
+data: {"reason":"new"}
+
+id: E-7
+event: live
+data: {"mode":"tail","events":0,"skipped":0,"protocol":"h2","time":946684801.123}
+
+`, golden(c))
+		require.Contains(t, golden(listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5"), LastEventID: old})),
+			"event: reset\ndata: {\"reason\":\"behind\"}\n\n")
+		require.Contains(t, golden(listen(t, h, stream.Query{Topics: []string{"x"}, LastEventID: "7"})),
+			"event: reset\ndata: {\"reason\":\"epoch\"}\n\n")
+	})
+}
+
+func TestWireSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Ping: 20 * time.Second})
+		c.took()
+		time.Sleep(15 * time.Second)
+		require.Equal(t, ":\nid: E-0\n\n", golden(c), "heartbeat")
+		time.Sleep(5 * time.Second)
+		require.Equal(t, "event: ping\ndata: {\"time\":946684820}\n\n", golden(c))
+		h.Drain(t.Context(), time.Second)
+		require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", golden(c))
+	})
+}
+
+// A wave of clients must not come back at one moment.
+func TestWireRetryIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		low, high := 10_000, 0
+		for range 200 {
+			text := listen(t, h, fleetQuery).text()
+			found := regexp.MustCompile(`^retry: (\d+)\n: livemap\n\n`).FindStringSubmatch(text)
+			require.NotNil(t, found, text)
+			retry, err := strconv.Atoi(found[1])
+			require.NoError(t, err)
+			low, high = min(low, retry), max(high, retry)
+		}
+		require.GreaterOrEqual(t, low, 1000)
+		require.Less(t, low, 1500)
+		require.Greater(t, high, 2500)
+		require.Less(t, high, 3000)
+	})
+}
+
+func TestWireIDs(t *testing.T) {
+	longest := stream.ID{Epoch: "3w5e11264sgsf", Seq: 1<<64 - 1}
+	require.LessOrEqual(t, len(longest.String()), 40)
+	for range 100 {
+		h := stream.New(stream.Config{})
+		require.Regexp(t, `^[0-9a-z]{1,13}-0$`, h.Head().String())
+		h.Close()
+	}
+	id, ok := stream.ParseID(longest.String())
+	require.True(t, ok)
+	require.Equal(t, longest, id)
+	for _, text := range []string{"", "-", "e-", "-1", "e", "e1", "e-01", "e-+1", "e--1", "e-1 ", "e-1-2",
+		"e-18446744073709551616", strings.Repeat("e", 63) + "-1"} {
+		_, ok := stream.ParseID(text)
+		require.False(t, ok, text)
+	}
+	_, ok = stream.ParseID(strings.Repeat("e", 62) + "-1")
+	require.True(t, ok)
+}
+
+// Whatever is in a name, one event stays one event.
+func TestWireNamesCannotInject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		c := listen(t, h, fleetQuery)
+		c.took()
+		p := &geo.Position{VehicleID: "a\n\ndata: x\r\n\nid: 9"}
+		_, err := h.Publish(p)
+		require.NoError(t, err)
+		h.Delete(p.VehicleID)
+		time.Sleep(time.Second)
+		text := c.text()
+		require.Equal(t, 2, strings.Count(text, "\n\n"), text)
+		require.NotContains(t, text, "\r")
+		require.NotContains(t, text, "\ndata: x")
+	})
+}
