@@ -103,6 +103,9 @@ func client(r *http.Request) string {
 	if address := middleware.GetClientIP(r.Context()); address != "" {
 		return address
 	}
+	if isUnixSocket(r) {
+		return "unix"
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

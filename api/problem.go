@@ -104,7 +104,11 @@ func notFound(_ http.ResponseWriter, r *http.Request) error {
 // methodNotAllowed answers for paths that have no such method, and OPTIONS.
 func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		allow := strings.Join(methods(routes, r.URL.EscapedPath()), ", ")
+		allowed := methods(routes, r.URL.EscapedPath())
+		if len(allowed) == 0 {
+			return notFound(w, r)
+		}
+		allow := strings.Join(allowed, ", ")
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Allow", allow)
 			w.WriteHeader(http.StatusNoContent)
@@ -129,5 +133,8 @@ func methods(routes chi.Routes, path string) (allowed []string) {
 			allowed = append(allowed, method)
 		}
 	}
-	return append(allowed, http.MethodOptions)
+	if len(allowed) > 0 {
+		allowed = append(allowed, http.MethodOptions)
+	}
+	return allowed
 }

@@ -147,10 +147,10 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 
 // readBody reads a body of up to maxBody bytes within bodyTime.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
-	}
 	rc := http.NewResponseController(w)
+	if r.ContentLength > maxBody {
+		return nil, tooLarge(rc, r)
+	}
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
 		return nil, err
 	}
@@ -158,10 +158,23 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err == nil {
 		return body, rc.SetReadDeadline(time.Time{})
 	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); !tooLarge {
-		err = wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", len(body), bodyTime)
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, tooLarge(rc, r)
 	}
-	return nil, err
+	return nil, wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", len(body), bodyTime)
+}
+
+// overTime is how long more of a body that is too large is taken, and thrown away.
+const overTime = 2 * time.Second
+
+// tooLarge refuses a body. Some more of it is read first, as much as would have
+// been taken: many clients read no answer before they have sent all, and
+// would find the connection reset.
+func tooLarge(rc *http.ResponseController, r *http.Request) error {
+	if rc.SetReadDeadline(time.Now().Add(overTime)) == nil {
+		io.CopyN(io.Discard, r.Body, maxBody)
+	}
+	return &http.MaxBytesError{Limit: maxBody}
 }
 
 // tally publishes items and counts what became of them.

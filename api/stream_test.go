@@ -146,7 +146,7 @@ func TestScopes(t *testing.T) {
 	box, topic, tail := h.subscribe(t, "/stream?bbox=5,45,15,55"), h.subscribe(t, "/topics/x/stream"), h.subscribe(t, "/stream?snapshot=false")
 	box.begun(t)
 	topic.begun(t)
-	require.Equal(t, "reset new, live tail", tail.begun(t))
+	require.Equal(t, "live tail", tail.begun(t))
 	h.put(t, at("in", 30, 50, `"topics":[]`))
 	require.Equal(t, "gone in left", box.brief(t))
 	require.Equal(t, "gone in left", topic.brief(t))

@@ -60,7 +60,7 @@ type upload struct {
 // read publishes lines until the upload ends, and tells whether it was the hub
 // that ended it.
 func (u *upload) read() (stopped bool) {
-	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+1), partial: &u.partial}
+	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+len("\r\n")), partial: &u.partial}
 	for {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
@@ -184,7 +184,7 @@ func (l *lineReader) next() ([]byte, error) {
 		if l.ended != nil {
 			return l.last(tooLong)
 		}
-		if searched = len(l.buf) - l.start; searched > maxLine {
+		if searched = len(l.buf) - l.start; searched > maxLine+len("\r") {
 			tooLong, searched = true, 0
 			l.start = len(l.buf)
 		}
@@ -195,6 +195,7 @@ func (l *lineReader) next() ([]byte, error) {
 func (l *lineReader) give(line []byte, tooLong bool) ([]byte, error) {
 	l.number++
 	l.partial.Store(l.start < len(l.buf) && bytes.IndexByte(l.buf[l.start:], '\n') < 0)
+	line = bytes.TrimSuffix(line, []byte("\r"))
 	if tooLong || len(line) > maxLine {
 		return nil, errTooLong
 	}

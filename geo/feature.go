@@ -3,6 +3,7 @@ package geo
 import (
 	"bytes"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -48,6 +49,9 @@ func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
 	}
 	if refusal = s.write(id, r); refusal != nil {
 		return Position{}, refusal
+	}
+	if len(s.out)+s.timestampSize(p.Time) > MaxFeature {
+		return Position{}, refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
 	p.head = string(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
@@ -168,7 +172,7 @@ const (
 	propertiesStart = `]},"properties":{"vehicle_id":`
 	timestampStart  = `,"timestamp":`
 
-	// timestampSpace is kept free for what AppendFeature adds.
+	// timestampSpace is the most that AppendFeature adds.
 	timestampSpace = len("9223372036.854775807" + featureEnd)
 )
 
@@ -188,10 +192,19 @@ func (s *scanner) write(id []byte, r report) *Refusal {
 	out = append(out, quoted...)
 	out, refusal := s.appendProperties(out, r.properties)
 	s.out = append(out, timestampStart...)
-	if refusal == nil && len(s.out)+timestampSpace > MaxFeature {
-		refusal = refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
-	}
 	return refusal
+}
+
+// timestampSize is what AppendFeature will add, in bytes: at most, where the
+// time is that of the arrival.
+func (s *scanner) timestampSize(at time.Time) int {
+	if at.IsZero() {
+		return timestampSpace
+	}
+	s.out = AppendTime(s.out, at)
+	size := len(s.out)
+	s.out = s.out[:bytes.LastIndexByte(s.out, ':')+1]
+	return size - len(s.out) + len(featureEnd)
 }
 
 // compacting removes white space and leaves all else as it came.

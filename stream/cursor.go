@@ -80,8 +80,10 @@ func (s *Subscription) begin() {
 // reset tells the reader to forget what it holds, and begins to tell it anew,
 // from a state no older than head.
 func (s *Subscription) reset(reason string, head uint64) {
-	s.send(appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason)))
 	s.losing = reason != "new"
+	if s.losing || !s.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
+		s.send(appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason)))
+	}
 	if s.query.Tail {
 		s.mode, s.sent = byTail, 0
 		s.pos, s.until, s.more = head, head+1, true

@@ -29,7 +29,7 @@ func TestResumeWithoutID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quiet(t)
 		require.Equal(t, "reset new | 0 live snapshot 0 0", resume(t, h, fleetQuery, ""))
-		require.Equal(t, "reset new | 0 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
+		require.Equal(t, "0 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
 		require.Equal(t, "0 live replay 0 0", resume(t, h, fleetQuery, h.Head().String()))
 		put(t, h, "a", `"topics":["x"]`)
 		put(t, h, "b", `"topics":["x","y"]`)
@@ -44,7 +44,7 @@ func TestResumeWithoutID(t *testing.T) {
 		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topics("x", "y", "vehicle:a", "x"), ""))
 		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0", resume(t, h, topics("vehicle:a", "vehicle:c", "vehicle:z"), ""))
 		require.Equal(t, "reset new | 7 live snapshot 0 0", resume(t, h, topics("nothing"), ""))
-		require.Equal(t, "reset new | 7 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
+		require.Equal(t, "7 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
 		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0",
 			resume(t, h, stream.Query{Topics: []string{"x", "vehicle:a"}, Box: box(t, "5,5,6,6")}, ""),
 			"a box does not restrict vehicle topics")

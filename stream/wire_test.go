@@ -119,9 +119,6 @@ func TestWireLiveModes(t *testing.T) {
 		require.Equal(t, `retry: R
 : livemap
 
-event: reset
-data: {"reason":"new"}
-
 id: E-7
 event: live
 data: {"mode":"tail","events":0,"skipped":0,"protocol":"h2","time":946684801.123}

@@ -42,7 +42,7 @@ func (c *serveCmd) certificate(state *state, log *slog.Logger) (*certificate, er
 		own.certFile, own.keyFile = path, path
 	}
 	if err := own.read(); err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		return nil, usageError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
 	}
 	if c.TLSCert == "" {
 		leaf := own.current.Leaf

@@ -38,6 +38,7 @@ func newQUIC(tcp *http.Transport) *http3.Transport {
 		QUICConfig: &quic.Config{
 			HandshakeIdleTimeout: handshakeTimeout,
 			KeepAlivePeriod:      keepAlive,
+			MaxIdleTimeout:       3 * keepAlive, // soon after a hub that was killed stops answering
 		},
 	}
 }

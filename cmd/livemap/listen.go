@@ -21,12 +21,13 @@ import (
 )
 
 const (
-	headerTime    = 10 * time.Second // for a request's header to arrive
-	idleTime      = 2 * time.Minute  // for a connection without requests
-	quicIdle      = 30 * time.Second // for a QUIC connection without packets
-	sendBuffer    = 128 << 10        // bytes; small, so that a slow reader shows early
-	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
-	handshakeRate = 1000             // QUIC handshakes a second before addresses must be validated
+	headerTime    = 10 * time.Second  // for a request's header to arrive
+	idleTime      = 2 * time.Minute   // for a connection without requests
+	quicIdle      = 30 * time.Second  // for a QUIC connection without packets
+	sendBuffer    = 64 << 10          // bytes; small, so that a slow reader shows early, and a write to it ends soon
+	udpBuffer     = 7 << 20           // bytes; what quic-go asks for
+	headerBound   = 4 * api.MaxHeader // bytes; up to here the API answers in words
+	handshakeRate = 1000              // QUIC handshakes a second before addresses must be validated
 )
 
 // listeners are the hub's ports.
@@ -47,12 +48,11 @@ func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (
 			l = nil
 		}
 	}()
-	sockets := socketOptions(c.StallTimeout)
-	if l.internal, err = listenWeb(ctx, "publish-listen", c.PublishListen, sockets, log); err != nil {
+	if l.internal, err = listenWeb(ctx, "publish-listen", c.PublishListen, log); err != nil {
 		return l, err
 	}
 	if !c.ProxyListen.isOff() {
-		if l.proxy, err = listenWeb(ctx, "proxy-listen", c.ProxyListen, sockets, log); err != nil {
+		if l.proxy, err = listenWeb(ctx, "proxy-listen", c.ProxyListen, log); err != nil {
 			return l, err
 		}
 	}
@@ -67,15 +67,15 @@ func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (
 	if err != nil {
 		return l, err
 	}
-	return l, l.listenPublic(ctx, c, certificate, keys, sockets, log)
+	return l, l.listenPublic(ctx, c, certificate, keys, log)
 }
 
 // listenPublic opens TCP and UDP of the same port number. Where the system
 // picks it, the number that TCP got may be taken in UDP: then another is tried.
-func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *certificate, keys quicKeys, sockets net.ListenConfig, log *slog.Logger) error {
+func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *certificate, keys quicKeys, log *slog.Logger) error {
 	host, port, _ := net.SplitHostPort(c.Listen.address)
 	for try := 1; ; try++ {
-		web, err := listenWeb(ctx, "listen", c.Listen, sockets, log)
+		web, err := listenWeb(ctx, "listen", c.Listen, log)
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ type webListener struct {
 	server *http.Server
 }
 
-func listenWeb(ctx context.Context, flag string, a listenAddress, sockets net.ListenConfig, log *slog.Logger) (*webListener, error) {
+func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logger) (*webListener, error) {
 	if a.network == "unix" {
 		removeStale(a.address)
 	}
@@ -192,18 +192,14 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, sockets net.Li
 	server := &http.Server{
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    api.MaxHeader,
+		MaxHeaderBytes:    headerBound,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		HTTP2: &http.HTTP2Config{
-			SendPingTimeout: 15 * time.Second,
-			PingTimeout:     15 * time.Second,
-		},
-		Protocols: new(http.Protocols),
+		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	return &webListener{listener, flag, server}, nil
+	return &webListener{watch(listener), flag, server}, nil
 }
 
 // cause gives what went wrong with an address without naming it again.
@@ -286,7 +282,7 @@ func listenQUIC(address string, config *tls.Config, keys quicKeys, log *slog.Log
 		conn.Close()
 		return nil, err
 	}
-	q.server = &http3.Server{MaxHeaderBytes: 2 * api.MaxHeader, Logger: slog.New(slog.DiscardHandler)}
+	q.server = &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}
 	return q, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -33,7 +34,7 @@ type usageError struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // who asks twice means at once
 	os.Exit(exitStatus(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}), os.Stderr))
 }
 
@@ -73,9 +74,26 @@ func run(ctx context.Context, args []string, std streams) error {
 	case helped:
 		return nil
 	case err != nil:
-		return usageError{err}
+		return usageError{explained(parser, err)}
 	}
 	return command.Run()
+}
+
+// explained adds what a flag is for, and its range, to an error that names it.
+func explained(parser *kong.Kong, err error) error {
+	name, _, found := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ":")
+	if !found || !strings.HasPrefix(err.Error(), "--") {
+		return err
+	}
+	name, _, _ = strings.Cut(name, "=")
+	for _, command := range parser.Model.Children {
+		for _, flag := range command.Flags {
+			if flag.Name == name && strings.Contains(err.Error(), "--"+name) {
+				return fmt.Errorf("%w; %s is: %s", err, "--"+name, flag.Help)
+			}
+		}
+	}
+	return err
 }
 
 // helpAsFlag lets `livemap help CMD` mean `livemap CMD --help`.

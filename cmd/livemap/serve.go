@@ -19,8 +19,8 @@ import (
 type serveCmd struct {
 	Anonymous     bool          `help:"Let anyone who reaches the public or proxy port read."`
 	Listen        listenAddress `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
-	TLSCert       string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
-	TLSKey        string        `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM private key of --tls-cert."`
+	TLSCert       string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
+	TLSKey        string        `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
 	ProxyListen   listenAddress `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
 	TrustedProxy  []network     `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
 	PublishListen listenAddress `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators, on loopback: host:port or unix:/path (${default})."`
@@ -33,7 +33,7 @@ type serveCmd struct {
 	MaxVehicles   int           `default:"200000" placeholder:"N" help:"Vehicles remembered, gone ones included; the longest silent goes first: 1 to 10000000 (${default})."`
 	VehicleTTL    time.Duration `name:"vehicle-ttl" default:"168h" placeholder:"TIME" help:"Silence after which a vehicle is forgotten: 1s to 87600h, 0 is never (${default})."`
 	Drain         time.Duration `default:"5s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
-	StateDir      string        `type:"path" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
+	StateDir      string        `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
 	LogFormat     string        `placeholder:"FORMAT" enum:"text,json," default:"" help:"text or json (default: text on a terminal, else json)."`
 }
 

@@ -42,7 +42,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("--state-dir: %w", err)
+		return nil, usageError{fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
 	}
 	s := &state{dir: dir, log: log}
 	lock, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -54,6 +54,10 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
 	}
 	s.lock = lock
+	torn, _ := filepath.Glob(s.path("*.new-*")) // what a killed hub was writing
+	for _, file := range torn {
+		os.Remove(file)
+	}
 	return s, nil
 }
 
