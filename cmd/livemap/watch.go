@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -38,7 +40,7 @@ func (l *watchedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	watched := &watchedConn{Conn: conn, listener: l}
+	watched := &watchedConn{Conn: conn, listener: l, waiting: func() (int, bool) { return queued(conn) }}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[watched] = struct{}{}
@@ -92,10 +94,67 @@ func (l *watchedListener) gone() (gone []*watchedConn) {
 	return gone
 }
 
-// watchedConn is a connection that tells its listener when it is closed.
+// watchedConn is a connection that tells its listener when it is closed, and
+// that does not take a slow reader for one that does not read.
+//
+// The system lets a writer go on when a good part of the send buffer is free
+// again, not when 16 KiB are: a reader may take many times that before the
+// deadline of a write and the write still time out. So the deadline is cut in
+// slices, and put off when enough was taken between the first and the last.
 type watchedConn struct {
 	net.Conn
 	listener *watchedListener
+	waiting  func() (bytes int, known bool) // written, and not taken yet
+
+	slice time.Duration // of the time that the deadline gives; 0: no deadline
+}
+
+const (
+	sliceCount = 4
+	enough     = 16 << 10 * (sliceCount - 1) / sliceCount // bytes taken between the first and the last slice
+	shortest   = time.Millisecond                         // slice; deadlines in the past are not cut
+)
+
+// SetWriteDeadline implements net.Conn. It is not to be called during a Write.
+func (c *watchedConn) SetWriteDeadline(t time.Time) error {
+	c.slice = 0
+	if slice := time.Until(t) / sliceCount; !t.IsZero() && slice >= shortest {
+		c.slice = slice
+		t = time.Now().Add(slice)
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *watchedConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.Conn.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// Write implements net.Conn.
+func (c *watchedConn) Write(p []byte) (n int, err error) {
+	first, over := 0, 1 // slices that are over, and the bytes that waited when the first was
+	for {
+		m, err := c.Conn.Write(p[n:])
+		n += m
+		if c.slice == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		waiting, known := c.waiting()
+		taken := first + n - waiting
+		switch {
+		case !known:
+			first = 0
+		case over == 1, over == sliceCount && taken >= enough:
+			first, over = waiting-n, 1
+		}
+		if over == sliceCount {
+			return n, err
+		}
+		over++
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.slice)); err != nil {
+			return n, err
+		}
+	}
 }
 
 // Close implements net.Conn.

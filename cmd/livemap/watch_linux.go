@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +21,19 @@ func peerIsGone(conn *net.TCPConn, silent time.Duration) (gone bool) {
 		gone = err == nil && info.Unacked > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond >= silent
 	})
 	return gone
+}
+
+// queued gives how many bytes were written and not yet taken by the peer's
+// system; of a unix socket, by the peer.
+func queued(conn net.Conn) (bytes int, known bool) {
+	system, ok := conn.(syscall.Conn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := system.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	raw.Control(func(fd uintptr) { bytes, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	return bytes, err == nil
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// scriptedConn lets every write time out after some bytes, until the script is
+// over; then it takes all.
+type scriptedConn struct {
+	net.Conn
+	takes  []int // bytes that the peer takes before each time-out
+	queue  int   // bytes written and not taken
+	tries  int
+	failed error // what a write fails with; nil: a time-out
+}
+
+func (c *scriptedConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *scriptedConn) Write(p []byte) (int, error) {
+	if c.tries == len(c.takes) {
+		return len(p), nil
+	}
+	c.queue -= c.takes[c.tries]
+	c.tries++
+	if c.failed != nil {
+		return 0, c.failed
+	}
+	c.queue++
+	return 1, os.ErrDeadlineExceeded
+}
+
+func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
+	reset := errors.New("reset")
+	for _, test := range []struct {
+		name    string
+		conn    scriptedConn
+		unknown bool
+		always  bool // there is no deadline to put off
+		want    error
+		tries   int
+	}{
+		{name: "takes all at once", tries: 0},
+		{name: "takes nothing", conn: scriptedConn{takes: make([]int, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
+		{name: "takes a third of enough", conn: scriptedConn{takes: repeat(enough/9, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
+		{name: "takes enough, slowly", conn: scriptedConn{takes: repeat(enough/3+1, 50)}, tries: 50},
+		{name: "took enough, and stops", conn: scriptedConn{takes: append(repeat(enough, 5), make([]int, 50)...)}, want: os.ErrDeadlineExceeded, tries: 10},
+		{name: "cannot be asked", conn: scriptedConn{takes: repeat(enough, 50)}, unknown: true, want: os.ErrDeadlineExceeded, tries: 4},
+		{name: "without a deadline of ours", conn: scriptedConn{takes: repeat(enough, 50)}, always: true, want: os.ErrDeadlineExceeded, tries: 1},
+		{name: "fails", conn: scriptedConn{takes: repeat(enough, 50), failed: reset}, want: reset, tries: 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conn := &test.conn
+			conn.queue = 1 << 20
+			c := &watchedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, !test.unknown }}
+			deadline := time.Now().Add(time.Hour)
+			if test.always {
+				deadline = time.Time{}
+			}
+			require.NoError(t, c.SetWriteDeadline(deadline))
+			n, err := c.Write(make([]byte, 1000))
+			require.ErrorIs(t, err, test.want)
+			require.Equal(t, test.tries, conn.tries)
+			if err == nil {
+				require.Equal(t, 1000, n)
+			}
+		})
+	}
+}
+
+func repeat(n, times int) (list []int) {
+	for range times {
+		list = append(list, n)
+	}
+	return list
+}
+
+// TestWatchEnds sees that a watch lasts as long as there is something to watch.
+func TestWatchEnds(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	watched := watch(listener)
+	client, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	conn, err := watched.Accept()
+	require.NoError(t, err)
+	require.Empty(t, watched.gone(), "an idle peer is not gone")
+	require.NoError(t, watched.Close())
+	select {
+	case <-watched.quit:
+		require.Fail(t, "a connection is still open")
+	default:
+	}
+	require.NoError(t, conn.Close())
+	<-watched.quit
+}
