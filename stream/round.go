@@ -201,3 +201,61 @@ func (h *Hub) freezeLocked() *round {
 	r.sort()
 	return r
 }
+
+// takeRound takes from the round.
+func (s *Subscription) takeRound(buf []byte) []byte {
+	s.hub.mu.RLock()
+	for looked := 0; s.next < len(s.round.entries) && looked < scan; looked++ {
+		event, stale := s.hub.resolve(s.round.entries[s.next], &s.scope, s.base > 0)
+		if len(buf) > 0 && len(buf)+len(event) > chunk {
+			break
+		}
+		s.next++
+		if event == nil {
+			continue
+		}
+		if stale {
+			s.stale, s.held = true, true
+		}
+		if s.held {
+			event = withoutID(event)
+		}
+		buf = append(buf, event...)
+		s.sent++
+	}
+	s.hub.mu.RUnlock()
+	if s.next == len(s.round.entries) && len(buf) < chunk {
+		buf = s.endRound(buf)
+	}
+	return buf
+}
+
+// resolve gives the event that tells an entry of a round to a reader, nil where
+// it is not in scope. A vehicle that went is told to those who may have held it.
+// stale: the vehicle has moved on and the log no longer holds the event; what
+// is given is newer. Hub.mu is held.
+func (h *Hub) resolve(e entry, s *scope, held bool) (event []byte, stale bool) {
+	v := e.vehicle
+	event, at := v.event, v.here
+	if v.seq != e.seq {
+		if stale = !h.log.holds(e.seq); !stale {
+			var r *record
+			r, event = h.log.at(e.seq)
+			at = r.after
+		}
+	}
+	switch {
+	case s.holds(v.id, at), at.nowhere() && held && s.names(v.id):
+		return event, stale
+	}
+	return nil, false
+}
+
+// endRound goes on from the log, or with another round if that cannot be.
+func (s *Subscription) endRound(buf []byte) []byte {
+	s.pos = s.round.head
+	s.held = s.held && s.stale
+	buf = s.appendLive(buf)
+	s.round, s.more = nil, s.stale
+	return buf
+}
