@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -129,4 +133,48 @@ func TestConnectionHeader(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, 200, response.StatusCode)
 	require.Empty(t, response.Header.Values("Connection"))
+}
+
+// drainingBody is an upload of one line, in the middle of which the hub drains.
+// It is its own answer's writer, since the end of reading is told there.
+type drainingBody struct {
+	*httptest.ResponseRecorder
+	rest  io.Reader
+	drain func()
+	ended chan struct{} // the hub set a deadline that has passed
+	once  sync.Once
+}
+
+func (b *drainingBody) SetReadDeadline(at time.Time) error {
+	if !at.After(time.Now()) {
+		b.once.Do(func() { close(b.ended) })
+	}
+	return nil
+}
+
+func (b *drainingBody) Read(p []byte) (int, error) {
+	if n, err := b.rest.Read(p); err == nil {
+		return n, nil
+	}
+	b.drain()
+	<-b.ended
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestConnectionHeaderHTTP3: net/http takes the header out of HTTP/2 answers by
+// itself; the server for HTTP/3 is not asked to.
+func TestConnectionHeaderHTTP3(t *testing.T) {
+	for major, want := range map[int]string{1: "close", 2: "", 3: ""} {
+		h := assemble(t)
+		body := &drainingBody{
+			ResponseRecorder: httptest.NewRecorder(), rest: strings.NewReader(at("a", 1, 2) + "\n"),
+			drain: h.api.Drain, ended: make(chan struct{}),
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/publish", body)
+		r.Header.Set("Content-Type", "application/x-ndjson")
+		r.ProtoMajor = major
+		h.api.Internal().ServeHTTP(body, r)
+		require.Equal(t, 1, ackOf(t, body.Body.String()).Accepted)
+		require.Equal(t, want, body.Header().Get("Connection"), "HTTP/%d", major)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,7 +39,12 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, map[string]float64{"ok": 2, "partial": 1, "refused": 1, "invalid": 2}, h.metric(t, "livemap_publishes_total", "result"))
 	require.Equal(t, map[string]float64{"accepted": 2, "late": 1, "duplicate": 1, "rejected": 3}, h.metric(t, "livemap_positions_total", "result"))
 	require.Equal(t, map[string]float64{"present": 1, "gone": 1}, h.metric(t, "livemap_vehicles", "state"))
-	text := h.get(t, "/metrics").body
+	var text string
+	require.Eventually(t, func() bool { // what was written is counted after it was
+		text = h.get(t, "/metrics").body
+		return strings.Contains(text, "\nlivemap_events_written_total 4") &&
+			!strings.Contains(text, "\nlivemap_publish_to_write_seconds_count 0\n")
+	}, time.Minute, time.Millisecond)
 	for _, want := range []string{
 		"livemap_log_events 4", "livemap_topics 1", "livemap_events_written_total 4", "livemap_conflations_total 0", "livemap_panics_total 0",
 		"livemap_publish_duration_seconds_count 4", // those that parsed

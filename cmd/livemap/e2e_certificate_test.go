@@ -110,13 +110,13 @@ func TestCertificateUnreadableAtStart(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	stderr, status := serveFails(t, "--tls-cert", certFile, "--tls-key", keyFile)
-	assert.Equal(t, 1, status)
+	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "--tls-cert")
 	assert.Contains(t, stderr, certFile)
 	require.NoError(t, os.WriteFile(certFile, cert, 0o600))
 	require.NoError(t, os.WriteFile(keyFile, key, 0o600))
 	stderr, status = serveFails(t, "--tls-cert", certFile, "--tls-key", keyFile)
-	assert.Equal(t, 1, status)
+	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "--tls-key")
 }
 
