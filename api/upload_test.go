@@ -247,7 +247,7 @@ func TestSlowBody(t *testing.T) {
 func TestDrainEndsUploads(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		begun  string // of the last line, when the hub drains
+		begun  string   // of the last line, when the hub drains
 		rest   []string // a second later, half a second apart
 		took   time.Duration
 		accept int
