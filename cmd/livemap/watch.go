@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -106,7 +107,7 @@ type watchedConn struct {
 	listener *watchedListener
 	waiting  func() (bytes int, known bool) // written, and not taken yet
 
-	slice time.Duration // of the time that the deadline gives; 0: no deadline
+	slice atomic.Int64 // of the time that the deadline gives, nanoseconds; 0: no deadline
 }
 
 const (
@@ -115,13 +116,15 @@ const (
 	shortest   = time.Millisecond                         // slice; deadlines in the past are not cut
 )
 
-// SetWriteDeadline implements net.Conn. It is not to be called during a Write.
+// SetWriteDeadline implements net.Conn.
 func (c *watchedConn) SetWriteDeadline(t time.Time) error {
-	c.slice = 0
-	if slice := time.Until(t) / sliceCount; !t.IsZero() && slice >= shortest {
-		c.slice = slice
+	slice := time.Until(t) / sliceCount
+	if t.IsZero() || slice < shortest {
+		slice = 0
+	} else {
 		t = time.Now().Add(slice)
 	}
+	c.slice.Store(int64(slice))
 	return c.Conn.SetWriteDeadline(t)
 }
 
@@ -136,7 +139,8 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 	for {
 		m, err := c.Conn.Write(p[n:])
 		n += m
-		if c.slice == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		slice := time.Duration(c.slice.Load())
+		if slice == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
 		waiting, known := c.waiting()
@@ -151,7 +155,7 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		over++
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.slice)); err != nil {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(slice)); err != nil {
 			return n, err
 		}
 	}
