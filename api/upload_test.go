@@ -285,3 +285,16 @@ func TestDrainEndsUploads(t *testing.T) {
 		})
 	}
 }
+
+// TestLineLimit counts a line without its end, whichever that is.
+func TestLineLimit(t *testing.T) {
+	h := start(t)
+	for _, end := range []string{"\n", "\r\n"} {
+		line := at("a", 1, 2)
+		line += strings.Repeat(" ", 65536-len(line))
+		got := h.post(t, "application/x-ndjson", line+end+line+" "+end+at("b", 1, 2)+end)
+		a := ackOf(t, got.body)
+		require.Equal(t, 2, a.Accepted+a.Duplicate, "%q: %s", end, got.body)
+		require.Equal(t, 1, a.Rejected, "%q: %s", end, got.body)
+	}
+}

@@ -382,3 +382,18 @@ func ExampleParsePosition() {
 	// {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[13.404954,52.520008]},"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":1795421061}}
 	// lat is 152.5; it must be a number from -90 to 90
 }
+
+// TestFeatureLimit is exact where the timestamp is known.
+func TestFeatureLimit(t *testing.T) {
+	text := func(filler int) []byte {
+		return []byte(`{"vehicle_id":"a","lat":1,"lon":2,"timestamp":1795421061,"x":"` + strings.Repeat("x", filler) + `"}`)
+	}
+	p, err := geo.ParsePosition(text(0))
+	require.NoError(t, err)
+	room := geo.MaxFeature - len(p.AppendFeature(nil, p.Time))
+	p, err = geo.ParsePosition(text(room))
+	require.NoError(t, err)
+	require.Len(t, p.AppendFeature(nil, p.Time), geo.MaxFeature)
+	_, err = geo.ParsePosition(text(room + 1))
+	require.ErrorContains(t, err, "16384 bytes")
+}
