@@ -50,6 +50,32 @@ func TestPortInUse(t *testing.T) {
 	again.Close()
 }
 
+// localhost is both of its addresses, on one port number: browsers try ::1 first.
+func TestLocalhostIsBoth(t *testing.T) {
+	t.Parallel()
+	if probe, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("this machine has no IPv6: ", err)
+	} else {
+		probe.Close()
+	}
+	hub := startHub(t, "--listen", "localhost:0", "--proxy-listen", "localhost:0")
+	six := strings.NewReplacer("127.0.0.1", "[::1]")
+	for _, base := range []string{hub.public, six.Replace(hub.public)} {
+		for _, protocol := range protocolNames {
+			hub.client(t, protocol).mustOpen(t, base+"/stream", "").until(t, "live")
+		}
+	}
+	hub.client(t, "h1").mustOpen(t, six.Replace(hub.proxy)+"/stream", "").until(t, "live")
+	address := strings.TrimPrefix(hub.public, "https://")
+	stderr, status := serveFails(t, "--listen", strings.Replace(address, "127.0.0.1", "localhost", 1))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, stderr, "in use")
+	hub.stop(t)
+	again, err := net.Listen("tcp", six.Replace(address))
+	require.NoError(t, err, "both are let go of")
+	again.Close()
+}
+
 func TestStateDirInUse(t *testing.T) {
 	hub := startHub(t)
 	stderr, status := serveFails(t, "--state-dir", hub.stateDir)

@@ -67,6 +67,22 @@ func (a listenAddress) String() string {
 // isOff tells that nobody is to listen.
 func (a listenAddress) isOff() bool { return a.network == "" }
 
+// isPicked tells that the system picks the port number.
+func (a listenAddress) isPicked() bool {
+	_, port, _ := net.SplitHostPort(a.address)
+	return port == "0"
+}
+
+// addresses are all that are to be listened on. Browsers take localhost for both
+// of these, whatever the system's own tables say, and try ::1 first.
+func (a listenAddress) addresses() []string {
+	host, port, _ := net.SplitHostPort(a.address)
+	if a.network == "tcp" && host == "localhost" {
+		return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
+	}
+	return []string{a.address}
+}
+
 // isLocal tells that only this machine can reach the address.
 func (a listenAddress) isLocal() bool {
 	if a.network == "unix" {

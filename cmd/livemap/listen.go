@@ -73,21 +73,19 @@ func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (
 // listenPublic opens TCP and UDP of the same port number. Where the system
 // picks it, the number that TCP got may be taken in UDP: then another is tried.
 func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *certificate, keys quicKeys, log *slog.Logger) error {
-	host, port, _ := net.SplitHostPort(c.Listen.address)
 	for try := 1; ; try++ {
 		web, err := listenWeb(ctx, "listen", c.Listen, log)
 		if err != nil {
 			return err
 		}
-		bound := web.Addr().(*net.TCPAddr).Port
-		l.quic, err = listenQUIC(net.JoinHostPort(host, strconv.Itoa(bound)), certificate.config(), keys, log)
+		l.quic, err = listenQUIC(web.all(), certificate.config(), keys, log)
 		if err == nil {
 			l.public = web
 			web.server.TLSConfig = certificate.config()
 			return nil
 		}
-		web.Close()
-		if port != "0" || try == 10 {
+		web.close()
+		if !c.Listen.isPicked() || try == 10 {
 			return fmt.Errorf("--listen %s: UDP: %w", c.Listen, err)
 		}
 	}
@@ -166,7 +164,7 @@ func (l *listeners) close() {
 	for _, web := range []*webListener{l.public, l.proxy, l.internal} {
 		if web != nil {
 			web.server.Close()
-			web.Close()
+			web.close()
 		}
 	}
 	if l.quic != nil {
@@ -177,6 +175,7 @@ func (l *listeners) close() {
 // webListener is a port for HTTP over TCP or a unix socket.
 type webListener struct {
 	net.Listener
+	also   []net.Listener // of the same port, on the host's other addresses
 	flag   string
 	server *http.Server
 }
@@ -185,7 +184,7 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logg
 	if a.network == "unix" {
 		removeStale(a.address)
 	}
-	listener, err := sockets.Listen(ctx, a.network, a.address)
+	open, err := openAll(a, func(address string) (net.Listener, error) { return sockets.Listen(ctx, a.network, address) })
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
 	}
@@ -199,7 +198,55 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logg
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	return &webListener{watch(listener), flag, server}, nil
+	for i := range open {
+		open[i] = watch(open[i])
+	}
+	return &webListener{open[0], open[1:], flag, server}, nil
+}
+
+// openAll opens a port on all addresses of a host. Where the system picks the
+// number on the first, it may be taken on another: then another is tried.
+func openAll(a listenAddress, open func(address string) (net.Listener, error)) ([]net.Listener, error) {
+	for try := 1; ; try++ {
+		all, err := openEach(a.addresses(), open)
+		if err == nil || !a.isPicked() || try == 10 {
+			return all, err
+		}
+	}
+}
+
+func openEach(addresses []string, open func(address string) (net.Listener, error)) (all []net.Listener, err error) {
+	for i, address := range addresses {
+		if i > 0 {
+			address = withPortOf(address, all[0].Addr())
+		}
+		one, err := open(address)
+		if i > 0 && isUnavailable(err) {
+			continue
+		}
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func closeAll(all []net.Listener) {
+	for _, one := range all {
+		one.Close()
+	}
+}
+
+// isUnavailable tells that the machine has no such address: it has no IPv6.
+func isUnavailable(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}
+
+func withPortOf(address string, of net.Addr) string {
+	host, _, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, strconv.Itoa(of.(*net.TCPAddr).Port))
 }
 
 // cause gives what went wrong with an address without naming it again.
@@ -226,15 +273,27 @@ func removeStale(path string) {
 	}
 }
 
+// all are the listeners of the port.
+func (l *webListener) all() []net.Listener { return append([]net.Listener{l.Listener}, l.also...) }
+
+func (l *webListener) close() { closeAll(l.all()) }
+
 func (l *webListener) serve(handler http.Handler) error {
 	l.server.Handler = handler
-	err := error(nil)
+	serve := l.server.Serve
 	if l.server.TLSConfig != nil {
-		err = l.server.ServeTLS(l.Listener, "", "")
-	} else {
-		err = l.server.Serve(l.Listener)
+		serve = func(one net.Listener) error { return l.server.ServeTLS(one, "", "") }
 	}
-	return fmt.Errorf("--%s: %w", l.flag, err)
+	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
+}
+
+// firstError does something for each at once, and gives the first error of them.
+func firstError[T any](each []T, do func(T) error) error {
+	failed := make(chan error, len(each))
+	for _, one := range each {
+		go func() { failed <- do(one) }()
+	}
+	return <-failed
 }
 
 func (l *webListener) shutdown(ctx context.Context) {
@@ -253,42 +312,61 @@ func (l *webListener) address() string {
 
 // quicListener is a port for HTTP/3.
 type quicListener struct {
+	sockets []quicSocket // one for each address of the host
+	server  *http3.Server
+}
+
+type quicSocket struct {
 	conn      net.PacketConn
 	transport *quic.Transport
 	listener  *quic.EarlyListener
-	server    *http3.Server
 }
 
-// listenQUIC opens a UDP port. 0-RTT is off, since a replayed POST would be
-// published twice.
-func listenQUIC(address string, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
-	conn, err := net.ListenPacket("udp", address)
-	if err != nil {
-		return nil, cause(err)
-	}
-	growBuffers(conn.(*net.UDPConn), log)
+// listenQUIC opens UDP ports of the same addresses as TCP ones.
+func listenQUIC(web []net.Listener, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+	q := &quicListener{server: &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}}
 	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
-	q := &quicListener{conn: conn, transport: &quic.Transport{
-		Conn:                conn,
+	for i, tcp := range web {
+		socket, err := openQUIC(tcp.Addr().String(), config, keys, handshakes)
+		if err != nil {
+			q.close()
+			return nil, err
+		}
+		if got := receiveBuffer(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
+			log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
+				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
+		}
+		q.sockets = append(q.sockets, socket)
+	}
+	return q, nil
+}
+
+// openQUIC opens a UDP port. 0-RTT is off, since a replayed POST would be
+// published twice.
+func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+	if q.conn, err = net.ListenPacket("udp", address); err != nil {
+		return q, cause(err)
+	}
+	growBuffers(q.conn.(*net.UDPConn))
+	q.transport = &quic.Transport{
+		Conn:                q.conn,
 		StatelessResetKey:   &keys.reset,
 		TokenGeneratorKey:   &keys.token,
 		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
-	}}
+	}
 	q.listener, err = q.transport.ListenEarly(http3.ConfigureTLSConfig(config), &quic.Config{
 		MaxIdleTimeout: quicIdle,
 		Allow0RTT:      false,
 	})
 	if err != nil {
-		conn.Close()
-		return nil, err
+		q.conn.Close()
 	}
-	q.server = &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}
-	return q, nil
+	return q, err
 }
 
 func (q *quicListener) serve(handler http.Handler) error {
 	q.server.Handler = handler
-	return q.server.ServeListener(q.listener)
+	return firstError(q.sockets, func(socket quicSocket) error { return q.server.ServeListener(socket.listener) })
 }
 
 // shutdown ends HTTP/3 once the requests under way are done. Clients are not
@@ -299,18 +377,16 @@ func (q *quicListener) shutdown(ctx context.Context) {
 
 func (q *quicListener) close() {
 	q.server.Close()
-	q.listener.Close()
-	q.transport.Close()
-	q.conn.Close()
+	for _, socket := range q.sockets {
+		socket.listener.Close()
+		socket.transport.Close()
+		socket.conn.Close()
+	}
 }
 
-// growBuffers gives UDP room for bursts, and says so when the system does not.
-func growBuffers(conn *net.UDPConn, log *slog.Logger) {
+// growBuffers gives UDP room for bursts, as far as the system allows.
+func growBuffers(conn *net.UDPConn) {
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
 	conn.SetReadBuffer(udpBuffer)
 	conn.SetWriteBuffer(udpBuffer)
-	if got := receiveBuffer(conn); got < udpBuffer {
-		log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
-			"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
-	}
 }
