@@ -1,0 +1,60 @@
+/**
+ * address.js keeps what is looked at in the page's address, so that it can be
+ * shared: #map=12.5/48.137/11.575&vehicle=TRUCK-042&follow&filter=moving&q=042
+ */
+
+/**
+ * @typedef {object} Look
+ * @property {{zoom: number, lat: number, lon: number} | null} map degrees; null: wherever the vehicles are
+ * @property {string | null} vehicle
+ * @property {boolean} follow
+ * @property {"all" | import("./fleet.js").State} filter
+ * @property {"name" | "speed" | "heard"} sort
+ * @property {string} q what is searched for
+ */
+
+/** @type {Look} */
+export const START = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
+
+/** Reads an address's fragment; what it cannot read is as at the start. @param {string} hash @returns {Look} */
+export function read(hash) {
+	const params = new URLSearchParams(hash.replace(/^#/, ""));
+	const filter = params.get("filter");
+	const sort = params.get("sort");
+	return {
+		map: place(params.get("map") ?? ""),
+		vehicle: params.get("vehicle") || null,
+		follow: params.has("follow"),
+		filter: filter === "moving" || filter === "parked" || filter === "silent" ? filter : "all",
+		sort: sort === "speed" || sort === "heard" ? sort : "name",
+		q: params.get("q") ?? "",
+	};
+}
+
+/** @param {string} text zoom/latitude/longitude, in the order that OpenStreetMap has made usual */
+function place(text) {
+	const [zoom, lat, lon, ...rest] = text.split("/").map((part) => (part.trim() === "" ? NaN : Number(part)));
+	const sound = rest.length === 0 && zoom >= 0 && zoom <= 24 && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
+	return sound ? { zoom, lat, lon } : null;
+}
+
+/** @param {Look} look @returns {string} a fragment with its # */
+export function write(look) {
+	const parts = [];
+	if (look.map) {
+		const digits = Math.max(2, Math.ceil((look.map.zoom * Math.LN2) / Math.LN10) + 1);
+		parts.push(`map=${+look.map.zoom.toFixed(2)}/${look.map.lat.toFixed(digits)}/${look.map.lon.toFixed(digits)}`);
+	}
+	if (look.vehicle !== null) {
+		parts.push(`vehicle=${encodeURIComponent(look.vehicle)}`);
+		if (look.follow) {
+			parts.push("follow");
+		}
+	}
+	for (const name of /** @type {const} */ (["filter", "sort", "q"])) {
+		if (look[name] !== START[name]) {
+			parts.push(`${name}=${encodeURIComponent(look[name])}`);
+		}
+	}
+	return `#${parts.join("&")}`;
+}

@@ -1,0 +1,179 @@
+// The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any style by URL.
+import { PMTiles, Protocol } from "pmtiles";
+import { LEVELS, addDetail, retry, tile } from "./basemap-atlas.js";
+import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
+import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
+import { worldNames, worldShapes } from "./basemap-world.js";
+
+/** @import { ExpressionSpecification, LayerSpecification, Map as MapLibreMap, StyleSpecification } from "maplibre-gl" */
+/** @import { Header } from "pmtiles" */
+
+/**
+ * What the hub says about the map.
+ * @typedef {object} Config
+ * @property {string} lib the prefix of the data's URLs, such as "/lib/<hash>/"
+ * @property {string | null} style a MapLibre style to use instead
+ * @property {string | null} pmtiles an archive with streets
+ * @property {(message: string) => void} [report] hears what could not be loaded, in words for the reader
+ */
+
+export { addDetail };
+
+const NATURAL_EARTH = '<a href="https://www.naturalearthdata.com/" target="_blank">Natural Earth</a>';
+const SIMPLEMAPS = '<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> (<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
+const OPENSTREETMAP = '<a href="https://www.openstreetmap.org/copyright" target="_blank">© OpenStreetMap contributors</a>';
+
+/** The scheme of the sources' URLs, under which MapLibre asks us for their data. */
+const SCHEME = "atlas";
+/** PMTiles' tile types. */
+const VECTOR = new Set([1, 6]), RASTER = new Set([2, 3, 4, 5]);
+/** How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on the world. */
+const PATCH = 300;
+
+/** Archives stay open from one style to the next. @type {Protocol | undefined} */
+let archives;
+
+/**
+ * The style that the hub is configured for. It never fails: without data there is the background, and a report.
+ * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
+ * @param {Config} config
+ * @param {boolean} dark
+ * @returns {Promise<StyleSpecification | string>}
+ */
+export async function baseStyle(maplibregl, config, dark) {
+	if (config.style) return config.style;
+	const { lib, report = () => {} } = config;
+	register(maplibregl, report);
+	if (config.pmtiles) {
+		const url = new URL(config.pmtiles, document.baseURI).href;
+		try {
+			return streets({ ...(await pmtilesSource(url)), lib, dark, report });
+		} catch (error) {
+			report(`The street map could not be read, so the world is shown: ${text(error)}`);
+		}
+	}
+	return naturalEarth({ lib, dark });
+}
+
+/**
+ * Has MapLibre load the styles' sources through us.
+ * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
+ * @param {(message: string) => void} [report]
+ */
+export function register(maplibregl, report = () => {}) {
+	archives ??= new Protocol();
+	maplibregl.addProtocol("pmtiles", archives.tile);
+	let said = false;
+	retry();
+	maplibregl.addProtocol(SCHEME, async ({ url }) => {
+		const [lib, z, x, y] = url.slice(`${SCHEME}://`.length).split("/");
+		try {
+			return { data: await tile(decodeURIComponent(lib), Number(z), Number(x), Number(y)) };
+		} catch (error) {
+			if (!said) report(`The base map could not be loaded: ${text(error)}`);
+			said = true;
+			return { data: new ArrayBuffer(0) };
+		}
+	});
+}
+
+/**
+ * Opens an archive and reads what `streets` must know of it.
+ * @param {string} url absolute
+ */
+export async function pmtilesSource(url) {
+	archives ??= new Protocol();
+	const archive = archives.get(url) ?? new PMTiles(url);
+	const [header, metadata] = [await archive.getHeader(), await archive.getMetadata()];
+	archives.add(archive);
+	return { url, header, metadata: /** @type {Record<string, any>} */ (metadata) };
+}
+
+/**
+ * The world offline: Natural Earth's outlines, SimpleMaps' places.
+ * @param {{ lib: string, dark: boolean }} options
+ * @returns {StyleSpecification}
+ */
+export function naturalEarth({ lib, dark }) {
+	const colors = dark ? darkColors : lightColors;
+	return { version: 8, name: "Natural Earth", sources: worldSources(lib), layers: [...worldShapes(colors), ...worldNames(colors)] };
+}
+
+/**
+ * Streets from an archive, and the world where the archive ends.
+ * @param {{ url: string, metadata: Record<string, any>, header: Header, dark: boolean, lib: string, report?: (message: string) => void }} options
+ * @returns {StyleSpecification}
+ */
+export function streets({ url, metadata, header, dark, lib, report = () => {} }) {
+	const colors = dark ? darkColors : lightColors;
+	const { minLon, minLat, maxLon, maxLat } = header;
+	const from = Math.min(header.maxZoom, Math.max(header.minZoom, Math.ceil(Math.log2((PATCH / 512) * (360 / Math.max(maxLon - minLon, 1e-6))))));
+	const attribution = metadata?.attribution || OPENSTREETMAP;
+	const source = { url: `pmtiles://${url}`, attribution };
+	/** @type {StyleSpecification} */
+	const style = { version: 8, name: "Streets", sources: worldSources(lib), layers: [] };
+	if (RASTER.has(header.tileType)) {
+		style.sources.streets = { type: "raster", tileSize: 256, ...source };
+		style.layers = [...worldShapes(colors), raster(from, dark), ...worldNames(colors, belowOrOutside(from, header))];
+		return style;
+	}
+	const layers = layersOf(metadata);
+	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
+		report(`The archive's tiles are not in Protomaps' basemap schema (it has ${layers.join(", ") || "an unknown tile type"}), so the world is shown.`);
+		return naturalEarth({ lib, dark });
+	}
+	style.sources.streets = { type: "vector", ...source, ...(header.tileType === 6 && { encoding: "mlt" }) };
+	style.layers = [
+		...worldShapes(colors), ...streetShapes(colors, "streets", from),
+		...worldNames(colors, belowOrOutside(from, header)), ...streetNames(colors, "streets", from, within(header)),
+	];
+	return style;
+}
+
+/**
+ * Turns a map from light to dark or back without loading anything anew.
+ * @param {MapLibreMap} map
+ * @param {StyleSpecification | string} style of `baseStyle`, with the other darkness
+ * @returns {boolean} false if it is another map altogether: then call `map.setStyle(style)`
+ */
+export function repaint(map, style) {
+	if (typeof style === "string" || !style.layers.every(({ id }) => map.getLayer(id))) return false;
+	for (const { id, paint = {} } of /** @type {{ id: string, paint?: Record<string, any> }[]} */ (style.layers))
+		for (const [key, value] of Object.entries(paint)) map.setPaintProperty(id, /** @type {any} */ (key), value, { validate: false });
+	return true;
+}
+
+/** @param {string} lib @returns {StyleSpecification["sources"]} */
+function worldSources(lib) {
+	return {
+		atlas: {
+			type: "vector", tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`], minzoom: 0, maxzoom: LEVELS,
+			attribution: `${NATURAL_EARTH} | ${SIMPLEMAPS}`,
+		},
+		grid: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
+	};
+}
+
+/** @param {number} from @param {boolean} dark @returns {LayerSpecification} */
+function raster(from, dark) {
+	return { id: "raster", type: "raster", source: "streets", minzoom: from, paint: dark ? { "raster-brightness-max": 0.7, "raster-saturation": -0.5 } : { "raster-saturation": -0.25 } };
+}
+
+/** @param {Header} header @returns {ExpressionSpecification} */
+function within({ minLon: w, minLat: s, maxLon: e, maxLat: n }) {
+	return ["within", { type: "Polygon", coordinates: [[[w, s], [e, s], [e, n], [w, n], [w, s]]] }];
+}
+
+/** Where the archive names nothing. @param {number} from @param {Header} header @returns {ExpressionSpecification} */
+function belowOrOutside(from, header) {
+	return ["any", ["<", ["zoom"], from], ["!", within(header)]];
+}
+
+/** The vector layers that an archive says it has; older ones tell them in their statistics. @param {Record<string, any>} metadata @returns {string[]} */
+function layersOf(metadata) {
+	return (metadata?.vector_layers ?? []).map((/** @type {any} */ l) => l.id).concat((metadata?.tilestats?.layers ?? []).map((/** @type {any} */ l) => l.layer))
+		.filter((/** @type {string} */ id, /** @type {number} */ i, /** @type {string[]} */ all) => all.indexOf(id) === i);
+}
+
+/** @param {unknown} error */
+const text = (error) => (error instanceof Error ? error.message : String(error));

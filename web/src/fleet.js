@@ -1,0 +1,207 @@
+/**
+ * fleet.js knows where every vehicle is now: its last fix, carried on along its
+ * speed and heading for as long as that can be trusted. It draws nothing and
+ * asks no clock.
+ */
+
+/** @typedef {import("./livemap.js").Feature} Feature */
+/** @typedef {"moving" | "parked" | "silent"} State */
+
+const EARTH = 40_075_016.686; // metres around the equator (WGS 84)
+
+/** km/h below which a vehicle is parked: GPS noise has a speed too. */
+const PARKED_BELOW = 3;
+/** Seconds between fixes, until a vehicle has shown its own rhythm. */
+const RHYTHM = { moving: 20, parked: 100 };
+/** Intervals without a fix after which a vehicle is silent, and the least and most that may be, in seconds. */
+const SILENT = { intervals: 3, least: 5, most: 900 };
+/** Intervals that a vehicle is carried on beyond its fix, and the most, in seconds. */
+const CARRIED = { intervals: 1.5, most: 10 };
+/** Seconds in which most of a correction is made, and metres beyond which it is made at once. */
+const CORRECTION = { tau: 0.35, most: 400 };
+/** Metres that a vehicle must have moved for its direction to be told from that. */
+const COURSE_FROM = 8;
+
+/** A position in web mercator, the world being the unit square, y downward. @param {number} lon @param {number} lat degrees */
+export function project(lon, lat) {
+	const sin = Math.sin((Math.max(-85.051129, Math.min(85.051129, lat)) * Math.PI) / 180);
+	return { x: (lon + 180) / 360, y: 0.5 - Math.log((1 + sin) / (1 - sin)) / (4 * Math.PI) };
+}
+
+/** The inverse of project. @param {number} x @param {number} y @returns {[number, number]} longitude, latitude in degrees */
+export function unproject(x, y) {
+	return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
+}
+
+/** Vehicle is one vehicle's newest fix, and what is needed to move it on from there. */
+export class Vehicle {
+	lon = 0; // degrees
+	lat = 0;
+	x = 0; // of the unit square
+	y = 0;
+	time = 0; // Unix seconds
+	/** km/h: as reported, else as the last two fixes tell. */
+	speed = 0;
+	/** Degrees clockwise from north, or null when nobody knows. @type {number | null} */
+	course = null;
+
+	/** Units of the world per second; 0 where its speed or heading is not known. */
+	#vx = 0;
+	#vy = 0;
+	/** What was left, at `corrected` seconds, of the way from where it was drawn to where it is. */
+	#dx = 0;
+	#dy = 0;
+	#corrected = 0;
+	/**
+	 * Seconds between its fixes: who is parked reports less often.
+	 * @type {{moving: number | null, parked: number | null}}
+	 */
+	#rhythms = { moving: null, parked: null };
+
+	/** @param {Feature} feature @param {number} now the hub's clock, Unix seconds */
+	constructor(feature, now) {
+		this.id = feature.id;
+		this.feature = feature;
+		this.#take(feature, 0);
+		this.#corrected = now;
+	}
+
+	/** @param {Feature} feature @param {number} derived km/h, for a vehicle that does not report its speed */
+	#take(feature, derived) {
+		const [lon, lat] = feature.geometry.coordinates;
+		const { timestamp, speed_kmh: speed = derived, heading } = feature.properties;
+		this.feature = feature;
+		this.lon = lon;
+		this.lat = lat;
+		({ x: this.x, y: this.y } = project(lon, lat));
+		this.time = timestamp;
+		this.speed = speed;
+		this.course = heading ?? this.course;
+		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
+		const pace = reported && speed >= PARKED_BELOW ? speed / 3.6 / (EARTH * Math.cos((lat * Math.PI) / 180)) : 0;
+		const turn = ((heading ?? 0) * Math.PI) / 180;
+		this.#vx = pace * Math.sin(turn);
+		this.#vy = -pace * Math.cos(turn);
+	}
+
+	/**
+	 * Takes the next fix. The drawn position glides to it, unless it is too far away.
+	 * @param {Feature} feature
+	 * @param {number} now the hub's clock, Unix seconds
+	 */
+	update(feature, now) {
+		const drawn = this.at(now);
+		const { x, y, time, lat, driving } = this;
+		const metres = EARTH * Math.cos((lat * Math.PI) / 180);
+		const [lon2, lat2] = feature.geometry.coordinates;
+		const next = project(lon2, lat2);
+		const moved = Math.hypot(next.x - x, next.y - y) * metres;
+		const gap = feature.properties.timestamp - time;
+		this.#take(feature, gap > 0 ? (moved / gap) * 3.6 : 0);
+		if (gap > 0) {
+			const known = this.#rhythms[driving];
+			this.#rhythms[driving] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;
+		}
+		if (feature.properties.heading === undefined && moved > COURSE_FROM) {
+			this.course = ((Math.atan2(next.x - x, y - next.y) * 180) / Math.PI + 360) % 360;
+		}
+		this.#dx = this.#dy = 0;
+		this.#corrected = now;
+		const target = this.at(now);
+		if (Math.hypot(drawn.x - target.x, drawn.y - target.y) * metres < CORRECTION.most) {
+			this.#dx = drawn.x - target.x;
+			this.#dy = drawn.y - target.y;
+		}
+	}
+
+	/** @returns {"moving" | "parked"} what its newest fix tells */
+	get driving() {
+		return this.speed >= PARKED_BELOW ? "moving" : "parked";
+	}
+
+	/** Seconds between its fixes, or null before there were two. */
+	get rhythm() {
+		return this.#rhythms[this.driving];
+	}
+
+	/** Seconds after which it is silent: a few of its own intervals. */
+	get patience() {
+		return Math.min(SILENT.most, Math.max(SILENT.least, SILENT.intervals * (this.rhythm ?? RHYTHM[this.driving])));
+	}
+
+	/** Seconds since its fix. @param {number} now */
+	age(now) {
+		return Math.max(0, now - this.time);
+	}
+
+	/** @param {number} now @returns {State} */
+	state(now) {
+		return this.age(now) > this.patience ? "silent" : this.driving;
+	}
+
+	/**
+	 * Where to draw it, as a point in the unit square: carried on from its fix,
+	 * but no further than a vehicle's next fix is likely to be late, and back at
+	 * its fix when it is silent: that is all that is known then.
+	 * @param {number} now the hub's clock, Unix seconds
+	 */
+	at(now) {
+		const age = this.age(now);
+		const bound = Math.min(CARRIED.most, CARRIED.intervals * (this.rhythm ?? CARRIED.most));
+		const silent = Math.max(0, age - this.patience);
+		const carried = Math.min(age, bound) * Math.exp(-silent / CORRECTION.tau);
+		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
+		return {
+			x: this.x + this.#vx * carried + this.#dx * left,
+			y: this.y + this.#vy * carried + this.#dy * left,
+		};
+	}
+
+	/** Whether it is drawn elsewhere a moment later. @param {number} now */
+	moves(now) {
+		const carried = (this.#vx !== 0 || this.#vy !== 0) && this.age(now) < this.patience + 5 * CORRECTION.tau;
+		return carried || now - this.#corrected < 5 * CORRECTION.tau;
+	}
+}
+
+/** Fleet is the vehicles in view. */
+export class Fleet {
+	/** @type {Map<string, Vehicle>} */
+	vehicles = new Map();
+	/** Changes whenever a vehicle comes or goes. */
+	members = 0;
+
+	/** @param {() => number} clock the hub's clock, Unix seconds */
+	constructor(clock) {
+		this.clock = clock;
+	}
+
+	/** @param {Feature} feature */
+	position(feature) {
+		const known = this.vehicles.get(feature.id);
+		if (known) {
+			known.update(feature, this.clock());
+			return known;
+		}
+		const vehicle = new Vehicle(feature, this.clock());
+		this.vehicles.set(vehicle.id, vehicle);
+		this.members++;
+		return vehicle;
+	}
+
+	/** @param {string} id */
+	gone(id) {
+		this.members++;
+		return this.vehicles.delete(id);
+	}
+
+	/** How many there are in each state. */
+	counts() {
+		const counts = { all: this.vehicles.size, moving: 0, parked: 0, silent: 0 };
+		const now = this.clock();
+		for (const vehicle of this.vehicles.values()) {
+			counts[vehicle.state(now)]++;
+		}
+		return counts;
+	}
+}

@@ -1,0 +1,70 @@
+/**
+ * format.js puts telemetry into words.
+ */
+
+const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** A count with separators. @param {number} count */
+export const count = (count) => count.toLocaleString("en");
+
+/** "12 s", "5 min", "3 h", "2 days". @param {number} seconds */
+export function span(seconds) {
+	const s = Math.max(0, Math.floor(seconds));
+	return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 172_800 ? `${Math.floor(s / 3600)} h` : `${count(Math.floor(s / 86_400))} days`;
+}
+
+/** @param {number} seconds */
+export function ago(seconds) {
+	return seconds < 1 ? "now" : `${span(seconds)} ago`;
+}
+
+/** A moment, with its day unless that is today. @param {number} time Unix seconds @param {number} now */
+export function moment(time, now) {
+	return (now - time < 43_200 ? CLOCK : DAY).format(time * 1000);
+}
+
+/** @param {number} degrees clockwise from north */
+export function compass(degrees) {
+	return COMPASS[Math.round(degrees / 45) % 8];
+}
+
+/** @param {number} kmh */
+export const speed = (kmh) => `${Math.round(kmh)} km/h`;
+
+/** Latitude first, as people write and paste it. @param {number} lon @param {number} lat degrees */
+export const place = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
+
+/** A protocol's name as people know it. @param {string} protocol */
+export function protocol(protocol) {
+	return { h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", h1: "HTTP/1.1" }[protocol] ?? protocol;
+}
+
+const UNITS = [
+	[/_kmh$/, "km/h"], [/_km$/, "km"], [/_(percent|pct)$/, "%"], [/_(c|celsius)$/, "°C"], [/_kg$/, "kg"],
+	[/_l$/, "l"], [/_v$/, "V"], [/_m$/, "m"], [/_s$/, "s"],
+];
+
+/**
+ * A member of the telemetry that this page knows nothing of: `fuel_percent`: 62 is
+ * "Fuel", "62 %".
+ * @param {string} name
+ * @param {any} value any JSON
+ * @returns {[string, string]}
+ */
+export function telemetry(name, value) {
+	const [ending, unit] = typeof value === "number" ? (UNITS.find(([e]) => /** @type {RegExp} */ (e).test(name)) ?? []) : [];
+	const words = (ending ? name.replace(ending, "") : name).replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
+	return [words.charAt(0).toUpperCase() + words.slice(1), worded(value) + (unit ? ` ${unit}` : "")];
+}
+
+/** @param {any} value any JSON */
+function worded(value) {
+	switch (typeof value) {
+		case "string": return value;
+		case "boolean": return value ? "yes" : "no";
+		case "number": return String(Math.round(value * 1000) / 1000);
+		default: return JSON.stringify(value);
+	}
+}

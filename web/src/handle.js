@@ -1,0 +1,32 @@
+/**
+ * handle.js lets tests, and the curious, see what the page holds: window.livemap.
+ * Nothing can be changed through it.
+ */
+
+/**
+ * @param {import("./livemap.js").Feed} feed
+ * @param {import("maplibre-gl").Map} map
+ * @param {import("./markers.js").Markers} markers
+ * @param {import("./trail.js").Trail} trail
+ */
+export function handle(feed, map, markers, trail) {
+	return Object.freeze({
+		/** The truth of the stream: every vehicle's newest Feature. */
+		vehicles: () => [...feed.vehicles.values()],
+		status: () => ({ ...feed.status }),
+		/** Where a vehicle is drawn by itself, in CSS pixels of the map, and what it is taken for. @param {string} id */
+		drawn(id) {
+			const mark = markers.drawn.single.find((m) => m.vehicle.id === id);
+			return mark ? { left: mark.left, top: mark.top, state: mark.state } : null;
+		},
+		clusters: () => markers.drawn.clusters.map((c) => ({ count: c.marks.length, left: c.left, top: c.top })),
+		/** How often the markers were drawn. */
+		frames: () => markers.frames,
+		/** How many positions the trail has. */
+		trail: () => trail.length,
+		/** Whether the map has drawn all it has, and stands still. */
+		idle: () => map.loaded() && !map.isMoving(),
+		/** Where a place is on the map, in CSS pixels. @param {[number, number]} lonLat */
+		project: (lonLat) => map.project(lonLat),
+	});
+}

@@ -1,0 +1,199 @@
+/**
+ * list.js is the list of vehicles: searched, filtered, sorted, and worked with
+ * the keyboard. Only the rows in sight are in the document.
+ */
+import { write } from "./element.js";
+import { ago, compass, count, speed } from "./format.js";
+
+/** @typedef {import("./fleet.js").Vehicle} Vehicle */
+/** @typedef {import("./address.js").Look} Look */
+
+/** CSS pixels of a row. */
+const ROW = 52;
+/** Rows beyond those in sight. */
+const SPARE = 4;
+
+/** "TRUCK-9" comes before "TRUCK-10". */
+const { compare } = new Intl.Collator("en", { numeric: true });
+
+/** @type {Record<Look["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
+const ORDERS = {
+	name: null, // as they are
+	speed: (a, b) => b.speed - a.speed,
+	heard: (a, b) => b.time - a.time,
+};
+
+/** Searches id and whatever telemetry is text. @param {string} q in lower case @param {Vehicle} vehicle */
+function matches(q, vehicle) {
+	return Object.values(vehicle.feature.properties).some((v) => typeof v === "string" && v.toLowerCase().includes(q));
+}
+
+export class List {
+	/** @type {Vehicle[]} */ #rows = [];
+	/** All vehicles by name, as of the fleet's `members`: 10,000 names take 100 ms to sort. @type {Vehicle[]} */ #named = [];
+	#members = -1;
+	/** The row that the keyboard is at. @type {string | null} */ #active = null;
+	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
+
+	/**
+	 * @param {HTMLElement} element the listbox; its only child is as high as all rows
+	 * @param {import("./fleet.js").Fleet} fleet
+	 * @param {(id: string) => void} choose
+	 */
+	constructor(element, fleet, choose) {
+		this.element = element;
+		this.space = /** @type {HTMLElement} */ (element.firstElementChild);
+		this.fleet = fleet;
+		this.choose = choose;
+		/** @type {string | null} */
+		this.selected = null;
+		element.addEventListener("scroll", () => this.#render(), { passive: true });
+		element.addEventListener("keydown", (event) => this.#key(event));
+		element.addEventListener("focus", () => this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id));
+		element.addEventListener("click", (event) => {
+			const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
+			if (row instanceof HTMLElement && row.dataset.id !== undefined) {
+				this.#activate(row.dataset.id);
+				this.choose(row.dataset.id);
+			}
+		});
+		new ResizeObserver(() => this.#render()).observe(element);
+	}
+
+	/** Finds and sorts anew. @param {Look} look @returns {number} how many there are */
+	update({ q, filter, sort }) {
+		const sought = q.trim().toLowerCase();
+		const now = this.fleet.clock();
+		if (this.#members !== this.fleet.members) {
+			this.#members = this.fleet.members;
+			this.#named = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
+		}
+		this.#rows = this.#named.filter((v) => (filter === "all" || v.state(now) === filter) && (sought === "" || matches(sought, v)));
+		const order = ORDERS[sort];
+		if (order) {
+			this.#rows.sort(order); // which leaves equals by name
+		}
+		this.#render();
+		return this.#rows.length;
+	}
+
+	/** The id of the first row. */
+	get first() {
+		return this.#rows[0]?.id;
+	}
+
+	/** @param {string | null} id */
+	select(id) {
+		this.selected = id;
+		this.#active = id ?? this.#active;
+		this.#render();
+	}
+
+	/** Brings a row into sight. @param {string} id */
+	reveal(id) {
+		const index = this.#rows.findIndex((v) => v.id === id);
+		const { scrollTop, clientHeight } = this.element;
+		if (index >= 0 && (index * ROW < scrollTop || (index + 1) * ROW > scrollTop + clientHeight)) {
+			this.element.scrollTop = index * ROW - clientHeight / 2 + ROW / 2;
+		}
+	}
+
+	/** @param {string | undefined} id */
+	#activate(id) {
+		if (id !== undefined) {
+			this.#active = id;
+			this.reveal(id);
+			this.#render();
+		}
+	}
+
+	/** @param {KeyboardEvent} event */
+	#key(event) {
+		const at = this.#rows.findIndex((v) => v.id === this.#active);
+		const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 1);
+		const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: this.#rows.length - 1 }[event.key];
+		if (to !== undefined) {
+			this.#activate(this.#rows[Math.max(0, Math.min(this.#rows.length - 1, to))]?.id);
+		} else if ((event.key === "Enter" || event.key === " ") && at >= 0) {
+			this.choose(this.#rows[at].id);
+		} else {
+			return;
+		}
+		event.preventDefault();
+	}
+
+	#render() {
+		const { scrollTop, clientHeight } = this.element;
+		const first = Math.max(0, Math.floor(scrollTop / ROW) - SPARE);
+		const last = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / ROW) + SPARE);
+		this.space.style.height = `${this.#rows.length * ROW}px`;
+		const now = this.fleet.clock();
+		const before = this.#elements;
+		this.#elements = new Map();
+		for (let i = first; i < last; i++) {
+			const vehicle = this.#rows[i];
+			const element = before.get(vehicle.id) ?? row();
+			before.delete(vehicle.id);
+			this.#elements.set(vehicle.id, element);
+			this.#fill(element, vehicle, i, now);
+			if (!element.isConnected) {
+				this.space.append(element);
+			}
+		}
+		before.forEach((element) => element.remove());
+		const active = this.#active !== null && this.#elements.get(this.#active);
+		if (active) {
+			this.element.setAttribute("aria-activedescendant", active.id);
+		} else {
+			this.element.removeAttribute("aria-activedescendant");
+		}
+	}
+
+	/** @param {HTMLElement} element @param {Vehicle} vehicle @param {number} i @param {number} now */
+	#fill(element, vehicle, i, now) {
+		const state = vehicle.state(now);
+		element.style.transform = `translateY(${i * ROW}px)`;
+		set(element, "id", `row-${i}`);
+		set(element, "data-id", vehicle.id);
+		set(element, "data-state", state);
+		set(element, "data-active", String(vehicle.id === this.#active));
+		set(element, "aria-selected", String(vehicle.id === this.selected));
+		set(element, "aria-setsize", String(this.#rows.length));
+		set(element, "aria-posinset", String(i + 1));
+		const [, name, what, heard] = element.children;
+		write(name, vehicle.id);
+		write(what, doing(vehicle, state, now));
+		write(heard, ago(vehicle.age(now)));
+	}
+}
+
+/** What a vehicle does, in words. @param {Vehicle} vehicle @param {import("./fleet.js").State} state @param {number} now */
+export function doing(vehicle, state, now) {
+	switch (state) {
+		case "moving": return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;
+		case "parked": return "Parked";
+		case "silent": return now - vehicle.time < 172_800 ? "Silent" : "Silent for days";
+	}
+}
+
+/** The words over the list. @param {number} shown @param {number} all @param {boolean} near only those around the view are known */
+export function summary(shown, all, near) {
+	const vehicles = `${count(shown)} ${shown === 1 ? "vehicle" : "vehicles"}`;
+	return `${vehicles}${shown === all ? "" : ` of ${count(all)}`}${near ? " here" : ""}`;
+}
+
+function row() {
+	const element = document.createElement("div");
+	element.setAttribute("role", "option");
+	for (const name of ["lamp", "name", "what", "heard"]) {
+		element.append(Object.assign(document.createElement("span"), { className: name }));
+	}
+	return element;
+}
+
+/** @param {Element} element @param {string} name @param {string} value */
+function set(element, name, value) {
+	if (element.getAttribute(name) !== value) {
+		element.setAttribute(name, value);
+	}
+}

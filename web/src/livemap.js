@@ -1,0 +1,475 @@
+/**
+ * livemap.js follows a Live Map Hub: it holds every vehicle's newest position
+ * and tells what changes, through everything that may befall a connection.
+ *
+ *     import { follow } from "https://hub.example/livemap.js";
+ *
+ *     const feed = follow({
+ *       topics: ["depot:7"],
+ *       onPosition: (feature) => show(feature),
+ *       onGone: (id) => remove(id),
+ *       onStatus: (status) => console.log(status.phase),
+ *     });
+ *
+ * The state comes as a compressed snapshot, and an EventSource goes on from its
+ * event id. EventSource by itself gives up for good at a 502 or 503, does not
+ * see that a path is dead, and forgets its event id when it is made anew; this
+ * module reconnects with back-off and jitter, asks for pings and misses them,
+ * and resumes. It needs nothing but fetch and EventSource.
+ *
+ * @module
+ */
+
+/**
+ * A vehicle's position, as GeoJSON (RFC 7946).
+ * @typedef {object} Feature
+ * @property {"Feature"} type
+ * @property {string} id the vehicle's id
+ * @property {{type: "Point", coordinates: number[]}} geometry longitude and latitude in WGS 84 degrees, then metres of altitude where known
+ * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number} & Record<string, any>} properties
+ *   telemetry: `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north, `accuracy` in metres
+ */
+
+/**
+ * What of the fleet to follow.
+ * @typedef {object} View
+ * @property {string[]} [topics] topic ids, at most 128; default: every vehicle
+ * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:` topics are not restricted to it
+ * @property {number | null} [interval] seconds: at most one position per vehicle in each, the newest (0.1 to 60)
+ */
+
+/**
+ * How the connection is. Times are in milliseconds of Date.now().
+ * @typedef {object} Status
+ * @property {"connecting" | "live" | "waiting" | "closed"} phase
+ * @property {number} since when this phase began
+ * @property {number} heard when the last event or ping came; 0: none yet
+ * @property {number} retryAt in phase `waiting`: when it will be tried again; else 0
+ * @property {number} attempt connections that failed since the last that was live
+ * @property {string} protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty
+ * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how what is shown was come by: read at the start, every event since the cut, the newest positions since, or all read again
+ * @property {string} reason why it is not live, in words
+ */
+
+/**
+ * @typedef {View & {
+ *   hub?: string | URL,
+ *   ping?: number,
+ *   onPosition?: (feature: Feature) => void,
+ *   onLate?: (feature: Feature) => void,
+ *   onGone?: (id: string, reason: string) => void,
+ *   onStatus?: (status: Status) => void,
+ * }} Options `hub` is the hub's address (default: where this module came from), `ping` the seconds between pings (5 to 300, default 15)
+ */
+
+/** Follows a hub from now on. @param {Options} [options] @returns {Feed} */
+export function follow(options = {}) {
+	return new Feed(options);
+}
+
+const MIN_WAIT = 1000; // ms, after the first failure
+const MAX_WAIT = 30_000; // ms, after many
+const CONNECT_LIMIT = 20_000; // ms for an answer, and for the state
+const TOO_MANY_WAIT = 60_000; // ms, what the hub asks of who has too many streams
+
+/** Feed is what a page holds: the vehicles in view, and the connection's status. */
+export class Feed {
+	/** The vehicles in view by id, each with its newest position. Read only. @type {Map<string, Feature>} */
+	vehicles = new Map();
+
+	/** Milliseconds by which the hub's clock is ahead of this one. */
+	clockOffset = 0;
+
+	/** @type {Stream} */ #stream;
+	/** The stream of the view before, which is shown until the new one is live. @type {Stream | null} */ #before = null;
+	#closed = true;
+	#options;
+	#watch;
+	#check = () => this.#stream.check();
+	#now = () => this.retry();
+	/** @param {PageTransitionEvent} event */
+	#shown = (event) => event.persisted && this.retry();
+
+	/** @param {Options} options */
+	constructor(options) {
+		this.#options = { hub: new URL("/", import.meta.url), ping: 15, ...options };
+		this.#stream = new Stream(this, this.#options, options);
+		this.#closed = false;
+		// A laptop that wakes up, a network that returns, a page that comes back.
+		this.#watch = setInterval(this.#check, 1000);
+		globalThis.addEventListener?.("online", this.#now);
+		globalThis.addEventListener?.("pageshow", this.#shown);
+		globalThis.document?.addEventListener("visibilitychange", this.#check);
+		queueMicrotask(() => this.#stream.start()); // who made this has it by then
+	}
+
+	/** How the connection is whose vehicles are shown. Read only. @returns {Status} */
+	get status() {
+		// A new view that has not failed yet is no reason to call the old one, which
+		// still brings every change, anything but live.
+		const early = this.#before?.live && this.#stream.status.phase === "connecting";
+		return (early && this.#before ? this.#before : this.#stream).status;
+	}
+
+	/**
+	 * Follows another view from now on. What was shown stays and goes on moving
+	 * until the new view's state is there; then vehicles outside of it are gone.
+	 * @param {View} view
+	 */
+	view(view) {
+		if (this.#closed) {
+			return;
+		}
+		if (this.#stream.adopted && this.#stream.live) {
+			this.#before?.close();
+			this.#before = this.#stream;
+		} else {
+			this.#stream.close();
+		}
+		this.#stream = new Stream(this, this.#options, view);
+		this.#stream.start();
+	}
+
+	/** Tries at once rather than when the wait is over. */
+	retry() {
+		if (!this.#closed) {
+			this.#stream.retry();
+		}
+	}
+
+	/** Ends it for good. */
+	close() {
+		clearInterval(this.#watch);
+		globalThis.removeEventListener?.("online", this.#now);
+		globalThis.removeEventListener?.("pageshow", this.#shown);
+		globalThis.document?.removeEventListener("visibilitychange", this.#check);
+		this.#closed = true;
+		this.#before?.close();
+		this.#stream.close();
+		this.told(this.#stream);
+	}
+
+	/**
+	 * Shows a stream's vehicles in place of those before.
+	 * @param {Stream} stream
+	 * @package
+	 */
+	adopt(stream) {
+		this.#before?.close();
+		this.#before = null;
+		const old = this.vehicles;
+		this.vehicles = stream.vehicles;
+		for (const id of old.keys()) {
+			if (!this.vehicles.has(id)) {
+				this.#options.onGone?.(id, "left");
+			}
+		}
+		for (const [id, feature] of this.vehicles) {
+			if (!same(old.get(id), feature)) {
+				this.#options.onPosition?.(feature);
+			}
+		}
+	}
+
+	/**
+	 * Reads all again, because what the stream holds cannot be gone on with.
+	 * @param {Stream} stream
+	 * @package
+	 */
+	reread(stream) {
+		if (stream !== this.#stream) {
+			stream.close(); // a new view is on its way anyway
+			return;
+		}
+		stream.close();
+		this.#stream = new Stream(this, this.#options, stream.query);
+		this.#stream.again = true;
+		this.#stream.start();
+	}
+
+	/** @param {Stream} stream @param {"position" | "late" | "gone"} what @param {any} subject @param {string} [reason] @package */
+	changed(stream, what, subject, reason = "") {
+		if (stream.vehicles !== this.vehicles) {
+			return; // not shown yet
+		}
+		switch (what) {
+			case "position": return this.#options.onPosition?.(subject);
+			case "late": return this.#options.onLate?.(subject);
+			case "gone": return this.#options.onGone?.(subject, reason);
+		}
+	}
+
+	/** A stream's status is another. @param {Stream} stream @package */
+	told(stream) {
+		if (stream.status === this.status || stream === this.#before) {
+			this.#options.onStatus?.(this.status);
+		}
+	}
+
+	/** @param {number} time the hub's, in Unix seconds @package */
+	tick(time) {
+		this.clockOffset = time * 1000 - Date.now();
+	}
+}
+
+/** Stream follows one view, over as many connections as it takes. */
+class Stream {
+	/** @type {Map<string, Feature>} */ vehicles = new Map();
+	adopted = false; // its vehicles are those that the feed shows
+	live = false; // its connection is
+	again = false; // it takes the place of one that could not be gone on with
+	/** @type {Status} */
+	status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "" };
+
+	/** @type {string | null} */ #id = null; // the last event's
+	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #told = null;
+	/** @type {EventSource | null} */ #source = null;
+	/** @type {AbortController | null} */ #reading = null;
+	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+	#attempt = 0;
+	#opened = false; // the connection has been answered
+	#heard = 0; // ms, of Date.now(): also when a connection was begun
+	#closed = false;
+
+	/** @param {Feed} feed @param {{hub: string | URL, ping: number}} options @param {View} query */
+	constructor(feed, options, query) {
+		this.feed = feed;
+		this.query = query;
+		this.hub = options.hub;
+		this.ping = options.ping;
+	}
+
+	/** Reads the state, and goes on from there. */
+	async start() {
+		if (this.#closed) {
+			return;
+		}
+		this.#begin();
+		const reading = (this.#reading = new AbortController());
+		try {
+			const answer = await fetch(this.#url("snapshot"), { signal: reading.signal, cache: "no-store", credentials: "include" });
+			if (!answer.ok) {
+				throw new Error(await problem(answer));
+			}
+			const { features } = await answer.json();
+			if (reading.signal.aborted) {
+				return;
+			}
+			this.#reading = null;
+			this.vehicles = new Map(features.map((/** @type {Feature} */ f) => [f.id, f]));
+			this.#id = answer.headers.get("Last-Event-ID"); // without one the stream tells the state
+			this.connect();
+		} catch (error) {
+			if (!reading.signal.aborted) {
+				this.#lost(error instanceof TypeError ? "the hub cannot be reached" : String(/** @type {Error} */ (error).message));
+			}
+		}
+	}
+
+	connect() {
+		this.#begin();
+		this.#opened = false;
+		const source = (this.#source = new EventSource(this.#url("stream"), { withCredentials: true }));
+		/** @param {(event: MessageEvent) => void} handle */
+		const heard = (handle) => (/** @type {MessageEvent} */ event) => {
+			this.#heard = this.status.heard = Date.now();
+			this.#id = event.lastEventId || this.#id;
+			handle(event);
+		};
+		source.onopen = () => {
+			this.#opened = true;
+			this.#heard = this.status.heard = Date.now();
+		};
+		source.onmessage = heard((event) => this.#position(JSON.parse(event.data)));
+		source.addEventListener("late", heard((event) => this.feed.changed(this, "late", JSON.parse(event.data))));
+		source.addEventListener("gone", heard((event) => this.#gone(JSON.parse(event.data))));
+		source.addEventListener("ping", heard((event) => this.feed.tick(JSON.parse(event.data).time)));
+		source.addEventListener("reset", heard((event) => this.#reset(JSON.parse(event.data))));
+		source.addEventListener("live", heard((event) => this.#live(JSON.parse(event.data))));
+		source.addEventListener("bye", heard((event) => this.#bye(JSON.parse(event.data))));
+		source.onerror = () => this.#failed();
+	}
+
+	/** Misses what should have come: pings on a live stream, an answer on a new one. */
+	check() {
+		if (this.#closed || (!this.#source && !this.#reading)) {
+			return;
+		}
+		const limit = this.#opened ? 2 * this.ping * 1000 : CONNECT_LIMIT;
+		if (Date.now() - this.#heard > limit) {
+			this.#lost(this.#opened ? "nothing came for a while" : "the hub does not answer");
+		}
+	}
+
+	retry() {
+		if (this.live) {
+			this.check();
+		} else if (this.#timer !== undefined) {
+			this.#stop();
+			this.#again();
+		}
+	}
+
+	close() {
+		this.#closed = true;
+		this.#stop();
+		this.status = { ...this.status, phase: "closed", since: Date.now(), retryAt: 0 };
+	}
+
+	#begin() {
+		this.#heard = Date.now();
+		this.#becomes("connecting");
+	}
+
+	/** @param {Status["phase"]} phase @param {Partial<Status>} [more] */
+	#becomes(phase, more) {
+		this.status = { ...this.status, retryAt: 0, attempt: this.#attempt, ...more, phase, since: Date.now() };
+		this.feed.told(this);
+	}
+
+	/** @param {Feature} feature */
+	#position(feature) {
+		this.vehicles.set(feature.id, feature);
+		this.#told?.add(feature.id);
+		this.feed.changed(this, "position", feature);
+	}
+
+	/** @param {{vehicle_id: string, reason: string}} gone */
+	#gone({ vehicle_id: id, reason }) {
+		if (this.vehicles.delete(id)) {
+			this.feed.changed(this, "gone", id, reason);
+		}
+	}
+
+	/** @param {{reason: string}} reset */
+	#reset({ reason }) {
+		// A snapshot is compressed and the state in a stream is not. But a stream
+		// that has just come from a snapshot must not go round in circles.
+		if (this.adopted && reason !== "new") {
+			this.feed.reread(this);
+			return;
+		}
+		this.#told = new Set();
+	}
+
+	/** @param {{mode: string, protocol?: string, time: number}} live */
+	#live({ mode, protocol = "", time }) {
+		for (const id of this.#told ? [...this.vehicles.keys()] : []) {
+			if (!this.#told?.has(id)) {
+				this.#gone({ vehicle_id: id, reason: "left" });
+			}
+		}
+		this.#told = null;
+		this.live = true;
+		this.#attempt = 0;
+		this.feed.tick(time);
+		const state = this.adopted ? (mode === "conflated" ? "newest" : "resumed") : this.again ? "re-read" : "read";
+		if (!this.adopted) {
+			this.adopted = true;
+			this.feed.adopt(this);
+		}
+		this.#becomes("live", { protocol, state, reason: "" });
+	}
+
+	/** @param {{reason: string}} bye */
+	#bye({ reason }) {
+		switch (reason) {
+			case "too-many": return this.#lost("too many streams are open for you", TOO_MANY_WAIT);
+			case "expired": return this.#lost("your sign-in has expired");
+			default: return this.#lost("the hub is restarting");
+		}
+	}
+
+	/** EventSource says nothing of why; who asks again may learn it. */
+	async #failed() {
+		const source = this.#source;
+		if (!source || this.#opened) {
+			this.#lost("the connection was cut");
+			return;
+		}
+		source.close();
+		const reading = (this.#reading = new AbortController());
+		this.#source = null;
+		let why = "the hub cannot be reached";
+		try {
+			const answer = await fetch(this.#url("stream"), { signal: reading.signal, cache: "no-store", credentials: "include", headers: { Accept: "text/event-stream" } });
+			why = answer.ok ? "the connection was cut" : await problem(answer);
+		} catch {
+			// as said
+		}
+		if (!reading.signal.aborted) {
+			reading.abort(); // a stream that was opened only to ask
+			this.#lost(why);
+		}
+	}
+
+	/** @param {string} reason @param {number} [wait] ms */
+	#lost(reason, wait = 0) {
+		this.#stop();
+		if (this.#closed) {
+			return;
+		}
+		// Full jitter over the upper half, so that clients do not come back in one wave.
+		const longest = Math.min(MAX_WAIT, MIN_WAIT * 2 ** this.#attempt++);
+		wait ||= longest * (0.5 + Math.random() / 2);
+		this.#timer = setTimeout(() => this.#again(), wait);
+		this.#becomes("waiting", { reason, retryAt: Date.now() + wait });
+	}
+
+	#again() {
+		this.#timer = undefined;
+		if (this.adopted || this.#id) {
+			this.connect();
+		} else {
+			this.start();
+		}
+	}
+
+	#stop() {
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.live = false;
+		this.#source?.close();
+		this.#source = null;
+		this.#reading?.abort();
+		this.#reading = null;
+	}
+
+	/** @param {"stream" | "snapshot"} what */
+	#url(what) {
+		const { topics = [], bbox, interval } = this.query;
+		const url = new URL(what, this.hub);
+		for (const topic of topics) {
+			url.searchParams.append("topic", topic);
+		}
+		if (bbox) {
+			url.searchParams.set("bbox", bbox.join());
+		}
+		if (what === "stream") {
+			url.searchParams.set("ping", `${this.ping}s`);
+			if (interval) {
+				url.searchParams.set("interval", `${interval}s`);
+			}
+			if (this.#id) {
+				url.searchParams.set("lastEventId", this.#id);
+			}
+		}
+		return url;
+	}
+}
+
+/** What an answer that is not a success says of itself. @param {Response} answer */
+async function problem(answer) {
+	const what = `the hub answers ${answer.status}`;
+	try {
+		const { detail } = await answer.json();
+		return detail ? `${what}: ${detail}` : what;
+	} catch {
+		return what;
+	}
+}
+
+/** Whether two features tell the same. @param {Feature | undefined} a @param {Feature} b */
+function same(a, b) {
+	return a !== undefined && a.properties.timestamp === b.properties.timestamp && JSON.stringify(a) === JSON.stringify(b);
+}

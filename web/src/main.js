@@ -1,0 +1,229 @@
+/**
+ * main.js puts the page together: the connection feeds the fleet, the fleet is
+ * drawn and listed, and what is looked at is in the address.
+ */
+import { read, write } from "./address.js";
+import { controlled, controls } from "./controls.js";
+import { Details } from "./details.js";
+import { element, notice } from "./element.js";
+import { Fleet } from "./fleet.js";
+import { handle } from "./handle.js";
+import { List } from "./list.js";
+import { follow } from "./livemap.js";
+import { bounds, darkness, keepCentred, makeMap, showAll, showPlace } from "./map.js";
+import { Markers } from "./markers.js";
+import { sheet } from "./sheet.js";
+import { sign } from "./sign.js";
+import { Tally } from "./tally.js";
+import { Trail } from "./trail.js";
+import { Viewport } from "./viewport.js";
+
+/** @typedef {import("./address.js").Look} Look */
+
+const config = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content);
+let look = read(location.hash);
+let arrived = false; // the first state is there
+
+const map = await makeMap({ ...config, report: notice }, look).catch((error) => {
+	notice(`The map cannot be drawn: ${error.message}`);
+	throw error;
+});
+const viewport = new Viewport();
+const fleet = new Fleet(() => (Date.now() + feed.clockOffset) / 1000);
+const markers = new Markers(map, fleet);
+const trail = new Trail(map);
+const list = new List(element("list", HTMLElement), fleet, (id) => choose(id));
+const details = new Details(element("details", HTMLElement), {
+	close: () => change({ vehicle: null, follow: false }),
+	show: () => look.vehicle !== null && show(look.vehicle),
+	follow: (following) => change({ follow: following }),
+});
+const panel = element("panel", HTMLElement);
+const setSheet = sheet(panel, element("sheet", HTMLElement));
+
+/* The stream */
+
+const feed = follow({
+	...viewport.view(look.map ? bounds(map) : null, map.getZoom(), look.vehicle),
+	onPosition(feature) {
+		const vehicle = fleet.position(feature);
+		tally.changed();
+		markers.redraw();
+		if (vehicle.id === look.vehicle) {
+			trail.position(feature);
+			details.update(vehicle, fleet.clock());
+		}
+	},
+	onLate: (feature) => trail.position(feature),
+	onGone(id) {
+		fleet.gone(id);
+		tally.changed();
+		markers.redraw();
+		if (id === look.vehicle) {
+			details.missing("Gone: the hub knows it no more.");
+		}
+	},
+	onStatus({ phase }) {
+		signal();
+		if (phase === "live") {
+			tally.refresh();
+			arrive();
+			trail.show(look.vehicle);
+		}
+	},
+});
+const signal = sign(element("sign", HTMLElement), feed);
+const tally = new Tally({ fleet, feed, list, details, look: () => look, near: () => viewport.near });
+
+/** Follows what the view needs. */
+function followView() {
+	const view = viewport.next(bounds(map), map.getZoom(), look.vehicle);
+	if (view) {
+		feed.view(view);
+	}
+}
+
+/** Once, when the vehicles are there: goes where the address did not say. */
+function arrive() {
+	if (!arrived && look.vehicle !== null) {
+		list.reveal(look.vehicle);
+	}
+	if (!arrived && !look.map) {
+		const vehicle = look.vehicle !== null && fleet.vehicles.get(look.vehicle);
+		if (vehicle) {
+			showPlace(map, [vehicle.lon, vehicle.lat], false);
+		} else {
+			showAll(map, fleet.vehicles.values(), { animate: false });
+		}
+	}
+	arrived = true;
+}
+
+/* What is looked at */
+
+/** @param {Partial<Look>} next */
+function change(next) {
+	const before = look.vehicle;
+	look = { ...look, ...next };
+	if (look.vehicle !== before) {
+		followView();
+		trail.show(look.vehicle);
+	}
+	apply();
+	remember();
+}
+
+/** Makes the page show what `look` says. */
+function apply() {
+	const { vehicle, filter } = look;
+	markers.selected = vehicle;
+	markers.shows = (state) => filter === "all" || state === filter;
+	markers.redraw();
+	list.select(vehicle);
+	details.open(vehicle, look.follow);
+	controlled(look);
+	document.title = vehicle === null ? "Live Map" : `${vehicle} – Live Map`;
+	tally.refresh();
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let remembering;
+
+/** Writes the address, though not at every step of a movement: browsers limit that. */
+function remember() {
+	remembering ??= setTimeout(() => {
+		remembering = undefined;
+		history.replaceState(null, "", write(look));
+	}, 250);
+}
+
+/** Selects from the list: the map goes there, if it is not. @param {string} id */
+function choose(id) {
+	change({ vehicle: id, follow: id === look.vehicle && look.follow });
+	const vehicle = fleet.vehicles.get(id);
+	if (vehicle && (!map.getBounds().contains([vehicle.lon, vehicle.lat]) || !viewport.near)) {
+		showPlace(map, [vehicle.lon, vehicle.lat]);
+	}
+	list.reveal(id);
+	setSheet(false);
+}
+
+/** @param {string} id */
+function show(id) {
+	const vehicle = fleet.vehicles.get(id);
+	if (vehicle) {
+		showPlace(map, [vehicle.lon, vehicle.lat]);
+	}
+}
+
+/** Looks for a vehicle that is not in view, by its id. @param {string} id */
+async function seek(id) {
+	const answer = await fetch(`/vehicles/${encodeURIComponent(id)}`, { cache: "no-store" }).catch(() => null);
+	if (!answer?.ok) {
+		notice(answer?.status === 404 ? `The hub knows no vehicle “${id}”.` : "The hub cannot be asked now.", 5000);
+		return;
+	}
+	const feature = await answer.json();
+	const [lon, lat] = feature.geometry.coordinates;
+	change({ vehicle: feature.id, follow: false, q: "", filter: "all" });
+	showPlace(map, [lon, lat]);
+}
+
+/* What people do */
+
+controls({
+	look: () => look,
+	change,
+	accept: () => (list.first === undefined ? seek(look.q.trim()) : choose(list.first)),
+	enter: () => list.element.focus(),
+	open: () => setSheet(true),
+});
+element("overview", HTMLElement).addEventListener("click", () => showAll(map, fleet.vehicles.values()));
+
+map.on("click", (event) => {
+	const { mark, cluster } = markers.hit(event.point);
+	if (cluster) {
+		showAll(map, cluster.marks.map((m) => m.vehicle), { maxZoom: 15 });
+		return;
+	}
+	const id = mark?.vehicle.id ?? null;
+	change({ vehicle: id, follow: id === look.vehicle && look.follow });
+	if (id !== null) {
+		list.reveal(id);
+	}
+});
+map.on("mousemove", (event) => {
+	const { mark, cluster } = markers.hit(event.point);
+	map.getCanvas().style.cursor = mark || cluster ? "pointer" : "";
+});
+map.on("dragstart", () => look.follow && change({ follow: false })); // who drags the map away wants to look elsewhere
+map.on("moveend", () => {
+	if (arrived) {
+		const { lng, lat } = map.getCenter().wrap();
+		look = { ...look, map: { zoom: map.getZoom(), lat, lon: lng } };
+		remember();
+		followView();
+	}
+});
+markers.onframe = () => {
+	const vehicle = look.follow && look.vehicle !== null && fleet.vehicles.get(look.vehicle);
+	if (vehicle && arrived && !map.isMoving()) {
+		keepCentred(map, vehicle, markers.drawn.single.find((m) => m.vehicle === vehicle));
+	}
+};
+window.addEventListener("hashchange", () => {
+	const next = read(location.hash);
+	if (next.map) {
+		map.jumpTo({ center: [next.map.lon, next.map.lat], zoom: next.map.zoom });
+	}
+	change({ ...next, map: next.map ?? look.map });
+});
+darkness.addEventListener("change", () => markers.paint(darkness.matches));
+setInterval(() => {
+	signal();
+	tally.refresh(); // ages grow, vehicles fall silent
+}, 1000);
+
+markers.paint(darkness.matches);
+apply();
+Object.defineProperty(window, "livemap", { value: handle(feed, map, markers, trail) });

@@ -1,0 +1,86 @@
+/**
+ * map.js makes the map, light or dark as the system is, and moves it.
+ */
+import * as maplibregl from "maplibre-gl";
+import { addDetail, baseStyle, repaint } from "./basemap.js";
+
+/** @typedef {import("./fleet.js").Vehicle} Vehicle */
+
+export const darkness = window.matchMedia("(prefers-color-scheme: dark)");
+export const phone = window.matchMedia("(max-width: 720px)");
+
+/** The zoom at which a vehicle is looked at by itself: without streets there is little to see from nearer. */
+const NEAR = { streets: 14, world: 11 };
+let near = NEAR.streets;
+
+/**
+ * @param {import("./basemap.js").Config} config
+ * @param {import("./address.js").Look} look
+ */
+export async function makeMap(config, look) {
+	near = config.style || config.pmtiles ? NEAR.streets : NEAR.world;
+	const map = new maplibregl.Map({
+		container: "map",
+		style: await baseStyle(maplibregl, config, darkness.matches),
+		center: look.map ? [look.map.lon, look.map.lat] : [10, 30],
+		zoom: look.map?.zoom ?? 1.5,
+		minZoom: 0.5,
+		maxZoom: 20,
+		maxPitch: 0, // the markers' canvas knows the map from above, north up
+		dragRotate: false,
+		pitchWithRotate: false,
+		rollEnabled: false,
+		attributionControl: { compact: phone.matches },
+		locale: { "Map.Title": "Map of the vehicles" },
+	});
+	map.touchZoomRotate.disableRotation();
+	map.keyboard.disableRotation();
+	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
+	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
+	map.on("style.load", () => map.setProjection({ type: "mercator" })); // whatever the style says
+	addDetail(map);
+	darkness.addEventListener("change", async () => {
+		const style = await baseStyle(maplibregl, config, darkness.matches);
+		if (typeof style !== "string" && !repaint(map, style)) {
+			map.setStyle(style);
+		}
+	});
+	return map;
+}
+
+/** What is in view, in degrees; the west may be beyond −180. @param {maplibregl.Map} map @returns {import("./viewport.js").Box} */
+export function bounds(map) {
+	const b = map.getBounds();
+	return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
+}
+
+/** Shows all of these. @param {maplibregl.Map} map @param {Iterable<Vehicle>} vehicles @param {{animate?: boolean, maxZoom?: number}} [options] */
+export function showAll(map, vehicles, options) {
+	const box = new maplibregl.LngLatBounds();
+	for (const { lon, lat } of vehicles) {
+		box.extend([lon, lat]);
+	}
+	if (!box.isEmpty()) {
+		map.fitBounds(box, { padding: phone.matches ? 40 : 70, maxZoom: near, ...options });
+	}
+}
+
+/** Shows a place from near. @param {maplibregl.Map} map @param {[number, number]} center longitude, latitude @param {boolean} [animate] */
+export function showPlace(map, center, animate = true) {
+	map.flyTo({ center, zoom: Math.max(map.getZoom(), near), animate, maxDuration: 2500 });
+}
+
+/**
+ * Keeps a vehicle in the middle, where it is drawn.
+ * @param {maplibregl.Map} map
+ * @param {Vehicle} vehicle
+ * @param {import("./clusters.js").Mark | undefined} mark undefined: it is not on the screen
+ */
+export function keepCentred(map, vehicle, mark) {
+	const { clientWidth, clientHeight } = map.getContainer();
+	if (!mark) {
+		map.jumpTo({ center: [vehicle.lon, vehicle.lat] });
+	} else if (Math.hypot(mark.left - clientWidth / 2, mark.top - clientHeight / 2) > 0.5) {
+		map.jumpTo({ center: map.unproject([mark.left, mark.top]) });
+	}
+}

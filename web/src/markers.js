@@ -1,0 +1,315 @@
+/**
+ * markers.js draws the vehicles on a canvas over the map: arrows, dots, clusters
+ * and labels, each where its vehicle is at that moment.
+ *
+ * A canvas of our own, since MapLibre's GeoJSON sources take some 190 ms of a
+ * worker to move 10,000 points once; and the map beneath need not be drawn again
+ * for vehicles that move.
+ */
+import { clustered } from "./clusters.js";
+import { project } from "./fleet.js";
+import { DIMMED, PALETTE, SIZE, Sprites } from "./sprites.js";
+
+/** @typedef {import("./clusters.js").Mark} Mark */
+/** @typedef {import("./clusters.js").Cluster} Cluster */
+
+/** From here on every vehicle is drawn by itself. */
+const APART_FROM = 14;
+/** From here on vehicles have labels; and on any zoom when so few are in view. */
+const LABELS_FROM = 11;
+const LABELS_FOR = 25;
+/** Labels in one frame: more could not be read. */
+const MOST_LABELS = 150;
+/** CSS pixels around a click in which a marker is hit. */
+const REACH = 16;
+/** CSS pixels beyond the edge that are drawn too. */
+const MARGIN = 40;
+/** The part of the time that drawing may take: 1/(1+REST). */
+const REST = 2;
+
+export class Markers {
+	/** The vehicle that is drawn on top, by itself. @type {string | null} */
+	selected = null;
+	/** Which states are drawn. @type {(state: import("./fleet.js").State) => boolean} */
+	shows = () => true;
+	/** @type {(() => void) | null} */
+	onframe = null;
+
+	/** @type {Mark[]} */ #single = [];
+	/** @type {Cluster[]} */ #clusters = [];
+	/** @type {Map<string, number>} */ #widths = new Map();
+	#sprites = new Sprites(PALETTE.light, 1);
+	#still = window.matchMedia("(prefers-reduced-motion: reduce)");
+	#width = 0;
+	#height = 0;
+	#dirty = true;
+	#moving = false;
+	#drawn = 0; // when, in ms of performance.now()
+	#next = 0; // when it may be drawn again
+	frames = 0;
+
+	/** @param {import("maplibre-gl").Map} map @param {import("./fleet.js").Fleet} fleet */
+	constructor(map, fleet) {
+		this.map = map;
+		this.fleet = fleet;
+		this.canvas = document.createElement("canvas");
+		this.canvas.className = "markers";
+		this.canvas.setAttribute("aria-hidden", "true");
+		this.ctx = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+		map.getCanvasContainer().append(this.canvas);
+		map.on("resize", () => this.#resize());
+		map.on("render", () => this.#draw()); // in the same frame as the map, or markers would swim
+		this.#resize();
+		requestAnimationFrame(this.#loop);
+	}
+
+	/** @param {boolean} dark */
+	paint(dark) {
+		this.#sprites = new Sprites(dark ? PALETTE.dark : PALETTE.light, window.devicePixelRatio);
+		this.redraw();
+	}
+
+	/** Something has changed. */
+	redraw() {
+		this.#dirty = true;
+	}
+
+	/** What is at a point of the map. @param {{x: number, y: number}} point CSS pixels @returns {{mark?: Mark, cluster?: Cluster}} */
+	hit({ x, y }) {
+		const cluster = this.#clusters.find((c) => Math.hypot(c.left - x, c.top - y) < c.radius + 2);
+		/** @type {Mark | undefined} */
+		let mark;
+		let best = REACH;
+		for (const one of this.#single) {
+			const distance = Math.hypot(one.left - x, one.top - y);
+			if (distance <= best) {
+				best = distance;
+				mark = one;
+			}
+		}
+		return mark && (mark.vehicle.id === this.selected || !cluster) ? { mark } : { cluster };
+	}
+
+	/** What is on the screen now. */
+	get drawn() {
+		return { single: this.#single, clusters: this.#clusters };
+	}
+
+	#resize() {
+		const { clientWidth, clientHeight } = this.map.getContainer();
+		const ratio = window.devicePixelRatio;
+		this.#width = clientWidth;
+		this.#height = clientHeight;
+		this.canvas.width = Math.round(clientWidth * ratio);
+		this.canvas.height = Math.round(clientHeight * ratio);
+		this.#sprites = new Sprites(this.#sprites.colours, ratio);
+		this.redraw();
+	}
+
+	#loop = () => {
+		requestAnimationFrame(this.#loop);
+		const now = performance.now();
+		// Once a second in any case: vehicles fall silent.
+		const due = this.#dirty || (this.#moving && !this.#still.matches) || now - this.#drawn > 1000;
+		if (due && now >= this.#next) {
+			this.#draw();
+			this.onframe?.();
+		}
+	};
+
+	#draw() {
+		const begun = performance.now();
+		this.#dirty = false;
+		this.#moving = false;
+		this.frames++;
+		const zoom = this.map.getZoom();
+		const now = this.fleet.clock();
+		const marks = this.#project(now, zoom);
+		if (zoom < APART_FROM) {
+			const chosen = marks.findIndex((m) => m.vehicle.id === this.selected);
+			const selected = chosen >= 0 ? marks.splice(chosen, 1) : [];
+			const { single, clusters } = clustered(marks, zoom);
+			this.#single = single.concat(selected);
+			this.#clusters = clusters;
+		} else {
+			this.#single = marks;
+			this.#clusters = [];
+		}
+		this.#paint(zoom);
+		this.#drawn = performance.now();
+		this.#next = this.#drawn + REST * (this.#drawn - begun);
+	}
+
+	/** The vehicles on the screen, in every copy of the world that is. @param {number} now @param {number} zoom */
+	#project(now, zoom) {
+		const { lng, lat } = this.map.getCenter();
+		const centre = project(lng, lat);
+		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
+		/** @type {Mark[]} */
+		const marks = [];
+		for (const vehicle of this.fleet.vehicles.values()) {
+			const state = vehicle.state(now);
+			if (!this.shows(state) && vehicle.id !== this.selected) {
+				continue;
+			}
+			const { x, y } = this.#still.matches ? vehicle : vehicle.at(now);
+			const top = (y - centre.y) * world + this.#height / 2;
+			if (top < -MARGIN || top > this.#height + MARGIN) {
+				continue;
+			}
+			const left = (x - centre.x) * world + this.#width / 2;
+			for (let copy = left - world * Math.floor((left + MARGIN) / world); copy < this.#width + MARGIN; copy += world) {
+				this.#moving ||= vehicle.moves(now);
+				marks.push({ vehicle, state, x, y, left: copy, top });
+			}
+		}
+		return marks;
+	}
+
+	/** @param {number} zoom */
+	#paint(zoom) {
+		const { ctx } = this;
+		const ratio = this.#sprites.ratio;
+		ctx.setTransform(1, 0, 0, 1, 0, 0);
+		ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
+		for (const state of ["silent", "parked", "moving"]) {
+			for (const mark of this.#single) {
+				if (mark.state === state && mark.vehicle.id !== this.selected) {
+					this.#marker(mark, ratio);
+				}
+			}
+		}
+		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+		this.#clusters.forEach((c) => this.#cluster(c));
+		for (const mark of this.#single) {
+			if (mark.vehicle.id === this.selected) {
+				this.#halo(mark, ratio);
+				this.#marker(mark, ratio);
+			}
+		}
+		ctx.globalAlpha = 1;
+		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+		this.#labels(zoom >= LABELS_FROM || this.#single.length <= LABELS_FOR);
+	}
+
+	/** @param {Mark} mark @param {number} ratio */
+	#marker({ vehicle, state, left, top }, ratio) {
+		const arrow = vehicle.course !== null && vehicle.driving === "moving";
+		const turn = arrow ? (/** @type {number} */ (vehicle.course) * Math.PI) / 180 : 0;
+		const cos = Math.cos(turn);
+		const sin = Math.sin(turn);
+		this.ctx.globalAlpha = state === "silent" ? DIMMED : 1;
+		this.ctx.setTransform(cos, sin, -sin, cos, left * ratio, top * ratio);
+		const half = (SIZE * ratio) / 2;
+		this.ctx.drawImage(this.#sprites.marker(state, arrow), -half, -half);
+	}
+
+	/** @param {Mark} mark @param {number} ratio */
+	#halo({ left, top }, ratio) {
+		const { ctx } = this;
+		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+		ctx.globalAlpha = 0.28;
+		ctx.fillStyle = this.#sprites.colours.selected;
+		ctx.beginPath();
+		ctx.arc(left, top, 20, 0, 7);
+		ctx.fill();
+		ctx.globalAlpha = 1;
+		ctx.lineWidth = 2.5;
+		ctx.strokeStyle = this.#sprites.colours.selected;
+		ctx.stroke();
+	}
+
+	/** A disc with its count, and a ring that tells how many of them move. @param {Cluster} cluster */
+	#cluster({ marks, states, left, top, radius }) {
+		const { ctx } = this;
+		const { colours } = this.#sprites;
+		ctx.globalAlpha = 1;
+		for (const [beyond, colour] of /** @type {[number, string][]} */ ([[3.5, colours.glow], [1.5, colours.rim]])) {
+			ctx.beginPath(); // a canvas' own blurred shadows cost far more
+			ctx.arc(left, top, radius + beyond, 0, 7);
+			ctx.fillStyle = colour;
+			ctx.fill();
+		}
+		let from = -Math.PI / 2;
+		for (const state of /** @type {const} */ (["moving", "parked", "silent"])) {
+			if (states[state] === 0) {
+				continue;
+			}
+			ctx.beginPath();
+			ctx.arc(left, top, radius - 1.5, from, (from += (states[state] / marks.length) * 2 * Math.PI));
+			ctx.lineWidth = 4;
+			ctx.strokeStyle = colours[state];
+			ctx.stroke();
+		}
+		ctx.beginPath();
+		ctx.arc(left, top, radius - 3.5, 0, 7);
+		ctx.fillStyle = colours.card;
+		ctx.fill();
+		ctx.fillStyle = colours.text;
+		ctx.font = "600 12px system-ui, sans-serif";
+		ctx.textAlign = "center";
+		ctx.textBaseline = "middle";
+		ctx.fillText(short(marks.length), left, top + 0.5);
+	}
+
+	/** Names beside the markers, where they cover no other. @param {boolean} all or only the selected one's */
+	#labels(all) {
+		const { ctx } = this;
+		const { colours } = this.#sprites;
+		ctx.font = "600 12px system-ui, sans-serif";
+		ctx.textAlign = "left";
+		ctx.textBaseline = "middle";
+		ctx.lineJoin = "round";
+		ctx.lineWidth = 3.5;
+		ctx.strokeStyle = colours.halo;
+		/** @type {Set<number>} */
+		const taken = new Set();
+		let written = 0;
+		for (let i = this.#single.length - 1; i >= 0 && written < MOST_LABELS; i--) {
+			const { vehicle, left, top, state } = this.#single[i];
+			if (!all && vehicle.id !== this.selected) {
+				continue;
+			}
+			if (this.#take(taken, left + 13, top, this.#widthOf(vehicle.id))) {
+				ctx.fillStyle = state === "silent" ? colours.parked : colours.text;
+				ctx.strokeText(vehicle.id, left + 13, top);
+				ctx.fillText(vehicle.id, left + 13, top);
+				written++;
+			}
+		}
+	}
+
+	/** Takes a label's place, unless another has some of it. @param {Set<number>} taken cells of 16 CSS pixels @param {number} left @param {number} top @param {number} width */
+	#take(taken, left, top, width) {
+		const row = Math.floor(top / 16);
+		const first = Math.floor(left / 16);
+		const last = Math.floor((left + width) / 16);
+		for (let column = first; column <= last; column++) {
+			if (taken.has(row * 4096 + column)) {
+				return false;
+			}
+		}
+		for (let column = first; column <= last; column++) {
+			taken.add(row * 4096 + column);
+		}
+		return true;
+	}
+
+	/** @param {string} label */
+	#widthOf(label) {
+		let width = this.#widths.get(label);
+		if (width === undefined) {
+			width = this.ctx.measureText(label).width;
+			if (this.#widths.size > 5000) {
+				this.#widths.clear();
+			}
+			this.#widths.set(label, width);
+		}
+		return width;
+	}
+}
+
+/** A count in at most four characters. @param {number} count */
+function short(count) {
+	return count < 1000 ? String(count) : count < 10_000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
+}

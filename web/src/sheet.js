@@ -1,0 +1,15 @@
+/**
+ * sheet.js is the panel on a phone, where it lies over the map and opens upward.
+ */
+
+/** @param {HTMLElement} panel @param {HTMLElement} handle @returns {(open: boolean) => void} opens or closes it */
+export function sheet(panel, handle) {
+	/** @param {boolean} open */
+	function set(open) {
+		panel.dataset.open = String(open);
+		handle.setAttribute("aria-expanded", String(open));
+	}
+	handle.addEventListener("click", () => set(panel.dataset.open !== "true"));
+	set(false);
+	return set;
+}

@@ -1,0 +1,45 @@
+/**
+ * sign.js tells how the connection is, and never better than it is.
+ */
+import { write } from "./element.js";
+import { ago, protocol, span } from "./format.js";
+
+/** @typedef {import("./livemap.js").Status} Status */
+
+const PHASES = { connecting: "Connecting…", live: "Live", waiting: "Reconnecting", closed: "Closed" };
+const STATES = {
+	"": "",
+	read: "",
+	resumed: "Resumed: nothing was missed.",
+	newest: "Resumed with the newest positions.",
+	"re-read": "All positions were read again.",
+};
+
+/** @param {HTMLElement} element @param {import("./livemap.js").Feed} feed */
+export function sign(element, feed) {
+	/** @param {string} selector */
+	const part = (selector) => /** @type {HTMLElement} */ (element.querySelector(selector));
+	const [phase, facts, why, retry] = [".phase", ".facts", ".why", ".retry"].map(part);
+	retry.addEventListener("click", () => feed.retry());
+	return () => {
+		const { status } = feed;
+		element.dataset.phase = status.phase;
+		element.dataset.state = status.state;
+		write(phase, PHASES[status.phase]);
+		write(facts, said(status, Date.now()));
+		write(why, status.phase === "live" ? STATES[status.state] : status.reason && `${capital(status.reason)}.`);
+		retry.hidden = status.phase !== "waiting";
+	};
+}
+
+/** @param {Status} status @param {number} now ms */
+function said(status, now) {
+	switch (status.phase) {
+		case "live": return `${protocol(status.protocol)} · ${ago((now - status.heard) / 1000)}`;
+		case "waiting": return `in ${span(Math.ceil((status.retryAt - now) / 1000))}`;
+		default: return "";
+	}
+}
+
+/** @param {string} text */
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

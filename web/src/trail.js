@@ -1,0 +1,120 @@
+/**
+ * trail.js draws where the selected vehicle has been: what the hub's log still
+ * holds, and from then on what arrives.
+ */
+import { PALETTE } from "./sprites.js";
+
+/** @typedef {import("./livemap.js").Feature} Feature */
+
+const NAME = "trail";
+/** Positions in a trail, at most: the oldest go. */
+const MOST = 5000;
+
+export class Trail {
+	/** @type {string | null} */ #id = null;
+	/** In order of time. @type {{time: number, at: [number, number]}[]} */ #points = [];
+	#reading = new AbortController();
+
+	/** @param {import("maplibre-gl").Map} map */
+	constructor(map) {
+		this.map = map;
+		map.on("style.load", () => this.#draw()); // a new style has none
+	}
+
+	get length() {
+		return this.#points.length;
+	}
+
+	/** Reads a vehicle's track anew. @param {string | null} id */
+	async show(id) {
+		if (id !== this.#id) {
+			this.#points = [];
+			this.#id = id;
+			this.#draw();
+		}
+		this.#reading.abort();
+		if (id === null) {
+			return;
+		}
+		const { signal } = (this.#reading = new AbortController());
+		try {
+			const answer = await fetch(`/vehicles/${encodeURIComponent(id)}/track`, { signal, cache: "no-store" });
+			if (!answer.ok) {
+				return; // the vehicle is not known; the details say so
+			}
+			const { geometry, properties } = await answer.json();
+			// A track of one position is a Point.
+			const coordinates = geometry?.type === "LineString" ? geometry.coordinates : geometry ? [geometry.coordinates] : [];
+			const times = [properties.timestamps ?? []].flat();
+			const arrived = this.#points; // while this was read
+			this.#points = coordinates.map((/** @type {number[]} */ [lon, lat], /** @type {number} */ i) => ({ time: times[i], at: [lon, lat] }));
+			arrived.forEach((p) => this.#insert(p));
+			this.#draw();
+		} catch (error) {
+			if (!signal.aborted && !(error instanceof TypeError)) {
+				throw error;
+			}
+			// The hub is away. The trail is read again when it is back.
+		}
+	}
+
+	/** Takes a position, also a late one. @param {Feature} feature */
+	position(feature) {
+		if (feature.id !== this.#id) {
+			return;
+		}
+		const [lon, lat] = feature.geometry.coordinates;
+		this.#insert({ time: feature.properties.timestamp, at: [lon, lat] });
+		this.#draw();
+	}
+
+	/** @param {{time: number, at: [number, number]}} point */
+	#insert(point) {
+		let i = this.#points.length;
+		while (i > 0 && this.#points[i - 1].time > point.time) {
+			i--;
+		}
+		if (this.#points[i - 1]?.time === point.time) {
+			this.#points[i - 1] = point; // the last to arrive counts
+		} else {
+			this.#points.splice(i, 0, point);
+		}
+		this.#points.splice(0, this.#points.length - MOST);
+	}
+
+	#draw() {
+		/** @type {GeoJSON.Feature} */
+		const line = { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: unwrapped(this.#points.map((p) => p.at)) } };
+		/** @type {GeoJSON.FeatureCollection} */
+		const data = { type: "FeatureCollection", features: this.#points.length > 1 ? [line] : [] };
+		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (this.map.getSource(NAME));
+		if (source) {
+			source.setData(data);
+			return;
+		}
+		if (!this.map.getStyle()) {
+			return; // it is still loading, and style.load draws the trail
+		}
+		this.map.addSource(NAME, { type: "geojson", data, lineMetrics: true });
+		this.map.addLayer({
+			id: NAME,
+			type: "line",
+			source: NAME,
+			layout: { "line-cap": "round", "line-join": "round" },
+			paint: {
+				"line-width": ["interpolate", ["linear"], ["zoom"], 4, 2, 14, 5],
+				"line-gradient": ["interpolate", ["linear"], ["line-progress"], 0, "rgba(245,158,11,0.1)", 1, PALETTE.light.selected],
+			},
+		});
+	}
+}
+
+/** A line that goes on beyond ±180 rather than back around the world. @param {[number, number][]} line */
+function unwrapped(line) {
+	let turn = 0;
+	return line.map(([lon, lat], i) => {
+		const step = i > 0 ? lon - line[i - 1][0] : 0;
+		turn += step > 180 ? -360 : step < -180 ? 360 : 0;
+		return [lon + turn, lat];
+	});
+}

@@ -1,0 +1,79 @@
+/**
+ * viewport.js decides what of the fleet the page follows: all of it from afar;
+ * from near, what is in and around the view, and the selected vehicle wherever
+ * it is.
+ */
+
+/** @typedef {[number, number, number, number]} Box west, south, east, north in degrees */
+/** @typedef {import("./livemap.js").View} View */
+
+/** From here on the stream follows the view. */
+const BOX_FROM = 8;
+/**
+ * Below this zoom two seconds move a vehicle by hardly a pixel: there the hub
+ * need not send more, which spares the browser most of a large fleet's events.
+ */
+const EVERY_FIX_FROM = 11;
+const INTERVAL = 2; // seconds
+/** How far a box reaches beyond the view, in views, so that small moves need no other. */
+const BEYOND = 0.5;
+/** How many times the view's width a box may have, before a narrower one is better. */
+const TOO_WIDE = 8;
+
+/** Viewport holds what the stream was last told to follow. */
+export class Viewport {
+	/** @type {Box | null} */ #box = null;
+	/** @type {string | null} */ #vehicle = null;
+	/** @type {number | null} */ #interval = null;
+
+	/** Whether only what is around the view is followed. */
+	get near() {
+		return this.#box !== null;
+	}
+
+	/**
+	 * What to follow, or null if what is followed will do.
+	 * @param {Box | null} bounds of the map, west may be beyond ±180; null: nothing to show yet
+	 * @param {number} zoom
+	 * @param {string | null} vehicle the selected one
+	 * @returns {View | null}
+	 */
+	next(bounds, zoom, vehicle) {
+		const near = bounds !== null && zoom >= BOX_FROM;
+		const fits = near ? this.#box !== null && within(bounds, this.#box) : this.#box === null;
+		const known = !near || this.#vehicle === vehicle;
+		return fits && known && this.#interval === interval(zoom, vehicle) ? null : this.view(bounds, zoom, vehicle);
+	}
+
+	/** @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle @returns {View} */
+	view(bounds, zoom, vehicle) {
+		this.#box = bounds !== null && zoom >= BOX_FROM ? around(bounds) : null;
+		this.#vehicle = vehicle;
+		this.#interval = interval(zoom, vehicle);
+		const topics = ["live_updates:all"];
+		if (this.#box && vehicle !== null) {
+			topics.push(`vehicle:${vehicle}`); // a box does not restrict it
+		}
+		return { topics, bbox: this.#box, interval: this.#interval };
+	}
+}
+
+/** Seconds between a vehicle's positions; every one is wanted of a selected vehicle. @param {number} zoom @param {string | null} vehicle */
+function interval(zoom, vehicle) {
+	return zoom < EVERY_FIX_FROM && vehicle === null ? INTERVAL : null;
+}
+
+/** @param {Box} bounds @returns {Box} */
+function around([west, south, east, north]) {
+	const wide = (east - west) * BEYOND;
+	const high = (north - south) * BEYOND;
+	/** @param {number} degrees */
+	const round = (degrees) => Math.round(degrees * 1e5) / 1e5;
+	return [round(west - wide), round(Math.max(-90, south - high)), round(east + wide), round(Math.min(90, north + high))];
+}
+
+/** Whether the view is in the box, and the box not far wider. @param {Box} view @param {Box} box */
+function within(view, box) {
+	const inside = view[0] >= box[0] && view[1] >= box[1] && view[2] <= box[2] && view[3] <= box[3];
+	return inside && box[2] - box[0] <= TOO_WIDE * (view[2] - view[0]);
+}
