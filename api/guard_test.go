@@ -88,15 +88,15 @@ func TestClientAddress(t *testing.T) {
 func TestPanic(t *testing.T) {
 	h := start(t, func(_ *stream.Config, c *api.Config) {
 		page := c.Page
-		c.Page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Page = func(w http.ResponseWriter, r *http.Request) error {
 			switch r.URL.RawQuery {
 			case "panic":
 				panic("the secret cause")
 			case "abort":
 				panic(http.ErrAbortHandler)
 			}
-			page.ServeHTTP(w, r)
-		})
+			return page(w, r)
+		}
 	})
 	s := h.subscribe(t, "/stream")
 	s.begun(t)

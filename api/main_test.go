@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,10 +66,7 @@ func assemble(t testing.TB, options ...configure) *hub {
 		OpenAPI:        root.OpenAPI,
 		StallTimeout:   30 * time.Second,
 		PublishAddress: "http://127.0.0.1:9801",
-		Page: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			io.WriteString(w, "<!doctype html><title>Map</title>")
-		}),
+		Page:           page,
 	}
 	for _, change := range options {
 		change(&hubConfig, &config)
@@ -80,6 +78,23 @@ func assemble(t testing.TB, options ...configure) *hub {
 	h.api = api.New(config)
 	t.Cleanup(h.api.Close)
 	return h
+}
+
+// page stands for the map: package web has its own tests.
+func page(w http.ResponseWriter, r *http.Request) error {
+	contentType, found := map[string]string{
+		"/":                          "text/html; charset=utf-8",
+		"/app/0123456789abcdef/a.js": "text/javascript; charset=utf-8",
+		"/lib/0123456789abcdef/b/c":  "text/css; charset=utf-8",
+		"/livemap.js":                "text/javascript; charset=utf-8",
+		"/map.pmtiles":               "application/vnd.pmtiles",
+	}[r.URL.Path]
+	if !found {
+		return fs.ErrNotExist
+	}
+	w.Header().Set("Content-Type", contentType)
+	io.WriteString(w, "<!doctype html><title>Map</title>")
+	return nil
 }
 
 // trust trusts proxies of the given networks.

@@ -112,6 +112,9 @@ func routesOf(t *testing.T, routes chi.Routes) (all []string) {
 				route = "/debug/pprof/{profile}"
 			}
 		}
+		if path, found := strings.CutSuffix(route, "/*"); found {
+			route = path + "/{path}"
+		}
 		all = append(all, method+" "+route)
 		return nil
 	})
@@ -177,6 +180,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/topics/{id}/snapshot", "/topics/depot%2F7/snapshot", "", header{"If-None-Match", etag}, 200},
 		{"GET", "/topics/{id}/snapshot", "/topics/a/snapshot", "", header{"If-None-Match", "*"}, 304},
 		{"GET", "/topics/{id}/snapshot", "/topics/a/snapshot?bbox=1", "", nil, 400},
+		{"GET", "/snapshot", "/snapshot", "", nil, 200},
+		{"GET", "/snapshot", "/snapshot?topic=depot%2F7&topic=vehicle:b&bbox=0,0,9,9", "", nil, 200},
+		{"GET", "/snapshot", "/snapshot", "", header{"If-None-Match", etag}, 200},
+		{"GET", "/snapshot", "/snapshot", "", header{"If-None-Match", "*"}, 304},
+		{"GET", "/snapshot", "/snapshot?topic=", "", nil, 400},
 		{"GET", "/topics/{id}/stream", "/topics/a/stream?ping=x", "", nil, 400},
 		{"GET", "/topics/{id}/stream", "/topics/a/stream", "", header{"Accept", "text/html"}, 406},
 		{"GET", "/stream", "/stream?ping=x", "", nil, 400},
@@ -195,6 +203,12 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/openapi.yaml", "/openapi.yaml", "", nil, 200},
 		{"GET", "/", "/", "", nil, 200},
 		{"GET", "/", "/", "", header{"X", strings.Repeat("x", api.MaxHeader)}, 431},
+		{"GET", "/app/{hash}/{path}", "/app/0123456789abcdef/a.js", "", nil, 200},
+		{"GET", "/app/{hash}/{path}", "/app/fedcba9876543210/a.js", "", nil, 404},
+		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/b/c", "", nil, 200},
+		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/", "", nil, 404},
+		{"GET", "/livemap.js", "/livemap.js", "", nil, 200},
+		{"GET", "/map.pmtiles", "/map.pmtiles", "", nil, 200},
 		{"GET", "/healthz", "/healthz", "", nil, 200},
 		{"GET", "/readyz", "/readyz", "", nil, 200},
 		{"GET", "/metrics", "/metrics", "", nil, 200},

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -12,7 +15,7 @@ import (
 // compressed compresses answers for clients that ask for it.
 func compressed() func(http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
-		"application/geo+json", "application/yaml", "text/html", "text/javascript", "text/css",
+		"application/geo+json", "application/yaml",
 	}))
 	if err != nil {
 		panic("api: " + err.Error()) // the options are all ours
@@ -122,6 +125,15 @@ func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Write(a.OpenAPI)
 	return nil
+}
+
+// page answers with the map, or one of its files.
+func (a *API) page(w http.ResponseWriter, r *http.Request) error {
+	err := a.Page(w, r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return wrong(http.StatusNotFound, "there is nothing at %s; a page that was open while the hub was replaced must be loaded again", strconv.QuoteToASCII(r.URL.Path))
+	}
+	return err
 }
 
 // publishIsElsewhere tells a publisher that came to the wrong port.

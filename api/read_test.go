@@ -46,12 +46,72 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+// TestSnapshotOfSeveralTopics is the state of the stream of the same query, which
+// goes on from it: what happened between the two comes first, and once.
+func TestSnapshotOfSeveralTopics(t *testing.T) {
+	for _, c := range []struct {
+		query        string
+		state, after []string // vehicles
+	}{
+		{"", []string{"a", "b", "c", "far", "far2"}, []string{"c", "a", "far", "new", "far2", "gone b deleted"}},
+		{"?bbox=5,45,15,55", []string{"a", "b", "c"}, []string{"c", "a", "new", "gone b deleted"}},
+		{"?topic=x", []string{"a", "b"}, []string{"a", "new", "gone b deleted"}},
+		{"?topic=x&topic=y", []string{"a", "b", "far", "far2"}, []string{"a", "far", "new", "gone far2 left", "gone b deleted"}},
+		{"?topic=y&bbox=5,45,15,55", []string{"b"}, []string{"gone b deleted"}},
+		{"?topic=live_updates:all&topic=vehicle:far&bbox=5,45,15,55", []string{"a", "b", "c", "far"}, []string{"c", "a", "far", "new", "gone b deleted"}},
+		{"?topic=vehicle:far&topic=vehicle:nobody", []string{"far"}, []string{"far"}},
+	} {
+		t.Run(c.query, func(t *testing.T) {
+			h := start(t)
+			h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 10, 50, `"topics":["x","y"]`), at("c", 10, 50), at("far", 90, 0, `"topics":["y"]`), at("far2", 90, 0, `"topics":["y"]`))
+			got := h.get(t, "/snapshot"+c.query)
+			require.Equal(t, http.StatusOK, got.StatusCode, got.body)
+			require.Equal(t, c.state, featureIDs(t, got.body))
+			require.Equal(t, h.Head().String(), got.Header.Get("Last-Event-ID"))
+
+			h.put(t, at("c", 11, 50), at("a", 11, 50), at("far", 91, 0), at("new", 12, 50, `"topics":["x"]`), at("far2", 91, 0, `"topics":[]`))
+			require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/b", nil).StatusCode)
+			s := h.subscribe(t, "/stream"+c.query, "Last-Event-ID", got.Header.Get("Last-Event-ID"))
+			var after []string
+			for told := s.brief(t); told != "live replay"; told = s.brief(t) {
+				after = append(after, told)
+			}
+			require.Equal(t, c.after, after)
+			require.Equal(t, 304, h.get(t, "/snapshot"+c.query, "If-None-Match", h.get(t, "/snapshot"+c.query).Header.Get("ETag")).StatusCode)
+			require.Equal(t, 200, h.get(t, "/snapshot"+c.query, "If-None-Match", got.Header.Get("ETag")).StatusCode)
+		})
+	}
+	h := start(t)
+	h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 10, 50, `"topics":["y"]`))
+	require.Equal(t, h.get(t, "/topics/x/snapshot?topic=y").body, h.get(t, "/snapshot?topic=x").body)
+	require.Equal(t, http.StatusOK, h.get(t, "/snapshot?"+strings.Repeat("topic=x&", 128)).StatusCode)
+	refused(t, h.get(t, "/snapshot?"+strings.Repeat("topic=x&", 129)), 400, "topic is given 129 times")
+	refused(t, h.get(t, "/snapshot?topic="), 400, "parameter topic")
+	refused(t, h.get(t, "/snapshot?bbox=1"), 400, "parameter bbox")
+}
+
+// featureIDs lists the vehicles of a FeatureCollection, in its order.
+func featureIDs(t *testing.T, text string) (ids []string) {
+	t.Helper()
+	var collection struct{ Features []struct{ ID string } }
+	require.NoError(t, json.Unmarshal([]byte(text), &collection), text)
+	for _, feature := range collection.Features {
+		ids = append(ids, feature.ID)
+	}
+	return ids
+}
+
 func TestCompression(t *testing.T) {
+	for _, path := range []string{"/snapshot", "/topics/live_updates:all/snapshot"} {
+		t.Run(path, func(t *testing.T) { compression(t, path) })
+	}
+}
+
+func compression(t *testing.T, path string) {
 	h := start(t)
 	for n := range 100 {
 		h.put(t, at(fmt.Sprint("vehicle-", n), n, 1))
 	}
-	const path = "/topics/live_updates:all/snapshot"
 	plain, packed := h.get(t, path), h.get(t, path, "Accept-Encoding", "gzip")
 	require.Empty(t, plain.Header.Get("Content-Encoding"))
 	require.Equal(t, "gzip", packed.Header.Get("Content-Encoding"))
@@ -99,7 +159,10 @@ func TestDocumentsAndPage(t *testing.T) {
 		got := h.do(t, "GET", port+"/openapi.yaml", nil)
 		require.Equal(t, "application/yaml", got.Header.Get("Content-Type"))
 		require.True(t, strings.HasPrefix(got.body, "openapi: 3.1.0\n"))
-		require.Contains(t, h.do(t, "GET", port+"/", nil).body, "<title>Map</title>")
+		for _, path := range []string{"/", "/app/0123456789abcdef/a.js", "/livemap.js", "/map.pmtiles"} {
+			require.Contains(t, h.do(t, "GET", port+path, nil, "Accept-Encoding", "gzip").body, "<title>Map</title>", "not compressed once more")
+		}
+		refused(t, h.do(t, "GET", port+"/app/fedcba9876543210/a.js", nil), http.StatusNotFound, "/app/fedcba9876543210/a.js", "must be loaded again")
 	}
 }
 

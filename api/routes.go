@@ -24,12 +24,15 @@ type Config struct {
 	Hub            *stream.Hub
 	Log            *slog.Logger
 	Metrics        *Metrics
-	Page           http.Handler   // what is at / and below, apart from the API
+	Page           Handler        // of the map and its files; an fs.ErrNotExist is a 404
 	OpenAPI        []byte         // openapi.yaml
 	StallTimeout   time.Duration  // for a stream to take one write
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	PublishAddress string         // of the internal port, to name it to those who look for it elsewhere
 }
+
+// Handler answers a request, or returns why it did not.
+type Handler = func(http.ResponseWriter, *http.Request) error
 
 // API answers requests for one hub.
 type API struct {
@@ -83,13 +86,16 @@ func (a *API) Internal() http.Handler {
 func (a *API) reading(r chi.Router) {
 	r.Get("/stream", a.handle(a.stream))
 	r.Get("/topics/{id}/stream", a.handle(a.stream))
+	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
+		r.Get(path, a.handle(a.page)) // which compresses by itself
+	}
 	r.Group(func(r chi.Router) {
 		r.Use(compressed())
+		r.Get("/snapshot", a.handle(a.snapshot))
 		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))
 		r.Get("/vehicles/{id}/track", a.handle(a.track))
 		r.Get("/openapi.yaml", a.handle(a.openAPI))
-		r.Method(http.MethodGet, "/", a.Page)
 	})
 }
 

@@ -19,11 +19,16 @@ func TestMethods(t *testing.T) {
 		{"/publish", "", "POST, OPTIONS"},
 		{"/stream", reads, reads},
 		{"/topics/a%2Fb/stream", reads, reads},
+		{"/snapshot", reads, reads},
 		{"/topics/a/snapshot", reads, reads},
 		{"/vehicles/a%2Fb", reads, "GET, HEAD, DELETE, OPTIONS"},
 		{"/vehicles/a/track", reads, reads},
 		{"/openapi.yaml", reads, reads},
 		{"/", reads, reads},
+		{"/app/0/a/b.js", reads, reads},
+		{"/lib/0/a.mjs", reads, reads},
+		{"/livemap.js", reads, reads},
+		{"/map.pmtiles", reads, reads},
 		{"/healthz", "", reads},
 		{"/readyz", "", reads},
 		{"/metrics", "", reads},
@@ -55,7 +60,7 @@ func TestMethods(t *testing.T) {
 func TestHead(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))
-	for _, path := range []string{"/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody", "/vehicles/a/track", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
+	for _, path := range []string{"/snapshot", "/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody", "/vehicles/a/track", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
 		t.Run(path, func(t *testing.T) {
 			get, head := h.get(t, path), h.do(t, "HEAD", h.internal.URL+path, nil)
 			require.Equal(t, get.StatusCode, head.StatusCode)
@@ -77,7 +82,7 @@ func TestHead(t *testing.T) {
 func TestNotFound(t *testing.T) {
 	h := start(t)
 	for _, path := range []string{"/nothing", "/stream/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b", "/vehicles/", "/vehicles", "/../etc/passwd",
-		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y"} {
+		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y", "/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {
 		t.Run(path, func(t *testing.T) {
 			for _, url := range []string{h.public.URL, h.internal.URL} {
 				got := h.do(t, "GET", url+path, nil)

@@ -69,6 +69,10 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"max-vehicles", []string{"many", "1.5"}, "int"},
 		{"vehicle-ttl", []string{"999ms", "87601h", "-1h"}, "from 1s to 87600h, or 0 for never"},
 		{"drain", []string{"-1s", "5m1s"}, "from 0s to 5m"},
+		{"map-style", []string{"streets", "ftp://example.com/style.json", "//example.com/style.json", "https://", "https://user@example.com/style.json", "https://a;b/style.json", "mapbox://styles/x"}, "an http:// or https:// URL"},
+		{"map-origin", []string{"example.com", "https://example.com/", "https://*.example.com", "https://a b", "https://a;script-src", "'unsafe-inline'", "*", "ws://example.com", "https://[::1]"}, "like https://tiles.example.com"},
+		{"map-origin", []string{"https://tiles.example.com"}, "--map-style"},
+		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go"}, "a PMTiles archive, version 3, with vector (MVT) or image tiles"},
 		{"log-format", []string{"xml"}, `"text","json"`},
 	} {
 		for _, value := range test.values {
@@ -115,6 +119,7 @@ func TestServeRefusesToGuess(t *testing.T) {
 		says string
 	}{
 		{"who may read", []string{"serve"}, "--anonymous"},
+		{"which map", []string{"serve", "--anonymous", "--map-style=https://example.com/style.json", "--map-pmtiles=main.go"}, "--map-style and --map-pmtiles exclude each other"},
 		{"a flag", []string{"serve", "--anonymous", "--port=1"}, "--port"},
 		{"an argument", []string{"serve", "--anonymous", "now"}, "now"},
 		{"a command", []string{"server"}, "server"},

@@ -13,7 +13,6 @@ import (
 	root "livemap"
 	"livemap/api"
 	"livemap/stream"
-	"livemap/web"
 )
 
 type serveCmd struct {
@@ -35,6 +34,8 @@ type serveCmd struct {
 	Drain         time.Duration `default:"5s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
 	StateDir      string        `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
 	LogFormat     string        `placeholder:"FORMAT" enum:"text,json," default:"" help:"text or json (default: text on a terminal, else json)."`
+
+	mapFlags
 }
 
 // Validate checks what the flags' types do not.
@@ -66,12 +67,19 @@ func (c *serveCmd) Validate() error {
 	case c.Listen.network == "unix":
 		return errors.New("--listen cannot be a unix socket; --proxy-listen can")
 	}
-	return nil
+	return c.mapFlags.check()
 }
 
 // Run runs the hub until ctx is done, and then ends it in good order.
 func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	log := c.logger(std)
+	page, err := c.page()
+	if err != nil {
+		return err
+	}
+	if !page.Built() {
+		log.Warn("this program was built without the map's libraries, and shows no map; make build mends that")
+	}
 	state, err := openState(c.StateDir, log)
 	if err != nil {
 		return err
@@ -102,7 +110,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 		Hub:            hub,
 		Log:            log,
 		Metrics:        metrics,
-		Page:           web.Page(),
+		Page:           page.Serve,
 		OpenAPI:        root.OpenAPI,
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),

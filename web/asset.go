@@ -1,0 +1,152 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// contentTypes are those of the files that a page is made of.
+var contentTypes = map[string]string{
+	".bin":     "application/octet-stream",
+	".css":     "text/css; charset=utf-8",
+	".geojson": "application/geo+json",
+	".html":    "text/html; charset=utf-8",
+	".js":      "text/javascript; charset=utf-8",
+	".json":    "application/json",
+	".mjs":     "text/javascript; charset=utf-8",
+	".png":     "image/png",
+	".svg":     "image/svg+xml",
+	".txt":     "text/plain; charset=utf-8",
+	".woff2":   "font/woff2",
+}
+
+// asset is a file of the page, in memory.
+type asset struct {
+	path   string
+	header map[string]string
+	tag    string        // of the contents
+	packed func() []byte // gzip
+	plain  []byte        // nil where only packed is kept
+}
+
+// newAsset makes an asset of a plain file. It is compressed when somebody asks.
+func newAsset(path string, text []byte) *asset {
+	packed := sync.OnceValue(func() []byte { return pack(text) })
+	return (&asset{path: path, tag: hash(text), packed: packed, plain: text}).typed()
+}
+
+// packedAsset makes an asset of a file that has been compressed. The path is
+// that of the plain file.
+func packedAsset(path string, packed []byte) *asset {
+	return (&asset{path: path, tag: hash(packed), packed: func() []byte { return packed }}).typed()
+}
+
+func pack(text []byte) []byte {
+	var packed bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // which is a level
+	w.Write(text)                                              // memory takes what it is given
+	w.Close()
+	return packed.Bytes()
+}
+
+func (a *asset) typed() *asset {
+	a.header = map[string]string{}
+	contentType := cmp.Or(contentTypes[path.Ext(a.path)], contentTypes[".bin"])
+	return a.with("Content-Type", contentType).with("X-Content-Type-Options", "nosniff")
+}
+
+// with adds to the header that the file is served with.
+func (a *asset) with(name, value string) *asset {
+	a.header[name] = value
+	return a
+}
+
+// serve answers with the file, compressed for those who take that.
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
+	packed := acceptsGzip(r.Header.Values("Accept-Encoding"))
+	body, tag, err := a.body(packed)
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("Vary", "Accept-Encoding")
+	header.Set("ETag", tag)
+	for name, value := range a.header {
+		header.Set(name, value)
+	}
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if packed {
+		header.Set("Content-Encoding", "gzip")
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body) // not of HEAD, which net/http sees to; what fails is the client's connection
+	return nil
+}
+
+// body gives the file as it is sent, and its tag. Hardly anyone asks for the plain
+// form of one that is kept packed.
+func (a *asset) body(packed bool) (body []byte, tag string, err error) {
+	tag = `"` + a.tag + `"`
+	switch {
+	case packed:
+		return a.packed(), `"` + a.tag + `-gzip"`, nil
+	case a.plain != nil:
+		return a.plain, tag, nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(a.packed()))
+	if err != nil {
+		return nil, "", err
+	}
+	body, err = io.ReadAll(r)
+	return body, tag, err
+}
+
+// acceptsGzip tells whether an Accept-Encoding allows gzip, and does not like
+// the plain file better (RFC 9110, 12.5.3).
+func acceptsGzip(acceptEncoding []string) bool {
+	quality := map[string]float64{}
+	for _, part := range strings.Split(strings.Join(acceptEncoding, ","), ",") {
+		coding, params, _ := strings.Cut(part, ";")
+		coding = strings.ToLower(strings.TrimSpace(coding))
+		quality[coding] = 1
+		if name, q, found := strings.Cut(params, "="); found && strings.EqualFold(strings.TrimSpace(name), "q") {
+			quality[coding], _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // one that is wrong is 0
+		}
+	}
+	for _, coding := range []string{"gzip", "x-gzip", "*"} {
+		if q, named := quality[coding]; named {
+			return q > 0 && q >= quality["identity"]
+		}
+	}
+	return false
+}
+
+// matches tells whether an If-None-Match names the tag (RFC 9110, 13.1.2). Ours
+// is a hash in quotes, and so part of no other.
+func matches(ifNoneMatch []string, tag string) bool {
+	given := strings.TrimSpace(strings.Join(ifNoneMatch, ","))
+	return given == "*" || strings.Contains(given, tag)
+}
+
+// hash tells contents apart, in 16 hexadecimal digits.
+func hash(parts ...[]byte) string {
+	sum := sha256.New()
+	for _, part := range parts {
+		sum.Write(strconv.AppendInt(nil, int64(len(part)), 10)) // where a part ends is part of it
+		sum.Write([]byte{' '})
+		sum.Write(part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}

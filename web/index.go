@@ -1,0 +1,67 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"io/fs"
+)
+
+const indexName = "index.html"
+
+// settings are what the page reads from its <meta name="livemap-config">.
+type settings struct {
+	Version string  `json:"version"`
+	App     string  `json:"app"` // where the page's own files are
+	Lib     string  `json:"lib"` // and libraries and the base map's data
+	Style   *string `json:"style"`
+	PMTiles *string `json:"pmtiles"`
+}
+
+// indexPage is the map's page, which names the addresses of all else.
+func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
+	page, err := template.ParseFS(src, indexName)
+	if err != nil {
+		return nil, err
+	}
+	set := settings{Version: config.Version, App: app, Lib: lib}
+	if config.Style != "" {
+		set.Style = &config.Style
+	}
+	if config.PMTiles != "" {
+		set.PMTiles = new(archivePath)
+	}
+	encoded, err := json.Marshal(set)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	if err := page.Execute(&text, map[string]string{"App": app, "Lib": lib, "Config": string(encoded)}); err != nil {
+		return nil, err
+	}
+	return document(text.Bytes(), policy(config)), nil
+}
+
+//go:embed unbuilt.html
+var unbuilt []byte
+
+// unbuiltPage says that the map's libraries are missing.
+func unbuiltPage() *asset {
+	_, style, _ := bytes.Cut(unbuilt, []byte("<style>"))
+	style, _, _ = bytes.Cut(style, []byte("</style>"))
+	sum := sha256.Sum256(style)
+	return document(unbuilt, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+}
+
+// document is what is served at /.
+func document(text []byte, policy string) *asset {
+	a := newAsset("", text)
+	return a.with("Content-Type", contentTypes[".html"]).
+		with("Cache-Control", "no-cache").
+		with("Content-Security-Policy", policy).
+		with("Referrer-Policy", "no-referrer")
+}

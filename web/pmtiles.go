@@ -1,0 +1,109 @@
+package web
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+)
+
+// archivePath is where the page finds the PMTiles archive.
+const archivePath = "/map.pmtiles"
+
+// archive is the path of a PMTiles file. It is opened for each request, so that
+// one that was replaced is seen; clients notice it by the ETag.
+type archive string
+
+func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
+	file, err := os.Open(string(a))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fs.ErrNotExist
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/vnd.pmtiles")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-cache")
+	header.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano()))
+	http.ServeContent(w, r, "", info.ModTime(), file)
+	return nil
+}
+
+// CheckPMTiles tells what is wrong with a PMTiles archive: it must be one of
+// version 3 whose tiles the page can draw, and whole.
+func CheckPMTiles(path string) error {
+	info, err := os.Stat(path)
+	if pathError, is := errors.AsType[*fs.PathError](err); is {
+		return pathError.Err // the caller names the path
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var header archiveHeader
+	if err := binary.Read(file, binary.LittleEndian, &header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return header.check(info.Size())
+}
+
+// archiveHeader is how a PMTiles archive begins (PMTiles specification, version
+// 3, section 3). Offsets and lengths are in bytes.
+type archiveHeader struct {
+	Magic               [7]byte
+	Version             uint8
+	RootAt, RootLength  uint64
+	MetaAt, MetaLength  uint64
+	LeafAt, LeafLength  uint64
+	TilesAt, TileLength uint64
+	Counts              [3]uint64
+	Clustered           uint8
+	InternalCompression uint8
+	TileCompression     uint8
+	TileType            uint8
+}
+
+// The values of the header's fields that the page can deal with: pmtiles
+// inflates gzip only, and MapLibre draws MVT, PNG, JPEG, WebP and AVIF.
+const (
+	noCompression, gzipCompression = 1, 2
+	typeMVT, typeAVIF              = 1, 5
+)
+
+func (h *archiveHeader) check(size int64) error {
+	end := max(h.RootAt+h.RootLength, h.MetaAt+h.MetaLength, h.LeafAt+h.LeafLength, h.TilesAt+h.TileLength)
+	switch {
+	case string(h.Magic[:]) != "PMTiles":
+		return errors.New("not a PMTiles archive")
+	case h.Version != 3:
+		return fmt.Errorf("a PMTiles archive of version %d", h.Version)
+	case h.TileType < typeMVT || h.TileType > typeAVIF:
+		return fmt.Errorf("a PMTiles archive with tiles of type %d", h.TileType)
+	case !canInflate(h.InternalCompression) || !canInflate(h.TileCompression):
+		return errors.New("a PMTiles archive that is compressed otherwise than by gzip")
+	case end > uint64(size):
+		return fmt.Errorf("a PMTiles archive that is cut off: %d of %d bytes", size, end)
+	}
+	return nil
+}
+
+func canInflate(compression uint8) bool {
+	return compression == noCompression || compression == gzipCompression
+}
