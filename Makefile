@@ -1,4 +1,4 @@
-# make demo: a hub with something to see.   make test: every test.
+# make demo: a hub with something to see.   make test: every test.   make build: the program.
 
 GO      ?= go
 # A count, not a duration: when a duration ends, the fuzzing coordinator may call
@@ -8,21 +8,30 @@ FUZZTIME ?= 10000x
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo test check fuzz tests bench
+.PHONY: build demo web browser test check fuzz page-tests tests bench
+.NOTPARALLEL: # the tests' last lines are those of the Go tests
 
-build: ## the program, as ./livemap
+build: web ## the program, as ./livemap
 	$(GO) build -o livemap ./cmd/livemap
+
+web: web/node_modules/.package-lock.json ## what the page needs from npm, into web/dist
+	@node web/build.mjs
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	touch $@
 
 demo: build ## a hub, a short drive replayed, and what arrives printed until Ctrl-C
 	@bash cmd/livemap/testdata/demo.sh
 
-test: check fuzz tests ## everything that CI runs
+test: browser check fuzz page-tests tests ## everything that CI runs
 
-check: ## formatting, vet, staticcheck, go.mod
+check: web ## formatting, vet, staticcheck, go.mod, types of the page
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
+	web/node_modules/.bin/tsc -p web
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \
@@ -32,9 +41,21 @@ fuzz: ## each fuzz target for FUZZTIME
 		done; \
 	done
 
+CHROMIUM = command -v chromium || command -v chromium-browser || command -v google-chrome
+
+browser: ## a Chromium for the page's tests, installed where that can be done
+	@{ $(CHROMIUM); } >/dev/null || { \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { \
+			echo "The page's tests need a browser: install Chromium (Debian's package chromium, and fonts-dejavu-core)."; exit 1; }; \
+		apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
+
+page-tests: build browser ## tests of the page, some of them in the browser
+	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
+	node --test --test-reporter=spec $(wildcard web/test/*.test.mjs)
+
 # Twice: the race detector changes what is allocated, so tests of that only run
 # without it.
-tests: ## all tests, without and with the race detector, in random order
+tests: web ## all Go tests, without and with the race detector, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m ./...
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 

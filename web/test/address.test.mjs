@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { read, START, write } from "../src/address.js";
+
+test("an address is read as it was written", () => {
+	const look = { ...START, map: { zoom: 12.5, lat: 48.1372, lon: 11.5756 }, vehicle: "TRUCK 42/ä&b#c", follow: true, filter: /** @type {const} */ ("parked"), sort: /** @type {const} */ ("speed"), q: "a=b&c" };
+	const hash = write(look);
+	assert.ok(!/[ "<>]/.test(hash), hash);
+	assert.deepEqual(read(hash), look);
+	assert.deepEqual(read(write(START)), START);
+});
+
+test("what cannot be read is as at the start", () => {
+	for (const hash of ["", "#", "#map=1/2", "#map=1/2/3/4", "#map=x/y/z", "#map=5/91/0", "#map=5/0/181", "#map=99/0/0", "#map=//", "#filter=all2&sort=up", "#vehicle="]) {
+		assert.deepEqual(read(hash), START, hash);
+	}
+});
+
+test("a position is written as exactly as the zoom shows it", () => {
+	assert.match(write({ ...START, map: { zoom: 3, lat: 48.13719999, lon: 11 } }), /map=3\/48\.14\/11\.00/);
+	assert.match(write({ ...START, map: { zoom: 17, lat: 48.1234567, lon: 11 } }), /map=17\/48\.1234567\/11/);
+});

@@ -1,0 +1,13 @@
+/** The page's read-only handle: see the end of src/main.js. */
+interface Window {
+	livemap: {
+		vehicles(): import("../src/livemap.js").Feature[];
+		status(): import("../src/livemap.js").Status;
+		drawn(id: string): { left: number; top: number; state: string } | null;
+		clusters(): { count: number; left: number; top: number }[];
+		frames(): number;
+		trail(): number;
+		idle(): boolean;
+		project(lonLat: [number, number]): { x: number; y: number };
+	};
+}

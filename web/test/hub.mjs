@@ -1,0 +1,186 @@
+/**
+ * hub.mjs runs a real hub, and opens its page in a real browser over HTTP/3.
+ */
+import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { inflateSync } from "node:zlib";
+import { chromium } from "playwright-core";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const PROGRAM = process.env.LIVEMAP ?? join(ROOT, "livemap");
+/** Where recordings and maps to test with are, or not: see need. */
+export const DATA = join(ROOT, "../shared/data");
+/** Milliseconds that anything may take on a machine that others use too. */
+export const LIMIT = 60_000;
+
+const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const run = promisify(execFile);
+
+/** Hub is a hub in a process of its own, on loopback, on ports that the system picked. */
+export class Hub {
+	/** @type {import("node:child_process").ChildProcess | undefined} */ #process;
+	/** @type {string[]} */ log = [];
+	public = ""; // https://localhost:PORT
+	internal = ""; // http://127.0.0.1:PORT
+	key = ""; // base64 of SHA-256 over the certificate's public key
+
+	/** @param {string[]} flags @param {string} state */
+	constructor(flags, state) {
+		this.flags = flags;
+		this.state = state;
+	}
+
+	/** @param {string[]} [flags] of serve */
+	static async start(flags = []) {
+		const hub = new Hub(flags, await mkdtemp(join(tmpdir(), "livemap-")));
+		await hub.run();
+		return hub;
+	}
+
+	/** Starts it, on the same ports as before if there was a before. */
+	async run() {
+		const listen = this.public ? new URL(this.public).host : "localhost:0";
+		const publish = this.internal ? new URL(this.internal).host : "127.0.0.1:0";
+		const process = spawn(PROGRAM, ["serve", "--anonymous", "--listen", listen, "--publish-listen", publish, "--state-dir", this.state, "--drain", "0s", "--log-format", "json", ...this.flags], { stdio: ["ignore", "ignore", "pipe"] });
+		this.#process = process;
+		await new Promise((resolve, reject) => {
+			process.once("error", reject);
+			process.once("exit", () => reject(new Error(`the hub ended: ${this.log.join("\n")}`)));
+			createInterface({ input: /** @type {import("node:stream").Readable} */ (process.stderr) }).on("line", (line) => {
+				this.log.push(line);
+				const said = JSON.parse(line);
+				if (said.msg === "the hub is ready") {
+					this.public = `https://localhost:${said.public.split(":").pop()}`;
+					this.internal = said.publish;
+					resolve(undefined);
+				}
+				this.key = said.spki_sha256 ?? this.key;
+			});
+		});
+	}
+
+	/** @param {NodeJS.Signals} [signal] */
+	async stop(signal = "SIGTERM") {
+		const process = this.#process;
+		this.#process = undefined;
+		if (process && process.exitCode === null) {
+			const ended = new Promise((resolve) => process.once("exit", resolve));
+			process.kill(signal);
+			await ended;
+		}
+	}
+
+	async end() {
+		await this.stop();
+		await rm(this.state, { recursive: true });
+	}
+
+	/** Publishes with curl, as the README does. @param {...Record<string, any>} positions */
+	async publish(...positions) {
+		const { stdout } = await run("curl", ["-sS", "--fail-with-body", `${this.internal}/publish`, "-H", "Content-Type: application/json", "-d", JSON.stringify(positions)]);
+		const ack = JSON.parse(stdout);
+		if (ack.accepted + ack.duplicate !== positions.length) {
+			throw new Error(stdout);
+		}
+		return ack;
+	}
+
+	/** @param {string} id */
+	async remove(id) {
+		await fetch(`${this.internal}/vehicles/${encodeURIComponent(id)}`, { method: "DELETE" });
+	}
+
+	/** What the hub holds, by vehicle. @returns {Promise<Map<string, any>>} */
+	async truth() {
+		const answer = await fetch(`${this.internal}/topics/live_updates:all/snapshot`);
+		const { features } = await answer.json();
+		return new Map(features.map((/** @type {any} */ f) => [f.id, f]));
+	}
+
+	/** @param {string[]} args of another command, which talks to this hub */
+	command(...args) {
+		return spawn(PROGRAM, args, { env: { ...process.env, LIVEMAP_TO: this.internal }, stdio: ["ignore", "ignore", "ignore"] });
+	}
+
+	/** A browser that speaks HTTP/3 with this hub, and trusts its certificate for that. */
+	async browser() {
+		const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
+		if (!executablePath) {
+			throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");
+		}
+		return chromium.launch({
+			executablePath,
+			args: [
+				"--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage",
+				`--origin-to-force-quic-on=${new URL(this.public).host}`,
+				`--ignore-certificate-errors-spki-list=${this.key}`,
+			],
+		});
+	}
+}
+
+/**
+ * A page, and what it complained of.
+ * @typedef {{page: import("playwright-core").Page, complaints: string[]}} Opened
+ */
+
+/**
+ * Opens the hub's page and waits until it is live.
+ * @param {Hub} hub
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} [hash]
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @returns {Promise<Opened>}
+ */
+export async function open(hub, browser, hash = "", options = {}) {
+	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "no-preference", ...options });
+	context.setDefaultTimeout(LIMIT);
+	const page = await context.newPage();
+	/** @type {string[]} */
+	const complaints = [];
+	page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`));
+	page.on("pageerror", (error) => complaints.push(`${error.stack}`));
+	await page.goto(`${hub.public}/${hash}`);
+	await live(page);
+	return { page, complaints };
+}
+
+/** @param {import("playwright-core").Page} page */
+export const live = (page) => page.waitForFunction(() => window.livemap?.status().phase === "live");
+
+/** Waits until the map has drawn all it has, and stands still. @param {import("playwright-core").Page} page */
+export const rest = (page) => page.waitForFunction(() => window.livemap.idle());
+
+/** Waits for a vehicle to be drawn by itself. @param {import("playwright-core").Page} page @param {string} id */
+export async function drawn(page, id) {
+	await page.waitForFunction((id) => window.livemap.drawn(id) !== null, id);
+	return /** @type {{left: number, top: number, state: string}} */ (await page.evaluate((id) => window.livemap.drawn(id), id));
+}
+
+/** Now, in Unix seconds. */
+export const now = () => Math.round(Date.now()) / 1000;
+
+/**
+ * The colour of one pixel of the page as it is on the screen.
+ * @param {import("playwright-core").Page} page
+ * @param {{left: number, top: number}} at CSS pixels of the map
+ * @returns {Promise<number[]>} red, green, blue
+ */
+export async function pixel(page, { left, top }) {
+	const box = await page.locator("#map").boundingBox();
+	const clip = { x: Math.round((box?.x ?? 0) + left), y: Math.round((box?.y ?? 0) + top), width: 1, height: 1 };
+	const png = await page.screenshot({ clip });
+	let data = Buffer.alloc(0);
+	for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {
+		if (png.toString("latin1", at + 4, at + 8) === "IDAT") {
+			data = Buffer.concat([data, png.subarray(at + 8, at + 8 + png.readUInt32BE(at))]);
+		}
+	}
+	return [...inflateSync(data).subarray(1, 4)]; // of one pixel, whatever the filter
+}

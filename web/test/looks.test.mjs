@@ -1,0 +1,138 @@
+/**
+ * How the page looks: pictures of it with a simulated fleet, in web/screenshots/,
+ * to be looked at; and what a machine can tell of whether everyone can read it.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { DATA, Hub, LIMIT, open, rest, ROOT } from "./hub.mjs";
+
+const PICTURES = join(ROOT, "web/screenshots");
+const STREETS = join(DATA, "firenze-ODbL.pmtiles");
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** @type {Hub} */
+let hub;
+/** @type {import("playwright-core").Browser} */
+let browser;
+/** @type {import("node:child_process").ChildProcess} */
+let fleet;
+
+before(async () => {
+	await mkdir(PICTURES, { recursive: true });
+	hub = await Hub.start();
+	browser = await hub.browser();
+	fleet = hub.command("simulate", "--vehicles", "250");
+	while ((await hub.truth()).size < 250) {
+		assert.equal(fleet.exitCode, null, "the simulation has ended");
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+});
+
+after(async () => {
+	fleet?.kill();
+	await browser?.close();
+	await hub?.end();
+});
+
+/**
+ * Takes a picture of the page when its map is complete, and asks axe about it.
+ * @param {Hub} hub
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} name
+ * @param {string} [hash]
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {(page: import("playwright-core").Page) => Promise<void>} [prepare]
+ * @param {RegExp} [expected] complaints of the browser
+ */
+async function picture(hub, browser, name, hash = "", options = {}, prepare = async () => {}, expected = /^$/) {
+	const { page, complaints } = await open(hub, browser, hash, options);
+	await prepare(page);
+	await rest(page);
+	await page.screenshot({ path: join(PICTURES, `${name}.png`) });
+	assert.deepEqual(complaints.filter((c) => !expected.test(c)), [], name);
+	await page.evaluate(axe); // through the debugger, which the page's policy does not bind
+	const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }));
+	assert.deepEqual(violations.map((/** @type {any} */ v) => [v.id, v.help, v.nodes.map((/** @type {any} */ n) => [n.html, n.failureSummary])]), [], name);
+	await page.context().close();
+}
+
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
+/** Somebody of the fleet who moves. */
+async function mover() {
+	const [one] = [...(await hub.truth()).values()].filter((f) => f.properties.speed_kmh > 30);
+	return one;
+}
+
+describe("the page looks right", { timeout: 10 * LIMIT }, () => {
+	test("on a desktop", () => picture(hub, browser, "desktop"));
+
+	test("in the dark", () => picture(hub, browser, "dark", "", { colorScheme: "dark" }));
+
+	test("with a vehicle selected", async () => {
+		const { id } = await mover();
+		await picture(hub, browser, "selected", `#vehicle=${id}`, {}, async (page) => {
+			await page.waitForFunction(() => window.livemap.trail() > 3);
+		});
+	});
+
+	test("with a vehicle selected in the dark", async () => {
+		const { id } = await mover();
+		await picture(hub, browser, "selected-dark", `#vehicle=${id}`, { colorScheme: "dark" });
+	});
+
+	test("on a phone", () => picture(hub, browser, "phone", "", PHONE));
+
+	test("on a phone, with the list open", () => picture(hub, browser, "phone-list", "", PHONE, (page) => page.locator("#sheet").click()));
+
+	test("on a phone, with a vehicle selected", async () => {
+		const { id } = await mover();
+		await picture(hub, browser, "phone-selected", `#vehicle=${id}`, PHONE);
+	});
+
+	test("when the hub is away", async () => {
+		const short = await Hub.start();
+		const own = await short.browser();
+		try {
+			await short.publish({ vehicle_id: "TRUCK-042", lon: 13.4, lat: 52.5, speed_kmh: 0 });
+			await picture(short, own, "reconnecting", "", {}, async (page) => {
+				await short.stop();
+				await page.waitForFunction(() => window.livemap.status().attempt > 1);
+			}, /net::ERR_/);
+		} finally {
+			await own.close();
+			await short.end();
+		}
+	});
+
+	test("turned from light to dark", async () => {
+		await picture(hub, browser, "turned-dark", "", {}, async (page) => {
+			await rest(page);
+			await page.emulateMedia({ colorScheme: "dark" });
+		});
+	});
+
+	test("over streets from a file", async (t) => {
+		if (!existsSync(STREETS)) {
+			t.skip(`${STREETS} is missing`);
+			return;
+		}
+		const streets = await Hub.start(["--map-pmtiles", STREETS]);
+		const own = await streets.browser();
+		try {
+			await streets.publish(
+				...Array.from({ length: 24 }, (_, i) => ({ vehicle_id: `VAN-${i + 1}`, lon: 11.2558 + 0.006 * Math.cos(i * 2.4) * Math.sqrt(i / 6), lat: 43.7696 + 0.0035 * Math.sin(i * 2.4) * Math.sqrt(i / 6), speed_kmh: i % 4 ? 18 + i : 0, heading: (i * 67) % 360, driver: "Ada Conti" })),
+			);
+			await picture(streets, own, "streets", "#map=15/43.7696/11.2558&vehicle=VAN-2");
+			await picture(streets, own, "streets-dark", "#map=14/43.7696/11.2558", { colorScheme: "dark" });
+			await picture(streets, own, "streets-phone", "#map=16/43.7696/11.2558", PHONE);
+		} finally {
+			await own.close();
+			await streets.end();
+		}
+	});
+});

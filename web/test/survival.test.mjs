@@ -1,0 +1,143 @@
+/**
+ * What the page survives: a hub that stops, dies and comes back, answers that
+ * end an EventSource, a tab that sleeps, and far more positions than it can draw.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { after, before, describe, test } from "node:test";
+import { DATA, drawn, Hub, LIMIT, live, now, open } from "./hub.mjs";
+
+/** @type {Hub} */
+let hub;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+	hub = await Hub.start(["--heartbeat", "1s"]);
+	browser = await hub.browser();
+});
+
+after(async () => {
+	await browser?.close();
+	await hub?.end();
+});
+
+/** The position of each vehicle. @param {Iterable<any>} features */
+const places = (features) => Object.fromEntries([...features].map((f) => [f.id, [...f.geometry.coordinates, f.properties.timestamp].join()]).sort());
+
+/** Waits until the page holds exactly what the hub does. @param {import("playwright-core").Page} page */
+async function agrees(page) {
+	const limit = Date.now() + LIMIT;
+	for (;;) {
+		const [truth, shown] = [places((await hub.truth()).values()), places(await page.evaluate(() => window.livemap.vehicles()))];
+		if (JSON.stringify(truth) === JSON.stringify(shown)) {
+			return truth;
+		}
+		if (Date.now() > limit) {
+			assert.deepEqual(shown, truth);
+		}
+		await sleep(100);
+	}
+}
+
+/** @param {import("playwright-core").Page} page @param {string} phase */
+const phase = (page, phase) => page.waitForFunction((phase) => window.livemap.status().phase === phase, phase);
+
+const FLEET = [
+	{ vehicle_id: "PARKED-1", lon: 13.40, lat: 52.52, speed_kmh: 0 },
+	{ vehicle_id: "PARKED-2", lon: 13.41, lat: 52.53, speed_kmh: 0 },
+	{ vehicle_id: "MOVING-1", lon: 13.42, lat: 52.51, speed_kmh: 30, heading: 10 },
+];
+
+describe("the page", { timeout: 10 * LIMIT }, () => {
+	test("is right again by itself when the hub was stopped and started", async () => {
+		await hub.publish(...FLEET);
+		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
+		await agrees(page);
+		await hub.stop();
+		await phase(page, "waiting");
+		assert.match(await page.locator("#sign").innerText(), /Reconnecting/);
+		assert.ok(await drawn(page, "PARKED-1"), "what was known is still shown");
+		await hub.run();
+		await live(page);
+		assert.equal(Object.keys(await agrees(page)).length, 3);
+		assert.equal(await page.evaluate(() => window.livemap.status().state), "re-read");
+		assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3");
+		await hub.publish({ ...FLEET[2], lon: 13.43 });
+		await agrees(page);
+		await page.context().close();
+	});
+
+	test("is right again when the hub was killed, parked vehicles included", async () => {
+		await hub.publish({ vehicle_id: "GHOST", lon: 13.40, lat: 52.50 });
+		const { page } = await open(hub, browser, "#map=12/52.52/13.41&vehicle=PARKED-2");
+		const published = Date.now();
+		const saved = join(hub.state, "vehicles.ndjson");
+		while ((await stat(saved).catch(() => ({ mtimeMs: 0 }))).mtimeMs <= published) {
+			await sleep(100); // it is saved every 10 s
+		}
+		await hub.stop("SIGKILL");
+		await hub.run();
+		await hub.remove("GHOST");
+		await hub.publish({ vehicle_id: "NEW", lon: 13.44, lat: 52.52, speed_kmh: 10 });
+		await page.waitForFunction(() => window.livemap.vehicles().some((v) => v.id === "NEW"));
+		const truth = await agrees(page);
+		assert.deepEqual(Object.keys(truth), ["MOVING-1", "NEW", "PARKED-1", "PARKED-2"]);
+		await drawn(page, "PARKED-2");
+		await page.context().close();
+	});
+
+	test("comes back from answers that end an EventSource for good", async () => {
+		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
+		for (const status of [502, 503, 404]) {
+			await page.context().route(/\/stream/, (route) => route.fulfill({ status, contentType: "application/problem+json", body: JSON.stringify({ detail: "not now" }) }));
+			await hub.stop();
+			await hub.run();
+			await page.waitForFunction((status) => window.livemap.status().reason === `the hub answers ${status}: not now`, status);
+			await page.context().unroute(/\/stream/);
+			await hub.publish({ vehicle_id: "MOVING-1", lon: 13.42 + status / 1e5, lat: 52.51, speed_kmh: 30 });
+			await live(page);
+			await agrees(page);
+		}
+		await page.context().close();
+	});
+
+	test("catches up when its tab was frozen", async () => {
+		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
+		const session = await page.context().newCDPSession(page);
+		await session.send("Page.setWebLifecycleState", { state: "frozen" });
+		await hub.publish({ vehicle_id: "MOVING-1", lon: 13.425, lat: 52.515, timestamp: now(), speed_kmh: 30 });
+		await hub.remove("NEW");
+		await session.send("Page.setWebLifecycleState", { state: "active" });
+		await agrees(page);
+		await page.context().close();
+	});
+
+	test("holds the hub's truth after a day of Austin's buses at high speed", async (t) => {
+		const file = join(DATA, "austin-2015-09-06.ndjson.gz");
+		if (!existsSync(file)) {
+			t.skip(`${file} is missing`);
+			return;
+		}
+		const { page, complaints } = await open(hub, browser, "#map=4/40/-60");
+		const began = performance.now();
+		const replay = hub.command("replay", "--speed", "0", file);
+		assert.equal(await new Promise((resolve) => replay.once("exit", resolve)), 0);
+		t.diagnostic(`replayed in ${Math.round(performance.now() - began)} ms`);
+		const truth = await agrees(page);
+		t.diagnostic(`${Object.keys(truth).length} vehicles, the page agreed after ${Math.round(performance.now() - began)} ms`);
+		assert.ok(Object.keys(truth).length > 140);
+		const held = await hub.truth();
+		await page.evaluate(() => (location.hash = "#map=18/30.2672/-97.7431"));
+		const [bus] = [...held.values()].filter((f) => f.geometry.coordinates[0] < -90);
+		await page.evaluate(([lon, lat]) => (location.hash = `#map=18/${lat}/${lon}`), bus.geometry.coordinates);
+		const mark = await drawn(page, bus.id);
+		const { x, y } = await page.evaluate((at) => window.livemap.project(at), bus.geometry.coordinates);
+		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "drawn where it was last seen");
+		assert.deepEqual(complaints, []);
+		await page.context().close();
+	});
+});
