@@ -30,6 +30,9 @@ const VECTOR = new Set([1, 6]), RASTER = new Set([2, 3, 4, 5]);
 /** How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on the world. */
 const PATCH = 300;
 
+/** Whether a tile was left out because its file could not be loaded. */
+let missed = false;
+
 /** Archives stay open from one style to the next. @type {Protocol | undefined} */
 let archives;
 
@@ -63,18 +66,32 @@ export async function baseStyle(maplibregl, config, dark) {
 export function register(maplibregl, report = () => {}) {
 	archives ??= new Protocol();
 	maplibregl.addProtocol("pmtiles", archives.tile);
-	let said = false;
 	retry();
 	maplibregl.addProtocol(SCHEME, async ({ url }) => {
 		const [lib, z, x, y] = url.slice(`${SCHEME}://`.length).split("/");
 		try {
 			return { data: await tile(decodeURIComponent(lib), Number(z), Number(x), Number(y)) };
 		} catch (error) {
-			if (!said) report(`The base map could not be loaded: ${text(error)}`);
-			said = true;
+			if (!missed) report(`The base map could not be loaded: ${text(error)}`);
+			missed = true;
 			return { data: new ArrayBuffer(0) };
 		}
 	});
+}
+
+/**
+ * Loads what could not be loaded before, once the hub is there again.
+ * @param {MapLibreMap} map
+ * @returns {boolean} whether there was such a thing
+ */
+export function reload(map) {
+	const again = missed && map.getSource("atlas") !== undefined;
+	if (again) {
+		missed = false;
+		retry();
+		map.refreshTiles("atlas");
+	}
+	return again;
 }
 
 /**

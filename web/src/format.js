@@ -56,7 +56,7 @@ const UNITS = [
 export function telemetry(name, value) {
 	const [ending, unit] = typeof value === "number" ? (UNITS.find(([e]) => /** @type {RegExp} */ (e).test(name)) ?? []) : [];
 	const words = (ending ? name.replace(ending, "") : name).replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
-	return [words.charAt(0).toUpperCase() + words.slice(1), worded(value) + (unit ? ` ${unit}` : "")];
+	return [words.charAt(0).toUpperCase() + words.slice(1), unit ? `${value.toLocaleString("en")} ${unit}` : worded(value)];
 }
 
 /** @param {any} value any JSON */

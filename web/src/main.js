@@ -3,6 +3,7 @@
  * drawn and listed, and what is looked at is in the address.
  */
 import { read, write } from "./address.js";
+import { reload } from "./basemap.js";
 import { controlled, controls } from "./controls.js";
 import { Details } from "./details.js";
 import { element, notice } from "./element.js";
@@ -69,6 +70,9 @@ const feed = follow({
 			tally.refresh();
 			arrive();
 			trail.show(look.vehicle);
+			if (reload(map)) {
+				notice("");
+			}
 		}
 	},
 });

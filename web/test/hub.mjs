@@ -136,9 +136,10 @@ export class Hub {
  * @param {import("playwright-core").Browser} browser
  * @param {string} [hash]
  * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {(page: import("playwright-core").Page) => Promise<void>} [prepare] before anything is loaded
  * @returns {Promise<Opened>}
  */
-export async function open(hub, browser, hash = "", options = {}) {
+export async function open(hub, browser, hash = "", options = {}, prepare = async () => {}) {
 	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "no-preference", ...options });
 	context.setDefaultTimeout(LIMIT);
 	const page = await context.newPage();
@@ -146,6 +147,7 @@ export async function open(hub, browser, hash = "", options = {}) {
 	const complaints = [];
 	page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`));
 	page.on("pageerror", (error) => complaints.push(`${error.stack}`));
+	await prepare(page);
 	await page.goto(`${hub.public}/${hash}`);
 	await live(page);
 	return { page, complaints };

@@ -8,7 +8,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { DATA, Hub, LIMIT, open, rest, ROOT } from "./hub.mjs";
+import { DATA, Hub, LIMIT, open, pixel, rest, ROOT } from "./hub.mjs";
 
 const PICTURES = join(ROOT, "web/screenshots");
 const STREETS = join(DATA, "firenze-ODbL.pmtiles");
@@ -62,6 +62,9 @@ async function picture(hub, browser, name, hash = "", options = {}, prepare = as
 
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
+/** Where there is only water in the first view, in CSS pixels of the map. */
+const SEA = { left: 120, top: 90 };
+
 /** Somebody of the fleet who moves. */
 async function mover() {
 	const [one] = [...(await hub.truth()).values()].filter((f) => f.properties.speed_kmh > 30);
@@ -100,6 +103,7 @@ describe("the page looks right", { timeout: 10 * LIMIT }, () => {
 		try {
 			await short.publish({ vehicle_id: "TRUCK-042", lon: 13.4, lat: 52.5, speed_kmh: 0 });
 			await picture(short, own, "reconnecting", "", {}, async (page) => {
+				await rest(page);
 				await short.stop();
 				await page.waitForFunction(() => window.livemap.status().attempt > 1);
 			}, /net::ERR_/);
@@ -110,9 +114,13 @@ describe("the page looks right", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("turned from light to dark", async () => {
-		await picture(hub, browser, "turned-dark", "", {}, async (page) => {
+		const limit = Date.now() + LIMIT;
+		await picture(hub, browser, "turned-dark", "#map=5/50/10", {}, async (page) => {
 			await rest(page);
 			await page.emulateMedia({ colorScheme: "dark" });
+			while ((await pixel(page, SEA))[2] > 60) {
+				assert.ok(Date.now() < limit, "the sea is still light");
+			}
 		});
 	});
 

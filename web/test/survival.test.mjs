@@ -8,7 +8,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
-import { DATA, drawn, Hub, LIMIT, live, now, open } from "./hub.mjs";
+import { DATA, drawn, Hub, LIMIT, live, now, open, pixel } from "./hub.mjs";
 
 /** @type {Hub} */
 let hub;
@@ -101,6 +101,23 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 			await hub.publish({ vehicle_id: "MOVING-1", lon: 13.42 + status / 1e5, lat: 52.51, speed_kmh: 30 });
 			await live(page);
 			await agrees(page);
+		}
+		await page.context().close();
+	});
+
+	test("loads its base map later when the hub was not there to send it", async () => {
+		const { page } = await open(hub, browser, "#map=5/50/10", {}, async (page) => {
+			await page.context().route(/atlas-.*\.bin/, (route) => route.abort());
+		});
+		await page.locator("#notice").getByText("The base map could not be loaded").waitFor();
+		await page.context().unroute(/atlas-.*\.bin/);
+		await hub.stop();
+		await hub.run();
+		await page.locator("#notice").waitFor({ state: "hidden" });
+		const limit = Date.now() + LIMIT;
+		while ((await pixel(page, { left: 470, top: 400 }))[2] > (await pixel(page, { left: 470, top: 400 }))[0] + 5) {
+			assert.ok(Date.now() < limit, "there is no land yet");
+			await sleep(100);
 		}
 		await page.context().close();
 	});
