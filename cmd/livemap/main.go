@@ -17,10 +17,12 @@ import (
 
 // commands is the whole command line; each command lives in a file of its own.
 type commands struct {
-	Serve  serveCmd  `cmd:"" help:"Run the hub."`
-	Replay replayCmd `cmd:"" help:"Publish recorded positions in time order."`
-	Tail   tailCmd   `cmd:"" help:"Follow streams in the terminal."`
-	Health healthCmd `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
+	Serve    serveCmd    `cmd:"" help:"Run the hub."`
+	Demo     demoCmd     `cmd:"" help:"Run a hub, a simulated fleet and the map, with nothing to configure."`
+	Simulate simulateCmd `cmd:"" help:"Publish a simulated fleet."`
+	Replay   replayCmd   `cmd:"" help:"Publish recorded positions in time order."`
+	Tail     tailCmd     `cmd:"" help:"Follow streams in the terminal."`
+	Health   healthCmd   `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
 }
 
 // streams are the standard streams a command talks to.

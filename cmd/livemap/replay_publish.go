@@ -54,11 +54,15 @@ type publisher struct {
 }
 
 func newPublisher(to hubAddress, flags hubFlags, transport http.RoundTripper, screen *progress) *publisher {
-	client := &http.Client{
+	return &publisher{flags: flags, to: to, client: publishClient(transport), screen: screen}
+}
+
+// publishClient is a client for publishing, which follows no redirects.
+func publishClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &publisher{flags: flags, to: to, client: client, screen: screen}
 }
 
 // publish sends the batch, and again if the hub was away or took only the first
@@ -114,23 +118,34 @@ func (p *publisher) post(ctx context.Context, batch []record) (ack, error) {
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	resp, err := p.client.Do(req)
 	switch {
-	case err != nil && untrusted(err):
-		return ack{}, backoff.Permanent(fmt.Errorf("%v: %w", p.to, adviseTrust(bare(err))))
 	case err != nil:
-		return ack{}, bare(err)
+		return ack{}, unreachable(p.to, err)
 	case resp.StatusCode == http.StatusOK:
 		return readAck(resp)
 	case resp.StatusCode == http.StatusUnprocessableEntity:
 		return allRefused(readProblem(resp), len(batch)), nil
 	}
-	problem := readProblem(resp)
-	switch {
-	case problem.passing() && problem.retryAfter > 0:
-		return ack{}, fmt.Errorf("%w (%w)", problem, &backoff.RetryAfterError{Duration: problem.retryAfter})
-	case problem.passing():
-		return ack{}, problem
+	return ack{}, retriable(readProblem(resp))
+}
+
+// unreachable is an error of http.Client, permanent where another try is useless.
+func unreachable(to hubAddress, err error) error {
+	if untrusted(err) {
+		return backoff.Permanent(fmt.Errorf("%v: %w", to, adviseTrust(bare(err))))
 	}
-	return ack{}, backoff.Permanent(problem)
+	return bare(err)
+}
+
+// retriable is a problem as backoff wants it: permanent unless it passes, and with
+// the wait that the hub asked for.
+func retriable(p *problem) error {
+	switch {
+	case p.passing() && p.retryAfter > 0:
+		return fmt.Errorf("%w (%w)", p, &backoff.RetryAfterError{Duration: p.retryAfter})
+	case p.passing():
+		return p
+	}
+	return backoff.Permanent(p)
 }
 
 // attempt is the context of one request. It outlives ctx for a moment, so that

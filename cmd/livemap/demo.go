@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// demoCmd is a hub, a simulated fleet and the map, with nothing to configure.
+type demoCmd struct {
+	serveCmd
+	fleetFlags
+
+	// These flags of serve are others here.
+	Anonymous, Listen, ProxyListen, PublishListen, Drain, StateDir, LogFormat struct{} `kong:"-"`
+
+	Secure   listenAddress `name:"listen" default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
+	Plain    listenAddress `name:"proxy-listen" default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
+	Internal listenAddress `name:"publish-listen" default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
+	Ending   time.Duration `name:"drain" default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
+	Keep     string        `name:"state-dir" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
+}
+
+// Help is what --help says beyond the flags.
+func (c *demoCmd) Help() string {
+	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it, until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
+
+The flags are those of 'livemap serve' and 'livemap simulate'. Of the hub's log only warnings and errors are shown.
+
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
+}
+
+// Validate is called by kong once the command line has been read.
+func (c *demoCmd) Validate() error {
+	hub := &c.serveCmd
+	hub.Anonymous, hub.LogFormat = true, "json"
+	hub.Listen, hub.ProxyListen, hub.PublishListen = c.Secure, c.Plain, c.Internal
+	hub.Drain, hub.StateDir = c.Ending, c.Keep
+	for flag, address := range map[string]listenAddress{"listen": c.Secure, "proxy-listen": c.Plain, "publish-listen": c.Internal} {
+		if !address.isOff() && !address.isLocal() {
+			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like localhost:8080", flag, address)
+		}
+	}
+	if c.Secure.isOff() && c.Plain.isOff() {
+		return errors.New("--listen and --proxy-listen are both off; the map needs one of them")
+	}
+	if err := hub.Validate(); err != nil {
+		return err
+	}
+	return c.fleetFlags.check()
+}
+
+// Run runs hub and fleet until ctx is done or the hub fails.
+func (c *demoCmd) Run(ctx context.Context, std streams) error {
+	if c.Keep == "" {
+		dir, err := os.MkdirTemp("", "livemap-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		c.serveCmd.StateDir = dir
+	}
+	screen := newRateLine(std.err, c.Vehicles)
+	log := &demoLog{notice: screen.notice, ready: make(chan map[string]string, 1)}
+	hub := c.startHub(ctx, streams{std.in, std.out, log})
+	select {
+	case <-hub.ended:
+		return adviseFlag(hub.err)
+	case <-ctx.Done():
+		return hub.stop()
+	case at := <-log.ready:
+		c.welcome(std, at)
+		outcome, err := c.publish(hub.while(ctx), at["publish"], screen)
+		err = errors.Join(hub.stop(), err)
+		fmt.Fprintln(std.out, outcome)
+		return err
+	}
+}
+
+// demoHub is the hub of a demo.
+type demoHub struct {
+	interrupt func()
+	ended     chan struct{}
+	err       error // once ended
+}
+
+// startHub starts the hub. It outlives ctx, so that the fleet can end first.
+func (c *demoCmd) startHub(ctx context.Context, std streams) *demoHub {
+	ctx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	h := &demoHub{interrupt: interrupt, ended: make(chan struct{})}
+	go func() {
+		defer close(h.ended)
+		h.err = c.serveCmd.Run(ctx, std)
+	}()
+	return h
+}
+
+// while gives a context that is done when ctx is, or the hub has ended.
+func (h *demoHub) while(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		<-h.ended
+		cancel()
+	}()
+	return ctx
+}
+
+// stop ends the hub in good order.
+func (h *demoHub) stop() error {
+	h.interrupt()
+	<-h.ended
+	return h.err
+}
+
+// publish has the fleet publish to the hub at an address.
+func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (summary, error) {
+	var address hubAddress
+	if err := address.UnmarshalText([]byte(to)); err != nil {
+		return summary{}, err
+	}
+	transport, err := hubFlags{}.transport(address)
+	if err != nil {
+		return summary{}, err
+	}
+	transport.Proxy = nil // the hub is here
+	defer transport.CloseIdleConnections()
+	return c.simulate(ctx, newUplink(address, hubFlags{}, transport, screen.notice), screen)
+}
+
+// welcome tells where to look.
+func (c *demoCmd) welcome(std streams, at map[string]string) {
+	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
+	if proxy := at["proxy"]; strings.HasPrefix(proxy, "http:") {
+		text += fmt.Sprintf("  Open      %s/\n", loopbackURL(proxy, c.Plain))
+	}
+	if public := at["public"]; public != "" {
+		text += fmt.Sprintf("  or        %s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", loopbackURL(public, c.Secure))
+	}
+	text += "  curl      " + curlExample(at["publish"]) + "\n"
+	text += "  To stop   Ctrl-C\n\n"
+	fmt.Fprint(std.out, text)
+}
+
+// curlExample is a command that follows the fleet.
+func curlExample(publish string) string {
+	if socket, ok := strings.CutPrefix(publish, "unix:"); ok {
+		return "curl -N --unix-socket " + socket + " http://localhost/topics/live_updates:all/stream"
+	}
+	return "curl -N " + publish + "/topics/live_updates:all/stream"
+}
+
+// loopbackURL names the host as the flag did, as browsers take plain HTTP to
+// localhost for safe, and the port that is listened on.
+func loopbackURL(bound string, flag listenAddress) string {
+	scheme, address, _ := strings.Cut(bound, "://")
+	host, _, _ := net.SplitHostPort(flag.address)
+	_, port, _ := net.SplitHostPort(address)
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// adviseFlag adds what mends it to an error about a port.
+func adviseFlag(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; end the program that has this port, or choose another with this flag", err)
+	}
+	return err
+}

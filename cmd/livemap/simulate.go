@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// simulateCmd publishes a simulated fleet to a hub.
+type simulateCmd struct {
+	To hubAddress `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	fleetFlags
+	hubFlags
+}
+
+// fleetFlags are the flags that say what fleet is simulated.
+type fleetFlags struct {
+	Vehicles int     `default:"250" placeholder:"N" help:"How many vehicles: 1 to 100000 (${default})."`
+	Rate     float64 `default:"1" placeholder:"N" help:"Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every 30 s."`
+	Seed     uint64  `default:"1" placeholder:"N" help:"Another number, another fleet: the same one gives the same vehicles, routes and reports (${default})."`
+}
+
+// Help is what --help says beyond the flags.
+func (c *simulateCmd) Help() string {
+	return `Trucks drive from city to city in central and western Europe; delivery vans, city buses and service cars drive in their towns, most of them in Berlin and Paris. The roads are made up: lines between the real cities, and streets around their centres.
+
+Vehicles brake, turn, halt, take breaks and refuel. In tunnels they report nothing; where there is no network they keep their reports and send them later, some of them after newer ones, which the hub counts as late; a few fall silent. Each is in the topics depot:<city> and kind:<kind>.
+
+While the hub is away (restarts, say) the fleet drives on, and what it would have reported meanwhile is not sent.
+
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub refuses the upload; 2 for a mistake in the call.`
+}
+
+// Validate is called by kong once the command line has been read.
+func (c *simulateCmd) Validate() error { return c.fleetFlags.check() }
+
+func (c *fleetFlags) check() error {
+	for _, check := range []within{
+		{"vehicles", fmt.Sprint(c.Vehicles), "from 1 to 100000", 1 <= c.Vehicles && c.Vehicles <= 100_000},
+		{"rate", fmt.Sprint(c.Rate), "from 0.01 to 20", 0.01 <= c.Rate && c.Rate <= 20},
+	} {
+		if err := check.err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run simulates until ctx is done.
+func (c *simulateCmd) Run(ctx context.Context, std streams) error {
+	transport, err := c.transport(c.To)
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	screen := newRateLine(std.err, c.Vehicles)
+	outcome, err := c.simulate(ctx, newUplink(c.To, c.hubFlags, transport, screen.notice), screen)
+	fmt.Fprintln(std.out, outcome)
+	return err
+}
+
+// simulate publishes the fleet until ctx is done or the hub refuses it.
+func (c *fleetFlags) simulate(ctx context.Context, up *uplink, screen *rateLine) (summary, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	f := newFleet(fleetPlan{vehicles: c.Vehicles, rate: c.Rate, seed: c.Seed, start: time.Now()})
+	ended := make(chan error, 1)
+	go func() { // ends with ctx
+		ended <- up.run(ctx)
+		stop()
+	}()
+	sent := f.pace(ctx, up, screen)
+	up.end()
+	err := <-ended
+	screen.clear()
+	_, sum, _ := up.state()
+	return summary{c.Vehicles, sent, sum}, err
+}
+
+const (
+	flushInterval = 100 * time.Millisecond // what is due is sent this often
+	lineEvery     = 10 * time.Second       // an upload on which nothing is due gets a blank line
+	catchUp       = time.Second            // of simulated time at once; a hub that is too slow is not given more
+)
+
+// pace has the fleet live in real time, and writes what it reports to the uplink,
+// until ctx is done. It tells how many reports were written.
+func (f *fleet) pace(ctx context.Context, up *uplink, screen *rateLine) (written int) {
+	ticker := time.NewTicker(flushInterval)
+	defer ticker.Stop()
+	var due []byte
+	uploads, wrote, now := 0, time.Now(), time.Duration(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return written
+		case <-ticker.C:
+		}
+		n, sum, connected := up.state()
+		if n != uploads { // this hub may be a new one
+			f.introduceAgain()
+		}
+		uploads = n
+		real := time.Since(f.plan.start)
+		now = min(real, now+catchUp)
+		due = f.advance(now, due[:0])
+		if len(due) == 0 && time.Since(wrote) > lineEvery {
+			due = append(due, '\n')
+		}
+		if connected && len(due) > 0 {
+			taken, _ := up.Write(due) // an error ends the upload, which opens another
+			written += countReports(due[:taken])
+			wrote = time.Now()
+		}
+		screen.show(f.moving, written, sum, connected, real-now)
+	}
+}
+
+// summary is what a simulation comes to.
+type summary struct {
+	vehicles, sent int
+	sum            ack
+}
+
+func (s summary) String() string {
+	return fmt.Sprintf("%d vehicles, %d positions sent: %v", s.vehicles, s.sent, s.sum)
+}

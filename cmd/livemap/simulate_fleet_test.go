@@ -1,0 +1,436 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+// told is a report as it was published.
+type told struct {
+	VehicleID   string   `json:"vehicle_id"`
+	Kind        string   `json:"kind"`
+	Driver      string   `json:"driver"`
+	Line        string   `json:"line,omitempty"`
+	Lat         float64  `json:"lat"`
+	Lon         float64  `json:"lon"`
+	Timestamp   float64  `json:"timestamp"`
+	Speed       float64  `json:"speed_kmh"`
+	Heading     float64  `json:"heading"`
+	Accuracy    float64  `json:"accuracy"`
+	Status      string   `json:"status"`
+	EngineOn    bool     `json:"engine_on"`
+	Fuel        *float64 `json:"fuel_percent,omitempty"`
+	Battery     *float64 `json:"battery_percent,omitempty"`
+	Odometer    float64  `json:"odometer_km"`
+	Destination string   `json:"destination,omitempty"`
+	Temperature *float64 `json:"temperature_c,omitempty"`
+	Topics      []string `json:"topics,omitempty"`
+}
+
+func (r told) point() geo.Point { return geo.Point{r.Lon, r.Lat} }
+
+// simulationStart is a whole second, so that timestamps show what simulated time is.
+var simulationStart = time.Unix(1_800_000_000, 0)
+
+func simulated(vehicles int, rate float64, seed uint64) *fleet {
+	return newFleet(fleetPlan{vehicles: vehicles, rate: rate, seed: seed, start: simulationStart, exactGPS: true})
+}
+
+// reports gives what a fleet reports up to a time, checking each line.
+func reports(t testing.TB, f *fleet, to time.Duration) (list []told) {
+	t.Helper()
+	for line := range bytes.Lines(f.advance(to, nil)) {
+		var r told
+		decoder := json.NewDecoder(bytes.NewReader(line))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(&r), "%s", line)
+		list = append(list, r)
+	}
+	return list
+}
+
+// The same plan gives the same reports, in however many steps time passes; what
+// differs in the plan makes others.
+func TestSimulatedFleetIsReproducible(t *testing.T) {
+	const duration = 10 * time.Minute
+	once := string(simulated(150, 1, 7).advance(duration, nil))
+	require.Greater(t, strings.Count(once, "\n"), 50_000)
+	for _, step := range []time.Duration{time.Millisecond * 1234, 100 * time.Millisecond, 7 * time.Minute} {
+		f := simulated(150, 1, 7)
+		var steps []byte
+		for to := time.Duration(0); to < duration; {
+			to = min(to+step, duration)
+			steps = f.advance(to, steps)
+		}
+		assert.True(t, once == string(steps), "in steps of %v", step)
+	}
+	assert.False(t, once == string(simulated(150, 1, 8).advance(duration, nil)), "another seed")
+	assert.False(t, once == string(simulated(151, 1, 7).advance(duration, nil)), "another size")
+}
+
+// Reports are in time order for each vehicle, but for those that come late.
+func TestSimulatedFleetKeepsTime(t *testing.T) {
+	t.Parallel()
+	f := simulated(200, 1, 3)
+	newest := map[string]float64{}
+	var last float64
+	for minute := range 11 {
+		to := time.Duration(minute) * time.Minute
+		for _, r := range reports(t, f, to) {
+			if r.Timestamp > float64(simulationStart.Unix())+to.Seconds()+0.001 {
+				require.Fail(t, "from the future", "%+v", r)
+			}
+			newest[r.VehicleID] = max(newest[r.VehicleID], r.Timestamp)
+			last = max(last, r.Timestamp)
+		}
+	}
+	assert.Len(t, newest, 200)
+	assert.InDelta(t, float64(simulationStart.Unix())+10*60, last, 1)
+}
+
+// histories gives the reports of each vehicle in the order of their timestamps.
+func histories(t testing.TB, f *fleet, to time.Duration) map[string][]told {
+	t.Helper()
+	all := map[string][]told{}
+	for _, r := range reports(t, f, to) {
+		all[r.VehicleID] = append(all[r.VehicleID], r)
+	}
+	for _, history := range all {
+		slices.SortStableFunc(history, func(a, b told) int { return int(math.Copysign(1, a.Timestamp-b.Timestamp)) })
+	}
+	return all
+}
+
+// Vehicles drive as vehicles do: without jumps, no further than their speed
+// takes them, braking and accelerating as they can, and heading where they go.
+func TestSimulatedVehiclesDrive(t *testing.T) {
+	for _, test := range []struct {
+		vehicles int
+		rate     float64
+		duration time.Duration
+	}{{300, 1, 12 * time.Minute}, {200, 5, 2 * time.Minute}, {300, 0.05, 3 * time.Hour}} {
+		t.Run(fmt.Sprint(test.rate), func(t *testing.T) {
+			t.Parallel()
+			straight, corners := 0, 0
+			for _, history := range histories(t, simulated(test.vehicles, test.rate, 1), test.duration) {
+				for i, r := range history[1:] {
+					m := motion{before: history[i], after: r}
+					m.measure()
+					if wrong := m.judge(); wrong != "" {
+						require.Fail(t, wrong, "%s: %+v, then %+v", r.VehicleID, m.before, r)
+					}
+					if m.straight {
+						straight++
+					}
+					if m.corner {
+						corners++
+					}
+				}
+			}
+			if test.rate >= 1 {
+				assert.Greater(t, straight, 30_000)
+				assert.Greater(t, corners, 50)
+			}
+		})
+	}
+}
+
+// motion is what a vehicle did between two of its reports.
+type motion struct {
+	before, after told
+	seconds       float64
+	distance      float64 // metres, as the crow flies
+	expected      float64 // metres, as its speeds have it
+	turned        float64 // degrees
+	watched       bool    // there were no reports in between
+	straight      bool
+	corner        bool
+}
+
+func (m *motion) measure() {
+	m.seconds = m.after.Timestamp - m.before.Timestamp
+	m.distance = metres(m.before.point(), m.after.point())
+	m.expected = (m.after.Speed + m.before.Speed) / 2 / 3.6 * m.seconds
+	m.turned = apart(m.after.Heading, m.before.Heading)
+	m.watched = m.seconds < 1.001
+	m.straight = m.watched && m.turned < 3 && m.distance > 3
+	m.corner = m.watched && m.turned > 80
+}
+
+// judge says what no vehicle does.
+func (m *motion) judge() string {
+	change := math.Abs(m.after.Speed-m.before.Speed) / 3.6 / m.seconds
+	driven := (m.after.Odometer - m.before.Odometer) * 1000
+	switch {
+	case m.seconds > 3*3600:
+		return "silent for hours"
+	case driven < m.distance*0.999-101, m.distance > m.seconds*131/3.6:
+		return "a jump"
+	case m.after.Speed > 131:
+		return "too quick for anybody"
+	case !m.watched:
+		return ""
+	case change > 2+0.03/m.seconds:
+		return "no such brakes"
+	case m.distance > m.expected+0.4:
+		return "further than it drove"
+	case m.after.Destination != "" && m.after.Speed > 51 && inTown(m.after.point()):
+		return "too quick for a town"
+	case m.corner && min(m.before.Speed, m.after.Speed) > 25:
+		return "too quick for a corner"
+	case m.straight && m.distance < m.expected-0.4-0.03*m.distance:
+		return "not as far as it drove"
+	case m.straight && apart(bearing(m.before.point(), m.after.point()), m.after.Heading) > 8:
+		return "heads elsewhere"
+	}
+	return ""
+}
+
+// apart is the angle between two directions.
+func apart(a, b float64) float64 { return math.Abs(math.Mod(a-b+540, 360) - 180) }
+
+// inTown tells that a point is in the inner part of a city.
+func inTown(p geo.Point) bool {
+	for _, c := range cities {
+		if metres(p, c.point()) < 1900 {
+			return true
+		}
+	}
+	return false
+}
+
+// What a fleet lives through in hours: halts of every sort, tunnels, batches that
+// come late, vehicles that fall silent.
+func TestSimulatedFleetLives(t *testing.T) {
+	t.Parallel()
+	f := simulated(200, 0.25, 1)
+	statuses := map[string]int{}
+	newest := map[string]float64{}
+	refilled, late, gaps, tunnels := 0, 0, 0, 0
+	last := map[string]told{}
+	for minute := range 4 * 60 {
+		for _, r := range reports(t, f, time.Duration(minute)*time.Minute) {
+			statuses[r.Status]++
+			before, known := last[r.VehicleID]
+			if r.Timestamp < before.Timestamp {
+				late++
+				continue
+			}
+			last[r.VehicleID] = r
+			if !known {
+				require.Len(t, r.Topics, 2)
+				require.Equal(t, "kind:"+r.Kind, r.Topics[1])
+				continue
+			}
+			if r.Topics != nil {
+				require.Fail(t, "topics are told twice", "%+v", r)
+			}
+			gap := r.Timestamp - before.Timestamp
+			if level(r) > level(before)+1 {
+				refilled++
+			}
+			switch kilometres := metres(before.point(), r.point()) / 1000; {
+			case gap > 60:
+				gaps++
+			case gap > 24 && kilometres > 0.4 && before.Destination != "":
+				tunnels++
+			}
+			newest[r.VehicleID] = r.Timestamp
+		}
+	}
+	for _, name := range statusNames {
+		assert.NotZero(t, statuses[name], name)
+	}
+	assert.Len(t, statuses, len(statusNames))
+	assert.Greater(t, statuses["driving"], 300_000)
+	assert.Greater(t, refilled, 50)
+	assert.Greater(t, late, 500)
+	assert.Greater(t, gaps, 100)
+	assert.Greater(t, tunnels, 50)
+	forever := 0
+	for _, at := range newest {
+		if at < float64(simulationStart.Unix())+3.5*3600 {
+			forever++
+		}
+	}
+	assert.Greater(t, forever, 0)
+	assert.Less(t, forever, 20)
+	assert.Greater(t, f.moving, 120, "most drive at any time")
+}
+
+func level(r told) float64 {
+	if r.Fuel != nil {
+		return *r.Fuel
+	}
+	return *r.Battery
+}
+
+// Nobody reports from within a tunnel, which takes from 20 to 60 s.
+func TestSimulatedTunnels(t *testing.T) {
+	r := newRoads(nil)
+	tunnels := 0
+	for i := range r.edges {
+		if e := &r.edges[i]; e.tunnel[1] > 0 {
+			tunnels++
+			length := e.tunnel[1] - e.tunnel[0]
+			assert.Greater(t, length/e.limit, 17.0)
+			assert.Less(t, length/(0.9*traits[truck].top), 60.0)
+		}
+	}
+	assert.Greater(t, tunnels, 30)
+	f := simulated(500, 1, 1)
+	for minute := range 30 {
+		f.advance(time.Duration(minute)*time.Minute, nil)
+		for i := range f.vehicles {
+			if v := &f.vehicles[i]; f.roads.inTunnel(v.hop, v.metres) {
+				assert.Empty(t, f.transmit(v, nil))
+				tunnels = -1
+			}
+		}
+	}
+	assert.Equal(t, -1, tunnels, "somebody drives through one")
+}
+
+// At the start most drive, in the two towns above all, and everywhere else.
+func TestSimulatedFleetIsMidLife(t *testing.T) {
+	f := simulated(1000, 1, 1)
+	first := map[string]told{}
+	kinds, cells := map[string]int{}, map[string]bool{}
+	driving, berlin := 0, 0
+	for _, r := range reports(t, f, 2*time.Second) {
+		if _, again := first[r.VehicleID]; again {
+			continue
+		}
+		first[r.VehicleID] = r
+		kinds[r.Kind]++
+		cells[fmt.Sprint(math.Floor(r.Lat), math.Floor(r.Lon))] = true
+		if r.Speed > 0 {
+			driving++
+		}
+		if metres(r.point(), cities[0].point()) < 15_000 {
+			berlin++
+		}
+	}
+	assert.Len(t, first, 1000, "all are there after two seconds")
+	assert.Greater(t, driving, 700)
+	assert.Greater(t, berlin, 200)
+	assert.Less(t, berlin, 400)
+	assert.Greater(t, len(cells), 80, "degrees with somebody in them")
+	for k := range kinds {
+		assert.Greater(t, kinds[k], 100, k)
+	}
+	assert.Len(t, kinds, 4)
+}
+
+// A vehicle's GPS is off by some metres, and says so.
+func TestSimulatedGPS(t *testing.T) {
+	f := newFleet(fleetPlan{vehicles: 200, rate: 1, seed: 1, start: simulationStart})
+	within, n := 0, 0
+	for minute := range 15 {
+		f.advance(time.Duration(minute+1)*time.Minute, nil)
+		for i := range f.vehicles {
+			v := &f.vehicles[i]
+			n++
+			var r told
+			require.NoError(t, json.Unmarshal(f.appendReport(nil, v), &r))
+			if math.Hypot(v.drift[0], v.drift[1]) < r.Accuracy {
+				within++
+			}
+			assert.Less(t, math.Hypot(v.drift[0], v.drift[1]), 40.0)
+		}
+	}
+	assert.InDelta(t, 0.68, float64(within)/float64(n), 0.1, "the accuracy that is told")
+}
+
+// Every report is one that encoding/json would have written, and the hub's own
+// parser takes it.
+func TestSimulatedReportsAreJSON(t *testing.T) {
+	f := newFleet(fleetPlan{vehicles: 1000, rate: 1, seed: 5, start: simulationStart.Add(123 * time.Millisecond)})
+	for line := range bytes.Lines(f.advance(10*time.Second, nil)) {
+		var r told
+		require.NoError(t, json.Unmarshal(line, &r))
+		again, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Equal(t, sorted(t, again), sorted(t, line))
+		p, err := geo.ParsePosition(line)
+		require.NoError(t, err, "%s", line)
+		require.Equal(t, r.VehicleID, p.VehicleID)
+		require.Equal(t, r.point(), p.Point)
+		require.True(t, r.Heading >= 0 && r.Heading < 360 && r.Speed >= 0 && r.Accuracy > 0, "%s", line)
+		require.True(t, level(r) >= 0 && level(r) <= 100, "%s", line)
+		require.Equal(t, r.Kind == "bus", r.Line != "", "%s", line)
+		require.LessOrEqual(t, len(line), 400)
+	}
+}
+
+// sorted gives a JSON object's members in order, each as it was written.
+func sorted(t *testing.T, object []byte) (members []string) {
+	t.Helper()
+	var raw map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(object, &raw))
+	for name, value := range raw {
+		members = append(members, name+":"+string(value))
+	}
+	slices.Sort(members)
+	return members
+}
+
+func TestAppendDecimal(t *testing.T) {
+	for _, test := range []struct {
+		value  float64
+		digits int
+		want   string
+	}{
+		{0, 6, "0"}, {1, 6, "1"}, {-1.5, 1, "-1.5"}, {52.520008, 6, "52.520008"}, {-0.0000004, 6, "0"},
+		{-0.000001, 6, "-0.000001"}, {13.4, 6, "13.4"}, {99.95, 1, "100"}, {359.6, 0, "360"}, {0.05, 2, "0.05"},
+		{123456.75, 1, "123456.8"}, {-18.04, 1, "-18"},
+	} {
+		assert.Equal(t, test.want, string(appendDecimal(nil, test.value, test.digits)), test.value)
+	}
+}
+
+// Topics are told once, and again when asked to.
+func TestSimulatedFleetIntroducesItself(t *testing.T) {
+	f := simulated(50, 1, 1)
+	count := func(to time.Duration) (n int) {
+		for _, r := range reports(t, f, to) {
+			if r.Topics != nil {
+				n++
+			}
+		}
+		return n
+	}
+	assert.Equal(t, 50, count(2*time.Second))
+	assert.Equal(t, 0, count(4*time.Second))
+	f.introduceAgain()
+	assert.Equal(t, 50, count(50*time.Second), "parked ones report after half a minute")
+}
+
+// BenchmarkSimulatedReports is about a fleet as large as a hub is meant for.
+func BenchmarkSimulatedReports(b *testing.B) {
+	for _, vehicles := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(vehicles), func(b *testing.B) {
+			f := newFleet(fleetPlan{vehicles: vehicles, rate: 1, seed: 1, start: simulationStart})
+			buffer := f.advance(2*time.Second, nil)
+			b.ReportAllocs()
+			b.ResetTimer()
+			n := 0
+			for now := 2 * time.Second; n < b.N; now += 100 * time.Millisecond {
+				buffer = f.advance(now, buffer[:0])
+				n += bytes.Count(buffer, []byte("\n"))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/report")
+		})
+	}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"livemap/geo"
+)
+
+// appendReport appends what a vehicle reports now, as a position object on a
+// line. It is written by hand, since a hundred thousand are due every second.
+func (f *fleet) appendReport(dst []byte, v *vehicle) []byte {
+	point, heading := f.roads.place(v.hop, v.metres)
+	if !f.plan.exactGPS {
+		point = moved(point, v.drift[0], v.drift[1])
+	}
+	dst = append(dst, v.head...)
+	dst = appendDecimal(append(dst, `,"lat":`...), point[1], 6)
+	dst = appendDecimal(append(dst, `,"lon":`...), point[0], 6)
+	dst = geo.AppendTime(append(dst, `,"timestamp":`...), f.plan.start.Add(v.at).Truncate(time.Millisecond))
+	dst = appendDecimal(append(dst, `,"speed_kmh":`...), v.speed*3.6, 1)
+	dst = strconv.AppendInt(append(dst, `,"heading":`...), int64(heading+0.5)%360, 10)
+	dst = appendDecimal(append(dst, `,"accuracy":`...), 1.5*v.error, 1)
+	dst = f.appendState(dst, v)
+	if v.told != f.introduce && v.radio.state == online { // of late ones the hub takes no topics
+		v.told = f.introduce
+		dst = append(append(dst, `,"topics":["`...), f.depots[v.home]...)
+		dst = append(append(dst, `","kind:`...), traits[v.kind].name...)
+		dst = append(dst, `"]`...)
+	}
+	return append(dst, "}\n"...)
+}
+
+// appendState appends the telemetry that is not about the position.
+func (f *fleet) appendState(dst []byte, v *vehicle) []byte {
+	dst = append(append(dst, `,"status":"`...), statusNames[v.status]...)
+	dst = strconv.AppendBool(append(dst, `","engine_on":`...), !v.parked)
+	name := `,"fuel_percent":`
+	if traits[v.kind].electric {
+		name = `,"battery_percent":`
+	}
+	dst = appendDecimal(append(dst, name...), v.tank*100, 1)
+	dst = appendDecimal(append(dst, `,"odometer_km":`...), v.metered/1000, 1)
+	if v.far {
+		dst = append(append(dst, `,"destination":"`...), cities[v.dest].name...)
+		dst = append(dst, '"')
+	}
+	if v.frost {
+		minutes := v.at.Minutes() + float64(v.home)
+		dst = appendDecimal(append(dst, `,"temperature_c":`...), -18.5+0.8*math.Sin(minutes/9), 1)
+	}
+	return dst
+}
+
+// appendDecimal appends a number with up to so many digits behind the point, and
+// no zeros at their end.
+func appendDecimal(dst []byte, value float64, digits int) []byte {
+	scale := int64(1)
+	for range digits {
+		scale *= 10
+	}
+	n := int64(math.Round(value * float64(scale)))
+	if n < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	dst = strconv.AppendInt(dst, n/scale, 10)
+	rest := n % scale
+	if rest == 0 {
+		return dst
+	}
+	end := len(dst)
+	dst = strconv.AppendInt(dst, scale+rest, 10) // its first digit is in place of the point
+	dst[end] = '.'
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}

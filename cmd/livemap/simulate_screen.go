@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// rateLine tells how a simulation goes: on a terminal in one line that is
+// rewritten every second, else in a line of its own every ten seconds.
+type rateLine struct {
+	every    time.Duration
+	vehicles int
+
+	mu      sync.Mutex // guards what follows
+	line    *progress
+	since   time.Time // when a line was last written
+	written int       // positions, until then
+}
+
+func newRateLine(out io.Writer, vehicles int) *rateLine {
+	r := &rateLine{line: newProgress(out, 0), every: 10 * time.Second, vehicles: vehicles, since: time.Now()}
+	if r.line.terminal {
+		r.every = time.Second
+	}
+	return r
+}
+
+// show writes the line if it is time to: how many vehicles are not parked, how
+// many positions were sent so far, what became of them, and by how much they are
+// sent later than they were due.
+func (r *rateLine) show(moving, written int, sum ack, connected bool, behind time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	elapsed := now.Sub(r.since)
+	if elapsed < r.every {
+		return
+	}
+	rate := float64(written-r.written) / elapsed.Seconds()
+	r.since, r.written = now, written
+	text := fmt.Sprintf("%s vehicles, %s moving · %s positions/s · accepted %s · late %s · refused %s · %s",
+		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)), grouped(sum.Accepted), grouped(sum.Late),
+		grouped(sum.Rejected), map[bool]string{true: "connected", false: "not connected"}[connected])
+	if behind > time.Second {
+		text += fmt.Sprintf(" · %d s behind", int(behind.Seconds()+0.5))
+	}
+	if !r.line.terminal {
+		fmt.Fprintln(r.line.out, text)
+		return
+	}
+	r.line.shown = now
+	fmt.Fprint(r.line.out, eraseLine+text)
+}
+
+// notice writes a line of its own.
+func (r *rateLine) notice(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.line.notice(format, args...)
+}
+
+// clear takes the line away.
+func (r *rateLine) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.line.clear()
+}
+
+func grouped(n int) string { return humanize.Comma(int64(n)) }

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"math"
+	"time"
+)
+
+// enter drives onto the next hop of the route, and decides whether to halt on it.
+func (f *fleet) enter(v *vehicle) {
+	v.hop = v.route[v.next]
+	v.next++
+	if v.kind == bus && v.next == len(v.route) {
+		v.next = 0 // a line is a round
+	}
+	if v.next == len(v.route) && !f.planArrival(v) {
+		f.newRoute(v) // there is no room to stop: it was not here, then
+	}
+	if v.stop.wait == 0 {
+		f.planHalt(v)
+	}
+	f.lookAhead(v)
+}
+
+// lookAhead finds out how fast the end of this hop may be passed.
+func (f *fleet) lookAhead(v *vehicle) {
+	v.corner = math.Inf(1)
+	if v.next == len(v.route) {
+		return
+	}
+	then := v.route[v.next]
+	v.corner = cornering(f.roads.turn(v.hop, then))
+	if e := f.roads.edge(then); !e.trunk {
+		v.corner = min(v.corner, e.limit*v.pace)
+	}
+}
+
+// planArrival plans the stop at the end of a route: a yard outside of the city,
+// or somewhere in the street.
+func (f *fleet) planArrival(v *vehicle) bool {
+	length := f.roads.edge(v.hop).length
+	s := stop{metres: length * (0.3 + 0.6*v.random.Float64()), wait: f.between(v, 25*time.Second, 170*time.Second), why: delivering}
+	switch {
+	case v.far:
+		s = stop{metres: length - 1200 - 4500*v.random.Float64(), wait: f.between(v, 20*time.Minute, 50*time.Minute), why: loading}
+	case v.kind == car:
+		s = stop{metres: s.metres, wait: f.between(v, 3*time.Minute, 12*time.Minute), why: onSite}
+	}
+	if !f.canStop(v, s.metres) {
+		return false
+	}
+	v.errands++
+	if !v.far && (v.tank < 0.2 || v.errands >= 45) { // home to the depot, which may be in any street
+		v.errands, s.wait, s.why = 0, f.between(v, 25*time.Minute, 45*time.Minute), loading
+	}
+	v.stop = s
+	return true
+}
+
+// planHalt plans a stop on the way.
+func (f *fleet) planHalt(v *vehicle) {
+	e := f.roads.edge(v.hop)
+	var s stop
+	switch {
+	case v.far:
+		s = f.serviceArea(v, e)
+	case v.kind == bus && (v.next == 0 || v.next == len(v.route)/2): // an end of the line
+		s = stop{metres: e.length * 0.7, wait: f.between(v, 2*time.Minute, 6*time.Minute), why: onBreak}
+		if v.tank < 0.15 {
+			s.wait, s.why = 25*time.Minute, refilling
+		}
+	case v.kind == bus && (v.hop>>1)%2 == 0:
+		s = stop{metres: e.length * 0.7, wait: f.between(v, 12*time.Second, 35*time.Second), why: atStop}
+	case e.lights && v.random.IntN(3) == 0:
+		s = stop{metres: e.length - 8, wait: f.between(v, 5*time.Second, 32*time.Second), why: waiting}
+	default:
+		return
+	}
+	if f.canStop(v, s.metres) {
+		v.stop = s
+	}
+}
+
+// The break that drivers must take (Regulation (EC) 561/2006, article 7). They
+// are two, so that the map is not empty at night.
+const (
+	driveAtMost = 4*time.Hour + 30*time.Minute
+	restAtLeast = 45 * time.Minute
+
+	areaEvery = 12_000.0 // metres between service areas
+)
+
+// serviceArea plans a break if one will be due on this road, or a tank is low.
+func (f *fleet) serviceArea(v *vehicle, e *edge) (s stop) {
+	takes := e.length / (min(e.limit, traits[v.kind].top) * v.pace) // seconds
+	switch {
+	case v.driven+time.Duration(1.3*takes)*time.Second > driveAtMost:
+		s.wait, s.why = restAtLeast+f.between(v, 0, 6*time.Minute), onBreak
+	case v.tank < 0.25:
+		s.wait, s.why = f.between(v, 10*time.Minute, 16*time.Minute), refilling
+	default:
+		return stop{}
+	}
+	areas := math.Floor((e.length - 2*suburbs) / areaEvery)
+	if areas < 1 {
+		return stop{}
+	}
+	s.metres = suburbs + areaEvery*(0.5+math.Floor(areas*v.random.Float64())) + 120*v.random.Float64()
+	if f.roads.inTunnel(v.hop, s.metres) {
+		return stop{}
+	}
+	return s
+}
+
+// between gives a time from least to most.
+func (f *fleet) between(v *vehicle, least, most time.Duration) time.Duration {
+	return least + time.Duration(v.random.Float64()*float64(most-least))
+}
+
+// newRoute chooses where to drive from the end of this hop.
+func (f *fleet) newRoute(v *vehicle) {
+	from := f.roads.end(v.hop)
+	switch {
+	case v.kind == bus:
+		return
+	case v.far:
+		v.dest = f.destination(v, from)
+		v.route = f.paths.find(from, v.dest, nowhere, v.route[:0])
+	default:
+		v.route = f.paths.find(from, f.address(v, from), v.hop.reversed(), v.route[:0])
+	}
+	v.next = 0
+}
+
+// destination chooses a city: home after each errand, else one that is neither
+// next door nor at the other end of the map.
+func (f *fleet) destination(v *vehicle, from int32) int32 {
+	if from != v.home && v.random.IntN(2) == 0 {
+		return v.home
+	}
+	most := 300_000 + 700_000*v.random.Float64()
+	for {
+		to := int32(v.random.IntN(len(cities)))
+		if apart := metres(f.roads.nodes[from], f.roads.nodes[to]); to != from && apart > 60_000 && apart < most {
+			return to
+		}
+	}
+}
+
+// address chooses a crossing some blocks away, by driving mostly straight on.
+func (f *fleet) address(v *vehicle, from int32) int32 {
+	to, came := from, v.hop
+	for range 6 + v.random.IntN(20) {
+		exits := f.roads.leaving(to)
+		choice, other := exits[v.random.IntN(len(exits))], exits[v.random.IntN(len(exits))]
+		if f.roads.turn(came, other) < f.roads.turn(came, choice) {
+			choice = other
+		}
+		to, came = f.roads.end(choice), choice
+	}
+	if to == from {
+		to = f.roads.end(f.roads.leaving(from)[0])
+	}
+	return to
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"livemap/geo"
+)
+
+// Trunk roads.
+const (
+	longestRoad = 175_000.0 // metres between neighbours; further ones have no road of their own
+	pointEvery  = 500.0     // metres between the points of a road's line
+
+	suburbs = 6000.0 // metres from a city's centre; limitSuburb holds from here on
+	inner   = 2000.0 // and limitInner from here on
+
+	limitSuburb = 80 / 3.6 // m/s
+	limitInner  = 50 / 3.6
+)
+
+// newRoads builds the trunk roads, and the streets of the cities asked for.
+//
+// Cities are neighbours where no third one lies in the circle between them
+// (Gabriel and Sokal, 1969), which looks much as road maps do.
+func newRoads(streetsOf []int32) *roads {
+	r := &roads{streets: map[int32][]int32{}}
+	for _, c := range cities {
+		r.nodes = append(r.nodes, c.point())
+	}
+	for a := range cities {
+		for b := range a {
+			if neighbours(a, b) {
+				r.addTrunk(int32(b), int32(a))
+			}
+		}
+	}
+	for _, c := range streetsOf {
+		r.addStreets(c)
+	}
+	r.link()
+	return r
+}
+
+// neighbours tells that a road leads from one city to the other.
+func neighbours(a, b int) bool {
+	from, to := cities[a], cities[b]
+	apart := metres(from.point(), to.point())
+	if apart > longestRoad || slices.Contains(noRoad, [2]string{from.name, to.name}) || slices.Contains(noRoad, [2]string{to.name, from.name}) {
+		return false
+	}
+	for i, c := range cities {
+		if i == a || i == b {
+			continue
+		}
+		d, e := metres(c.point(), from.point()), metres(c.point(), to.point())
+		if d*d+e*e < apart*apart {
+			return false
+		}
+	}
+	return true
+}
+
+// addTrunk adds the road between two cities: a line that swings to both sides
+// in long waves, which are large, and in short ones, which are small.
+func (r *roads) addTrunk(from, to int32) {
+	random := chance(uint64(from)<<32|uint64(to), 1)
+	a, b := r.nodes[from], r.nodes[to]
+	apart := metres(a, b)
+	var waves [14]float64 // metres; how far the line swings in so many half waves
+	for i := range waves {
+		half := float64(i + 1)
+		waves[i] = (2*random.Float64() - 1) * 0.03 * apart / math.Pow(half, 1.35)
+	}
+	towards := bearing(a, b) * math.Pi / 180
+	count := int(apart/pointEvery) + 2
+	line := make([]geo.Point, count+1)
+	for i := range line {
+		part, aside := float64(i)/float64(count), 0.0
+		for k, swing := range waves {
+			aside += swing * math.Sin(float64(k+1)*math.Pi*part)
+		}
+		chord := geo.Point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}
+		line[i] = moved(chord, aside*math.Cos(towards), -aside*math.Sin(towards))
+	}
+	e := r.addEdge(from, to, line...)
+	e.trunk = true
+	e.limit = []float64{100, 110, 120, 120, 130}[random.IntN(5)] / 3.6
+	if alpine := min(a[1], b[1]) < 47.6 && max(a[1], b[1]) > 45; alpine && random.IntN(2) == 0 || random.IntN(6) == 0 {
+		e.addTunnel(0.25+0.5*random.Float64(), 650+350*random.Float64())
+	}
+}
+
+// addTunnel puts a tunnel somewhere along a road. Up to a kilometre takes from 20
+// to 60 s at the speeds that are driven there.
+func (e *edge) addTunnel(part, length float64) {
+	begin := part * e.length
+	if begin > suburbs && begin+length < e.length-suburbs {
+		e.tunnel = [2]float64{begin, begin + length}
+	}
+}

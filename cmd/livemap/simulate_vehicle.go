@@ -1,0 +1,245 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// kind is what sort of vehicle it is, as published.
+type kind uint8
+
+const (
+	truck kind = iota
+	van
+	bus
+	car
+	kinds // how many there are
+)
+
+// traits are what the vehicles of a kind have in common.
+var traits = [kinds]struct {
+	name, prefix  string
+	accelerate    float64 // m/s², at most
+	brake         float64 // m/s², at most
+	top           float64 // m/s
+	reach         float64 // metres that a full tank or battery lasts
+	electric      bool
+	share, inTown float64 // of the fleet: of vehicles at home anywhere, and in the two towns of many
+}{
+	truck: {"truck", "TRUCK", 0.7, 1.2, 86 / 3.6, 1_100_000, false, 0.52, 0.14},
+	van:   {"van", "VAN", 1.8, 2, 120 / 3.6, 240_000, true, 0.22, 0.38},
+	bus:   {"bus", "BUS", 1.1, 2, 80 / 3.6, 280_000, true, 0.12, 0.28},
+	car:   {"car", "CAR", 2, 2, 130 / 3.6, 600_000, false, 0.14, 0.20},
+}
+
+// status is what a vehicle is doing, as published.
+type status uint8
+
+const (
+	driving status = iota
+	waiting        // at traffic lights
+	atStop
+	delivering
+	loading
+	onBreak
+	refilling
+	onSite
+)
+
+var statusNames = [...]string{"driving", "waiting", "at stop", "delivering", "loading", "break", "refilling", "on site"}
+
+// vehicle is where one vehicle is, and what it is about to do.
+type vehicle struct {
+	random rand.Rand
+	pcg    rand.PCG
+
+	head  string // the members of its report that never change
+	kind  kind
+	far   bool  // it drives from city to city, on trunk roads
+	frost bool  // it has a refrigerated body
+	home  int32 // city
+
+	at     time.Duration // the simulated time for which all of this holds
+	hop    hop
+	metres float64 // along hop
+	speed  float64 // m/s
+	corner float64 // m/s, at the end of hop
+	pace   float64 // of the limit that this driver drives
+
+	route []hop // for a bus its whole line, which others share
+	next  int   // index in route of the hop that follows
+	dest  int32 // the city a far vehicle drives to
+	stop  stop  // the next one on hop; none where it has no time
+
+	status  status
+	until   time.Duration // it stands until then
+	parked  bool          // and long enough to report seldom
+	driven  time.Duration // since the last break
+	tank    float64       // 0 to 1, fuel or battery
+	metered float64       // metres ever driven
+	errands int           // since the last visit to the depot
+
+	radio radio
+	drift [2]float64 // metres east and north that the GPS is off
+	error float64    // metres, the standard deviation of each
+	told  int        // the fleet's introduction in which its topics were told
+}
+
+// stop is a place on a hop at which a vehicle halts.
+type stop struct {
+	metres float64
+	wait   time.Duration // none: no stop
+	why    status
+}
+
+// maxStep is how long speed changes evenly at most.
+const maxStep = time.Second
+
+// drive brings a vehicle to a later time.
+func (f *fleet) drive(v *vehicle, to time.Duration) {
+	for v.at < to {
+		if v.until > v.at {
+			v.at = min(to, v.until)
+			if v.at == v.until {
+				f.depart(v)
+			}
+			continue
+		}
+		step := min(maxStep, to-v.at)
+		v.at += step
+		f.step(v, step)
+	}
+}
+
+// step drives for a moment, in which speed changes evenly.
+func (f *fleet) step(v *vehicle, step time.Duration) {
+	dt := step.Seconds()
+	t := &traits[v.kind]
+	speed := min(v.speed+t.accelerate*dt, f.allowed(v))
+	arrives := false
+	for _, b := range f.ahead(v) {
+		safe := braking(b.speed, b.metres, v.speed, t.brake, dt)
+		arrives = arrives || b.speed == 0 && safe <= 0
+		speed = min(speed, safe)
+	}
+	speed = max(speed, v.speed-t.brake*dt, 0)
+	distance := (v.speed + speed) / 2 * dt
+	if arrives {
+		distance, speed = v.stop.metres-v.metres, 0
+	}
+	v.speed = speed
+	v.driven += step
+	f.roll(v, distance)
+	if arrives {
+		f.halt(v)
+	}
+}
+
+// braking is the highest speed after dt from which one can still brake to slow
+// within so many metres, as they are now, when one drives at speed.
+//
+// From v² ≤ slow² + 2·brake·(metres − (speed+v)/2·dt). Who has kept to it so far
+// never brakes harder than brake. It is not above 0 for a place that is reached
+// within dt.
+func braking(slow, metres, speed, brake, dt float64) float64 {
+	half := brake * dt / 2
+	left := half*half + slow*slow + brake*(2*metres-speed*dt)
+	if left <= 0 {
+		return 0
+	}
+	return math.Sqrt(left) - half
+}
+
+// roll moves a vehicle along its route.
+func (f *fleet) roll(v *vehicle, distance float64) {
+	v.metered += distance
+	v.tank = max(0, v.tank-distance/traits[v.kind].reach)
+	v.metres += distance
+	for length := f.roads.edge(v.hop).length; v.metres >= length; length = f.roads.edge(v.hop).length {
+		v.metres -= length
+		f.enter(v)
+	}
+}
+
+// allowed is the speed that is allowed where a vehicle is.
+func (f *fleet) allowed(v *vehicle) float64 {
+	e := f.roads.edge(v.hop)
+	limit := e.limit
+	if e.trunk {
+		switch centre := min(v.metres, e.length-v.metres); {
+		case centre < inner:
+			limit = limitInner
+		case centre < suburbs:
+			limit = limitSuburb
+		}
+	}
+	return min(limit, traits[v.kind].top) * v.pace
+}
+
+// slow is a place ahead that must be passed no faster than at a speed.
+type slow struct{ metres, speed float64 }
+
+// ahead gives the places on this hop that a vehicle must be slow at. Hops are so
+// long that one can brake for the next one's when one has entered it.
+func (f *fleet) ahead(v *vehicle) []slow {
+	e := f.roads.edge(v.hop)
+	left := e.length - v.metres
+	list := append(f.slow[:0], slow{left, v.corner})
+	if v.stop.wait > 0 {
+		list = append(list, slow{v.stop.metres - v.metres, 0})
+	}
+	if e.trunk && left > inner {
+		list = append(list, slow{left - inner, limitInner * v.pace})
+		if left > suburbs {
+			list = append(list, slow{left - suburbs, limitSuburb * v.pace})
+		}
+	}
+	return list
+}
+
+// cornering is the speed in m/s at which one turns by so many degrees.
+func cornering(turn float64) float64 {
+	if turn < 12 {
+		return math.Inf(1)
+	}
+	half := math.Cos(turn / 2 * math.Pi / 180)
+	return max(15*half*half*half*half, 1.5)
+}
+
+// canStop tells whether there is room to brake for a place on the hop.
+func (f *fleet) canStop(v *vehicle, metres float64) bool {
+	const margin = 3
+	return metres-v.metres > v.speed*v.speed/(2*traits[v.kind].brake)+margin && metres < f.roads.edge(v.hop).length-margin
+}
+
+// halt stands at the stop that has been reached.
+func (f *fleet) halt(v *vehicle) {
+	v.status, v.until = v.stop.why, v.at+v.stop.wait
+	if v.stop.wait > longHalt {
+		v.parked = true
+		f.moving--
+	}
+	if v.stop.why == onBreak || v.stop.why == loading {
+		v.driven = 0
+	}
+	v.stop = stop{}
+}
+
+// longHalt is how long a stop may take before a vehicle counts as parked.
+const longHalt = time.Minute
+
+// depart drives on after a halt.
+func (f *fleet) depart(v *vehicle) {
+	if v.parked {
+		f.moving++
+	}
+	if v.status == refilling || v.status == loading || v.status == onBreak {
+		v.tank = max(v.tank, 0.9+0.1*v.random.Float64())
+	}
+	v.parked, v.status = false, driving
+	if v.next >= len(v.route) {
+		f.newRoute(v)
+		f.lookAhead(v)
+	}
+}
