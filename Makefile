@@ -21,8 +21,8 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	touch $@
 
-demo: build ## a hub, a short drive replayed, and what arrives printed until Ctrl-C
-	@bash cmd/livemap/testdata/demo.sh
+demo: build ## a hub, a simulated fleet and the map, until Ctrl-C
+	./livemap demo
 
 test: browser check fuzz page-tests tests ## everything that CI runs
 

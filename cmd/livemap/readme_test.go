@@ -33,7 +33,7 @@ func readme(t *testing.T) (text string, blocks []readmeBlock) {
 
 // readmeElsewhere are commands of README that other tests run, or that run these.
 var readmeElsewhere = []string{
-	"make demo", // TestDemo
+	"make demo", // the demo's own tests
 	"make test",
 	"make build",
 	"./livemap serve --anonymous --listen localhost:4433", // the hub that the others talk to
@@ -85,9 +85,17 @@ func newReadmeShell(t *testing.T, hub *runningHub) *readmeShell {
 	return &readmeShell{
 		dir: dir,
 		// The tests' own hub is where the commands' defaults point.
-		env:      append(os.Environ(), "CURL_HOME="+dir, "LIVEMAP_TO="+hub.publish),
+		env: append(os.Environ(), "CURL_HOME="+dir, "LIVEMAP_TO="+hub.publish,
+			"LIVEMAP_LISTEN=localhost:0", "LIVEMAP_PROXY_LISTEN=localhost:0", "LIVEMAP_PUBLISH_LISTEN=127.0.0.1:0"),
 		replacer: strings.NewReplacer("http://127.0.0.1:9801", hub.publish, "localhost:4433", public),
 	}
+}
+
+// readmeEndless are commands that run until they are interrupted, and what they
+// say by then.
+var readmeEndless = map[string]string{
+	"./livemap demo":     "Ctrl-C",
+	"./livemap simulate": "positions/s",
 }
 
 // run runs a command to its end, which must be a success; a stream until it is
@@ -101,6 +109,12 @@ func (s *readmeShell) run(t *testing.T, command string) {
 		process.Args[len(process.Args)-1] = s.replacer.Replace(command)
 	}
 	process.Dir, process.Env, process.WaitDelay = s.dir, s.env, 5*time.Second
+	for endless, says := range readmeEndless {
+		if strings.HasPrefix(command, endless) {
+			interruptWhen(t, process, says)
+			return
+		}
+	}
 	stdin, err := process.StdinPipe()
 	require.NoError(t, err)
 	defer stdin.Close()
@@ -121,6 +135,32 @@ func (s *readmeShell) run(t *testing.T, command string) {
 	if strings.Contains(command, "/publish") {
 		require.Regexp(t, `"status":"(OK|PARTIAL)"`, out, command)
 	}
+}
+
+// interruptWhen runs a process until it has said something, and then interrupts it,
+// which is a success.
+func interruptWhen(t *testing.T, process *exec.Cmd, says string) {
+	t.Helper()
+	stdin, err := process.StdinPipe()
+	require.NoError(t, err)
+	defer stdin.Close()
+	out, in := io.Pipe()
+	process.Stdout, process.Stderr = in, in
+	require.NoError(t, process.Start())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- process.Wait()
+		in.Close()
+	}()
+	var said strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		fmt.Fprintln(&said, lines.Text())
+		if strings.Contains(lines.Text(), says) {
+			process.Process.Signal(os.Interrupt)
+		}
+	}
+	require.NoError(t, <-ended, "%s\n%s", process, &said)
+	require.Contains(t, said.String(), says)
 }
 
 func (s *readmeShell) read(stdout io.Reader, untilLive bool) string {
@@ -164,23 +204,4 @@ func TestReadmeFlags(t *testing.T) {
 	for _, flag := range flags {
 		require.Regexp(t, "(?m)^\\|.*`"+flag[1]+"`", text)
 	}
-}
-
-// TestDemo runs what `make demo` runs, until three positions have arrived.
-func TestDemo(t *testing.T) {
-	dir := t.TempDir()
-	out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	cmd, err := filepath.Abs("..")
-	require.NoError(t, err)
-	require.NoError(t, os.Symlink(cmd, filepath.Join(dir, "cmd")))
-
-	ctx, cancel := context.WithTimeout(t.Context(), e2eLimit)
-	defer cancel()
-	demo := exec.CommandContext(ctx, "bash", "cmd/livemap/testdata/demo.sh", "--count", "3")
-	demo.Dir = dir
-	demo.Env = append(os.Environ(), "DEMO_PUBLIC="+freePort(t), "DEMO_PUBLISH="+freePort(t))
-	out, err = demo.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.Equal(t, 3, strings.Count(string(out), `{"type":"Feature"`), "%s", out)
 }

@@ -157,10 +157,11 @@ export class Vehicle {
 		};
 	}
 
-	/** Whether it is drawn elsewhere a moment later. @param {number} now */
-	moves(now) {
-		const carried = (this.#vx !== 0 || this.#vy !== 0) && this.age(now) < this.patience + 5 * CORRECTION.tau;
-		return carried || now - this.#corrected < 5 * CORRECTION.tau;
+	/** How fast it is drawn to move, in units of the world per second, at most. @param {number} now */
+	pace(now) {
+		const carried = this.age(now) < this.patience + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
+		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
+		return carried + (Math.hypot(this.#dx, this.#dy) * left) / CORRECTION.tau;
 	}
 }
 

@@ -49,7 +49,7 @@ const feed = follow({
 	onPosition(feature) {
 		const vehicle = fleet.position(feature);
 		tally.changed();
-		markers.redraw();
+		markers.changed();
 		if (vehicle.id === look.vehicle) {
 			trail.position(feature);
 			details.update(vehicle, fleet.clock());
@@ -59,7 +59,7 @@ const feed = follow({
 	onGone(id) {
 		fleet.gone(id);
 		tally.changed();
-		markers.redraw();
+		markers.changed();
 		if (id === look.vehicle) {
 			details.missing("Gone: the hub knows it no more.");
 		}

@@ -26,6 +26,11 @@ const REACH = 16;
 const MARGIN = 40;
 /** The part of the time that drawing may take: 1/(1+REST). */
 const REST = 2;
+/** CSS pixels that a marker must have moved to be worth another frame. */
+const STEP = 0.25;
+/** Milliseconds within which a new position is drawn, and within which all is drawn again: vehicles fall silent. */
+const SOON = 100;
+const EVENTUALLY = 1000;
 
 export class Markers {
 	/** The vehicle that is drawn on top, by itself. @type {string | null} */
@@ -42,10 +47,9 @@ export class Markers {
 	#still = window.matchMedia("(prefers-reduced-motion: reduce)");
 	#width = 0;
 	#height = 0;
-	#dirty = true;
-	#moving = false;
 	#drawn = 0; // when, in ms of performance.now()
-	#next = 0; // when it may be drawn again
+	#due = 0; // when it is to be drawn again
+	#rested = 0; // when it may be
 	frames = 0;
 
 	/** @param {import("maplibre-gl").Map} map @param {import("./fleet.js").Fleet} fleet */
@@ -69,9 +73,14 @@ export class Markers {
 		this.redraw();
 	}
 
-	/** Something has changed. */
+	/** Draws as soon as can be. */
 	redraw() {
-		this.#dirty = true;
+		this.#due = 0;
+	}
+
+	/** A vehicle has changed, as thousands may in a second. */
+	changed() {
+		this.#due = Math.min(this.#due, this.#drawn + SOON);
 	}
 
 	/** What is at a point of the map. @param {{x: number, y: number}} point CSS pixels @returns {{mark?: Mark, cluster?: Cluster}} */
@@ -109,9 +118,7 @@ export class Markers {
 	#loop = () => {
 		requestAnimationFrame(this.#loop);
 		const now = performance.now();
-		// Once a second in any case: vehicles fall silent.
-		const due = this.#dirty || (this.#moving && !this.#still.matches) || now - this.#drawn > 1000;
-		if (due && now >= this.#next) {
+		if (now >= Math.max(this.#due, this.#rested)) {
 			this.#draw();
 			this.onframe?.();
 		}
@@ -119,12 +126,10 @@ export class Markers {
 
 	#draw() {
 		const begun = performance.now();
-		this.#dirty = false;
-		this.#moving = false;
 		this.frames++;
 		const zoom = this.map.getZoom();
 		const now = this.fleet.clock();
-		const marks = this.#project(now, zoom);
+		const { marks, fastest } = this.#project(now, zoom);
 		if (zoom < APART_FROM) {
 			const chosen = marks.findIndex((m) => m.vehicle.id === this.selected);
 			const selected = chosen >= 0 ? marks.splice(chosen, 1) : [];
@@ -137,16 +142,22 @@ export class Markers {
 		}
 		this.#paint(zoom);
 		this.#drawn = performance.now();
-		this.#next = this.#drawn + REST * (this.#drawn - begun);
+		this.#due = begun + Math.min(EVENTUALLY, (1000 * STEP) / fastest);
+		this.#rested = this.#drawn + REST * (this.#drawn - begun);
 	}
 
-	/** The vehicles on the screen, in every copy of the world that is. @param {number} now @param {number} zoom */
+	/**
+	 * The vehicles on the screen, in every copy of the world that is, and the
+	 * fastest's CSS pixels per second.
+	 * @param {number} now @param {number} zoom
+	 */
 	#project(now, zoom) {
 		const { lng, lat } = this.map.getCenter();
 		const centre = project(lng, lat);
 		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
 		/** @type {Mark[]} */
 		const marks = [];
+		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
 			const state = vehicle.state(now);
 			if (!this.shows(state) && vehicle.id !== this.selected) {
@@ -159,11 +170,11 @@ export class Markers {
 			}
 			const left = (x - centre.x) * world + this.#width / 2;
 			for (let copy = left - world * Math.floor((left + MARGIN) / world); copy < this.#width + MARGIN; copy += world) {
-				this.#moving ||= vehicle.moves(now);
+				fastest = Math.max(fastest, vehicle.pace(now) * world);
 				marks.push({ vehicle, state, x, y, left: copy, top });
 			}
 		}
-		return marks;
+		return { marks, fastest: this.#still.matches ? 0 : fastest };
 	}
 
 	/** @param {number} zoom */
