@@ -109,20 +109,19 @@ export class Hub {
 	}
 
 	/** A browser that speaks HTTP/3 with this hub, and trusts its certificate for that. */
-	async browser() {
-		const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
-		if (!executablePath) {
-			throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");
-		}
-		return chromium.launch({
-			executablePath,
-			args: [
-				"--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage",
-				`--origin-to-force-quic-on=${new URL(this.public).host}`,
-				`--ignore-certificate-errors-spki-list=${this.key}`,
-			],
-		});
+	browser() {
+		return browser(`--origin-to-force-quic-on=${new URL(this.public).host}`, `--ignore-certificate-errors-spki-list=${this.key}`);
 	}
+}
+
+/** Debian's Chromium, or that of CHROMIUM. @param {...string} args */
+export async function browser(...args) {
+	const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
+	if (!executablePath) {
+		throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");
+	}
+	const headless = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"];
+	return chromium.launch({ executablePath, args: [...headless, ...args] });
 }
 
 /**
