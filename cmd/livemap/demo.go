@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -30,7 +31,7 @@ type demoCmd struct {
 func (c *demoCmd) Help() string {
 	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it, until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
 
-The flags are those of 'livemap serve' and 'livemap simulate'. Of the hub's log only warnings and errors are shown.
+The flags are those of 'livemap serve' and 'livemap simulate'. Of the hub's log only errors are shown.
 
 Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
 }
@@ -66,16 +67,15 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 		c.serveCmd.StateDir = dir
 	}
 	screen := newRateLine(std.err, c.Vehicles)
-	log := &demoLog{notice: screen.notice, ready: make(chan map[string]string, 1)}
-	hub := c.startHub(ctx, streams{std.in, std.out, log})
+	hub := c.startHub(ctx, slog.New(demoLog{screen.notice}))
 	select {
 	case <-hub.ended:
 		return adviseFlag(hub.err)
 	case <-ctx.Done():
 		return hub.stop()
-	case at := <-log.ready:
+	case at := <-hub.ready:
 		c.welcome(std, at)
-		outcome, err := c.publish(hub.while(ctx), at["publish"], screen)
+		outcome, err := c.publish(hub.while(ctx), at.internal.address(), screen)
 		err = errors.Join(hub.stop(), err)
 		fmt.Fprintln(std.out, outcome)
 		return err
@@ -85,17 +85,18 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 // demoHub is the hub of a demo.
 type demoHub struct {
 	interrupt func()
+	ready     chan *listeners
 	ended     chan struct{}
 	err       error // once ended
 }
 
 // startHub starts the hub. It outlives ctx, so that the fleet can end first.
-func (c *demoCmd) startHub(ctx context.Context, std streams) *demoHub {
+func (c *demoCmd) startHub(ctx context.Context, log *slog.Logger) *demoHub {
 	ctx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
-	h := &demoHub{interrupt: interrupt, ended: make(chan struct{})}
+	h := &demoHub{interrupt: interrupt, ready: make(chan *listeners, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		h.err = c.serveCmd.Run(ctx, std)
+		h.err = c.serveCmd.serve(ctx, log, func(l *listeners) { h.ready <- l })
 	}()
 	return h
 }
@@ -133,15 +134,15 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 }
 
 // welcome tells where to look.
-func (c *demoCmd) welcome(std streams, at map[string]string) {
+func (c *demoCmd) welcome(std streams, at *listeners) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
-	if proxy := at["proxy"]; strings.HasPrefix(proxy, "http:") {
-		text += fmt.Sprintf("  Open      %s/\n", loopbackURL(proxy, c.Plain))
+	if at.proxy != nil && c.Plain.network == "tcp" {
+		text += fmt.Sprintf("  Open      %s/\n", loopbackURL("http", c.Plain, at.proxy))
 	}
-	if public := at["public"]; public != "" {
-		text += fmt.Sprintf("  or        %s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", loopbackURL(public, c.Secure))
+	if at.public != nil {
+		text += fmt.Sprintf("  or        %s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", loopbackURL("https", c.Secure, at.public))
 	}
-	text += "  curl      " + curlExample(at["publish"]) + "\n"
+	text += "  curl      " + curlExample(at.internal.address()) + "\n"
 	text += "  To stop   Ctrl-C\n\n"
 	fmt.Fprint(std.out, text)
 }
@@ -156,10 +157,9 @@ func curlExample(publish string) string {
 
 // loopbackURL names the host as the flag did, as browsers take plain HTTP to
 // localhost for safe, and the port that is listened on.
-func loopbackURL(bound string, flag listenAddress) string {
-	scheme, address, _ := strings.Cut(bound, "://")
+func loopbackURL(scheme string, flag listenAddress, bound *webListener) string {
 	host, _, _ := net.SplitHostPort(flag.address)
-	_, port, _ := net.SplitHostPort(address)
+	_, port, _ := net.SplitHostPort(bound.Addr().String())
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 

@@ -1,54 +1,37 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
-	"maps"
-	"slices"
+	"log/slog"
 	"strings"
 )
 
-// demoLog is the hub's log, of which people get to see what is not as it should be.
+// demoLog is the hub's log (a slog.Handler), of which people get to see errors, in
+// words.
 type demoLog struct {
 	notice func(format string, args ...any)
-	ready  chan map[string]string // gets the addresses once the hub is ready
 }
 
-// Write takes one line, as slog writes them.
-func (l *demoLog) Write(line []byte) (int, error) {
-	var entry map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	if decoder.Decode(&entry) != nil {
-		l.notice("%s", strings.TrimRight(string(line), "\n"))
-		return len(line), nil
+// Enabled leaves out all but errors: what serve warns of, such as small UDP
+// buffers, matters to nobody who tries a demo.
+func (l demoLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+// Handle shows one entry.
+func (l demoLog) Handle(_ context.Context, entry slog.Record) error {
+	var more []string
+	entry.Attrs(func(a slog.Attr) bool {
+		more = append(more, fmt.Sprintf("%s %v", a.Key, a.Value))
+		return true
+	})
+	text := "hub: " + entry.Message
+	if len(more) > 0 {
+		text += " (" + strings.Join(more, ", ") + ")"
 	}
-	message, level := fmt.Sprint(entry["msg"]), entry["level"]
-	for _, name := range []string{"msg", "level", "time"} {
-		delete(entry, name)
-	}
-	switch {
-	case level == "WARN" || level == "ERROR":
-		l.notice("hub: %s%s", message, attributes(entry))
-	case message == "the hub is ready":
-		addresses := map[string]string{}
-		for name, value := range entry {
-			addresses[name] = fmt.Sprint(value)
-		}
-		l.ready <- addresses
-	}
-	return len(line), nil
+	l.notice("%s", text)
+	return nil
 }
 
-// attributes words the attributes of a line.
-func attributes(entry map[string]any) string {
-	var words []string
-	for _, name := range slices.Sorted(maps.Keys(entry)) {
-		words = append(words, fmt.Sprintf("%s %v", name, entry[name]))
-	}
-	if len(words) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(words, ", ") + ")"
-}
+// WithAttrs and WithGroup are not used by the hub.
+func (l demoLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l demoLog) WithGroup(string) slog.Handler      { return l }

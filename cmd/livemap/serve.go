@@ -72,7 +72,11 @@ func (c *serveCmd) Validate() error {
 
 // Run runs the hub until ctx is done, and then ends it in good order.
 func (c *serveCmd) Run(ctx context.Context, std streams) error {
-	log := c.logger(std)
+	return c.serve(ctx, c.logger(std), func(*listeners) {})
+}
+
+// serve is Run with a log of the caller's, whom ready tells where the hub listens.
+func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*listeners)) error {
 	page, err := c.page()
 	if err != nil {
 		return err
@@ -121,6 +125,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	saving := state.saveEvery(saveInterval, hub)
 	failed := listeners.serve(surface)
 	log.Info("the hub is ready", listeners.addresses()...)
+	ready(listeners)
 	select {
 	case err = <-failed:
 	case <-ctx.Done():

@@ -60,6 +60,15 @@ func reports(t testing.TB, f *fleet, to time.Duration) (list []told) {
 	return list
 }
 
+// onlyComputes leaves a test of a single goroutine to the run without the race
+// detector, which would find nothing in it and take ten times as long.
+func onlyComputes(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("runs without the race detector")
+	}
+}
+
 // The same plan gives the same reports, in however many steps time passes; what
 // differs in the plan makes others.
 func TestSimulatedFleetIsReproducible(t *testing.T) {
@@ -115,6 +124,7 @@ func histories(t testing.TB, f *fleet, to time.Duration) map[string][]told {
 // Vehicles drive as vehicles do: without jumps, no further than their speed
 // takes them, braking and accelerating as they can, and heading where they go.
 func TestSimulatedVehiclesDrive(t *testing.T) {
+	onlyComputes(t)
 	for _, test := range []struct {
 		vehicles int
 		rate     float64
@@ -213,6 +223,7 @@ func inTown(p geo.Point) bool {
 // What a fleet lives through in hours: halts of every sort, tunnels, batches that
 // come late, vehicles that fall silent.
 func TestSimulatedFleetLives(t *testing.T) {
+	onlyComputes(t)
 	t.Parallel()
 	f := simulated(200, 0.25, 1)
 	statuses := map[string]int{}
