@@ -6,6 +6,9 @@ import { ago, protocol, span } from "./format.js";
 
 /** @typedef {import("./livemap.js").Status} Status */
 
+/** Milliseconds for which it is told how a connection was resumed. */
+const NEWS = 60_000;
+
 const PHASES = { connecting: "Connecting…", live: "Live", waiting: "Reconnecting", closed: "Closed" };
 const STATES = {
 	"": "",
@@ -27,7 +30,8 @@ export function sign(element, feed) {
 		element.dataset.state = status.state;
 		write(phase, PHASES[status.phase]);
 		write(facts, said(status, Date.now()));
-		write(why, status.phase === "live" ? STATES[status.state] : status.reason && `${capital(status.reason)}.`);
+		const news = Date.now() - status.since < NEWS ? STATES[status.state] : "";
+		write(why, status.phase === "live" ? news : status.reason && `${capital(status.reason)}.`);
 		retry.hidden = status.phase !== "waiting";
 	};
 }

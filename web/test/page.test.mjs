@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { drawn, Hub, LIMIT, live, now, open, pixel, rest } from "./hub.mjs";
+import { browser as launch, drawn, Hub, LIMIT, live, now, open, pixel, rest } from "./hub.mjs";
 
 const BLUE = [37, 99, 235]; // what moves
 const BERLIN = { lon: 13.404954, lat: 52.520008 };
@@ -272,6 +272,28 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const [{ left, top }] = await page.evaluate(() => window.livemap.clusters());
 		await page.locator("#map").click({ position: { x: left, y: top } });
 		await page.waitForFunction(() => window.livemap.clusters().length === 0 && window.livemap.drawn("VAN-29") !== null);
+	});
+
+	test("moves nothing by itself for those who asked for less motion", async () => {
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 15), { reducedMotion: "reduce" });
+		await hub.publish({ vehicle_id: "CALM-1", ...BERLIN, timestamp: now() - 2, speed_kmh: 72, heading: 90 });
+		const mark = await drawn(page, "CALM-1");
+		const { x, y } = await page.evaluate(([lon, lat]) => window.livemap.project([lon, lat]), [BERLIN.lon, BERLIN.lat]);
+		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "at its fix, though it has gone on");
+	});
+
+	test("works as well over HTTP/2", async () => {
+		const other = await launch("--ignore-certificate-errors", "--disable-quic");
+		try {
+			await hub.publish({ vehicle_id: "VAN-7", ...BERLIN });
+			const { page, complaints } = await open(hub, other, at(BERLIN.lon, BERLIN.lat));
+			await drawn(page, "VAN-7");
+			assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h2");
+			await says(page, "#sign", /Live HTTP\/2/);
+			assert.deepEqual(complaints, []);
+		} finally {
+			await other.close();
+		}
 	});
 
 	test("draws a vehicle on the other side of the antimeridian", async () => {
