@@ -85,6 +85,7 @@ function cluster(marks) {
 /**
  * Puts together clusters that overlap: two cells' middles may be close.
  * @param {Cluster[]} clusters
+ * @returns {Cluster[]}
  */
 function merged(clusters) {
 	clusters.sort((a, b) => b.marks.length - a.marks.length);
@@ -98,5 +99,5 @@ function merged(clusters) {
 			apart[near] = cluster(apart[near].marks.concat(one.marks));
 		}
 	}
-	return apart;
+	return apart.length < clusters.length ? merged(apart) : apart; // a larger one may overlap others
 }

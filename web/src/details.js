@@ -64,7 +64,7 @@ export class Details {
 	open(id, follow) {
 		this.element.hidden = id === null;
 		this.followed.setAttribute("aria-pressed", String(follow));
-		if (id !== null && this.name.textContent !== id) {
+		if (this.name.textContent !== id) {
 			this.name.textContent = id;
 			this.state.textContent = "";
 			this.facts.replaceChildren();
@@ -119,9 +119,13 @@ export class Details {
 		const before = this.#values;
 		this.#values = new Map();
 		for (const [name, value] of facts) {
-			const element = before.get(name) ?? this.#fact(name);
-			before.delete(name);
-			this.#values.set(name, element);
+			let key = name;
+			while (this.#values.has(key)) {
+				key += "′"; // `battery_v` and `battery_percent` have the same words
+			}
+			const element = before.get(key) ?? this.#fact(name);
+			before.delete(key);
+			this.#values.set(key, element);
 			write(/** @type {HTMLElement} */ (element.lastElementChild), value);
 		}
 		before.forEach((element) => element.remove());

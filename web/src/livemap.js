@@ -160,12 +160,12 @@ export class Feed {
 		const old = this.vehicles;
 		this.vehicles = stream.vehicles;
 		for (const id of old.keys()) {
-			if (!this.vehicles.has(id)) {
+			if (!this.#closed && !this.vehicles.has(id)) {
 				this.#options.onGone?.(id, "left");
 			}
 		}
 		for (const [id, feature] of this.vehicles) {
-			if (!same(old.get(id), feature)) {
+			if (!this.#closed && !same(old.get(id), feature)) {
 				this.#options.onPosition?.(feature);
 			}
 		}
@@ -241,10 +241,10 @@ class Stream {
 
 	/** Reads the state, and goes on from there. */
 	async start() {
-		if (this.#closed) {
-			return;
-		}
 		this.#begin();
+		if (this.#closed) {
+			return; // before, or by who was told
+		}
 		const reading = (this.#reading = new AbortController());
 		try {
 			const answer = await fetch(this.#url("snapshot"), { signal: reading.signal, cache: "no-store", credentials: "include" });
@@ -268,6 +268,9 @@ class Stream {
 
 	connect() {
 		this.#begin();
+		if (this.#closed) {
+			return;
+		}
 		this.#opened = false;
 		const source = (this.#source = new EventSource(this.#url("stream"), { withCredentials: true }));
 		/** @param {(event: MessageEvent) => void} handle */
@@ -323,6 +326,9 @@ class Stream {
 
 	/** @param {Status["phase"]} phase @param {Partial<Status>} [more] */
 	#becomes(phase, more) {
+		if (this.#closed) {
+			return;
+		}
 		this.status = { ...this.status, retryAt: 0, attempt: this.#attempt, ...more, phase, since: Date.now() };
 		this.feed.told(this);
 	}

@@ -24,6 +24,7 @@ import { Viewport } from "./viewport.js";
 const config = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content);
 let look = read(location.hash);
 let arrived = false; // the first state is there
+let overview = false; // all vehicles are to be shown when they are there
 
 const map = await makeMap({ ...config, report: notice }, look).catch((error) => {
 	notice(`The map cannot be drawn: ${error.message}`);
@@ -69,6 +70,10 @@ const feed = follow({
 		if (phase === "live") {
 			tally.refresh();
 			arrive();
+			if (overview) {
+				overview = false;
+				showAll(map, fleet.vehicles.values());
+			}
 			trail.show(look.vehicle);
 			if (reload(map)) {
 				notice("");
@@ -182,7 +187,14 @@ controls({
 	enter: () => list.element.focus(),
 	open: () => setSheet(true),
 });
-element("overview", HTMLElement).addEventListener("click", () => showAll(map, fleet.vehicles.values()));
+element("overview", HTMLElement).addEventListener("click", () => {
+	if (viewport.near) {
+		overview = true;
+		feed.view(viewport.view(null, map.getZoom(), look.vehicle));
+	} else {
+		showAll(map, fleet.vehicles.values());
+	}
+});
 
 map.on("click", (event) => {
 	const { mark, cluster } = markers.hit(event.point);

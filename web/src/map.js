@@ -57,9 +57,18 @@ export function bounds(map) {
 /** Shows all of these. @param {maplibregl.Map} map @param {Iterable<Vehicle>} vehicles @param {{animate?: boolean, maxZoom?: number}} [options] */
 export function showAll(map, vehicles, options) {
 	const box = new maplibregl.LngLatBounds();
-	for (const { lon, lat } of vehicles) {
-		box.extend([lon, lat]);
+	const places = [...vehicles].sort((a, b) => a.lon - b.lon);
+	// The box goes from the east end of the widest gap between them to its west end,
+	// which may be beyond 180.
+	let first = 0;
+	let widest = places.length > 0 ? places[0].lon + 360 - places[places.length - 1].lon : 0;
+	for (let i = 1; i < places.length; i++) {
+		if (places[i].lon - places[i - 1].lon > widest) {
+			widest = places[i].lon - places[i - 1].lon;
+			first = i;
+		}
 	}
+	places.forEach(({ lon, lat }, i) => box.extend([i < first ? lon + 360 : lon, lat]));
 	if (!box.isEmpty()) {
 		map.fitBounds(box, { padding: phone.matches ? 40 : 70, maxZoom: near, ...options });
 	}

@@ -4,10 +4,10 @@ import { Fleet, project, unproject, Vehicle } from "../src/fleet.js";
 
 const EAST = 90;
 
-/** A Feature at a time. @param {number} timestamp @param {number} lon @param {Record<string, any>} [more] */
-function fix(timestamp, lon, more = {}) {
+/** A Feature at a time. @param {number} timestamp @param {number} lon @param {Record<string, any>} [more] @param {number} [lat] */
+function fix(timestamp, lon, more = {}, lat = 0) {
 	return /** @type {import("../src/livemap.js").Feature} */ ({
-		type: "Feature", id: "VAN-7", geometry: { type: "Point", coordinates: [lon, 0] },
+		type: "Feature", id: "VAN-7", geometry: { type: "Point", coordinates: [lon, lat] },
 		properties: { vehicle_id: "VAN-7", timestamp, ...more },
 	});
 }
@@ -18,6 +18,7 @@ const metres = ({ x }) => (x - 0.5) * 40_075_016.686;
 test("project and unproject are inverse, and agree with the known corners", () => {
 	assert.deepEqual(project(0, 0), { x: 0.5, y: 0.5 });
 	assert.ok(Math.abs(project(180, 85.0511287798).y) < 1e-9);
+	assert.ok(Math.abs(project(0, 90).y) < 1e-8 && Math.abs(project(0, -90).y - 1) < 1e-8, "the poles are at the edge");
 	for (const [lon, lat] of [[13.404954, 52.520008], [-179.9, -84], [0, 0]]) {
 		const { x, y } = project(lon, lat);
 		const [lon2, lat2] = unproject(x, y);
@@ -62,6 +63,10 @@ test("a correction is glided, a jump is not", () => {
 	assert.equal(Math.round(metres(vehicle.at(115))), 111);
 	vehicle.update(fix(120, 0.1), 120); // 11 km
 	assert.equal(Math.round(metres(vehicle.at(120))), 11_132);
+	const north = new Vehicle(fix(100, 0), 100);
+	north.update(fix(110, 0, {}, 0.001), 110);
+	assert.equal(north.at(110).y, 0.5);
+	assert.ok(north.at(110.3).y < 0.5 && north.at(110.3).y > project(0, 0.001).y);
 });
 
 test("a vehicle is silent after three of its own intervals", () => {
@@ -87,6 +92,25 @@ test("who parks reports less often, and is not silent for that", () => {
 	assert.equal(vehicle.rhythm, 60);
 	vehicle.update(fix(163, 0, { speed_kmh: 50 }), 163);
 	assert.equal(vehicle.rhythm, 1, "its rhythm when driving is not forgotten");
+	vehicle.update(fix(164, 0, { speed_kmh: 0 }), 164);
+	assert.ok(Math.abs(Number(vehicle.rhythm) - 42.3) < 1e-9, "nor that when parked: 1 s after 60 s");
+});
+
+test("a rhythm is that of several intervals, and one long pause does not spoil it", () => {
+	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
+	vehicle.update(fix(102, 0, { speed_kmh: 50 }), 102);
+	vehicle.update(fix(103, 0, { speed_kmh: 50 }), 103);
+	assert.equal(vehicle.rhythm, 1.7); // 2 and 1
+	vehicle.update(fix(5000, 0, { speed_kmh: 50 }), 5000);
+	assert.ok(Math.abs(Number(vehicle.rhythm) - 3.23) < 1e-9, `${vehicle.rhythm}: as if four intervals`);
+	vehicle.update(fix(5000, 0.001, { speed_kmh: 50 }), 5001);
+	assert.ok(Math.abs(Number(vehicle.rhythm) - 3.23) < 1e-9, "a correction of the same moment is no interval");
+});
+
+test("nobody is waited for longer than a quarter of an hour", () => {
+	const vehicle = new Vehicle(fix(0, 0, { speed_kmh: 0 }), 0);
+	vehicle.update(fix(3600, 0, { speed_kmh: 0 }), 3600);
+	assert.equal(vehicle.patience, 900);
 });
 
 test("speed and course are told from two fixes where they are not reported", () => {
@@ -98,6 +122,55 @@ test("speed and course are told from two fixes where they are not reported", () 
 	assert.equal(vehicle.course, EAST);
 	assert.equal(vehicle.state(110), "moving");
 	assert.equal(Math.round(metres(vehicle.at(118))), 111, "but nothing is carried on by them");
+	vehicle.update(fix(110, 0.002), 111);
+	assert.equal(vehicle.speed, 0, "two fixes of the same moment tell no speed");
+});
+
+test("a course is told from two fixes that are far enough apart", () => {
+	for (const [lon, lat, course] of [[0.001, 0, 90], [0, -0.001, 180], [-0.001, 0, 270], [0, 0.001, 0]]) {
+		const vehicle = new Vehicle(fix(100, 0), 100);
+		vehicle.update(fix(110, lon, {}, lat), 110);
+		assert.equal(Math.round(Number(vehicle.course)), course);
+		vehicle.update(fix(120, lon + 0.00005, {}, lat), 120); // 6 m, as GPS noise has
+		assert.equal(Math.round(Number(vehicle.course)), course, "it stands as it came");
+	}
+	const parked = new Vehicle(fix(100, 0, { heading: EAST }), 100);
+	parked.update(fix(110, 0.00005), 110);
+	assert.equal(parked.course, EAST, "a heading that was reported is known for as long");
+});
+
+test("metres are as long in the north as at the equator", () => {
+	const vehicle = new Vehicle(fix(100, 10, { speed_kmh: 72, heading: 0 }, 60), 100);
+	const [lon, lat] = unproject(vehicle.at(105).x, vehicle.at(105).y);
+	assert.ok(Math.abs(lon - 10) < 1e-9);
+	assert.ok(Math.abs((lat - 60) * 111_320 - 100) < 1, `${lat}: 100 m to the north`);
+	const east = new Vehicle(fix(100, 10, {}, 60), 100);
+	east.update(fix(110, 10.01, {}, 60), 110); // 557 m: half of what it is at the equator
+	assert.equal(Math.round(east.speed), 200);
+	assert.equal(east.at(110).x, project(10.01, 60).x, "too far to be glided");
+	east.update(fix(120, 10.016, {}, 60), 120); // 334 m
+	assert.ok(Math.abs(east.at(120).x - project(10.01, 60).x) < 1e-9, "near enough");
+});
+
+test("a clock that is behind moves nobody backwards", () => {
+	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 95);
+	assert.equal(vehicle.age(95), 0);
+	assert.equal(metres(vehicle.at(95)), 0);
+	vehicle.update(fix(101, 0.001, { speed_kmh: 72, heading: EAST }), 101);
+	assert.deepEqual(vehicle.at(99), vehicle.at(101), "nor does one that is set back");
+});
+
+test("what is drawn to move tells how fast, what stands does not move", () => {
+	/** @param {number} pace */
+	const metresPerSecond = (pace) => Math.round(pace * 40_075_016.686);
+	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
+	assert.equal(metresPerSecond(vehicle.pace(101)), 20);
+	assert.equal(vehicle.pace(100 + vehicle.patience + 10), 0, "silent, and back at its fix");
+	const parked = new Vehicle(fix(100, 0, { speed_kmh: 0 }), 100);
+	assert.equal(parked.pace(101), 0);
+	parked.update(fix(110, 0.001, { speed_kmh: 0 }), 110); // 111 m, glided with a tau of 0.35 s
+	assert.equal(metresPerSecond(parked.pace(110)), 318);
+	assert.equal(metresPerSecond(parked.pace(115)), 0);
 });
 
 test("a fleet counts its states", () => {
@@ -111,4 +184,22 @@ test("a fleet counts its states", () => {
 	assert.equal(fleet.gone("A"), true);
 	assert.equal(fleet.gone("A"), false);
 	assert.equal(fleet.counts().all, 1);
+});
+
+test("a fleet moves whom it knows, and tells when somebody comes or goes", () => {
+	let now = 100;
+	const fleet = new Fleet(() => now);
+	const vehicle = fleet.position(fix(100, 0, { speed_kmh: 50 }));
+	assert.equal(vehicle.time, 100);
+	const { members } = fleet;
+	now = 102;
+	assert.equal(fleet.position(fix(102, 0.001, { speed_kmh: 50 })), vehicle);
+	assert.equal(vehicle.time, 102);
+	assert.equal(vehicle.lon, 0.001);
+	assert.equal(fleet.members, members, "the same");
+	fleet.gone("VAN-7");
+	assert.notEqual(fleet.members, members);
+	const without = fleet.members;
+	fleet.position(fix(103, 0));
+	assert.notEqual(fleet.members, without);
 });

@@ -20,9 +20,10 @@ class Source {
 	closed = false;
 	id = "";
 
-	/** @param {URL} url */
-	constructor(url) {
+	/** @param {URL} url @param {EventSourceInit} init */
+	constructor(url, init) {
 		this.url = url;
+		this.init = init;
 		Source.all.push(this);
 	}
 
@@ -54,15 +55,37 @@ class Source {
 	}
 }
 
-/** What the hub answers to snapshots, and how often it was asked. @type {() => Response} */
+/** A window or a document that knows who listens to it. */
+class Events extends EventTarget {
+	/** @type {Map<string, any>} */ listeners = new Map();
+
+	/** @override @param {string} name @param {any} listener */
+	addEventListener(name, listener) {
+		this.listeners.set(name, listener);
+		super.addEventListener(name, listener);
+	}
+
+	/** @override @param {string} name @param {any} listener */
+	removeEventListener(name, listener) {
+		if (this.listeners.get(name) === listener) {
+			this.listeners.delete(name);
+		}
+		super.removeEventListener(name, listener);
+	}
+}
+
+/** What the hub answers to snapshots, and how often it was asked. @type {() => Response | Promise<Response>} */
 let answer;
 /** @type {URL[]} */
 let asked;
+/** How it was asked. @type {RequestInit[]} */
+let inits;
 /** @type {string[]} */
 let told;
 /** @type {import("../src/livemap.js").Feed | undefined} */
 let feed;
-const events = new EventTarget();
+const events = new Events();
+const doc = new Events();
 
 /** @param {string} id @param {number} [timestamp] */
 function feature(id, timestamp = 1) {
@@ -71,6 +94,12 @@ function feature(id, timestamp = 1) {
 
 /** @param {string} id the Last-Event-ID @param {...any} features */
 const snapshot = (id, ...features) => () => Response.json({ features }, { headers: { "Last-Event-ID": id } });
+
+/** A hub that does not answer. @returns {Promise<Response>} */
+const silence = () => new Promise(() => {});
+
+/** Fails as fetch does when it is aborted. @param {AbortSignal} signal @returns {Promise<never>} */
+const aborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
 /** @param {import("../src/livemap.js").Options} [options] */
 async function start(options = {}) {
@@ -106,19 +135,22 @@ beforeEach(() => {
 	mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1_800_000_000_000 });
 	Source.all = [];
 	asked = [];
+	inits = [];
 	told = [];
 	answer = snapshot("e-1", feature("A"), feature("B"));
 	mock.method(Math, "random", () => 1);
 	Object.assign(globalThis, {
 		EventSource: Source,
+		document: doc,
 		addEventListener: events.addEventListener.bind(events),
 		removeEventListener: events.removeEventListener.bind(events),
 		/** @param {URL} url @param {{signal: AbortSignal}} init */
-		async fetch(url, { signal }) {
+		async fetch(url, init) {
 			asked.push(url);
+			inits.push(init);
 			await setImmediate();
-			signal.throwIfAborted();
-			return answer();
+			init.signal.throwIfAborted();
+			return Promise.race([answer(), aborted(init.signal)]);
 		},
 	});
 });
@@ -294,8 +326,8 @@ test("a network that returns is used at once", async () => {
 	events.dispatchEvent(new Event("online"));
 	await settle();
 	assert.equal(Source.open.length, 1);
-	await pass(60_000);
-	assert.ok(Source.open.length <= 1, "the wait that was is over");
+	await pass(1500);
+	assert.equal(Source.all.length, 2, "the wait that was is over");
 });
 
 test("who has too many streams waits a minute", async () => {
@@ -356,6 +388,8 @@ test("another view while the hub is away does not lose what is shown", async () 
 	await settle();
 	assert.equal(feed.status.phase, "waiting");
 	assert.equal(feed.vehicles.size, 2);
+	await pass(1000);
+	assert.equal(Source.all.length, 1, "nobody goes on with the view before");
 	answer = snapshot("f-1", feature("A", 9));
 	feed.retry();
 	await settle();
@@ -365,14 +399,19 @@ test("another view while the hub is away does not lose what is shown", async () 
 });
 
 test("a closed feed is quiet", async () => {
-	const feed = await start();
+	/** @type {string[]} */
+	const phases = [];
+	const feed = await start({ onStatus: ({ phase }) => phases.push(phase) });
 	Source.last.live("e-2");
 	Source.last.onerror?.();
+	phases.splice(0);
 	feed.close();
 	feed.retry();
 	feed.view({});
 	await pass(60_000);
 	assert.equal(feed.status.phase, "closed");
+	assert.equal(feed.status.retryAt, 0);
+	assert.deepEqual(phases, ["closed"]);
 	assert.equal(Source.open.length, 0);
 });
 
@@ -397,4 +436,239 @@ test("the status is that of what is shown, until a new view fails", async () => 
 	old.onerror?.();
 	assert.equal(feed.status.phase, "connecting");
 	assert.ok(phases.length > 0, "the old one's end is told");
+});
+
+test("a closed feed leaves nothing behind", async () => {
+	const clear = mock.method(globalThis, "clearInterval");
+	const feed = await start();
+	assert.deepEqual([...events.listeners.keys(), ...doc.listeners.keys()], ["online", "pageshow", "visibilitychange"]);
+	Source.last.live("e-2");
+	feed.view({ bbox: [0, 0, 1, 1] });
+	await settle();
+	assert.equal(Source.open.length, 2);
+	feed.close();
+	assert.equal(Source.open.length, 0);
+	assert.equal(events.listeners.size + doc.listeners.size, 0);
+	assert.equal(clear.mock.callCount(), 1);
+});
+
+test("a feed that is closed at once asks for nothing", async () => {
+	follow({ hub: "https://hub.example/" }).close();
+	await settle();
+	assert.equal(asked.length, 0);
+});
+
+test("who follows has the feed before it is told anything", async () => {
+	/** @type {string[]} */
+	const phases = [];
+	const feed = follow({ hub: "https://hub.example/", onStatus: () => phases.push(feed.status.phase) });
+	assert.deepEqual(phases, []);
+	await settle();
+	assert.deepEqual(phases, ["connecting", "connecting"]);
+	feed.close();
+});
+
+test("cookies go with every request, and no cache answers", async () => {
+	await start();
+	assert.deepEqual(Source.last.init, { withCredentials: true });
+	Source.last.onerror?.(); // it never opened
+	await settle();
+	assert.deepEqual(asked.map((url) => url.pathname), ["/snapshot", "/stream"]);
+	for (const { cache, credentials } of inits) {
+		assert.deepEqual({ cache, credentials }, { cache: "no-store", credentials: "include" });
+	}
+});
+
+test("a page that comes back from the browser's cache is connected at once", async () => {
+	await start();
+	Source.last.live("e-2");
+	Source.last.onerror?.();
+	events.dispatchEvent(new Event("pageshow"));
+	assert.equal(Source.open.length, 0, "one that is loaded connects anyway");
+	events.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+	assert.equal(Source.open.length, 1);
+});
+
+for (const [name, target] of /** @type {[string, Events][]} */ ([["visibilitychange", doc], ["online", events]])) {
+	test(`a stream that died while the page slept is left at ${name}`, async () => {
+		const feed = await start();
+		Source.last.live("e-2");
+		target.dispatchEvent(new Event(name));
+		assert.equal(feed.status.phase, "live");
+		mock.timers.setTime(Date.now() + 31_000); // no timer has run
+		target.dispatchEvent(new Event(name));
+		assert.equal(feed.status.reason, "nothing came for a while");
+		assert.equal(Source.open.length, 0);
+	});
+}
+
+test("who tries again does not disturb what is being tried", async () => {
+	answer = silence;
+	const feed = await start();
+	feed.retry();
+	await settle();
+	assert.equal(asked.length, 1);
+});
+
+test("a hub that does not answer is left after twenty seconds, each time once", async () => {
+	answer = silence;
+	const feed = await start();
+	await pass(20_000);
+	assert.equal(feed.status.phase, "connecting");
+	await pass(1000);
+	assert.deepEqual([feed.status.phase, feed.status.attempt, feed.status.reason], ["waiting", 1, "the hub does not answer"]);
+	answer = snapshot("e-1", feature("A"));
+	await pass(1000);
+	assert.equal(feed.status.phase, "connecting");
+	assert.equal(feed.status.retryAt, 0);
+	Source.last.onerror?.(); // it never opened: who asks why gets no answer either
+	answer = silence;
+	await settle();
+	await pass(21_000);
+	assert.deepEqual([feed.status.phase, feed.status.attempt, feed.status.reason], ["waiting", 2, "the hub does not answer"]);
+});
+
+test("an answer that took long is given its time", async () => {
+	const feed = await start();
+	await pass(19_000);
+	Source.last.onopen?.();
+	assert.equal(feed.status.heard, Date.now());
+	await pass(25_000);
+	assert.equal(feed.status.phase, "connecting");
+	assert.equal(Source.open.length, 1);
+});
+
+test("the status tells when something was last heard, whatever it was", async () => {
+	const feed = await start();
+	assert.equal(feed.status.heard, 0);
+	Source.last.live("e-2");
+	await pass(4000);
+	assert.equal(feed.status.heard, Date.now() - 4000);
+	Source.last.send("ping", { time: Date.now() / 1000 - 3 });
+	assert.equal(feed.status.heard, Date.now());
+	assert.equal(feed.clockOffset, -3000, "and every ping sets the clock");
+});
+
+test("what comes without an id does not make the stream forget where it was", async () => {
+	await start();
+	Source.last.onopen?.();
+	Source.last.send("ping", { time: Date.now() / 1000 }); // an EventSource made anew knows no id
+	Source.last.onerror?.();
+	await pass(1000);
+	assert.equal(Source.last.param.lastEventId, "e-1");
+	assert.equal(asked.length, 1);
+});
+
+test("the state of a view that is no more is not gone on from", async () => {
+	const features = [feature("A")];
+	let arrive = () => {};
+	answer = () => /** @type {any} */ ({ ok: true, headers: new Headers({ "Last-Event-ID": "e-1" }), json: () => new Promise((resolve) => (arrive = () => resolve({ features }))) });
+	const feed = await start();
+	answer = snapshot("e-2", feature("B"));
+	feed.view({ interval: 5 });
+	arrive(); // too late
+	await settle();
+	assert.deepEqual(Source.all.map((s) => s.param.interval), ["5s"]);
+});
+
+test("another life of the hub does not bring back the view before", async () => {
+	const feed = await start();
+	const before = Source.last;
+	before.live("e-2");
+	feed.view({ bbox: [0, 0, 1, 1] });
+	await settle();
+	before.send("reset", { reason: "epoch" });
+	await settle();
+	assert.deepEqual(Source.open.map((s) => s.param.bbox), ["0,0,1,1"]);
+	Source.last.live("e-2");
+	assert.equal(feed.status.phase, "live");
+});
+
+test("a hub without ids tells the state anew after a cut", async () => {
+	answer = () => Response.json({ features: [feature("A"), feature("B")] });
+	const feed = await start();
+	Source.last.send("reset", { reason: "new" });
+	Source.last.send("", feature("A"));
+	Source.last.send("", feature("B"));
+	Source.last.live("");
+	Source.last.onerror?.();
+	await pass(1000);
+	Source.last.send("reset", { reason: "new" });
+	Source.last.send("", feature("B", 2));
+	Source.last.live("");
+	assert.equal(asked.length, 1, "round in circles");
+	assert.deepEqual(heard(), ["A@1", "B@1", "B@2", "A left"]);
+	assert.equal(feed.status.phase, "live");
+});
+
+test("a correction of the same moment is shown when all is read again", async () => {
+	await start();
+	Source.last.live("e-2");
+	answer = snapshot("f-1", feature("A"), { ...feature("B"), geometry: { type: "Point", coordinates: [3, 4] } });
+	Source.last.send("reset", { reason: "behind" });
+	await settle();
+	heard();
+	Source.last.live("f-1");
+	assert.deepEqual(heard(), ["B@1"]);
+});
+
+test("a refused stream is closed before the hub is asked why, and so is the answer", async () => {
+	const feed = await start();
+	answer = () => new Response("it would go on for ever");
+	Source.last.onerror?.();
+	assert.equal(Source.open.length, 0);
+	await settle();
+	assert.equal(feed.status.reason, "the connection was cut");
+	assert.equal(inits[1].signal?.aborted, true);
+	assert.equal(feed.status.attempt, 1);
+});
+
+test("a problem without words is told by its number", async () => {
+	answer = () => Response.json({ title: "Forbidden" }, { status: 403 });
+	assert.equal((await start()).status.reason, "the hub answers 403");
+});
+
+test("a sign-in that expires is told", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	Source.last.send("bye", { reason: "expired" });
+	assert.equal(feed.status.reason, "your sign-in has expired");
+	assert.equal(feed.status.retryAt - Date.now(), 1000);
+});
+
+test("who closes a feed while it tells is told no more", async () => {
+	/** @type {string[]} */
+	const phases = [];
+	const feed = await start({
+		onPosition: (f) => {
+			told.push(f.id);
+			feed.close();
+		},
+		onStatus: ({ phase }) => phases.push(phase),
+	});
+	Source.last.live("e-2");
+	assert.equal(feed.status.phase, "closed");
+	assert.equal(phases[phases.length - 1], "closed");
+	assert.deepEqual(heard(), ["A"]);
+	assert.equal(Source.open.length, 0);
+});
+
+test("who closes a feed, or changes the view, when it connects leaves no stream behind", async () => {
+	for (const act of /** @type {((feed: import("../src/livemap.js").Feed) => void)[]} */ ([(feed) => feed.close(), (feed) => feed.view({ interval: 5 })])) {
+		Source.all = [];
+		/** @type {import("../src/livemap.js").Feed} */
+		const feed = await start({
+			onStatus({ phase, attempt }) {
+				if (phase === "connecting" && attempt === 1) {
+					act(feed);
+				}
+			},
+		});
+		Source.last.live("e-2");
+		Source.last.onerror?.();
+		await pass(1000);
+		assert.ok(Source.open.every((s) => s.param.interval === "5s"), "of the view before");
+		assert.ok(Source.open.length <= 1);
+		feed.close();
+	}
 });

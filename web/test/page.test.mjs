@@ -74,6 +74,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.deepEqual([...new Set(protocols)], ["h3"]);
 		assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3");
 		await says(page, "#sign", /Live HTTP\/3 · (now|\d+ s ago)/);
+		await says(page, "#sign", /· [2-9] s ago/);
 		await says(page, "#nobody", /No vehicle has reported yet/);
 	});
 
@@ -130,6 +131,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(!near(await pixel(page, mark), [100, 116, 139]));
 		await says(page, "#filter", /All 1/);
 		await says(page, "#details .state", /Gone/);
+		assert.equal(await page.locator("#details").getAttribute("data-state"), "gone");
 	});
 
 	test("selects by click, and shows what is known, live", async () => {
@@ -301,5 +303,251 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const page = await show(at(-179.995, -17, 13));
 		const [east, west] = [await drawn(page, "EAST"), await drawn(page, "WEST")];
 		assert.ok(east.left < west.left && west.left - east.left < 300, `${east.left} ${west.left}`);
+	});
+
+	test("has a list that is worked with the keyboard, and is no longer than what is seen", async () => {
+		const t = now();
+		const id = (/** @type {number} */ i) => `VAN-${String(i).padStart(2, "0")}`;
+		await hub.publish(...Array.from({ length: 60 }, (_, i) => ({ vehicle_id: id(i + 1), lon: BERLIN.lon + (i % 8) * 0.002, lat: BERLIN.lat, timestamp: t - i / 10, speed_kmh: 0 })));
+		const page = await show(at(BERLIN.lon, BERLIN.lat) + `&vehicle=${id(60)}`);
+		const list = page.locator("#list");
+		const row = (/** @type {number} */ i) => page.locator(`[role=option][data-id="${id(i)}"]`);
+		const active = () => page.evaluate(() => document.getElementById(document.getElementById("list")?.getAttribute("aria-activedescendant") ?? "")?.dataset.id);
+		await row(60).waitFor(); // the address has named it
+		assert.ok(await page.locator("[role=option]").count() < 40);
+		await list.focus();
+		assert.equal(await active(), id(60));
+		for (const [key, to] of /** @type {[string, number][]} */ ([["Home", 1], ["ArrowUp", 1], ["ArrowDown", 2], ["End", 60], ["ArrowDown", 60], ["ArrowUp", 59]])) {
+			await page.keyboard.press(key);
+			assert.equal(await active(), id(to), key);
+			await row(to).click({ trial: true }); // it is in sight
+		}
+		await page.keyboard.press("PageUp");
+		const up = Number((await active())?.slice(4));
+		assert.ok(up < 58 && up > 30, `${up}`);
+		await page.keyboard.press("PageDown");
+		assert.equal(await active(), id(59));
+		await page.keyboard.press("Space");
+		await says(page, "#details h2", new RegExp(`^${id(59)}$`));
+		const there = await list.evaluate((list, id) => new Promise((resolve) => {
+			list.addEventListener("scroll", () => resolve(document.querySelector(`[data-id="${id}"]`) !== null), { once: true });
+			list.scrollTop = 15 * 52;
+		}), id(16));
+		assert.ok(there, "at once");
+		assert.equal(await row(16).getAttribute("aria-posinset"), "16");
+		assert.equal(await row(16).getAttribute("aria-setsize"), "60");
+		assert.equal(await list.evaluate((list) => list.scrollHeight), 60 * 52);
+		await page.locator("#sort").selectOption("heard");
+		await hub.publish({ vehicle_id: id(42), ...BERLIN, speed_kmh: 0 });
+		await list.evaluate((list) => (list.scrollTop = 0));
+		await page.waitForFunction((id) => document.querySelector(`[data-id="${id}"]`)?.getAttribute("aria-posinset") === "1", id(42));
+	});
+
+	test("tells why its list is empty", async () => {
+		const page = await show(at(BERLIN.lon, BERLIN.lat));
+		await says(page, "#nobody", /No vehicle is here/);
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		await page.locator("#nobody").waitFor({ state: "hidden" });
+		await page.getByRole("radio", { name: /Moving/ }).check();
+		await says(page, "#nobody", /No vehicle is moving/);
+	});
+
+	test("has keys that do not get into each other's way", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
+		const search = page.locator("#search");
+		await page.keyboard.press("Control+/");
+		assert.equal(await search.evaluate((search) => search === document.activeElement), false);
+		await page.keyboard.press("/");
+		await page.keyboard.type("a/b");
+		assert.equal(await search.inputValue(), "a/b");
+		await page.keyboard.press("Escape");
+		assert.equal(await search.inputValue(), "");
+		assert.ok(await page.locator("#details").isVisible(), "the first Escape is the search's");
+		await page.keyboard.press("Escape");
+		await page.locator("#details").waitFor({ state: "hidden" });
+		await page.keyboard.press("Enter");
+		assert.ok(await page.locator("#details").isHidden(), "nothing was searched for");
+	});
+
+	test("shows each vehicle's own details, with buttons that do what they say", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10, driver: "Ada" }, { vehicle_id: "VAN-8", lon: BERLIN.lon + 0.01, lat: BERLIN.lat, speed_kmh: 20, driver: "Grace" });
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 12) + "&vehicle=VAN-7");
+		await says(page, "#details", /Speed 10.*Driver Ada/);
+		await page.locator('[data-id="VAN-8"]').click();
+		await says(page, "#details", /Speed 20.*Driver Grace/);
+		assert.equal(await page.title(), "VAN-8 – Live Map");
+		await page.evaluate(() => (location.hash = "#map=12/52.52/13.0&vehicle=VAN-8"));
+		await page.waitForFunction(() => window.livemap.drawn("VAN-8") === null);
+		await page.locator("#details .show").click();
+		await drawn(page, "VAN-8");
+		await rest(page);
+		await page.waitForURL(/map=1\d[.\d]*\/52\.520\d*\/13\.41/);
+		await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+		await page.locator("#details .share").click();
+		await says(page, "#details .share", /^Copied$/);
+		assert.equal(await page.evaluate(() => navigator.clipboard.readText()), page.url());
+		await says(page, "#details .share", /^Copy link$/);
+		await page.locator("#details .close").click();
+		await page.locator("#details").waitFor({ state: "hidden" });
+		assert.equal(await page.title(), "Live Map");
+	});
+
+	test("shows each fact once, also where two have the same words", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, battery_v: 12.6, battery_percent: 80 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
+		await says(page, "#details", /Battery 12.6 V.*Battery 80 %/);
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, battery_v: 12.5, battery_percent: 79 });
+		await says(page, "#details", /Battery 12.5 V.*Battery 79 %/);
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, battery_v: 12.4 });
+		await says(page, "#details", /Battery 12.4 V/);
+		assert.equal(await page.locator("#details dt", { hasText: "Battery" }).count(), 1);
+	});
+
+	test("does not tell what it knew of a vehicle that has gone since", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
+		await says(page, "#details", /Moving.*Speed 10/);
+		await page.keyboard.press("Escape");
+		await hub.remove("VAN-7");
+		await page.waitForFunction(() => window.livemap.vehicles().length === 0 && !location.hash.includes("VAN-7"));
+		await page.evaluate((hash) => (location.hash = hash), at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
+		await says(page, "#details .state", /knows no such vehicle/);
+		opened[0].complaints = opened[0].complaints.filter((c) => !c.includes("/vehicles/VAN-7/track")); // the browser tells of the 404
+	});
+
+	test("takes the nearest marker within reach of a click, and marks it", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 }, { vehicle_id: "VAN-8", lon: BERLIN.lon + 0.0002, lat: BERLIN.lat, speed_kmh: 0 }); // 9 pixels
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 15));
+		const { left, top } = await drawn(page, "VAN-7");
+		await drawn(page, "VAN-8");
+		await page.locator("#map").hover({ position: { x: left, y: top + 10 } });
+		await page.waitForFunction(() => /** @type {HTMLElement} */ (document.querySelector(".maplibregl-canvas")).style.cursor === "pointer");
+		await page.locator("#map").click({ position: { x: left + 9, y: top + 10 } });
+		await says(page, "#details h2", /^VAN-8$/);
+		await page.locator("#map").click({ position: { x: left, y: top + 10 } });
+		await says(page, "#details h2", /^VAN-7$/);
+		const limit = Date.now() + LIMIT;
+		while (!near(await pixel(page, { left, top: top - 20 }), [245, 158, 11])) {
+			assert.ok(Date.now() < limit, "there is no ring around it");
+		}
+		await page.locator("#map").click({ position: { x: left, y: top + 60 } });
+		await page.locator("#details").waitFor({ state: "hidden" });
+	});
+
+	test("keeps the markers where they belong when the window is resized, and turns dark", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 4 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat));
+		await drawn(page, "VAN-7");
+		await page.setViewportSize({ width: 1000, height: 600 });
+		await page.waitForFunction(([lon, lat]) => {
+			const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector("canvas.markers"));
+			const { x, y } = window.livemap.project([lon, lat]);
+			const mark = window.livemap.drawn("VAN-7");
+			return mark && Math.hypot(mark.left - x, mark.top - y) < 1 && canvas.width === document.getElementById("map")?.clientWidth;
+		}, [BERLIN.lon, BERLIN.lat]);
+		const mark = await drawn(page, "VAN-7");
+		assert.ok(near(await pixel(page, mark), BLUE));
+		await page.emulateMedia({ colorScheme: "dark" });
+		const limit = Date.now() + LIMIT;
+		while (near(await pixel(page, mark), BLUE)) {
+			assert.ok(Date.now() < limit, "it is as in the light");
+		}
+		assert.ok(near(await pixel(page, mark), [79, 141, 255]), `${await pixel(page, mark)}`);
+	});
+
+	test("draws the selected vehicle by itself, also in a crowd", async () => {
+		await hub.publish(...Array.from({ length: 9 }, (_, i) => ({ vehicle_id: `VAN-${i}`, lon: BERLIN.lon + i * 0.001, lat: BERLIN.lat })));
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 6) + "&vehicle=VAN-3");
+		await drawn(page, "VAN-3");
+		assert.deepEqual(await page.evaluate(() => window.livemap.clusters().map((c) => c.count)), [8]);
+	});
+
+	test("draws a vehicle in every copy of the world", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", lon: -140, lat: 0, speed_kmh: 4 });
+		const page = await show(at(0, 0, 1), { viewport: { width: 1900, height: 800 } });
+		const { left, top } = await drawn(page, "VAN-7");
+		await rest(page);
+		assert.ok(near(await pixel(page, { left, top }), BLUE), "once");
+		assert.ok(near(await pixel(page, { left: left + 1024, top }), BLUE), "again");
+	});
+
+	test("goes on knowing a selected vehicle that leaves the view", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 12));
+		await page.locator('[data-id="VAN-7"]').click();
+		await says(page, "#details", /Speed 10/);
+		await hub.publish({ vehicle_id: "VAN-7", lon: 20, lat: 50, speed_kmh: 20 });
+		await says(page, "#details", /Moving.*Speed 20.*Position 50.00000, 20.00000/);
+	});
+
+	test("writes an address that can be read, beyond the antimeridian too", async () => {
+		const page = await show(at(179, 0, 5));
+		await rest(page);
+		await page.mouse.move(1000, 400);
+		await page.mouse.down();
+		await page.mouse.move(600, 400, { steps: 5 });
+		await page.mouse.up();
+		await page.waitForURL(/map=5\/[-.\d]+\/-17\d/);
+		await page.evaluate(() => (location.hash = "#filter=parked"));
+		await page.waitForURL(/map=5\/[-.\d]+\/-17\d.*filter=parked/);
+	});
+
+	test("goes to a vehicle that is chosen from afar, or searched for", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 50 }, { vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 5));
+		await page.locator('[data-id="VAN-7"]').click();
+		await page.waitForURL(/map=11\/52\.52\d*\/13\.40/);
+		await page.getByRole("radio", { name: /Moving/ }).check();
+		await page.locator("#search").fill("FAR-1");
+		await says(page, "#nobody", /Enter looks for/);
+		await page.locator("#search").press("Enter");
+		await says(page, "#details h2", /^FAR-1$/);
+		assert.ok(await page.getByRole("radio", { name: /All/ }).isChecked());
+		assert.equal(await page.locator("#search").inputValue(), "");
+		await drawn(page, "FAR-1");
+	});
+
+	test("has a list on a phone that opens upward, and makes way for who is chosen", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		const page = await show(at(BERLIN.lon, BERLIN.lat), { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+		const handle = page.locator("#sheet");
+		const row = page.locator('[data-id="VAN-7"]');
+		assert.equal(await handle.getAttribute("aria-expanded"), "false");
+		await handle.click();
+		assert.equal(await handle.getAttribute("aria-expanded"), "true");
+		await row.click();
+		assert.equal(await handle.getAttribute("aria-expanded"), "false");
+		await says(page, "#details h2", /^VAN-7$/);
+		await page.locator("#search").focus();
+		assert.equal(await handle.getAttribute("aria-expanded"), "true");
+		await handle.click();
+		assert.equal(await handle.getAttribute("aria-expanded"), "false");
+	});
+
+	test("shows all vehicles from afar, wherever it is", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 }, { vehicle_id: "VAN-8", lon: 15, lat: 50, speed_kmh: 0 });
+		const page = await show(at(10, 50, 5));
+		await drawn(page, "VAN-8");
+		await page.locator("#overview").click();
+		await page.waitForFunction(() => {
+			const [a, b] = [window.livemap.drawn("VAN-7"), window.livemap.drawn("VAN-8")];
+			return a && b && Math.hypot(a.left - b.left, a.top - b.top) > 400;
+		});
+	});
+
+	test("shows all vehicles where they are on both sides of the antimeridian", async () => {
+		await hub.publish({ vehicle_id: "EAST", lon: 179, lat: -17, speed_kmh: 0 }, { vehicle_id: "WEST", lon: -179, lat: -17, speed_kmh: 0 });
+		const page = await show();
+		const [east, west] = [await drawn(page, "EAST"), await drawn(page, "WEST")];
+		assert.ok(west.left - east.left > 300, `${east.left} ${west.left}`);
+	});
+
+	test("shows all vehicles, also from where there is none", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		const page = await show(at(2, 48, 12));
+		await says(page, "#nobody", /No vehicle is here/);
+		await page.locator("#overview").click();
+		await drawn(page, "VAN-7");
 	});
 });

@@ -9,6 +9,8 @@ test("from afar the whole fleet is followed", () => {
 	const viewport = new Viewport();
 	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { topics: ["live_updates:all"], bbox: null, interval: null });
 	assert.equal(viewport.next([-10, 40, 10, 50], 5, "VAN-7"), null, "which holds the selected vehicle anyway");
+	assert.equal(viewport.next([-10, 40, 10, 50], 5, "VAN-8"), null, "whichever it is");
+	assert.equal(viewport.near, false);
 });
 
 test("from near a box beyond the view is followed, until the view leaves it", () => {
@@ -16,12 +18,30 @@ test("from near a box beyond the view is followed, until the view leaves it", ()
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { topics: ["live_updates:all"], bbox: [9, 39.5, 13, 41.5], interval: 2 });
 	assert.equal(viewport.next([10.5, 40.2, 12.5, 41.2], 9, null), null);
 	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 9, null)?.bbox, [10.5, 39.5, 14.5, 41.5]);
+	assert.equal(viewport.near, true);
 	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 7, null), { topics: ["live_updates:all"], bbox: null, interval: 2 });
+});
+
+test("the view may leave its box on any side", () => {
+	for (const [lon, lat] of [[-1.5, 0], [1.5, 0], [0, -1], [0, 1]]) {
+		const viewport = new Viewport();
+		viewport.next([10, 40, 12, 41], 9, null);
+		assert.notEqual(viewport.next([10 + lon, 40 + lat, 12 + lon, 41 + lat], 9, null), null, `${lon} ${lat}`);
+	}
+});
+
+test("the view is near from zoom 8 on", () => {
+	const viewport = new Viewport();
+	assert.notEqual(viewport.next([10, 40, 14, 42], 8, null)?.bbox, null);
+	assert.equal(viewport.next([10, 40, 14, 42], 8, null), null);
+	assert.equal(viewport.next([10, 40, 14, 42], 7.99, null)?.bbox, null);
 });
 
 test("a box that is far too wide is made narrower", () => {
 	const viewport = new Viewport();
 	viewport.next([10, 40, 12, 41], 9, null);
+	assert.equal(viewport.next([10.6, 40.3, 11.2, 40.6], 10.7, null), null, "seven times is not");
+	assert.deepEqual(viewport.next([11, 40.4, 11.4, 40.6], 10.9, null)?.bbox, [10.8, 40.3, 11.6, 40.7]);
 	assert.deepEqual(viewport.next([11, 40.4, 11.2, 40.5], 12, null)?.bbox, [10.9, 40.35, 11.3, 40.55]);
 });
 
@@ -32,6 +52,7 @@ test("every fix is wanted from near, and of a selected vehicle", () => {
 	assert.equal(viewport.next(null, 3, "VAN-7")?.interval, null);
 	assert.equal(viewport.next([10, 40, 10.2, 40.1], 12, null)?.interval, null);
 	assert.equal(viewport.next([10, 40, 10.3, 40.15], 10.9, null)?.interval, 2);
+	assert.equal(viewport.next([10, 40, 10.3, 40.15], 11, null)?.interval, null);
 });
 
 test("the selected vehicle is followed beyond the box", () => {
@@ -39,29 +60,60 @@ test("the selected vehicle is followed beyond the box", () => {
 	viewport.next([10, 40, 12, 41], 9, null);
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7")?.topics, ["live_updates:all", "vehicle:VAN-7"]);
 	assert.equal(viewport.next([10, 40, 12, 41], 9, "VAN-7"), null);
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-8")?.topics, ["live_updates:all", "vehicle:VAN-8"]);
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.topics, ["live_updates:all"]);
 });
 
 test("a view over the antimeridian or a pole gives a box that the hub takes", () => {
 	assert.deepEqual(new Viewport().next([178, 84, 182, 89], 8, null)?.bbox, [176, 81.5, 184, 90]);
+	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8, null)?.bbox, [-184, -90, -176, -81.5]);
 });
 
-/** @param {number} left @param {number} top */
-function mark(left, top) {
-	return { vehicle: /** @type {any} */ ({}), state: /** @type {const} */ ("moving"), x: left / 512, y: top / 512, left, top };
+/** @param {number} left @param {number} top @param {import("../src/fleet.js").State} [state] @param {number} [world] CSS pixels of the whole world */
+function mark(left, top, state = "moving", world = 512) {
+	return { vehicle: /** @type {any} */ ({}), state, x: left / world, y: top / world, left, top };
 }
 
+/** @param {number} n @param {number} left @param {number} top */
+const crowd = (n, left, top) => Array.from({ length: n }, () => mark(left, top));
+
+/** How many are in each cluster. @param {import("../src/clusters.js").Mark[]} marks @param {number} zoom */
+const sizes = (marks, zoom) => clustered(marks, zoom).clusters.map((c) => c.marks.length);
+
 test("four in a cell are a cluster in their middle, three are not", () => {
-	const three = [mark(10, 10), mark(20, 10), mark(10, 20)];
+	const three = [mark(10, 10), mark(20, 10, "parked"), mark(10, 20, "silent")];
 	assert.deepEqual(clustered(three, 0), { single: three, clusters: [] });
 	const { single, clusters } = clustered([...three, mark(20, 20), mark(400, 400)], 0);
 	assert.equal(single.length, 1);
 	assert.deepEqual(clusters.map((c) => [c.marks.length, c.left, c.top, c.radius]), [[4, 15, 15, radius(4)]]);
+	assert.deepEqual(clusters[0].states, { moving: 2, parked: 1, silent: 1 });
+});
+
+test("a cluster grows with its count, slowly", () => {
+	assert.equal(radius(10), 17.5);
+	assert.equal(radius(10_000), 31);
 });
 
 test("clusters that would overlap are one", () => {
-	const left = [1, 2, 3, 4].map((i) => mark(78 + i, 20)); // the grid's line is at 84
-	const right = [1, 2, 3, 4, 5].map((i) => mark(85 + i, 20));
-	const { clusters } = clustered([...left, ...right], 0);
-	assert.deepEqual(clusters.map((c) => c.marks.length), [9]);
+	assert.deepEqual(sizes([...crowd(4, 70, 20), ...crowd(5, 98, 20)], 0), [9], "the grid's line is at 84");
+	assert.deepEqual(sizes([...crowd(4, 65, 20), ...crowd(5, 103, 20)], 0), [5, 4], "the larger first");
+	assert.deepEqual(sizes([...crowd(4, 20, 70), ...crowd(5, 20, 98)], 0), [9]);
+	assert.deepEqual(sizes([...crowd(10, 83, 70), ...crowd(4, 100, 99), ...crowd(4, 100, 70)], 0), [18], "also one that overlaps only what two have become");
+});
+
+test("the grid is the same over half a zoom, then finer", () => {
+	const two = [...crowd(2, 10, 10), ...crowd(2, 75, 10)]; // in one cell of 84 pixels at zoom 0
+	for (const zoom of [0, 0.2, 0.49]) {
+		assert.deepEqual(sizes(two, zoom), [4], `${zoom}`);
+	}
+	assert.deepEqual(sizes(two, 0.5), []);
+	assert.deepEqual(sizes([...crowd(2, 10, 10), ...crowd(2, 95, 10)], 0), [], "in two cells");
+});
+
+test("cells that are far apart are never taken for one", () => {
+	const world = 512 * 2 ** 13;
+	const cell = (/** @type {number} */ x, /** @type {number} */ y) => [1, 2].map(() => mark((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
+	for (const y of [256, 1000, 4096, 49_900]) {
+		assert.deepEqual(sizes([...cell(1, 0), ...cell(0, y)], 13), [], `${y}`);
+	}
 });

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+
+Object.assign(globalThis, { Path2D: class { arc() {} } }); // of the sprites, which nobody draws here
+const { Trail } = await import("../src/trail.js");
+
+/** A map that has only a trail. */
+class Chart {
+	/** @type {any} */ data;
+	/** @type {Record<string, () => void>} */ listeners = {};
+	styled = true;
+
+	/** @param {string} name @param {() => void} listener */
+	on(name, listener) {
+		this.listeners[name] = listener;
+	}
+
+	getStyle() {
+		return this.styled ? {} : undefined;
+	}
+
+	getSource() {
+		return this.data && { setData: (/** @type {any} */ data) => (this.data = data) };
+	}
+
+	/** @param {string} _ @param {{data: any}} source */
+	addSource(_, { data }) {
+		this.data = data;
+	}
+
+	addLayer() {}
+
+	/** The longitudes of what is drawn. */
+	get line() {
+		return (this.data?.features[0]?.geometry.coordinates ?? []).map((/** @type {number[]} */ [lon]) => lon);
+	}
+}
+
+/** What the hub answers. @type {() => Response | Promise<Response>} */
+let answer;
+/** @type {{url: string, signal: AbortSignal}[]} */
+let asked;
+/** @type {Chart} */
+let chart;
+/** @type {InstanceType<typeof Trail>} */
+let trail;
+
+/** Every vehicle's positions are at its Unix seconds' degrees. @param {...number} times */
+const track = (...times) => () => Response.json({
+	geometry: times.length === 1 ? { type: "Point", coordinates: [times[0], 0] } : times.length > 0 ? { type: "LineString", coordinates: times.map((t) => [t, 0]) } : null,
+	properties: { timestamps: times.length === 1 ? times[0] : times },
+});
+
+/** @param {number} timestamp @param {number} [lon] @param {string} [id] */
+const fix = (timestamp, lon = timestamp, id = "VAN-7") => /** @type {import("../src/livemap.js").Feature} */ ({ type: "Feature", id, geometry: { type: "Point", coordinates: [lon, 0] }, properties: { vehicle_id: id, timestamp } });
+
+beforeEach(() => {
+	answer = track(1, 2, 4);
+	asked = [];
+	chart = new Chart();
+	trail = new Trail(/** @type {any} */ (chart));
+	Object.assign(globalThis, {
+		/** @param {string} url @param {{signal: AbortSignal}} init */
+		async fetch(url, { signal }) {
+			asked.push({ url, signal });
+			await setImmediate();
+			signal.throwIfAborted();
+			return answer();
+		},
+	});
+});
+
+test("a trail is what the log holds, and goes on with what arrives", async () => {
+	await trail.show("VAN 7/ä");
+	assert.equal(asked[0].url, "/vehicles/VAN%207%2F%C3%A4/track");
+	await trail.show("VAN-7");
+	assert.deepEqual(chart.line, [1, 2, 4]);
+	trail.position(fix(5));
+	trail.position(fix(6, 6, "VAN-8"));
+	assert.deepEqual(chart.line, [1, 2, 4, 5], "its own");
+	trail.position(fix(3));
+	trail.position(fix(0.5));
+	assert.deepEqual(chart.line, [0.5, 1, 2, 3, 4, 5], "a late one in its place");
+	trail.position(fix(3, 3.5));
+	assert.deepEqual(chart.line, [0.5, 1, 2, 3.5, 4, 5], "the last of a moment counts");
+	assert.equal(trail.length, 6);
+});
+
+test("what arrives while the log is read is not lost", async () => {
+	const reading = trail.show("VAN-7");
+	trail.position(fix(5));
+	trail.position(fix(3));
+	await reading;
+	assert.deepEqual(chart.line, [1, 2, 3, 4, 5]);
+	answer = track(4, 5);
+	await trail.show("VAN-7");
+	assert.deepEqual(chart.line, [1, 2, 3, 4, 5], "nor what the log no longer holds");
+});
+
+test("one position is no line, and none is none", async () => {
+	answer = track(1);
+	await trail.show("VAN-7");
+	assert.equal(trail.length, 1);
+	assert.deepEqual(chart.data.features, []);
+	trail.position(fix(2));
+	assert.deepEqual(chart.line, [1, 2]);
+	answer = track();
+	await trail.show("VAN-8");
+	assert.equal(trail.length, 0);
+});
+
+test("another vehicle has another trail, nobody has none", async () => {
+	const first = trail.show("VAN-7");
+	answer = track(7, 8);
+	const second = trail.show("VAN-8");
+	assert.equal(asked[0].signal.aborted, true);
+	await Promise.all([first, second]);
+	assert.deepEqual(chart.line, [7, 8]);
+	const third = trail.show("VAN-9");
+	assert.deepEqual(chart.line, [], "the one before is gone at once");
+	await trail.show(null);
+	await third;
+	assert.equal(trail.length, 0);
+	trail.position(fix(9, 9, "VAN-8"));
+	assert.equal(trail.length, 0);
+});
+
+test("a trail keeps its newest five thousand positions", async () => {
+	answer = track(...Array.from({ length: 5000 }, (_, i) => i + 1));
+	await trail.show("VAN-7");
+	trail.position(fix(5001));
+	assert.equal(trail.length, 5000);
+	trail.position(fix(0.5));
+	assert.equal(trail.length, 5000);
+	assert.equal(chart.data.features[0].geometry.coordinates.length, 5000);
+});
+
+test("a hub that is away, or knows no such vehicle, leaves what is shown", async () => {
+	await trail.show("VAN-7");
+	answer = () => { throw new TypeError("fetch failed"); };
+	await trail.show("VAN-7");
+	answer = () => Response.json({ detail: "no such vehicle" }, { status: 404 });
+	await trail.show("VAN-7");
+	answer = () => new Response("bad gateway", { status: 502 });
+	await trail.show("VAN-7");
+	assert.deepEqual(chart.line, [1, 2, 4]);
+});
+
+test("a trail goes on beyond the antimeridian", async () => {
+	await trail.show(null);
+	answer = track();
+	await trail.show("VAN-7");
+	[179, -179, -178, 179.5, 178].forEach((lon, i) => trail.position(fix(i, lon)));
+	assert.deepEqual(chart.line, [179, 181, 182, 179.5, 178]);
+	[-179, 179, -179].forEach((lon, i) => trail.position(fix(10 + i, lon)));
+	assert.deepEqual(chart.line.slice(5), [181, 179, 181]);
+});
+
+test("a style that comes later, or anew, has the trail", async () => {
+	chart.styled = false;
+	await trail.show("VAN-7");
+	assert.equal(chart.data, undefined);
+	chart.styled = true;
+	chart.listeners["style.load"]();
+	assert.deepEqual(chart.line, [1, 2, 4]);
+	chart.data = undefined;
+	chart.listeners["style.load"]();
+	assert.deepEqual(chart.line, [1, 2, 4]);
+});
