@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -42,9 +43,12 @@ func (c *demoCmd) Validate() error {
 	hub.Anonymous, hub.LogFormat = true, "json"
 	hub.Listen, hub.ProxyListen, hub.PublishListen = c.Secure, c.Plain, c.Internal
 	hub.Drain, hub.StateDir = c.Ending, c.Keep
-	for flag, address := range map[string]listenAddress{"listen": c.Secure, "proxy-listen": c.Plain, "publish-listen": c.Internal} {
-		if !address.isOff() && !address.isLocal() {
-			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like localhost:8080", flag, address)
+	for _, flag := range []struct {
+		name, like string
+		address    listenAddress
+	}{{"listen", "localhost:4433", c.Secure}, {"proxy-listen", "localhost:8080", c.Plain}, {"publish-listen", "127.0.0.1:9801", c.Internal}} {
+		if !flag.address.isOff() && !flag.address.isLocal() {
+			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like %s", flag.name, flag.address, flag.like)
 		}
 	}
 	if c.Secure.isOff() && c.Plain.isOff() {
@@ -58,10 +62,11 @@ func (c *demoCmd) Validate() error {
 
 // Run runs hub and fleet until ctx is done or the hub fails.
 func (c *demoCmd) Run(ctx context.Context, std streams) error {
+	signal.Ignore(syscall.SIGPIPE) // who reads what is printed may end first, and the state is still to be removed
 	if c.Keep == "" {
 		dir, err := os.MkdirTemp("", "livemap-demo-")
 		if err != nil {
-			return err
+			return fmt.Errorf("%w; TMPDIR or --state-dir names another place", err)
 		}
 		defer os.RemoveAll(dir)
 		c.serveCmd.StateDir = dir
@@ -136,11 +141,13 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 // welcome tells where to look.
 func (c *demoCmd) welcome(std streams, at *listeners) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
+	open := "Open"
 	if at.proxy != nil && c.Plain.network == "tcp" {
-		text += fmt.Sprintf("  Open      %s/\n", loopbackURL("http", c.Plain, at.proxy))
+		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.Plain, at.proxy))
+		open = "or"
 	}
 	if at.public != nil {
-		text += fmt.Sprintf("  or        %s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", loopbackURL("https", c.Secure, at.public))
+		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Secure, at.public))
 	}
 	text += "  curl      " + curlExample(at.internal.address()) + "\n"
 	text += "  To stop   Ctrl-C\n\n"

@@ -101,6 +101,23 @@ func TestDemoRuns(t *testing.T) {
 	}
 }
 
+// Who reads what a demo prints may end before it, as tee does at Ctrl-C, and the
+// same Ctrl-C may come twice: nothing is left behind all the same.
+func TestDemoLeavesNothing(t *testing.T) {
+	t.Parallel()
+	demo := startProcess(t, append([]string{"demo", "--vehicles", "5"}, demoAddresses...)...)
+	state := func() []string {
+		found, err := filepath.Glob(filepath.Join(demo.tempDir(), "*", "localhost.pem"))
+		require.NoError(t, err)
+		return found
+	}
+	await(t, "its state", func() bool { return len(state()) == 1 || len(demo.ended) > 0 })
+	require.NoError(t, demo.cmd.Process.Signal(syscall.SIGPIPE))
+	require.NoError(t, demo.cmd.Process.Signal(syscall.SIGINT))
+	demo.interrupt(t)
+	assert.Empty(t, state())
+}
+
 func (p *runningProcess) tempDir() string {
 	_, dir, _ := strings.Cut(p.cmd.Env[len(p.cmd.Env)-1], "=")
 	return dir

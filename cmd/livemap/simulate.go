@@ -17,7 +17,7 @@ type simulateCmd struct {
 type fleetFlags struct {
 	Vehicles int     `default:"250" placeholder:"N" help:"How many vehicles: 1 to 100000 (${default})."`
 	Rate     float64 `default:"1" placeholder:"N" help:"Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every 30 s."`
-	Seed     uint64  `default:"1" placeholder:"N" help:"Another number, another fleet: the same one gives the same vehicles, routes and reports (${default})."`
+	Seed     uint64  `default:"1" placeholder:"N" help:"Another number, another fleet: the same one, the same vehicles, routes and reports; from 0 to 18446744073709551615 (${default})."`
 }
 
 // Help is what --help says beyond the flags.
@@ -123,5 +123,9 @@ type summary struct {
 }
 
 func (s summary) String() string {
-	return fmt.Sprintf("%d vehicles, %d positions sent: %v", s.vehicles, s.sent, s.sum)
+	text := fmt.Sprintf("%d vehicles, %d positions sent: %v", s.vehicles, s.sent, s.sum)
+	if lost := s.sent - s.sum.Accepted - s.sum.Duplicate - s.sum.Rejected; lost > 0 {
+		text += fmt.Sprintf(", never acknowledged %d", lost)
+	}
+	return text
 }

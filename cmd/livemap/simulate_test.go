@@ -77,7 +77,7 @@ func (s *simulation) end(t *testing.T) (sent, accepted, rejected, late, duplicat
 	case <-time.After(e2eLimit):
 		require.FailNow(t, "it does not end")
 	}
-	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)\n$`).FindStringSubmatch(s.out.String())
+	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)(?:, never acknowledged \d+)?\n$`).FindStringSubmatch(s.out.String())
 	require.NotNil(t, m, s.out.String())
 	var n [5]int
 	for i := range n {

@@ -67,6 +67,7 @@ export function register(maplibregl, report = () => {}) {
 	archives ??= new Protocol();
 	maplibregl.addProtocol("pmtiles", archives.tile);
 	retry();
+	missed = false;
 	maplibregl.addProtocol(SCHEME, async ({ url }) => {
 		const [lib, z, x, y] = url.slice(`${SCHEME}://`.length).split("/");
 		try {
@@ -79,19 +80,9 @@ export function register(maplibregl, report = () => {}) {
 	});
 }
 
-/**
- * Loads what could not be loaded before, once the hub is there again.
- * @param {MapLibreMap} map
- * @returns {boolean} whether there was such a thing
- */
-export function reload(map) {
-	const again = missed && map.getSource("atlas") !== undefined;
-	if (again) {
-		missed = false;
-		retry();
-		map.refreshTiles("atlas");
-	}
-	return again;
+/** Has archives be opened anew: what they were may be cached, broken as it was. */
+export function forget() {
+	archives = undefined;
 }
 
 /**

@@ -2,7 +2,7 @@
  * details.js shows all that is known of the selected vehicle, live.
  */
 import { write } from "./element.js";
-import { ago, compass, moment, place, speed, telemetry } from "./format.js";
+import { ago, heading, moment, place, speed, telemetry } from "./format.js";
 
 /** @typedef {import("./fleet.js").Vehicle} Vehicle */
 
@@ -89,14 +89,14 @@ export class Details {
 		const state = vehicle.state(now);
 		this.element.dataset.state = state;
 		const age = ago(vehicle.age(now));
-		write(this.state, state === "silent" ? `Silent, last heard ${age}` : `${STATES[state]}, heard ${age === "now" ? "just now" : age}`);
+		write(this.state, `${STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
 		/** @type {[string, string][]} */
 		const facts = [];
 		if (properties.speed_kmh !== undefined) {
 			facts.push(["Speed", speed(properties.speed_kmh)]);
 		}
 		if (properties.heading !== undefined) {
-			facts.push(["Heading", `${Math.round(properties.heading)}° ${compass(properties.heading)}`]);
+			facts.push(["Heading", heading(properties.heading)]);
 		}
 		facts.push(["Position", place(vehicle.lon, vehicle.lat)]);
 		if (geometry.coordinates.length > 2) {

@@ -39,7 +39,7 @@ export class Vehicle {
 	lat = 0;
 	x = 0; // of the unit square
 	y = 0;
-	time = 0; // Unix seconds
+	time = 0; // of its fix, in Unix seconds, or when that came, if its clock is ahead
 	/** km/h: as reported, else as the last two fixes tell. */
 	speed = 0;
 	/** Degrees clockwise from north, or null when nobody knows. @type {number | null} */
@@ -62,19 +62,19 @@ export class Vehicle {
 	constructor(feature, now) {
 		this.id = feature.id;
 		this.feature = feature;
-		this.#take(feature, 0);
+		this.#take(feature, 0, now);
 		this.#corrected = now;
 	}
 
-	/** @param {Feature} feature @param {number} derived km/h, for a vehicle that does not report its speed */
-	#take(feature, derived) {
+	/** @param {Feature} feature @param {number} derived km/h, for a vehicle that does not report its speed @param {number} now */
+	#take(feature, derived, now) {
 		const [lon, lat] = feature.geometry.coordinates;
 		const { timestamp, speed_kmh: speed = derived, heading } = feature.properties;
 		this.feature = feature;
 		this.lon = lon;
 		this.lat = lat;
 		({ x: this.x, y: this.y } = project(lon, lat));
-		this.time = timestamp;
+		this.time = Math.min(timestamp, now);
 		this.speed = speed;
 		this.course = heading ?? this.course;
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
@@ -96,8 +96,8 @@ export class Vehicle {
 		const [lon2, lat2] = feature.geometry.coordinates;
 		const next = project(lon2, lat2);
 		const moved = Math.hypot(next.x - x, next.y - y) * metres;
-		const gap = feature.properties.timestamp - time;
-		this.#take(feature, gap > 0 ? (moved / gap) * 3.6 : 0);
+		const gap = Math.min(feature.properties.timestamp, now) - time;
+		this.#take(feature, gap > 0 ? (moved / gap) * 3.6 : 0, now);
 		if (gap > 0) {
 			const known = this.#rhythms[driving];
 			this.#rhythms[driving] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;

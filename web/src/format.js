@@ -30,6 +30,11 @@ export function compass(degrees) {
 	return COMPASS[Math.round(degrees / 45) % 8];
 }
 
+/** @param {number} degrees clockwise from north */
+export function heading(degrees) {
+	return `${Math.round(degrees) % 360}° ${compass(degrees)}`;
+}
+
 /** @param {number} kmh */
 export const speed = (kmh) => `${Math.round(kmh)} km/h`;
 

@@ -33,7 +33,7 @@
 /**
  * What of the fleet to follow.
  * @typedef {object} View
- * @property {string[]} [topics] topic ids, at most 128; default: every vehicle
+ * @property {string[]} [topics] topic ids, 1 to 128; default: every vehicle
  * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:` topics are not restricted to it
  * @property {number | null} [interval] seconds: at most one position per vehicle in each, the newest (0.1 to 60)
  */
@@ -77,6 +77,9 @@ export class Feed {
 	/** The vehicles in view by id, each with its newest position. Read only. @type {Map<string, Feature>} */
 	vehicles = new Map();
 
+	/** Seconds between pings: without other events something is heard that often. Read only. */
+	ping;
+
 	/** Milliseconds by which the hub's clock is ahead of this one. */
 	clockOffset = 0;
 
@@ -92,7 +95,9 @@ export class Feed {
 
 	/** @param {Options} options */
 	constructor(options) {
+		checkView(options);
 		this.#options = { hub: new URL("/", import.meta.url), ping: 15, ...options };
+		this.ping = this.#options.ping;
 		this.#stream = new Stream(this, this.#options, options);
 		this.#closed = false;
 		// A laptop that wakes up, a network that returns, a page that comes back.
@@ -117,11 +122,11 @@ export class Feed {
 	 * @param {View} view
 	 */
 	view(view) {
+		checkView(view);
 		if (this.#closed) {
 			return;
 		}
 		if (this.#stream.adopted && this.#stream.live) {
-			this.#before?.close();
 			this.#before = this.#stream;
 		} else {
 			this.#stream.close();
@@ -461,6 +466,19 @@ class Stream {
 			}
 		}
 		return url;
+	}
+}
+
+/** Refuses what would quietly follow something else. @param {View} view @throws {TypeError} */
+function checkView({ topics, bbox, interval }) {
+	if (topics !== undefined && !(Array.isArray(topics) && topics.length > 0 && topics.length <= 128)) {
+		throw new TypeError("topics must be an array of 1 to 128 topic ids; leave it out to follow every vehicle");
+	}
+	if (bbox && !(Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite) && bbox[1] <= bbox[3])) {
+		throw new TypeError("bbox must be [west, south, east, north] in degrees, south not above north");
+	}
+	if (interval && !(interval >= 0.1 && interval <= 60)) {
+		throw new TypeError("interval must be from 0.1 to 60 seconds");
 	}
 }
 

@@ -3,7 +3,6 @@
  * drawn and listed, and what is looked at is in the address.
  */
 import { read, write } from "./address.js";
-import { reload } from "./basemap.js";
 import { controlled, controls } from "./controls.js";
 import { Details } from "./details.js";
 import { element, notice } from "./element.js";
@@ -24,6 +23,7 @@ import { Viewport } from "./viewport.js";
 const config = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content);
 let look = read(location.hash);
 let arrived = false; // the first state is there
+let placed = look.map !== null; // the map is where it is to be
 let overview = false; // all vehicles are to be shown when they are there
 
 const map = await makeMap({ ...config, report: notice }, look).catch((error) => {
@@ -46,7 +46,8 @@ const setSheet = sheet(panel, element("sheet", HTMLElement));
 /* The stream */
 
 const feed = follow({
-	...viewport.view(look.map ? bounds(map) : null, map.getZoom(), look.vehicle),
+	...viewport.view(look.map && look.q === "" ? bounds(map) : null, map.getZoom(), look.vehicle),
+	ping: 10,
 	onPosition(feature) {
 		const vehicle = fleet.position(feature);
 		tally.changed();
@@ -75,29 +76,27 @@ const feed = follow({
 				showAll(map, fleet.vehicles.values());
 			}
 			trail.show(look.vehicle);
-			if (reload(map)) {
-				notice("");
-			}
 		}
 	},
 });
 const signal = sign(element("sign", HTMLElement), feed);
 const tally = new Tally({ fleet, feed, list, details, look: () => look, near: () => viewport.near });
 
-/** Follows what the view needs. */
+/** Follows what the view needs; who searches wants the whole fleet. */
 function followView() {
-	const view = viewport.next(bounds(map), map.getZoom(), look.vehicle);
+	const view = viewport.next(look.q === "" ? bounds(map) : null, map.getZoom(), look.vehicle);
 	if (view) {
 		feed.view(view);
 	}
 }
 
-/** Once, when the vehicles are there: goes where the address did not say. */
+/** Once, when there are vehicles: goes where the address did not say. */
 function arrive() {
 	if (!arrived && look.vehicle !== null) {
 		list.reveal(look.vehicle);
 	}
-	if (!arrived && !look.map) {
+	if (!placed && fleet.vehicles.size > 0) {
+		placed = true;
 		const vehicle = look.vehicle !== null && fleet.vehicles.get(look.vehicle);
 		if (vehicle) {
 			showPlace(map, [vehicle.lon, vehicle.lat], false);
@@ -112,10 +111,12 @@ function arrive() {
 
 /** @param {Partial<Look>} next */
 function change(next) {
-	const before = look.vehicle;
+	const before = look;
 	look = { ...look, ...next };
-	if (look.vehicle !== before) {
+	if (look.vehicle !== before.vehicle || (look.q === "") !== (before.q === "")) {
 		followView();
+	}
+	if (look.vehicle !== before.vehicle) {
 		trail.show(look.vehicle);
 	}
 	apply();
@@ -167,12 +168,19 @@ function show(id) {
 
 /** Looks for a vehicle that is not in view, by its id. @param {string} id */
 async function seek(id) {
-	const answer = await fetch(`/vehicles/${encodeURIComponent(id)}`, { cache: "no-store" }).catch(() => null);
+	// By topics, since a path cannot hold every id; and as it was typed, or without
+	// the space around it.
+	const topics = new URLSearchParams([id, id.trim()].map((id) => ["topic", `vehicle:${id}`]));
+	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
 	if (!answer?.ok) {
-		notice(answer?.status === 404 ? `The hub knows no vehicle “${id}”.` : "The hub cannot be asked now.", 5000);
+		notice("The hub cannot be asked now.", 5000);
 		return;
 	}
-	const feature = await answer.json();
+	const [feature] = (await answer.json()).features;
+	if (!feature) {
+		notice(`The hub knows no vehicle “${id.trim()}”.`, 5000);
+		return;
+	}
 	const [lon, lat] = feature.geometry.coordinates;
 	change({ vehicle: feature.id, follow: false, q: "", filter: "all" });
 	showPlace(map, [lon, lat]);
@@ -183,7 +191,7 @@ async function seek(id) {
 controls({
 	look: () => look,
 	change,
-	accept: () => (list.first === undefined ? seek(look.q.trim()) : choose(list.first)),
+	accept: () => (list.first === undefined ? seek(look.q) : choose(list.first)),
 	enter: () => list.element.focus(),
 	open: () => setSheet(true),
 });
@@ -213,8 +221,9 @@ map.on("mousemove", (event) => {
 	map.getCanvas().style.cursor = mark || cluster ? "pointer" : "";
 });
 map.on("dragstart", () => look.follow && change({ follow: false })); // who drags the map away wants to look elsewhere
-map.on("moveend", () => {
-	if (arrived) {
+map.on("moveend", (event) => {
+	placed ||= event.originalEvent !== undefined; // somebody has moved it
+	if (arrived && placed) {
 		const { lng, lat } = map.getCenter().wrap();
 		look = { ...look, map: { zoom: map.getZoom(), lat, lon: lng } };
 		remember();
@@ -227,9 +236,10 @@ markers.onframe = () => {
 		keepCentred(map, vehicle, markers.drawn.single.find((m) => m.vehicle === vehicle));
 	}
 };
-window.addEventListener("hashchange", () => {
-	const next = read(location.hash);
+window.addEventListener("hashchange", ({ newURL }) => {
+	const next = read(new URL(newURL).hash); // the page may have written its own by now
 	if (next.map) {
+		placed = true;
 		map.jumpTo({ center: [next.map.lon, next.map.lat], zoom: next.map.zoom });
 	}
 	change({ ...next, map: next.map ?? look.map });
@@ -238,6 +248,9 @@ darkness.addEventListener("change", () => markers.paint(darkness.matches));
 setInterval(() => {
 	signal();
 	tally.refresh(); // ages grow, vehicles fall silent
+	if (arrived) {
+		arrive(); // the first vehicle may come long after the page
+	}
 }, 1000);
 
 markers.paint(darkness.matches);

@@ -2,7 +2,7 @@
  * map.js makes the map, light or dark as the system is, and moves it.
  */
 import * as maplibregl from "maplibre-gl";
-import { addDetail, baseStyle, repaint } from "./basemap.js";
+import { addDetail, baseStyle, forget, repaint } from "./basemap.js";
 
 /** @typedef {import("./fleet.js").Vehicle} Vehicle */
 
@@ -12,6 +12,8 @@ export const phone = window.matchMedia("(max-width: 720px)");
 /** The zoom at which a vehicle is looked at by itself: without streets there is little to see from nearer. */
 const NEAR = { streets: 14, world: 11 };
 let near = NEAR.streets;
+/** Milliseconds after which what could not be drawn is tried again. */
+const AGAIN = 15_000;
 
 /**
  * @param {import("./basemap.js").Config} config
@@ -19,9 +21,10 @@ let near = NEAR.streets;
  */
 export async function makeMap(config, look) {
 	near = config.style || config.pmtiles ? NEAR.streets : NEAR.world;
+	const ground = new Ground(config);
 	const map = new maplibregl.Map({
 		container: "map",
-		style: await baseStyle(maplibregl, config, darkness.matches),
+		style: await ground.style(),
 		center: look.map ? [look.map.lon, look.map.lat] : [10, 30],
 		zoom: look.map?.zoom ?? 1.5,
 		minZoom: 0.5,
@@ -40,12 +43,68 @@ export async function makeMap(config, look) {
 	map.on("style.load", () => map.setProjection({ type: "mercator" })); // whatever the style says
 	addDetail(map);
 	darkness.addEventListener("change", async () => {
-		const style = await baseStyle(maplibregl, config, darkness.matches);
+		const style = await ground.style();
 		if (typeof style !== "string" && !repaint(map, style)) {
 			map.setStyle(style);
 		}
 	});
+	ground.mend(map);
 	return map;
+}
+
+/** Ground is what lies under the vehicles, and what is done when that cannot be had. */
+class Ground {
+	#config;
+	#whole = true; // nothing has failed since the style was made
+
+	/** @param {import("./basemap.js").Config} config */
+	constructor(config) {
+		this.#config = config;
+	}
+
+	/** The style as it is to be now. @returns {ReturnType<typeof baseStyle>} */
+	style() {
+		const { report = () => {} } = this.#config;
+		/** @param {string} words */
+		const told = (words) => {
+			this.#whole = false;
+			report(words);
+		};
+		return baseStyle(maplibregl, { ...this.#config, report: told }, darkness.matches);
+	}
+
+	/** Says what cannot be drawn, and tries again until it can. @param {maplibregl.Map} map */
+	mend(map) {
+		const { report = () => {} } = this.#config;
+		let styled = false;
+		map.once("style.load", () => (styled = true));
+		map.on("error", async ({ error }) => {
+			if (!styled && this.#config.style) {
+				styled = true;
+				this.#config = { ...this.#config, style: null };
+				report(`The map's style could not be loaded, so the world is shown: ${error.message}`);
+				map.setStyle(await this.style());
+				return;
+			}
+			this.#whole = false;
+			report(`Parts of the map could not be loaded: ${error.message}`);
+		});
+		setInterval(() => this.#whole || this.#again(map), AGAIN);
+	}
+
+	/** @param {maplibregl.Map} map */
+	async #again(map) {
+		this.#whole = true;
+		forget();
+		const style = await this.style();
+		if (!this.#whole) {
+			return;
+		}
+		if (typeof style !== "string") { // of such MapLibre asks again for what it needs
+			map.setStyle(style, { diff: false });
+		}
+		this.#config.report?.("");
+	}
 }
 
 /** What is in view, in degrees; the west may be beyond −180. @param {maplibregl.Map} map @returns {import("./viewport.js").Box} */

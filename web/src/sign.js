@@ -9,7 +9,9 @@ import { ago, protocol, span } from "./format.js";
 /** Milliseconds for which it is told how a connection was resumed. */
 const NEWS = 60_000;
 
-const PHASES = { connecting: "Connecting…", live: "Live", waiting: "Reconnecting", closed: "Closed" };
+const PHASES = { connecting: "Connecting…", live: "Live", doubtful: "No sign of life", waiting: "Reconnecting", closed: "Closed" };
+/** Milliseconds that a ping may be late. */
+const LATE = 3000;
 const STATES = {
 	"": "",
 	read: "",
@@ -26,9 +28,11 @@ export function sign(element, feed) {
 	retry.addEventListener("click", () => feed.retry());
 	return () => {
 		const { status } = feed;
-		element.dataset.phase = status.phase;
+		const doubtful = status.phase === "live" && Date.now() - status.heard > feed.ping * 1000 + LATE;
+		const shown = doubtful ? "doubtful" : status.phase;
+		element.dataset.phase = shown;
 		element.dataset.state = status.state;
-		write(phase, PHASES[status.phase]);
+		write(phase, PHASES[shown]);
 		write(facts, said(status, Date.now()));
 		const news = Date.now() - status.since < NEWS ? STATES[status.state] : "";
 		write(why, status.phase === "live" ? news : status.reason && `${capital(status.reason)}.`);

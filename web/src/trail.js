@@ -33,8 +33,8 @@ export class Trail {
 			this.#draw();
 		}
 		this.#reading.abort();
-		if (id === null) {
-			return;
+		if (id === null || id === "." || id === "..") {
+			return; // browsers take these two out of a path, however they are encoded
 		}
 		const { signal } = (this.#reading = new AbortController());
 		try {

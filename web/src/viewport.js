@@ -18,7 +18,7 @@ const INTERVAL = 2; // seconds
 /** How far a box reaches beyond the view, in views, so that small moves need no other. */
 const BEYOND = 0.5;
 /** How many times the view's width a box may have, before a narrower one is better. */
-const TOO_WIDE = 8;
+const TOO_WIDE = 4;
 
 /** Viewport holds what the stream was last told to follow. */
 export class Viewport {

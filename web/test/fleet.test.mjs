@@ -203,3 +203,14 @@ test("a fleet moves whom it knows, and tells when somebody comes or goes", () =>
 	fleet.position(fix(103, 0));
 	assert.notEqual(fleet.members, without);
 });
+
+test("a clock that is ahead, or behind, does not make a vehicle livelier than it is", () => {
+	const ahead = new Vehicle(fix(150, 0, { speed_kmh: 50 }), 100);
+	ahead.update(fix(151, 0, { speed_kmh: 50 }), 101);
+	assert.equal(ahead.state(105), "moving");
+	assert.equal(ahead.rhythm, 1);
+	assert.equal(ahead.state(107), "silent", "six seconds after it was last heard");
+	const behind = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 700);
+	behind.update(fix(101, 0, { speed_kmh: 50 }), 701);
+	assert.equal(behind.state(701), "silent", "its fix is ten minutes old");
+});

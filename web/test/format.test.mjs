@@ -62,9 +62,9 @@ test("a vehicle's state is told in words", () => {
 
 test("the list tells how many it shows, of how many, and where", () => {
 	assert.equal(summary(1, 1, false), "1 vehicle");
-	assert.equal(summary(0, 0, true), "0 vehicles here");
+	assert.equal(summary(0, 0, true), "0 vehicles in and around view");
 	assert.equal(summary(1200, 10_000, false), "1,200 vehicles of 10,000");
-	assert.equal(summary(1, 3, true), "1 vehicle of 3 here");
+	assert.equal(summary(1, 3, true), "1 vehicle of 3 in and around view");
 });
 
 test("the sign tells how the connection is, and never better than it is", () => {
@@ -75,7 +75,7 @@ test("the sign tells how the connection is, and never better than it is", () => 
 	const element = { dataset: {}, querySelector: (/** @type {string} */ name) => (parts[name] = Object.assign(new EventTarget(), { textContent: "" })) };
 	const retry = mock.fn();
 	const status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "" };
-	const show = sign(element, /** @type {any} */ ({ status, retry }));
+	const show = sign(element, /** @type {any} */ ({ status, retry, ping: 15 }));
 	/** @param {Record<string, any>} next */
 	const says = (next) => {
 		Object.assign(status, next);
@@ -85,6 +85,8 @@ test("the sign tells how the connection is, and never better than it is", () => 
 	assert.deepEqual(says({}), ["Connecting…", "", ""]);
 	assert.equal(parts[".retry"].hidden, true);
 	assert.deepEqual(says({ phase: "live", heard: Date.now() - 500, protocol: "h3", state: "read" }), ["Live", "HTTP/3 · now", ""]);
+	assert.equal(says({ phase: "live", heard: Date.now() - 17_900, protocol: "h3" })[0], "Live");
+	assert.deepEqual(says({ phase: "live", heard: Date.now() - 18_100, protocol: "h3", state: "read" }), ["No sign of life", "HTTP/3 · 18 s ago", ""], "a ping is three seconds late");
 	assert.deepEqual(says({ heard: Date.now() - 12_000, state: "resumed" }), ["Live", "HTTP/3 · 12 s ago", "Resumed: nothing was missed."]);
 	assert.equal(says({ state: "newest" })[2], "Resumed with the newest positions.");
 	assert.equal(says({ state: "re-read" })[2], "All positions were read again.");

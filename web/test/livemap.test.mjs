@@ -427,7 +427,7 @@ test("the status is that of what is shown, until a new view fails", async () => 
 	Source.last.live("e-2");
 	assert.deepEqual(phases.splice(0), ["live 0"]);
 	answer = () => Response.json({ detail: "bbox is wrong" }, { status: 400 });
-	feed.view({ bbox: [0, 99, 1, 1] });
+	feed.view({ bbox: [0, 99, 1, 100] });
 	await settle();
 	assert.equal(feed.status.phase, "waiting");
 	assert.deepEqual(phases.splice(0), ["waiting 1"]);
@@ -671,4 +671,17 @@ test("who closes a feed, or changes the view, when it connects leaves no stream 
 		assert.ok(Source.open.length <= 1);
 		feed.close();
 	}
+});
+
+test("what would quietly follow something else is refused", async () => {
+	const feed = await start();
+	for (const wrong of [{ topics: [] }, { topics: "depot:7" }, { bbox: [1, 2, 3] }, { bbox: [1, 3, 2, 2] }, { bbox: "1,2,3,4" }, { bbox: [1, 2, 3, NaN] }, { interval: "1s" }, { interval: 61 }, { interval: 0.01 }]) {
+		assert.throws(() => feed.view(/** @type {any} */ (wrong)), TypeError, JSON.stringify(wrong));
+		assert.throws(() => follow(/** @type {any} */ ({ hub: "https://hub.example/", ...wrong })), TypeError, JSON.stringify(wrong));
+	}
+	assert.equal(Source.all.length, 1);
+	feed.view({ topics: undefined, bbox: null, interval: null });
+	await settle();
+	assert.equal(Source.all.length, 2);
+	assert.equal(feed.ping, 15);
 });
