@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
-import { browser, drawn, LIMIT, live, PROGRAM, rest } from "./hub.mjs";
+import { browser, drawn, LIMIT, live, PROGRAM } from "./hub.mjs";
 
 const soak = Number(process.env.SOAK ?? 0); // seconds
 const seconds = soak || 20;
@@ -37,7 +37,6 @@ test("ten minutes of the demo leave the page's memory level", { timeout: 2 * sec
 		await page.goto(`${url}#vehicle=BUS-001`);
 		await live(page);
 		await drawn(page, "BUS-001");
-		await rest(page);
 		const session = await page.context().newCDPSession(page);
 		await session.send("Performance.enable");
 		const measure = async () => {

@@ -4,11 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { copyFile, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { DATA, drawn, Hub, LIMIT, live, now, open, pixel } from "./hub.mjs";
+
+const STREETS = join(DATA, "firenze-ODbL.pmtiles");
 
 /** @type {Hub} */
 let hub;
@@ -45,6 +48,19 @@ async function agrees(page) {
 
 /** @param {import("playwright-core").Page} page @param {string} phase */
 const phase = (page, phase) => page.waitForFunction((phase) => window.livemap.status().phase === phase, phase);
+
+/** Waits until there is land in the middle of the map, which is less blue than water. @param {import("playwright-core").Page} page */
+async function land(page) {
+	const limit = Date.now() + LIMIT;
+	for (;;) {
+		const [red, , blue] = await pixel(page, { left: 470, top: 400 });
+		if (blue <= red + 5) {
+			return;
+		}
+		assert.ok(Date.now() < limit, "there is no land yet");
+		await sleep(100);
+	}
+}
 
 const FLEET = [
 	{ vehicle_id: "PARKED-1", lon: 13.40, lat: 52.52, speed_kmh: 0 },
@@ -114,12 +130,45 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await hub.stop();
 		await hub.run();
 		await page.locator("#notice").waitFor({ state: "hidden" });
-		const limit = Date.now() + LIMIT;
-		while ((await pixel(page, { left: 470, top: 400 }))[2] > (await pixel(page, { left: 470, top: 400 }))[0] + 5) {
-			assert.ok(Date.now() < limit, "there is no land yet");
-			await sleep(100);
-		}
+		await land(page);
 		await page.context().close();
+	});
+
+	test("says so when a style cannot be loaded, and shows the world", async () => {
+		const own = await Hub.start(["--map-style", "https://127.0.0.1:1/style.json"]);
+		const other = await own.browser();
+		try {
+			const { page } = await open(own, other, "#map=5/50/10");
+			await page.locator("#notice").getByText("The map's style could not be loaded, so the world is shown").waitFor();
+			await land(page);
+		} finally {
+			await other.close();
+			await own.end();
+		}
+	});
+
+	test("gets its streets back when their file is whole again", async (t) => {
+		if (!existsSync(STREETS)) {
+			t.skip(`${STREETS} is missing`);
+			return;
+		}
+		const dir = await mkdtemp(join(tmpdir(), "livemap-streets-"));
+		const file = join(dir, "city.pmtiles");
+		await copyFile(STREETS, file);
+		const own = await Hub.start(["--map-pmtiles", file]);
+		const other = await own.browser();
+		try {
+			await writeFile(file, "this is no archive");
+			const { page } = await open(own, other, "#map=15/43.7696/11.2558");
+			await page.locator("#notice").getByText("The street map could not be read, so the world is shown").waitFor();
+			await copyFile(STREETS, file);
+			await page.locator("#notice").waitFor({ state: "hidden" });
+			await page.locator(".maplibregl-ctrl-attrib").getByText("OpenStreetMap").waitFor();
+		} finally {
+			await other.close();
+			await own.end();
+			await rm(dir, { recursive: true });
+		}
 	});
 
 	test("catches up when its tab was frozen", async () => {
