@@ -39,62 +39,64 @@ after(async () => {
 });
 
 /**
- * Takes a picture of the page when its map is complete, and asks axe about it.
- * @param {Hub} hub
- * @param {import("playwright-core").Browser} browser
+ * Takes a picture of a page when its map is complete, and asks axe about it.
+ * @param {import("./hub.mjs").Opened} opened
  * @param {string} name
- * @param {string} [hash]
- * @param {import("playwright-core").BrowserContextOptions} [options]
- * @param {(page: import("playwright-core").Page) => Promise<void>} [prepare]
  * @param {RegExp} [expected] complaints of the browser
  */
-async function picture(hub, browser, name, hash = "", options = {}, prepare = async () => {}, expected = /^$/) {
-	const { page, complaints } = await open(hub, browser, hash, options);
-	await prepare(page);
+async function picture({ page, complaints }, name, expected = /^$/) {
 	await rest(page);
 	await page.screenshot({ path: join(PICTURES, `${name}.png`) });
 	assert.deepEqual(complaints.filter((c) => !expected.test(c)), [], name);
 	await page.evaluate(axe); // through the debugger, which the page's policy does not bind
 	const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }));
 	assert.deepEqual(violations.map((/** @type {any} */ v) => [v.id, v.help, v.nodes.map((/** @type {any} */ n) => [n.html, n.failureSummary])]), [], name);
-	await page.context().close();
 }
 
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+/** Turns a page dark, and waits until a place on its map is. @param {import("./hub.mjs").Opened} opened @param {{left: number, top: number}} place */
+async function turn({ page }, place) {
+	const limit = Date.now() + LIMIT;
+	await rest(page);
+	await page.emulateMedia({ colorScheme: "dark" });
+	while ((await pixel(page, place))[2] > 70) {
+		assert.ok(Date.now() < limit, "the map is still light");
+	}
+}
 
 /** Where there is only water in the first view, in CSS pixels of the map. */
 const SEA = { left: 120, top: 90 };
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 /** Somebody of the fleet who moves. */
 async function mover() {
 	const [one] = [...(await hub.truth()).values()].filter((f) => f.properties.speed_kmh > 30);
-	return one;
+	return one.id;
 }
 
 describe("the page looks right", { timeout: 10 * LIMIT }, () => {
-	test("on a desktop", () => picture(hub, browser, "desktop"));
-
-	test("in the dark", () => picture(hub, browser, "dark", "", { colorScheme: "dark" }));
+	test("on a desktop, by day and by night", async () => {
+		const opened = await open(hub, browser, "#map=5/50/10");
+		await picture(opened, "desktop");
+		await turn(opened, SEA);
+		await picture(opened, "dark");
+		await opened.page.context().close();
+	});
 
 	test("with a vehicle selected", async () => {
-		const { id } = await mover();
-		await picture(hub, browser, "selected", `#vehicle=${id}`, {}, async (page) => {
-			await page.waitForFunction(() => window.livemap.trail() > 3);
-		});
+		const opened = await open(hub, browser, `#vehicle=${await mover()}`);
+		await opened.page.waitForFunction(() => window.livemap.trail() > 3);
+		await picture(opened, "selected");
+		await opened.page.context().close();
 	});
 
-	test("with a vehicle selected in the dark", async () => {
-		const { id } = await mover();
-		await picture(hub, browser, "selected-dark", `#vehicle=${id}`, { colorScheme: "dark" });
-	});
-
-	test("on a phone", () => picture(hub, browser, "phone", "", PHONE));
-
-	test("on a phone, with the list open", () => picture(hub, browser, "phone-list", "", PHONE, (page) => page.locator("#sheet").click()));
-
-	test("on a phone, with a vehicle selected", async () => {
-		const { id } = await mover();
-		await picture(hub, browser, "phone-selected", `#vehicle=${id}`, PHONE);
+	test("on a phone, with the list open, and with a vehicle selected", async () => {
+		const opened = await open(hub, browser, "", PHONE);
+		await picture(opened, "phone");
+		await opened.page.locator("#sheet").click();
+		await picture(opened, "phone-list");
+		await opened.page.locator("[role=option]").first().click();
+		await picture(opened, "phone-selected");
+		await opened.page.context().close();
 	});
 
 	test("when the hub is away", async () => {
@@ -102,26 +104,15 @@ describe("the page looks right", { timeout: 10 * LIMIT }, () => {
 		const own = await short.browser();
 		try {
 			await short.publish({ vehicle_id: "TRUCK-042", lon: 13.4, lat: 52.5, speed_kmh: 0 });
-			await picture(short, own, "reconnecting", "", {}, async (page) => {
-				await rest(page);
-				await short.stop();
-				await page.waitForFunction(() => window.livemap.status().attempt > 1);
-			}, /net::ERR_/);
+			const opened = await open(short, own);
+			await rest(opened.page);
+			await short.stop();
+			await opened.page.waitForFunction(() => window.livemap.status().phase === "waiting");
+			await picture(opened, "reconnecting", /net::ERR_/);
 		} finally {
 			await own.close();
 			await short.end();
 		}
-	});
-
-	test("turned from light to dark", async () => {
-		const limit = Date.now() + LIMIT;
-		await picture(hub, browser, "turned-dark", "#map=5/50/10", {}, async (page) => {
-			await rest(page);
-			await page.emulateMedia({ colorScheme: "dark" });
-			while ((await pixel(page, SEA))[2] > 60) {
-				assert.ok(Date.now() < limit, "the sea is still light");
-			}
-		});
 	});
 
 	test("over streets from a file", async (t) => {
@@ -135,9 +126,10 @@ describe("the page looks right", { timeout: 10 * LIMIT }, () => {
 			await streets.publish(
 				...Array.from({ length: 24 }, (_, i) => ({ vehicle_id: `VAN-${i + 1}`, lon: 11.2558 + 0.006 * Math.cos(i * 2.4) * Math.sqrt(i / 6), lat: 43.7696 + 0.0035 * Math.sin(i * 2.4) * Math.sqrt(i / 6), speed_kmh: i % 4 ? 18 + i : 0, heading: (i * 67) % 360, driver: "Ada Conti" })),
 			);
-			await picture(streets, own, "streets", "#map=15/43.7696/11.2558&vehicle=VAN-2");
-			await picture(streets, own, "streets-dark", "#map=14/43.7696/11.2558", { colorScheme: "dark" });
-			await picture(streets, own, "streets-phone", "#map=16/43.7696/11.2558", PHONE);
+			const opened = await open(streets, own, "#map=15/43.7696/11.2558&vehicle=VAN-2");
+			await picture(opened, "streets");
+			await turn(opened, { left: 330, top: 420 });
+			await picture(opened, "streets-dark");
 		} finally {
 			await own.close();
 			await streets.end();

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { browser, drawn, LIMIT, live, PROGRAM } from "./hub.mjs";
 
 const soak = Number(process.env.SOAK ?? 0); // seconds
-const seconds = soak || 20;
+const seconds = soak || 10;
 const rate = soak ? 1 : 20;
 
 /** Starts the demo on ports that are free. @returns {Promise<{url: string, stop: () => Promise<number | null>}>} */
@@ -45,7 +45,7 @@ test("ten minutes of the demo leave the page's memory level", { timeout: 2 * sec
 			const value = (/** @type {string} */ name) => metrics.find((m) => m.name === name)?.value ?? NaN;
 			return { heap: value("JSHeapUsedSize") / 2 ** 20, nodes: value("Nodes"), listeners: value("JSEventListeners") };
 		};
-		await sleep(10_000); // caches fill
+		await sleep(5000); // caches fill
 		const before = await measure();
 		const began = performance.now();
 		const trail = await page.evaluate(() => window.livemap.trail());
