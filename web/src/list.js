@@ -178,8 +178,11 @@ export function doing(vehicle, state, now) {
 
 /** The words over the list. @param {number} shown @param {number} all @param {boolean} near only those around the view are known */
 export function summary(shown, all, near) {
-	const vehicles = `${count(shown)} ${shown === 1 ? "vehicle" : "vehicles"}`;
-	return `${vehicles}${shown === all ? "" : ` of ${count(all)}`}${near ? " in and around view" : ""}`;
+	const of = shown === all ? "" : ` of ${count(all)}`;
+	if (near) {
+		return `${count(shown)}${of} around here`;
+	}
+	return `${count(shown)} ${shown === 1 ? "vehicle" : "vehicles"}${of}`;
 }
 
 function row() {

@@ -63,7 +63,7 @@ export class Tally {
 		write(this.#nobody,
 			q !== "" ? `Nobody here matches. Enter looks for the vehicle “${q}” everywhere.`
 			: fleet.vehicles.size > 0 ? `No vehicle is ${filter}.`
-			: near() ? "No vehicle is in or around view." : "No vehicle has reported yet.");
+			: near() ? "No vehicle is around here." : "No vehicle has reported yet.");
 	}
 
 	#detail() {

@@ -62,9 +62,9 @@ test("a vehicle's state is told in words", () => {
 
 test("the list tells how many it shows, of how many, and where", () => {
 	assert.equal(summary(1, 1, false), "1 vehicle");
-	assert.equal(summary(0, 0, true), "0 vehicles in and around view");
+	assert.equal(summary(0, 0, true), "0 around here");
 	assert.equal(summary(1200, 10_000, false), "1,200 vehicles of 10,000");
-	assert.equal(summary(1, 3, true), "1 vehicle of 3 in and around view");
+	assert.equal(summary(1, 3, true), "1 of 3 around here");
 });
 
 test("the sign tells how the connection is, and never better than it is", () => {

@@ -197,7 +197,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		);
 		const page = await show(at(13.45, 52.52, 10));
 		const rows = () => page.locator("[role=option]").evaluateAll((rows) => rows.sort((a, b) => Number(a.getAttribute("aria-posinset")) - Number(b.getAttribute("aria-posinset"))).map((r) => r.getAttribute("data-id")));
-		await says(page, "#summary", /3 vehicles in and around view/);
+		await says(page, "#summary", /^3 around here$/);
 		assert.deepEqual(await rows(), ["BUS-1", "VAN-2", "VAN-10"]);
 		await page.locator("#sort").selectOption("speed");
 		assert.deepEqual(await rows(), ["VAN-10", "BUS-1", "VAN-2"]);
@@ -226,7 +226,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#details h2", /^FAR-1$/);
 		await drawn(page, "FAR-1");
 		await page.locator("#search").fill("");
-		await says(page, "#summary", /^1 vehicle in and around view$/);
+		await says(page, "#summary", /^1 around here$/);
 	});
 
 	test("finds vehicles whatever their ids are", async () => {
@@ -366,7 +366,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 
 	test("tells why its list is empty", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
-		await says(page, "#nobody", /No vehicle is in or around view/);
+		await says(page, "#nobody", /No vehicle is around here/);
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		await page.locator("#nobody").waitFor({ state: "hidden" });
 		await page.getByRole("radio", { name: /Moving/ }).check();
@@ -567,7 +567,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	test("shows all vehicles, also from where there is none", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(2, 48, 12));
-		await says(page, "#nobody", /No vehicle is in or around view/);
+		await says(page, "#nobody", /No vehicle is around here/);
 		await page.locator("#overview").click();
 		await drawn(page, "VAN-7");
 	});
