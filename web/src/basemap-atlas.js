@@ -54,10 +54,9 @@ async function load(url) {
  * Keeps a graticule under the view, which gives an empty land scale and motion, also after each `setStyle`. The outlines'
  * detail needs nothing: MapLibre asks for its tiles when the zoom does, and shows the coarse ones until they are there.
  * @param {MapLibreMap} map
- * @param {unknown} [_config] not needed: the style's sources know where the data is
  * @returns {() => void} stops it
  */
-export function addDetail(map, _config) {
+export function addDetail(map) {
 	const draw = () => {
 		const source = /** @type {GeoJSONSource | undefined} */ (map.getSource("grid"));
 		if (!source || map.getZoom() < GRID_ZOOM) return;

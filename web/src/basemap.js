@@ -63,7 +63,7 @@ export async function baseStyle(maplibregl, config, dark) {
  * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
  * @param {(message: string) => void} [report]
  */
-export function register(maplibregl, report = () => {}) {
+function register(maplibregl, report = () => {}) {
 	archives ??= new Protocol();
 	maplibregl.addProtocol("pmtiles", archives.tile);
 	retry();
@@ -89,7 +89,7 @@ export function forget() {
  * Opens an archive and reads what `streets` must know of it.
  * @param {string} url absolute
  */
-export async function pmtilesSource(url) {
+async function pmtilesSource(url) {
 	archives ??= new Protocol();
 	const archive = archives.get(url) ?? new PMTiles(url);
 	const [header, metadata] = [await archive.getHeader(), await archive.getMetadata()];

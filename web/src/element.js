@@ -21,7 +21,7 @@ export function write(element, text) {
 /** Words over the map. @param {string} words @param {number} [ms] how long; default: until others come */
 export function notice(words, ms) {
 	const place = element("notice", HTMLElement);
-	place.textContent = words;
+	write(place, words);
 	place.hidden = words === "";
 	if (ms) {
 		setTimeout(() => place.textContent === words && notice(""), ms);

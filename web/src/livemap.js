@@ -85,7 +85,7 @@ export class Feed {
 
 	/** @type {Stream} */ #stream;
 	/** The stream of the view before, which is shown until the new one is live. @type {Stream | null} */ #before = null;
-	#closed = true;
+	#closed = false;
 	#options;
 	#watch;
 	#check = () => this.#stream.check();
@@ -99,7 +99,6 @@ export class Feed {
 		this.#options = { hub: new URL("/", import.meta.url), ping: 15, ...options };
 		this.ping = this.#options.ping;
 		this.#stream = new Stream(this, this.#options, options);
-		this.#closed = false;
 		// A laptop that wakes up, a network that returns, a page that comes back.
 		this.#watch = setInterval(this.#check, 1000);
 		globalThis.addEventListener?.("online", this.#now);
@@ -374,12 +373,20 @@ class Stream {
 		this.live = true;
 		this.#attempt = 0;
 		this.feed.tick(time);
-		const state = this.adopted ? (mode === "conflated" ? "newest" : "resumed") : this.again ? "re-read" : "read";
+		const state = this.adopted ? this.#resumed(mode) : this.again ? "re-read" : "read";
 		if (!this.adopted) {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
 		this.#becomes("live", { protocol, state, reason: "" });
+	}
+
+	/** How a stream was resumed. With an interval it has the newest positions, and no other. @param {string} mode @returns {Status["state"]} */
+	#resumed(mode) {
+		if (mode === "snapshot") {
+			return "re-read";
+		}
+		return mode === "conflated" || this.query.interval ? "newest" : "resumed";
 	}
 
 	/** @param {{reason: string}} bye */

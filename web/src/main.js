@@ -170,7 +170,7 @@ function show(id) {
 async function seek(id) {
 	// By topics, since a path cannot hold every id; and as it was typed, or without
 	// the space around it.
-	const topics = new URLSearchParams([id, id.trim()].map((id) => ["topic", `vehicle:${id}`]));
+	const topics = new URLSearchParams([...new Set([id, id.trim()])].map((id) => ["topic", `vehicle:${id}`]));
 	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
 	if (!answer?.ok) {
 		notice("The hub cannot be asked now.", 5000);

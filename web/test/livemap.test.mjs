@@ -673,6 +673,16 @@ test("who closes a feed, or changes the view, when it connects leaves no stream 
 	}
 });
 
+test("with an interval, a stream is resumed with the newest positions, which is not everything", async () => {
+	const feed = await start({ interval: 2 });
+	Source.last.live("e-2");
+	assert.equal(feed.status.state, "read");
+	Source.last.onerror?.();
+	await pass(1000);
+	Source.last.live("e-9");
+	assert.equal(feed.status.state, "newest");
+});
+
 test("what would quietly follow something else is refused", async () => {
 	const feed = await start();
 	for (const wrong of [{ topics: [] }, { topics: "depot:7" }, { bbox: [1, 2, 3] }, { bbox: [1, 3, 2, 2] }, { bbox: "1,2,3,4" }, { bbox: [1, 2, 3, NaN] }, { interval: "1s" }, { interval: 61 }, { interval: 0.01 }]) {
