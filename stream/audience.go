@@ -191,10 +191,7 @@ func (s *Subscription) consider(seq uint64, r *record) {
 // looked. One that has been told and has not looked yet is left in peace.
 func (s *Subscription) notify(seq uint64) {
 	if s.pending.CompareAndSwap(0, seq) {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+		s.wake()
 	}
 }
 

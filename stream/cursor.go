@@ -116,11 +116,12 @@ func (s *Subscription) startRound(r *round, base uint64, mode string) {
 }
 
 // take gives the next bytes to write and how many events they hold; none when
-// the reader has everything. The bytes are valid until the next call.
+// the reader has everything, or is behind. The bytes are valid until the next
+// call.
 func (s *Subscription) take(buf []byte) (p []byte, events int) {
 	before := s.sent
 	// What becomes pending meanwhile is for the next flush.
-	for more := s.due(); more && len(buf) == 0; more = s.more {
+	for more := s.due(); more && len(buf) == 0 && !s.behind; more = s.more {
 		s.oldest = 0
 		if s.round != nil {
 			buf = s.takeRound(buf)
@@ -144,7 +145,7 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 	s.hub.mu.RLock()
 	if lagging || s.lost(from) {
 		s.hub.mu.RUnlock()
-		s.catchUp()
+		s.behind = true
 		return buf
 	}
 	to := s.hub.log.head()

@@ -53,7 +53,7 @@ func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, pu
 	}
 	publish(len(fleet))
 	s = h.Subscribe(query)
-	s.write = func([]byte) error { return nil }
+	s.out = waiting(func([]byte) error { return nil })
 	s.begin()
 	taken(s)
 	return h, s, publish

@@ -75,6 +75,8 @@ type Hub struct {
 	event  []byte // the event being published
 
 	audience audience
+	writers  []*writer // of attached streams
+	attached atomic.Uint64
 	freezer  freezer
 	counters counters
 
@@ -98,6 +100,7 @@ func New(config Config) *Hub {
 	}
 	h.audience.init()
 	h.log = newLog(h.config.History, 1)
+	h.startWriters()
 	h.running.Go(h.route)
 	if h.config.VehicleTTL > 0 {
 		h.running.Go(h.expire)

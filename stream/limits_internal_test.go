@@ -174,18 +174,18 @@ func TestReaderThatNeverReadsCostsNothing(t *testing.T) {
 			synctest.Wait()
 		}
 		churn()
-		before := heap()
+		before := heapInUse()
 		for range 5 {
 			churn()
 		}
-		require.Less(t, heap()-before, int64(256<<10))
+		require.Less(t, heapInUse()-before, int64(256<<10))
 		cancel()
 		streams.Wait()
 		h.Close()
 	})
 }
 
-func heap() int64 {
+func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()

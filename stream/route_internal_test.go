@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -33,6 +34,7 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 				})
 			})
 		}
+		time.Sleep(time.Second)
 		synctest.Wait()
 		mu.Lock()
 		for _, text := range told {

@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -41,34 +40,42 @@ type Summary struct {
 }
 
 // Subscription is one reader's stream: what it asked for, and a cursor. Make it
-// with Hub.Subscribe; Serve must be called, once.
+// with Hub.Subscribe; Serve or Attach must be called, once.
 type Subscription struct {
 	hub   *Hub
 	scope scope
 	query Query
 
-	pending atomic.Uint64 // the first event in scope since the cursor last looked; 0: none
-	wake    chan struct{} // pending was set
-	bye     chan Reason   // the hub ends the stream
+	pending atomic.Uint64          // the first event in scope since the cursor last looked; 0: none
+	ending  atomic.Pointer[Reason] // the stream is to end; nil: it goes on
+	writer  atomic.Pointer[writer] // who gives it its turns; nil: nobody yet
 
-	cursor // of Serve's goroutine, like what follows
-	write  func([]byte) error
-	timer  *time.Timer
+	cursor // of who writes it, like what follows
+	out    Outlet
+	ended  func(Summary)
+	flight flight
+	behind bool // the log is no way to go on: the reader must be brought to date
+	parted bool // the reader was told `bye`
 	// On the hub's monotonic clock: when events were last written, anything
 	// was last written, and a ping was last sent.
 	flushed, written, pinged time.Duration
 	summary                  Summary
+
+	turns turns // of its writer's goroutine
+}
+
+// flight is what was written last, and may not be on the wire yet.
+type flight struct {
+	waits  bool // the outlet has kept some of it
+	paced  bool // the next one waits out the flush interval
+	bytes  int
+	events int
+	oldest int64 // when the first live event in it was published; 0: there is none
 }
 
 // Subscribe registers a reader. From here on nothing it asked for escapes it.
 func (h *Hub) Subscribe(q Query) *Subscription {
-	s := &Subscription{
-		hub:   h,
-		scope: newScope(q.Topics, q.Box),
-		query: q,
-		wake:  make(chan struct{}, 1),
-		bye:   make(chan Reason, 1),
-	}
+	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box), query: q}
 	h.audience.join(s)
 	if h.draining.Load() {
 		s.end(Draining)
@@ -76,48 +83,77 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 	return s
 }
 
+// Serve writes the stream, in the caller's goroutine, until ctx is done, a write
+// fails, or the hub ends it. write must put all it is given on the wire before
+// it returns, and must not keep or change it.
+func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (summary Summary) {
+	defer context.AfterFunc(ctx, s.Leave)()
+	w := newWriter(s.hub)
+	w.patient = true
+	over := false
+	s.ended = func(its Summary) { summary, over = its, true }
+	s.open(waiting(write))
+	w.adopt(s)
+	w.run(func() bool { return over })
+	return summary
+}
+
+// Attach has the stream written by one of the hub's own few goroutines, which
+// never wait for a reader: it costs no goroutine. Attach returns when the stream
+// has begun. When it has ended, ended is told, which should not take long, and
+// out is used no more. Leave says that the client went.
+func (s *Subscription) Attach(out Outlet, ended func(Summary)) {
+	s.ended = ended
+	s.open(out)
+	s.hub.nextWriter().adopt(s)
+}
+
+// Leave ends the stream because its client went.
+func (s *Subscription) Leave() { s.end(Cancelled) }
+
 // end asks the stream to end; the first reason counts.
 func (s *Subscription) end(why Reason) {
-	select {
-	case s.bye <- why:
-	default:
+	if s.ending.CompareAndSwap(nil, &why) {
+		s.wake()
 	}
 }
 
-// Serve writes the stream until ctx is done, a write fails, or the hub ends
-// it. write must put all it is given on the wire before it returns, and must
-// not keep or change it.
-func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) Summary {
-	defer s.hub.audience.leave(s)
-	s.write = write
+// wake has the stream given a turn.
+func (s *Subscription) wake() {
+	if w := s.writer.Load(); w != nil {
+		w.wake(s)
+	}
+}
+
+// open begins the stream.
+func (s *Subscription) open(out Outlet) {
+	s.out = out
 	s.pinged = s.hub.now()
-	s.timer = time.NewTimer(time.Hour)
-	defer s.timer.Stop()
 	retry := time.Second + rand.N(2*time.Second) // so that clients do not come back in one wave
 	s.send(appendGreeting(nil, retry.Truncate(time.Millisecond)))
-	for s.begin(); s.goesOn(ctx); s.wait(ctx) {
-		s.flush(ctx)
-	}
-	return s.summary
+	s.land()
+	s.begin()
+	s.land()
 }
 
-// goesOn tells whether the stream has not ended.
-func (s *Subscription) goesOn(ctx context.Context) bool {
-	select {
-	case why := <-s.bye:
-		s.farewell(why)
+// over tells whether the stream has ended.
+func (s *Subscription) over() bool { return s.summary.Reason != "" }
+
+// goesOn tells whether the stream is not to end, and ends it if it is.
+func (s *Subscription) goesOn() bool {
+	why := s.ending.Load()
+	switch {
+	case why == nil, s.over():
+	case *why == Cancelled, s.parted:
+		s.stop(*why, nil)
 	default:
-		if ctx.Err() != nil {
-			s.stop(Cancelled, nil)
+		s.parted = true
+		s.send(appendControl(nil, "bye", "", fmt.Sprintf(`{"reason":%q}`, *why)))
+		if !s.flight.waits {
+			s.stop(*why, nil)
 		}
 	}
-	return s.summary.Reason == ""
-}
-
-// farewell ends the stream from the hub's side.
-func (s *Subscription) farewell(why Reason) {
-	s.send(appendControl(nil, "bye", "", fmt.Sprintf(`{"reason":%q}`, why)))
-	s.stop(why, nil)
+	return !s.over() && !s.parted
 }
 
 // stop notes why the stream ends; the first reason counts.
@@ -128,48 +164,45 @@ func (s *Subscription) stop(why Reason, err error) {
 }
 
 // send writes bytes.
-func (s *Subscription) send(p []byte) {
-	if s.summary.Reason != "" {
+func (s *Subscription) send(p []byte) { s.fly(p, flight{bytes: len(p)}) }
+
+func (s *Subscription) fly(p []byte, f flight) {
+	if s.over() {
 		return
 	}
-	if err := s.write(p); err != nil {
+	waits, err := s.out.Write(p)
+	s.flight = f
+	if s.flight.waits = waits && err == nil; !s.flight.waits {
+		s.landed(err)
+	}
+}
+
+// land waits for what was written to be on the wire.
+func (s *Subscription) land() {
+	if s.flight.waits {
+		s.landed(s.out.Wait())
+	}
+}
+
+// landed notes that what was written is on the wire, or that it failed.
+func (s *Subscription) landed(err error) {
+	s.flight.waits = false
+	if err != nil {
 		s.stop(Failed, err)
 		return
 	}
 	s.written = s.hub.now()
-	s.summary.Bytes += int64(len(p))
-}
-
-// buffers lends out the bytes that a stream needs only while it is written.
-var buffers = sync.Pool{New: func() any { return new([chunk + 1024]byte) }}
-
-// flush writes all there is.
-func (s *Subscription) flush(ctx context.Context) {
-	if !s.due() {
-		return
-	}
-	buffer := buffers.Get().(*[chunk + 1024]byte)
-	defer buffers.Put(buffer)
-	for s.due() && s.goesOn(ctx) {
-		p, n := s.take(buffer[:0])
-		if len(p) == 0 {
-			break
-		}
-		oldest := s.oldest
-		s.send(p)
+	if s.flight.paced {
 		s.flushed = s.written
-		s.count(n, oldest)
-		s.ping(s.written) // a reader that is always behind never waits
-		if !s.more {
-			break
-		}
 	}
+	s.summary.Bytes += int64(s.flight.bytes)
+	s.count(s.flight.events, s.flight.oldest)
 }
 
 // count notes that n events were written, the oldest of them, if live, having
 // been published at oldest.
 func (s *Subscription) count(n int, oldest int64) {
-	if n == 0 || s.summary.Reason != "" {
+	if n == 0 {
 		return
 	}
 	s.summary.Events += int64(n)
@@ -182,51 +215,90 @@ func (s *Subscription) count(n int, oldest int64) {
 // due tells whether there may be something to take.
 func (s *Subscription) due() bool { return s.more || s.pending.Load() != 0 }
 
-// wait returns when there is something to write, or the stream is to end. Until
-// then it keeps the connection warm.
-func (s *Subscription) wait(ctx context.Context) {
-	flush := max(s.hub.config.FlushInterval, s.query.Interval)
-	for s.summary.Reason == "" {
-		now := s.hub.now()
-		next := s.keepWarm(now)
-		if s.due() {
-			if s.flushed == 0 || now >= s.flushed+flush {
-				return
-			}
-			next = min(next, s.flushed+flush)
-		}
-		s.timer.Reset(next - now)
-		select {
-		case <-ctx.Done():
+// stuck tells whether the stream cannot go on without waiting: for its reader,
+// or for the state of the fleet.
+func (s *Subscription) stuck() bool { return s.flight.waits || s.behind }
+
+// unstick waits for what the stream is stuck on.
+func (s *Subscription) unstick() {
+	s.land()
+	if s.behind && !s.over() {
+		s.behind = false
+		s.catchUp()
+	}
+}
+
+// advance writes what is due, and tells when there is something to do again
+// unless the stream is woken before.
+func (s *Subscription) advance() (next time.Duration) {
+	if s.stuck() || !s.goesOn() {
+		return 0
+	}
+	now := s.hub.now()
+	s.keepWarm(now)
+	if s.due() && !s.stuck() && (s.more || s.flushed == 0 || now >= s.rested()) {
+		s.flush()
+	}
+	if s.due() {
+		return min(s.rested(), s.silentUntil())
+	}
+	return s.silentUntil()
+}
+
+// rested is when the stream may write events again.
+func (s *Subscription) rested() time.Duration {
+	return s.flushed + max(s.hub.config.FlushInterval, s.query.Interval)
+}
+
+// buffers lends out the bytes that a stream needs only while it is written.
+var buffers = sync.Pool{New: func() any { return new([chunk + 1024]byte) }}
+
+// inTurn is how many chunks a stream writes in one turn.
+const inTurn = 4
+
+// flush writes all there is, as far as a turn goes.
+func (s *Subscription) flush() {
+	buffer := buffers.Get().(*[chunk + 1024]byte)
+	defer buffers.Put(buffer)
+	for range inTurn {
+		p, n := s.take(buffer[:0])
+		if len(p) == 0 {
 			return
-		case why := <-s.bye:
-			s.farewell(why)
-		case <-s.wake:
-		case <-s.timer.C:
+		}
+		s.fly(p, flight{paced: true, bytes: len(p), events: n, oldest: s.oldest})
+		if s.stuck() || !s.goesOn() {
+			return
+		}
+		s.ping(s.written) // a reader that is always behind never waits
+		if !s.more || s.stuck() {
+			return
 		}
 	}
 }
 
-// keepWarm sends what silence asks for, and tells when to look again.
-func (s *Subscription) keepWarm(now time.Duration) (next time.Duration) {
-	next = s.ping(now)
-	heartbeat := s.hub.config.Heartbeat
-	if now >= s.written+heartbeat {
+// keepWarm sends what silence asks for.
+func (s *Subscription) keepWarm(now time.Duration) {
+	s.ping(now)
+	if now >= s.written+s.hub.config.Heartbeat && !s.stuck() {
 		s.send(appendHeartbeat(nil, s.restingID()))
 	}
-	return min(next, s.written+heartbeat)
 }
 
-// ping sends a ping when it is time, and tells when it is time again.
-func (s *Subscription) ping(now time.Duration) (next time.Duration) {
-	if s.query.Ping == 0 {
-		return math.MaxInt64
-	}
-	if now >= s.pinged+s.query.Ping {
+// ping sends a ping when it is time.
+func (s *Subscription) ping(now time.Duration) {
+	if s.query.Ping > 0 && now >= s.pinged+s.query.Ping {
 		s.pinged = now
 		s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.clock())))
 	}
-	return s.pinged + s.query.Ping
+}
+
+// silentUntil tells until when nothing need be written if nothing happens.
+func (s *Subscription) silentUntil() time.Duration {
+	until := s.written + s.hub.config.Heartbeat
+	if s.query.Ping > 0 {
+		until = min(until, s.pinged+s.query.Ping)
+	}
+	return until
 }
 
 // clock gives the time of day as the wire has it: Unix seconds, to the millisecond.

@@ -1,0 +1,295 @@
+package stream
+
+import (
+	"container/heap"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// writer gives turns to streams, one after the other, in one goroutine, and
+// waits for none of them: one that is stuck goes away until it is not. The hub
+// has a few writers with many streams each, which cost nothing while they are
+// idle. A stream served in a goroutine of its own has a writer to itself.
+type writer struct {
+	hub     *Hub
+	patient bool            // it has one stream, and waits for it
+	closed  <-chan struct{} // no stream is left; nil: see run
+
+	mu    sync.Mutex // guards what follows
+	woken []*Subscription
+	freed []*Subscription // that were away
+	poked chan struct{}   // there is one more of either
+
+	// Of its goroutine.
+	ready   []*Subscription // to be given a turn now
+	spare   []*Subscription
+	resting resting
+	alarms  alarms
+	timer   *time.Timer
+}
+
+// turns is what a writer knows of one of its streams.
+type turns struct {
+	away    bool // stuck, or over
+	resting bool // in writer.resting
+	alarm   time.Duration
+	slot    int // in writer.alarms, from 1; 0: in none
+}
+
+func newWriter(h *Hub) *writer {
+	return &writer{hub: h, poked: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+}
+
+// startWriters starts the hub's own writers: as many as can run at once.
+func (h *Hub) startWriters() {
+	for range runtime.GOMAXPROCS(0) {
+		w := newWriter(h)
+		w.closed = h.done
+		h.writers = append(h.writers, w)
+		h.running.Go(func() { w.run(func() bool { return false }) })
+	}
+}
+
+// nextWriter gives the writer who is to take the next stream.
+func (h *Hub) nextWriter() *writer {
+	return h.writers[h.attached.Add(1)%uint64(len(h.writers))]
+}
+
+// adopt has the writer give a stream its turns from now on.
+func (w *writer) adopt(s *Subscription) {
+	s.writer.Store(w)
+	w.wake(s)
+}
+
+// wake has the stream given a turn as soon as it has rested.
+func (w *writer) wake(s *Subscription) {
+	w.mu.Lock()
+	w.woken = append(w.woken, s)
+	w.mu.Unlock()
+	w.poke()
+}
+
+// free has a stream that was away given a turn.
+func (w *writer) free(s *Subscription) {
+	w.mu.Lock()
+	w.freed = append(w.freed, s)
+	w.mu.Unlock()
+	w.poke()
+}
+
+func (w *writer) poke() {
+	select {
+	case w.poked <- struct{}{}:
+	default:
+	}
+}
+
+// run gives turns until it is told that it is over, or the writer is closed.
+func (w *writer) run(over func() bool) {
+	defer w.timer.Stop()
+	for !over() && w.sleep() {
+		w.round()
+	}
+}
+
+// sleep returns when there is something to do; it tells whether the writer goes on.
+func (w *writer) sleep() bool {
+	if len(w.ready) > 0 {
+		return true
+	}
+	w.timer.Reset(w.next() - w.hub.now())
+	select {
+	case <-w.closed:
+		return false
+	case <-w.poked:
+	case <-w.timer.C:
+	}
+	return true
+}
+
+// next tells when there is something to do though nobody is woken.
+func (w *writer) next() time.Duration {
+	next := w.hub.now() + time.Hour
+	if len(w.alarms) > 0 {
+		next = min(next, w.alarms[0].turns.alarm)
+	}
+	if first, ok := w.resting.first(); ok {
+		next = min(next, first.until)
+	}
+	return next
+}
+
+// yieldEvery is after how many turns a writer lets others run, publishers above all.
+const yieldEvery = 64
+
+// round gives a turn to each stream that is to have one now.
+func (w *writer) round() {
+	w.listen()
+	now := w.hub.now()
+	w.endRests(now)
+	w.ringAlarms(now)
+	batch := w.ready
+	w.ready, w.spare = w.spare[:0], batch
+	for i, s := range batch {
+		w.turn(s)
+		batch[i] = nil
+		if i%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// listen makes ready who was woken, unless it rests, and who was freed.
+func (w *writer) listen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, s := range w.woken {
+		if !s.turns.resting || s.ending.Load() != nil {
+			w.ready = append(w.ready, s)
+		}
+		w.woken[i] = nil
+	}
+	for i, s := range w.freed {
+		s.turns.away = false
+		w.ready = append(w.ready, s)
+		w.freed[i] = nil
+	}
+	w.woken, w.freed = w.woken[:0], w.freed[:0]
+}
+
+// endRests makes ready who has rested and was woken meanwhile.
+func (w *writer) endRests(now time.Duration) {
+	for first, ok := w.resting.first(); ok && first.until <= now; first, ok = w.resting.first() {
+		w.resting.drop()
+		first.stream.turns.resting = false
+		if first.stream.due() {
+			w.ready = append(w.ready, first.stream)
+		}
+	}
+}
+
+func (w *writer) ringAlarms(now time.Duration) {
+	for len(w.alarms) > 0 && w.alarms[0].turns.alarm <= now {
+		w.ready = append(w.ready, heap.Pop(&w.alarms).(*Subscription))
+	}
+}
+
+// turn lets a stream write, and sees to when it is to have its next turn.
+func (w *writer) turn(s *Subscription) {
+	if s.turns.away {
+		return
+	}
+	flushed := s.flushed
+	next := s.advance()
+	for w.patient && s.stuck() && !s.over() {
+		s.unstick()
+		next = s.advance()
+	}
+	switch {
+	case s.over():
+		w.leave(s)
+	case s.stuck():
+		s.turns.away = true
+		w.hub.running.Go(func() {
+			s.unstick()
+			w.free(s)
+		})
+	case s.more:
+		w.ready = append(w.ready, s)
+	default:
+		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting {
+			s.turns.resting = true
+			w.resting.add(s)
+		}
+		w.alarms.set(s, next)
+	}
+}
+
+// leave lets go of a stream that is over.
+func (w *writer) leave(s *Subscription) {
+	s.turns.away = true
+	w.alarms.cancel(s)
+	w.hub.audience.leave(s)
+	s.ended(s.summary)
+}
+
+// resting is the streams that wrote events less than a flush interval ago, in
+// the order in which they did: so one clock does for all.
+type resting struct {
+	list []rest
+	head int
+}
+
+type rest struct {
+	stream *Subscription
+	until  time.Duration
+}
+
+func (r *resting) add(s *Subscription) {
+	if half := len(r.list) / 2; len(r.list) == cap(r.list) && r.head > half {
+		n := copy(r.list, r.list[r.head:])
+		clear(r.list[n:])
+		r.list, r.head = r.list[:n], 0
+	}
+	r.list = append(r.list, rest{s, s.rested()})
+}
+
+func (r *resting) first() (first rest, ok bool) {
+	if r.head == len(r.list) {
+		return rest{}, false
+	}
+	return r.list[r.head], true
+}
+
+func (r *resting) drop() {
+	r.list[r.head] = rest{}
+	if r.head++; r.head == len(r.list) {
+		r.list, r.head = r.list[:0], 0
+	}
+}
+
+// alarms is a heap of streams by when they must be given a turn though nobody
+// wakes them. An alarm may ring too early: it is not put off whenever a stream
+// is written, since that is often and heartbeats are rare.
+type alarms []*Subscription
+
+func (a *alarms) set(s *Subscription, at time.Duration) {
+	switch t := &s.turns; {
+	case t.slot == 0:
+		t.alarm = at
+		heap.Push(a, s)
+	case at < t.alarm:
+		t.alarm = at
+		heap.Fix(a, t.slot-1)
+	}
+}
+
+func (a *alarms) cancel(s *Subscription) {
+	if s.turns.slot > 0 {
+		heap.Remove(a, s.turns.slot-1)
+	}
+}
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (a alarms) Len() int           { return len(a) }
+func (a alarms) Less(i, j int) bool { return a[i].turns.alarm < a[j].turns.alarm }
+
+func (a alarms) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].turns.slot, a[j].turns.slot = i+1, j+1
+}
+
+func (a *alarms) Push(s any) {
+	*a = append(*a, s.(*Subscription))
+	s.(*Subscription).turns.slot = len(*a)
+}
+
+func (a *alarms) Pop() any {
+	last := len(*a) - 1
+	s := (*a)[last]
+	(*a)[last] = nil
+	*a = (*a)[:last]
+	s.turns.slot = 0
+	return s
+}
