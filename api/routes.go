@@ -29,6 +29,10 @@ type Config struct {
 	StallTimeout   time.Duration  // for a stream to take one write
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	PublishAddress string         // of the internal port, to name it to those who look for it elsewhere
+
+	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
+	// Connection. It returns nil for those it cannot take.
+	TakeOver func(http.ResponseWriter, *http.Request) Connection
 }
 
 // Handler answers a request, or returns why it did not.

@@ -5,20 +5,12 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"livemap/stream"
 )
-
-// maxWrite is the largest write, in bytes, that a reader is given the whole
-// stall timeout for.
-const maxWrite = 16 << 10
-
-// errStalled is a reader that did not take one write in time.
-var errStalled = errors.New("the reader does not read")
 
 // stream serves Server-Sent Events (WHATWG HTML, section 9.2).
 func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
@@ -76,75 +68,72 @@ func acceptsEvents(r *http.Request) bool {
 
 // serveStream writes the stream and tells log and metrics of it.
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query) {
-	// Not the query as it came: somebody may have put a secret there.
-	log := a.Log.With("client", client(r), "protocol", q.Protocol, "topics", shorten(strings.Join(q.Topics, " ")))
-	log.Info("stream opened", "bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))
-	open := a.Metrics.open.WithLabelValues(q.Protocol)
-	open.Inc()
-	began := time.Now()
-	out := &streamWriter{w: w, rc: http.NewResponseController(w), stall: a.StallTimeout, clear: r.ProtoMajor == 2}
-
+	v := a.newVisit(r, &q)
+	if conn := a.takeOver(w, r); conn != nil {
+		s := a.Hub.Subscribe(q)
+		s.Attach(conn, func(summary stream.Summary) {
+			v.over(summary, errors.Is(summary.Err, ErrGone))
+			conn.Close(summary.Err != nil)
+		})
+		conn.OnGone(s.Leave)
+		return
+	}
+	out := newResponseWriter(w, r, a.StallTimeout)
 	summary := a.Hub.Subscribe(q).Serve(r.Context(), out.write)
-
-	open.Dec()
-	reason := reasonOf(summary, r)
-	a.Metrics.closed.WithLabelValues(reason).Inc()
-	log.Info("stream closed", "reason", reason, "duration", time.Since(began).Round(time.Millisecond).String(),
-		"events", summary.Events, "bytes", summary.Bytes)
+	v.over(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
 		// Else a stream that was cut would look to the client like one that ended.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// reasonOf says why a stream was closed, in one of a few words: stalled, client
-// (it went away), write (its connection failed), and those of the hub's `bye`.
-func reasonOf(summary stream.Summary, r *http.Request) string {
-	switch {
-	case errors.Is(summary.Err, errStalled):
-		return "stalled"
-	case summary.Reason == stream.Failed && r.Context().Err() != nil:
-		return string(stream.Cancelled)
+// takeOver takes a stream's connection, or its part of one, away from the
+// server, so that it costs neither a goroutine nor buffers; nil where that cannot
+// be done.
+func (a *API) takeOver(w http.ResponseWriter, r *http.Request) Connection {
+	if r.ProtoMajor == 1 {
+		return hijack(w, r, a.StallTimeout)
 	}
-	return string(summary.Reason)
-}
-
-// streamWriter puts bytes on the wire, or fails when the reader does not take
-// them in time.
-type streamWriter struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	stall time.Duration
-	// clear the deadline after each write: on HTTP/2 it is a timer that resets
-	// the stream even when nothing is being written.
-	clear bool
-}
-
-func (s *streamWriter) write(p []byte) error {
-	for len(p) > 0 {
-		n := min(len(p), maxWrite)
-		if err := s.writePiece(p[:n]); err != nil {
-			return err
-		}
-		p = p[n:]
+	if a.TakeOver != nil {
+		return a.TakeOver(w, r)
 	}
 	return nil
 }
 
-func (s *streamWriter) writePiece(p []byte) error {
-	began := time.Now()
-	if err := s.rc.SetWriteDeadline(began.Add(s.stall)); err != nil {
-		return err
-	}
-	_, err := s.w.Write(p)
-	if err == nil {
-		err = s.rc.Flush()
-	}
+// visit is what log and metrics tell of a stream.
+type visit struct {
+	api                      *API
+	began                    time.Time
+	client, protocol, topics string
+}
+
+func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
+	// Not the query as it came: somebody may have put a secret there.
+	v := &visit{a, time.Now(), client(r), q.Protocol, shorten(strings.Join(q.Topics, " "))}
+	a.Metrics.open.WithLabelValues(v.protocol).Inc()
+	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
+		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))
+	return v
+}
+
+// over tells that the stream ended; gone: its client had gone.
+func (v *visit) over(summary stream.Summary, gone bool) {
+	reason := reasonOf(summary, gone)
+	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
+	v.api.Metrics.closed.WithLabelValues(reason).Inc()
+	v.api.Log.Info("stream closed", "client", v.client, "protocol", v.protocol, "topics", v.topics,
+		"reason", reason, "duration", time.Since(v.began).Round(time.Millisecond).String(),
+		"events", summary.Events, "bytes", summary.Bytes)
+}
+
+// reasonOf says why a stream was closed, in one of a few words: stalled, client
+// (it went away), write (its connection failed), and those of the hub's `bye`.
+func reasonOf(summary stream.Summary, gone bool) string {
 	switch {
-	case err == nil && s.clear:
-		return s.rc.SetWriteDeadline(time.Time{})
-	case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) >= s.stall):
-		return errors.Join(errStalled, err)
+	case errors.Is(summary.Err, ErrStalled):
+		return "stalled"
+	case summary.Reason == stream.Failed && gone:
+		return string(stream.Cancelled)
 	}
-	return err
+	return string(summary.Reason)
 }

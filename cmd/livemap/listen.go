@@ -159,6 +159,19 @@ func (l *listeners) shutdownPublic(ctx context.Context) <-chan struct{} {
 	return done
 }
 
+// cut closes the connections that are left, streams that were taken over from
+// their servers among them.
+func (l *listeners) cut() {
+	for _, web := range []*webListener{l.public, l.proxy, l.internal} {
+		if web != nil {
+			web.cut()
+		}
+	}
+	if l.quic != nil {
+		l.quic.server.Close()
+	}
+}
+
 // close closes all ports and connections.
 func (l *listeners) close() {
 	for _, web := range []*webListener{l.public, l.proxy, l.internal} {
@@ -277,6 +290,12 @@ func removeStale(path string) {
 func (l *webListener) all() []net.Listener { return append([]net.Listener{l.Listener}, l.also...) }
 
 func (l *webListener) close() { closeAll(l.all()) }
+
+func (l *webListener) cut() {
+	for _, one := range l.all() {
+		one.(*watchedListener).closeAll()
+	}
+}
 
 func (l *webListener) serve(handler http.Handler) error {
 	l.server.Handler = handler

@@ -119,6 +119,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*list
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
+		TakeOver:       c.takeOver,
 	})
 	defer surface.Close()
 
@@ -152,6 +153,7 @@ func (c *serveCmd) end(hub *stream.Hub, surface *api.API, l *listeners) {
 	hub.Drain(ctx, c.Drain)
 	<-public
 	l.internal.shutdown(ctx)
+	l.cut()
 }
 
 func (c *serveCmd) logger(std streams) *slog.Logger {

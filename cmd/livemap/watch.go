@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -55,6 +58,16 @@ func (l *watchedListener) Close() error {
 	l.closed = true
 	l.quitIfOver()
 	return l.Listener.Close()
+}
+
+// closeAll closes the connections that are left.
+func (l *watchedListener) closeAll() {
+	l.mu.Lock()
+	left := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, conn := range left {
+		conn.Close()
+	}
 }
 
 // quitIfOver ends the watch when there is nothing left to watch. mu is held.
@@ -159,6 +172,14 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// SyscallConn implements syscall.Conn, for writing without waiting.
+func (c *watchedConn) SyscallConn() (syscall.RawConn, error) {
+	if conn, ok := c.Conn.(syscall.Conn); ok {
+		return conn.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // Close implements net.Conn.

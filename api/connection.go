@@ -1,0 +1,89 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"livemap/stream"
+)
+
+// MaxWrite is the largest write, in bytes, that a reader is given the whole
+// stall timeout for.
+const MaxWrite = 16 << 10
+
+// How a write to a reader can fail, as far as the log tells it apart.
+var (
+	ErrStalled = errors.New("the reader does not read") // it did not take one write in time
+	ErrGone    = errors.New("the reader went away")
+)
+
+// Connection is a stream that was taken over from its server: its header is on
+// the wire, the handler may return, and the body is written to it.
+type Connection interface {
+	stream.Outlet
+	// OnGone has left called, once, when the client went away; also where it
+	// went before. It may be called after Close too.
+	OnGone(left func())
+	// Close ends the body: as it should end, or, when it was cut, so that the
+	// client sees that it was.
+	Close(cut bool)
+}
+
+// responseWriter writes a stream by way of its server, and waits.
+type responseWriter struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	stall time.Duration
+	// watch ends a write that takes too long, on HTTP/2. A write deadline, there,
+	// costs as much as the write: it is set and cleared in another goroutine.
+	watch *time.Timer
+}
+
+func newResponseWriter(w http.ResponseWriter, r *http.Request, stall time.Duration) *responseWriter {
+	out := &responseWriter{w: w, rc: http.NewResponseController(w), stall: stall}
+	if r.ProtoMajor == 2 {
+		out.watch = time.AfterFunc(time.Hour, func() { out.rc.SetWriteDeadline(time.Unix(1, 0)) })
+		out.watch.Stop()
+	}
+	return out
+}
+
+func (o *responseWriter) write(p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), MaxWrite)
+		if err := o.writePiece(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func (o *responseWriter) writePiece(p []byte) error {
+	began := time.Now()
+	if err := o.arm(began); err != nil {
+		return err
+	}
+	_, err := o.w.Write(p)
+	if err == nil {
+		err = o.rc.Flush()
+	}
+	if o.watch != nil {
+		o.watch.Stop()
+	}
+	if err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) >= o.stall) {
+		return errors.Join(ErrStalled, err)
+	}
+	return err
+}
+
+// arm sees to it that a write ends.
+func (o *responseWriter) arm(now time.Time) error {
+	if o.watch != nil {
+		o.watch.Reset(o.stall)
+		return nil
+	}
+	return o.rc.SetWriteDeadline(now.Add(o.stall))
+}

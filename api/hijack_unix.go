@@ -1,0 +1,158 @@
+//go:build unix
+
+package api
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// socket is an HTTP/1.1 stream whose connection was taken over from net/http. It
+// is written without waiting, by system calls of whoever has something to write.
+type socket struct {
+	conn    net.Conn
+	raw     syscall.RawConn
+	stall   time.Duration
+	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
+	attempt func(fd uintptr) bool // tries to write rest
+
+	frame *frame
+	rest  []byte // of the frame, not written yet
+	err   error  // of the last attempt
+}
+
+// frame has room for what a stream writes at once, as a chunk.
+type frame [MaxWrite + 2<<10]byte
+
+var frames = sync.Pool{New: func() any { return new(frame) }}
+
+// hijack takes an HTTP/1.1 stream over, after its header; nil where it cannot: over
+// TLS, for one.
+func hijack(w http.ResponseWriter, r *http.Request, stall time.Duration) Connection {
+	if r.TLS != nil {
+		return nil
+	}
+	rc := http.NewResponseController(w)
+	w.WriteHeader(http.StatusOK)
+	if rc.Flush() != nil {
+		return nil
+	}
+	conn, _, err := rc.Hijack()
+	if err != nil {
+		return nil
+	}
+	s := &socket{conn: conn, stall: stall, chunked: r.ProtoAtLeast(1, 1)}
+	s.attempt = s.try
+	if wire, ok := conn.(syscall.Conn); ok {
+		s.raw, _ = wire.SyscallConn()
+	}
+	return s
+}
+
+// Write implements stream.Outlet.
+func (s *socket) Write(p []byte) (waits bool, err error) {
+	s.frame = frames.Get().(*frame)
+	s.rest = s.appendChunk(s.frame[:0], p)
+	s.err = nil
+	if s.raw == nil {
+		return true, nil
+	}
+	if err := s.raw.Write(s.attempt); err != nil {
+		s.err = err
+	}
+	if len(s.rest) == 0 || s.err != nil {
+		s.drop()
+		return false, gone(s.err)
+	}
+	return true, nil
+}
+
+// try writes what the system takes at once.
+func (s *socket) try(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), s.rest)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == nil:
+			s.rest = s.rest[n:]
+		case err != syscall.EAGAIN:
+			s.err = err
+		}
+		return true
+	}
+}
+
+// Wait implements stream.Outlet.
+func (s *socket) Wait() error {
+	defer s.drop()
+	for len(s.rest) > 0 {
+		piece := s.rest[:min(len(s.rest), MaxWrite)]
+		if err := s.conn.SetWriteDeadline(time.Now().Add(s.stall)); err != nil {
+			return err
+		}
+		n, err := s.conn.Write(piece)
+		s.rest = s.rest[n:]
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errors.Join(ErrStalled, err)
+		}
+		if err != nil {
+			return gone(err)
+		}
+	}
+	return s.conn.SetWriteDeadline(time.Time{})
+}
+
+func (s *socket) drop() {
+	frames.Put(s.frame)
+	s.frame, s.rest = nil, nil
+}
+
+// appendChunk appends p as the body is framed (RFC 9112, section 7.1).
+func (s *socket) appendChunk(dst, p []byte) []byte {
+	if !s.chunked {
+		return append(dst, p...)
+	}
+	dst = strconv.AppendUint(dst, uint64(len(p)), 16)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, p...)
+	return append(dst, "\r\n"...)
+}
+
+// OnGone implements Connection. A client has nothing to say after its request,
+// so that waiting for more is waiting for it to go.
+func (s *socket) OnGone(left func()) {
+	go func() {
+		var nothing [16]byte
+		for {
+			if _, err := s.conn.Read(nothing[:]); err != nil {
+				left()
+				return
+			}
+		}
+	}()
+}
+
+// Close implements Connection.
+func (s *socket) Close(cut bool) {
+	if !cut && s.chunked {
+		s.conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		io.WriteString(s.conn, "0\r\n\r\n")
+	}
+	s.conn.Close()
+}
+
+// gone tells the errors of a client that went away from others.
+func gone(err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+		return errors.Join(ErrGone, err)
+	}
+	return err
+}
