@@ -1,8 +1,10 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"sync"
@@ -95,10 +97,52 @@ func serve(t testing.TB, h *stream.Hub, s *stream.Subscription, gate chan struct
 	c := &client{hub: h, gate: gate, cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.summary = s.Serve(ctx, func(p []byte) error { return c.write(ctx, p) })
+		c.summary = run(ctx, t, s, gate != nil, func(p []byte) error { return c.write(ctx, p) })
 	}()
 	t.Cleanup(func() { c.close() })
 	return c
+}
+
+// run serves a stream, by one of the two ways there are, until it ends. slow:
+// write waits.
+func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, write func([]byte) error) stream.Summary {
+	attached := rand.IntN(2) == 0
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("a stream was attached: ", attached)
+		}
+	})
+	if !attached {
+		return s.Serve(ctx, write)
+	}
+	ended := make(chan stream.Summary, 1)
+	s.Attach(&outlet{write: write, slow: slow}, func(summary stream.Summary) { ended <- summary })
+	defer context.AfterFunc(ctx, s.Leave)()
+	return <-ended
+}
+
+// outlet is an Outlet that has no room for anything when it is slow.
+type outlet struct {
+	write func([]byte) error
+	slow  bool
+	kept  []byte
+}
+
+func (o *outlet) Write(p []byte) (waits bool, err error) {
+	if o.kept != nil {
+		panic("written while it waits")
+	}
+	if o.slow {
+		o.kept = bytes.Clone(p)
+		return true, nil
+	}
+	return false, o.write(p)
+}
+
+func (o *outlet) Wait() error {
+	kept := o.kept
+	o.kept = nil
+	return o.write(kept)
 }
 
 func (c *client) write(ctx context.Context, p []byte) error {

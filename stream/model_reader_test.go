@@ -199,7 +199,7 @@ func (r *reader) connect(h *stream.Hub) {
 	s, lives := h.Subscribe(r.query), int64(r.lives)
 	go func() {
 		defer close(r.ended)
-		s.Serve(ctx, func(p []byte) error {
+		run(ctx, r.t, s, r.gate != nil, func(p []byte) error {
 			if r.gate != nil {
 				select {
 				case <-r.gate:
