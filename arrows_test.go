@@ -14,7 +14,7 @@ import (
 )
 
 // arrows says which packages of ours a package may import, and which others
-// only it may.
+// only it may, and those that say so too.
 var arrows = map[string]struct {
 	ours []string
 	only []string
@@ -23,8 +23,10 @@ var arrows = map[string]struct {
 	"stream":      {ours: []string{"geo"}},
 	"api":         {ours: []string{"stream", "geo"}, only: []string{"github.com/go-chi/chi"}},
 	"web":         {ours: []string{"stream", "geo"}},
-	"cmd/livemap": {ours: []string{"", "api", "web", "stream", "geo"}, only: []string{"github.com/quic-go/quic-go"}},
-	"":            {},
+	"cmd/livemap": {ours: []string{"", "api", "web", "stream", "geo", "cmd/livemap/bench"}, only: []string{"github.com/quic-go/quic-go"}},
+	// It knows the hub from the outside only; an empty chi handler is what publishing is measured against.
+	"cmd/livemap/bench": {only: []string{"github.com/quic-go/quic-go", "github.com/go-chi/chi"}},
+	"":                  {},
 }
 
 // forbidden says what a package must know nothing of.
@@ -72,7 +74,7 @@ func checkArrow(t *testing.T, path, dir, imported string) {
 	}
 	for other, rule := range arrows {
 		for _, prefix := range rule.only {
-			if other != dir && strings.HasPrefix(imported, prefix) {
+			if other != dir && strings.HasPrefix(imported, prefix) && !slices.Contains(arrows[dir].only, prefix) {
 				t.Errorf("%s imports %s, which only %s may", path, imported, other)
 			}
 		}

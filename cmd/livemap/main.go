@@ -23,6 +23,7 @@ type commands struct {
 	Simulate simulateCmd `cmd:"" help:"Publish a simulated fleet."`
 	Replay   replayCmd   `cmd:"" help:"Publish recorded positions in time order."`
 	Tail     tailCmd     `cmd:"" help:"Follow streams in the terminal."`
+	Bench    benchCmd    `cmd:"" help:"Measure a hub under load, and what the same deliveries cost at least."`
 	Health   healthCmd   `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
 }
 

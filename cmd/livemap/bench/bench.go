@@ -1,0 +1,141 @@
+// Package bench measures a hub, or another event server, under load, and next to
+// it the least that the same deliveries can cost.
+//
+// The server is a process of its own, and so is each floor: a loop that writes the
+// same bytes to as many connections. What they cost is their processor time, as the
+// system counts it, so that results hold while clients share the machine. Every
+// delivery is checked: none missing, none twice, in order. A scenario with
+// a fault has failed, whatever its figures.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Options says what to measure.
+type Options struct {
+	Quick     bool     // shorter windows, and fewer scenarios
+	Scenarios []string // names; none is all, or all that are quick
+	Hub       string   // program to measure, which may be another version; "" is this one
+	Out       string   // folder for results.json, results.svg and table.md; "" is none
+	Custom    *Custom  // measures a server that runs already, instead
+}
+
+// ErrFailed is a scenario that could not be run, or in which deliveries were not as
+// they have to be.
+var ErrFailed = errors.New("a scenario failed")
+
+// Run measures. The table goes to out, progress to progress.
+func Run(ctx context.Context, o Options, out, progress io.Writer) error {
+	if err := raiseOpenFiles(); err != nil {
+		return fmt.Errorf("raising the limit of open files: %w", err)
+	}
+	l, err := newLab(o)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	report := newReport(o)
+	for _, s := range o.scenarios() {
+		fmt.Fprintf(progress, "%s: %s\n", s.Name, s.About)
+		outcome := s.measure(ctx, l)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		report.Outcomes = append(report.Outcomes, outcome)
+		outcome.tell(progress)
+	}
+	if err := report.table(out); err != nil {
+		return err
+	}
+	if o.Out != "" {
+		if err := report.save(o.Out); err != nil {
+			return err
+		}
+	}
+	return report.err()
+}
+
+// scenarios are those that o asks for.
+func (o Options) scenarios() []scenario {
+	if o.Custom != nil {
+		return []scenario{o.Custom.scenario()}
+	}
+	if len(o.Scenarios) == 0 {
+		return slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return o.Quick && !s.quick })
+	}
+	var chosen []scenario
+	for _, s := range all {
+		if slices.Contains(o.Scenarios, s.Name) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+// Names are the names of all scenarios.
+func Names() (names []string) {
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Check tells of a scenario that there is not.
+func (o Options) Check() error {
+	for _, name := range o.Scenarios {
+		if !slices.Contains(Names(), name) {
+			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(Names(), ", "))
+		}
+	}
+	return nil
+}
+
+// lab is what scenarios are measured with.
+type lab struct {
+	quick   bool
+	program string // this one, for floors
+	hub     string // the one to measure
+	dir     string // for state directories and the like
+}
+
+func newLab(o Options) (*lab, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{quick: o.Quick, program: program, hub: program}
+	if o.Hub != "" {
+		if l.hub, err = filepath.Abs(o.Hub); err != nil {
+			return nil, err
+		}
+	}
+	l.dir, err = os.MkdirTemp("", "livemap-bench-")
+	return l, err
+}
+
+func (l *lab) close() { os.RemoveAll(l.dir) }
+
+// startHub starts the hub that is measured.
+func (l *lab) startHub(args ...string) (*hub, error) {
+	state, err := os.MkdirTemp(l.dir, "hub-")
+	if err != nil {
+		return nil, err
+	}
+	return startHub(l.hub, state, args...)
+}
+
+// or gives what a scenario measures in full, or quickly.
+func or[T any](l *lab, full, quick T) T {
+	if l.quick {
+		return quick
+	}
+	return full
+}

@@ -1,0 +1,122 @@
+package bench
+
+import "fmt"
+
+// Faults are deliveries that were not as they had to be. One is enough for a
+// scenario to fail.
+type Faults struct {
+	Missing  int64  `json:"missing"`  // never delivered
+	Repeated int64  `json:"repeated"` // delivered twice, or after a newer one
+	Foreign  int64  `json:"foreign"`  // delivered to whom they do not concern
+	Other    int64  `json:"other"`    // resets, byes, gones, late ones and unreadable ones
+	Ended    int64  `json:"ended"`    // streams that ended before their time
+	Example  string `json:"example,omitempty"`
+}
+
+func (f *Faults) add(other Faults) {
+	f.Missing += other.Missing
+	f.Repeated += other.Repeated
+	f.Foreign += other.Foreign
+	f.Other += other.Other
+	f.Ended += other.Ended
+	if f.Example == "" {
+		f.Example = other.Example
+	}
+}
+
+func (f *Faults) any() bool { return f.Missing+f.Repeated+f.Foreign+f.Other+f.Ended > 0 }
+
+func (f *Faults) note(count *int64, by int64, format string, args ...any) {
+	*count += by
+	if f.Example == "" {
+		f.Example = fmt.Sprintf(format, args...)
+	}
+}
+
+func (f Faults) String() string {
+	return fmt.Sprintf("%d missing, %d repeated or out of order, %d foreign, %d other, %d streams ended: %s",
+		f.Missing, f.Repeated, f.Foreign, f.Other, f.Ended, f.Example)
+}
+
+// check holds one stream's events against what it had to get. It is of one
+// goroutine.
+type check interface {
+	// take notes event n.
+	take(n int, f *Faults)
+	// complete tells that there is nothing more to come.
+	complete() bool
+	// finish notes what did not come.
+	finish(f *Faults)
+}
+
+// sequence checks for every event n with n mod stride = offset, below end, once
+// and in order.
+type sequence struct{ next, stride, end int }
+
+// every expects all events of a run.
+func every(events int) check { return &sequence{0, 1, events} }
+
+// everyOf expects each stride-th event from offset on.
+func everyOf(events, stride, offset int) check { return &sequence{offset, stride, events} }
+
+func (s *sequence) take(n int, f *Faults) {
+	switch {
+	case n == s.next:
+		s.next += s.stride
+	case n >= s.end || n < 0 || (n-s.next)%s.stride != 0:
+		f.note(&f.Foreign, 1, "event %d where %d was due", n, s.next)
+	case n < s.next:
+		f.note(&f.Repeated, 1, "event %d where %d was due", n, s.next)
+	default:
+		f.note(&f.Missing, int64((n-s.next)/s.stride), "event %d where %d was due", n, s.next)
+		s.next = n + s.stride
+	}
+}
+
+func (s *sequence) complete() bool { return s.next >= s.end }
+
+func (s *sequence) finish(f *Faults) {
+	if !s.complete() {
+		f.note(&f.Missing, int64((s.end-s.next+s.stride-1)/s.stride), "nothing came from event %d on", s.next)
+	}
+}
+
+// newest checks a stream that may leave out events, but not a vehicle's last one,
+// and must not go back in time. Vehicles report in turn.
+type newest struct {
+	last     []int // event of each vehicle
+	end      int
+	vehicles int // that have not come to their last
+}
+
+func newestOf(events, vehicles int) check {
+	n := &newest{make([]int, vehicles), events, min(vehicles, events)}
+	for i := range n.last {
+		n.last[i] = -1
+	}
+	return n
+}
+
+func (c *newest) take(n int, f *Faults) {
+	if n < 0 || n >= c.end {
+		f.note(&f.Foreign, 1, "event %d of %d", n, c.end)
+		return
+	}
+	vehicle := n % len(c.last)
+	if n <= c.last[vehicle] {
+		f.note(&f.Repeated, 1, "event %d after %d of the same vehicle", n, c.last[vehicle])
+		return
+	}
+	c.last[vehicle] = n
+	if n+len(c.last) >= c.end {
+		c.vehicles--
+	}
+}
+
+func (c *newest) complete() bool { return c.vehicles == 0 }
+
+func (c *newest) finish(f *Faults) {
+	if c.vehicles > 0 {
+		f.note(&f.Missing, int64(c.vehicles), "the newest event of %d vehicles did not come", c.vehicles)
+	}
+}

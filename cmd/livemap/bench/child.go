@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// child is a process that was started to be measured.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	said  *lastWords
+	done  chan struct{}
+}
+
+// readyWithin is how long a process may take until it serves.
+const readyWithin = time.Minute
+
+// startChild starts a process with some input, and reads what it says (on standard
+// error, or on standard output) line by line until one satisfies ready.
+func startChild(program string, args []string, input []byte, stdout bool, ready func(line []byte) bool) (*child, error) {
+	c := &child{cmd: exec.Command(program, args...), said: &lastWords{}, done: make(chan struct{})}
+	c.cmd.Env = childEnvironment()
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	c.cmd.Stderr = c.said
+	if stdout {
+		c.cmd.Stdout = in
+	} else {
+		c.cmd.Stderr = in
+	}
+	if c.stdin, err = c.cmd.StdinPipe(); err == nil {
+		err = c.cmd.Start()
+	}
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	isReady := make(chan struct{})
+	c.stdin.Write(input) // if that fails, the process says why
+	go func() {          // ends when the process does
+		c.listen(out, isReady, ready)
+		c.cmd.Wait()
+		close(c.done)
+	}()
+	return c, c.awaitReady(isReady)
+}
+
+func (c *child) listen(out *os.File, isReady chan struct{}, ready func(line []byte) bool) {
+	defer out.Close()
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadBytes('\n')
+		c.said.Write(line)
+		if err != nil {
+			return
+		}
+		if ready(line) {
+			break
+		}
+	}
+	close(isReady)
+	io.Copy(c.said, lines)
+}
+
+func (c *child) awaitReady(isReady chan struct{}) error {
+	limit := time.NewTimer(readyWithin)
+	defer limit.Stop()
+	select {
+	case <-isReady:
+		return nil
+	case <-c.done:
+	case <-limit.C:
+	}
+	c.stop()
+	return fmt.Errorf("%s did not start; it said: %s", c.cmd.Path, c.said)
+}
+
+// stop ends the process.
+func (c *child) stop() {
+	c.stdin.Close()
+	c.cmd.Process.Kill()
+	<-c.done
+}
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// childEnvironment keeps settings of this program from those that it measures.
+func childEnvironment() (env []string) {
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "LIVEMAP_") || strings.HasPrefix(variable, "LIVEMAP_TEST_") {
+			env = append(env, variable)
+		}
+	}
+	return env
+}
+
+// lastWords keeps the end of what a process says.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const keptWords = 2 << 10 // bytes
+
+func (w *lastWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p[max(0, len(p)-keptWords):]...)
+	if over := len(w.text) - keptWords; over > 0 {
+		w.text = append(w.text[:0], w.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(bytes.TrimSpace(w.text))
+}

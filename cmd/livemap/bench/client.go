@@ -1,0 +1,219 @@
+package bench
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// protocol is how a stream is read.
+type protocol string
+
+const (
+	h1  protocol = "h1"
+	h2  protocol = "h2"
+	h3  protocol = "h3"
+	raw protocol = "quic" // a bare QUIC stream, of a floor
+)
+
+// connection is one open stream, on a connection of its own.
+type connection interface {
+	io.Closer
+	// wire gives how many bytes the connection received: of TCP segments, or of
+	// UDP datagrams.
+	wire() int64
+}
+
+// opening is what it takes to open a stream.
+type opening struct {
+	url    string
+	header http.Header // further ones
+	// silent streams do not announce that they are live: they are as soon as they
+	// have answered.
+	silent bool
+	// buffer is how much is read at once, in bytes.
+	buffer int
+}
+
+// open opens a stream and has r read it.
+func (p protocol) open(ctx context.Context, o opening, r *receiver) (connection, error) {
+	switch p {
+	case h1:
+		return openH1(ctx, o, r)
+	case h2:
+		return openH2(ctx, o, r)
+	case h3:
+		return openH3(ctx, o, r)
+	case raw:
+		return openQUIC(ctx, o, r)
+	}
+	return nil, fmt.Errorf("there is no protocol %q", p)
+}
+
+// atOnce is how many connections are opened at the same time.
+func (p protocol) atOnce() int {
+	if p == h1 {
+		return 128
+	}
+	return 32
+}
+
+// clientTLS trusts every server: the hub's certificate is one that it made.
+func clientTLS(protos ...string) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: protos, ClientSessionCache: nil}
+}
+
+// request makes the request of a stream.
+func (o opening) request(ctx context.Context) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range o.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	return req, nil
+}
+
+// accept checks the answer to a stream's request.
+func accept(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+	return fmt.Errorf("%s: %s", resp.Status, text)
+}
+
+// streams are the open streams of a run.
+type streams struct {
+	receivers   []*receiver
+	connections []connection
+}
+
+// openAll opens n streams and waits until all are live.
+func openAll(ctx context.Context, p protocol, n int, make func(i int) (opening, *receiver)) (*streams, error) {
+	s := &streams{receivers: slicesOf[*receiver](n), connections: slicesOf[connection](n)}
+	failed := firstFailure(ctx, p.atOnce(), n, func(ctx context.Context, i int) error {
+		o, r := make(i)
+		c, err := p.open(ctx, o, r)
+		if err != nil {
+			return fmt.Errorf("stream %d of %d: %w", i+1, n, err)
+		}
+		s.receivers[i], s.connections[i] = r, c
+		return r.awaitLive(ctx)
+	})
+	if failed != nil {
+		s.close()
+		return nil, failed
+	}
+	return s, nil
+}
+
+func slicesOf[T any](n int) []T { return make([]T, n) }
+
+// firstFailure does n things, some of them at once, until one fails.
+func firstFailure(ctx context.Context, atOnce, n int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	next := make(chan int)
+	for range min(atOnce, n) {
+		workers.Go(func() {
+			for i := range next {
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// liveWithin is how long a stream may take until it is live.
+const liveWithin = time.Minute
+
+var errNotLive = errors.New("the stream did not become live")
+
+func (r *receiver) awaitLive(ctx context.Context) error {
+	limit := time.NewTimer(liveWithin)
+	defer limit.Stop()
+	select {
+	case <-r.live:
+		return nil
+	case <-r.ended:
+		return fmt.Errorf("%w, it ended: %w", errNotLive, r.err)
+	case <-limit.C:
+		return fmt.Errorf("%w within %v", errNotLive, liveWithin)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// awaitComplete waits until all streams have got everything or have ended, or the
+// limit is over.
+func (s *streams) awaitComplete(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for _, r := range s.receivers {
+		select {
+		case <-r.complete:
+		case <-r.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// close closes all streams and waits until nobody reads any more.
+func (s *streams) close() {
+	for _, r := range s.receivers {
+		if r != nil {
+			r.closing.Store(true)
+		}
+	}
+	firstFailure(context.Background(), 16, len(s.connections), func(_ context.Context, i int) error {
+		if s.connections[i] != nil {
+			s.connections[i].Close()
+			<-s.receivers[i].ended
+		}
+		return nil
+	})
+}
+
+// faults sums up, once the streams are closed.
+func (s *streams) faults() (all Faults) {
+	for _, r := range s.receivers {
+		all.add(r.faults)
+	}
+	return all
+}
+
+// received counts the events that have arrived, and the bytes of the streams.
+func (s *streams) received() (events, text int64) {
+	for _, r := range s.receivers {
+		events += r.received.Load()
+		text += r.text.Load()
+	}
+	return events, text
+}
+
+func (s *streams) wire() (n int64) {
+	for _, c := range s.connections {
+		n += c.wire()
+	}
+	return n
+}

@@ -1,0 +1,6 @@
+package bench
+
+// Custom is a load of the caller's own on a server that runs already.
+type Custom struct{}
+
+func (c *Custom) scenario() scenario { return scenario{} }

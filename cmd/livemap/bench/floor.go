@@ -1,0 +1,135 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A floor is the least that a delivery can cost: a process that does nothing but
+// write the same bytes to as many connections, at the same times. It is told what
+// to do in lines of JSON on its standard input, and ends with it.
+type floorSetup struct {
+	Kind    string        `json:"kind"` // write, tls, quic or chi
+	Streams int           `json:"streams"`
+	Size    int           `json:"size"`    // bytes of an event
+	Chunked bool          `json:"chunked"` // frame each write as HTTP/1.1 does
+	Batch   time.Duration `json:"batch"`   // events of so long go out in one write; 0: one write for each
+}
+
+// floorReady is a floor's answer to its setup.
+type floorReady struct {
+	Address string `json:"address"`
+}
+
+// floorRun tells a floor when to write.
+type floorRun struct {
+	Start  time.Duration `json:"start"` // by the clock that the machine's processes share
+	Period time.Duration `json:"period"`
+	Events int           `json:"events"`
+}
+
+// writers write the same to all streams that have been opened.
+type writers interface {
+	address() string
+	// accept waits for the streams.
+	accept(ctx context.Context) error
+	writeAll(p []byte) error
+	Close() error
+}
+
+// Floor is what `livemap bench floor` runs: the process that the hub is compared with.
+func Floor(ctx context.Context, in io.Reader, out io.Writer) error {
+	lines := bufio.NewScanner(in)
+	var setup floorSetup
+	if err := nextLine(lines, &setup); err != nil {
+		return err
+	}
+	if setup.Kind == "chi" {
+		return serveChi(lines, out)
+	}
+	w, err := setup.listen()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := json.NewEncoder(out).Encode(floorReady{w.address()}); err != nil {
+		return err
+	}
+	if err := w.accept(ctx); err != nil {
+		return err
+	}
+	for {
+		var run floorRun
+		if err := nextLine(lines, &run); err != nil {
+			return ignoreEOF(err)
+		}
+		if err := setup.run(ctx, w, run); err != nil {
+			return err
+		}
+	}
+}
+
+func (f floorSetup) listen() (writers, error) {
+	switch f.Kind {
+	case "write":
+		return listenWrite(f.Streams, f.Chunked)
+	case "tls":
+		return listenTLS(f.Streams)
+	case "quic":
+		return listenBareQUIC(f.Streams)
+	}
+	return nil, fmt.Errorf("there is no floor %q; there are write, tls, quic and chi", f.Kind)
+}
+
+// run writes the events of a schedule.
+func (f floorSetup) run(ctx context.Context, w writers, r floorRun) error {
+	now, err := monotonic()
+	if err != nil {
+		return err
+	}
+	s := schedule{time.Now().Add(r.Start - now), r.Period, r.Events}
+	var source events
+	var text, framed []byte
+	return s.pace(ctx, f.Batch, func(from, to int) error {
+		text = text[:0]
+		for n := from; n < to; n++ {
+			text = source.appendSSE(text, n, s.due(n), f.Size)
+		}
+		if !f.Chunked {
+			return w.writeAll(text)
+		}
+		framed = append(fmt.Appendf(framed[:0], "%x\r\n", len(text)), text...)
+		return w.writeAll(append(framed, "\r\n"...))
+	})
+}
+
+// nextLine reads a line of JSON.
+func nextLine(lines *bufio.Scanner, into any) error {
+	if !lines.Scan() {
+		if lines.Err() != nil {
+			return lines.Err()
+		}
+		return io.EOF
+	}
+	return json.Unmarshal(lines.Bytes(), into)
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// streamHead is how a floor answers a stream's request.
+func streamHead(chunked bool) string {
+	if chunked {
+		return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+	}
+	return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+}

@@ -1,0 +1,34 @@
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// serveChi answers publishes as the hub does and does nothing with them, until
+// its input ends.
+func serveChi(lines *bufio.Scanner, out io.Writer) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	router := chi.NewRouter()
+	router.Post("/publish", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"status":"OK","accepted":1,"rejected":0,"late":0,"duplicate":0,"last_event_id":"mh3k2p-1207"}`)
+	})
+	go http.Serve(listener, router)
+	if err := json.NewEncoder(out).Encode(floorReady{"http://" + listener.Addr().String()}); err != nil {
+		return err
+	}
+	for lines.Scan() {
+	}
+	return lines.Err()
+}

@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"net"
+
+	"github.com/quic-go/quic-go"
+)
+
+const udpBuffer = 7 << 20 // bytes; what quic-go asks for
+
+// quicStreams are QUIC connections with one stream each.
+type quicStreams struct {
+	*quic.Listener
+	socket  net.PacketConn
+	streams []*quic.Stream
+	want    int
+}
+
+func listenBareQUIC(streams int) (writers, error) {
+	config, err := floorTLS(bareQUIC)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	socket.SetReadBuffer(udpBuffer)
+	socket.SetWriteBuffer(udpBuffer)
+	l, err := quic.Listen(socket, config, &quic.Config{})
+	return &quicStreams{Listener: l, socket: socket, want: streams}, err
+}
+
+func (w *quicStreams) address() string { return "https://" + w.Addr().String() }
+
+func (w *quicStreams) accept(ctx context.Context) error {
+	w.streams = make([]*quic.Stream, w.want)
+	return firstFailure(ctx, 32, w.want, func(ctx context.Context, i int) error {
+		conn, err := w.Accept(ctx)
+		if err != nil {
+			return err
+		}
+		w.streams[i], err = conn.AcceptStream(ctx)
+		return err
+	})
+}
+
+func (w *quicStreams) writeAll(p []byte) error {
+	for _, stream := range w.streams {
+		if _, err := stream.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (w *quicStreams) Close() error {
+	w.Listener.Close()
+	return w.socket.Close()
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package bench
+
+func listenWrite(int, bool) (writers, error) { return nil, errLinux }

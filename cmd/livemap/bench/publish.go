@@ -1,0 +1,95 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// ack is the hub's answer to a publish.
+type ack struct{ Accepted, Rejected, Late, Duplicate int }
+
+// poster publishes each event with a request of its own, one after the other, on a
+// connection that is kept.
+type poster struct {
+	url         string
+	contentType string
+	header      http.Header
+}
+
+func (p *poster) publish(ctx context.Context, s schedule, body func(b []byte, n int, due time.Time) []byte) error {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var b []byte
+	return s.pace(ctx, 0, func(n, _ int) error {
+		b = body(b[:0], n, s.due(n))
+		return p.send(ctx, client, b)
+	})
+}
+
+func (p *poster) send(ctx context.Context, client *http.Client, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for name, values := range p.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", p.contentType)
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("publishing to %s: %s: %s", p.url, resp.Status, text)
+	}
+	return err
+}
+
+// upload publishes the events of a schedule in one open NDJSON upload, each line
+// when it is due.
+func upload(ctx context.Context, url string, s schedule, e events) (ack, error) {
+	return uploadLines(ctx, url, func(w io.Writer) error {
+		var line []byte
+		return s.pace(ctx, 0, func(n, _ int) error {
+			line = append(e.appendPosition(line[:0], n, s.due(n)), '\n')
+			_, err := w.Write(line)
+			return err
+		})
+	})
+}
+
+// uploadLines publishes what write writes, as NDJSON.
+func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (taken ack, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body, lines := io.Pipe()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
+	if err != nil {
+		return taken, err
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	transport := &http.Transport{WriteBufferSize: 64 << 10}
+	defer transport.CloseIdleConnections()
+	go func() { lines.CloseWithError(write(lines)) }() // ends with the request
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return taken, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("publishing to %s: %s: %s", url, resp.Status, text)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &taken)
+	}
+	return taken, err
+}

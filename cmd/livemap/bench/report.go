@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// report is all of a benchmark's results.
+type report struct {
+	Date     time.Time  `json:"date"`
+	Machine  machine    `json:"machine"`
+	Commit   string     `json:"commit"`
+	Quick    bool       `json:"quick"`
+	Args     []string   `json:"args"`
+	Outcomes []*Outcome `json:"outcomes"`
+}
+
+func newReport(o Options) *report {
+	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(), Quick: o.Quick, Args: os.Args[1:]}
+}
+
+func (r *report) err() error {
+	var failed []string
+	for _, o := range r.Outcomes {
+		if o.Failure != "" {
+			failed = append(failed, o.Name)
+		}
+	}
+	if failed == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrFailed, strings.Join(failed, ", "))
+}
+
+// save writes the report into a folder.
+func (r *report) save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, write := range map[string]func(io.Writer) error{"results.json": r.json, "table.md": r.table, "results.svg": r.svg} {
+		if err := writeFile(filepath.Join(dir, name), write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = write(file)
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+func (r *report) json(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+const tableHead = `| scenario | server | streams | deliveries/s | µs CPU each | of it system | floor µs | × floor | KB/stream | p50 / p99 / p99.9 ms | bytes each | goal | |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+`
+
+// table writes the results as a Markdown table.
+func (r *report) table(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(tableHead)
+	for _, o := range r.Outcomes {
+		o.rows(&b)
+	}
+	b.WriteString("\n")
+	for _, o := range r.Outcomes {
+		o.remarks(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// rows are the table's rows of a scenario: the hub's, floors aside, then peers'.
+func (o *Outcome) rows(b *strings.Builder) {
+	verdict := map[bool]string{true: "met", false: "missed"}[o.met()]
+	if o.Failure != "" {
+		verdict = "FAILED"
+	}
+	if len(o.Runs) == 0 {
+		fmt.Fprintf(b, "| %s | | | | | | | | | | | %s | %s |\n", o.Name, o.Goal, verdict)
+		return
+	}
+	var floor *Result
+	for _, run := range o.Runs {
+		if run.isFloor() {
+			floor = run
+		}
+	}
+	name, goal := o.Name, o.Goal
+	for _, run := range o.Runs {
+		if run.isFloor() {
+			continue
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, run.Subject, run.cells(floor), delayCell(run.Delay), number(run.Bytes), goal, verdict)
+		name, goal, verdict = "", "", ""
+	}
+}
+
+func (r *Result) isFloor() bool {
+	for _, name := range floorNames {
+		if r.Subject == name {
+			return true
+		}
+	}
+	return false
+}
+
+// cells are those from streams to memory.
+func (r *Result) cells(floor *Result) string {
+	cells := []string{thousands(int64(r.Streams)), number(r.PerSecond), "", "", "", "", ""}
+	if r.CPU != nil {
+		cells[2], cells[3] = number(r.CPU.Total), number(r.CPU.System)
+	}
+	if floor != nil && floor.CPU != nil && r.CPU != nil {
+		cells[4], cells[5] = number(floor.CPU.Total), number(r.CPU.Total/floor.CPU.Total)
+	}
+	if r.Resident != nil {
+		cells[6] = number(*r.Resident)
+	}
+	return strings.Join(cells, " | ")
+}
+
+func delayCell(d *Delay) string {
+	if d == nil {
+		return ""
+	}
+	return number(d.P50) + " / " + number(d.P99) + " / " + number(d.P999)
+}
+
+// remarks tells a scenario's figures and what else there is to say.
+func (o *Outcome) remarks(b *strings.Builder) {
+	var parts []string
+	for _, f := range o.Figures {
+		parts = append(parts, f.String())
+	}
+	parts = append(parts, o.Notes...)
+	for _, run := range o.Runs {
+		if run.Connect.CPU != nil {
+			parts = append(parts, fmt.Sprintf("%s: connected in %s s, %s µs CPU each", run.Subject, number(run.Connect.Seconds), number(run.Connect.CPU.Total)))
+		}
+	}
+	if o.Failure != "" {
+		parts = append(parts, "FAILED: "+o.Failure)
+	}
+	fmt.Fprintf(b, "* %s (%s): %s.\n", o.Name, o.About, strings.Join(parts, "; "))
+}
+
+func thousands(n int64) string { return humanize.Comma(n) }

@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// target is a server that is measured.
+type target struct {
+	name string
+	pids []int // of which processor time and memory are counted; none: neither is
+	// url gives where a stream of a path is.
+	url func(p protocol, path string) string
+	// silent servers do not say when a stream is live.
+	silent bool
+	// publish publishes the events of a schedule, each when it is due.
+	publish func(ctx context.Context, s schedule, e events) error
+	stop    func()
+}
+
+// usage is what a target has used at a moment.
+type usage struct {
+	cpu      cpuTime
+	resident int64 // bytes
+}
+
+func (t *target) usage() (u usage, err error) {
+	if u.cpu, err = cpuOf(t.pids); err == nil {
+		u.resident, err = residentOf(t.pids)
+	}
+	return u, err
+}
+
+// startFloor starts a floor.
+func startFloor(program string, setup floorSetup) (*target, error) {
+	input, err := json.Marshal(setup)
+	if err != nil {
+		return nil, err
+	}
+	var ready floorReady
+	c, err := startChild(program, []string{"bench", "floor"}, append(input, '\n'), true, func(line []byte) bool {
+		return json.Unmarshal(line, &ready) == nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &target{
+		name: floorNames[setup.Kind], pids: []int{c.pid()}, silent: true, stop: c.stop,
+		url: func(_ protocol, path string) string { return ready.Address + path },
+		publish: func(_ context.Context, s schedule, _ events) error {
+			now, err := monotonic()
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(c.stdin).Encode(floorRun{now + time.Until(s.start), s.period, s.events})
+		},
+	}, nil
+}
+
+// floorNames are floors as tables call them.
+var floorNames = map[string]string{"write": "write(2)", "tls": "tls.Conn", "quic": "quic-go streams", "chi": "empty chi handler"}
+
+// hub is a hub in a process of its own.
+type hub struct {
+	*child
+	public, proxy, internal string // addresses
+}
+
+// startHub starts `livemap serve` with further flags, on ports that the system
+// picks, with a state directory of its own.
+func startHub(program, state string, args ...string) (*hub, error) {
+	var ready struct{ Msg, Public, Proxy, Publish string }
+	args = append([]string{"serve", "--anonymous", "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0",
+		"--publish-listen", "127.0.0.1:0", "--state-dir", state, "--log-format", "json"}, args...)
+	c, err := startChild(program, args, nil, false, func(line []byte) bool {
+		return json.Unmarshal(line, &ready) == nil && ready.Msg == "the hub is ready"
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &hub{c, ready.Public, ready.Proxy, ready.Publish}, nil
+}
+
+// url gives the address of a stream: HTTP/1.1 is plaintext, as behind a proxy.
+func (h *hub) url(p protocol, path string) string {
+	if p == h1 {
+		return h.proxy + path
+	}
+	return h.public + path
+}
+
+// target measures the hub. At up to so many events a second each is a POST of its
+// own; more come in one open upload.
+func (h *hub) target(rate float64) *target {
+	t := &target{name: "hub", pids: []int{h.pid()}, url: h.url, stop: h.stop, publish: h.upload}
+	if rate <= postRate {
+		t.publish = h.post
+	}
+	return t
+}
+
+const postRate = 50
+
+func (h *hub) post(ctx context.Context, s schedule, e events) error {
+	p := poster{url: h.internal + "/publish", contentType: "application/json"}
+	return p.publish(ctx, s, func(b []byte, n int, due time.Time) []byte { return e.appendPosition(b, n, due) })
+}
+
+func (h *hub) upload(ctx context.Context, s schedule, e events) error {
+	taken, err := upload(ctx, h.internal+"/publish", s, e)
+	if err == nil && taken.Accepted != s.events {
+		err = fmt.Errorf("the hub took %d of %d positions: %+v", taken.Accepted, s.events, taken)
+	}
+	return err
+}

@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// liar is an event server that does to each stream what a test wants.
+type liar struct {
+	*httptest.Server
+	mu      sync.Mutex
+	streams []chan string
+	// tell gives what a stream gets instead of an event; "" is nothing.
+	tell func(n int, event string) string
+}
+
+func newLiar(t *testing.T, tell func(n int, event string) string) *liar {
+	l := &liar{tell: tell}
+	l.Server = httptest.NewServer(http.HandlerFunc(l.stream))
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
+	mine := make(chan string, 1000)
+	w.Header().Set("Content-Type", "text/event-stream")
+	l.mu.Lock()
+	l.streams = append(l.streams, mine)
+	l.mu.Unlock()
+	io.WriteString(w, "event: live\ndata: {}\n\n")
+	http.NewResponseController(w).Flush()
+	for {
+		select {
+		case text, open := <-mine:
+			if !open {
+				return
+			}
+			io.WriteString(w, text)
+			http.NewResponseController(w).Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// target has the load's events lied about on the first stream.
+func (l *liar) target() *target {
+	return &target{
+		name: "liar",
+		url:  func(_ protocol, path string) string { return l.URL + path },
+		publish: func(ctx context.Context, s schedule, e events) error {
+			return s.pace(ctx, 0, func(n, _ int) error {
+				event := string(e.appendSSE(nil, n, s.due(n), 0))
+				l.streams[0] <- l.tell(n, event)
+				for _, honest := range l.streams[1:] {
+					honest <- event
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// littleLoad has 47 events on 3 streams.
+var littleLoad = load{
+	protocol: h1, streams: 3, rate: 200, events: events{vehicles: 4},
+	warmUp: 50 * time.Millisecond, window: 90 * time.Millisecond, drain: 300 * time.Millisecond,
+}
+
+// A scenario must not pass while anything is missing, comes twice or out of order.
+func TestFaultsAreFound(t *testing.T) {
+	last := littleLoad.schedule().events - 1
+	held := ""
+	for _, test := range []struct {
+		name string
+		tell func(n int, event string) string
+		want Faults
+	}{
+		{"nothing", func(_ int, event string) string { return event }, Faults{}},
+		{"one missing", except(12, ""), Faults{Missing: 1}},
+		{"the first missing", except(0, ""), Faults{Missing: 1}},
+		{"the last missing", except(last, ""), Faults{Missing: 1}},
+		{"all missing", func(int, string) string { return "" }, Faults{Missing: int64(last + 1)}},
+		{"one twice", func(n int, event string) string { return event + onlyAt(n, 12, event) }, Faults{Repeated: 1}},
+		{"the last twice", func(n int, event string) string { return event + onlyAt(n, last, event) }, Faults{Repeated: 1}},
+		{"two swapped", func(n int, event string) string {
+			if n == 12 {
+				held = event
+				return ""
+			}
+			return event + onlyAt(n, 13, held)
+		}, Faults{Missing: 1, Repeated: 1}},
+		{"one of nobody's", func(n int, event string) string {
+			return event + onlyAt(n, 12, "data: {\"n\":100000999}\n\n")
+		}, Faults{Foreign: 1}},
+		{"one without a number", except(12, "data: {}\n\n"), Faults{Missing: 1, Other: 1}},
+		{"a number that is none", except(12, "data: {\"n\":x}\n\n"), Faults{Missing: 1, Other: 1}},
+		{"a reset", func(n int, event string) string { return event + onlyAt(n, 12, "event: reset\ndata: {}\n\n") }, Faults{Other: 1}},
+		{"a late one", func(n int, event string) string { return onlyAt(n, 12, "event: late\n") + event }, Faults{Missing: 1, Other: 1}},
+		{"an event that is not closed", func(n int, event string) string {
+			if n == last {
+				return event[:len(event)-1]
+			}
+			return event
+		}, Faults{Missing: 1}},
+		{"comments and pings", func(n int, event string) string { return ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event }, Faults{}},
+		{"other line ends", func(n int, event string) string {
+			return "data:{\"n\":" + fmt.Sprint(firstNumber+n) + "}\r\n\r\n"
+		}, Faults{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			result, err := littleLoad.measure(t.Context(), newLiar(t, test.tell).target())
+			require.NoError(t, err)
+			if !test.want.any() {
+				require.Nil(t, result.Faults)
+				require.Positive(t, result.Deliveries)
+				require.NotNil(t, result.Delay)
+				return
+			}
+			require.NotNil(t, result.Faults)
+			assert.NotEmpty(t, result.Faults.Example)
+			result.Faults.Example = ""
+			assert.Equal(t, test.want, *result.Faults)
+		})
+	}
+}
+
+func except(at int, instead string) func(int, string) string {
+	return func(n int, event string) string {
+		if n == at {
+			return instead
+		}
+		return event
+	}
+}
+
+func onlyAt(n, at int, text string) string {
+	if n == at {
+		return text
+	}
+	return ""
+}
+
+// A stream that ends is a fault, though it had got everything so far.
+func TestEndIsFound(t *testing.T) {
+	var l *liar
+	l = newLiar(t, func(n int, event string) string {
+		if n == 20 {
+			l.CloseClientConnections()
+		}
+		return event
+	})
+	result, err := littleLoad.measure(t.Context(), l.target())
+	require.NoError(t, err)
+	require.NotNil(t, result.Faults)
+	assert.EqualValues(t, 3, result.Faults.Ended)
+	assert.Positive(t, result.Faults.Missing)
+}
+
+// What a stream is checked for is told by which events it is to get.
+func TestChecks(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		check check
+		got   []int
+		want  Faults
+	}{
+		{"every third", everyOf(10, 3, 1), []int{1, 4, 7}, Faults{}},
+		{"every third, the end is missing", everyOf(11, 3, 1), []int{1, 4}, Faults{Missing: 2}},
+		{"every third, a gap", everyOf(11, 3, 1), []int{1, 10}, Faults{Missing: 2}},
+		{"every third, others'", everyOf(10, 3, 1), []int{1, 2, 4, 7}, Faults{Foreign: 1}},
+		{"nothing is due", everyOf(3, 10, 5), nil, Faults{}},
+		{"newest: all", newestOf(5, 2), []int{0, 1, 2, 3, 4}, Faults{}},
+		{"newest: the last of each", newestOf(5, 2), []int{4, 3}, Faults{}},
+		{"newest: not the last", newestOf(5, 2), []int{0, 1, 4}, Faults{Missing: 1}},
+		{"newest: back in time", newestOf(5, 2), []int{2, 0, 4, 3}, Faults{Repeated: 1}},
+		{"newest: twice", newestOf(5, 2), []int{4, 3, 3}, Faults{Repeated: 1}},
+		{"newest: after the end", newestOf(5, 2), []int{4, 3, 5}, Faults{Foreign: 1}},
+		{"newest: fewer events than vehicles", newestOf(1, 2), []int{0}, Faults{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var faults Faults
+			for _, n := range test.got {
+				test.check.take(n, &faults)
+			}
+			if !test.want.any() {
+				assert.True(t, test.check.complete())
+			}
+			test.check.finish(&faults)
+			faults.Example = ""
+			assert.Equal(t, test.want, faults)
+		})
+	}
+}
+
+// Wherever reads cut a stream, the events are the same.
+func TestStreamsAreCutAnywhere(t *testing.T) {
+	var e events
+	text := []byte("retry: 1000\n: hello\n\nevent: live\ndata: {}\n\n")
+	for n := range 5 {
+		text = e.appendSSE(text, n, time.Unix(0, 0), 300)
+	}
+	m := newMeter()
+	for size := 1; size < len(text); size++ {
+		r := m.newReceiver(0, every(5))
+		for rest := text; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			r.feed(rest[:min(size, len(rest))], time.Now())
+		}
+		require.True(t, r.check.complete(), "cut every %d bytes", size)
+		require.False(t, r.faults.any())
+		require.EqualValues(t, 5, r.received.Load())
+		<-r.live
+	}
+}
