@@ -112,6 +112,9 @@ func New(config Config) *Hub {
 // streams must have ended before.
 func (h *Hub) Close() {
 	close(h.done)
+	for _, w := range h.writers {
+		w.close()
+	}
 	h.running.Wait()
 }
 

@@ -90,11 +90,13 @@ func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (sum
 	defer context.AfterFunc(ctx, s.Leave)()
 	w := newWriter(s.hub)
 	w.patient = true
-	over := false
-	s.ended = func(its Summary) { summary, over = its, true }
+	s.ended = func(its Summary) {
+		summary = its
+		w.close()
+	}
 	s.open(waiting(write))
 	w.adopt(s)
-	w.run(func() bool { return over })
+	w.run()
 	return summary
 }
 

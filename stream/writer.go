@@ -2,8 +2,10 @@ package stream
 
 import (
 	"container/heap"
+	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,20 +15,21 @@ import (
 // idle. A stream served in a goroutine of its own has a writer to itself.
 type writer struct {
 	hub     *Hub
-	patient bool            // it has one stream, and waits for it
-	closed  <-chan struct{} // no stream is left; nil: see run
+	patient bool // it has one stream, and waits for it
+	poked   chan struct{}
+	over    atomic.Bool // it has no more to do
 
 	mu    sync.Mutex // guards what follows
 	woken []*Subscription
 	freed []*Subscription // that were away
-	poked chan struct{}   // there is one more of either
 
 	// Of its goroutine.
 	ready   []*Subscription // to be given a turn now
 	spare   []*Subscription
 	resting resting
 	alarms  alarms
-	timer   *time.Timer
+	timer   *time.Timer   // pokes
+	rings   time.Duration // when it does
 }
 
 // turns is what a writer knows of one of its streams.
@@ -38,17 +41,24 @@ type turns struct {
 }
 
 func newWriter(h *Hub) *writer {
-	return &writer{hub: h, poked: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	w := &writer{hub: h, poked: make(chan struct{}, 1), rings: math.MaxInt64}
+	w.timer = time.AfterFunc(math.MaxInt64, w.poke)
+	return w
 }
 
 // startWriters starts the hub's own writers: as many as can run at once.
 func (h *Hub) startWriters() {
 	for range runtime.GOMAXPROCS(0) {
 		w := newWriter(h)
-		w.closed = h.done
 		h.writers = append(h.writers, w)
-		h.running.Go(func() { w.run(func() bool { return false }) })
+		h.running.Go(w.run)
 	}
+}
+
+// close ends a writer that has no streams.
+func (w *writer) close() {
+	w.over.Store(true)
+	w.poke()
 }
 
 // nextWriter gives the writer who is to take the next stream.
@@ -85,32 +95,30 @@ func (w *writer) poke() {
 	}
 }
 
-// run gives turns until it is told that it is over, or the writer is closed.
-func (w *writer) run(over func() bool) {
+// run gives turns until the writer is closed.
+func (w *writer) run() {
 	defer w.timer.Stop()
-	for !over() && w.sleep() {
+	for !w.over.Load() {
+		w.sleep()
 		w.round()
 	}
 }
 
-// sleep returns when there is something to do; it tells whether the writer goes on.
-func (w *writer) sleep() bool {
+// sleep returns when there is something to do.
+func (w *writer) sleep() {
 	if len(w.ready) > 0 {
-		return true
+		return
 	}
-	w.timer.Reset(w.next() - w.hub.now())
-	select {
-	case <-w.closed:
-		return false
-	case <-w.poked:
-	case <-w.timer.C:
+	if next := w.next(); next != w.rings {
+		w.rings = next
+		w.timer.Reset(next - w.hub.now())
 	}
-	return true
+	<-w.poked
 }
 
 // next tells when there is something to do though nobody is woken.
 func (w *writer) next() time.Duration {
-	next := w.hub.now() + time.Hour
+	next := time.Duration(math.MaxInt64)
 	if len(w.alarms) > 0 {
 		next = min(next, w.alarms[0].turns.alarm)
 	}
@@ -198,7 +206,7 @@ func (w *writer) turn(s *Subscription) {
 	case s.more:
 		w.ready = append(w.ready, s)
 	default:
-		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting {
+		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting && !w.patient {
 			s.turns.resting = true
 			w.resting.add(s)
 		}
