@@ -132,6 +132,16 @@ func (l *lab) startHub(args ...string) (*hub, error) {
 	return startHub(l.hub, state, args...)
 }
 
+// withHub starts a hub for as long as do takes.
+func (l *lab) withHub(do func(*hub) error, args ...string) error {
+	h, err := l.startHub(args...)
+	if err != nil {
+		return err
+	}
+	defer h.stop()
+	return do(h)
+}
+
 // or gives what a scenario measures in full, or quickly.
 func or[T any](l *lab, full, quick T) T {
 	if l.quick {

@@ -1,6 +1,9 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Faults are deliveries that were not as they had to be. One is enough for a
 // scenario to fail.
@@ -59,6 +62,12 @@ func every(events int) check { return &sequence{0, 1, events} }
 // everyOf expects each stride-th event from offset on.
 func everyOf(events, stride, offset int) check { return &sequence{offset, stride, events} }
 
+// endless is for runs of which nobody knows the last event.
+const endless = math.MaxInt
+
+// nothing expects no event.
+func nothing(events int) check { return &sequence{events, 1, events} }
+
 func (s *sequence) take(n int, f *Faults) {
 	switch {
 	case n == s.next:
@@ -76,7 +85,7 @@ func (s *sequence) take(n int, f *Faults) {
 func (s *sequence) complete() bool { return s.next >= s.end }
 
 func (s *sequence) finish(f *Faults) {
-	if !s.complete() {
+	if !s.complete() && s.end != endless {
 		f.note(&f.Missing, int64((s.end-s.next+s.stride-1)/s.stride), "nothing came from event %d on", s.next)
 	}
 }
@@ -114,6 +123,34 @@ func (c *newest) take(n int, f *Faults) {
 }
 
 func (c *newest) complete() bool { return c.vehicles == 0 }
+
+// state checks that the first events come, one of each vehicle, once and in any
+// order; later ones may come as well.
+type state struct {
+	seen []bool
+	left int
+}
+
+func stateOf(vehicles int) check { return &state{make([]bool, vehicles), vehicles} }
+
+func (c *state) take(n int, f *Faults) {
+	switch {
+	case n < 0 || n >= len(c.seen):
+	case c.seen[n]:
+		f.note(&f.Repeated, 1, "event %d twice", n)
+	default:
+		c.seen[n] = true
+		c.left--
+	}
+}
+
+func (c *state) complete() bool { return c.left == 0 }
+
+func (c *state) finish(f *Faults) {
+	if c.left > 0 {
+		f.note(&f.Missing, int64(c.left), "%d vehicles did not come", c.left)
+	}
+}
 
 func (c *newest) finish(f *Faults) {
 	if c.vehicles > 0 {
