@@ -88,11 +88,18 @@ func Names() (names []string) {
 	return names
 }
 
-// Check tells of a scenario that there is not.
+// Check tells of a scenario that there is not, or what is wrong with a load of the
+// caller's own.
 func (o Options) Check() error {
+	if o.Custom != nil {
+		if len(o.Scenarios) > 0 {
+			return errors.New("--scenario: with --target there is one scenario, which its flags make")
+		}
+		return o.Custom.Check()
+	}
 	for _, name := range o.Scenarios {
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("--scenario: there is no %q; there are %s", name, strings.Join(Names(), ", "))
 		}
 	}
 	return nil

@@ -62,8 +62,10 @@ func every(events int) check { return &sequence{0, 1, events} }
 // everyOf expects each stride-th event from offset on.
 func everyOf(events, stride, offset int) check { return &sequence{offset, stride, events} }
 
-// endless is for runs of which nobody knows the last event.
-const endless = math.MaxInt
+const (
+	endless = math.MaxInt // for runs of which nobody knows the last event
+	unknown = math.MinInt // for those of which nobody knows the first
+)
 
 // nothing expects no event.
 func nothing(events int) check { return &sequence{events, 1, events} }
@@ -72,7 +74,9 @@ func (s *sequence) take(n int, f *Faults) {
 	switch {
 	case n == s.next:
 		s.next += s.stride
-	case n >= s.end || n < 0 || (n-s.next)%s.stride != 0:
+	case s.next == unknown:
+		s.next = n + s.stride
+	case n >= s.end || n < 0 && s.end != endless || (n-s.next)%s.stride != 0:
 		f.note(&f.Foreign, 1, "event %d where %d was due", n, s.next)
 	case n < s.next:
 		f.note(&f.Repeated, 1, "event %d where %d was due", n, s.next)
@@ -85,6 +89,9 @@ func (s *sequence) take(n int, f *Faults) {
 func (s *sequence) complete() bool { return s.next >= s.end }
 
 func (s *sequence) finish(f *Faults) {
+	if s.next == unknown {
+		f.note(&f.Missing, 1, "nothing came")
+	}
 	if !s.complete() && s.end != endless {
 		f.note(&f.Missing, int64((s.end-s.next+s.stride-1)/s.stride), "nothing came from event %d on", s.next)
 	}

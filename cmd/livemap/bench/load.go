@@ -172,7 +172,14 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 	p.start = time.Now().Add(lead)
 	m.plan.Store(p)
 	published := make(chan error, 1)
-	go func() { published <- t.publish(ctx, p.schedule, l.events) }()
+	drain := l.drain
+	if drain == 0 {
+		drain = drainTime
+	}
+	// Who cannot publish in time has not delivered everything: a fault, not an error.
+	publishing, stop := context.WithDeadline(ctx, p.due(p.events).Add(drain))
+	defer stop()
+	go func() { published <- t.publish(publishing, p.schedule, l.events) }()
 	if err := sleepUntil(ctx, p.due(p.from)); err != nil {
 		return err
 	}
@@ -188,12 +195,8 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 		return err
 	}
 	run.window(first, last, len(t.pids) > 0)
-	if err := <-published; err != nil {
+	if err := <-published; err != nil && (publishing.Err() == nil || ctx.Err() != nil) {
 		return err
-	}
-	drain := l.drain
-	if drain == 0 {
-		drain = drainTime
 	}
 	open.awaitComplete(ctx, drain)
 	return sleep(ctx, l.margin())
