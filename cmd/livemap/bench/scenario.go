@@ -74,6 +74,9 @@ func unit(u string) string {
 
 func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
 	o := &Outcome{scenario: s, Figures: []Figure{}}
+	if l.quick {
+		o.About += " (quick: fewer of everything)"
+	}
 	if err := s.run(ctx, l, o); err != nil {
 		o.Failure = err.Error()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -92,7 +93,11 @@ func (l *lab) snapshots(ctx context.Context, h *hub, o *Outcome) error {
 	if err != nil {
 		return err
 	}
-	o.most("publishing p99", "ms", after.metrics.quantileSince(before.metrics, "livemap_publish_duration_seconds", 0.99)*1000, 20)
+	p99 := after.metrics.quantileSince(before.metrics, "livemap_publish_duration_seconds", 0.99)
+	if math.IsNaN(p99) {
+		return errors.New("nothing was published while clients connected")
+	}
+	o.most("publishing p99", "ms", p99*1000, 20)
 	o.most("memory later against before", "×", float64(later)/float64(before.resident), 1.1)
 	o.most("all live in", "s", took.Seconds(), 0)
 	o.most("CPU", "ms/client", after.cpu.minus(before.cpu).per(float64(clients)).Total/1000, 0)
