@@ -8,7 +8,7 @@ FUZZTIME ?= 10000x
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo web browser test check fuzz page-tests tests bench
+.PHONY: build demo web browser test check fuzz page-tests tests bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -59,5 +59,16 @@ tests: web ## all Go tests, without and with the race detector, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m ./...
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 
-bench: ## Go benchmarks of the fan-out core and of parsing
+# Both exit with 1 if a delivery was missing, came twice or out of order; not for a goal
+# that was missed.
+bench: bin/livemap ## Go benchmarks and every scenario of livemap bench, about 15 minutes; results in bin/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./geo ./stream
+	bin/livemap bench --out bin/bench
+
+bench-quick: bin/livemap ## the quick scenarios, under two minutes
+	bin/livemap bench --quick
+
+# Without the map's libraries, so without npm.
+.PHONY: bin/livemap
+bin/livemap:
+	$(GO) build -o $@ ./cmd/livemap

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"livemap/cmd/livemap/bench"
 )
@@ -14,17 +15,38 @@ type benchCmd struct {
 	Hub      string   `placeholder:"FILE" help:"Measure the hub of another livemap program, to compare versions."`
 	Out      string   `placeholder:"DIR" help:"Write results.json, results.svg and table.md into this folder."`
 
-	Run   benchRunCmd   `cmd:"" hidden:"" default:"1"`
-	Floor benchFloorCmd `cmd:"" hidden:""`
+	Target   string        `placeholder:"URL" help:"Measure a server that runs already, with the flags below, instead of the scenarios."`
+	Publish  string        `placeholder:"URL" help:"Where to publish to --target."`
+	PID      int           `name:"pid" placeholder:"N" help:"Process of --target, to tell its processor time and memory; it must be on this machine."`
+	Kind     string        `default:"hub" placeholder:"KIND" help:"What --target is: hub, mercure, centrifugo, nchan, or raw: any event stream that publishes by itself events with a member n (${default})."`
+	Token    string        `placeholder:"TOKEN" help:"Sent to --target as Bearer token; to Centrifugo, as its API key."`
+	Protocol string        `default:"h1" placeholder:"P" help:"How --target is read: h1, h2 or h3 (${default})."`
+	Streams  int           `default:"100" placeholder:"N" help:"Streams of --target, on a connection each: 1 to 100000 (${default})."`
+	Rate     float64       `default:"10" placeholder:"N" help:"Events a second to --target: 0.1 to 100000 (${default})."`
+	Duration time.Duration `default:"10s" placeholder:"TIME" help:"How long --target is measured: 1s to 1h (${default})."`
+
+	Run   benchRunCmd   `cmd:"" default:"1" help:"Measure; what bench does without a command."`
+	Floor benchFloorCmd `cmd:"" help:"Write what standard input says; a process that the hub is compared with, which run starts."`
 }
 
 // Help is what --help says beyond the flags.
 func (c *benchCmd) Help() string {
-	return "Scenarios: " + strings.Join(bench.Names(), ", ") + "."
+	return `Starts a hub as a process of its own, opens streams, publishes on a schedule and checks every delivery: none missing, none twice, in order. Beside the hub it measures the least that the same deliveries can cost (a loop of writes of the same bytes to as many connections) and, where it is installed, nchan. Processor time is the server's; delays count from when an event was due.
+
+Scenarios: ` + strings.Join(bench.Names(), ", ") + `.
+
+A URL without a path gets the one that its kind of server uses. Exit status: 0 if every delivery was as it had to be, goals met or not; 1 if not, or if something could not be measured; 2 for a mistake in the call.`
 }
 
 func (c *benchCmd) options() bench.Options {
-	return bench.Options{Quick: c.Quick, Scenarios: c.Scenario, Hub: c.Hub, Out: c.Out}
+	o := bench.Options{Quick: c.Quick, Scenarios: c.Scenario, Hub: c.Hub, Out: c.Out}
+	if c.Target != "" {
+		o.Custom = &bench.Custom{
+			Target: c.Target, Publish: c.Publish, PID: c.PID, Kind: c.Kind, Token: c.Token,
+			Protocol: c.Protocol, Streams: c.Streams, Rate: c.Rate, Duration: c.Duration,
+		}
+	}
+	return o
 }
 
 // Validate is called by kong once the command line has been read.

@@ -88,11 +88,18 @@ func Names() (names []string) {
 	return names
 }
 
-// Check tells of a scenario that there is not.
+// Check tells of a scenario that there is not, or what is wrong with a load of the
+// caller's own.
 func (o Options) Check() error {
+	if o.Custom != nil {
+		if len(o.Scenarios) > 0 {
+			return errors.New("--scenario: with --target there is one scenario, which its flags make")
+		}
+		return o.Custom.Check()
+	}
 	for _, name := range o.Scenarios {
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("--scenario: there is no %q; there are %s", name, strings.Join(Names(), ", "))
 		}
 	}
 	return nil
@@ -130,6 +137,16 @@ func (l *lab) startHub(args ...string) (*hub, error) {
 		return nil, err
 	}
 	return startHub(l.hub, state, args...)
+}
+
+// withHub starts a hub for as long as do takes.
+func (l *lab) withHub(do func(*hub) error, args ...string) error {
+	h, err := l.startHub(args...)
+	if err != nil {
+		return err
+	}
+	defer h.stop()
+	return do(h)
 }
 
 // or gives what a scenario measures in full, or quickly.

@@ -1,6 +1,9 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Faults are deliveries that were not as they had to be. One is enough for a
 // scenario to fail.
@@ -59,11 +62,21 @@ func every(events int) check { return &sequence{0, 1, events} }
 // everyOf expects each stride-th event from offset on.
 func everyOf(events, stride, offset int) check { return &sequence{offset, stride, events} }
 
+const (
+	endless = math.MaxInt // for runs of which nobody knows the last event
+	unknown = math.MinInt // for those of which nobody knows the first
+)
+
+// nothing expects no event.
+func nothing(events int) check { return &sequence{events, 1, events} }
+
 func (s *sequence) take(n int, f *Faults) {
 	switch {
 	case n == s.next:
 		s.next += s.stride
-	case n >= s.end || n < 0 || (n-s.next)%s.stride != 0:
+	case s.next == unknown:
+		s.next = n + s.stride
+	case n >= s.end || n < 0 && s.end != endless || (n-s.next)%s.stride != 0:
 		f.note(&f.Foreign, 1, "event %d where %d was due", n, s.next)
 	case n < s.next:
 		f.note(&f.Repeated, 1, "event %d where %d was due", n, s.next)
@@ -76,7 +89,10 @@ func (s *sequence) take(n int, f *Faults) {
 func (s *sequence) complete() bool { return s.next >= s.end }
 
 func (s *sequence) finish(f *Faults) {
-	if !s.complete() {
+	if s.next == unknown {
+		f.note(&f.Missing, 1, "nothing came")
+	}
+	if !s.complete() && s.end != endless {
 		f.note(&f.Missing, int64((s.end-s.next+s.stride-1)/s.stride), "nothing came from event %d on", s.next)
 	}
 }
@@ -114,6 +130,34 @@ func (c *newest) take(n int, f *Faults) {
 }
 
 func (c *newest) complete() bool { return c.vehicles == 0 }
+
+// state checks that the first events come, one of each vehicle, once and in any
+// order; later ones may come as well.
+type state struct {
+	seen []bool
+	left int
+}
+
+func stateOf(vehicles int) check { return &state{make([]bool, vehicles), vehicles} }
+
+func (c *state) take(n int, f *Faults) {
+	switch {
+	case n < 0 || n >= len(c.seen):
+	case c.seen[n]:
+		f.note(&f.Repeated, 1, "event %d twice", n)
+	default:
+		c.seen[n] = true
+		c.left--
+	}
+}
+
+func (c *state) complete() bool { return c.left == 0 }
+
+func (c *state) finish(f *Faults) {
+	if c.left > 0 {
+		f.note(&f.Missing, int64(c.left), "%d vehicles did not come", c.left)
+	}
+}
 
 func (c *newest) finish(f *Faults) {
 	if c.vehicles > 0 {

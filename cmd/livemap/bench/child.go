@@ -3,8 +3,10 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -73,6 +75,50 @@ func (c *child) listen(out *os.File, isReady chan struct{}, ready func(line []by
 	io.Copy(c.said, lines)
 }
 
+// startSilent starts a process that does not say when it serves: an address is asked
+// until it answers.
+func startSilent(ctx context.Context, program string, args []string, address string) (*child, error) {
+	c := &child{cmd: exec.Command(program, args...), said: &lastWords{}, done: make(chan struct{})}
+	c.cmd.Stderr = c.said
+	var err error
+	if c.stdin, err = c.cmd.StdinPipe(); err == nil {
+		err = c.cmd.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		c.cmd.Wait()
+		close(c.done)
+	}()
+	isReady := make(chan struct{})
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	go func() { // ends with ctx
+		if answers(ctx, address) {
+			close(isReady)
+		}
+	}()
+	return c, c.awaitReady(isReady)
+}
+
+// answers asks until there is an answer, or ctx ends.
+func answers(ctx context.Context, address string) bool {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return false
+		}
+		if resp, err := client.Do(req); err == nil {
+			resp.Body.Close()
+			return true
+		}
+		sleep(ctx, 20*time.Millisecond)
+	}
+	return false
+}
+
 func (c *child) awaitReady(isReady chan struct{}) error {
 	limit := time.NewTimer(readyWithin)
 	defer limit.Stop()
@@ -84,6 +130,16 @@ func (c *child) awaitReady(isReady chan struct{}) error {
 	}
 	c.stop()
 	return fmt.Errorf("%s did not start; it said: %s", c.cmd.Path, c.said)
+}
+
+// end asks the process to end, as those that have children of their own must be.
+func (c *child) end() {
+	c.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-c.done:
+	case <-time.After(5 * time.Second):
+	}
+	c.stop()
 }
 
 // stop ends the process.

@@ -96,10 +96,10 @@ type streams struct {
 	connections []connection
 }
 
-// openAll opens n streams and waits until all are live.
-func openAll(ctx context.Context, p protocol, n int, make func(i int) (opening, *receiver)) (*streams, error) {
+// openAll opens n streams, so many at once, and waits until all are live.
+func openAll(ctx context.Context, p protocol, n, atOnce int, make func(i int) (opening, *receiver)) (*streams, error) {
 	s := &streams{receivers: slicesOf[*receiver](n), connections: slicesOf[connection](n)}
-	failed := firstFailure(ctx, p.atOnce(), n, func(ctx context.Context, i int) error {
+	failed := firstFailure(ctx, atOnce, n, func(ctx context.Context, i int) error {
 		o, r := make(i)
 		c, err := p.open(ctx, o, r)
 		if err != nil {

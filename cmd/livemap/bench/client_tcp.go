@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,26 +49,30 @@ func openH1(ctx context.Context, o opening, r *receiver) (connection, error) {
 	if req.URL.Scheme == "https" {
 		conn = tls.Client(tcp, clientTLS("http/1.1"))
 	}
-	resp, err := exchange(ctx, conn, req, o.buffer)
+	head := bufio.NewReader(conn)
+	resp, err := exchange(ctx, conn, head, req)
 	if err != nil {
 		tcp.Close()
 		return nil, err
 	}
-	r.chunked = len(resp.TransferEncoding) > 0
+	body := io.Reader(resp.Body)
+	if len(resp.TransferEncoding) > 0 {
+		r.chunked, body = true, newChunkedBody(head, conn)
+	}
 	if o.silent {
 		r.becameLive()
 	}
-	go r.read(resp.Body, o.buffer)
+	go r.read(body, o.buffer)
 	return tcp, nil
 }
 
 // exchange writes a request and reads the head of its answer.
-func exchange(ctx context.Context, conn net.Conn, req *http.Request, buffer int) (*http.Response, error) {
+func exchange(ctx context.Context, conn net.Conn, head *bufio.Reader, req *http.Request) (*http.Response, error) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := req.Write(conn); err != nil {
 		return nil, err
 	}
-	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, buffer), req)
+	resp, err := http.ReadResponse(head, req)
 	if err != nil {
 		return nil, err
 	}

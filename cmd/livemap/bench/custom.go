@@ -1,6 +1,162 @@
 package bench
 
-// Custom is a load of the caller's own on a server that runs already.
-type Custom struct{}
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
 
-func (c *Custom) scenario() scenario { return scenario{} }
+// Custom is a load of the caller's own, on a server that runs already.
+type Custom struct {
+	Target   string // where streams are; a URL
+	Publish  string // where to publish; a URL, "" where the server does by itself
+	PID      int    // of the server; 0: neither processor time nor memory are told
+	Kind     string // one of Kinds
+	Token    string // for publishing and subscribing
+	Protocol string // one of Protocols
+	Streams  int
+	Rate     float64 // events a second
+	Duration time.Duration
+}
+
+// Kinds are the servers that can be measured, and Protocols how they can be read.
+var (
+	Kinds     = []string{"hub", "mercure", "centrifugo", "nchan", "raw"}
+	Protocols = []string{string(h1), string(h2), string(h3)}
+)
+
+// Check tells what is wrong, by the name of the flag.
+func (c *Custom) Check() error {
+	target, err := url.Parse(c.Target)
+	switch {
+	case err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https":
+		return fmt.Errorf("--target: %q is no http:// or https:// URL", c.Target)
+	case !slices.Contains(Kinds, c.Kind):
+		return fmt.Errorf("--kind: %q is none of %s", c.Kind, strings.Join(Kinds, ", "))
+	case !slices.Contains(Protocols, c.Protocol):
+		return fmt.Errorf("--protocol: %q is none of %s", c.Protocol, strings.Join(Protocols, ", "))
+	case c.Protocol == string(h3) && target.Scheme != "https":
+		return fmt.Errorf("--protocol: h3 needs an https:// target, not %s", c.Target)
+	case c.Kind == "raw" && c.Publish != "":
+		return fmt.Errorf("--publish: a raw source publishes by itself")
+	case c.PID < 0:
+		return fmt.Errorf("--pid: %d is no process; it must be 1 or more, or 0 for none", c.PID)
+	case c.Streams < 1 || c.Streams > 100_000:
+		return fmt.Errorf("--streams: %d is out of range; it must be from 1 to 100000", c.Streams)
+	case c.Rate < 0.1 || c.Rate > 100_000:
+		return fmt.Errorf("--rate: %g is out of range; it must be from 0.1 to 100000", c.Rate)
+	case c.Duration < time.Second || c.Duration > time.Hour:
+		return fmt.Errorf("--duration: %v is out of range; it must be from 1s to 1h", c.Duration)
+	}
+	return c.checkPublish()
+}
+
+func (c *Custom) checkPublish() error {
+	if c.Kind == "raw" {
+		return nil
+	}
+	publish, err := url.Parse(c.Publish)
+	if err != nil || publish.Host == "" || publish.Scheme != "http" && publish.Scheme != "https" {
+		return fmt.Errorf("--publish: %q is no http:// or https:// URL", c.Publish)
+	}
+	return nil
+}
+
+func (c *Custom) scenario() scenario {
+	return scenario{
+		Name:  "custom",
+		About: fmt.Sprintf("%s: %d %s streams of %s, %g events/s", c.Kind, c.Streams, c.Protocol, c.Target, c.Rate),
+		run:   c.run,
+	}
+}
+
+func (c *Custom) run(ctx context.Context, l *lab, o *Outcome) error {
+	load := load{
+		protocol: protocol(c.Protocol), streams: c.Streams, rate: c.Rate, events: events{vehicles: 200},
+		warmUp: 2 * time.Second, window: c.Duration, settle: 2 * time.Second,
+	}
+	if c.Kind == "raw" {
+		load.check = func(int, int) check { return &sequence{next: unknown, stride: 1, end: endless} }
+		load.drain = time.Millisecond
+	}
+	run, err := load.measure(ctx, c.target())
+	if err == nil {
+		if c.Kind == "raw" {
+			run.Delay, run.Rate = nil, 0 // nobody knows when an event was due
+		}
+		o.Runs = append(o.Runs, run)
+	}
+	return err
+}
+
+// target is the server as its kind is used.
+func (c *Custom) target() *target {
+	t := &target{name: c.Kind, silent: c.Kind != "hub", header: http.Header{}, stop: func() {}}
+	if c.PID != 0 {
+		t.pids = []int{c.PID}
+	}
+	if c.Token != "" && c.Kind != "centrifugo" {
+		t.header.Set("Authorization", "Bearer "+c.Token)
+	}
+	stream := map[string]func() string{
+		"hub":        func() string { return withPath(c.Target, "/stream?snapshot=false") },
+		"mercure":    func() string { return withPath(c.Target, "/.well-known/mercure?topic="+channel) },
+		"centrifugo": func() string { return withPath(c.Target, "/connection/uni_sse?cf_connect="+centrifugoSubs) },
+	}[c.Kind]
+	address := c.Target
+	if stream != nil {
+		address = stream()
+	}
+	t.url = func(protocol, string) string { return address }
+	t.chatty = c.Kind == "centrifugo" // which tells that it is connected, and pings
+	t.publish = c.publisher(t.header)
+	return t
+}
+
+const channel = "bench"
+
+var centrifugoSubs = url.QueryEscape(`{"subs":{"` + channel + `":{}}}`)
+
+// publisher gives how events are published to the kind of server.
+func (c *Custom) publisher(header http.Header) func(context.Context, schedule, events) error {
+	p := poster{url: c.Publish, contentType: "application/json", header: header}
+	switch c.Kind {
+	case "hub":
+		return hubPublisher(strings.TrimSuffix(strings.TrimSuffix(c.Publish, "/"), "/publish"), c.Rate)
+	case "mercure":
+		p.url, p.contentType = withPath(c.Publish, "/.well-known/mercure"), "application/x-www-form-urlencoded"
+		return p.features(func(feature []byte) []byte {
+			return []byte(url.Values{"topic": {channel}, "data": {string(feature)}}.Encode())
+		})
+	case "centrifugo":
+		p.url, p.header = withPath(c.Publish, "/api/publish"), http.Header{"X-Api-Key": {c.Token}}
+		return p.features(func(feature []byte) []byte {
+			return slices.Concat([]byte(`{"channel":"`+channel+`","data":`), feature, []byte(`}`))
+		})
+	case "nchan":
+		return p.features(bytes.Clone)
+	}
+	return func(ctx context.Context, s schedule, _ events) error { return sleepUntil(ctx, s.due(s.events)) }
+}
+
+// features publishes events as Features, wrapped as a server wants them.
+func (p *poster) features(wrap func(feature []byte) []byte) func(context.Context, schedule, events) error {
+	return func(ctx context.Context, s schedule, e events) error {
+		return p.publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
+			return wrap(e.appendFeature(b, n, due))
+		})
+	}
+}
+
+// withPath adds what a kind of server has where to an address that has no path.
+func withPath(address, path string) string {
+	if u, err := url.Parse(address); err == nil && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" {
+		return strings.TrimSuffix(address, "/") + path
+	}
+	return address
+}

@@ -15,10 +15,19 @@ type events struct {
 	vehicles int // that report in turn
 	groups   int // vehicles are in groups in turn, each in an area of its own; 0 is one group
 	topics   bool
+	rare     int // one in so many events is of the last vehicle, none of the others; 0 is in turn, too
 }
 
 // vehicle gives the number of the vehicle that event n is of.
-func (e events) vehicle(n int) int { return n % max(e.vehicles, 1) }
+func (e events) vehicle(n int) int {
+	switch {
+	case e.rare == 0:
+		return n % max(e.vehicles, 1)
+	case n%e.rare == 0:
+		return e.vehicles - 1
+	}
+	return n % (e.vehicles - 1)
+}
 
 // group gives the group of a vehicle.
 func (e events) group(vehicle int) int { return vehicle % max(e.groups, 1) }

@@ -26,7 +26,7 @@ var sparseH1 = scenario{
 		}
 		o.ratio(hub, 1.15)
 		o.most("resident", "KB/stream", *hub.Resident, 8)
-		return nil
+		return load.nchan(ctx, l, o)
 	},
 }
 
@@ -69,7 +69,8 @@ var denseH1 = scenario{
 		}
 		o.least("deliveries", "/s", hub.PerSecond, 900_000)
 		o.dense(hub, 0.5)
-		return nil
+		// It cannot do as many: it writes each event by itself.
+		return l.dense(h1, 200).nchan(ctx, l, o)
 	},
 }
 
@@ -105,22 +106,28 @@ func (l *lab) dense(p protocol, streams int) load {
 // against puts the load on the hub and then on a floor, with as many bytes. The
 // floor's streams are read by another protocol, if one is given.
 func (l load) against(ctx context.Context, lab *lab, o *Outcome, floor string, by protocol) (*Result, error) {
-	hub, err := lab.startHub()
+	run, err := l.alone(ctx, lab, o)
 	if err != nil {
 		return nil, err
 	}
-	run, err := l.measure(ctx, hub.target(l.rate))
-	hub.stop()
-	if err != nil {
-		return nil, err
-	}
-	o.Runs = append(o.Runs, run)
 	bare, err := l.floor(ctx, lab, floor, by, run)
 	if err != nil {
 		return nil, err
 	}
 	o.Runs = append(o.Runs, bare)
 	return run, nil
+}
+
+// alone puts the load on a hub of its own.
+func (l load) alone(ctx context.Context, lab *lab, o *Outcome) (run *Result, err error) {
+	err = lab.withHub(func(h *hub) error {
+		run, err = l.measure(ctx, h.target(l.rate))
+		return err
+	})
+	if err == nil {
+		o.Runs = append(o.Runs, run)
+	}
+	return run, err
 }
 
 // floor puts the load on a floor.

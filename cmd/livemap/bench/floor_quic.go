@@ -3,11 +3,17 @@ package bench
 import (
 	"context"
 	"net"
+	"slices"
 
 	"github.com/quic-go/quic-go"
+	"golang.org/x/sync/errgroup"
 )
 
-const udpBuffer = 7 << 20 // bytes; what quic-go asks for
+const (
+	udpBuffer = 7 << 20 // bytes; what quic-go asks for
+	packet    = 1100    // bytes that fit into one, in any case
+	atOnce    = 32      // streams
+)
 
 // quicStreams are QUIC connections with one stream each.
 type quicStreams struct {
@@ -46,8 +52,22 @@ func (w *quicStreams) accept(ctx context.Context) error {
 	})
 }
 
+// writeAll writes to one stream after the other. What does not fit into a packet is
+// waited for until it is sent, so then several are written at a time.
 func (w *quicStreams) writeAll(p []byte) error {
-	for _, stream := range w.streams {
+	if len(p) <= packet {
+		return writeEach(w.streams, p)
+	}
+	share := (len(w.streams) + atOnce - 1) / atOnce
+	var writing errgroup.Group
+	for streams := range slices.Chunk(w.streams, share) {
+		writing.Go(func() error { return writeEach(streams, p) })
+	}
+	return writing.Wait()
+}
+
+func writeEach(streams []*quic.Stream, p []byte) error {
+	for _, stream := range streams {
 		if _, err := stream.Write(p); err != nil {
 			return err
 		}

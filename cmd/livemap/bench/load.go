@@ -19,8 +19,6 @@ type load struct {
 	// events; every event of /stream, where they are nil.
 	path  func(i int) string
 	check func(i, events int) check
-	// header gives further ones to a stream.
-	header map[string][]string
 	// drain is how long streams may take to get the last event; default drainTime.
 	drain time.Duration
 }
@@ -43,6 +41,7 @@ type Connect struct {
 // Result is what one server did under a load.
 type Result struct {
 	Subject  string  `json:"subject"` // hub, a floor or a peer
+	Peer     bool    `json:"peer,omitempty"`
 	Protocol string  `json:"protocol"`
 	Streams  int     `json:"streams"`
 	Rate     float64 `json:"events_per_second"`
@@ -50,6 +49,7 @@ type Result struct {
 	Deliveries int64   `json:"deliveries"` // in the window, each checked
 	PerSecond  float64 `json:"deliveries_per_second"`
 	CPU        *CPU    `json:"cpu_per_delivery,omitempty"` // of the server
+	Busy       float64 `json:"cpu_seconds_per_second"`     // of the server
 	Bytes      float64 `json:"bytes_per_delivery"`         // in TCP segments or UDP datagrams
 	EventBytes float64 `json:"bytes_per_event"`            // of the event stream, without framing
 	Chunked    bool    `json:"chunked,omitempty"`          // HTTP/1.1 framed the events
@@ -74,6 +74,7 @@ func (l load) schedule() *plan {
 // faults; an error is that it could not be measured.
 func (l load) measure(ctx context.Context, t *target) (*Result, error) {
 	p, m := l.schedule(), newMeter()
+	m.chatty = t.chatty
 	before, err := t.usage()
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (l load) measure(ctx context.Context, t *target) (*Result, error) {
 
 // open opens the streams.
 func (l load) open(ctx context.Context, t *target, m *meter, events int) (*streams, error) {
-	return openAll(ctx, l.protocol, l.streams, func(i int) (opening, *receiver) {
+	return openAll(ctx, l.protocol, l.streams, l.protocol.atOnce(), func(i int) (opening, *receiver) {
 		path, c := "/stream?snapshot=false", check(nil)
 		if l.path != nil {
 			path = l.path(i)
@@ -113,7 +114,7 @@ func (l load) open(ctx context.Context, t *target, m *meter, events int) (*strea
 		} else {
 			c = every(events)
 		}
-		return opening{t.url(l.protocol, path), l.header, t.silent, l.buffer()}, m.newReceiver(i, c)
+		return opening{t.url(l.protocol, path), t.header, t.silent, l.buffer()}, m.newReceiver(i, c)
 	})
 }
 
@@ -171,7 +172,14 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 	p.start = time.Now().Add(lead)
 	m.plan.Store(p)
 	published := make(chan error, 1)
-	go func() { published <- t.publish(ctx, p.schedule, l.events) }()
+	drain := l.drain
+	if drain == 0 {
+		drain = drainTime
+	}
+	// Who cannot publish in time has not delivered everything: a fault, not an error.
+	publishing, stop := context.WithDeadline(ctx, p.due(p.events).Add(drain))
+	defer stop()
+	go func() { published <- t.publish(publishing, p.schedule, l.events) }()
 	if err := sleepUntil(ctx, p.due(p.from)); err != nil {
 		return err
 	}
@@ -187,12 +195,8 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 		return err
 	}
 	run.window(first, last, len(t.pids) > 0)
-	if err := <-published; err != nil {
+	if err := <-published; err != nil && (publishing.Err() == nil || ctx.Err() != nil) {
 		return err
-	}
-	drain := l.drain
-	if drain == 0 {
-		drain = drainTime
 	}
 	open.awaitComplete(ctx, drain)
 	return sleep(ctx, l.margin())
@@ -206,6 +210,8 @@ func (r *Result) window(first, last snapshot, measured bool) {
 		r.EventBytes = float64(last.text-first.text) / float64(r.Deliveries)
 	}
 	if measured {
-		r.CPU = last.cpu.minus(first.cpu).per(float64(r.Deliveries))
+		used := last.cpu.minus(first.cpu)
+		r.CPU = used.per(float64(r.Deliveries))
+		r.Busy = used.total.Seconds() / last.at.Sub(first.at).Seconds()
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -40,17 +41,20 @@ func firstWord(path string, words int) string {
 	return strings.Join(fields[:min(words, len(fields))], " ")
 }
 
-// commit tells which source this program was built from.
-func commit() string {
+// commit tells which source a program was built from; "" is this one.
+func commit(program string) string {
 	info, _ := debug.ReadBuildInfo()
-	revision, modified := "unknown", ""
-	if info == nil {
-		return revision
+	if program != "" {
+		info, _ = buildinfo.ReadFile(program)
 	}
+	if info == nil {
+		return "unknown"
+	}
+	revision, modified := "unknown", ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			revision = s.Value
+			revision = s.Value[:min(12, len(s.Value))]
 		case s.Key == "vcs.modified" && s.Value == "true":
 			modified = " with changes"
 		}

@@ -18,8 +18,8 @@ type meter struct {
 	plan   atomic.Pointer[plan]
 	shards [shards]delays
 
-	// reset and other named events are no faults where clients return.
-	tolerant bool
+	tolerant bool // named events, such as a reset, are no faults
+	chatty   bool // events without a number are none
 }
 
 // plan is which events of a schedule are timed: [from, to).
@@ -43,13 +43,13 @@ func newHistogram() *hdrhistogram.Histogram {
 // named takes a named event other than live and ping.
 func (m *meter) named(r *receiver, name string, data []byte) {
 	if !m.tolerant {
-		r.faults.note(&r.faults.Other, 1, "an event %s: %s", name, shown([]byte(data)))
+		r.faults.note(&r.faults.Other, 1, "an event %s: %s", name, shown(data))
 	}
 }
 
 // unnumbered takes an event that this benchmark did not publish.
 func (m *meter) unnumbered(r *receiver, data []byte) {
-	if !m.tolerant {
+	if !m.chatty {
 		r.faults.note(&r.faults.Other, 1, "an event without a number: %s", shown(data))
 	}
 }

@@ -13,6 +13,14 @@ import (
 // ack is the hub's answer to a publish.
 type ack struct{ Accepted, Rejected, Late, Duplicate int }
 
+// all requires that so many positions were taken, each as its vehicle's newest.
+func (a ack) all(positions int, err error) error {
+	if err == nil && (a.Accepted != positions || a.Late > 0) {
+		err = fmt.Errorf("of %d positions the hub took %+v", positions, a)
+	}
+	return err
+}
+
 // poster publishes each event with a request of its own, one after the other, on a
 // connection that is kept.
 type poster struct {
@@ -56,14 +64,37 @@ func (p *poster) send(ctx context.Context, client *http.Client, body []byte) err
 // upload publishes the events of a schedule in one open NDJSON upload, each line
 // when it is due.
 func upload(ctx context.Context, url string, s schedule, e events) (ack, error) {
+	batch := time.Duration(0)
+	if s.period < time.Second/4000 { // more than a process can send one by one
+		batch = 5 * time.Millisecond
+	}
 	return uploadLines(ctx, url, func(w io.Writer) error {
-		var line []byte
-		return s.pace(ctx, 0, func(n, _ int) error {
-			line = append(e.appendPosition(line[:0], n, s.due(n)), '\n')
-			_, err := w.Write(line)
+		var lines []byte
+		return s.pace(ctx, batch, func(from, to int) error {
+			lines = lines[:0]
+			for n := from; n < to; n++ {
+				lines = append(e.appendPosition(lines, n, s.due(n)), '\n')
+			}
+			_, err := w.Write(lines)
 			return err
 		})
 	})
+}
+
+// lines writes events [from, to) as NDJSON.
+func (e events) lines(w io.Writer, from, to int, at time.Time) error {
+	var lines []byte
+	for n := from; n < to; n++ {
+		lines = append(e.appendPosition(lines, n, at), '\n')
+		if len(lines) < 60<<10 && n < to-1 {
+			continue
+		}
+		if _, err := w.Write(lines); err != nil {
+			return err
+		}
+		lines = lines[:0]
+	}
+	return nil
 }
 
 // uploadLines publishes what write writes, as NDJSON.

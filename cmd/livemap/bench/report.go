@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,21 @@ type report struct {
 }
 
 func newReport(o Options) *report {
-	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(), Quick: o.Quick, Args: os.Args[1:]}
+	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(o.Hub), Quick: o.Quick, Args: withoutSecrets(os.Args[1:])}
+}
+
+// withoutSecrets leaves out the token.
+func withoutSecrets(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "--token=") {
+			args[i] = "--token=…"
+		}
+		if arg == "--token" && i+1 < len(args) {
+			args[i+1] = "…"
+		}
+	}
+	return args
 }
 
 func (r *report) err() error {
@@ -90,12 +105,22 @@ func (r *report) table(w io.Writer) error {
 	return err
 }
 
+// verdict says in a word how it went.
+func (o *Outcome) verdict() string {
+	switch {
+	case o.Failure != "":
+		return "FAILED"
+	case !o.met():
+		return "missed"
+	case o.Goal == "":
+		return ""
+	}
+	return "met"
+}
+
 // rows are the table's rows of a scenario: the hub's, floors aside, then peers'.
 func (o *Outcome) rows(b *strings.Builder) {
-	verdict := map[bool]string{true: "met", false: "missed"}[o.met()]
-	if o.Failure != "" {
-		verdict = "FAILED"
-	}
+	verdict := o.verdict()
 	if len(o.Runs) == 0 {
 		fmt.Fprintf(b, "| %s | | | | | | | | | | | %s | %s |\n", o.Name, o.Goal, verdict)
 		return
@@ -131,7 +156,7 @@ func (r *Result) cells(floor *Result) string {
 	if r.CPU != nil {
 		cells[2], cells[3] = number(r.CPU.Total), number(r.CPU.System)
 	}
-	if floor != nil && floor.CPU != nil && r.CPU != nil {
+	if floor != nil && floor.CPU != nil && r.CPU != nil && floor.Streams == r.Streams {
 		cells[4], cells[5] = number(floor.CPU.Total), number(r.CPU.Total/floor.CPU.Total)
 	}
 	if r.Resident != nil {

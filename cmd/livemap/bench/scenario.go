@@ -19,6 +19,11 @@ type scenario struct {
 var all = []scenario{
 	sparseH1, sparseH2, sparseH3,
 	denseH1, denseH3,
+	filtered, manyTopics, interval,
+	publishNDJSON, publishJSON, publishPost,
+	residentScenario, snapshots,
+	reconnectH1, reconnectH3,
+	growthStreams, growthEvents,
 }
 
 // Outcome is what came of a scenario.
@@ -69,11 +74,18 @@ func unit(u string) string {
 
 func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
 	o := &Outcome{scenario: s, Figures: []Figure{}}
+	if l.quick {
+		o.About += " (quick: fewer of everything)"
+	}
 	if err := s.run(ctx, l, o); err != nil {
 		o.Failure = err.Error()
 	}
 	for _, r := range o.Runs {
-		if r.Faults != nil && o.Failure == "" {
+		switch {
+		case r.Faults == nil:
+		case r.Peer:
+			o.note("%s: %v", r.Subject, r.Faults)
+		case o.Failure == "":
 			o.Failure = fmt.Sprintf("%s: %v", r.Subject, r.Faults)
 		}
 	}

@@ -21,7 +21,7 @@ func (s schedule) dueBy(t time.Time) int {
 	if since < 0 {
 		return 0
 	}
-	return min(int(since/s.period)+1, s.events)
+	return min(int(since/s.period)+1, s.events) // which may be endless
 }
 
 // pace emits events [from, to) as they fall due, none left out, until all were.

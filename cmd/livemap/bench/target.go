@@ -3,7 +3,8 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
+	"net/http"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type target struct {
 	url func(p protocol, path string) string
 	// silent servers do not say when a stream is live.
 	silent bool
+	// chatty servers send events of their own, without a number.
+	chatty bool
+	header http.Header // for streams
 	// publish publishes the events of a schedule, each when it is due.
 	publish func(ctx context.Context, s schedule, e events) error
 	stop    func()
@@ -91,27 +95,32 @@ func (h *hub) url(p protocol, path string) string {
 	return h.public + path
 }
 
-// target measures the hub. At up to so many events a second each is a POST of its
-// own; more come in one open upload.
+// target measures the hub.
 func (h *hub) target(rate float64) *target {
-	t := &target{name: "hub", pids: []int{h.pid()}, url: h.url, stop: h.stop, publish: h.upload}
-	if rate <= postRate {
-		t.publish = h.post
-	}
-	return t
+	return &target{name: "hub", pids: []int{h.pid()}, url: h.url, stop: h.stop, publish: hubPublisher(h.internal, rate)}
 }
 
+// postRate is up to how many events a second each is a POST of its own; more come
+// in one open upload.
 const postRate = 50
 
-func (h *hub) post(ctx context.Context, s schedule, e events) error {
-	p := poster{url: h.internal + "/publish", contentType: "application/json"}
-	return p.publish(ctx, s, func(b []byte, n int, due time.Time) []byte { return e.appendPosition(b, n, due) })
+// hubPublisher publishes to a hub's internal port.
+func hubPublisher(internal string, rate float64) func(context.Context, schedule, events) error {
+	if rate > postRate {
+		return func(ctx context.Context, s schedule, e events) error {
+			taken, err := upload(ctx, internal+"/publish", s, e)
+			return taken.all(s.events, err)
+		}
+	}
+	p := poster{url: internal + "/publish", contentType: "application/json"}
+	return func(ctx context.Context, s schedule, e events) error { return p.publish(ctx, s, e.appendPosition) }
 }
 
-func (h *hub) upload(ctx context.Context, s schedule, e events) error {
-	taken, err := upload(ctx, h.internal+"/publish", s, e)
-	if err == nil && taken.Accepted != s.events {
-		err = fmt.Errorf("the hub took %d of %d positions: %+v", taken.Accepted, s.events, taken)
-	}
-	return err
+// prime publishes events [from, to) as fast as the hub takes them.
+func (h *hub) prime(ctx context.Context, e events, from, to int) error {
+	now := time.Now()
+	taken, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
+		return e.lines(w, from, to, now)
+	})
+	return taken.all(to-from, err)
 }

@@ -1,0 +1,86 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// What a delivery and a publish cost when there is more of everything.
+
+const growthGoal = 1.15
+
+var growthStreams = scenario{
+	Name: "growth-streams", About: "a delivery to 8,000 streams against one to 500, HTTP/1.1, 5 events/s",
+	Goal: "≤ 1.15 × as dear",
+	run: func(ctx context.Context, l *lab, o *Outcome) error {
+		var few, many *Result
+		for _, grow := range []struct {
+			streams int
+			run     **Result
+		}{{500, &few}, {or(l, 8000, 2000), &many}} {
+			load := l.sparse(h1, grow.streams, time.Second)
+			load.rate = 5
+			var err error
+			if *grow.run, err = load.against(ctx, l, o, "write", ""); err != nil {
+				return err
+			}
+		}
+		o.most("hub", "×", many.CPU.Total/few.CPU.Total, growthGoal)
+		o.most("write(2)", "×", o.Runs[3].CPU.Total/o.Runs[1].CPU.Total, 0)
+		for _, r := range o.Runs {
+			r.Subject = fmt.Sprintf("%s, %s", r.Subject, thousands(int64(r.Streams)))
+		}
+		return nil
+	},
+}
+
+var growthEvents = scenario{
+	Name: "growth-events", About: "a delivery (200 streams, HTTP/1.1, 1,000 events/s) and a publish (NDJSON) after 1,000,000 events against before",
+	Goal: "≤ 1.15 × as dear",
+	run: func(ctx context.Context, l *lab, o *Outcome) error {
+		return l.withHub(func(h *hub) error {
+			delivery, publish, err := l.costs(ctx, h, o, "hub, fresh", aside)
+			if err != nil {
+				return err
+			}
+			if err := h.prime(ctx, fresh(), 2*aside, 2*aside+or(l, 1_000_000, 200_000)); err != nil {
+				return err
+			}
+			grownDelivery, grownPublish, err := l.costs(ctx, h, o, "hub, grown", 3*aside)
+			if err != nil {
+				return err
+			}
+			o.most("a delivery", "×", grownDelivery/delivery, growthGoal)
+			o.most("a publish", "×", grownPublish/publish, growthGoal)
+			o.note("a publish cost %s µs, then %s µs", number(publish), number(grownPublish))
+			return nil
+		})
+	},
+}
+
+// costs gives what a delivery and a publish cost now, in microseconds.
+func (l *lab) costs(ctx context.Context, h *hub, o *Outcome, subject string, from int) (delivery, publish float64, err error) {
+	load := l.dense(h1, 200)
+	load.window = 5 * time.Second
+	t := h.target(load.rate)
+	run, err := load.measure(ctx, t)
+	if err != nil {
+		return 0, 0, err
+	}
+	run.Subject = subject
+	o.Runs = append(o.Runs, run)
+	const positions = 200_000
+	begun, err := t.usage()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := h.prime(ctx, fresh(), from, from+positions); err != nil {
+		return 0, 0, err
+	}
+	ended, err := t.usage()
+	if err != nil {
+		return 0, 0, err
+	}
+	return run.CPU.Total, ended.cpu.minus(begun.cpu).per(positions).Total, nil
+}

@@ -1,0 +1,48 @@
+package bench
+
+import (
+	"math"
+
+	"github.com/prometheus/client_model/go"
+)
+
+type family = io_prometheus_client.MetricFamily
+
+// value sums a gauge or counter, over all labels.
+func (m metrics) value(name string) (sum float64) {
+	for _, one := range m[name].GetMetric() {
+		sum += one.GetGauge().GetValue() + one.GetCounter().GetValue()
+	}
+	return sum
+}
+
+// quantileSince estimates a quantile of what a histogram took since an earlier
+// reading, as Prometheus' histogram_quantile does; NaN if it took nothing.
+func (m metrics) quantileSince(earlier metrics, name string, q float64) float64 {
+	now, then := m.buckets(name), earlier.buckets(name)
+	if now == nil || then == nil {
+		return math.NaN()
+	}
+	total := now[len(now)-1].GetCumulativeCount() - then[len(then)-1].GetCumulativeCount()
+	rank := q * float64(total)
+	lower, below := 0.0, 0.0
+	for i := range now {
+		count := float64(now[i].GetCumulativeCount() - then[i].GetCumulativeCount())
+		upper := now[i].GetUpperBound()
+		if count >= rank && count > below {
+			if math.IsInf(upper, 1) {
+				return lower
+			}
+			return lower + (upper-lower)*(rank-below)/(count-below)
+		}
+		lower, below = upper, count
+	}
+	return math.NaN()
+}
+
+func (m metrics) buckets(name string) []*io_prometheus_client.Bucket {
+	for _, one := range m[name].GetMetric() {
+		return one.GetHistogram().GetBucket()
+	}
+	return nil
+}

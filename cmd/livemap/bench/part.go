@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Streams of a part of the fleet: boxes, topics, intervals.
+
+var filtered = scenario{
+	Name: "filtered", About: "2,000 streams with boxes, each matching 1 % of 1,000 events/s, against the same deliveries by topic",
+	Goal: "CPU ≤ 1.5 × by topic",
+	run: func(ctx context.Context, l *lab, o *Outcome) error {
+		load := l.dense(h1, or(l, 2000, 500))
+		load.events = events{vehicles: 1000, groups: 100, topics: true}
+		load.check = func(i, events int) check { return everyOf(events, 100, i%100) }
+		load.path = func(i int) string {
+			w, s, e, n := load.events.area(i % 100)
+			return fmt.Sprintf("/stream?snapshot=false&bbox=%g,%g,%g,%g", w, s, e, n)
+		}
+		boxes, err := load.alone(ctx, l, o)
+		if err != nil {
+			return err
+		}
+		boxes.Subject = "hub, boxes"
+		load.path = func(i int) string {
+			return "/topics/" + load.events.topic(i%100) + "/stream?snapshot=false"
+		}
+		topics, err := load.alone(ctx, l, o)
+		if err != nil {
+			return err
+		}
+		topics.Subject = "hub, topics"
+		o.most("CPU of boxes against topics", "×", boxes.CPU.Total/topics.CPU.Total, 1.5)
+		return nil
+	},
+}
+
+const (
+	manyRate = 20_000      // positions a second
+	aside    = 500_000_000 // from here on are numbers of events that are not a run's
+)
+
+var manyTopics = scenario{
+	Name: "many-topics", About: "100,000 vehicles, 10,000 streams on the topic of one each, 20,000 positions/s, against 10 vehicles with as many streams woken",
+	Goal: "≤ 0.7 µs more per position",
+	run: func(ctx context.Context, l *lab, o *Outcome) error {
+		few, err := l.fewVehicles().vehicles(ctx, l, o, "hub, 10 vehicles")
+		if err != nil {
+			return err
+		}
+		many, err := l.manyVehicles().vehicles(ctx, l, o, "hub, 100,000")
+		if err != nil {
+			return err
+		}
+		o.most("10 vehicles", "µs/position", few, 0)
+		o.most("100,000 vehicles", "µs/position", many, 0)
+		o.most("more", "µs/position", many-few, 0.7)
+		return nil
+	},
+}
+
+// manyVehicles report in turn, so one position in ten wakes one of 10,000 streams.
+func (l *lab) manyVehicles() load {
+	load := l.dense(h1, or(l, 10_000, 2_000))
+	load.rate = manyRate
+	load.events = events{vehicles: 10 * load.streams}
+	load.check = func(i, events int) check { return everyOf(events, load.events.vehicles, i) }
+	load.path = ofVehicle(func(i int) int { return i })
+	return load
+}
+
+// fewVehicles have as many streams, of which as many are woken in a second, with one
+// event each: 50 at once, 40 times.
+func (l *lab) fewVehicles() load {
+	const woken, times = 50, 40
+	load := l.manyVehicles()
+	load.events = events{vehicles: 10, rare: manyRate / times}
+	load.check = func(i, events int) check {
+		if i < woken {
+			return everyOf(events, load.events.rare, 0)
+		}
+		return nothing(events)
+	}
+	load.path = ofVehicle(func(i int) int {
+		if i < woken {
+			return load.events.vehicles - 1
+		}
+		return 1000 + i // which never reports
+	})
+	return load
+}
+
+func ofVehicle(vehicle func(i int) int) func(i int) string {
+	return func(i int) string { return "/topics/vehicle:" + vehicleID(vehicle(i)) + "/stream?snapshot=false" }
+}
+
+// vehicles puts a load on a hub that knows its vehicles, and gives the processor
+// time of a position in microseconds.
+func (l load) vehicles(ctx context.Context, lab *lab, o *Outcome, subject string) (float64, error) {
+	var run *Result
+	err := lab.withHub(func(h *hub) (err error) {
+		if err = h.prime(ctx, l.events, aside, aside+l.events.vehicles); err == nil {
+			run, err = l.measure(ctx, h.target(l.rate))
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	run.Subject = subject
+	o.Runs = append(o.Runs, run)
+	return run.Busy / l.rate * 1e6, nil
+}
+
+var interval = scenario{
+	Name: "interval", About: "100 streams with interval=1s, 200 vehicles at 5 Hz, against the same streams without",
+	Goal: "≤ a third of the CPU",
+	run: func(ctx context.Context, l *lab, o *Outcome) error {
+		load := l.dense(h1, 100)
+		each, err := load.alone(ctx, l, o)
+		if err != nil {
+			return err
+		}
+		each.Subject = "hub, every event"
+		load.path = func(int) string { return "/stream?snapshot=false&interval=1s" }
+		load.check = func(_, events int) check { return newestOf(events, load.events.vehicles) }
+		load.warmUp = 3 * time.Second
+		newest, err := load.alone(ctx, l, o)
+		if err != nil {
+			return err
+		}
+		newest.Subject = "hub, interval=1s"
+		newest.Delay = nil // waiting is what was asked for
+		o.most("every event", "CPU seconds/s", each.Busy, 0)
+		o.most("interval=1s", "CPU seconds/s", newest.Busy, 0)
+		o.most("interval=1s against every event", "×", newest.Busy/each.Busy, 1.0/3)
+		return nil
+	},
+}
