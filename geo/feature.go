@@ -53,7 +53,7 @@ func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
 	if len(s.out)+s.timestampSize(p.Time) > MaxFeature {
 		return Position{}, refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
-	p.head = string(s.out)
+	p.head = s.keep(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
 	if p.VehicleID != string(id) { // it has escapes in the Feature
 		p.VehicleID = string(id)
@@ -63,18 +63,18 @@ func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
 
 // report finds the members, in a position object or in a Feature.
 func (s *scanner) report(featureOnly bool) (report, *Refusal) {
-	item := s.tape[0].raw
+	item := s.raw(0)
 	if item[0] != '{' {
 		return report{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", show(item))
 	}
 	if refusal := s.wellFormed(); refusal != nil {
 		return report{}, refusal
 	}
-	typ := s.find(0, "type")
+	typ := s.find(0, typ)
 	switch {
-	case typ != 0 && isText(s.tape[typ].raw, "Feature"):
+	case s.is(typ, "Feature"):
 		return s.reportFeature()
-	case typ != 0 && isText(s.tape[typ].raw, "FeatureCollection"):
+	case s.is(typ, "FeatureCollection"):
 		return report{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
 	case featureOnly:
 		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(typ))
@@ -90,7 +90,7 @@ func (s *scanner) wellFormed() *Refusal {
 	if s.full {
 		return refuse("", "the position has more than %d members", maxNodes)
 	}
-	if !utf8.Valid(s.tape[0].raw) {
+	if !utf8.Valid(s.raw(0)) {
 		return s.refuseEncoding()
 	}
 	return s.unique(0)
@@ -99,22 +99,22 @@ func (s *scanner) wellFormed() *Refusal {
 // reportFeature finds the members of a Feature (RFC 7946, section 3.2).
 func (s *scanner) reportFeature() (report, *Refusal) {
 	r := report{properties: none}
-	if i := s.find(0, "properties"); !s.isNull(i) { // RFC 7946 allows null
+	if i := s.find(0, properties); !s.isNull(i) { // RFC 7946 allows null
 		r.properties = i
 		if refusal := s.classifyProperties(&r); refusal != nil {
 			return r, refusal
 		}
 	}
 	if s.isNull(r.at[vehicleID]) {
-		if id := s.find(0, "id"); !s.isNull(id) {
-			r.at[vehicleID] = id
+		if i := s.find(0, id); !s.isNull(i) {
+			r.at[vehicleID] = i
 		}
 	}
 	return r, s.locate(&r)
 }
 
 func (s *scanner) classifyProperties(r *report) *Refusal {
-	if s.tape[r.properties].raw[0] != '{' {
+	if s.raw(r.properties)[0] != '{' {
 		return refuse("properties", "properties is %s; it must be an object", s.showNode(r.properties))
 	}
 	if refusal := s.unique(r.properties); refusal != nil {
@@ -128,30 +128,30 @@ func (s *scanner) classifyProperties(r *report) *Refusal {
 // are called like them say nothing.
 func (s *scanner) locate(r *report) *Refusal {
 	r.at[lon], r.at[lat], r.at[altitude] = 0, 0, 0
-	geometry := s.find(0, "geometry")
-	if geometry == 0 || s.tape[geometry].raw[0] != '{' {
+	geometry := s.find(0, geometry)
+	if geometry == 0 || s.raw(geometry)[0] != '{' {
 		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
 	}
 	if refusal := s.unique(geometry); refusal != nil {
 		return refusal
 	}
-	if typ := s.find(geometry, "type"); typ == 0 || !isText(s.tape[typ].raw, "Point") {
+	if typ := s.find(geometry, typ); !s.is(typ, "Point") {
 		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(typ))
 	}
-	return s.locateCoordinates(s.find(geometry, "coordinates"), r)
+	return s.locateCoordinates(s.find(geometry, coordinates), r)
 }
 
 // locateCoordinates takes an array of two or three numbers (RFC 7946, section
 // 3.1.1) apart. Fewer are never filled up with zeros, more never cut off.
 func (s *scanner) locateCoordinates(array int, r *report) *Refusal {
 	const rule = "it must be [longitude, latitude] or [longitude, latitude, altitude]"
-	if array == 0 || s.tape[array].raw[0] != '[' {
+	if array == 0 || s.raw(array)[0] != '[' {
 		return refuse("geometry.coordinates", "geometry.coordinates is %s; %s", s.showNode(array), rule)
 	}
 	order := [...]field{lon, lat, altitude}
 	n := 0
 	for j := array + 1; j < s.tape[array].next; j = s.tape[j].next {
-		if !isNumber(s.tape[j].raw) {
+		if !isNumber(s.raw(j)) {
 			return refuse("geometry.coordinates", "geometry.coordinates holds %s; %s, all numbers", s.showNode(j), rule)
 		}
 		if n < len(order) {
@@ -183,10 +183,10 @@ func (s *scanner) write(id []byte, r report) *Refusal {
 	out, _ = jsontext.AppendQuote(out, id)
 	quoted := out[start:]
 	out = append(out, geometryStart...)
-	out = append(out, s.tape[r.at[lon]].raw...)
-	out = append(append(out, ','), s.tape[r.at[lat]].raw...)
+	out = append(out, s.raw(r.at[lon])...)
+	out = append(append(out, ','), s.raw(r.at[lat])...)
 	if !s.isNull(r.at[altitude]) {
-		out = append(append(out, ','), s.tape[r.at[altitude]].raw...)
+		out = append(append(out, ','), s.raw(r.at[altitude])...)
 	}
 	out = append(out, propertiesStart...)
 	out = append(out, quoted...)
