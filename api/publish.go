@@ -183,6 +183,7 @@ type tally struct {
 	metrics *Metrics
 	dry     bool // check only
 	ack     ack
+	newest  stream.ID // that a position was given; zero: none was
 }
 
 // take publishes an item, or counts its refusal.
@@ -205,21 +206,27 @@ func (t *tally) take(index int, p *geo.Position, refused *geo.Refusal) {
 	t.ack.Accepted++
 }
 
-func (t *tally) publish(p *geo.Position) (verdict stream.Verdict, refused *geo.Refusal) {
-	var err error
+func (t *tally) publish(p *geo.Position) (stream.Verdict, *geo.Refusal) {
 	if t.dry {
-		verdict, err = t.hub.Check(p)
-	} else {
-		var receipt stream.Receipt
-		if receipt, err = t.hub.Publish(p); err == nil && receipt.Verdict != stream.Duplicate {
-			t.ack.LastEventID = receipt.ID.String()
-		}
-		verdict = receipt.Verdict
+		verdict, err := t.hub.Check(p)
+		return verdict, refusalOf(p, err)
 	}
-	if err != nil && !errors.As(err, &refused) {
-		refused = &geo.Refusal{VehicleID: p.VehicleID, Detail: err.Error()}
+	receipt, err := t.hub.Publish(p)
+	if err == nil && receipt.Verdict != stream.Duplicate {
+		t.newest = receipt.ID
 	}
-	return verdict, refused
+	return receipt.Verdict, refusalOf(p, err)
+}
+
+// refusalOf gives err as a refusal of p; nil where there is none.
+func refusalOf(p *geo.Position, err error) *geo.Refusal {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*geo.Refusal](err); ok {
+		return refused
+	}
+	return &geo.Refusal{VehicleID: p.VehicleID, Detail: err.Error()}
 }
 
 func (t *tally) refuse(index int, refused *geo.Refusal) {
@@ -238,9 +245,11 @@ func (t *tally) sofar() ack {
 	if sofar.Rejected > 0 {
 		sofar.Status = "PARTIAL"
 	}
-	if sofar.LastEventID == "" {
-		sofar.LastEventID = t.hub.Head().String()
+	newest := t.newest
+	if newest.Seq == 0 {
+		newest = t.hub.Head()
 	}
+	sofar.LastEventID = newest.String()
 	return sofar
 }
 
