@@ -86,13 +86,14 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 
 // collection takes the features of a FeatureCollection (RFC 7946, section 3.3).
 func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
-	if refusal := s.unique(0); refusal != nil {
+	at, refusal := s.members(0)
+	if refusal != nil {
 		return dst, &SyntaxError{offset, refusal.Detail}
 	}
 	if s.full {
 		return dst, &LimitError{fmt.Sprintf("more than %d members in a FeatureCollection", maxNodes)}
 	}
-	features := s.find(0, features)
+	features := at[features]
 	if features == 0 || s.raw(features)[0] != '[' {
 		return dst, &SyntaxError{offset, fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
 	}

@@ -9,10 +9,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// report is where on the tape the members of a position are; 0 is nowhere, since
-// node 0 is the item itself.
+// report is where on the tape the members of a position are.
 type report struct {
-	at         [fields]int
+	at         members
 	properties int // the node whose members become the properties; none where there are none
 }
 
@@ -50,7 +49,7 @@ func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
 	if refusal = s.write(id, r); refusal != nil {
 		return Position{}, refusal
 	}
-	if len(s.out)+s.timestampSize(p.Time) > MaxFeature {
+	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
 		return Position{}, refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
 	p.head = s.keep(s.out)
@@ -67,78 +66,67 @@ func (s *scanner) report(featureOnly bool) (report, *Refusal) {
 	if item[0] != '{' {
 		return report{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", show(item))
 	}
-	if refusal := s.wellFormed(); refusal != nil {
+	at, refusal := s.wellFormed()
+	if refusal != nil {
 		return report{}, refusal
 	}
-	typ := s.find(0, typ)
 	switch {
-	case s.is(typ, "Feature"):
-		return s.reportFeature()
-	case s.is(typ, "FeatureCollection"):
+	case s.is(at[typ], "Feature"):
+		return s.reportFeature(at)
+	case s.is(at[typ], "FeatureCollection"):
 		return report{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
 	case featureOnly:
-		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(typ))
+		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[typ]))
 	}
-	var r report // its properties are the members of the item itself
-	s.classify(&r)
-	return r, nil
+	return report{at: at}, nil // its properties are the members of the item itself
 }
 
 // wellFormed checks what holds for every item: its size, its encoding, and that no
 // member is there twice.
-func (s *scanner) wellFormed() *Refusal {
+func (s *scanner) wellFormed() (members, *Refusal) {
 	if s.full {
-		return refuse("", "the position has more than %d members", maxNodes)
+		return members{}, refuse("", "the position has more than %d members", maxNodes)
 	}
 	if !utf8.Valid(s.raw(0)) {
-		return s.refuseEncoding()
+		return members{}, s.refuseEncoding()
 	}
-	return s.unique(0)
+	return s.members(0)
 }
 
 // reportFeature finds the members of a Feature (RFC 7946, section 3.2).
-func (s *scanner) reportFeature() (report, *Refusal) {
+func (s *scanner) reportFeature(feature members) (report, *Refusal) {
 	r := report{properties: none}
-	if i := s.find(0, properties); !s.isNull(i) { // RFC 7946 allows null
-		r.properties = i
-		if refusal := s.classifyProperties(&r); refusal != nil {
+	if i := feature[properties]; !s.isNull(i) { // RFC 7946 allows null
+		if s.raw(i)[0] != '{' {
+			return r, refuse("properties", "properties is %s; it must be an object", s.showNode(i))
+		}
+		var refusal *Refusal
+		if r.at, refusal = s.members(i); refusal != nil {
 			return r, refusal
 		}
+		r.properties = i
 	}
-	if s.isNull(r.at[vehicleID]) {
-		if i := s.find(0, id); !s.isNull(i) {
-			r.at[vehicleID] = i
-		}
+	if s.isNull(r.at[vehicleID]) && !s.isNull(feature[id]) {
+		r.at[vehicleID] = feature[id]
 	}
-	return r, s.locate(&r)
-}
-
-func (s *scanner) classifyProperties(r *report) *Refusal {
-	if s.raw(r.properties)[0] != '{' {
-		return refuse("properties", "properties is %s; it must be an object", s.showNode(r.properties))
-	}
-	if refusal := s.unique(r.properties); refusal != nil {
-		return refusal
-	}
-	s.classify(r)
-	return nil
+	return r, s.locate(feature[geometry], &r)
 }
 
 // locate takes longitude, latitude and altitude from the geometry; properties that
 // are called like them say nothing.
-func (s *scanner) locate(r *report) *Refusal {
+func (s *scanner) locate(geometry int, r *report) *Refusal {
 	r.at[lon], r.at[lat], r.at[altitude] = 0, 0, 0
-	geometry := s.find(0, geometry)
 	if geometry == 0 || s.raw(geometry)[0] != '{' {
 		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
 	}
-	if refusal := s.unique(geometry); refusal != nil {
+	at, refusal := s.members(geometry)
+	if refusal != nil {
 		return refusal
 	}
-	if typ := s.find(geometry, typ); !s.is(typ, "Point") {
-		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(typ))
+	if !s.is(at[typ], "Point") {
+		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(at[typ]))
 	}
-	return s.locateCoordinates(s.find(geometry, coordinates), r)
+	return s.locateCoordinates(at[coordinates], r)
 }
 
 // locateCoordinates takes an array of two or three numbers (RFC 7946, section
@@ -180,7 +168,7 @@ const (
 func (s *scanner) write(id []byte, r report) *Refusal {
 	out := append(s.out[:0], featureStart...)
 	start := len(out)
-	out, _ = jsontext.AppendQuote(out, id)
+	out = appendID(out, id)
 	quoted := out[start:]
 	out = append(out, geometryStart...)
 	out = append(out, s.raw(r.at[lon])...)
@@ -193,6 +181,15 @@ func (s *scanner) write(id []byte, r report) *Refusal {
 	out, refusal := s.appendProperties(out, r.properties)
 	s.out = append(out, timestampStart...)
 	return refusal
+}
+
+// appendID appends a vehicle id, which has no control characters, as a JSON string.
+func appendID(dst, id []byte) []byte {
+	if bytes.IndexByte(id, '"') >= 0 || bytes.IndexByte(id, '\\') >= 0 {
+		dst, _ = jsontext.AppendQuote(dst, id)
+		return dst
+	}
+	return append(append(append(dst, '"'), id...), '"')
 }
 
 // timestampSize is what AppendFeature will add, in bytes: at most, where the

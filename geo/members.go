@@ -24,7 +24,6 @@ const (
 	speed
 	heading
 	accuracy
-	fields // how many a position is made of
 
 	// These say where to look for the others. Elsewhere they are as any member.
 	id
@@ -88,36 +87,30 @@ func fieldOf(name []byte) field {
 	return unknown
 }
 
-// classify notes where the known members of r.properties are.
-func (s *scanner) classify(r *report) {
-	for j := r.properties + 1; j < s.tape[r.properties].next; j = s.tape[j].next {
-		if f := s.tape[j].field; f < fields {
-			r.at[f] = j
-		}
-	}
-	r.at[unknown] = 0
-}
+// members is where on the tape the members of an object are that have a meaning;
+// 0 is nowhere, since node 0 is the item itself.
+type members [meanings]int
 
-// unique refuses an object that has a member twice, since readers disagree on
-// which one counts (RFC 8259, section 4), and names that are not text.
-func (s *scanner) unique(object int) *Refusal {
-	var known [meanings]bool
+// members finds the members of an object. It refuses one that is there twice,
+// since readers disagree on which of them counts (RFC 8259, section 4), and names
+// that are not text.
+func (s *scanner) members(object int) (at members, refusal *Refusal) {
 	var others names
 	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
 		f := s.tape[i].field
-		twice := known[f]
+		twice := at[f] != 0
 		if f != unknown {
-			known[f] = true
+			at[f] = i
 		} else if name := s.name(i); name != nil {
 			twice = others.add(name)
 		} else {
-			return refuse(show(s.key(i)), "the member name %s is not UTF-8", show(s.key(i)))
+			return at, refuse(show(s.key(i)), "the member name %s is not UTF-8", show(s.key(i)))
 		}
 		if twice {
-			return refuse(s.label(i), "%s is there twice; it must be there once", s.label(i))
+			return at, refuse(s.label(i), "%s is there twice; it must be there once", s.label(i))
 		}
 	}
-	return nil
+	return at, nil
 }
 
 // names is a set of member names. Up to a handful, comparing is quicker than a map.
@@ -160,13 +153,50 @@ func (s *scanner) is(i int, text string) bool {
 func (s *scanner) number(f field, i int) (float64, *Refusal) {
 	rule := &rules[f]
 	if i != 0 && isNumber(s.raw(i)) {
-		// An error leaves infinity, which is in no range.
-		v, _ := strconv.ParseFloat(string(s.raw(i)), 64)
+		v := parseNumber(s.raw(i))
 		if rule.min <= v && v <= rule.max {
 			return v, nil
 		}
 	}
 	return 0, refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
+}
+
+// parseNumber reads a JSON number. One that is too large is infinity, which is in
+// no range.
+func parseNumber(raw []byte) float64 {
+	if len(raw) < len(powersOfTen) {
+		if v, ok := parseDecimal(raw); ok {
+			return v
+		}
+	}
+	v, _ := strconv.ParseFloat(string(raw), 64)
+	return v
+}
+
+// powersOfTen are those by which a number of as many digits is divided exactly as
+// strconv does it: a float64 holds both without rounding.
+var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// parseDecimal reads a JSON number of fewer bytes than there are powers of ten, if
+// it has no exponent.
+func parseDecimal(raw []byte) (float64, bool) {
+	digits, negative := bytes.CutPrefix(raw, []byte{'-'})
+	n, decimals := 0, 0
+	for i, c := range digits {
+		switch {
+		case isDigit(c):
+			n = n*10 + int(c-'0')
+		case c == '.':
+			decimals = len(digits) - 1 - i
+		default:
+			return 0, false
+		}
+	}
+	v := float64(n) / powersOfTen[decimals]
+	if negative {
+		v = -v
+	}
+	return v, true
 }
 
 func (s *scanner) point(r report) (Point, *Refusal) {
