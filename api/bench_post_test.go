@@ -45,6 +45,25 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
+// BenchmarkUpload is NDJSON over one connection; cpu-µs/op is the time of the
+// server's process per position.
+func BenchmarkUpload(b *testing.B) {
+	const count = 10_000
+	server, address, stop := startServer(b, "publish")
+	positions := (b.N + count - 1) / count * count
+	body := &repeated{text: typicals(0, count), times: positions / count}
+	answer, err := http.Post("http://"+address+"/publish", "application/x-ndjson", body)
+	require.NoError(b, err)
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(b, err)
+	answer.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	require.Equal(b, positions, ackOf(b, string(text)).Accepted)
+	state := server.ProcessState
+	b.ReportMetric(float64((state.UserTime()+state.SystemTime()).Microseconds())/float64(positions), "cpu-µs/op")
+}
+
 // startServer starts this program again, as a server that ends with its input.
 func startServer(b *testing.B, handler string) (server *exec.Cmd, address string, stop func()) {
 	b.Helper()
