@@ -81,7 +81,7 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	case root[0] != '{':
 		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", show(root))}
 	}
-	return append(dst, s.item(false)), nil
+	return s.appendItem(dst, false), nil
 }
 
 // collection takes the features of a FeatureCollection (RFC 7946, section 3.3).
@@ -114,7 +114,7 @@ func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
 		if !s.read(span{}, unknown, 0) {
 			return dst, errBroken
 		}
-		dst = append(dst, s.item(featureOnly))
+		dst = s.appendItem(dst, featureOnly)
 		switch s.peek() {
 		case ',':
 			s.at++
@@ -128,7 +128,9 @@ func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
 	return dst, &LimitError{fmt.Sprintf("more than %d items in one document", MaxItems)}
 }
 
-func (s *scanner) item(featureOnly bool) Item {
-	p, refusal := s.position(featureOnly)
-	return Item{Position: p, Refusal: refusal}
+func (s *scanner) appendItem(dst []Item, featureOnly bool) []Item {
+	dst = append(dst, Item{})
+	item := &dst[len(dst)-1]
+	item.Refusal = s.position(&item.Position, featureOnly)
+	return dst
 }

@@ -17,47 +17,51 @@ type report struct {
 
 const none = -1
 
-// position turns the item on the tape into a Position. With featureOnly it must
-// be a Feature, as in a FeatureCollection.
-func (s *scanner) position(featureOnly bool) (Position, *Refusal) {
-	p, refusal := s.assemble(featureOnly)
-	if refusal != nil && refusal.VehicleID == "" {
+// position turns the item on the tape into the Position p, which is the zero
+// Position before, and after a refusal. With featureOnly it must be a Feature, as in
+// a FeatureCollection.
+func (s *scanner) position(p *Position, featureOnly bool) *Refusal {
+	refusal := s.assemble(p, featureOnly)
+	if refusal == nil {
+		return nil
+	}
+	*p = Position{}
+	if refusal.VehicleID == "" {
 		refusal.VehicleID = s.vehicleID()
 	}
-	return p, refusal
+	return refusal
 }
 
-func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
+func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	r, refusal := s.report(featureOnly)
 	if refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
 	id, refusal := s.readVehicleID(r.at[vehicleID])
 	if refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
-	var p Position
-	if p.Point, refusal = s.point(r); refusal != nil {
-		return Position{}, refusal
+	if p.Point, refusal = s.point(&r); refusal != nil {
+		return refusal
 	}
 	if p.Time, refusal = s.timestamp(r.at[timestamp]); refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
 	if p.Topics, refusal = s.topics(r.at[topics]); refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
-	if refusal = s.write(id, r); refusal != nil {
-		return Position{}, refusal
+	if refusal = s.write(id, &r); refusal != nil {
+		return refusal
 	}
 	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
-		return Position{}, refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
+		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
 	p.head = s.keep(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
 	if p.VehicleID != string(id) { // it has escapes in the Feature
 		p.VehicleID = string(id)
 	}
-	return p, nil
+	return nil
 }
 
 // report finds the members, in a position object or in a Feature.
@@ -165,7 +169,7 @@ const (
 )
 
 // write puts the head of the Feature into s.out.
-func (s *scanner) write(id []byte, r report) *Refusal {
+func (s *scanner) write(id []byte, r *report) *Refusal {
 	out := append(s.out[:0], featureStart...)
 	start := len(out)
 	out = appendID(out, id)

@@ -18,19 +18,23 @@ func skipString(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return broken
 	}
-	for i++; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '"':
-			return i + 1
-		case c < ' ':
+	for i = skipPlain(b, i+1); i < len(b) && b[i] == '\\'; i = skipPlain(b, i+1) {
+		if i = skipEscape(b, i+1); i == broken {
 			return broken
-		case c == '\\':
-			if i = skipEscape(b, i+1); i == broken {
-				return broken
-			}
 		}
 	}
-	return broken
+	if i == len(b) || b[i] != '"' {
+		return broken
+	}
+	return i + 1
+}
+
+// skipPlain skips what stands for itself in a string.
+func skipPlain(b []byte, i int) int {
+	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // skipEscape returns the index of the last byte of an escape, not the one behind it.

@@ -199,7 +199,7 @@ func parseDecimal(raw []byte) (float64, bool) {
 	return v, true
 }
 
-func (s *scanner) point(r report) (Point, *Refusal) {
+func (s *scanner) point(r *report) (Point, *Refusal) {
 	latitude, refusal := s.number(lat, r.at[lat])
 	if refusal != nil {
 		return Point{}, refusal

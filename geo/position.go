@@ -66,9 +66,9 @@ func ParsePosition(item []byte) (Position, error) {
 	if !s.readOne() {
 		return Position{}, s.refuseSyntax()
 	}
-	p, refusal := s.position(false)
-	if refusal != nil {
-		return Position{}, refusal
+	var p Position
+	if refusal := s.position(&p, false); refusal != nil {
+		return p, refusal
 	}
 	return p, nil
 }
