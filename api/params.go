@@ -29,6 +29,9 @@ type params struct {
 }
 
 func paramsOf(r *http.Request) *params {
+	if r.URL.RawQuery == "" {
+		return new(params)
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	p := &params{values: values}
 	if err != nil {

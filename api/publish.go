@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"livemap/geo"
@@ -100,6 +102,10 @@ func publishable(r *http.Request) (media string, err error) {
 		return "", wrong(http.StatusUnsupportedMediaType, "Content-Encoding %q is not taken; send the body as it is", shorten(coding))
 	}
 	given := r.Header.Get("Content-Type")
+	switch given {
+	case typeJSON, typeGeoJSON, typeNDJSON: // which most are, to the letter
+		return given, nil
+	}
 	media, _, err = mime.ParseMediaType(given)
 	if err == nil && (media == typeJSON || media == typeGeoJSON || media == typeNDJSON) {
 		return media, nil
@@ -119,21 +125,42 @@ func draining() error {
 		with("Retry-After", strconv.Itoa(retryAfter))
 }
 
+// document is the body of a publish, with room for what is in it.
+type document struct {
+	body  bytes.Buffer
+	items []geo.Item
+}
+
+var documents = sync.Pool{New: func() any { return new(document) }}
+
+// release lets go of what the document holds, and keeps its memory for the next
+// unless that is much.
+func (d *document) release() {
+	const most = 1 << 20 // bytes
+	clear(d.items)
+	if d.body.Cap() <= most {
+		d.body.Reset()
+		d.items = d.items[:0]
+		documents.Put(d)
+	}
+}
+
 // takeDocument takes a JSON or GeoJSON document, all of which is read before
 // any of it is published.
 func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*ack, error) {
 	began := time.Now()
-	body, err := readBody(w, r)
-	if err != nil {
+	d := documents.Get().(*document)
+	defer d.release()
+	if err := d.read(w, r); err != nil {
 		return nil, err
 	}
 	publish := func() (*ack, error) {
-		items, err := geo.ParseDocument(body, geoJSON)
-		if err != nil {
+		var err error
+		if d.items, err = geo.AppendItems(d.items, d.body.Bytes(), geoJSON); err != nil {
 			return nil, err
 		}
-		for i := range items {
-			t.take(i, &items[i].Position, items[i].Refusal)
+		for i := range d.items {
+			t.take(i, &d.items[i].Position, d.items[i].Refusal)
 		}
 		a.Metrics.publishTime.Observe(time.Since(began).Seconds())
 		return t.answer()
@@ -141,27 +168,34 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 	if key == "" || t.dry {
 		return publish()
 	}
-	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), body...))
+	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
 	return a.keys.once(r.Context(), key, content, publish)
 }
 
-// readBody reads a body of up to maxBody bytes within bodyTime.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// read reads a body of up to maxBody bytes within bodyTime. The deadline stays;
+// the server sets that of the next request.
+func (d *document) read(w http.ResponseWriter, r *http.Request) error {
+	const room = 64 << 10 // more is made as it comes, whatever the header promises
 	rc := http.NewResponseController(w)
 	if r.ContentLength > maxBody {
-		return nil, tooLarge(rc, r)
+		return tooLarge(rc, r)
 	}
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
-		return nil, err
+		return err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body := r.Body
+	if r.ContentLength < 0 {
+		body = http.MaxBytesReader(w, body, maxBody)
+	}
+	d.body.Grow(min(max(0, int(r.ContentLength)), room) + bytes.MinRead)
+	_, err := d.body.ReadFrom(body)
 	if err == nil {
-		return body, rc.SetReadDeadline(time.Time{})
+		return nil
 	}
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, tooLarge(rc, r)
+		return tooLarge(rc, r)
 	}
-	return nil, wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", len(body), bodyTime)
+	return wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
 }
 
 // overTime is how long more of a body that is too large is taken, and thrown away.
@@ -183,6 +217,7 @@ type tally struct {
 	metrics *Metrics
 	dry     bool // check only
 	ack     ack
+	newest  stream.ID // that a position was given; zero: none was
 }
 
 // take publishes an item, or counts its refusal.
@@ -205,21 +240,27 @@ func (t *tally) take(index int, p *geo.Position, refused *geo.Refusal) {
 	t.ack.Accepted++
 }
 
-func (t *tally) publish(p *geo.Position) (verdict stream.Verdict, refused *geo.Refusal) {
-	var err error
+func (t *tally) publish(p *geo.Position) (stream.Verdict, *geo.Refusal) {
 	if t.dry {
-		verdict, err = t.hub.Check(p)
-	} else {
-		var receipt stream.Receipt
-		if receipt, err = t.hub.Publish(p); err == nil && receipt.Verdict != stream.Duplicate {
-			t.ack.LastEventID = receipt.ID.String()
-		}
-		verdict = receipt.Verdict
+		verdict, err := t.hub.Check(p)
+		return verdict, refusalOf(p, err)
 	}
-	if err != nil && !errors.As(err, &refused) {
-		refused = &geo.Refusal{VehicleID: p.VehicleID, Detail: err.Error()}
+	receipt, err := t.hub.Publish(p)
+	if err == nil && receipt.Verdict != stream.Duplicate {
+		t.newest = receipt.ID
 	}
-	return verdict, refused
+	return receipt.Verdict, refusalOf(p, err)
+}
+
+// refusalOf gives err as a refusal of p; nil where there is none.
+func refusalOf(p *geo.Position, err error) *geo.Refusal {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := errors.AsType[*geo.Refusal](err); ok {
+		return refused
+	}
+	return &geo.Refusal{VehicleID: p.VehicleID, Detail: err.Error()}
 }
 
 func (t *tally) refuse(index int, refused *geo.Refusal) {
@@ -238,22 +279,24 @@ func (t *tally) sofar() ack {
 	if sofar.Rejected > 0 {
 		sofar.Status = "PARTIAL"
 	}
-	if sofar.LastEventID == "" {
-		sofar.LastEventID = t.hub.Head().String()
+	newest := t.newest
+	if newest.Seq == 0 {
+		newest = t.hub.Head()
 	}
+	sofar.LastEventID = newest.String()
 	return sofar
 }
 
 // answer gives the ack for the whole, or the problem where all was refused.
 func (t *tally) answer() (*ack, error) {
-	sofar := t.sofar()
-	if sofar.Rejected > 0 && sofar.Accepted+sofar.Duplicate == 0 {
-		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", sofar.Rejected)
-		if sofar.Rejected == 1 {
-			p.Detail = "the position was refused: " + sofar.Errors[0].Detail
+	t.ack = t.sofar()
+	if t.ack.Rejected > 0 && t.ack.Accepted+t.ack.Duplicate == 0 {
+		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", t.ack.Rejected)
+		if t.ack.Rejected == 1 {
+			p.Detail = "the position was refused: " + t.ack.Errors[0].Detail
 		}
-		p.Errors = sofar.Errors
+		p.Errors = t.ack.Errors
 		return nil, p
 	}
-	return &sofar, nil
+	return &t.ack, nil
 }

@@ -88,8 +88,9 @@ func (a *API) Internal() http.Handler {
 // reading is what both ports serve. Streams stay free of whatever would buffer
 // or compress them.
 func (a *API) reading(r chi.Router) {
-	r.Get("/stream", a.handle(a.stream))
-	r.Get("/topics/{id}/stream", a.handle(a.stream))
+	streams := r.With(a.clientAddress()) // which only their log lines tell
+	streams.Get("/stream", a.handle(a.stream))
+	streams.Get("/topics/{id}/stream", a.handle(a.stream))
 	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
 		r.Get(path, a.handle(a.page)) // which compresses by itself
 	}
@@ -106,7 +107,7 @@ func (a *API) reading(r chi.Router) {
 // router makes a router with what every request goes through.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(a.recovered, escapedPath, a.boundedHeader, a.clientAddress(), middleware.GetHead)
+	r.Use(a.recovered, escapedPath, a.boundedHeader, middleware.GetHead)
 	r.NotFound(a.handle(notFound))
 	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
 	return r

@@ -81,14 +81,10 @@ func (u *upload) take(number int, line []byte, err error) {
 	var p geo.Position
 	if err == nil {
 		p, err = geo.ParsePosition(line)
-	} else {
-		err = &geo.Refusal{Detail: err.Error()}
 	}
-	var refused *geo.Refusal
-	errors.As(err, &refused)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.tally.take(number, &p, refused)
+	u.tally.take(number, &p, refusalOf(&p, err))
 }
 
 // Read reads from the body, which must not be idle for too long.

@@ -1,7 +1,6 @@
 package geo
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 )
@@ -33,130 +32,105 @@ func (e *LimitError) Error() string { return e.Detail }
 // [*SyntaxError] where body is not JSON, has another form, or is nested deeper than
 // [MaxDepth]; a [*LimitError] where it has more than [MaxItems] items.
 func ParseDocument(body []byte, geoJSON bool) ([]Item, error) {
-	s := newScanner()
-	defer s.release(len(body))
+	return AppendItems(nil, body, geoJSON)
+}
 
-	items, err := s.document(body, geoJSON)
-	if limit, ok := errors.AsType[*LimitError](err); ok {
-		return nil, limit
+// AppendItems is [ParseDocument], but it appends to dst. After an error there
+// is nothing more in dst than before.
+func AppendItems(dst []Item, body []byte, geoJSON bool) ([]Item, error) {
+	s := newScanner(body)
+	defer s.release()
+
+	items, err := s.document(dst, geoJSON)
+	if err == errBroken {
+		err, _ = s.syntaxError()
 	}
 	if err != nil {
-		return nil, s.syntaxError(err)
+		return dst, err
 	}
 	return items, nil
 }
 
-func (s *scanner) document(body []byte, geoJSON bool) ([]Item, error) {
-	if err := check(body); err != nil {
-		return nil, err
-	}
-	s.start(body)
-	if s.dec.PeekKind() == '[' && !geoJSON {
-		items, err := s.items(false)
-		if err != nil {
-			return nil, err
+// errBroken is a document that is no JSON.
+var errBroken = errors.New("broken")
+
+func (s *scanner) document(dst []Item, geoJSON bool) ([]Item, error) {
+	if s.peek() == '[' && !geoJSON {
+		items, err := s.items(dst, false)
+		if err == nil && !s.end() {
+			err = errBroken
 		}
-		return items, s.end()
+		return items, err
 	}
-	if err := s.read(0); err != nil {
-		return nil, err
+	if !s.readOne() {
+		return dst, errBroken
 	}
-	if err := s.end(); err != nil {
-		return nil, err
-	}
-	return s.root(geoJSON)
+	return s.root(dst, geoJSON)
 }
 
 // root takes the one value on the tape for what its type says.
-func (s *scanner) root(geoJSON bool) ([]Item, error) {
-	root := s.tape[0].raw
-	offset := int64(bytes.IndexByte(s.body, root[0]))
-	typ := s.find(0, "type")
+func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
+	root := s.raw(0)
+	offset := int64(s.tape[0].value.from)
+	typ := s.find(0, typ)
 	switch {
-	case typ != 0 && isText(s.tape[typ].raw, "FeatureCollection"):
-		return s.collection(offset)
-	case geoJSON && (typ == 0 || !isText(s.tape[typ].raw, "Feature")):
-		return nil, &SyntaxError{offset, "not a GeoJSON Feature or FeatureCollection"}
+	case s.is(typ, "FeatureCollection"):
+		return s.collection(dst, offset)
+	case geoJSON && !s.is(typ, "Feature"):
+		return dst, &SyntaxError{offset, "not a GeoJSON Feature or FeatureCollection"}
 	case root[0] != '{':
-		return nil, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", show(root))}
+		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", show(root))}
 	}
-	return []Item{s.item(false)}, nil
+	return s.appendItem(dst, false), nil
 }
 
 // collection takes the features of a FeatureCollection (RFC 7946, section 3.3).
-func (s *scanner) collection(offset int64) ([]Item, error) {
-	if refusal := s.unique(0); refusal != nil {
-		return nil, &SyntaxError{offset, refusal.Detail}
+func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
+	at, refusal := s.members(0)
+	if refusal != nil {
+		return dst, &SyntaxError{offset, refusal.Detail}
 	}
 	if s.full {
-		return nil, &LimitError{fmt.Sprintf("more than %d members in a FeatureCollection", maxNodes)}
+		return dst, &LimitError{fmt.Sprintf("more than %d members in a FeatureCollection", maxNodes)}
 	}
-	features := s.find(0, "features")
-	if features == 0 || s.tape[features].raw[0] != '[' {
-		return nil, &SyntaxError{offset, fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
+	features := at[features]
+	if features == 0 || s.raw(features)[0] != '[' {
+		return dst, &SyntaxError{offset, fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
 	}
-	s.start(s.tape[features].raw)
-	return s.items(true)
+	s.at = s.tape[features].value.from
+	return s.items(dst, true)
 }
 
 // items reads an array of items.
-func (s *scanner) items(featureOnly bool) ([]Item, error) {
-	if _, err := s.dec.ReadToken(); err != nil {
-		return nil, err
+func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
+	s.at++ // the bracket
+	s.level++
+	if s.peek() == ']' {
+		s.close()
+		return dst, nil
 	}
-	var items []Item
-	for s.dec.PeekKind() != ']' {
-		if len(items) == MaxItems {
-			return nil, &LimitError{fmt.Sprintf("more than %d items in one document", MaxItems)}
-		}
+	for n := 0; n < MaxItems; n++ {
 		s.clear()
-		if err := s.read(0); err != nil {
-			return nil, err
+		if !s.read(span{}, unknown, 0) {
+			return dst, errBroken
 		}
-		items = append(items, s.item(featureOnly))
-	}
-	_, err := s.dec.ReadToken()
-	return items, err
-}
-
-func (s *scanner) item(featureOnly bool) Item {
-	p, refusal := s.position(featureOnly)
-	return Item{Position: p, Refusal: refusal}
-}
-
-// check finds what would be costly, or hard to understand, further on: a byte order
-// mark and deep nesting.
-func check(body []byte) error {
-	if bytes.HasPrefix(body, []byte("\ufeff")) {
-		return &SyntaxError{0, "not JSON: it begins with a byte order mark (EF BB BF), which JSON must not (RFC 8259, section 8.1)"}
-	}
-	if bytes.Count(body, []byte{'['})+bytes.Count(body, []byte{'{'}) <= MaxDepth {
-		return nil
-	}
-	if i := tooDeep(body); i >= 0 {
-		return &SyntaxError{int64(i), fmt.Sprintf("nested deeper than %d levels", MaxDepth)}
-	}
-	return nil
-}
-
-// tooDeep returns where body goes deeper than MaxDepth, or -1. It counts brackets
-// outside of strings; whether they match is for the decoder to say.
-func tooDeep(body []byte) int {
-	depth, inString := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case c == '"':
-			inString = !inString
-		case c == '\\':
-			i++ // also outside of strings, where it is an error anyway
-		case inString:
-		case c == '[' || c == '{':
-			if depth++; depth > MaxDepth {
-				return i
-			}
-		case c == ']' || c == '}':
-			depth--
+		dst = s.appendItem(dst, featureOnly)
+		switch s.peek() {
+		case ',':
+			s.at++
+		case ']':
+			s.close()
+			return dst, nil
+		default:
+			return dst, errBroken
 		}
 	}
-	return -1
+	return dst, &LimitError{fmt.Sprintf("more than %d items in one document", MaxItems)}
+}
+
+func (s *scanner) appendItem(dst []Item, featureOnly bool) []Item {
+	dst = append(dst, Item{})
+	item := &dst[len(dst)-1]
+	item.Refusal = s.position(&item.Position, featureOnly)
+	return dst
 }

@@ -143,12 +143,28 @@ func TestDocumentIsAsItsItems(t *testing.T) {
 	}
 }
 
+func TestAppendItems(t *testing.T) {
+	before, err := geo.ParseDocument([]byte(object), anything)
+	require.NoError(t, err)
+	items, err := geo.AppendItems(before, []byte("["+feat+","+bad+"]"), anything)
+	require.NoError(t, err)
+	require.Equal(t, "A B !lat", strings.Join(words(items), " "))
+
+	for _, wrong := range []string{"[" + feat + ",", "[" + feat + "]]", "[" + strings.Repeat(feat+",", geo.MaxItems) + feat + "]"} {
+		items, err = geo.AppendItems(before, []byte(wrong), anything)
+		require.Error(t, err)
+		require.Equal(t, before, items)
+	}
+}
+
 func BenchmarkParseDocument(b *testing.B) {
 	body := []byte("[" + strings.TrimSuffix(strings.Repeat(typical+",", 1000), ",") + "]")
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
+	var items []geo.Item
 	for b.Loop() {
-		if _, err := geo.ParseDocument(body, anything); err != nil {
+		var err error
+		if items, err = geo.AppendItems(items[:0], body, anything); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,149 +9,141 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// report is where on the tape the members of a position are; 0 is nowhere, since
-// node 0 is the item itself.
+// report is where on the tape the members of a position are.
 type report struct {
-	at         [fields]int
+	at         members
 	properties int // the node whose members become the properties; none where there are none
 }
 
 const none = -1
 
-// position turns the item on the tape into a Position. With featureOnly it must
-// be a Feature, as in a FeatureCollection.
-func (s *scanner) position(featureOnly bool) (Position, *Refusal) {
-	p, refusal := s.assemble(featureOnly)
-	if refusal != nil && refusal.VehicleID == "" {
+// position turns the item on the tape into the Position p, which is the zero
+// Position before, and after a refusal. With featureOnly it must be a Feature, as in
+// a FeatureCollection.
+func (s *scanner) position(p *Position, featureOnly bool) *Refusal {
+	refusal := s.assemble(p, featureOnly)
+	if refusal == nil {
+		return nil
+	}
+	*p = Position{}
+	if refusal.VehicleID == "" {
 		refusal.VehicleID = s.vehicleID()
 	}
-	return p, refusal
+	return refusal
 }
 
-func (s *scanner) assemble(featureOnly bool) (Position, *Refusal) {
+func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	r, refusal := s.report(featureOnly)
 	if refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
 	id, refusal := s.readVehicleID(r.at[vehicleID])
 	if refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
-	var p Position
-	if p.Point, refusal = s.point(r); refusal != nil {
-		return Position{}, refusal
+	if p.Point, refusal = s.point(&r); refusal != nil {
+		return refusal
 	}
 	if p.Time, refusal = s.timestamp(r.at[timestamp]); refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
 	if p.Topics, refusal = s.topics(r.at[topics]); refusal != nil {
-		return Position{}, refusal
+		return refusal
 	}
-	if refusal = s.write(id, r); refusal != nil {
-		return Position{}, refusal
+	if refusal = s.write(id, &r); refusal != nil {
+		return refusal
 	}
-	if len(s.out)+s.timestampSize(p.Time) > MaxFeature {
-		return Position{}, refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
+	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
+		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
-	p.head = string(s.out)
+	p.head = s.keep(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
 	if p.VehicleID != string(id) { // it has escapes in the Feature
 		p.VehicleID = string(id)
 	}
-	return p, nil
+	return nil
 }
 
 // report finds the members, in a position object or in a Feature.
 func (s *scanner) report(featureOnly bool) (report, *Refusal) {
-	item := s.tape[0].raw
+	item := s.raw(0)
 	if item[0] != '{' {
 		return report{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", show(item))
 	}
-	if refusal := s.wellFormed(); refusal != nil {
+	at, refusal := s.wellFormed()
+	if refusal != nil {
 		return report{}, refusal
 	}
-	typ := s.find(0, "type")
 	switch {
-	case typ != 0 && isText(s.tape[typ].raw, "Feature"):
-		return s.reportFeature()
-	case typ != 0 && isText(s.tape[typ].raw, "FeatureCollection"):
+	case s.is(at[typ], "Feature"):
+		return s.reportFeature(at)
+	case s.is(at[typ], "FeatureCollection"):
 		return report{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
 	case featureOnly:
-		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(typ))
+		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[typ]))
 	}
-	var r report // its properties are the members of the item itself
-	s.classify(&r)
-	return r, nil
+	return report{at: at}, nil // its properties are the members of the item itself
 }
 
 // wellFormed checks what holds for every item: its size, its encoding, and that no
 // member is there twice.
-func (s *scanner) wellFormed() *Refusal {
+func (s *scanner) wellFormed() (members, *Refusal) {
 	if s.full {
-		return refuse("", "the position has more than %d members", maxNodes)
+		return members{}, refuse("", "the position has more than %d members", maxNodes)
 	}
-	if !utf8.Valid(s.tape[0].raw) {
-		return s.refuseEncoding()
+	if !utf8.Valid(s.raw(0)) {
+		return members{}, s.refuseEncoding()
 	}
-	return s.unique(0)
+	return s.members(0)
 }
 
 // reportFeature finds the members of a Feature (RFC 7946, section 3.2).
-func (s *scanner) reportFeature() (report, *Refusal) {
+func (s *scanner) reportFeature(feature members) (report, *Refusal) {
 	r := report{properties: none}
-	if i := s.find(0, "properties"); !s.isNull(i) { // RFC 7946 allows null
-		r.properties = i
-		if refusal := s.classifyProperties(&r); refusal != nil {
+	if i := feature[properties]; !s.isNull(i) { // RFC 7946 allows null
+		if s.raw(i)[0] != '{' {
+			return r, refuse("properties", "properties is %s; it must be an object", s.showNode(i))
+		}
+		var refusal *Refusal
+		if r.at, refusal = s.members(i); refusal != nil {
 			return r, refusal
 		}
+		r.properties = i
 	}
-	if s.isNull(r.at[vehicleID]) {
-		if id := s.find(0, "id"); !s.isNull(id) {
-			r.at[vehicleID] = id
-		}
+	if s.isNull(r.at[vehicleID]) && !s.isNull(feature[id]) {
+		r.at[vehicleID] = feature[id]
 	}
-	return r, s.locate(&r)
-}
-
-func (s *scanner) classifyProperties(r *report) *Refusal {
-	if s.tape[r.properties].raw[0] != '{' {
-		return refuse("properties", "properties is %s; it must be an object", s.showNode(r.properties))
-	}
-	if refusal := s.unique(r.properties); refusal != nil {
-		return refusal
-	}
-	s.classify(r)
-	return nil
+	return r, s.locate(feature[geometry], &r)
 }
 
 // locate takes longitude, latitude and altitude from the geometry; properties that
 // are called like them say nothing.
-func (s *scanner) locate(r *report) *Refusal {
+func (s *scanner) locate(geometry int, r *report) *Refusal {
 	r.at[lon], r.at[lat], r.at[altitude] = 0, 0, 0
-	geometry := s.find(0, "geometry")
-	if geometry == 0 || s.tape[geometry].raw[0] != '{' {
+	if geometry == 0 || s.raw(geometry)[0] != '{' {
 		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
 	}
-	if refusal := s.unique(geometry); refusal != nil {
+	at, refusal := s.members(geometry)
+	if refusal != nil {
 		return refusal
 	}
-	if typ := s.find(geometry, "type"); typ == 0 || !isText(s.tape[typ].raw, "Point") {
-		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(typ))
+	if !s.is(at[typ], "Point") {
+		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(at[typ]))
 	}
-	return s.locateCoordinates(s.find(geometry, "coordinates"), r)
+	return s.locateCoordinates(at[coordinates], r)
 }
 
 // locateCoordinates takes an array of two or three numbers (RFC 7946, section
 // 3.1.1) apart. Fewer are never filled up with zeros, more never cut off.
 func (s *scanner) locateCoordinates(array int, r *report) *Refusal {
 	const rule = "it must be [longitude, latitude] or [longitude, latitude, altitude]"
-	if array == 0 || s.tape[array].raw[0] != '[' {
+	if array == 0 || s.raw(array)[0] != '[' {
 		return refuse("geometry.coordinates", "geometry.coordinates is %s; %s", s.showNode(array), rule)
 	}
 	order := [...]field{lon, lat, altitude}
 	n := 0
 	for j := array + 1; j < s.tape[array].next; j = s.tape[j].next {
-		if !isNumber(s.tape[j].raw) {
+		if !isNumber(s.raw(j)) {
 			return refuse("geometry.coordinates", "geometry.coordinates holds %s; %s, all numbers", s.showNode(j), rule)
 		}
 		if n < len(order) {
@@ -177,22 +169,31 @@ const (
 )
 
 // write puts the head of the Feature into s.out.
-func (s *scanner) write(id []byte, r report) *Refusal {
+func (s *scanner) write(id []byte, r *report) *Refusal {
 	out := append(s.out[:0], featureStart...)
 	start := len(out)
-	out, _ = jsontext.AppendQuote(out, id)
+	out = appendID(out, id)
 	quoted := out[start:]
 	out = append(out, geometryStart...)
-	out = append(out, s.tape[r.at[lon]].raw...)
-	out = append(append(out, ','), s.tape[r.at[lat]].raw...)
+	out = append(out, s.raw(r.at[lon])...)
+	out = append(append(out, ','), s.raw(r.at[lat])...)
 	if !s.isNull(r.at[altitude]) {
-		out = append(append(out, ','), s.tape[r.at[altitude]].raw...)
+		out = append(append(out, ','), s.raw(r.at[altitude])...)
 	}
 	out = append(out, propertiesStart...)
 	out = append(out, quoted...)
 	out, refusal := s.appendProperties(out, r.properties)
 	s.out = append(out, timestampStart...)
 	return refusal
+}
+
+// appendID appends a vehicle id, which has no control characters, as a JSON string.
+func appendID(dst, id []byte) []byte {
+	if bytes.IndexByte(id, '"') >= 0 || bytes.IndexByte(id, '\\') >= 0 {
+		dst, _ = jsontext.AppendQuote(dst, id)
+		return dst
+	}
+	return append(append(append(dst, '"'), id...), '"')
 }
 
 // timestampSize is what AppendFeature will add, in bytes: at most, where the

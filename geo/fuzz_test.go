@@ -12,6 +12,7 @@ import (
 
 	"livemap/geo"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,6 +35,7 @@ func FuzzParsePosition(f *testing.F) {
 		require.Equal(t, before, item, "changed its input")
 		if err != nil {
 			checkRefusal(t, err)
+			checkNotJSON(t, item, err.Error())
 			return
 		}
 		line := p.AppendFeature(nil, timeOf(p))
@@ -49,6 +51,15 @@ func FuzzParsePosition(f *testing.F) {
 
 		require.Equal(t, expected(t, item, p), decode(t, line))
 	})
+}
+
+// checkNotJSON checks that what is called no JSON is none.
+func checkNotJSON(t *testing.T, body []byte, detail string) {
+	t.Helper()
+	if strings.HasPrefix(detail, "not JSON") {
+		require.False(t, jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)), detail)
+		require.Greater(t, len(detail), len("not JSON: "))
+	}
 }
 
 // checkRefusal checks what every refusal must be.
@@ -189,6 +200,7 @@ func FuzzParseDocument(f *testing.F) {
 		case errors.As(err, &syntax):
 			require.True(t, 0 <= syntax.Offset && syntax.Offset <= int64(len(body)))
 			require.True(t, utf8.ValidString(syntax.Detail))
+			checkNotJSON(t, body, syntax.Detail)
 			return
 		case errors.As(err, &limit):
 			return

@@ -24,7 +24,15 @@ const (
 	speed
 	heading
 	accuracy
-	fields // how many there are
+
+	// These say where to look for the others. Elsewhere they are as any member.
+	id
+	typ
+	geometry
+	coordinates
+	properties
+	features
+	meanings // how many names have one
 )
 
 // rule is what a number must be: its unit is in the contract, its range here.
@@ -34,7 +42,7 @@ type rule struct {
 	text     string
 }
 
-var rules = [fields]rule{
+var rules = [meanings]rule{
 	lat:      {"lat", -90, 90, "a number from -90 to 90"},
 	lon:      {"lon", -180, 180, "a number from -180 to 180"},
 	altitude: {"altitude", -math.MaxFloat64, math.MaxFloat64, "a finite number of metres"},
@@ -63,39 +71,46 @@ func fieldOf(name []byte) field {
 		return heading
 	case "accuracy":
 		return accuracy
+	case "id":
+		return id
+	case "type":
+		return typ
+	case "geometry":
+		return geometry
+	case "coordinates":
+		return coordinates
+	case "properties":
+		return properties
+	case "features":
+		return features
 	}
 	return unknown
 }
 
-// classify notes where the known members of r.properties are.
-func (s *scanner) classify(r *report) {
-	for j := r.properties + 1; j < s.tape[r.properties].next; j = s.tape[j].next {
-		r.at[s.tape[j].field] = j
-	}
-	r.at[unknown] = 0
-}
+// members is where on the tape the members of an object are that have a meaning;
+// 0 is nowhere, since node 0 is the item itself.
+type members [meanings]int
 
-// unique refuses an object that has a member twice, since readers disagree on
-// which one counts (RFC 8259, section 4), and names that are not text.
-func (s *scanner) unique(object int) *Refusal {
-	var known [fields]bool
+// members finds the members of an object. It refuses one that is there twice,
+// since readers disagree on which of them counts (RFC 8259, section 4), and names
+// that are not text.
+func (s *scanner) members(object int) (at members, refusal *Refusal) {
 	var others names
 	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
-		n := &s.tape[i]
-		if n.name == nil {
-			return refuse(show(n.key), "the member name %s is not UTF-8", show(n.key))
-		}
-		twice := known[n.field]
-		if n.field == unknown {
-			twice = others.add(n.name)
+		f := s.tape[i].field
+		twice := at[f] != 0
+		if f != unknown {
+			at[f] = i
+		} else if name := s.name(i); name != nil {
+			twice = others.add(name)
 		} else {
-			known[n.field] = true
+			return at, refuse(show(s.key(i)), "the member name %s is not UTF-8", show(s.key(i)))
 		}
 		if twice {
-			return refuse(label(n.name), "%s is there twice; it must be there once", label(n.name))
+			return at, refuse(s.label(i), "%s is there twice; it must be there once", s.label(i))
 		}
 	}
-	return nil
+	return at, nil
 }
 
 // names is a set of member names. Up to a handful, comparing is quicker than a map.
@@ -125,18 +140,20 @@ func (s *names) add(name []byte) bool {
 	return found
 }
 
-func (s *scanner) isNull(i int) bool { return i == 0 || string(s.tape[i].raw) == "null" }
+func (s *scanner) isNull(i int) bool { return i == 0 || string(s.raw(i)) == "null" }
 
 func isNumber(raw []byte) bool { return raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9' }
 
-func isText(raw []byte, text string) bool { return raw[0] == '"' && string(unquote(raw)) == text }
+// is tells whether node i is there and is this text.
+func (s *scanner) is(i int, text string) bool {
+	return i != 0 && s.raw(i)[0] == '"' && string(unquote(s.raw(i))) == text
+}
 
 // number reads node i as the number that f is.
 func (s *scanner) number(f field, i int) (float64, *Refusal) {
 	rule := &rules[f]
-	if i != 0 && isNumber(s.tape[i].raw) {
-		// An error leaves infinity, which is in no range.
-		v, _ := strconv.ParseFloat(string(s.tape[i].raw), 64)
+	if i != 0 && isNumber(s.raw(i)) {
+		v := parseNumber(s.raw(i))
 		if rule.min <= v && v <= rule.max {
 			return v, nil
 		}
@@ -144,7 +161,45 @@ func (s *scanner) number(f field, i int) (float64, *Refusal) {
 	return 0, refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
 }
 
-func (s *scanner) point(r report) (Point, *Refusal) {
+// parseNumber reads a JSON number. One that is too large is infinity, which is in
+// no range.
+func parseNumber(raw []byte) float64 {
+	if len(raw) < len(powersOfTen) {
+		if v, ok := parseDecimal(raw); ok {
+			return v
+		}
+	}
+	v, _ := strconv.ParseFloat(string(raw), 64)
+	return v
+}
+
+// powersOfTen are those by which a number of as many digits is divided exactly as
+// strconv does it: a float64 holds both without rounding.
+var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// parseDecimal reads a JSON number of fewer bytes than there are powers of ten, if
+// it has no exponent.
+func parseDecimal(raw []byte) (float64, bool) {
+	digits, negative := bytes.CutPrefix(raw, []byte{'-'})
+	n, decimals := 0, 0
+	for i, c := range digits {
+		switch {
+		case isDigit(c):
+			n = n*10 + int(c-'0')
+		case c == '.':
+			decimals = len(digits) - 1 - i
+		default:
+			return 0, false
+		}
+	}
+	v := float64(n) / powersOfTen[decimals]
+	if negative {
+		v = -v
+	}
+	return v, true
+}
+
+func (s *scanner) point(r *report) (Point, *Refusal) {
 	latitude, refusal := s.number(lat, r.at[lat])
 	if refusal != nil {
 		return Point{}, refusal
@@ -166,15 +221,14 @@ func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
 	if i == 0 {
 		return nil, refuse("vehicle_id", "vehicle_id is missing; %s", idRule)
 	}
-	n := &s.tape[i] // a vehicle_id, or a Feature's id
-	id, ok := idText(n.raw)
+	text, ok := idText(s.raw(i)) // of a vehicle_id, or a Feature's id
 	if !ok {
-		return nil, refuse(string(n.name), "%s is %s; %s", n.name, show(n.raw), idRule)
+		return nil, refuse(s.label(i), "%s is %s; %s", s.label(i), s.showNode(i), idRule)
 	}
-	if err := checkName("vehicle_id", id, MaxVehicleID); err != nil {
-		return nil, refuse(string(n.name), "%s", err)
+	if err := checkName("vehicle_id", text, MaxVehicleID); err != nil {
+		return nil, refuse(s.label(i), "%s", err)
 	}
-	return id, nil
+	return text, nil
 }
 
 // idText is the text of a string or the digits of an integer.
@@ -193,21 +247,21 @@ func (s *scanner) vehicleID() string {
 	if len(s.tape) == 0 {
 		return ""
 	}
-	i := s.find(0, "vehicle_id")
-	if properties := s.find(0, "properties"); s.isNull(i) && properties != 0 {
-		i = s.find(properties, "vehicle_id")
+	i := s.find(0, vehicleID)
+	if j := s.find(0, properties); s.isNull(i) && j != 0 {
+		i = s.find(j, vehicleID)
 	}
 	if s.isNull(i) {
-		i = s.find(0, "id")
+		i = s.find(0, id)
 	}
-	if i == 0 || len(s.tape[i].raw) == 0 {
+	if i == 0 || len(s.raw(i)) == 0 {
 		return ""
 	}
-	id, _ := idText(s.tape[i].raw)
-	if checkName("", id, MaxVehicleID) != nil {
+	text, _ := idText(s.raw(i))
+	if checkName("", text, MaxVehicleID) != nil {
 		return ""
 	}
-	return string(id)
+	return string(text)
 }
 
 // timestamp reads node i, the zero time where there is none.
@@ -215,7 +269,7 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 	if s.isNull(i) {
 		return time.Time{}, nil
 	}
-	raw := s.tape[i].raw
+	raw := s.raw(i)
 	var t time.Time
 	var ok bool
 	switch {
@@ -235,7 +289,7 @@ func (s *scanner) topics(i int) ([]string, *Refusal) {
 	if s.isNull(i) {
 		return nil, nil
 	}
-	if s.tape[i].raw[0] != '[' {
+	if s.raw(i)[0] != '[' {
 		return nil, refuse("topics", "topics is %s; it must be an array of strings", s.showNode(i))
 	}
 	ids := []string{}
@@ -257,20 +311,20 @@ func (s *scanner) topics(i int) ([]string, *Refusal) {
 
 // topic reads node i as the id of a topic that a publisher may name.
 func (s *scanner) topic(i int) (string, *Refusal) {
-	raw := s.tape[i].raw
+	raw := s.raw(i)
 	if raw[0] != '"' {
 		return "", refuse("topics", "topics holds %s; it must be an array of strings", show(raw))
 	}
-	id := unquote(raw)
-	if err := checkName("topic", id, MaxTopic); err != nil {
+	text := unquote(raw)
+	if err := checkName("topic", text, MaxTopic); err != nil {
 		return "", refuse("topics", "topics holds %s: %s", show(raw), err)
 	}
 	for _, own := range [...]string{"vehicle:", "live_updates:"} {
-		if strings.HasPrefix(string(id), own) {
+		if strings.HasPrefix(string(text), own) {
 			return "", refuse("topics", "topics holds %s; topics that begin with %q belong to the hub", show(raw), own)
 		}
 	}
-	return string(id), nil
+	return s.keep(text), nil
 }
 
 // appendProperties appends the members of node i that stay in the properties.
@@ -279,9 +333,10 @@ func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
 		return dst, nil
 	}
 	for j := i + 1; j < s.tape[i].next && len(dst) < MaxFeature; j = s.tape[j].next {
-		value := s.tape[j].raw
+		value := s.raw(j)
 		switch f := s.tape[j].field; f {
-		case unknown:
+		case vehicleID, lat, lon, altitude, timestamp, topics:
+			continue
 		case speed, heading, accuracy:
 			if s.isNull(j) {
 				continue
@@ -293,10 +348,8 @@ func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
 			if f == heading && v == 360 {
 				value = []byte("0")
 			}
-		default:
-			continue
 		}
-		dst = append(append(append(dst, ','), s.tape[j].key...), ':')
+		dst = append(append(append(dst, ','), s.key(j)...), ':')
 		dst = appendCompact(dst, value)
 	}
 	return dst, nil

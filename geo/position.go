@@ -26,7 +26,8 @@ const (
 // section 3.1.1).
 type Point = orb.Point
 
-// Position is one validated report of where a vehicle is.
+// Position is one validated report of where a vehicle is. The texts of some dozen
+// positions share memory: what outlives its position by long is to be cloned.
 type Position struct {
 	VehicleID string
 	Point     Point
@@ -59,15 +60,15 @@ func (p *Position) AppendFeature(dst []byte, at time.Time) []byte {
 // ParsePosition reads one position object or one GeoJSON Feature of a Point.
 // It keeps nothing of item. The error is always a [*Refusal].
 func ParsePosition(item []byte) (Position, error) {
-	s := newScanner()
-	defer s.release(len(item))
+	s := newScanner(item)
+	defer s.release()
 
-	if err := s.readOne(item); err != nil {
-		return Position{}, s.refuseSyntax(err)
+	if !s.readOne() {
+		return Position{}, s.refuseSyntax()
 	}
-	p, refusal := s.position(false)
-	if refusal != nil {
-		return Position{}, refusal
+	var p Position
+	if refusal := s.position(&p, false); refusal != nil {
+		return p, refusal
 	}
 	return p, nil
 }

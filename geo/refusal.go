@@ -28,11 +28,9 @@ func refuse(field, detail string, args ...any) *Refusal {
 
 // refuseSyntax words an error of reading one item. Where the text broke off at a
 // member, NaN for instance, it is that member's fault.
-func (s *scanner) refuseSyntax(err error) *Refusal {
-	r := refuse("", "%s", s.syntaxError(err))
-	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		r.Field = fieldAt(syntax.JSONPointer)
-	}
+func (s *scanner) refuseSyntax() *Refusal {
+	syntax, member := s.syntaxError()
+	r := refuse(fieldAt(member), "%s", syntax)
 	if rule := rules[fieldOf([]byte(r.Field))]; rule.name != "" {
 		r.Detail += "; " + rule.name + " must be " + rule.text
 	}
@@ -45,35 +43,79 @@ func fieldAt(p jsontext.Pointer) string {
 	if strings.HasPrefix(string(p), "/geometry/coordinates") {
 		return "geometry.coordinates"
 	}
-	return label([]byte(p.LastToken()))
+	return label(p.LastToken())
 }
 
 // refuseEncoding names the member where the item is not UTF-8.
 func (s *scanner) refuseEncoding() *Refusal {
 	r := refuse("", "the position is not UTF-8")
 	for i := 1; i < len(s.tape); i++ {
-		n := &s.tape[i]
-		if n.key != nil && (!utf8.Valid(n.key) || !utf8.Valid(n.raw)) {
-			r = refuse(label(n.name), "%s is not UTF-8", label(n.name))
+		if key := s.key(i); len(key) > 0 && !(utf8.Valid(key) && utf8.Valid(s.raw(i))) {
+			r = refuse(s.label(i), "%s is not UTF-8", s.label(i))
 		}
 	}
 	return r
 }
 
-// syntaxError words what the decoder found wrong with the body, and where.
-func (s *scanner) syntaxError(err error) *SyntaxError {
-	if own, ok := errors.AsType[*SyntaxError](err); ok {
-		return own
+// syntaxError words what is wrong with the body, and where: by the byte, and by
+// the member where it is at one.
+func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
+	if bytes.HasPrefix(s.body, []byte("\ufeff")) {
+		return &SyntaxError{0, "not JSON: it begins with a byte order mark (EF BB BF), which JSON must not (RFC 8259, section 8.1)"}, ""
+	}
+	if i := tooDeep(s.body); i >= 0 {
+		return &SyntaxError{int64(i), fmt.Sprintf("nested deeper than %d levels", MaxDepth)}, ""
+	}
+	end, err := readAll(s.body)
+	if err == nil {
+		return &SyntaxError{int64(skipSpace(s.body, end)), "not JSON: there is more after the end of the value"}, ""
 	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok { // io.EOF: nothing but white space
-		return &SyntaxError{0, "not JSON: there is nothing in it"}
+		return &SyntaxError{0, "not JSON: there is nothing in it"}, ""
 	}
 	detail := "not JSON: " + cause(s.body, syntax)
 	if syntax.JSONPointer != "" {
 		detail += ", in " + quote(string(syntax.JSONPointer))
 	}
-	return &SyntaxError{syntax.ByteOffset, detail}
+	return &SyntaxError{syntax.ByteOffset, detail}, syntax.JSONPointer
+}
+
+// readAll reads one value, for the error, and returns where it ends.
+func readAll(body []byte) (end int, err error) {
+	// What it lets through is judged per item: one with a byte that is not UTF-8,
+	// or with a member twice, must not take the others with it.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	for {
+		if _, err := decoder.ReadToken(); err != nil {
+			return 0, err
+		}
+		if decoder.StackDepth() == 0 {
+			return int(decoder.InputOffset()), nil
+		}
+	}
+}
+
+// tooDeep returns where body goes deeper than MaxDepth, or -1. It counts brackets
+// outside of strings; whether they match is for the decoder to say.
+func tooDeep(body []byte) int {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			inString = !inString
+		case c == '\\':
+			i++ // also outside of strings, where it is an error anyway
+		case inString:
+		case c == '[' || c == '{':
+			if depth++; depth > MaxDepth {
+				return i
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return -1
 }
 
 func cause(body []byte, err *jsontext.SyntacticError) string {
@@ -97,7 +139,7 @@ func (s *scanner) showNode(i int) string {
 	if i == 0 {
 		return "missing"
 	}
-	return show(s.tape[i].raw)
+	return show(s.raw(i))
 }
 
 // show shows a JSON value for an error: short, and safe to print.
@@ -136,9 +178,10 @@ func quote(text string) string {
 	}
 }
 
-// label is a member name as it is put into Refusal.Field.
-func label(name []byte) string {
-	text := string(name)
+// label is the name of node i as it is put into Refusal.Field.
+func (s *scanner) label(i int) string { return label(string(s.name(i))) }
+
+func label(text string) string {
 	if q := quote(text); strings.Trim(q, `"`) != text {
 		return q
 	}

@@ -2,6 +2,7 @@ package geo
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,169 +12,211 @@ import (
 // members: each takes five bytes or more.
 const maxNodes = 4096
 
+// span is a piece of the scanner's body.
+type span struct{ from, to int }
+
 // node is one JSON value on the tape.
 type node struct {
-	key   []byte // the member name as JSON text; nil for an array's element
-	name  []byte // the member name unquoted; nil where that is not UTF-8
-	raw   []byte // the value as JSON text
-	next  int    // index of the node that follows this one and all inside it
-	field field  // which known member this is
+	name  span  // of the member, with its quotes; empty for an array's element
+	value span  // empty where the text broke off
+	next  int   // index of the node that follows this one and all inside it
+	field field // which known member this is
 }
 
 // scanner reads JSON once and notes on a flat tape where the values are that a
 // position is made of. What stands inside of other values is only checked.
 //
 // Node 0 is the item, and what is inside node i follows it, up to node i's next.
+//
+// It tells only that something is wrong; what it is, a library that is slower says.
 type scanner struct {
-	body []byte
-	in   bytes.Buffer // jsontext reads a bytes.Buffer in place, without a copy
-	dec  jsontext.Decoder
-	tape []node
-	full bool   // there was more than the tape holds
-	out  []byte // scratch for the Feature
-}
-
-// decoding lets through what is judged per item: one item with a byte that is
-// not UTF-8, or with a member twice, must not take the others with it.
-var decoding = []jsontext.Options{
-	jsontext.AllowInvalidUTF8(true),
-	jsontext.AllowDuplicateNames(true),
+	body  []byte
+	at    int // index in body of what is to be read next
+	level int // how many brackets are open
+	tape  []node
+	full  bool            // there was more than the tape holds
+	out   []byte          // scratch for the Feature
+	kept  strings.Builder // holds the texts of positions, see keep
 }
 
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
-func newScanner() *scanner { return scanners.Get().(*scanner) }
-
-// release gives the scanner back after it read n bytes. One that read a large
-// body is dropped, since it would keep that body alive.
-func (s *scanner) release(n int) {
-	const keep = 64 << 10
-	if n <= keep {
-		scanners.Put(s)
-	}
+func newScanner(body []byte) *scanner {
+	s := scanners.Get().(*scanner)
+	s.body, s.at, s.level = body, 0, 0
+	s.clear()
+	return s
 }
 
-// start makes the scanner read body.
-func (s *scanner) start(body []byte) {
-	s.body = body
-	s.in = *bytes.NewBuffer(body)
-	s.dec.Reset(&s.in, decoding...)
-	s.clear()
+// release gives the scanner back, but for one that has grown too much to be kept.
+func (s *scanner) release() {
+	const most = 64 << 10
+	s.body = nil
+	if cap(s.out) <= most {
+		scanners.Put(s)
+	}
 }
 
 // clear empties the tape for the next item.
 func (s *scanner) clear() { s.tape, s.full = s.tape[:0], false }
 
-// readOne reads body, which holds one value and nothing else.
-func (s *scanner) readOne(body []byte) error {
-	s.clear() // here too, for check may fail and a refusal looks at the tape
-	if err := check(body); err != nil {
-		return err
+// readOne reads the body as one value and nothing else.
+func (s *scanner) readOne() bool { return s.read(span{}, unknown, 0) && s.end() }
+
+// end tells whether nothing follows what was read.
+func (s *scanner) end() bool { return skipSpace(s.body, s.at) == len(s.body) }
+
+// peek skips white space and returns the byte behind it, 0 at the end.
+func (s *scanner) peek() byte {
+	if s.at = skipSpace(s.body, s.at); s.at < len(s.body) {
+		return s.body[s.at]
 	}
-	s.start(body)
-	if err := s.read(0); err != nil {
-		return err
-	}
-	return s.end()
+	return 0
 }
 
-// end reports what follows the value that was read.
-func (s *scanner) end() error {
-	rest := bytes.TrimLeft(s.body[s.dec.InputOffset():], " \t\r\n")
-	if len(rest) == 0 {
-		return nil
-	}
-	offset := int64(len(s.body) - len(rest))
-	return &SyntaxError{offset, "not JSON: there is more after the end of the value"}
-}
-
-// read puts the next value on the tape, as an element or as the item itself.
-func (s *scanner) read(depth int) error { return s.readValue(nil, nil, depth) }
-
-// readMember puts the next member of an object on the tape.
-func (s *scanner) readMember(depth int) error {
-	key, err := s.dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	key = s.last(len(key))
-	return s.readValue(key, unquote(key), depth)
-}
-
-// readValue puts the next value on the tape.
-func (s *scanner) readValue(key, name []byte, depth int) error {
-	if len(s.tape) >= maxNodes {
+// read puts the next value on the tape.
+func (s *scanner) read(name span, f field, depth int) bool {
+	first := s.peek()
+	if len(s.tape) == maxNodes {
 		s.full = true
-		return s.dec.SkipValue()
+		return s.skip(first)
 	}
-	i := len(s.tape)
-	s.tape = append(s.tape, node{key: key, name: name, field: fieldOf(name)})
-	raw, err := s.readRaw(name, depth)
-	s.tape[i].raw, s.tape[i].next = raw, len(s.tape)
-	return err
+	i, start := len(s.tape), s.at
+	s.tape = append(s.tape, node{name, span{start, start}, 0, f})
+	ok := s.readValue(first, f, depth)
+	if ok {
+		s.tape[i].value.to = s.at
+	}
+	s.tape[i].next = len(s.tape)
+	return ok
 }
 
-// readRaw returns the next value's text, after it went inside where a position
-// has something to say.
-func (s *scanner) readRaw(name []byte, depth int) ([]byte, error) {
-	kind := s.dec.PeekKind()
+// readValue reads a value whose first byte is known, and notes what is inside
+// where a position has something to say.
+func (s *scanner) readValue(first byte, f field, depth int) bool {
 	switch {
-	case kind == '{' && (depth == 0 || opensObject(name, depth)):
-		return s.readInside('}', depth)
-	case kind == '[' && opensArray(name, depth):
-		return s.readInside(']', depth)
+	case first == '{' && (depth == 0 || depth == 1 && (f == properties || f == geometry)):
+		return s.inside('}', depth+1, true)
+	case first == '[' && depth > 0 && (f == topics || f == coordinates):
+		return s.inside(']', depth+1, true)
 	}
-	v, err := s.dec.ReadValue()
-	return s.last(len(v)), err
+	return s.skip(first)
 }
 
-func opensObject(name []byte, depth int) bool {
-	return depth == 1 && (string(name) == "properties" || string(name) == "geometry")
-}
-
-func opensArray(name []byte, depth int) bool {
-	return depth > 0 && (string(name) == "topics" || string(name) == "coordinates")
-}
-
-// readInside reads an object or array up to its closing bracket.
-func (s *scanner) readInside(closing jsontext.Kind, depth int) ([]byte, error) {
-	if _, err := s.dec.ReadToken(); err != nil {
-		return nil, err
+// inside reads an object or array up to its closing bracket, and puts what is
+// inside on the tape if it is to be noted.
+func (s *scanner) inside(closing byte, depth int, noted bool) bool {
+	s.at++
+	if s.level++; s.level > MaxDepth {
+		return false
 	}
-	start := s.dec.InputOffset() - 1
-	for n := 0; s.dec.PeekKind() != closing; n++ {
-		var err error
-		switch {
-		case closing == '}':
-			err = s.readMember(depth + 1)
-		case n > MaxTopics: // more than any array here may have: one too many is enough
-			err = s.dec.SkipValue()
+	if s.peek() == closing {
+		return s.close()
+	}
+	for n := 0; s.readOneOf(closing, n, depth, noted); n++ {
+		switch s.peek() {
+		case ',':
+			s.at++
+		case closing:
+			return s.close()
 		default:
-			err = s.read(depth + 1)
-		}
-		if err != nil {
-			return nil, err
+			return false
 		}
 	}
-	_, err := s.dec.ReadToken()
-	return s.body[start:s.dec.InputOffset()], err
+	return false
 }
 
-// last is the text of the value just read, which has n bytes. It is a piece of
-// body: what the decoder returns is valid only until the next read.
-func (s *scanner) last(n int) []byte {
-	end := s.dec.InputOffset()
-	return s.body[end-int64(n) : end]
+func (s *scanner) close() bool {
+	s.at++
+	s.level--
+	return true
 }
 
-// find returns the index of the member of node i with this name, or 0.
-func (s *scanner) find(i int, name string) int {
+// readOneOf reads member or element n.
+func (s *scanner) readOneOf(closing byte, n, depth int, noted bool) bool {
+	switch {
+	case closing == '}':
+		return s.member(depth, noted)
+	case noted && n <= MaxTopics: // more than any array here may have: one too many is enough
+		return s.read(span{}, unknown, depth)
+	}
+	return s.skip(s.peek())
+}
+
+func (s *scanner) member(depth int, noted bool) bool {
+	s.peek()
+	start := s.at
+	if !s.to(skipString(s.body, s.at)) {
+		return false
+	}
+	name := span{start, s.at}
+	if s.peek() != ':' {
+		return false
+	}
+	s.at++
+	if !noted {
+		return s.skip(s.peek())
+	}
+	return s.read(name, fieldOf(unquote(s.text(name))), depth)
+}
+
+// skip reads a value whose first byte is known.
+func (s *scanner) skip(first byte) bool {
+	switch first {
+	case '{':
+		return s.inside('}', 0, false)
+	case '[':
+		return s.inside(']', 0, false)
+	case '"':
+		return s.to(skipString(s.body, s.at))
+	case 't':
+		return s.to(skipLiteral(s.body, s.at, "true"))
+	case 'f':
+		return s.to(skipLiteral(s.body, s.at, "false"))
+	case 'n':
+		return s.to(skipLiteral(s.body, s.at, "null"))
+	}
+	return s.to(skipNumber(s.body, s.at))
+}
+
+// to goes on at i, where something ended, if it did.
+func (s *scanner) to(i int) bool {
+	if i == broken {
+		return false
+	}
+	s.at = i
+	return true
+}
+
+func (s *scanner) text(p span) []byte { return s.body[p.from:p.to] }
+
+// raw is the value of node i as JSON text, key its member name.
+func (s *scanner) raw(i int) []byte { return s.text(s.tape[i].value) }
+func (s *scanner) key(i int) []byte { return s.text(s.tape[i].name) }
+
+// name is node i's member name, nil where that is not UTF-8.
+func (s *scanner) name(i int) []byte { return unquote(s.key(i)) }
+
+// find returns the index of the member of node i that is f, or 0.
+func (s *scanner) find(i int, f field) int {
 	for j := i + 1; j < s.tape[i].next; j = s.tape[j].next {
-		if string(s.tape[j].name) == name {
+		if s.tape[j].field == f {
 			return j
 		}
 	}
 	return 0
+}
+
+// keep makes a string of text. Some dozen share one allocation.
+func (s *scanner) keep(text []byte) string {
+	const together = 16 << 10
+	if s.kept.Cap()-s.kept.Len() < len(text) {
+		s.kept.Reset()
+		s.kept.Grow(max(together, len(text)))
+	}
+	start := s.kept.Len()
+	s.kept.Write(text)
+	return s.kept.String()[start:]
 }
 
 // unquote returns the text of a JSON string, or nil if that is not UTF-8: half

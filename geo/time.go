@@ -53,18 +53,23 @@ func parseRFC3339(text []byte) (time.Time, bool) {
 // parseUnix takes a JSON number. Decimals are read exactly and cut off beyond
 // nanoseconds; numbers with an exponent, as float64s have it, to the microsecond.
 func parseUnix(number []byte) (time.Time, bool) {
-	if bytes.ContainsAny(number, "eE") {
+	if bytes.IndexByte(number, 'e') >= 0 || bytes.IndexByte(number, 'E') >= 0 {
 		return parseUnixFloat(number)
 	}
+	const most = 16 // digits of a time in range, and more
+	number, negative := bytes.CutPrefix(number, []byte{'-'})
 	whole, fraction, _ := bytes.Cut(number, []byte{'.'})
-	n, err := strconv.ParseInt(string(whole), 10, 64)
-	if err != nil || number[0] == '-' && (n != 0 || len(bytes.Trim(fraction, "0")) > 0) {
+	if len(whole) > most {
+		return time.Time{}, false
+	}
+	n := digits(whole, len(whole))
+	if negative && (n != 0 || len(bytes.Trim(fraction, "0")) > 0) {
 		return time.Time{}, false
 	}
 	if n >= milliseconds {
-		return inRange(n/1000, n%1000*1e6+decimals(fraction, 6))
+		return inRange(n/1000, n%1000*1e6+digits(fraction, 6))
 	}
-	return inRange(n, decimals(fraction, 9))
+	return inRange(n, digits(fraction, 9))
 }
 
 func parseUnixFloat(number []byte) (time.Time, bool) {
@@ -79,14 +84,13 @@ func parseUnixFloat(number []byte) (time.Time, bool) {
 	return inRange(int64(whole), int64(math.Round(fraction*1e6))*1000)
 }
 
-// decimals returns the first n digits behind a decimal point as a whole number,
-// filled up with zeros.
-func decimals(fraction []byte, n int) int64 {
+// digits returns the first n digits as a whole number, filled up with zeros.
+func digits(text []byte, n int) int64 {
 	v := int64(0)
 	for i := range n {
 		v *= 10
-		if i < len(fraction) {
-			v += int64(fraction[i] - '0')
+		if i < len(text) {
+			v += int64(text[i] - '0')
 		}
 	}
 	return v

@@ -1,0 +1,108 @@
+package geo
+
+// The grammar of JSON (RFC 8259), without UTF-8, which is judged per item. Each
+// function takes the index where a piece of b begins, and returns the index behind
+// it, or broken where b is not as it must be. What is wrong there is for
+// syntaxError to say.
+
+const broken = -1
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+func skipString(b []byte, i int) int {
+	if i >= len(b) || b[i] != '"' {
+		return broken
+	}
+	for i = skipPlain(b, i+1); i < len(b) && b[i] == '\\'; i = skipPlain(b, i+1) {
+		if i = skipEscape(b, i+1); i == broken {
+			return broken
+		}
+	}
+	if i == len(b) || b[i] != '"' {
+		return broken
+	}
+	return i + 1
+}
+
+// skipPlain skips what stands for itself in a string.
+func skipPlain(b []byte, i int) int {
+	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
+}
+
+// skipEscape returns the index of the last byte of an escape, not the one behind it.
+func skipEscape(b []byte, i int) int {
+	if i >= len(b) {
+		return broken
+	}
+	switch b[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i
+	case 'u':
+		const digits = 4
+		for range digits {
+			if i++; i >= len(b) || !isHex(b[i]) {
+				return broken
+			}
+		}
+		return i
+	}
+	return broken
+}
+
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func skipNumber(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	if i < len(b) && b[i] == '0' {
+		i++
+	} else if i = skipDigits(b, i); i == broken {
+		return broken
+	}
+	if i < len(b) && b[i] == '.' {
+		if i = skipDigits(b, i+1); i == broken {
+			return broken
+		}
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		return skipExponent(b, i+1)
+	}
+	return i
+}
+
+func skipExponent(b []byte, i int) int {
+	if i < len(b) && (b[i] == '+' || b[i] == '-') {
+		i++
+	}
+	return skipDigits(b, i)
+}
+
+// skipDigits skips one digit or more.
+func skipDigits(b []byte, i int) int {
+	start := i
+	for i < len(b) && isDigit(b[i]) {
+		i++
+	}
+	if i == start {
+		return broken
+	}
+	return i
+}
+
+func skipLiteral(b []byte, i int, literal string) int {
+	if len(b)-i < len(literal) || string(b[i:i+len(literal)]) != literal {
+		return broken
+	}
+	return i + len(literal)
+}
