@@ -68,6 +68,8 @@ type Hub struct {
 	epoch  string
 	born   time.Time // the zero of the monotonic clock
 
+	otherClock bool // config.Clock is not time.Now
+
 	mu     sync.RWMutex // guards what follows
 	log    *eventLog
 	fleet  fleet
@@ -91,7 +93,10 @@ func New(config Config) *Hub {
 		config: config.withDefaults(),
 		epoch:  newEpoch(),
 		born:   time.Now(),
-		fleet:  fleet{byID: map[string]*vehicle{}},
+
+		otherClock: config.Clock != nil,
+
+		fleet:  newFleet(),
 		topics: topics{},
 		poked:  make(chan struct{}, 1),
 		done:   make(chan struct{}),
@@ -114,6 +119,22 @@ func (h *Hub) Close() {
 
 // now is the hub's monotonic clock.
 func (h *Hub) now() time.Duration { return time.Since(h.born) }
+
+// moment is a moment on both clocks.
+type moment struct {
+	wall time.Time
+	mono time.Duration
+}
+
+// moment reads both clocks, which are one unless Config.Clock is another.
+func (h *Hub) moment() moment {
+	now := time.Now()
+	m := moment{now, now.Sub(h.born)}
+	if h.otherClock {
+		m.wall = h.config.Clock()
+	}
+	return m
+}
 
 // id gives the id of event seq.
 func (h *Hub) id(seq uint64) ID { return ID{h.epoch, seq} }
@@ -144,8 +165,8 @@ type Receipt struct {
 // the log; p may be reused. The error is a *geo.Refusal when its timestamp is
 // more than MaxAhead ahead of the hub's clock.
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
-	now := h.config.Clock()
-	if err := ahead(p, now); err != nil {
+	now := h.moment()
+	if err := ahead(p, now.wall); err != nil {
 		return Receipt{}, err
 	}
 	h.mu.Lock()
@@ -171,7 +192,7 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 		return Accepted, nil
 	}
 	at := arrival(p, v, now)
-	return h.verdict(p, v, at, p.AppendFeature(nil, at)), nil
+	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
 }
 
 // ahead refuses a position from the future.
@@ -199,11 +220,14 @@ func arrival(p *geo.Position, v *vehicle, now time.Time) time.Time {
 }
 
 // verdict judges a position of the known vehicle v by its Feature. A change of
-// topics is not in the Feature, but it is news all the same.
-func (h *Hub) verdict(p *geo.Position, v *vehicle, at time.Time, data []byte) Verdict {
+// topics is not in the Feature, but it is news all the same. The timestamp is: of
+// another one the newest Feature need not be looked at.
+func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdict {
 	switch {
-	case at.UnixNano() < v.time:
+	case at < v.time:
 		return Late
+	case at > v.time:
+		return Accepted
 	case !v.present() && v.sum == sum(data):
 		return Duplicate
 	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || same(*v.here.topics, p.Topics)):
@@ -212,21 +236,21 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at time.Time, data []byte) Ve
 	return Accepted
 }
 
-// take is Publish under the lock.
-func (h *Hub) take(p *geo.Position, now time.Time) Receipt {
+// take is Publish under the lock, at the moment now.
+func (h *Hub) take(p *geo.Position, now moment) Receipt {
 	v := h.fleet.get(p.VehicleID)
 	if v == nil {
 		v = h.welcome(p.VehicleID)
 	}
-	h.fleet.touch(v, h.now())
-	at, seq := arrival(p, v, now), h.log.head()+1
+	h.fleet.touch(v, now.mono)
+	at, seq := arrival(p, v, now.wall), h.log.head()+1
 	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
-	switch h.verdict(p, v, at, feature(h.event)) {
+	switch h.verdict(p, v, at.UnixNano(), feature(h.event)) {
 	case Duplicate:
 		return Receipt{Verdict: Duplicate}
 	case Late:
 		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
-		h.record(v, late, v.at(), v.at())
+		h.record(v, late, v.at(), v.at(), now.mono)
 		return Receipt{Late, h.id(seq)}
 	}
 	topics := v.here.topics
@@ -234,7 +258,7 @@ func (h *Hub) take(p *geo.Position, now time.Time) Receipt {
 		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
 	}
 	v.time = at.UnixNano()
-	h.move(v, position, place{topics, p.Point})
+	h.move(v, position, place{topics, p.Point}, now.mono)
 	return Receipt{Accepted, h.id(seq)}
 }
 
@@ -257,29 +281,29 @@ func (h *Hub) welcome(id string) *vehicle {
 func (h *Hub) end(v *vehicle, reason GoneReason) {
 	v.sum = sum(feature(v.event))
 	h.event = appendGone(h.event[:0], h.epoch, h.log.head()+1, v.id, reason)
-	h.move(v, gone, place{point: v.here.point})
+	h.move(v, gone, place{point: v.here.point}, h.now())
 }
 
 // move puts h.event at the end of the log as the one that made v's state: to
 // be at the place after.
-func (h *Hub) move(v *vehicle, k kind, after place) {
+func (h *Hub) move(v *vehicle, k kind, after place, now time.Duration) {
 	before := v.here
 	h.fleet.move(v, after)
 	h.topics.move(v, before.topics, after.topics)
 	v.seq = h.log.head() + 1
-	v.event = h.record(v, k, before, after)
+	v.event = h.record(v, k, before, after, now)
 }
 
 // record puts h.event at the end of the log and files it, and drops what the
 // log has no room for.
-func (h *Hub) record(v *vehicle, k kind, before, after place) []byte {
+func (h *Hub) record(v *vehicle, k kind, before, after place, now time.Duration) []byte {
 	seq, indexed := h.log.head()+1, 0
 	filed(v, before.topics, after.topics, func(index *seqs) {
 		index.add(seq)
 		indexed++
 	})
 	event := h.log.append(h.event, record{
-		kind: k, vehicle: v, before: before, after: after, published: int64(h.now()),
+		kind: k, vehicle: v, before: before, after: after, published: int64(now),
 	}, indexed)
 	for s := h.log.drop(); s != nil; s = h.log.drop() {
 		h.unfile(s)

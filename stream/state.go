@@ -81,7 +81,7 @@ func (h *Hub) stateOf(v *vehicle) (line stateLine, ok bool) {
 	if v.slot < 0 {
 		return line, false
 	}
-	line.Silent = int64(h.now()) - v.seen
+	line.Silent = int64(h.now()) - h.fleet.seen(v)
 	if !v.present() {
 		line.Gone, line.VehicleID, line.Time, line.Point, line.Sum = Deleted, v.id, v.time, v.here.point, v.sum
 		return line, true
@@ -189,7 +189,8 @@ func (h *Hub) restore(l *restored, seq uint64, down time.Duration) {
 		return // told twice
 	}
 	v := h.fleet.add(id, 0)
-	v.seq, v.seen = seq, int64(h.now()-down)-l.Silent
+	v.seq = seq
+	h.fleet.silence[v.slot].seen = int64(h.now()-down) - l.Silent
 	if l.Gone != "" {
 		v.time, v.sum, v.here.point = l.Time, l.Sum, l.Point
 		v.event = appendGone(nil, h.epoch, seq, v.id, l.Gone)
