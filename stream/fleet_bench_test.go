@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"syscall"
@@ -16,31 +17,51 @@ import (
 // memory that is not in the processor's caches.
 func BenchmarkPublishFleet(b *testing.B) {
 	one := func(i int) stream.Query { return topics(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
-	for _, streams := range []int{0, 10_000} {
-		for _, vehicles := range []int{10, 100_000} {
-			b.Run(fmt.Sprintf("streams=%d/vehicles=%d", streams, vehicles), func(b *testing.B) {
-				h := start(b, stream.Config{})
-				p := publisher{hub: h, fleet: fleetOf(b, vehicles)}
-				for i := range p.fleet {
-					p.fleet[i].Topics = p.fleet[i%10].Topics
-				}
-				for p.publish(b, 100_000); h.Stats().LogBytes < 63<<20; {
-					p.publish(b, 10_000)
-				}
-				audienceOf(b, h, streams, one)
-				b.ReportAllocs()
-				b.ResetTimer()
-				p.cpu = 0
-				p.publish(b, b.N)
-				b.ReportMetric(float64(p.cpu)/float64(b.N), "cpu-ns/op")
-			})
+	for _, way := range []struct {
+		name    string
+		publish func(*stream.Hub, []geo.Position) error
+	}{{"Publish", publishEach}, {"PublishAll", publishAll}} {
+		for _, streams := range []int{0, 10_000} {
+			for _, vehicles := range []int{10, 100_000} {
+				b.Run(fmt.Sprintf("%s/streams=%d/vehicles=%d", way.name, streams, vehicles), func(b *testing.B) {
+					h := start(b, stream.Config{})
+					p := publisher{hub: h, way: way.publish, fleet: fleetOf(b, vehicles)}
+					for i := range p.fleet {
+						p.fleet[i].Topics = p.fleet[i%10].Topics
+					}
+					for p.publish(b, 100_000); h.Stats().LogBytes < 63<<20; {
+						p.publish(b, 10_000)
+					}
+					audienceOf(b, h, streams, one)
+					b.ReportAllocs()
+					b.ResetTimer()
+					p.cpu = 0
+					p.publish(b, b.N)
+					b.ReportMetric(float64(p.cpu)/float64(b.N), "cpu-ns/op")
+				})
+			}
 		}
 	}
+}
+
+func publishEach(h *stream.Hub, positions []geo.Position) error {
+	for i := range positions {
+		if _, err := h.Publish(&positions[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func publishAll(h *stream.Hub, positions []geo.Position) (first error) {
+	h.PublishAll(positions, func(_ int, _ stream.Receipt, err error) { first = cmp.Or(first, err) })
+	return first
 }
 
 // publisher publishes for a fleet, in no order.
 type publisher struct {
 	hub   *stream.Hub
+	way   func(*stream.Hub, []geo.Position) error
 	fleet []geo.Position
 	n     int
 	cpu   time.Duration // of publishing
@@ -52,12 +73,10 @@ type publisher struct {
 // publish publishes n positions.
 func (r *publisher) publish(b *testing.B, n int) {
 	for ; n > 0; n -= len(r.chosen) {
-		r.choose(min(256, n))
+		r.choose(min(64, n))
 		began := cpuTime()
-		for i := range r.chosen {
-			if _, err := r.hub.Publish(&r.chosen[i]); err != nil {
-				b.Fatal(err)
-			}
+		if err := r.way(r.hub, r.chosen); err != nil {
+			b.Fatal(err)
 		}
 		r.cpu += cpuTime() - began
 	}

@@ -12,14 +12,11 @@
 package stream
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"livemap/geo"
 )
 
 // MaxAhead is how far a position's timestamp may be ahead of the hub's clock.
@@ -146,122 +143,6 @@ func (h *Hub) Head() ID {
 	return h.id(h.log.head())
 }
 
-// Verdict is what became of a position.
-type Verdict uint8
-
-const (
-	Accepted  Verdict = iota // it is the vehicle's newest
-	Late                     // older than the vehicle's newest: delivered as `late`
-	Duplicate                // equal to the vehicle's newest: not delivered
-)
-
-// Receipt tells what became of a published position.
-type Receipt struct {
-	Verdict Verdict
-	ID      ID // zero for a duplicate
-}
-
-// Publish takes a position. When it returns, the position has its id and is in
-// the log; p may be reused. The error is a *geo.Refusal when its timestamp is
-// more than MaxAhead ahead of the hub's clock.
-func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
-	now := h.moment()
-	if err := ahead(p, now.wall); err != nil {
-		return Receipt{}, err
-	}
-	h.mu.Lock()
-	receipt := h.take(p, now)
-	h.mu.Unlock()
-	h.counters.count(receipt.Verdict)
-	if receipt.Verdict != Duplicate {
-		h.poke()
-	}
-	return receipt, nil
-}
-
-// Check tells what Publish would answer, and publishes nothing.
-func (h *Hub) Check(p *geo.Position) (Verdict, error) {
-	now := h.config.Clock()
-	if err := ahead(p, now); err != nil {
-		return 0, err
-	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	v := h.fleet.get(p.VehicleID)
-	if v == nil {
-		return Accepted, nil
-	}
-	at := arrival(p, v, now)
-	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
-}
-
-// ahead refuses a position from the future.
-func ahead(p *geo.Position, now time.Time) error {
-	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
-		return nil
-	}
-	return &geo.Refusal{VehicleID: p.VehicleID, Field: "timestamp", Detail: fmt.Sprintf(
-		"timestamp is %s ahead of the hub's clock; at most %s are allowed",
-		p.Time.Sub(now).Round(time.Second), MaxAhead)}
-}
-
-// arrival gives a position's timestamp: its own, or that of its arrival, which
-// is never before the vehicle's newest, so that the marker moves even if
-// the hub's clock was set back.
-func arrival(p *geo.Position, v *vehicle, now time.Time) time.Time {
-	if !p.Time.IsZero() {
-		return p.Time
-	}
-	now = now.Truncate(time.Millisecond)
-	if newest := time.Unix(0, v.time); newest.After(now) {
-		return newest
-	}
-	return now
-}
-
-// verdict judges a position of the known vehicle v by its Feature. A change of
-// topics is not in the Feature, but it is news all the same. The timestamp is: of
-// another one the newest Feature need not be looked at.
-func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdict {
-	switch {
-	case at < v.time:
-		return Late
-	case at > v.time:
-		return Accepted
-	case !v.present() && v.sum == sum(data):
-		return Duplicate
-	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || same(*v.here.topics, p.Topics)):
-		return Duplicate
-	}
-	return Accepted
-}
-
-// take is Publish under the lock, at the moment now.
-func (h *Hub) take(p *geo.Position, now moment) Receipt {
-	v := h.fleet.get(p.VehicleID)
-	if v == nil {
-		v = h.welcome(p.VehicleID)
-	}
-	h.fleet.touch(v, now.mono)
-	at, seq := arrival(p, v, now.wall), h.log.head()+1
-	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
-	switch h.verdict(p, v, at.UnixNano(), feature(h.event)) {
-	case Duplicate:
-		return Receipt{Verdict: Duplicate}
-	case Late:
-		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
-		h.record(v, late, v.at(), v.at(), now.mono)
-		return Receipt{Late, h.id(seq)}
-	}
-	topics := v.here.topics
-	if topics == nil || p.Topics != nil {
-		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
-	}
-	v.time = at.UnixNano()
-	h.move(v, position, place{topics, p.Point}, now.mono)
-	return Receipt{Accepted, h.id(seq)}
-}
-
 // welcome makes a vehicle known, at the cost of the longest silent when there
 // are too many.
 func (h *Hub) welcome(id string) *vehicle {
@@ -314,15 +195,29 @@ func (h *Hub) record(v *vehicle, k kind, before, after place, now time.Duration)
 // unfile lets go of a segment that left the log. A parked vehicle, whose newest
 // event was in it, keeps a copy and does not pin the segment.
 func (h *Hub) unfile(s *segment) {
-	last := s.next() - 1
-	for i := range s.records {
-		r := &s.records[i]
-		if r.vehicle.seq == s.first+uint64(i) {
-			r.vehicle.event = slices.Clone(r.vehicle.event)
+	last, seq := s.next()-1, s.first
+	for some := range slices.Chunk(s.records, piece) {
+		var of [piece]*vehicle
+		for i := range some {
+			of[i] = some[i].vehicle
 		}
-		filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) { index.trim(last) })
-		h.fleet.release(r.vehicle)
-		h.topics.release(r.before.topics)
+		h.fleet.fetch(of[:len(some)])
+		for i := range some {
+			h.unfileOne(&some[i], seq, last)
+			seq++
+		}
+	}
+}
+
+// unfileOne lets go of event seq, whose segment ends with the event last.
+func (h *Hub) unfileOne(r *record, seq, last uint64) {
+	if r.vehicle.seq == seq {
+		r.vehicle.event = slices.Clone(r.vehicle.event)
+	}
+	filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) { index.trim(last) })
+	h.fleet.release(r.vehicle)
+	h.topics.release(r.before.topics)
+	if r.after.topics != r.before.topics {
 		h.topics.release(r.after.topics)
 	}
 }
