@@ -12,14 +12,11 @@
 package stream
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"livemap/geo"
 )
 
 // MaxAhead is how far a position's timestamp may be ahead of the hub's clock.
@@ -68,6 +65,8 @@ type Hub struct {
 	epoch  string
 	born   time.Time // the zero of the monotonic clock
 
+	otherClock bool // config.Clock is not time.Now
+
 	mu     sync.RWMutex // guards what follows
 	log    *eventLog
 	fleet  fleet
@@ -93,7 +92,10 @@ func New(config Config) *Hub {
 		config: config.withDefaults(),
 		epoch:  newEpoch(),
 		born:   time.Now(),
-		fleet:  fleet{byID: map[string]*vehicle{}},
+
+		otherClock: config.Clock != nil,
+
+		fleet:  newFleet(),
 		topics: topics{},
 		poked:  make(chan struct{}, 1),
 		done:   make(chan struct{}),
@@ -121,6 +123,22 @@ func (h *Hub) Close() {
 // now is the hub's monotonic clock.
 func (h *Hub) now() time.Duration { return time.Since(h.born) }
 
+// moment is a moment on both clocks.
+type moment struct {
+	wall time.Time
+	mono time.Duration
+}
+
+// moment reads both clocks, which are one unless Config.Clock is another.
+func (h *Hub) moment() moment {
+	now := time.Now()
+	m := moment{now, now.Sub(h.born)}
+	if h.otherClock {
+		m.wall = h.config.Clock()
+	}
+	return m
+}
+
 // id gives the id of event seq.
 func (h *Hub) id(seq uint64) ID { return ID{h.epoch, seq} }
 
@@ -129,119 +147,6 @@ func (h *Hub) Head() ID {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.id(h.log.head())
-}
-
-// Verdict is what became of a position.
-type Verdict uint8
-
-const (
-	Accepted  Verdict = iota // it is the vehicle's newest
-	Late                     // older than the vehicle's newest: delivered as `late`
-	Duplicate                // equal to the vehicle's newest: not delivered
-)
-
-// Receipt tells what became of a published position.
-type Receipt struct {
-	Verdict Verdict
-	ID      ID // zero for a duplicate
-}
-
-// Publish takes a position. When it returns, the position has its id and is in
-// the log; p may be reused. The error is a *geo.Refusal when its timestamp is
-// more than MaxAhead ahead of the hub's clock.
-func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
-	now := h.config.Clock()
-	if err := ahead(p, now); err != nil {
-		return Receipt{}, err
-	}
-	h.mu.Lock()
-	receipt := h.take(p, now)
-	h.mu.Unlock()
-	h.counters.count(receipt.Verdict)
-	if receipt.Verdict != Duplicate {
-		h.poke()
-	}
-	return receipt, nil
-}
-
-// Check tells what Publish would answer, and publishes nothing.
-func (h *Hub) Check(p *geo.Position) (Verdict, error) {
-	now := h.config.Clock()
-	if err := ahead(p, now); err != nil {
-		return 0, err
-	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	v := h.fleet.get(p.VehicleID)
-	if v == nil {
-		return Accepted, nil
-	}
-	at := arrival(p, v, now)
-	return h.verdict(p, v, at, p.AppendFeature(nil, at)), nil
-}
-
-// ahead refuses a position from the future.
-func ahead(p *geo.Position, now time.Time) error {
-	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
-		return nil
-	}
-	return &geo.Refusal{VehicleID: p.VehicleID, Field: "timestamp", Detail: fmt.Sprintf(
-		"timestamp is %s ahead of the hub's clock; at most %s are allowed",
-		p.Time.Sub(now).Round(time.Second), MaxAhead)}
-}
-
-// arrival gives a position's timestamp: its own, or that of its arrival, which
-// is never before the vehicle's newest, so that the marker moves even if
-// the hub's clock was set back.
-func arrival(p *geo.Position, v *vehicle, now time.Time) time.Time {
-	if !p.Time.IsZero() {
-		return p.Time
-	}
-	now = now.Truncate(time.Millisecond)
-	if newest := time.Unix(0, v.time); newest.After(now) {
-		return newest
-	}
-	return now
-}
-
-// verdict judges a position of the known vehicle v by its Feature. A change of
-// topics is not in the Feature, but it is news all the same.
-func (h *Hub) verdict(p *geo.Position, v *vehicle, at time.Time, data []byte) Verdict {
-	switch {
-	case at.UnixNano() < v.time:
-		return Late
-	case !v.present() && v.sum == sum(data):
-		return Duplicate
-	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || same(*v.here.topics, p.Topics)):
-		return Duplicate
-	}
-	return Accepted
-}
-
-// take is Publish under the lock.
-func (h *Hub) take(p *geo.Position, now time.Time) Receipt {
-	v := h.fleet.get(p.VehicleID)
-	if v == nil {
-		v = h.welcome(p.VehicleID)
-	}
-	h.fleet.touch(v, h.now())
-	at, seq := arrival(p, v, now), h.log.head()+1
-	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
-	switch h.verdict(p, v, at, feature(h.event)) {
-	case Duplicate:
-		return Receipt{Verdict: Duplicate}
-	case Late:
-		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
-		h.record(v, late, v.at(), v.at())
-		return Receipt{Late, h.id(seq)}
-	}
-	topics := v.here.topics
-	if topics == nil || p.Topics != nil {
-		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
-	}
-	v.time = at.UnixNano()
-	h.move(v, position, place{topics, p.Point})
-	return Receipt{Accepted, h.id(seq)}
 }
 
 // welcome makes a vehicle known, at the cost of the longest silent when there
@@ -263,29 +168,29 @@ func (h *Hub) welcome(id string) *vehicle {
 func (h *Hub) end(v *vehicle, reason GoneReason) {
 	v.sum = sum(feature(v.event))
 	h.event = appendGone(h.event[:0], h.epoch, h.log.head()+1, v.id, reason)
-	h.move(v, gone, place{point: v.here.point})
+	h.move(v, gone, place{point: v.here.point}, h.now())
 }
 
 // move puts h.event at the end of the log as the one that made v's state: to
 // be at the place after.
-func (h *Hub) move(v *vehicle, k kind, after place) {
+func (h *Hub) move(v *vehicle, k kind, after place, now time.Duration) {
 	before := v.here
 	h.fleet.move(v, after)
 	h.topics.move(v, before.topics, after.topics)
 	v.seq = h.log.head() + 1
-	v.event = h.record(v, k, before, after)
+	v.event = h.record(v, k, before, after, now)
 }
 
 // record puts h.event at the end of the log and files it, and drops what the
 // log has no room for.
-func (h *Hub) record(v *vehicle, k kind, before, after place) []byte {
+func (h *Hub) record(v *vehicle, k kind, before, after place, now time.Duration) []byte {
 	seq, indexed := h.log.head()+1, 0
 	filed(v, before.topics, after.topics, func(index *seqs) {
 		index.add(seq)
 		indexed++
 	})
 	event := h.log.append(h.event, record{
-		kind: k, vehicle: v, before: before, after: after, published: int64(h.now()),
+		kind: k, vehicle: v, before: before, after: after, published: int64(now),
 	}, indexed)
 	for s := h.log.drop(); s != nil; s = h.log.drop() {
 		h.unfile(s)
@@ -296,15 +201,29 @@ func (h *Hub) record(v *vehicle, k kind, before, after place) []byte {
 // unfile lets go of a segment that left the log. A parked vehicle, whose newest
 // event was in it, keeps a copy and does not pin the segment.
 func (h *Hub) unfile(s *segment) {
-	last := s.next() - 1
-	for i := range s.records {
-		r := &s.records[i]
-		if r.vehicle.seq == s.first+uint64(i) {
-			r.vehicle.event = slices.Clone(r.vehicle.event)
+	last, seq := s.next()-1, s.first
+	for some := range slices.Chunk(s.records, piece) {
+		var of [piece]*vehicle
+		for i := range some {
+			of[i] = some[i].vehicle
 		}
-		filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) { index.trim(last) })
-		h.fleet.release(r.vehicle)
-		h.topics.release(r.before.topics)
+		h.fleet.fetch(of[:len(some)])
+		for i := range some {
+			h.unfileOne(&some[i], seq, last)
+			seq++
+		}
+	}
+}
+
+// unfileOne lets go of event seq, whose segment ends with the event last.
+func (h *Hub) unfileOne(r *record, seq, last uint64) {
+	if r.vehicle.seq == seq {
+		r.vehicle.event = slices.Clone(r.vehicle.event)
+	}
+	filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) { index.trim(last) })
+	h.fleet.release(r.vehicle)
+	h.topics.release(r.before.topics)
+	if r.after.topics != r.before.topics {
 		h.topics.release(r.after.topics)
 	}
 }

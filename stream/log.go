@@ -185,14 +185,27 @@ func (s *seqs) add(seq uint64) { s.list = append(s.list, seq) }
 
 // trim forgets the events up to and including seq.
 func (s *seqs) trim(seq uint64) {
-	for len(s.list) > 0 && s.list[0] <= seq {
-		s.dropped = s.list[0]
-		s.list = s.list[1:]
+	n := 0
+	for n < len(s.list) && s.list[n] <= seq {
+		n++
 	}
-	if len(s.list) == 0 {
+	if n == 0 {
+		return
+	}
+	s.dropped = s.list[n-1]
+	switch left := s.list[n:]; {
+	case len(left) == 0 && cap(s.list) > fewSeqs:
 		s.list = nil
+	case len(left) <= fewSeqs:
+		s.list = append(s.list[:0], left...)
+	default:
+		s.list = left
 	}
 }
+
+// fewSeqs are moved to the front of their memory when others before them go, so
+// that there is room for the next. Of many the memory is let go of in time.
+const fewSeqs = 8
 
 // from gives the events from seq on.
 func (s *seqs) from(seq uint64) []uint64 {

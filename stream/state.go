@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"livemap/geo"
@@ -53,20 +54,18 @@ func (h *Hub) Save(w io.Writer) error {
 	r := h.freezer.freeze(h)
 	out := bufio.NewWriterSize(w, 64<<10)
 	lines := json.NewEncoder(out)
-	lines.SetEscapeHTML(false) // a Feature is compared byte for byte, and must not outgrow a line
 	if err := lines.Encode(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
 		return err
 	}
 	saved := 0
-	for _, e := range r.entries {
-		line, ok := h.stateOf(e.vehicle)
-		if !ok {
-			continue
-		}
-		if err := lines.Encode(line); err != nil {
+	var buf []byte
+	for some := range slices.Chunk(r.entries, piece) {
+		var n int
+		buf, n = h.appendStates(buf[:0], some)
+		if _, err := out.Write(buf); err != nil {
 			return err
 		}
-		saved++
+		saved += n
 	}
 	if err := lines.Encode(stateFooter{saved}); err != nil {
 		return err
@@ -74,67 +73,81 @@ func (h *Hub) Save(w io.Writer) error {
 	return out.Flush()
 }
 
-// stateOf gives what is saved of a vehicle; nothing of one that is forgotten.
-func (h *Hub) stateOf(v *vehicle) (line stateLine, ok bool) {
+// appendStates appends the lines of vehicles, and tells how many: not of those
+// that are forgotten.
+func (h *Hub) appendStates(dst []byte, some []entry) (lines []byte, n int) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if v.slot < 0 {
-		return line, false
+	now := int64(h.now())
+	for _, e := range some {
+		if v := e.vehicle; v.slot >= 0 {
+			dst = appendState(dst, v, now-h.fleet.seen(v))
+			n++
+		}
 	}
-	line.Silent = int64(h.now()) - v.seen
+	return dst, n
+}
+
+// appendState appends the line of a vehicle, a stateLine as encoding/json has it.
+// Nearly all are of present vehicles, whose Feature need not be looked through,
+// and must stay as it is, byte for byte.
+func appendState(dst []byte, v *vehicle, silent int64) []byte {
 	if !v.present() {
-		line.Gone, line.VehicleID, line.Time, line.Point, line.Sum = Deleted, v.id, v.time, v.here.point, v.sum
-		return line, true
+		line, err := json.Marshal(stateLine{
+			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.sum,
+		})
+		if err != nil {
+			panic("stream: " + err.Error()) // it holds finite numbers and text
+		}
+		return append(append(dst, line...), '\n')
 	}
-	line.Feature = feature(v.event)
-	for _, t := range *v.here.topics {
-		line.Topics = append(line.Topics, t.id)
+	dst = append(dst, `{"silent":`...)
+	dst = strconv.AppendInt(dst, silent, 10)
+	for i, t := range *v.here.topics {
+		if i == 0 {
+			dst = append(dst, `,"topics":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = geo.AppendString(dst, t.id)
 	}
-	return line, true
+	if len(*v.here.topics) > 0 {
+		dst = append(dst, ']')
+	}
+	dst = append(append(dst, `,"feature":`...), feature(v.event)...)
+	return append(dst, "}\n"...)
 }
 
 // Load brings back what Save wrote, under new ids, and tells how many vehicles
 // that was. The hub must be new: nothing published, nobody subscribed. After an
 // error, which is also for a torn file, the hub knows no vehicle.
 func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
-	lines, saved, err := readState(r)
-	if err != nil {
-		return 0, err
-	}
-	down := min(max(0, h.config.Clock().Sub(saved)), maxSilence)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.log.head() > 0 || h.fleet.size() > 0 {
 		return 0, errors.New("stream: state is loaded into a new hub only")
 	}
-	if over := len(lines) - h.config.MaxVehicles; over > 0 {
-		lines = lines[over:]
+	lines, err := h.readState(r)
+	if err != nil {
+		h.fleet, h.topics = newFleet(), topics{}
+		return 0, err
 	}
-	for i := range lines {
-		h.restore(&lines[i], uint64(i)+1, down)
-	}
+	over := max(0, lines-h.config.MaxVehicles)
+	h.forgetUpTo(uint64(over))
 	h.fleet.sortBySilence()
-	h.log = newLog(h.config.History, uint64(len(lines))+1)
+	h.log = newLog(h.config.History, uint64(lines)+1)
 	h.routed.Store(h.log.head())
-	return len(lines), nil
+	return lines - over, nil
 }
 
-// restored is a line of the state with what it says, checked.
-type restored struct {
-	stateLine
-	position geo.Position
-}
-
-// readState reads and checks a whole state, and tells when it was saved.
-func readState(r io.Reader) (lines []restored, saved time.Time, err error) {
+// readState makes every vehicle of a state known, as of rising seq from 1 on, and
+// tells how many lines they had. Each is let go of before the next is read.
+func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, maxStateLine), maxStateLine)
-	var header stateHeader
-	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil || header.Format != stateFormat || header.Saved.IsZero() {
-		return nil, saved, errors.Join(errors.New("stream: not a saved state"), in.Err())
-	}
-	if header.Version != stateVersion {
-		return nil, saved, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d", header.Version, stateVersion)
+	down, err := h.readHeader(in)
+	if err != nil {
+		return 0, err
 	}
 	for in.Scan() {
 		var line struct {
@@ -143,17 +156,49 @@ func readState(r io.Reader) (lines []restored, saved time.Time, err error) {
 		}
 		line.Vehicles = -1
 		if err := json.Unmarshal(in.Bytes(), &line); err != nil {
-			return nil, saved, fmt.Errorf("stream: saved state, vehicle %d: %w", len(lines)+1, err)
+			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
 		}
-		if line.Vehicles == len(lines) {
-			return lines, header.Saved, nil
+		if line.Vehicles == vehicles {
+			return vehicles, nil
 		}
 		if err := line.check(); err != nil {
-			return nil, saved, fmt.Errorf("stream: saved state, vehicle %d: %w", len(lines)+1, err)
+			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
 		}
-		lines = append(lines, line.restored)
+		vehicles++
+		h.restore(&line.restored, uint64(vehicles), down)
 	}
-	return nil, saved, errors.Join(errors.New("stream: saved state is torn"), in.Err())
+	return 0, errors.Join(errors.New("stream: saved state is torn"), in.Err())
+}
+
+// readHeader checks the first line, and tells how long ago the state was saved.
+func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
+	var header stateHeader
+	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil || header.Format != stateFormat || header.Saved.IsZero() {
+		return 0, errors.Join(errors.New("stream: not a saved state"), in.Err())
+	}
+	if header.Version != stateVersion {
+		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d", header.Version, stateVersion)
+	}
+	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilence), nil
+}
+
+// forgetUpTo forgets the vehicles whose newest event is seq or older.
+func (h *Hub) forgetUpTo(seq uint64) {
+	for _, v := range h.fleet.slots {
+		if v != nil && v.seq <= seq {
+			topics := v.here.topics
+			h.fleet.move(v, place{})
+			h.topics.move(v, topics, nil)
+			h.topics.release(topics)
+			h.fleet.forget(v)
+		}
+	}
+}
+
+// restored is a line of the state with what it says, checked.
+type restored struct {
+	stateLine
+	position geo.Position
 }
 
 func (l *restored) check() (err error) {
@@ -189,14 +234,16 @@ func (h *Hub) restore(l *restored, seq uint64, down time.Duration) {
 		return // told twice
 	}
 	v := h.fleet.add(id, 0)
-	v.seq, v.seen = seq, int64(h.now()-down)-l.Silent
+	v.seq = seq
+	h.fleet.silence[v.slot].seen = int64(h.now()-down) - l.Silent
 	if l.Gone != "" {
 		v.time, v.sum, v.here.point = l.Time, l.Sum, l.Point
 		v.event = appendGone(nil, h.epoch, seq, v.id, l.Gone)
 		return
 	}
 	v.time = l.position.Time.UnixNano()
-	v.event = appendPosition(nil, h.epoch, seq, &l.position, l.position.Time)
+	h.event = appendPosition(h.event[:0], h.epoch, seq, &l.position, l.position.Time)
+	v.event = slices.Clone(h.event)
 	at := place{h.topics.set(l.Topics, nil, 0), l.position.Point}
 	h.topics.move(v, nil, at.topics)
 	h.fleet.move(v, at)

@@ -41,7 +41,8 @@ func reborn(t testing.TB, config stream.Config, state string, n int) *stream.Hub
 func TestStateRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quiet(t)
-		awkward := `"note":"<b> & \u2028 \n ü","filler":"` + strings.Repeat("<", 12_000) + `"`
+		awkwardTopic := "<\u2028 \"\\ü"
+		awkward := `"topics":["<\u2028 \"\\ü"],"note":"<b> & \u2028 \n ü","filler":"` + strings.Repeat("<", 12_000) + `"`
 		put(t, old, "a", `"topics":["x","y"],"timestamp":946684800.123456789`)
 		put(t, old, "b<", awkward)
 		put(t, old, "c", `"topics":["x"]`)
@@ -65,6 +66,7 @@ func TestStateRoundTrip(t *testing.T) {
 		require.Zero(t, stats.LogEvents)
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("x"), ""))
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("y"), ""))
+		require.Equal(t, "reset new | 1 b< | 3 live snapshot 1 0", resume(t, h, topics(awkwardTopic), ""))
 		require.Equal(t, "reset epoch | 1 b< | 2 a | 3 live snapshot 2", resume(t, h, fleetQuery, old.Head().String()))
 
 		// What a save of it says is the same again.

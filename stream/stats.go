@@ -57,7 +57,7 @@ func (h *Hub) Stats() Stats {
 		oldest, _ := h.log.at(h.log.first())
 		s.LogSpan = h.now() - time.Duration(oldest.published)
 	}
-	s.Vehicles, s.Gone = h.fleet.present.Len(), h.fleet.gone.Len()
+	s.Vehicles, s.Gone = h.fleet.present, h.fleet.gone
 	s.Topics = len(h.topics)
 	return s
 }

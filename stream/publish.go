@@ -1,0 +1,169 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"livemap/geo"
+)
+
+// Verdict is what became of a position.
+type Verdict uint8
+
+const (
+	Accepted  Verdict = iota // it is the vehicle's newest
+	Late                     // older than the vehicle's newest: delivered as `late`
+	Duplicate                // equal to the vehicle's newest: not delivered
+)
+
+// Receipt tells what became of a published position.
+type Receipt struct {
+	Verdict Verdict
+	ID      ID // zero for a duplicate
+}
+
+// Publish takes a position. When it returns, the position has its id and is in
+// the log; p may be reused. The error is a *geo.Refusal when its timestamp is
+// more than MaxAhead ahead of the hub's clock.
+func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
+	now := h.moment()
+	if err := ahead(p, now.wall); err != nil {
+		return Receipt{}, err
+	}
+	h.mu.Lock()
+	receipt := h.take(p, h.fleet.byID[p.VehicleID], now)
+	h.mu.Unlock()
+	h.counters.count(receipt.Verdict)
+	if receipt.Verdict != Duplicate {
+		h.poke()
+	}
+	return receipt, nil
+}
+
+// piece is how many positions are published under one taking of the lock: the
+// others wait for tens of microseconds.
+const piece = 64
+
+// PublishAll publishes positions in their order and tells of each, in the same
+// order, what Publish would have returned. For each of them that is cheaper than
+// Publish. Other publishers' positions may come in between, and told is called
+// while later ones are not published yet; it may reuse those it was told of.
+func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Receipt, err error)) {
+	for first := 0; first < len(positions); first += piece {
+		some := positions[first:min(first+piece, len(positions))]
+		receipts, errs := h.publishSome(some)
+		for i := range some {
+			told(first+i, receipts[i], errs[i])
+		}
+	}
+}
+
+// publishSome publishes up to a piece of positions.
+func (h *Hub) publishSome(some []geo.Position) (receipts [piece]Receipt, errs [piece]error) {
+	now := h.moment()
+	var of [piece]*vehicle
+	h.mu.Lock()
+	for i := range some {
+		of[i] = h.fleet.byID[some[i].VehicleID]
+	}
+	h.fleet.fetch(of[:len(some)])
+	h.fleet.fetchSilence(of[:len(some)])
+	for i := range some {
+		if errs[i] = ahead(&some[i], now.wall); errs[i] == nil {
+			receipts[i] = h.take(&some[i], of[i], now)
+		}
+	}
+	h.mu.Unlock()
+	for i := range some {
+		if errs[i] == nil {
+			h.counters.count(receipts[i].Verdict)
+		}
+	}
+	h.poke()
+	return receipts, errs
+}
+
+// Check tells what Publish would answer, and publishes nothing.
+func (h *Hub) Check(p *geo.Position) (Verdict, error) {
+	now := h.config.Clock()
+	if err := ahead(p, now); err != nil {
+		return 0, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	v := h.fleet.get(p.VehicleID)
+	if v == nil {
+		return Accepted, nil
+	}
+	at := arrival(p, v, now)
+	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
+}
+
+// ahead refuses a position from the future.
+func ahead(p *geo.Position, now time.Time) error {
+	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
+		return nil
+	}
+	return &geo.Refusal{VehicleID: p.VehicleID, Field: "timestamp", Detail: fmt.Sprintf(
+		"timestamp is %s ahead of the hub's clock; at most %s are allowed",
+		p.Time.Sub(now).Round(time.Second), MaxAhead)}
+}
+
+// arrival gives a position's timestamp: its own, or that of its arrival, which
+// is never before the vehicle's newest, so that the marker moves even if
+// the hub's clock was set back.
+func arrival(p *geo.Position, v *vehicle, now time.Time) time.Time {
+	if !p.Time.IsZero() {
+		return p.Time
+	}
+	now = now.Truncate(time.Millisecond)
+	if newest := time.Unix(0, v.time); newest.After(now) {
+		return newest
+	}
+	return now
+}
+
+// verdict judges a position of the known vehicle v by its Feature. A change of
+// topics is not in the Feature, but it is news all the same. The timestamp is: of
+// another one the newest Feature need not be looked at.
+func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdict {
+	switch {
+	case at < v.time:
+		return Late
+	case at > v.time:
+		return Accepted
+	case !v.present() && v.sum == sum(data):
+		return Duplicate
+	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || same(*v.here.topics, p.Topics)):
+		return Duplicate
+	}
+	return Accepted
+}
+
+// take is Publish under the lock, at the moment now. v is what is known of the
+// vehicle, or was: publishing for another may have made it forgotten.
+func (h *Hub) take(p *geo.Position, v *vehicle, now moment) Receipt {
+	if v == nil || v.slot < 0 {
+		if v = h.fleet.get(p.VehicleID); v == nil {
+			v = h.welcome(p.VehicleID)
+		}
+	}
+	h.fleet.touch(v, now.mono)
+	at, seq := arrival(p, v, now.wall), h.log.head()+1
+	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
+	switch h.verdict(p, v, at.UnixNano(), feature(h.event)) {
+	case Duplicate:
+		return Receipt{Verdict: Duplicate}
+	case Late:
+		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
+		h.record(v, late, v.at(), v.at(), now.mono)
+		return Receipt{Late, h.id(seq)}
+	}
+	topics := v.here.topics
+	if topics == nil || p.Topics != nil {
+		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
+	}
+	v.time = at.UnixNano()
+	h.move(v, position, place{topics, p.Point}, now.mono)
+	return Receipt{Accepted, h.id(seq)}
+}

@@ -1,0 +1,101 @@
+package stream
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+// told is what a publisher is told of a position.
+type told struct {
+	verdict Verdict
+	seq     uint64
+	refused string
+}
+
+func tell(receipt Receipt, err error) told {
+	if err != nil {
+		return told{refused: err.Error()}
+	}
+	return told{receipt.Verdict, receipt.ID.Seq, ""}
+}
+
+// PublishAll does and tells what Publish does for one after the other: also
+// where the vehicles do not fit the hub, so that some are forgotten, and known
+// anew, while a piece is being published.
+func TestPublishAllIsPublishForEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := Config{MaxVehicles: 20, History: 256 << 10}
+		each, all := New(config), New(config)
+		defer each.Close()
+		defer all.Close()
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 300 {
+			positions := somePositions(t, random, random.IntN(3*piece))
+			var want, got []told
+			for i := range positions {
+				want = append(want, tell(each.Publish(&positions[i])))
+			}
+			all.PublishAll(positions, func(i int, receipt Receipt, err error) {
+				require.Len(t, got, i, "in order, each once")
+				got = append(got, tell(receipt, err))
+			})
+			require.Equal(t, want, got)
+			require.Equal(t, newest(each), newest(all))
+			consistent(t, all)
+		}
+		want, got := each.Stats(), all.Stats()
+		require.Equal(t, []uint64{want.Accepted, want.Late, want.Duplicate}, []uint64{got.Accepted, got.Late, got.Duplicate})
+		require.NotZero(t, got.Accepted*got.Late*got.Duplicate)
+	})
+}
+
+// somePositions makes positions of which some are late, repeated or from the
+// future.
+func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Position) {
+	for range n {
+		if last := len(positions) - 1; last >= 0 && random.IntN(10) == 0 {
+			positions = append(positions, positions[last])
+			continue
+		}
+		stamp := time.Now().Unix() + int64(random.IntN(4)-2+random.IntN(50)/49*100)
+		p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":"v%d","lat":1,"lon":%d,"timestamp":%d,"topics":["t%d"]}`,
+			random.IntN(24), random.IntN(180), stamp, random.IntN(3)))
+		require.NoError(t, err)
+		positions = append(positions, p)
+	}
+	return positions
+}
+
+// newest gives the hub's vehicles with the seqs and the Features of their
+// newest events.
+func newest(h *Hub) (all []string) {
+	for id := range h.fleet.byID {
+		if v := h.fleet.get(id); v != nil {
+			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.seq, withoutID(v.event)))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// A receipt tells of an event that is in the log, and who is told may publish.
+func TestPublishAllTellsWhatIsDone(t *testing.T) {
+	h := New(Config{})
+	defer h.Close()
+	positions := somePositions(t, rand.New(rand.NewPCG(3, 4)), 2*piece)
+	h.PublishAll(positions, func(i int, receipt Receipt, err error) {
+		if err == nil && receipt.Verdict == Accepted {
+			data, _, ok := h.Vehicle(positions[i].VehicleID)
+			require.True(t, ok, string(data))
+			publish(t, h, `{"vehicle_id":"other","lat":1,"lon":2,"n":%d}`, i)
+		}
+	})
+}
