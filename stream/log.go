@@ -205,7 +205,7 @@ func (s *seqs) trim(seq uint64) {
 
 // fewSeqs are moved to the front of their memory when others before them go, so
 // that there is room for the next. Of many the memory is let go of in time.
-const fewSeqs = 8
+const fewSeqs = 4
 
 // from gives the events from seq on.
 func (s *seqs) from(seq uint64) []uint64 {
