@@ -3,6 +3,9 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
 )
 
 // gcPercent is by how much the heap may grow before the garbage collector runs.
@@ -17,5 +20,63 @@ const gcPercent = 50
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// tidier gives memory back after a wave: clients that connect, or take the state
+// of the fleet, leave garbage behind, which would stay for minutes when nothing
+// more is allocated. While the collector runs by itself there is nothing to do.
+type tidier struct {
+	samples []metrics.Sample // cycles, allocated, live
+	cycles  uint64           // when it last looked
+	tidied  uint64           // bytes that had been allocated when it last tidied up
+}
+
+const (
+	tidyEvery = 5 * time.Second
+	minTidied = 4 << 20 // bytes allocated since, below which it is not worth it
+)
+
+func newTidier() *tidier {
+	t := &tidier{}
+	for _, name := range []string{"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/gc/heap/live:bytes"} {
+		t.samples = append(t.samples, metrics.Sample{Name: name})
+	}
+	return t
+}
+
+// look collects what is garbage, and gives back what is free, if the collector
+// has rested since it looked last and there may be enough of it.
+func (t *tidier) look() (tidied bool) {
+	metrics.Read(t.samples)
+	cycles, allocated, live := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64(), t.samples[2].Value.Uint64()
+	rested := cycles == t.cycles
+	t.cycles = cycles
+	if !rested || allocated-t.tidied < max(minTidied, live/8) {
+		return false
+	}
+	debug.FreeOSMemory()
+	metrics.Read(t.samples)
+	t.cycles, t.tidied = t.samples[0].Value.Uint64(), allocated
+	return true
+}
+
+// tidyMemory tidies up until the returned function is called.
+func tidyMemory() (stop func()) {
+	ticker, quit := time.NewTicker(tidyEvery), make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer ticker.Stop()
+		for t := newTidier(); ; t.look() {
+			select {
+			case <-quit:
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		running.Wait()
 	}
 }

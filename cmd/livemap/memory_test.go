@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 
@@ -19,4 +20,31 @@ func TestMemoryIsLimitedUnlessGOGCSaysOtherwise(t *testing.T) {
 		limitMemory()
 		require.Equal(t, test.want, debug.SetGCPercent(70), "GOGC=%q", test.env)
 	}
+}
+
+var garbage []byte
+
+func TestMemoryIsGivenBackAfterAWave(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody but the tidier collects
+	resting := newTidier()
+	for resting.look() || resting.look() { // what other tests left
+	}
+	var before, after runtime.MemStats
+	for range 64 {
+		garbage = make([]byte, 1<<20)
+	}
+	garbage = nil
+	runtime.ReadMemStats(&before)
+	require.True(t, resting.look())
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.HeapAlloc+48<<20, before.HeapAlloc)
+	require.Less(t, after.HeapSys-after.HeapReleased, before.HeapSys-before.HeapReleased)
+	require.False(t, resting.look(), "there is nothing to do")
+
+	for range 64 {
+		garbage = make([]byte, 1<<20)
+	}
+	runtime.GC()
+	require.False(t, resting.look(), "the collector runs by itself")
+	require.True(t, resting.look())
 }

@@ -78,6 +78,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 // serve is Run with a log of the caller's, whom ready tells where the hub listens.
 func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*listeners)) error {
 	limitMemory()
+	defer tidyMemory()()
 	page, err := c.page()
 	if err != nil {
 		return err
