@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,13 +82,51 @@ func BenchmarkNDJSON(b *testing.B) {
 	require.Equal(b, uint64(b.N/count+1)*count, h.Stats().Accepted+h.Stats().Late+h.Stats().Duplicate)
 }
 
+// TestAllocationsPerPosition finds next to none, in an upload and in a document,
+// once the vehicles are known. One position in ten has a list of topics.
+func TestAllocationsPerPosition(t *testing.T) {
+	if raceDetector() {
+		t.Skip("sync.Pool then drops some at random")
+	}
+	const count = 1000
+	handler := assemble(t).api.Internal()
+	for media, body := range map[string]func(lines string) string{
+		"application/x-ndjson": func(lines string) string { return lines },
+		"application/json":     array,
+	} {
+		allocations := func(n int) float64 {
+			r := httptest.NewRequest(http.MethodPost, "/publish", strings.NewReader(body(typicals(n, count))))
+			r.Header.Set("Content-Type", media)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			handler.ServeHTTP(&nowhere{header: http.Header{}}, r)
+			runtime.ReadMemStats(&after)
+			return float64(after.Mallocs-before.Mallocs) / count
+		}
+		for n := range 20 { // the hub's lists of a vehicle's events grow at first
+			allocations(n * count)
+		}
+		require.Less(t, allocations(20*count), 0.5, media)
+	}
+}
+
+// array makes a document of positions on lines.
+func array(lines string) string {
+	return "[" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", ",") + "]"
+}
+
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // BenchmarkDocument publishes documents of a thousand positions; one operation is
 // one position.
 func BenchmarkDocument(b *testing.B) {
 	const count = 1000
 	h := assemble(b)
 	handler := h.api.Internal()
-	body := "[" + strings.ReplaceAll(strings.TrimSuffix(typicals(0, count), "\n"), "\n", ",") + "]"
+	body := array(typicals(0, count))
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N/count + 1 {

@@ -193,6 +193,20 @@ func TestAcksOverHTTP2(t *testing.T) {
 	require.Equal(t, 1, ackOf(t, lastLine(string(rest))).Accepted)
 }
 
+// TestLastEventIDIsOfTheUpload and not of what others published meanwhile.
+func TestLastEventIDIsOfTheUpload(t *testing.T) {
+	h := start(t)
+	s := h.subscribe(t, "/stream")
+	s.begun(t)
+	u := begin(t, h.client, h.internal.URL)
+	u.line(t, at("a", 1, 2)+"\n")
+	require.Equal(t, "a", s.brief(t))
+	mine := h.Head().String()
+	h.put(t, at("b", 1, 2))
+	require.NoError(t, u.Close())
+	require.Equal(t, mine, u.ack(t).LastEventID)
+}
+
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]

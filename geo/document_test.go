@@ -78,6 +78,7 @@ func TestDocumentSyntax(t *testing.T) {
 		"NaN":                  {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is no JSON number", anything},
 		"cut off":              {`[` + object, 35, "ends in the middle", anything},
 		"trailing":             {object + " \n" + object, 36, "more after the end", anything},
+		"after other faults":   {"[\"\xff\",{\"a\":1,\"a\":1},x]", 19, "invalid character 'x'", anything},
 		"trailing comma":       {`[` + object + `,]`, 35, "invalid character ','", anything},
 		"missing comma":        {`[` + object + object + `]`, 35, "expecting ','", anything},
 		"unquoted":             {`{vehicle_id:1}`, 1, "invalid character 'v'", anything},

@@ -22,6 +22,8 @@ var seeds = []string{
 	`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[13.4, 52.5, 0]},"properties":{"speed_kmh":null,"x":{"a":[1, null]},"lat":9}}`,
 	`{"l\u0061t":1,"lon":2,"vehicle_id":"\"\\\u00fc","\n":"\ud800","type":"truck","properties":{"topics":[ ]}}`,
 	"{\"vehicle_id\":1,\"lat\":1,\"lon\":2,\"x\":[\n\"\\ud800\", 1E2, {\"a\": 1, \"a\": 2}]}",
+	`{"vehicle_id":"T","lat":52.5200080000000012345678901234567890,"lon":-0.1234567890123456789,"heading":9007199254740993e-15}`,
+	`{"vehicle_id":"T","lat":-52.520008000001,"lon":13.40495400000012,"x":"\b\f"}`,
 	`[` + object + `,5]`, `{"type":"FeatureCollection","features":[` + feat + `]}`, `{"lat":NaN}`, "\ufeff{}", `{"x":[[[{}]]]} 1`,
 }
 

@@ -55,6 +55,8 @@ func TestFeature(t *testing.T) {
 			`{"vehicle_id":"\u0054\/\"\\ü😀","lat":52.5,"lon":13.4}`,
 			strings.ReplaceAll(start, `"T"`, `"T/\"\\ü😀"`) + `,"timestamp":1795421061}}`,
 		},
+		"quote in a vehicle id":     {`{"vehicle_id":"\"T","lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"\"T"`) + `,"timestamp":1795421061}}`},
+		"slash in a vehicle id":     {`{"vehicle_id":"\\T","lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"\\T"`) + `,"timestamp":1795421061}}`},
 		"escaped member names":      {`{"vehicle\u005fid":"T","l\u0061t":52.5,"lon":13.4}`, start + `,"timestamp":1795421061}}`},
 		"milliseconds":              {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061123}`, start + `,"timestamp":1795421061.123}}`},
 		"RFC 3339":                  {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":"2026-11-23T10:04:21.25+01:00"}`, start + `,"timestamp":1795424661.25}}`},
