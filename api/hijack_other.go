@@ -2,10 +2,11 @@
 
 package api
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // hijack takes no stream over: writing without waiting is done for Unix only.
-func hijack(http.ResponseWriter, *http.Request, time.Duration) Connection { return nil }
+func (a *API) hijack(http.ResponseWriter, *http.Request) Connection { return nil }
+
+type hangups struct{}
+
+func (h *hangups) close() {}

@@ -22,6 +22,8 @@ type socket struct {
 	stall   time.Duration
 	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
 	attempt func(fd uintptr) bool // tries to write rest
+	hangups *hangups
+	id      uint64 // in hangups; 0: none
 
 	frame *frame
 	rest  []byte // of the frame, not written yet
@@ -35,7 +37,7 @@ var frames = sync.Pool{New: func() any { return new(frame) }}
 
 // hijack takes an HTTP/1.1 stream over, after its header; nil where it cannot: over
 // TLS, for one.
-func hijack(w http.ResponseWriter, r *http.Request, stall time.Duration) Connection {
+func (a *API) hijack(w http.ResponseWriter, r *http.Request) Connection {
 	if r.TLS != nil {
 		return nil
 	}
@@ -48,7 +50,7 @@ func hijack(w http.ResponseWriter, r *http.Request, stall time.Duration) Connect
 	if err != nil {
 		return nil
 	}
-	s := &socket{conn: conn, stall: stall, chunked: r.ProtoAtLeast(1, 1)}
+	s := &socket{conn: conn, stall: a.StallTimeout, hangups: &a.hangups, chunked: r.ProtoAtLeast(1, 1)}
 	s.attempt = s.try
 	if wire, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = wire.SyscallConn()
@@ -126,18 +128,27 @@ func (s *socket) appendChunk(dst, p []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// OnGone implements Connection. A client has nothing to say after its request,
-// so that waiting for more is waiting for it to go.
+// OnGone implements Connection.
 func (s *socket) OnGone(left func()) {
-	go func() {
-		var nothing [16]byte
-		for {
-			if _, err := s.conn.Read(nothing[:]); err != nil {
-				left()
-				return
-			}
+	if s.raw != nil {
+		if id, err := s.hangups.add(s.raw, left); err == nil {
+			s.id = id
+			return
 		}
-	}()
+	}
+	go s.listen(left)
+}
+
+// listen waits for the client to say more. It has nothing to say after its
+// request, so that is waiting for it to go.
+func (s *socket) listen(left func()) {
+	var nothing [16]byte
+	for {
+		if _, err := s.conn.Read(nothing[:]); err != nil {
+			left()
+			return
+		}
+	}
 }
 
 // Close implements Connection.
@@ -146,6 +157,7 @@ func (s *socket) Close(cut bool) {
 		s.conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
 		io.WriteString(s.conn, "0\r\n\r\n")
 	}
+	s.hangups.remove(s.id)
 	s.conn.Close()
 }
 

@@ -41,7 +41,8 @@ type Handler = func(http.ResponseWriter, *http.Request) error
 // API answers requests for one hub.
 type API struct {
 	Config
-	keys *keys
+	keys    *keys
+	hangups hangups // of streams that were taken over
 
 	ending context.Context // done when the hub is draining
 	end    context.CancelFunc
@@ -62,6 +63,7 @@ func (a *API) Drain() { a.end() }
 func (a *API) Close() {
 	a.end()
 	a.keys.close()
+	a.hangups.close()
 }
 
 // Public is what the world may reach.

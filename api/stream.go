@@ -92,7 +92,7 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 // be done.
 func (a *API) takeOver(w http.ResponseWriter, r *http.Request) Connection {
 	if r.ProtoMajor == 1 {
-		return hijack(w, r, a.StallTimeout)
+		return a.hijack(w, r)
 	}
 	if a.TakeOver != nil {
 		return a.TakeOver(w, r)

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// hangups notices clients that hang up, of connections that were taken over: by
+// one goroutine for all of them (epoll(7)), since one each would cost more memory
+// than all else that a stream needs.
+type hangups struct {
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	epoll   int    // 0: not open yet
+	quit    int    // an eventfd that ends the goroutine
+	last    uint64 // id given
+	left    map[uint64]func()
+	running sync.WaitGroup
+}
+
+// add has left called, once, when the client of a connection hangs up; unless
+// the id that is returned is removed before.
+func (h *hangups) add(conn syscall.RawConn, left func()) (id uint64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		left()
+		return 0, nil
+	}
+	if err := h.open(); err != nil {
+		return 0, err
+	}
+	h.last++
+	id = h.last
+	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32)}
+	failed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(h.epoll, unix.EPOLL_CTL_ADD, int(fd), &event) })
+	if failed != nil {
+		err = failed
+	}
+	if err == nil {
+		h.left[id] = left
+	}
+	return id, err
+}
+
+// remove forgets a connection; that it is closed tells epoll.
+func (h *hangups) remove(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.left, id)
+}
+
+// open opens the epoll, once. mu is held.
+func (h *hangups) open() (err error) {
+	if h.epoll != 0 {
+		return nil
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	quit, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, quit, &unix.EpollEvent{Events: unix.EPOLLIN})
+	}
+	if err != nil {
+		unix.Close(epoll)
+		return err
+	}
+	h.epoll, h.quit, h.left = epoll, quit, map[uint64]func(){}
+	h.running.Go(h.run)
+	return nil
+}
+
+func (h *hangups) run() {
+	events := make([]unix.EpollEvent, 256)
+	for {
+		n, err := unix.EpollWait(h.epoll, events, -1)
+		if err != nil && err != unix.EINTR {
+			return
+		}
+		for _, event := range events[:max(n, 0)] {
+			id := uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32
+			if id == 0 {
+				return
+			}
+			h.tell(id)
+		}
+	}
+}
+
+func (h *hangups) tell(id uint64) {
+	h.mu.Lock()
+	left := h.left[id]
+	delete(h.left, id)
+	h.mu.Unlock()
+	if left != nil {
+		left()
+	}
+}
+
+// close ends the goroutine; a client of a connection that is added after is
+// taken to have gone.
+func (h *hangups) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	if h.epoll == 0 {
+		return
+	}
+	unix.Write(h.quit, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	h.mu.Unlock()
+	h.running.Wait()
+	h.mu.Lock()
+	unix.Close(h.epoll)
+	unix.Close(h.quit)
+	h.epoll = 0
+}
