@@ -44,6 +44,27 @@ func BenchmarkPublishFleet(b *testing.B) {
 	}
 }
 
+// BenchmarkPublishGrowth is what each of the first 100,000 positions costs, and
+// each of as many after a million: when the log is full, segments are let go of.
+func BenchmarkPublishGrowth(b *testing.B) {
+	var early, late time.Duration
+	for b.Loop() {
+		h := stream.New(stream.Config{})
+		p := publisher{hub: h, way: publishEach, fleet: fleetOf(b, 1000)}
+		p.publish(b, 1000)
+		p.cpu = 0
+		p.publish(b, 100_000)
+		early += p.cpu
+		p.publish(b, 900_000)
+		p.cpu = 0
+		p.publish(b, 100_000)
+		late += p.cpu
+		h.Close()
+	}
+	b.ReportMetric(float64(early)/float64(b.N)/100_000, "cpu-ns/early")
+	b.ReportMetric(float64(late)/float64(b.N)/100_000, "cpu-ns/late")
+}
+
 func publishEach(h *stream.Hub, positions []geo.Position) error {
 	for i := range positions {
 		if _, err := h.Publish(&positions[i]); err != nil {
