@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,51 @@ func BenchmarkPublishFleet(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkPublishGrowth is what each of the first 100,000 positions costs, and
+// each of as many after a million: when the log is full, segments are let go of.
+func BenchmarkPublishGrowth(b *testing.B) {
+	var early, late time.Duration
+	for b.Loop() {
+		h := stream.New(stream.Config{})
+		p := publisher{hub: h, way: publishEach, fleet: fleetOf(b, 1000)}
+		p.publish(b, 1000)
+		p.cpu = 0
+		p.publish(b, 100_000)
+		early += p.cpu
+		p.publish(b, 900_000)
+		p.cpu = 0
+		p.publish(b, 100_000)
+		late += p.cpu
+		h.Close()
+	}
+	b.ReportMetric(float64(early)/float64(b.N)/100_000, "cpu-ns/early")
+	b.ReportMetric(float64(late)/float64(b.N)/100_000, "cpu-ns/late")
+}
+
+// BenchmarkFleetMemory is the live heap that each of 200,000 vehicles takes when
+// its newest event, of some 300 bytes, has left the log.
+func BenchmarkFleetMemory(b *testing.B) {
+	const vehicles = 200_000
+	fleet := fleetOf(b, vehicles)
+	for b.Loop() {
+		h := stream.New(stream.Config{History: 1 << 20})
+		before := liveHeap()
+		if err := publishEach(h, fleet); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(liveHeap()-before)/vehicles, "B/vehicle")
+		h.Close()
+	}
+}
+
+func liveHeap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func publishEach(h *stream.Hub, positions []geo.Position) error {

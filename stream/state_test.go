@@ -146,10 +146,11 @@ func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quiet(t)
 		for n := range 20 {
-			put(t, old, fmt.Sprint("v", n), "")
+			put(t, old, fmt.Sprint("v", n), fmt.Sprintf(`"topics":["t%d"]`, n))
 		}
 		h := reborn(t, stream.Config{MaxVehicles: 5}, save(t, old), 5)
 		require.Equal(t, 5, h.Stats().Vehicles)
+		require.Equal(t, 5, h.Stats().Topics)
 		_, _, ok := h.Vehicle("v15")
 		require.True(t, ok, "the newest are kept")
 		_, _, ok = h.Vehicle("v14")
