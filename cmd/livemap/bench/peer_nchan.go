@@ -62,7 +62,7 @@ func (l load) nchan(ctx context.Context, lab *lab, o *Outcome) error {
 		return err
 	}
 	defer t.stop()
-	l.settle, l.drain = time.Second, 5*time.Second
+	l.settle, l.drain = min(l.settle, time.Second), 5*time.Second
 	run, err := l.measure(ctx, t)
 	if err != nil {
 		o.note("%v", err)

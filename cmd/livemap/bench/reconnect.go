@@ -27,7 +27,7 @@ var reconnectH3 = scenario{
 
 func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int, goal float64) error {
 	return l.withHub(func(h *hub) error {
-		r := reconnection{hub: h, wave: load{protocol: p, streams: clients, rate: sparseRate, events: events{vehicles: 50}}}
+		r := reconnection{target: h.target(sparseRate), wave: load{protocol: p, streams: clients, rate: sparseRate, events: events{vehicles: 50}}}
 		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
@@ -35,14 +35,14 @@ func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int
 
 // reconnection is a wave of clients that return.
 type reconnection struct {
-	hub           *hub
+	target        *target
 	wave          load
 	before, after time.Duration // of publishing
 }
 
 func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error {
 	m := newMeter()
-	t := r.hub.target(r.wave.rate)
+	t := r.target
 	open, err := r.wave.open(ctx, t, m, endless)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *s
 // verify requires that nobody missed anything of what was published by now, and that
 // all are as far.
 func (r *reconnection) verify(ctx context.Context, open *streams) error {
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := sleep(ctx, min(r.after, time.Second)); err != nil {
 		return err
 	}
 	open.close()
