@@ -97,10 +97,13 @@ type streams struct {
 }
 
 // openAll opens n streams, so many at once, and waits until all are live.
-func openAll(ctx context.Context, p protocol, n, atOnce int, make func(i int) (opening, *receiver)) (*streams, error) {
-	s := &streams{receivers: slicesOf[*receiver](n), connections: slicesOf[connection](n)}
+func openAll(ctx context.Context, p protocol, n, atOnce int, stream func(i int) (opening, *receiver)) (*streams, error) {
+	if err := enoughFiles(n); err != nil {
+		return nil, err
+	}
+	s := &streams{receivers: make([]*receiver, n), connections: make([]connection, n)}
 	failed := firstFailure(ctx, atOnce, n, func(ctx context.Context, i int) error {
-		o, r := make(i)
+		o, r := stream(i)
 		c, err := p.open(ctx, o, r)
 		if err != nil {
 			return fmt.Errorf("stream %d of %d: %w", i+1, n, err)
@@ -115,7 +118,16 @@ func openAll(ctx context.Context, p protocol, n, atOnce int, make func(i int) (o
 	return s, nil
 }
 
-func slicesOf[T any](n int) []T { return make([]T, n) }
+// enoughFiles requires that so many connections can be open at a time, here and in
+// the server.
+func enoughFiles(connections int) error {
+	const others = 100
+	limit, err := openFiles()
+	if err == nil && uint64(connections+others) > limit {
+		err = fmt.Errorf("%d connections need %d open files, and the system allows a process %d: raise the hard limit (ulimit -Hn)", connections, connections+others, limit)
+	}
+	return err
+}
 
 // firstFailure does n things, some of them at once, until one fails.
 func firstFailure(ctx context.Context, atOnce, n int, do func(ctx context.Context, i int) error) error {
