@@ -110,6 +110,8 @@ func (o *Outcome) verdict() string {
 	switch {
 	case o.Failure != "":
 		return "FAILED"
+	case o.Unclear != "":
+		return "unclear"
 	case !o.met():
 		return "missed"
 	case o.Goal == "":
@@ -178,6 +180,9 @@ func (o *Outcome) remarks(b *strings.Builder) {
 		if run.Connect.CPU != nil {
 			parts = append(parts, fmt.Sprintf("%s: connected in %s s, %s µs CPU each", run.Subject, number(run.Connect.Seconds), number(run.Connect.CPU.Total)))
 		}
+	}
+	if o.Unclear != "" {
+		parts = append(parts, "unclear: "+o.Unclear)
 	}
 	if o.Failure != "" {
 		parts = append(parts, "FAILED: "+o.Failure)

@@ -75,7 +75,10 @@ func (c *svgChart) goal(o *Outcome) {
 		c.Bars = append(c.Bars, svgBar{Name: o.Name, Text: "failed", Color: svgBad})
 	case worst != nil:
 		bar := svgBar{Name: o.Name, Text: worst.String(), Color: svgGood, Width: min(worst.strain(), mostOver) / mostOver * svgBars}
-		if !worst.met() {
+		switch {
+		case o.Unclear != "":
+			bar.Color, bar.Text = svgFloor, "unclear, the machine was busy: "+bar.Text
+		case !worst.met():
 			bar.Color = svgBad
 		}
 		c.Bars = append(c.Bars, bar)

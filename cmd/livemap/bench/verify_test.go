@@ -213,6 +213,9 @@ func TestChecks(t *testing.T) {
 		{"newest: back in time", newestOf(5, 2), []int{2, 0, 4, 3}, Faults{Repeated: 1}},
 		{"newest: twice", newestOf(5, 2), []int{4, 3, 3}, Faults{Repeated: 1}},
 		{"newest: after the end", newestOf(5, 2), []int{4, 3, 5}, Faults{Foreign: 1}},
+		{"state: any order, and others", stateOf(3), []int{2, 7, 0, 7, 1}, Faults{}},
+		{"state: not all", stateOf(3), []int{2, 0}, Faults{Missing: 1}},
+		{"state: one twice", stateOf(3), []int{2, 0, 2, 1}, Faults{Repeated: 1}},
 		{"newest: fewer events than vehicles", newestOf(1, 2), []int{0}, Faults{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
