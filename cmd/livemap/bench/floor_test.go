@@ -74,8 +74,9 @@ func TestNchan(t *testing.T) {
 	if _, _, err := nchanModule(); err != nil {
 		t.Skip(err)
 	}
-	o := &Outcome{}
-	require.NoError(t, littleLoad.nchan(t.Context(), testLab(t), o))
+	o, lab := &Outcome{}, testLab(t)
+	lab.quick = false
+	require.NoError(t, littleLoad.nchan(t.Context(), lab, o))
 	require.Empty(t, o.Notes)
 	require.Len(t, o.Runs, 1)
 	assert.True(t, o.Runs[0].Peer)

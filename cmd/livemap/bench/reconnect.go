@@ -27,7 +27,7 @@ var reconnectH3 = scenario{
 
 func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int, goal float64) error {
 	return l.withHub(func(h *hub) error {
-		r := reconnection{target: h.target(sparseRate), wave: load{protocol: p, streams: clients, rate: sparseRate, events: events{vehicles: 50}}}
+		r := reconnection{target: h.target(sparseRate), wave: load{protocol: p, streams: clients, drain: drainTime, rate: sparseRate, events: events{vehicles: 50}}}
 		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
@@ -62,9 +62,11 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	}
 	open.close()
 	began := time.Now()
-	if open, err = r.comeBack(ctx, t, m, open); err != nil {
+	again, err := r.comeBack(ctx, t, m, open)
+	if err != nil {
 		return err
 	}
+	open = again
 	took := time.Since(began)
 	after, err := t.usage()
 	if err != nil {
@@ -92,6 +94,7 @@ func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *s
 		last := was.receivers[i]
 		again := m.newReceiver(i, last.check)
 		again.faults = last.faults
+		again.newest.Store(last.newest.Load())
 		header := http.Header{"Last-Event-Id": {string(last.lastID)}}
 		return opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}, again
 	})
@@ -100,14 +103,14 @@ func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *s
 // verify requires that nobody missed anything of what was published by now, and that
 // all are as far.
 func (r *reconnection) verify(ctx context.Context, open *streams) error {
-	if err := sleep(ctx, min(r.after, time.Second)); err != nil {
+	if err := r.settle(ctx, open); err != nil {
 		return err
 	}
 	open.close()
-	faults, first := Faults{}, open.receivers[0].check.(*sequence).next
+	faults, first := Faults{}, open.receivers[0].newest.Load()
 	for i, receiver := range open.receivers {
-		if next := receiver.check.(*sequence).next; next != first || next == 0 {
-			faults.note(&faults.Missing, 1, "stream %d came to event %d, another to %d", i, next, first)
+		if newest := receiver.newest.Load(); newest != first || newest < 0 {
+			faults.note(&faults.Missing, 1, "stream %d came to event %d, another to %d", i, newest, first)
 		}
 		faults.add(receiver.faults)
 	}
@@ -115,4 +118,31 @@ func (r *reconnection) verify(ctx context.Context, open *streams) error {
 		return fmt.Errorf("after coming back: %v", faults)
 	}
 	return nil
+}
+
+// settle waits until all streams are as far, twice in a row, or have had long enough
+// to be.
+func (r *reconnection) settle(ctx context.Context, open *streams) error {
+	pause, last := min(r.after, time.Second), int64(0)
+	for until := time.Now().Add(max(r.wave.drain, 10*pause)); time.Now().Before(until); {
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		least, most := open.progress()
+		if least == most && most == last {
+			return nil
+		}
+		last = most
+	}
+	return nil
+}
+
+// progress gives the newest event of the streams that are least and most far.
+func (s *streams) progress() (least, most int64) {
+	least, most = endless, -1
+	for _, r := range s.receivers {
+		n := r.newest.Load()
+		least, most = min(least, n), max(most, n)
+	}
+	return least, most
 }

@@ -262,15 +262,15 @@ func TestFaultsOfReturning(t *testing.T) {
 	}{
 		{"nothing", func(_ int, event string) string { return event }, ""},
 		{"one missing before", except(5, ""), "3 missing"},
-		{"one missing after", except(50, ""), "3 missing"},
-		{"one twice", func(n int, event string) string { return event + onlyAt(n, 50, event) }, "3 repeated"},
-		{"a reset", func(n int, event string) string { return event + onlyAt(n, 50, "event: reset\ndata: {}\n\n") }, "3 other"},
+		{"one missing after", except(35, ""), "3 missing"},
+		{"one twice", func(n int, event string) string { return event + onlyAt(n, 35, event) }, "3 repeated"},
+		{"a reset", func(n int, event string) string { return event + onlyAt(n, 35, "event: reset\ndata: {}\n\n") }, "3 other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLiar(t, test.tell)
 			l.everyone = true
-			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 200 * time.Millisecond}
+			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
 			err := r.run(t.Context(), &Outcome{}, 1)
 			if test.says == "" {
 				require.NoError(t, err)
