@@ -40,7 +40,15 @@ func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	l.streams = append(l.streams, mine)
 	missed := l.log[l.after(r.Header.Get("Last-Event-ID")):]
+	refused := l.refusals > 0 && r.Header.Get("Last-Event-ID") != ""
+	if refused {
+		l.refusals--
+	}
 	l.mu.Unlock()
+	if refused {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	}
 	io.WriteString(w, strings.Join(missed, "")+"id: bench--1\nevent: live\ndata: {}\n\n")
 	http.NewResponseController(w).Flush()
 	for {
@@ -269,9 +277,11 @@ func TestFaultsOfReturning(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLiar(t, test.tell)
-			l.everyone = true
+			l.everyone, l.refusals = true, 2
+			o := &Outcome{}
 			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
-			err := r.run(t.Context(), &Outcome{}, 1)
+			err := r.run(t.Context(), o, 1)
+			require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
 			if test.says == "" {
 				require.NoError(t, err)
 				return
