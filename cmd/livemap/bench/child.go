@@ -34,7 +34,6 @@ func startChild(program string, args []string, input []byte, stdout bool, ready 
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
 	c.cmd.Stderr = c.said
 	if stdout {
 		c.cmd.Stdout = in
@@ -44,6 +43,7 @@ func startChild(program string, args []string, input []byte, stdout bool, ready 
 	if c.stdin, err = c.cmd.StdinPipe(); err == nil {
 		err = c.cmd.Start()
 	}
+	in.Close() // the process has its own
 	if err != nil {
 		out.Close()
 		return nil, err

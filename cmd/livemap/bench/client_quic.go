@@ -28,7 +28,7 @@ func (c *quicConn) Close() error {
 func (c *quicConn) wire() int64 { return int64(c.ConnectionStats().BytesReceived) }
 
 func clientQUIC() *quic.Config {
-	return &quic.Config{HandshakeIdleTimeout: 10 * time.Second, MaxIdleTimeout: time.Minute}
+	return &quic.Config{HandshakeIdleTimeout: 30 * time.Second, MaxIdleTimeout: time.Minute}
 }
 
 // openH3 opens a stream over HTTP/3.

@@ -78,7 +78,7 @@ func (c *Custom) scenario() scenario {
 func (c *Custom) run(ctx context.Context, l *lab, o *Outcome) error {
 	load := load{
 		protocol: protocol(c.Protocol), streams: c.Streams, rate: c.Rate, events: events{vehicles: 200},
-		warmUp: 2 * time.Second, window: c.Duration, settle: 2 * time.Second,
+		warmUp: min(2*time.Second, c.Duration), window: c.Duration, settle: time.Second,
 	}
 	if c.Kind == "raw" {
 		load.check = func(int, int) check { return &sequence{next: unknown, stride: 1, end: endless} }

@@ -144,9 +144,13 @@ func (l load) floor(ctx context.Context, lab *lab, kind string, by protocol, lik
 	if by != "" {
 		l.protocol = by
 	}
-	l.settle = time.Second
+	l.settle = min(l.settle, time.Second)
 	l.path = func(int) string { return "/" }
-	return l.measure(ctx, t)
+	run, err := l.measure(ctx, t)
+	if err == nil {
+		run.Floor = true
+	}
+	return run, err
 }
 
 // ratio is the hub's CPU time against the floor's.

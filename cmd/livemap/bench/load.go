@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Connect struct {
 // Result is what one server did under a load.
 type Result struct {
 	Subject  string  `json:"subject"` // hub, a floor or a peer
+	Floor    bool    `json:"floor,omitempty"`
 	Peer     bool    `json:"peer,omitempty"`
 	Protocol string  `json:"protocol"`
 	Streams  int     `json:"streams"`
@@ -48,11 +50,13 @@ type Result struct {
 
 	Deliveries int64   `json:"deliveries"` // in the window, each checked
 	PerSecond  float64 `json:"deliveries_per_second"`
-	CPU        *CPU    `json:"cpu_per_delivery,omitempty"` // of the server
-	Busy       float64 `json:"cpu_seconds_per_second"`     // of the server
-	Bytes      float64 `json:"bytes_per_delivery"`         // in TCP segments or UDP datagrams
-	EventBytes float64 `json:"bytes_per_event"`            // of the event stream, without framing
-	Chunked    bool    `json:"chunked,omitempty"`          // HTTP/1.1 framed the events
+	CPU        *CPU    `json:"cpu_per_delivery,omitempty"`    // of the server
+	Busy       float64 `json:"cpu_seconds_per_second"`        // of the server
+	LoadBusy   float64 `json:"load_cpu_seconds_per_second"`   // of the clients and the publisher
+	Others     float64 `json:"others_cpu_seconds_per_second"` // of all else on the machine: it should be near 0
+	Bytes      float64 `json:"bytes_per_delivery"`            // in TCP segments or UDP datagrams
+	EventBytes float64 `json:"bytes_per_event"`               // of the event stream, without framing
+	Chunked    bool    `json:"chunked,omitempty"`             // HTTP/1.1 framed the events
 	Delay      *Delay  `json:"delay,omitempty"`
 	Connect    Connect `json:"connect"`
 	// Resident is the server's memory with all streams open, over that before, for
@@ -152,7 +156,9 @@ func (l load) settled(ctx context.Context, t *target, before usage, run *Result)
 // snapshot is what has happened up to a moment.
 type snapshot struct {
 	at       time.Time
-	cpu      cpuTime
+	cpu      cpuTime // of the target
+	load     cpuTime // of this process
+	machine  time.Duration
 	received int64
 	text     int64 // bytes of event streams
 	wire     int64 // bytes of connections
@@ -161,7 +167,13 @@ type snapshot struct {
 func (l load) snapshot(t *target, open *streams) (s snapshot, err error) {
 	s = snapshot{at: time.Now(), wire: open.wire()}
 	s.received, s.text = open.received()
-	s.cpu, err = cpuOf(t.pids)
+	if len(t.pids) == 0 {
+		return s, nil
+	}
+	if s.cpu, err = cpuOf(t.pids); err == nil {
+		s.load, err = cpuOf([]int{os.Getpid()})
+	}
+	s.machine = machineBusy()
 	return s, err
 }
 
@@ -212,6 +224,9 @@ func (r *Result) window(first, last snapshot, measured bool) {
 	if measured {
 		used := last.cpu.minus(first.cpu)
 		r.CPU = used.per(float64(r.Deliveries))
-		r.Busy = used.total.Seconds() / last.at.Sub(first.at).Seconds()
+		took := last.at.Sub(first.at).Seconds()
+		r.Busy = used.total.Seconds() / took
+		r.LoadBusy = last.load.minus(first.load).total.Seconds() / took
+		r.Others = max(0, (last.machine-first.machine).Seconds()/took-r.Busy-r.LoadBusy)
 	}
 }

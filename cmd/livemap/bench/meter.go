@@ -66,6 +66,7 @@ type batch struct {
 	plan   *plan
 	since  time.Duration // from the schedule's start
 	events int
+	last   int // event
 	locked bool
 }
 
@@ -80,6 +81,7 @@ func (d *delays) batch(p *plan, now time.Time) batch {
 // took notes that event n arrived.
 func (b *batch) took(n int) {
 	b.events++
+	b.last = n
 	if b.plan == nil || n < b.plan.from || n >= b.plan.to {
 		return
 	}

@@ -66,8 +66,8 @@ func (l *lab) manyVehicles() load {
 	load := l.dense(h1, or(l, 10_000, 2_000))
 	load.rate = manyRate
 	load.events = events{vehicles: 10 * load.streams}
-	load.check = func(i, events int) check { return everyOf(events, load.events.vehicles, i) }
-	load.path = ofVehicle(func(i int) int { return i })
+	load.check = func(i, events int) check { return everyOf(events, load.events.vehicles, 10*i) }
+	load.path = ofVehicle(func(i int) int { return 10 * i })
 	return load
 }
 

@@ -51,8 +51,12 @@ http {
 // errNoNchan is that it is not installed.
 var errNoNchan = errors.New("there is no nginx with nchan here (Debian: nginx and libnginx-mod-nchan)")
 
-// nchan puts the load on it as a peer; where it is not installed, that is noted.
+// nchan puts the load on it as a peer, in the full set; where it is not installed, that
+// is noted.
 func (l load) nchan(ctx context.Context, lab *lab, o *Outcome) error {
+	if lab.quick {
+		return nil
+	}
 	t, err := lab.startNchan(ctx)
 	if errors.Is(err, errNoNchan) {
 		o.note("%v", err)
@@ -62,7 +66,7 @@ func (l load) nchan(ctx context.Context, lab *lab, o *Outcome) error {
 		return err
 	}
 	defer t.stop()
-	l.settle, l.drain = time.Second, 5*time.Second
+	l.settle, l.drain = min(l.settle, time.Second), 5*time.Second
 	run, err := l.measure(ctx, t)
 	if err != nil {
 		o.note("%v", err)

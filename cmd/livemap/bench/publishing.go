@@ -75,7 +75,7 @@ func (l *lab) publishing(ctx context.Context, o *Outcome, publish func(h *hub, u
 		if err != nil {
 			return err
 		}
-		sent, err := publish(h, began.Add(or(l, 10*time.Second, 5*time.Second)))
+		sent, err := publish(h, began.Add(or(l, 10*time.Second, 4*time.Second)))
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ type receiver struct {
 	chunked  bool         // by HTTP/1.1
 	received atomic.Int64 // events
 	text     atomic.Int64 // bytes
+	newest   atomic.Int64 // event; -1 is none
 	live     chan struct{}
 	complete chan struct{}
 	ended    chan struct{}
@@ -38,10 +39,12 @@ type receiver struct {
 // newReceiver makes the receiver of stream i. Without announced it is live from
 // the first byte on, else by the hub's event.
 func (m *meter) newReceiver(i int, c check) *receiver {
-	return &receiver{
+	r := &receiver{
 		meter: m, shard: &m.shards[i%len(m.shards)], check: c,
 		live: make(chan struct{}), complete: make(chan struct{}), ended: make(chan struct{}),
 	}
+	r.newest.Store(-1)
+	return r
 }
 
 // read reads a stream until it ends, and notes its end.
@@ -85,7 +88,10 @@ func (r *receiver) feed(p []byte, now time.Time) {
 	}
 	b := r.shard.batch(r.meter.plan.Load(), now)
 	rest := r.blocks(p, &b)
-	r.received.Add(int64(b.events))
+	if b.events > 0 {
+		r.received.Add(int64(b.events))
+		r.newest.Store(int64(b.last))
+	}
 	r.text.Add(int64(taken))
 	b.end()
 	r.carry = append(r.carry[:0], rest...)

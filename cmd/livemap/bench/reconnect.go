@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +29,7 @@ var reconnectH3 = scenario{
 
 func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int, goal float64) error {
 	return l.withHub(func(h *hub) error {
-		r := reconnection{hub: h, wave: load{protocol: p, streams: clients, rate: sparseRate, events: events{vehicles: 50}}}
+		r := reconnection{target: h.target(sparseRate), wave: load{protocol: p, streams: clients, drain: drainTime, rate: sparseRate, events: events{vehicles: 50}}}
 		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
@@ -35,14 +37,15 @@ func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int
 
 // reconnection is a wave of clients that return.
 type reconnection struct {
-	hub           *hub
+	target        *target
 	wave          load
 	before, after time.Duration // of publishing
+	failed        atomic.Int64  // attempts to come back
 }
 
 func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error {
 	m := newMeter()
-	t := r.hub.target(r.wave.rate)
+	t := r.target
 	open, err := r.wave.open(ctx, t, m, endless)
 	if err != nil {
 		return err
@@ -62,9 +65,11 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	}
 	open.close()
 	began := time.Now()
-	if open, err = r.comeBack(ctx, t, m, open); err != nil {
+	again, err := r.comeBack(ctx, t, m, open)
+	if err != nil {
 		return err
 	}
+	open = again
 	took := time.Since(began)
 	after, err := t.usage()
 	if err != nil {
@@ -81,6 +86,9 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	o.most("memory later against before", "×", float64(later.resident)/float64(before.resident), 1.1)
 	o.most("CPU", "µs/client", after.cpu.minus(before.cpu).per(float64(r.wave.streams)).Total, 0)
 	o.note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.resident), mb(after.resident), mb(later.resident))
+	if failed := r.failed.Load(); failed > 0 {
+		o.note("%d attempts to come back failed and were made again", failed)
+	}
 	stop()
 	<-published
 	return r.verify(ctx, open)
@@ -88,26 +96,46 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 
 // comeBack opens all streams again, all at once, where they were cut.
 func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *streams) (*streams, error) {
-	return openAll(ctx, r.wave.protocol, r.wave.streams, r.wave.streams, func(i int) (opening, *receiver) {
-		last := was.receivers[i]
-		again := m.newReceiver(i, last.check)
-		again.faults = last.faults
-		header := http.Header{"Last-Event-Id": {string(last.lastID)}}
-		return opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}, again
+	return openEach(ctx, r.wave.streams, r.wave.streams, func(ctx context.Context, i int) (connection, *receiver, error) {
+		limit := time.Now().Add(liveWithin)
+		for last := was.receivers[i]; ; {
+			again := last.successor(m, i)
+			header := http.Header{"Last-Event-Id": {string(again.lastID)}}
+			o := opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}
+			again.closing.Store(true) // an attempt that fails is made again
+			c, err := r.wave.protocol.openLive(ctx, o, again)
+			if err == nil {
+				again.closing.Store(false)
+				return c, again, nil
+			}
+			if time.Now().After(limit) || ctx.Err() != nil {
+				return nil, nil, err
+			}
+			r.failed.Add(1)
+			last = again
+		}
 	})
+}
+
+// successor makes the receiver of a stream that goes on where this one ended.
+func (r *receiver) successor(m *meter, i int) *receiver {
+	again := m.newReceiver(i, r.check)
+	again.faults, again.lastID = r.faults, slices.Clone(r.lastID)
+	again.newest.Store(r.newest.Load())
+	return again
 }
 
 // verify requires that nobody missed anything of what was published by now, and that
 // all are as far.
 func (r *reconnection) verify(ctx context.Context, open *streams) error {
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := r.settle(ctx, open); err != nil {
 		return err
 	}
 	open.close()
-	faults, first := Faults{}, open.receivers[0].check.(*sequence).next
+	faults, first := Faults{}, open.receivers[0].newest.Load()
 	for i, receiver := range open.receivers {
-		if next := receiver.check.(*sequence).next; next != first || next == 0 {
-			faults.note(&faults.Missing, 1, "stream %d came to event %d, another to %d", i, next, first)
+		if newest := receiver.newest.Load(); newest != first || newest < 0 {
+			faults.note(&faults.Missing, 1, "stream %d came to event %d, another to %d", i, newest, first)
 		}
 		faults.add(receiver.faults)
 	}
@@ -115,4 +143,31 @@ func (r *reconnection) verify(ctx context.Context, open *streams) error {
 		return fmt.Errorf("after coming back: %v", faults)
 	}
 	return nil
+}
+
+// settle waits until all streams are as far, twice in a row, or have had long enough
+// to be.
+func (r *reconnection) settle(ctx context.Context, open *streams) error {
+	pause, last := min(r.after, time.Second), int64(0)
+	for until := time.Now().Add(max(r.wave.drain, 10*pause)); time.Now().Before(until); {
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		least, most := open.progress()
+		if least == most && most == last {
+			return nil
+		}
+		last = most
+	}
+	return nil
+}
+
+// progress gives the newest event of the streams that are least and most far.
+func (s *streams) progress() (least, most int64) {
+	least, most = endless, -1
+	for _, r := range s.receivers {
+		n := r.newest.Load()
+		least, most = min(least, n), max(most, n)
+	}
+	return least, most
 }

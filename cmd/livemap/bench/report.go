@@ -110,6 +110,8 @@ func (o *Outcome) verdict() string {
 	switch {
 	case o.Failure != "":
 		return "FAILED"
+	case o.Unclear != "":
+		return "unclear"
 	case !o.met():
 		return "missed"
 	case o.Goal == "":
@@ -125,29 +127,24 @@ func (o *Outcome) rows(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | | | | | | | | | | | %s | %s |\n", o.Name, o.Goal, verdict)
 		return
 	}
-	var floor *Result
-	for _, run := range o.Runs {
-		if run.isFloor() {
-			floor = run
-		}
-	}
 	name, goal := o.Name, o.Goal
 	for _, run := range o.Runs {
-		if run.isFloor() {
+		if run.Floor {
 			continue
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, run.Subject, run.cells(floor), delayCell(run.Delay), number(run.Bytes), goal, verdict)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, run.Subject, run.cells(o.floorOf(run)), delayCell(run.Delay), number(run.Bytes), goal, verdict)
 		name, goal, verdict = "", "", ""
 	}
 }
 
-func (r *Result) isFloor() bool {
-	for _, name := range floorNames {
-		if r.Subject == name {
-			return true
+// floorOf gives the floor of as many streams, nil if there is none.
+func (o *Outcome) floorOf(run *Result) *Result {
+	for _, other := range o.Runs {
+		if other.Floor && other.Streams == run.Streams {
+			return other
 		}
 	}
-	return false
+	return nil
 }
 
 // cells are those from streams to memory.
@@ -156,7 +153,7 @@ func (r *Result) cells(floor *Result) string {
 	if r.CPU != nil {
 		cells[2], cells[3] = number(r.CPU.Total), number(r.CPU.System)
 	}
-	if floor != nil && floor.CPU != nil && r.CPU != nil && floor.Streams == r.Streams {
+	if floor != nil && floor.CPU != nil && r.CPU != nil {
 		cells[4], cells[5] = number(floor.CPU.Total), number(r.CPU.Total/floor.CPU.Total)
 	}
 	if r.Resident != nil {
@@ -183,6 +180,9 @@ func (o *Outcome) remarks(b *strings.Builder) {
 		if run.Connect.CPU != nil {
 			parts = append(parts, fmt.Sprintf("%s: connected in %s s, %s µs CPU each", run.Subject, number(run.Connect.Seconds), number(run.Connect.CPU.Total)))
 		}
+	}
+	if o.Unclear != "" {
+		parts = append(parts, "unclear: "+o.Unclear)
 	}
 	if o.Failure != "" {
 		parts = append(parts, "FAILED: "+o.Failure)

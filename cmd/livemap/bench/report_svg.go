@@ -31,7 +31,8 @@ type svgBar struct {
 // svgChart is one of the two charts.
 type svgChart struct {
 	Title, Note string
-	Y, End      int
+	Y           int
+	First, End  int     // of the bars
 	Mark        float64 // a line at this distance from where bars begin; 0 is none
 	Bars        []svgBar
 }
@@ -74,7 +75,10 @@ func (c *svgChart) goal(o *Outcome) {
 		c.Bars = append(c.Bars, svgBar{Name: o.Name, Text: "failed", Color: svgBad})
 	case worst != nil:
 		bar := svgBar{Name: o.Name, Text: worst.String(), Color: svgGood, Width: min(worst.strain(), mostOver) / mostOver * svgBars}
-		if !worst.met() {
+		switch {
+		case o.Unclear != "":
+			bar.Color, bar.Text = svgFloor, "unclear, the machine was busy: "+bar.Text
+		case !worst.met():
 			bar.Color = svgBad
 		}
 		c.Bars = append(c.Bars, bar)
@@ -99,7 +103,7 @@ func (c *svgChart) costs(o *Outcome) {
 		switch {
 		case run.Peer:
 			bar.Color = svgPeer
-		case run.isFloor():
+		case run.Floor:
 			bar.Color = svgFloor
 		}
 		c.Bars, name = append(c.Bars, bar), ""
@@ -110,6 +114,7 @@ func (c *svgChart) costs(o *Outcome) {
 func (c *svgChart) place(y int) {
 	c.Y = y
 	y += 34
+	c.First = y - 6
 	for i := range c.Bars {
 		if c.Bars[i].Gap {
 			y += 8

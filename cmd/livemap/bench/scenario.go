@@ -32,7 +32,9 @@ type Outcome struct {
 	Runs    []*Result `json:"runs,omitempty"` // the hub's first
 	Figures []Figure  `json:"figures"`        // what the goal is about
 	Notes   []string  `json:"notes,omitempty"`
-	Failure string    `json:"failure,omitempty"`
+	// Unclear is why figures say nothing about the hub, where that is so.
+	Unclear string `json:"unclear,omitempty"`
+	Failure string `json:"failure,omitempty"`
 }
 
 // Figure is one number, and its goal.
@@ -81,6 +83,12 @@ func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
 		o.Failure = err.Error()
 	}
 	for _, r := range o.Runs {
+		if r.behind() && !r.Peer {
+			o.Unclear = fmt.Sprintf("%s was behind, so events went out together and cost less: the machine was too busy", r.Subject)
+		}
+		if r.Others > othersShown {
+			o.note("%s: others used %s CPUs meanwhile", r.Subject, number(r.Others))
+		}
 		switch {
 		case r.Faults == nil:
 		case r.Peer:
@@ -90,6 +98,14 @@ func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
 		}
 	}
 	return o
+}
+
+// othersShown is how many CPUs others may use without a word about it.
+const othersShown = 0.1
+
+// behind tells that events that should have been written one by one were not.
+func (r *Result) behind() bool {
+	return r.Delay != nil && r.Rate <= postRate && r.Delay.P50/1000 > 0.5/r.Rate
 }
 
 // most adds a figure that should be at most goal; 0 is no goal.
@@ -130,6 +146,9 @@ func (o *Outcome) tell(w io.Writer) {
 	}
 	for _, note := range o.Notes {
 		fmt.Fprintf(w, "  %s\n", note)
+	}
+	if o.Unclear != "" {
+		fmt.Fprintf(w, "  unclear: %s\n", o.Unclear)
 	}
 	if o.Failure != "" {
 		fmt.Fprintf(w, "  FAILED: %s\n", o.Failure)

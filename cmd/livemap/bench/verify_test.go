@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,8 +19,10 @@ import (
 // liar is an event server that does to each stream what a test wants.
 type liar struct {
 	*httptest.Server
-	mu      sync.Mutex
-	streams []chan string
+	mu       sync.Mutex
+	streams  []chan string
+	log      []string // of what the first stream was told
+	everyone bool     // is lied to, not only the first stream
 	// tell gives what a stream gets instead of an event; "" is nothing.
 	tell func(n int, event string) string
 }
@@ -35,8 +39,17 @@ func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	l.mu.Lock()
 	l.streams = append(l.streams, mine)
+	missed := l.log[l.after(r.Header.Get("Last-Event-ID")):]
+	refused := l.refusals > 0 && r.Header.Get("Last-Event-ID") != ""
+	if refused {
+		l.refusals--
+	}
 	l.mu.Unlock()
-	io.WriteString(w, "event: live\ndata: {}\n\n")
+	if refused {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	}
+	io.WriteString(w, strings.Join(missed, "")+"id: bench--1\nevent: live\ndata: {}\n\n")
 	http.NewResponseController(w).Flush()
 	for {
 		select {
@@ -52,6 +65,32 @@ func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// after gives where in the log one goes on who had an event.
+func (l *liar) after(id string) int {
+	number, had := strings.CutPrefix(id, "bench-")
+	n, err := strconv.Atoi(number)
+	if !had || err != nil {
+		return 0
+	}
+	return n + 1
+}
+
+func (l *liar) publish(n int, event string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	told := l.tell(n, event)
+	l.log = append(l.log, told)
+	for i, stream := range l.streams {
+		if i > 0 && !l.everyone {
+			told = event
+		}
+		select {
+		case stream <- told:
+		default: // nobody reads it any more
+		}
+	}
+}
+
 // target has the load's events lied about on the first stream.
 func (l *liar) target() *target {
 	return &target{
@@ -59,11 +98,7 @@ func (l *liar) target() *target {
 		url:  func(_ protocol, path string) string { return l.URL + path },
 		publish: func(ctx context.Context, s schedule, e events) error {
 			return s.pace(ctx, 0, func(n, _ int) error {
-				event := string(e.appendSSE(nil, n, s.due(n), 0))
-				l.streams[0] <- l.tell(n, event)
-				for _, honest := range l.streams[1:] {
-					honest <- event
-				}
+				l.publish(n, string(e.appendSSE(nil, n, s.due(n), 0)))
 				return nil
 			})
 		},
@@ -73,7 +108,7 @@ func (l *liar) target() *target {
 // littleLoad has 47 events on 3 streams.
 var littleLoad = load{
 	protocol: h1, streams: 3, rate: 200, events: events{vehicles: 4},
-	warmUp: 50 * time.Millisecond, window: 90 * time.Millisecond, drain: 300 * time.Millisecond,
+	warmUp: 50 * time.Millisecond, window: 90 * time.Millisecond, drain: time.Second,
 }
 
 // A scenario must not pass while anything is missing, comes twice or out of order.
@@ -186,6 +221,9 @@ func TestChecks(t *testing.T) {
 		{"newest: back in time", newestOf(5, 2), []int{2, 0, 4, 3}, Faults{Repeated: 1}},
 		{"newest: twice", newestOf(5, 2), []int{4, 3, 3}, Faults{Repeated: 1}},
 		{"newest: after the end", newestOf(5, 2), []int{4, 3, 5}, Faults{Foreign: 1}},
+		{"state: any order, and others", stateOf(3), []int{2, 7, 0, 7, 1}, Faults{}},
+		{"state: not all", stateOf(3), []int{2, 0}, Faults{Missing: 1}},
+		{"state: one twice", stateOf(3), []int{2, 0, 2, 1}, Faults{Repeated: 1}},
 		{"newest: fewer events than vehicles", newestOf(1, 2), []int{0}, Faults{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -220,5 +258,35 @@ func TestStreamsAreCutAnywhere(t *testing.T) {
 		require.False(t, r.faults.any())
 		require.EqualValues(t, 5, r.received.Load())
 		<-r.live
+	}
+}
+
+// Who comes back must miss nothing and get nothing twice.
+func TestFaultsOfReturning(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		tell func(n int, event string) string
+		says string
+	}{
+		{"nothing", func(_ int, event string) string { return event }, ""},
+		{"one missing before", except(5, ""), "3 missing"},
+		{"one missing after", except(35, ""), "3 missing"},
+		{"one twice", func(n int, event string) string { return event + onlyAt(n, 35, event) }, "3 repeated"},
+		{"a reset", func(n int, event string) string { return event + onlyAt(n, 35, "event: reset\ndata: {}\n\n") }, "3 other"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLiar(t, test.tell)
+			l.everyone, l.refusals = true, 2
+			o := &Outcome{}
+			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
+			err := r.run(t.Context(), o, 1)
+			require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
+			if test.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.says)
+		})
 	}
 }

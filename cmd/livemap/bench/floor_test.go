@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func testLab(t *testing.T) *lab {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	return &lab{quick: true, program: program, dir: t.TempDir()}
+}
+
+// Floors write every event to every stream, as many bytes as they are told.
+func TestFloors(t *testing.T) {
+	lab := testLab(t)
+	for _, test := range []struct {
+		kind    string
+		by      protocol
+		chunked bool
+		batch   bool
+	}{
+		{"write", h1, false, false}, {"write", h1, true, false}, {"write", h1, true, true},
+		{"tls", h1, false, false}, {"quic", raw, false, false}, {"quic", raw, false, true},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			t.Parallel()
+			little := littleLoad
+			if test.batch {
+				little.rate = 1000
+			}
+			result, err := little.floor(t.Context(), lab, test.kind, test.by, &Result{EventBytes: 300, Chunked: test.chunked})
+			require.NoError(t, err)
+			require.Nil(t, result.Faults)
+			require.NotNil(t, result.CPU)
+			assert.InEpsilon(t, 300, result.EventBytes, 0.2, "a window may begin or end inside of an event")
+			assert.Equal(t, test.chunked, result.Chunked)
+			assert.True(t, result.Floor)
+			assert.Greater(t, result.Bytes, result.EventBytes*0.8)
+		})
+	}
+}
+
+func TestChiFloor(t *testing.T) {
+	chi, err := startFloor(testLab(t).program, floorSetup{Kind: "chi"})
+	require.NoError(t, err)
+	defer chi.stop()
+	resp, err := http.Post(chi.url(h1, "/publish"), "application/json", strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	used, sent, err := postFor(t.Context(), chi.url(h1, ""), chi.pids[0], 100*time.Millisecond)
+	require.NoError(t, err)
+	require.Positive(t, sent)
+	require.Positive(t, used.total)
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestFloorsThatThereAreNot(t *testing.T) {
+	_, err := startFloor(testLab(t).program, floorSetup{Kind: "marble"})
+	require.ErrorContains(t, err, "marble")
+	require.ErrorContains(t, err, "write, tls, quic and chi")
+}
+
+// A peer is measured where it is installed.
+func TestNchan(t *testing.T) {
+	if _, _, err := nchanModule(); err != nil {
+		t.Skip(err)
+	}
+	o, lab := &Outcome{}, testLab(t)
+	lab.quick = false
+	require.NoError(t, littleLoad.nchan(t.Context(), lab, o))
+	require.Empty(t, o.Notes)
+	require.Len(t, o.Runs, 1)
+	assert.True(t, o.Runs[0].Peer)
+	assert.Nil(t, o.Runs[0].Faults)
+	assert.Positive(t, o.Runs[0].Deliveries)
+}

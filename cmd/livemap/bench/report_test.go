@@ -1,0 +1,116 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func someReport() *report {
+	kb := 7.5
+	hub := &Result{Subject: "hub", Protocol: "h1", Streams: 4000, PerSecond: 40_000, Deliveries: 1, CPU: &CPU{9, 1, 8}, Resident: &kb, Delay: &Delay{1, 2, 3, 4}, Bytes: 250}
+	floor := &Result{Subject: "write(2)", Floor: true, Streams: 4000, CPU: &CPU{6, 0, 6}}
+	peer := &Result{Subject: "<peer> & co", Peer: true, Streams: 200, CPU: &CPU{12, 2, 10}}
+	good := &Outcome{scenario: scenario{Name: "good", About: "about it", Goal: "≤ 2 ×"}, Runs: []*Result{hub, floor, peer}}
+	good.most("CPU", "×", 1.5, 2)
+	missed := &Outcome{scenario: scenario{Name: "slow", About: "about it", Goal: "≥ 10"}, Figures: []Figure{}}
+	missed.least("rate", "/s", 5, 10)
+	missed.note("a note")
+	failed := &Outcome{scenario: scenario{Name: "broken", About: "about it"}, Failure: "hub: 1 missing"}
+	r := newReport(Options{Quick: true})
+	r.Outcomes = []*Outcome{good, missed, failed}
+	return r
+}
+
+func TestReport(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	r := someReport()
+	require.NoError(t, r.save(dir))
+
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	require.NoError(t, err)
+	var read struct {
+		Machine  struct{ Cores int }
+		Outcomes []struct {
+			Scenario string
+			Runs     []struct {
+				CPU struct {
+					Total float64 `json:"total_us"`
+				} `json:"cpu_per_delivery"`
+			}
+			Figures []struct{ Value, Goal float64 }
+			Failure string
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &read))
+	require.Positive(t, read.Machine.Cores)
+	require.Equal(t, "good", read.Outcomes[0].Scenario)
+	require.Equal(t, 9.0, read.Outcomes[0].Runs[0].CPU.Total)
+	require.Equal(t, 2.0, read.Outcomes[0].Figures[0].Goal)
+	require.Equal(t, "hub: 1 missing", read.Outcomes[2].Failure)
+
+	picture, err := os.ReadFile(filepath.Join(dir, "results.svg"))
+	require.NoError(t, err)
+	elements, words := parseXML(t, picture)
+	assert.Equal(t, 1+3+3, elements["rect"], "the ground, a bar for each scenario and one for each run")
+	for _, word := range []string{"good", "slow", "broken", "CPU 1.50× (goal ≤ 2.00)", "<peer> & co: 12.0 µs", "failed"} {
+		assert.Contains(t, words, word)
+	}
+
+	table, err := os.ReadFile(filepath.Join(dir, "table.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(table), "| good | hub | 4,000 | 40,000 | 9.00 | 8.00 | 6.00 | 1.50 | 7.50 | 1.00 / 2.00 / 3.00 | 250 | ≤ 2 × | met |\n")
+	assert.Contains(t, string(table), "| ≥ 10 | missed |\n")
+	assert.Contains(t, string(table), "| FAILED |\n")
+	assert.Contains(t, string(table), "rate 5.00 /s (goal ≥ 10.0); a note.")
+	columns := strings.Count(tableHead[:strings.Index(tableHead, "\n")], "|")
+	for line := range strings.Lines(string(table)) {
+		if strings.HasPrefix(line, "|") {
+			assert.Equal(t, columns, strings.Count(line, "|"), line)
+		}
+	}
+
+	require.ErrorIs(t, r.err(), ErrFailed)
+	require.ErrorContains(t, r.err(), "broken")
+	r.Outcomes = r.Outcomes[:2]
+	require.NoError(t, r.err(), "a goal that was missed is no failure")
+}
+
+func parseXML(t *testing.T, text []byte) (elements map[string]int, words string) {
+	elements = map[string]int{}
+	decoder := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return elements, words
+		}
+		require.NoError(t, err)
+		switch token := token.(type) {
+		case xml.StartElement:
+			elements[token.Name.Local]++
+		case xml.CharData:
+			words += string(token) + "\n"
+		}
+	}
+}
+
+func TestTokensAreNotTold(t *testing.T) {
+	args := []string{"bench", "--token", "secret", "--token=secret", "--token"}
+	assert.NotContains(t, strings.Join(withoutSecrets(args), " "), "secret")
+	assert.Equal(t, "secret", args[2])
+}
+
+func TestNumbers(t *testing.T) {
+	for x, want := range map[float64]string{0: "0.00", 0.416: "0.42", 9.994: "9.99", 12.34: "12.3", 456.7: "457", 999.7: "1000", 1234.5: "1,235", 1e6: "1,000,000"} {
+		assert.Equal(t, want, number(x))
+	}
+}
