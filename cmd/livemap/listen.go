@@ -207,6 +207,7 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logg
 		MaxHeaderBytes:    headerBound,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
+		ConnState:         settled,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
@@ -299,9 +300,9 @@ func (l *webListener) cut() {
 
 func (l *webListener) serve(handler http.Handler) error {
 	l.server.Handler = handler
-	serve := l.server.Serve
+	serve := func(one net.Listener) error { return l.server.Serve(letIn(one)) }
 	if l.server.TLSConfig != nil {
-		serve = func(one net.Listener) error { return l.server.ServeTLS(one, "", "") }
+		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one), "", "") }
 	}
 	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
 }

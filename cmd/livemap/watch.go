@@ -120,7 +120,8 @@ type watchedConn struct {
 	listener *watchedListener
 	waiting  func() (bytes int, known bool) // written, and not taken yet
 
-	slice atomic.Int64 // of the time that the deadline gives, nanoseconds; 0: no deadline
+	slice atomic.Int64                  // of the time that the deadline gives, nanoseconds; 0: no deadline
+	place atomic.Pointer[chan struct{}] // it holds in a turnstile; nil: none
 }
 
 const (

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// arrivals is a listener to whom connections come as a test has them come.
+type arrivals struct {
+	net.Listener
+	come chan arrival
+}
+
+func (a *arrivals) Accept() (net.Conn, error) {
+	next, more := <-a.come
+	if !more {
+		return nil, net.ErrClosed
+	}
+	return next.conn, next.err
+}
+
+func TestTurnstileLetsSomeInAtATime(t *testing.T) {
+	l := &arrivals{come: make(chan arrival)}
+	turnstile := letIn(l)
+	inside := func() int { return len(turnstile.inside) }
+	accept := func() net.Conn {
+		l.come <- arrival{conn: &watchedConn{}}
+		conn, err := turnstile.Accept()
+		require.NoError(t, err)
+		return conn
+	}
+	first := accept()
+	for range places - 1 {
+		accept()
+	}
+	require.Equal(t, places, inside())
+	late := accept() // slow clients do not keep others out
+	require.Equal(t, places, inside())
+	settled(late, http.StateClosed)
+	require.Equal(t, places, inside(), "it had no place to give back")
+
+	settled(first, http.StateActive)
+	require.Equal(t, places, inside())
+	settled(first, http.StateHijacked)
+	settled(first, http.StateClosed)
+	require.Equal(t, places-1, inside(), "once")
+	settled(accept(), http.StateIdle)
+	require.Equal(t, places-1, inside())
+
+	full := errors.New("no file descriptors")
+	l.come <- arrival{err: full}
+	_, err := turnstile.Accept()
+	require.Equal(t, full, err)
+	accept()
+	close(l.come)
+	for range 2 {
+		_, err = turnstile.Accept()
+		require.ErrorIs(t, err, net.ErrClosed)
+	}
+}
