@@ -98,22 +98,44 @@ type streams struct {
 
 // openAll opens n streams, so many at once, and waits until all are live.
 func openAll(ctx context.Context, p protocol, n, atOnce int, stream func(i int) (opening, *receiver)) (*streams, error) {
+	return openEach(ctx, n, atOnce, func(ctx context.Context, i int) (connection, *receiver, error) {
+		o, r := stream(i)
+		c, err := p.openLive(ctx, o, r)
+		return c, r, err
+	})
+}
+
+// openLive opens a stream and waits until it is live.
+func (p protocol) openLive(ctx context.Context, o opening, r *receiver) (connection, error) {
+	c, err := p.open(ctx, o, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.awaitLive(ctx); err != nil {
+		c.Close()
+		<-r.ended
+		return nil, err
+	}
+	return c, nil
+}
+
+// openEach opens n streams, so many at once.
+func openEach(ctx context.Context, n, atOnce int, open func(ctx context.Context, i int) (connection, *receiver, error)) (*streams, error) {
 	if err := enoughFiles(n); err != nil {
 		return nil, err
 	}
 	s := &streams{receivers: make([]*receiver, n), connections: make([]connection, n)}
-	failed := firstFailure(ctx, atOnce, n, func(ctx context.Context, i int) error {
-		o, r := stream(i)
-		c, err := p.open(ctx, o, r)
+	err := firstFailure(ctx, atOnce, n, func(ctx context.Context, i int) error {
+		c, r, err := open(ctx, i)
 		if err != nil {
 			return fmt.Errorf("stream %d of %d: %w", i+1, n, err)
 		}
 		s.receivers[i], s.connections[i] = r, c
-		return r.awaitLive(ctx)
+		return nil
 	})
-	if failed != nil {
+	if err != nil {
 		s.close()
-		return nil, failed
+		return nil, err
 	}
 	return s, nil
 }

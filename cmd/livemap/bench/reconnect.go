@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +40,7 @@ type reconnection struct {
 	target        *target
 	wave          load
 	before, after time.Duration // of publishing
+	failed        atomic.Int64  // attempts to come back
 }
 
 func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error {
@@ -83,6 +86,9 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	o.most("memory later against before", "×", float64(later.resident)/float64(before.resident), 1.1)
 	o.most("CPU", "µs/client", after.cpu.minus(before.cpu).per(float64(r.wave.streams)).Total, 0)
 	o.note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.resident), mb(after.resident), mb(later.resident))
+	if failed := r.failed.Load(); failed > 0 {
+		o.note("%d attempts to come back failed and were made again", failed)
+	}
 	stop()
 	<-published
 	return r.verify(ctx, open)
@@ -90,14 +96,33 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 
 // comeBack opens all streams again, all at once, where they were cut.
 func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *streams) (*streams, error) {
-	return openAll(ctx, r.wave.protocol, r.wave.streams, r.wave.streams, func(i int) (opening, *receiver) {
-		last := was.receivers[i]
-		again := m.newReceiver(i, last.check)
-		again.faults = last.faults
-		again.newest.Store(last.newest.Load())
-		header := http.Header{"Last-Event-Id": {string(last.lastID)}}
-		return opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}, again
+	return openEach(ctx, r.wave.streams, r.wave.streams, func(ctx context.Context, i int) (connection, *receiver, error) {
+		limit := time.Now().Add(liveWithin)
+		for last := was.receivers[i]; ; {
+			again := last.successor(m, i)
+			header := http.Header{"Last-Event-Id": {string(again.lastID)}}
+			o := opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}
+			again.closing.Store(true) // an attempt that fails is made again
+			c, err := r.wave.protocol.openLive(ctx, o, again)
+			if err == nil {
+				again.closing.Store(false)
+				return c, again, nil
+			}
+			if time.Now().After(limit) || ctx.Err() != nil {
+				return nil, nil, err
+			}
+			r.failed.Add(1)
+			last = again
+		}
 	})
+}
+
+// successor makes the receiver of a stream that goes on where this one ended.
+func (r *receiver) successor(m *meter, i int) *receiver {
+	again := m.newReceiver(i, r.check)
+	again.faults, again.lastID = r.faults, slices.Clone(r.lastID)
+	again.newest.Store(r.newest.Load())
+	return again
 }
 
 // verify requires that nobody missed anything of what was published by now, and that

@@ -23,6 +23,7 @@ type liar struct {
 	streams  []chan string
 	log      []string // of what the first stream was told
 	everyone bool     // is lied to, not only the first stream
+	refusals int      // so many of those who come back with an id are turned away
 	// tell gives what a stream gets instead of an event; "" is nothing.
 	tell func(n int, event string) string
 }
@@ -40,7 +41,15 @@ func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	l.streams = append(l.streams, mine)
 	missed := l.log[l.after(r.Header.Get("Last-Event-ID")):]
+	refused := l.refusals > 0 && r.Header.Get("Last-Event-ID") != ""
+	if refused {
+		l.refusals--
+	}
 	l.mu.Unlock()
+	if refused {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	}
 	io.WriteString(w, strings.Join(missed, "")+"id: bench--1\nevent: live\ndata: {}\n\n")
 	http.NewResponseController(w).Flush()
 	for {
@@ -269,9 +278,11 @@ func TestFaultsOfReturning(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLiar(t, test.tell)
-			l.everyone = true
+			l.everyone, l.refusals = true, 2
+			o := &Outcome{}
 			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
-			err := r.run(t.Context(), &Outcome{}, 1)
+			err := r.run(t.Context(), o, 1)
+			require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
 			if test.says == "" {
 				require.NoError(t, err)
 				return
