@@ -23,6 +23,7 @@ type liar struct {
 	streams  []chan string
 	log      []string // of what the first stream was told
 	everyone bool     // is lied to, not only the first stream
+	refusals int      // so many of those who come back with an id are turned away
 	// tell gives what a stream gets instead of an event; "" is nothing.
 	tell func(n int, event string) string
 }
