@@ -162,6 +162,7 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 		for i := range d.items {
 			t.take(i, &d.items[i].Position, d.items[i].Refusal)
 		}
+		t.flush()
 		a.Metrics.publishTime.Observe(time.Since(began).Seconds())
 		return t.answer()
 	}
@@ -218,38 +219,77 @@ type tally struct {
 	dry     bool // check only
 	ack     ack
 	newest  stream.ID // that a position was given; zero: none was
+	batch   *batch    // of what is to be published; nil: nothing is
 }
 
-// take publishes an item, or counts its refusal.
+// batch is positions that are published together, which is cheaper than one by
+// one.
+type batch struct {
+	positions []geo.Position
+	indexes   []int
+}
+
+const batchSize = 64
+
+var batches = sync.Pool{New: func() any {
+	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize)}
+}}
+
+// take publishes an item, at the latest with the next flush, or counts its
+// refusal.
 func (t *tally) take(index int, p *geo.Position, refused *geo.Refusal) {
-	var verdict stream.Verdict
-	if refused == nil {
-		verdict, refused = t.publish(p)
-	}
 	if refused != nil {
+		t.flush() // refusals are told in the order of their items
 		t.refuse(index, refused)
 		return
 	}
-	switch verdict {
-	case stream.Duplicate:
+	if t.batch == nil {
+		t.batch = batches.Get().(*batch)
+	}
+	t.batch.positions, t.batch.indexes = append(t.batch.positions, *p), append(t.batch.indexes, index)
+	if len(t.batch.positions) == batchSize {
+		t.flush()
+	}
+}
+
+// flush publishes what was taken and is not published yet.
+func (t *tally) flush() {
+	b := t.batch
+	if b == nil {
+		return
+	}
+	t.batch = nil
+	if t.dry {
+		for i := range b.positions {
+			verdict, err := t.hub.Check(&b.positions[i])
+			t.count(b.indexes[i], &b.positions[i], stream.Receipt{Verdict: verdict}, err)
+		}
+	} else {
+		t.hub.PublishAll(b.positions, func(i int, receipt stream.Receipt, err error) {
+			t.count(b.indexes[i], &b.positions[i], receipt, err)
+		})
+	}
+	clear(b.positions)
+	b.positions, b.indexes = b.positions[:0], b.indexes[:0]
+	batches.Put(b)
+}
+
+// count counts what became of an item that was published.
+func (t *tally) count(index int, p *geo.Position, receipt stream.Receipt, err error) {
+	switch {
+	case err != nil:
+		t.refuse(index, refusalOf(p, err))
+		return
+	case receipt.Verdict == stream.Duplicate:
 		t.ack.Duplicate++
 		return
-	case stream.Late:
+	case receipt.Verdict == stream.Late:
 		t.ack.Late++
 	}
 	t.ack.Accepted++
-}
-
-func (t *tally) publish(p *geo.Position) (stream.Verdict, *geo.Refusal) {
-	if t.dry {
-		verdict, err := t.hub.Check(p)
-		return verdict, refusalOf(p, err)
-	}
-	receipt, err := t.hub.Publish(p)
-	if err == nil && receipt.Verdict != stream.Duplicate {
+	if !t.dry {
 		t.newest = receipt.ID
 	}
-	return receipt.Verdict, refusalOf(p, err)
 }
 
 // refusalOf gives err as a refusal of p; nil where there is none.

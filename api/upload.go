@@ -60,6 +60,7 @@ type upload struct {
 // read publishes lines until the upload ends, and tells whether it was the hub
 // that ended it.
 func (u *upload) read() (stopped bool) {
+	defer u.flush()
 	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+len("\r\n")), partial: &u.partial}
 	for {
 		line, err := lines.next()
@@ -73,7 +74,7 @@ func (u *upload) read() (stopped bool) {
 	}
 }
 
-// take publishes a line.
+// take publishes a line, at the latest before more is read.
 func (u *upload) take(number int, line []byte, err error) {
 	if err == nil && len(line) == 0 {
 		return // it keeps the upload alive
@@ -87,8 +88,17 @@ func (u *upload) take(number int, line []byte, err error) {
 	u.tally.take(number, &p, refusalOf(&p, err))
 }
 
-// Read reads from the body, which must not be idle for too long.
+// flush publishes the lines that were taken.
+func (u *upload) flush() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tally.flush()
+}
+
+// Read reads from the body, which must not be idle for too long. It may wait, so
+// what came before is published first.
 func (u *upload) Read(p []byte) (int, error) {
+	u.flush()
 	if !u.stopping.Load() {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
