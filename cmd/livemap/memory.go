@@ -14,11 +14,16 @@ import (
 // as many collections, which come only while positions come in densely.
 const gcPercent = 50
 
+// ballast makes the collector wait for some 16 MB of garbage while the heap is
+// small. It is never touched, so that the system gives no memory for it.
+var ballast []byte
+
 // limitMemory sets gcPercent, unless GOGC says otherwise. A GOMEMLIMIT holds
 // beside it.
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+		ballast = make([]byte, 32<<20)
 	}
 }
 
