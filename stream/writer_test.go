@@ -459,7 +459,7 @@ func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 			put(t, h, fmt.Sprint("v", n), fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 8000)))
 		}
 		others := attachMany(t, h, 2, topics("vehicle:a"))
-		for n := range 10 {
+		for n := range 4 {
 			big := newSocket(t, h, fleetQuery)
 			between, waited := 0, 0
 			published := make(chan struct{})
@@ -503,7 +503,7 @@ func allTook(all []*socket) bool {
 
 // A stream of readers that are stuck now and then, and fail in the end.
 func TestSummaryCountsWhatWasTaken(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 64 << 10})
