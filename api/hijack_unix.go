@@ -154,11 +154,23 @@ func (s *socket) listen(left func()) {
 // Close implements Connection.
 func (s *socket) Close(cut bool) {
 	if !cut && s.chunked {
-		s.conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		io.WriteString(s.conn, "0\r\n\r\n")
+		s.writeEnd()
 	}
 	s.hangups.remove(s.id)
 	s.conn.Close()
+}
+
+// writeEnd ends the body, and does not wait for the reader.
+func (s *socket) writeEnd() {
+	const end = "0\r\n\r\n"
+	if s.raw != nil {
+		// A deadline may be over before the write has begun.
+		s.rest = []byte(end)
+		s.raw.Write(s.attempt)
+		return
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	io.WriteString(s.conn, end)
 }
 
 // gone tells the errors of a client that went away from others.

@@ -34,6 +34,7 @@ type writer struct {
 
 // turns is what a writer knows of one of its streams.
 type turns struct {
+	ready   bool // in writer.ready
 	away    bool // stuck, or over
 	resting bool // in writer.resting
 	alarm   time.Duration
@@ -154,13 +155,13 @@ func (w *writer) listen() {
 	defer w.mu.Unlock()
 	for i, s := range w.woken {
 		if !s.turns.resting || s.ending.Load() != nil {
-			w.ready = append(w.ready, s)
+			w.prepare(s)
 		}
 		w.woken[i] = nil
 	}
 	for i, s := range w.freed {
 		s.turns.away = false
-		w.ready = append(w.ready, s)
+		w.prepare(s)
 		w.freed[i] = nil
 	}
 	w.woken, w.freed = w.woken[:0], w.freed[:0]
@@ -172,19 +173,29 @@ func (w *writer) endRests(now time.Duration) {
 		w.resting.drop()
 		first.stream.turns.resting = false
 		if first.stream.due() {
-			w.ready = append(w.ready, first.stream)
+			w.prepare(first.stream)
 		}
 	}
 }
 
 func (w *writer) ringAlarms(now time.Duration) {
 	for len(w.alarms) > 0 && w.alarms[0].turns.alarm <= now {
-		w.ready = append(w.ready, heap.Pop(&w.alarms).(*Subscription))
+		w.prepare(heap.Pop(&w.alarms).(*Subscription))
+	}
+}
+
+// prepare has a stream given one turn in the round that comes next. Given two,
+// one with a long backlog would hold up the others for longer.
+func (w *writer) prepare(s *Subscription) {
+	if !s.turns.ready {
+		s.turns.ready = true
+		w.ready = append(w.ready, s)
 	}
 }
 
 // turn lets a stream write, and sees to when it is to have its next turn.
 func (w *writer) turn(s *Subscription) {
+	s.turns.ready = false
 	if s.turns.away {
 		return
 	}
@@ -204,7 +215,7 @@ func (w *writer) turn(s *Subscription) {
 			w.free(s)
 		})
 	case s.more:
-		w.ready = append(w.ready, s)
+		w.prepare(s)
 	default:
 		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting && !w.patient {
 			s.turns.resting = true

@@ -24,16 +24,23 @@ func drainingHub(t *testing.T) *runningHub {
 	_, err := io.WriteString(conn, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	await(t, "the deaf stream", func() bool { return hub.openStreams(t) == 1 })
-	hub.publishLines(t, padded("DEAF", 8<<10, 500)...)
+	hub.fillDeaf(t)
+	return hub
+}
+
+// fillDeaf publishes more than the buffers of streams hold that nobody reads, and
+// waits until they are full.
+func (h *runningHub) fillDeaf(t *testing.T) {
+	t.Helper()
+	h.publishLines(t, padded("DEAF", 8<<10, 500)...)
 	before, quiet := 0.0, 0
-	await(t, "the deaf stream's buffers to be full", func() bool {
-		written := hub.metric(t, "livemap_events_written_total")
+	await(t, "the deaf streams' buffers to be full", func() bool {
+		written := h.metric(t, "livemap_events_written_total")
 		if quiet++; written == 0 || written > before {
 			before, quiet = written, 0
 		}
 		return quiet == 10
 	})
-	return hub
 }
 
 func TestDrain(t *testing.T) {

@@ -1,0 +1,183 @@
+package stream_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// follower is a reader that is stuck now and then, for no longer than it takes
+// to notice, and looks at nothing but ids.
+type follower struct {
+	sub    *stream.Subscription
+	random *rand.Rand
+	kept   string
+	told   chan uint64 // the newest event it was told of, unless nobody asked since
+	ended  chan struct{}
+}
+
+func newFollower(t *testing.T, h *stream.Hub, q stream.Query, seed uint64) *follower {
+	f := &follower{
+		sub: h.Subscribe(q), random: rand.New(rand.NewPCG(seed, 7)), told: make(chan uint64, 1), ended: make(chan struct{}),
+	}
+	t.Cleanup(f.leave)
+	return f
+}
+
+func (f *follower) attach() { f.sub.Attach(f, func(stream.Summary) { close(f.ended) }) }
+
+func (f *follower) leave() {
+	f.sub.Leave()
+	<-f.ended
+}
+
+// Write implements stream.Outlet.
+func (f *follower) Write(p []byte) (waits bool, err error) {
+	f.kept = string(p)
+	if f.random.IntN(3) == 0 {
+		return true, nil
+	}
+	f.take()
+	return false, nil
+}
+
+// Wait implements stream.Outlet.
+func (f *follower) Wait() error {
+	for range f.random.IntN(20) {
+		runtime.Gosched()
+	}
+	f.take()
+	return nil
+}
+
+func (f *follower) take() {
+	_, id, found := strings.Cut(f.kept[strings.LastIndex("\n"+f.kept, "\nid: ")+1:], "-")
+	if !found {
+		return
+	}
+	number, _, _ := strings.Cut(id, "\n")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	select {
+	case <-f.told:
+	default:
+	}
+	f.told <- seq
+}
+
+// await waits until it is told of an event. Nothing else will wake its stream.
+func (f *follower) await(t *testing.T, seq uint64) {
+	late := time.NewTimer(20 * time.Second)
+	defer late.Stop()
+	for {
+		select {
+		case told := <-f.told:
+			if told >= seq {
+				return
+			}
+		case <-late.C:
+			require.FailNow(t, "it was not woken", "for event %d", seq)
+		}
+	}
+}
+
+// busyHub is a hub whose streams rest for a moment only, and get no heartbeats.
+func busyHub(t *testing.T) *stream.Hub {
+	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: 200 * time.Microsecond})
+}
+
+func queriesOf(t *testing.T) []stream.Query {
+	return []stream.Query{
+		fleetQuery, topics("vehicle:a"), topics("x"),
+		{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
+		{Topics: []string{stream.AllTopic}, Interval: 300 * time.Microsecond},
+	}
+}
+
+// Whatever a stream is at when an event comes (idle, being written, resting,
+// away), it comes by.
+func TestNoEventIsSleptThrough(t *testing.T) {
+	h := busyHub(t)
+	var all []*follower
+	for seed := range uint64(10) {
+		queries := queriesOf(t)
+		f := newFollower(t, h, queries[seed%uint64(len(queries))], seed)
+		f.attach()
+		all = append(all, f)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 500 {
+		var last uint64
+		for m := range 1 + random.IntN(3) {
+			last = put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(10*n+m)).ID.Seq
+			for range random.IntN(100) {
+				runtime.Gosched()
+			}
+		}
+		for _, f := range all {
+			f.await(t, last)
+		}
+	}
+}
+
+// Nor does one escape a stream that is just being attached.
+func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
+	h := busyHub(t)
+	queries := queriesOf(t)
+	for n := range 400 {
+		q := queries[n%len(queries)]
+		q.Tail = n%2 == 0
+		f := newFollower(t, h, q, uint64(n))
+		published := make(chan uint64)
+		go func() {
+			for range n % 16 {
+				runtime.Gosched()
+			}
+			published <- put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n)).ID.Seq
+		}()
+		if n%3 == 0 {
+			seq := <-published
+			f.attach()
+			f.await(t, seq)
+			continue
+		}
+		f.attach()
+		f.await(t, <-published)
+	}
+	require.Equal(t, 400, h.Stats().Streams)
+}
+
+// A stream that is told to leave ends, whatever it is at.
+func TestNoLeaveIsSleptThrough(t *testing.T) {
+	h := busyHub(t)
+	queries := queriesOf(t)
+	for n := range 1000 {
+		f := newFollower(t, h, queries[n%len(queries)], uint64(n))
+		if n%5 == 0 {
+			go f.sub.Leave()
+			f.attach()
+		} else {
+			f.attach()
+			put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n))
+			for range n % 32 {
+				runtime.Gosched()
+			}
+			f.sub.Leave()
+		}
+		select {
+		case <-f.ended:
+		case <-time.After(20 * time.Second):
+			require.FailNow(t, "it was not woken", "round %d", n)
+		}
+	}
+	require.Zero(t, h.Stats().Streams)
+}

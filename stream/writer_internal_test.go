@@ -1,0 +1,51 @@
+//go:build !race
+
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// frozenOutlet takes everything, or waits for every write.
+type frozenOutlet struct {
+	waits  bool
+	writes int
+}
+
+func (o *frozenOutlet) Write([]byte) (waits bool, err error) {
+	o.writes++
+	return o.waits, nil
+}
+
+func (o *frozenOutlet) Wait() error { return nil }
+
+// A delivery by a writer, from waking the stream to having it rest, allocates
+// nothing. (The race detector has sync.Pool forget at random.)
+func TestWriterDoesNotAllocate(t *testing.T) {
+	for _, test := range deliveries {
+		t.Run(test.name, func(t *testing.T) {
+			h, s, publish := deliver(t, test.query, test.box)
+			h.config.FlushInterval, s.query.Interval = time.Nanosecond, min(s.query.Interval, time.Nanosecond)
+			out := &frozenOutlet{}
+			s.out = out
+			w := newWriter(h)
+			defer w.timer.Stop()
+			s.writer.Store(w)
+			from := h.Head().Seq
+			publish(2000)
+			require.Zero(t, testing.AllocsPerRun(50, func() {
+				rewind(s, from)
+				s.pending.Store(0)
+				s.notify(from + 1)
+				for range 20 {
+					w.round()
+				}
+			}))
+			require.Positive(t, out.writes)
+			require.Equal(t, h.Head().Seq, s.pos)
+		})
+	}
+}

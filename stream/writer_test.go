@@ -1,0 +1,558 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// attachMany opens n streams for each writer there is. They have begun, and
+// rested.
+func attachMany(t testing.TB, h *stream.Hub, n int, q stream.Query) (all []*socket) {
+	for range n * runtime.GOMAXPROCS(0) {
+		all = append(all, attach(t, h, q))
+	}
+	time.Sleep(time.Second)
+	for _, s := range all {
+		s.took()
+	}
+	return all
+}
+
+func TestStuckReaderDelaysNobodyOfItsWriter(t *testing.T) {
+	for name, stuck := range map[string]int{"one": 1, "half of them": 2 * runtime.GOMAXPROCS(0)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				all := attachMany(t, h, 4, fleetQuery)
+				for _, s := range all[:stuck] {
+					s.stick()
+				}
+				var want strings.Builder
+				for n := range 20 {
+					now := time.Now()
+					put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+					var first []write
+					for _, s := range all[stuck:] {
+						writes := s.took()
+						require.Len(t, writes, 1)
+						require.Zero(t, writes[0].at.Sub(now))
+						first = writes
+					}
+					want.WriteString(text(first))
+					time.Sleep(time.Second)
+				}
+				for _, s := range all[:stuck] {
+					require.Empty(t, s.took())
+					s.unstick()
+				}
+				time.Sleep(time.Second)
+				for _, s := range all[:stuck] {
+					require.True(t, want.String() == text(s.took()), "everything, in order, once")
+				}
+				now := time.Now()
+				put(t, h, "a", "")
+				for _, s := range all {
+					writes := s.took()
+					require.Len(t, writes, 1)
+					require.Zero(t, writes[0].at.Sub(now), "it is as good as any other again")
+				}
+			})
+		})
+	}
+}
+
+func TestStuckReaderComesBackConflated(t *testing.T) {
+	for name, q := range map[string]stream.Query{
+		"whole fleet": fleetQuery,
+		"vehicles":    topics("vehicle:a", "vehicle:b"),
+		"box":         {Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := small(t)
+				all := attachMany(t, h, 2, q)
+				for _, s := range all {
+					s.stick()
+				}
+				put(t, h, "a", "")
+				put(t, h, "b", "")
+				synctest.Wait()
+				fill(t, h, "a", 512<<10)
+				put(t, h, "b", `"n":1`)
+				head := h.Head().Seq
+				for _, s := range all {
+					require.Empty(t, s.took())
+					s.unstick()
+					time.Sleep(time.Second)
+					told := s.told()
+					require.Contains(t, told, "1 a | 2 b | ", "what it was stuck on comes first")
+					require.NotContains(t, told, fmt.Sprint(head-2), "that was skipped")
+					require.Regexp(t, fmt.Sprintf(`%d a \| %d b \| %d live (conflated|snapshot) \d`, head-1, head, head), told)
+				}
+				put(t, h, "b", `"n":2`)
+				time.Sleep(time.Second)
+				for _, s := range all {
+					require.Equal(t, fmt.Sprint(head+1, " b"), s.told(), "the log is the way on")
+				}
+			})
+		})
+	}
+}
+
+// A reader may be stuck on what brings it back, too.
+func TestStuckAgainWhileBroughtToDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := small(t)
+		s := attach(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")})
+		time.Sleep(time.Second)
+		s.took()
+		s.stick()
+		put(t, h, "a", "")
+		synctest.Wait()
+		fill(t, h, "b", 512<<10)
+		for _, want := range []string{"1 a", "reset behind"} {
+			s.taken <- nil
+			require.Equal(t, want, s.told())
+		}
+		s.unstick()
+		head := h.Head().Seq
+		require.Equal(t, fmt.Sprintf("1 a | %d b | %d live snapshot 2", head, head), s.told())
+	})
+}
+
+var errBroken = errors.New("broken pipe")
+
+func TestDrainWhileStuck(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		take error // what becomes of what the reader is stuck on
+		told string
+		want stream.Summary
+	}{
+		{"it takes again", nil, "1 a | bye draining", stream.Summary{Reason: stream.Draining, Events: 1}},
+		{"it is given up", errBroken, "", stream.Summary{Reason: stream.Failed, Err: errBroken}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				s := attach(t, h, fleetQuery)
+				time.Sleep(time.Second)
+				before := int64(len(text(s.took())))
+				s.stick()
+				put(t, h, "a", "")
+				synctest.Wait()
+				drained := make(chan struct{})
+				go func() {
+					defer close(drained)
+					h.Drain(t.Context(), time.Second)
+				}()
+				time.Sleep(time.Minute)
+				require.Zero(t, s.ended())
+				require.Equal(t, 1, h.Stats().Streams)
+				if test.take == nil {
+					s.unstick()
+				} else {
+					s.taken <- test.take
+				}
+				<-drained
+				writes := s.took()
+				require.Equal(t, test.told, brief(text(writes)))
+				test.want.Bytes = before + int64(len(text(writes)))
+				require.Equal(t, test.want, s.summary)
+			})
+		})
+	}
+}
+
+func TestStuckOnBye(t *testing.T) {
+	for take, want := range map[error]stream.Reason{nil: stream.Draining, errBroken: stream.Failed} {
+		t.Run(string(want), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				s := attach(t, h, fleetQuery)
+				s.took()
+				s.stick()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				h.Drain(ctx, 0)
+				require.Zero(t, s.ended())
+				s.sub.Leave() // too late: it is told `bye` already
+				synctest.Wait()
+				require.Zero(t, s.ended())
+				s.taken <- take
+				told := s.told()
+				require.Equal(t, want, s.summary.Reason)
+				if take == nil {
+					require.Equal(t, "bye draining", told)
+				}
+				require.Zero(t, h.Stats().Streams)
+			})
+		})
+	}
+}
+
+func TestLeaveEndsOnce(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, h *stream.Hub, s *socket){
+		"before it is attached": func(_ *testing.T, _ *stream.Hub, s *socket) {
+			s.sub.Leave()
+			s.attach()
+		},
+		"before its first turn": func(_ *testing.T, _ *stream.Hub, s *socket) {
+			s.attach()
+			s.sub.Leave()
+		},
+		"idle": func(_ *testing.T, _ *stream.Hub, s *socket) {
+			s.attach()
+			synctest.Wait()
+			s.sub.Leave()
+		},
+		"resting": func(t *testing.T, h *stream.Hub, s *socket) {
+			s.attach()
+			put(t, h, "a", "")
+			synctest.Wait()
+			put(t, h, "a", `"n":1`)
+			synctest.Wait()
+			s.sub.Leave()
+		},
+		"stuck": func(t *testing.T, h *stream.Hub, s *socket) {
+			s.attach()
+			time.Sleep(time.Second)
+			s.stick()
+			put(t, h, "a", "")
+			synctest.Wait()
+			s.sub.Leave()
+			time.Sleep(time.Minute)
+			require.Zero(t, s.ended(), "its outlet is in use")
+			s.taken <- nil
+		},
+		"twice": func(_ *testing.T, _ *stream.Hub, s *socket) {
+			s.attach()
+			s.sub.Leave()
+			s.sub.Leave()
+		},
+		"after the end": func(t *testing.T, _ *stream.Hub, s *socket) {
+			s.attach()
+			s.sub.Leave()
+			synctest.Wait()
+			require.Equal(t, 1, s.ended())
+			s.sub.Leave()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				other := attach(t, h, fleetQuery)
+				s := newSocket(t, h, fleetQuery)
+				leave(t, h, s)
+				synctest.Wait()
+				require.Equal(t, 1, s.ended(), "at once")
+				require.Equal(t, stream.Cancelled, s.summary.Reason)
+				require.Equal(t, int64(len(text(s.took()))), s.summary.Bytes)
+				require.Equal(t, 1, h.Stats().Streams, "the other")
+				time.Sleep(time.Second)
+				other.took()
+				put(t, h, "a", `"n":2`)
+				time.Sleep(time.Minute)
+				require.Equal(t, 1, s.ended())
+				require.Contains(t, other.told(), " a", "its writer goes on")
+			})
+		})
+	}
+}
+
+// What fails at once ends the stream too, wherever it is.
+func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
+	for n := range 4 {
+		t.Run(fmt.Sprint("write ", n+1), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				s := newSocket(t, h, stream.Query{Topics: []string{stream.AllTopic}, Ping: 5 * time.Second})
+				s.before = func(asked int) {
+					if asked > n {
+						s.fails = errBroken
+					}
+				}
+				s.attach()
+				put(t, h, "a", "")
+				time.Sleep(time.Minute)
+				require.Equal(t, 1, s.ended())
+				require.Equal(t, stream.Failed, s.summary.Reason)
+				require.Equal(t, errBroken, s.summary.Err)
+				require.Equal(t, n+1, s.asked, "nothing is written after")
+				require.Equal(t, int64(len(text(s.took()))), s.summary.Bytes)
+				require.Zero(t, h.Stats().Streams)
+			})
+		})
+	}
+}
+
+// Nothing keeps a stream that ended: neither those that wait for a turn, nor
+// those that rest, nor the alarms.
+func TestEndedStreamsAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		var all []weak.Pointer[stream.Subscription]
+		for n := range 100 {
+			q := stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Duration(n%2) * time.Second}
+			s := h.Subscribe(q)
+			s.Attach(&outlet{slow: n%3 == 0, write: func([]byte) error { return nil }}, func(stream.Summary) {})
+			all = append(all, weak.Make(s))
+		}
+		put(t, h, "a", "")
+		time.Sleep(time.Second)
+		put(t, h, "a", `"n":1`)
+		synctest.Wait()
+		leaveAll(all)
+		time.Sleep(time.Second)
+		runtime.GC()
+		kept := 0
+		for _, s := range all {
+			if s.Value() != nil {
+				kept++
+			}
+		}
+		require.Zero(t, kept)
+	})
+}
+
+func leaveAll(all []weak.Pointer[stream.Subscription]) {
+	for _, s := range all {
+		s.Value().Leave()
+	}
+}
+
+func TestAttachedStreamsTakeAllInOneWriteWhenRested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		all := attachMany(t, h, 20, fleetQuery)
+		for round := range 3 {
+			began := time.Now()
+			for range 9 {
+				put(t, h, "a", "")
+				time.Sleep(10 * time.Millisecond)
+			}
+			first := h.Head().Seq - 8
+			time.Sleep(20 * time.Millisecond)
+			for _, s := range all {
+				writes := s.took()
+				require.Len(t, writes, 2, round)
+				require.Equal(t, fmt.Sprint(first, " a"), brief(writes[0].text))
+				require.Zero(t, writes[0].at.Sub(began))
+				require.Equal(t, 7, strings.Count(brief(writes[1].text), "|"))
+				require.Equal(t, 100*time.Millisecond, writes[1].at.Sub(began))
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// One that was stuck on events for long has rested; one that took them just now
+// has not.
+func TestRestBeginsWhenReaderHasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		all := attachMany(t, h, 2, fleetQuery)
+		for _, s := range all {
+			s.stick()
+		}
+		put(t, h, "a", "")
+		time.Sleep(time.Minute)
+		for _, s := range all {
+			s.unstick()
+		}
+		synctest.Wait()
+		took := time.Now()
+		time.Sleep(30 * time.Millisecond)
+		put(t, h, "a", `"n":1`)
+		time.Sleep(time.Second)
+		for _, s := range all {
+			writes := s.took()
+			require.Len(t, writes, 2)
+			require.Zero(t, writes[0].at.Sub(took))
+			require.Equal(t, 100*time.Millisecond, writes[1].at.Sub(took))
+		}
+	})
+}
+
+func TestIntervalOfAttachedStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		every := attachMany(t, h, 2, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second})
+		busy := attachMany(t, h, 2, fleetQuery)
+		began := time.Now()
+		for n := range 399 {
+			put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+			time.Sleep(10 * time.Millisecond)
+		}
+		for _, s := range every {
+			writes := s.took()
+			require.Len(t, writes, 4)
+			for i, w := range writes {
+				require.Equal(t, time.Duration(i)*time.Second, w.at.Sub(began))
+				require.Equal(t, 1, strings.Count(w.text, `"n":`), "the newest alone")
+			}
+		}
+		for _, s := range busy {
+			require.Len(t, s.took(), 40)
+		}
+	})
+}
+
+func TestSilenceOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{Heartbeat: 10 * time.Second, FlushInterval: 20 * time.Millisecond})
+		busy := attachMany(t, h, 4, fleetQuery)
+		for _, s := range busy[:len(busy)/2] {
+			s.stick()
+		}
+		began := time.Now()
+		silent, pinged := topics("vehicle:nobody"), topics("vehicle:nobody")
+		pinged.Ping = 7 * time.Second
+		var beats, pings []*socket
+		for range 2 * runtime.GOMAXPROCS(0) {
+			beats, pings = append(beats, attach(t, h, silent)), append(pings, attach(t, h, pinged))
+		}
+		for n := range 6100 {
+			put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+			time.Sleep(5 * time.Millisecond)
+		}
+		for _, s := range beats {
+			requireTimes(t, "-", 10*time.Second, began, s.took()[1:], 3)
+		}
+		for _, s := range pings {
+			requireTimes(t, "ping", 7*time.Second, began, s.took()[1:], 4)
+		}
+	})
+}
+
+// requireTimes requires n writes of what, at the multiples of every since began.
+func requireTimes(t *testing.T, what string, every time.Duration, began time.Time, writes []write, n int) {
+	t.Helper()
+	for len(writes) > 0 && writes[0].at.Equal(began) {
+		writes = writes[1:]
+	}
+	require.Len(t, writes, n)
+	for i, w := range writes {
+		require.Contains(t, brief(w.text), what)
+		require.Equal(t, time.Duration(i+1)*every, w.at.Sub(began))
+	}
+}
+
+// A reader of a big snapshot has the others wait for a turn of its own, 64 KiB, and
+// one more that may have been under way; not for all of it.
+func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		for n := range 400 {
+			put(t, h, fmt.Sprint("v", n), fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 8000)))
+		}
+		others := attachMany(t, h, 2, topics("vehicle:a"))
+		for n := range 4 {
+			big := newSocket(t, h, fleetQuery)
+			between, waited := 0, 0
+			published := make(chan struct{})
+			big.before = func(asked int) {
+				// Some way into the snapshot an event for all comes by.
+				if asked == 20+n {
+					put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+					synctest.Wait()
+					close(published)
+				}
+				if asked >= 20+n && !allTook(others) {
+					between++
+				}
+				waited++
+			}
+			big.attach()
+			<-published
+			require.Contains(t, big.told(), "live snapshot")
+			require.Greater(t, waited, 100)
+			require.LessOrEqual(t, between, 8, "writes of 16 KiB")
+			for _, s := range others {
+				require.Contains(t, s.told(), " a")
+			}
+			big.sub.Leave()
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func allTook(all []*socket) bool {
+	for _, s := range all {
+		s.mu.Lock()
+		took := len(s.writes) > 0
+		s.mu.Unlock()
+		if !took {
+			return false
+		}
+	}
+	return true
+}
+
+// A stream of readers that are stuck now and then, and fail in the end.
+func TestSummaryCountsWhatWasTaken(t *testing.T) {
+	for seed := range uint64(5) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 64 << 10})
+			for n := range 5 {
+				fill(t, h, fmt.Sprint("v", n), 8000)
+			}
+			written := h.Stats().Written
+			var events uint64
+			var all []*socket
+			for range 8 {
+				all = append(all, attach(t, h, fleetQuery))
+			}
+			for range 50 {
+				if random.IntN(10) == 0 {
+					fill(t, h, "v0", 100<<10)
+				} else {
+					fill(t, h, fmt.Sprint("v", random.IntN(5)), 8000)
+				}
+				s := all[random.IntN(len(all))]
+				synctest.Wait()
+				if random.IntN(2) == 0 {
+					s.stick()
+				} else {
+					s.unstick()
+				}
+				time.Sleep(time.Duration(random.IntN(50)) * time.Millisecond)
+			}
+			for i, s := range all {
+				synctest.Wait()
+				s.stick()
+				fill(t, h, "v1", 8000)
+				time.Sleep(time.Second)
+				if i%2 == 0 {
+					s.taken <- errBroken
+				} else {
+					s.mu.Lock()
+					s.fails = errBroken
+					s.mu.Unlock()
+					s.taken <- nil
+					fill(t, h, "v1", 8000)
+					time.Sleep(time.Second)
+				}
+				told := text(s.took())
+				require.Equal(t, 1, s.ended())
+				n := int64(strings.Count(told, `"filler"`))
+				require.Equal(t, stream.Summary{Reason: stream.Failed, Err: errBroken, Bytes: int64(len(told)), Events: n}, s.summary)
+				events += uint64(n)
+			}
+			require.Equal(t, events, h.Stats().Written-written)
+		})
+	}
+}
