@@ -74,6 +74,9 @@ func (s *Subscription) outcome(seq uint64, r *record, to uint64) outcome {
 // lastState gives the last event up to seq that says where v is. There must be
 // one in the log. Hub.mu is held.
 func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
+	if v.seq <= seq {
+		return v.seq
+	}
 	i, found := slices.BinarySearch(v.index.list, seq)
 	if !found {
 		i--
