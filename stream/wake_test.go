@@ -90,9 +90,12 @@ func (f *follower) await(t *testing.T, seq uint64) {
 	}
 }
 
-// busyHub is a hub whose streams rest for a moment only, and get no heartbeats.
-func busyHub(t *testing.T) *stream.Hub {
-	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: 200 * time.Microsecond})
+// moment is how long streams rest, so that many are resting at any time.
+const moment = 200 * time.Microsecond
+
+// busyHub is a hub whose streams get no heartbeats.
+func busyHub(t *testing.T, rest time.Duration) *stream.Hub {
+	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: rest})
 }
 
 func queriesOf(t *testing.T) []stream.Query {
@@ -106,32 +109,43 @@ func queriesOf(t *testing.T) []stream.Query {
 // Whatever a stream is at when an event comes (idle, being written, resting,
 // away), it comes by.
 func TestNoEventIsSleptThrough(t *testing.T) {
-	h := busyHub(t)
-	var all []*follower
-	for seed := range uint64(10) {
-		queries := queriesOf(t)
-		f := newFollower(t, h, queries[seed%uint64(len(queries))], seed)
-		f.attach()
-		all = append(all, f)
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for n := range 500 {
-		var last uint64
-		for m := range 1 + random.IntN(3) {
-			last = put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(10*n+m)).ID.Seq
-			for range random.IntN(100) {
-				runtime.Gosched()
+	for _, test := range []struct {
+		name  string
+		rest  time.Duration
+		burst int // events at most
+	}{
+		{"resting often", moment, 3},
+		{"hardly resting", time.Nanosecond, 20},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := busyHub(t, test.rest)
+			var all []*follower
+			for seed := range uint64(10) {
+				queries := queriesOf(t)
+				f := newFollower(t, h, queries[seed%uint64(len(queries))], seed)
+				f.attach()
+				all = append(all, f)
 			}
-		}
-		for _, f := range all {
-			f.await(t, last)
-		}
+			random := rand.New(rand.NewPCG(1, 2))
+			for n := range 500 {
+				var last uint64
+				for m := range 1 + random.IntN(test.burst) {
+					last = put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(100*n+m)).ID.Seq
+					for range random.IntN(300 / test.burst) {
+						runtime.Gosched()
+					}
+				}
+				for _, f := range all {
+					f.await(t, last)
+				}
+			}
+		})
 	}
 }
 
 // Nor does one escape a stream that is just being attached.
 func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
-	h := busyHub(t)
+	h := busyHub(t, moment)
 	queries := queriesOf(t)
 	for n := range 400 {
 		q := queries[n%len(queries)]
@@ -158,7 +172,7 @@ func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
 
 // A stream that is told to leave ends, whatever it is at.
 func TestNoLeaveIsSleptThrough(t *testing.T) {
-	h := busyHub(t)
+	h := busyHub(t, moment)
 	queries := queriesOf(t)
 	for n := range 1000 {
 		f := newFollower(t, h, queries[n%len(queries)], uint64(n))

@@ -176,6 +176,49 @@ func TestDrainWhileStuck(t *testing.T) {
 	}
 }
 
+// A hub that begins to drain just when a stream gets stuck lets it be until it
+// is not.
+func TestDrainJustWhenStuck(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before []string // told one by one before the drain
+		told   string
+	}{
+		{"on an event", nil, "1 a | bye draining"},
+		{"on what brings it to date", []string{"1 a"}, "reset behind | bye draining"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := small(t)
+				s := attach(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")})
+				time.Sleep(time.Second)
+				s.took()
+				s.stick()
+				writes := 0
+				s.before = func(int) {
+					if writes++; writes == len(test.before)+1 {
+						over, cancel := context.WithCancel(t.Context())
+						cancel()
+						h.Drain(over, 0)
+					}
+				}
+				put(t, h, "a", "")
+				synctest.Wait()
+				fill(t, h, "b", 512<<10)
+				for _, told := range test.before {
+					s.taken <- nil
+					require.Equal(t, told, s.told())
+				}
+				time.Sleep(time.Minute)
+				require.Zero(t, s.ended())
+				s.unstick()
+				require.Equal(t, test.told, s.told())
+				require.Equal(t, stream.Draining, s.summary.Reason)
+			})
+		})
+	}
+}
+
 func TestStuckOnBye(t *testing.T) {
 	for take, want := range map[error]stream.Reason{nil: stream.Draining, errBroken: stream.Failed} {
 		t.Run(string(want), func(t *testing.T) {

@@ -1,0 +1,136 @@
+//go:build unix
+
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httputil"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pair is the two ends of a connection.
+func pair(t testing.TB) (ours, theirs *net.TCPConn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	server, err := listener.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
+	return server.(*net.TCPConn), client.(*net.TCPConn)
+}
+
+// socketOf takes over a connection; wired: as one of the system's, not as one
+// that cannot but wait.
+func socketOf(t testing.TB, conn net.Conn, wired bool) *socket {
+	t.Helper()
+	s := &socket{conn: conn, stall: time.Minute, chunked: true}
+	s.attempt = s.try
+	if wired {
+		raw, err := conn.(syscall.Conn).SyscallConn()
+		require.NoError(t, err)
+		s.raw = raw
+	}
+	return s
+}
+
+// put writes p, and waits if need be.
+func (s *socket) put(p []byte) (waited bool, err error) {
+	waited, err = s.Write(p)
+	if err == nil && waited {
+		err = s.Wait()
+	}
+	return waited, err
+}
+
+// Writes of any size arrive as one chunk each, whole and in order.
+func TestSocketWritesEverything(t *testing.T) {
+	for _, wired := range []bool{true, false} {
+		t.Run(fmt.Sprint("wired ", wired), func(t *testing.T) {
+			ours, theirs := pair(t)
+			s := socketOf(t, ours, wired)
+			var sent strings.Builder
+			got := make(chan []byte)
+			go func() {
+				text, err := io.ReadAll(httputil.NewChunkedReader(theirs))
+				if err != nil {
+					panic(err)
+				}
+				got <- text
+			}()
+			for n := range 500 {
+				p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 15, 16, 4095, MaxWrite - 1, MaxWrite, MaxWrite + 1, 17 << 10, 300 << 10}[n%9])
+				sent.Write(p)
+				waited, err := s.put(p)
+				require.NoError(t, err)
+				require.True(t, waited || wired, "without the system's help it cannot but wait")
+			}
+			s.Close(false)
+			require.True(t, sent.String() == string(<-got))
+		})
+	}
+}
+
+// timed keeps the deadline that was set last.
+type timed struct {
+	*net.TCPConn
+	deadline time.Time
+}
+
+func (c *timed) SetWriteDeadline(at time.Time) error {
+	c.deadline = at
+	return c.TCPConn.SetWriteDeadline(at)
+}
+
+// A deadline that has done its work does not end a later write.
+func TestDeadlineOfWaitIsLifted(t *testing.T) {
+	ours, theirs := pair(t)
+	conn := &timed{TCPConn: ours}
+	s := socketOf(t, conn, true)
+	event := make([]byte, MaxWrite)
+	for {
+		waits, err := s.Write(event)
+		require.NoError(t, err)
+		if waits {
+			break
+		}
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(io.Discard, theirs)
+	}()
+	require.NoError(t, s.Wait())
+	require.Zero(t, conn.deadline)
+	s.Close(false)
+	<-read
+}
+
+// A body that was cut has no end, though there was room for one.
+func TestCloseEndsTheBodyUnlessItWasCut(t *testing.T) {
+	for cut, want := range map[bool]error{false: nil, true: io.ErrUnexpectedEOF} {
+		t.Run(fmt.Sprint("cut ", cut), func(t *testing.T) {
+			ours, theirs := pair(t)
+			s := socketOf(t, ours, true)
+			_, err := s.put([]byte("data: 1\n\n"))
+			require.NoError(t, err)
+			s.Close(cut)
+			text, err := io.ReadAll(httputil.NewChunkedReader(theirs))
+			require.Equal(t, "data: 1\n\n", string(text))
+			require.Equal(t, want, err)
+		})
+	}
+}
