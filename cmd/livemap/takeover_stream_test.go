@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/quicvarint"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/api"
+)
+
+// quicPair is a stream as it is after it was taken over, and its other end,
+// which takes up to 16 MiB that are not read.
+func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic.Conn) {
+	t.Helper()
+	certificate := httptest.NewTLSServer(http.NotFoundHandler())
+	defer certificate.Close()
+	listener, err := quic.ListenAddr("127.0.0.1:0", &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"test"}}, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	client, err = quic.DialAddr(t.Context(), listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"test"}},
+		&quic.Config{InitialStreamReceiveWindow: 16 << 20, InitialConnectionReceiveWindow: 16 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { client.CloseWithError(0, "") })
+	server, err := listener.Accept(t.Context())
+	require.NoError(t, err)
+	stream, err := server.OpenStream()
+	require.NoError(t, err)
+	ours = &quicStream{quic: stream, stall: e2eLimit}
+	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
+	theirs, err = client.AcceptStream(t.Context())
+	require.NoError(t, err)
+	return ours, theirs, client
+}
+
+// put writes p, and waits if need be.
+func (s *quicStream) put(p []byte) (waited bool, err error) {
+	waited, err = s.Write(p)
+	if err == nil && waited {
+		err = s.Wait()
+	}
+	return waited, err
+}
+
+// readFrames reads frames to the end (RFC 9114, section 7.1), and gives the
+// payloads of the DATA frames.
+func readFrames(r io.Reader) (payloads [][]byte, err error) {
+	for in := bufio.NewReader(r); ; {
+		kind, err := quicvarint.Read(in)
+		if err != nil {
+			return payloads, err
+		}
+		size, err := quicvarint.Read(in)
+		if err != nil {
+			return payloads, err
+		}
+		payload := make([]byte, size)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			return payloads, err
+		}
+		if kind == dataFrame {
+			payloads = append(payloads, payload)
+		}
+	}
+}
+
+// Writes of any size arrive as one DATA frame each, whole and in order.
+func TestQUICStreamWritesEverything(t *testing.T) {
+	ours, theirs, _ := quicPair(t)
+	var sent, got [][]byte
+	read := make(chan error)
+	go func() {
+		var err error
+		got, err = readFrames(theirs)
+		read <- err
+	}()
+	waits := 0
+	for n := range 300 {
+		p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 63, 64, 4095, api.MaxWrite - 1, api.MaxWrite, api.MaxWrite + 1, 17 << 10, 100 << 10}[n%9])
+		sent = append(sent, p)
+		waited, err := ours.put(p)
+		require.NoError(t, err)
+		if waited {
+			waits++
+		}
+	}
+	require.NoError(t, ours.quic.Close())
+	require.Equal(t, io.EOF, <-read)
+	require.Len(t, got, len(sent))
+	for n := range sent {
+		require.True(t, bytes.Equal(sent[n], got[n]), n)
+	}
+	assert.Less(t, waits, 200, "some have room")
+	assert.Greater(t, waits, 20, "some have none")
+}
+
+// Once all was sent there is room again: only then is one goroutine enough for
+// all streams.
+func TestQUICStreamWaitsOnlyWhenItsShareIsUsedUp(t *testing.T) {
+	ours, theirs, _ := quicPair(t)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(io.Discard, theirs)
+	}()
+	event, frame := make([]byte, 1000), 1000+len("\x00\x43\xe8")
+	for row := range 10 {
+		n := 1
+		for ; ; n++ {
+			waited, err := ours.put(event)
+			require.NoError(t, err)
+			if waited {
+				break
+			}
+		}
+		require.Equal(t, unconfirmed/frame+1, n, "row %d", row)
+	}
+	require.NoError(t, ours.quic.Close())
+	<-read
+}
+
+// A client that goes is told of, also where it went before.
+func TestQUICStreamTellsThatItsClientIsGone(t *testing.T) {
+	for name, leave := range map[string]func(*quic.Stream, *quic.Conn){
+		"cancels": func(s *quic.Stream, _ *quic.Conn) { s.CancelRead(1) },
+		"goes":    func(_ *quic.Stream, c *quic.Conn) { c.CloseWithError(0, "") },
+	} {
+		for _, before := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", before), func(t *testing.T) {
+				ours, theirs, client := quicPair(t)
+				gone := make(chan struct{})
+				if before {
+					leave(theirs, client)
+					<-ours.quic.Context().Done()
+				}
+				ours.OnGone(func() { close(gone) })
+				if !before {
+					leave(theirs, client)
+				}
+				select {
+				case <-gone:
+				case <-time.After(e2eLimit):
+					require.FailNow(t, "it was not told")
+				}
+				_, err := ours.put([]byte("data: 1\n\n"))
+				require.ErrorIs(t, err, api.ErrGone)
+			})
+		}
+	}
+}
+
+// A write costs no memory of its own but what QUIC needs.
+func TestQUICStreamGivesItsFrameBack(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has sync.Pool forget at random")
+	}
+	ours, theirs, _ := quicPair(t)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(io.Discard, theirs)
+	}()
+	const writes = 2000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range writes {
+		_, err := ours.put([]byte("data: 1\n\n"))
+		require.NoError(t, err)
+	}
+	runtime.ReadMemStats(&after)
+	perWrite := (after.TotalAlloc - before.TotalAlloc) / writes
+	t.Logf("%d bytes per write", perWrite)
+	require.Less(t, perWrite, uint64(len(data{}))/2)
+	require.NoError(t, ours.quic.Close())
+	<-read
+}
