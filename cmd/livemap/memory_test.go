@@ -27,7 +27,8 @@ var garbage []byte
 func TestMemoryIsGivenBackAfterAWave(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody but the tidier collects
 	resting := newTidier()
-	for resting.look() || resting.look() { // what other tests left
+	for range 3 { // what other tests left
+		resting.look()
 	}
 	var before, after runtime.MemStats
 	for range 64 {
