@@ -374,7 +374,10 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 		TokenGeneratorKey:   &keys.token,
 		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
 	}
-	q.listener, err = q.transport.ListenEarly(http3.ConfigureTLSConfig(config), &quic.Config{
+	// http3.ConfigureTLSConfig would do the same anew for each connection, which keeps it.
+	config = config.Clone()
+	config.NextProtos = []string{http3.NextProtoH3}
+	q.listener, err = q.transport.ListenEarly(config, &quic.Config{
 		MaxIdleTimeout: quicIdle,
 		Allow0RTT:      false,
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
@@ -25,7 +24,6 @@ func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 		ballast = make([]byte, 32<<20)
-		runtime.KeepAlive(ballast) // it is there to be there
 	}
 }
 
@@ -36,11 +34,13 @@ type tidier struct {
 	samples []metrics.Sample // cycles, allocated, live
 	cycles  uint64           // when it last looked
 	tidied  uint64           // bytes that had been allocated when it last tidied up
+	again   int              // times that it is to tidy up though little was allocated
 }
 
 const (
 	tidyEvery = 5 * time.Second
 	minTidied = 4 << 20 // bytes allocated since, below which it is not worth it
+	shrinking = 2       // further times after a wave: a collection halves idle goroutines' stacks, once
 )
 
 func newTidier() *tidier {
@@ -58,8 +58,18 @@ func (t *tidier) look() (tidied bool) {
 	cycles, allocated, live := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64(), t.samples[2].Value.Uint64()
 	rested := cycles == t.cycles
 	t.cycles = cycles
-	if !rested || allocated-t.tidied < max(minTidied, live/8) {
+	live -= min(live, uint64(len(ballast)))
+	since := allocated - t.tidied
+	switch {
+	case !rested:
 		return false
+	case since >= max(minTidied, live/2):
+		t.again = shrinking
+	case since >= max(minTidied, live/16):
+	case t.again == 0:
+		return false
+	default:
+		t.again--
 	}
 	debug.FreeOSMemory()
 	metrics.Read(t.samples)

@@ -22,7 +22,6 @@ const unconfirmed = sendBuffer
 
 // quicStream is an HTTP/3 stream that was taken over from its server.
 type quicStream struct {
-	http  *http3.Stream
 	quic  *quic.Stream
 	stall time.Duration
 
@@ -50,7 +49,10 @@ func (c *serveCmd) takeOver(w http.ResponseWriter, _ *http.Request) api.Connecti
 	if err != nil {
 		return nil
 	}
-	return &quicStream{http: stream, quic: stream.QUICStream(), stall: c.StallTimeout}
+	// A request for a stream has no body. That it is not read is said now, since
+	// what is needed to say it later holds on to the whole request.
+	stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
+	return &quicStream{quic: stream.QUICStream(), stall: c.StallTimeout}
 }
 
 // Write implements stream.Outlet.
@@ -110,10 +112,8 @@ func (s *quicStream) OnGone(left func()) { context.AfterFunc(s.quic.Context(), l
 // Close implements api.Connection.
 func (s *quicStream) Close(cut bool) {
 	if cut {
-		s.http.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
-		s.http.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
+		s.quic.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 		return
 	}
-	s.http.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
-	s.http.Close()
+	s.quic.Close()
 }
