@@ -16,17 +16,17 @@ type hangups struct {
 	epoll   int    // 0: not open yet
 	quit    int    // an eventfd that ends the goroutine
 	last    uint64 // id given
-	left    map[uint64]func()
+	heard   map[uint64]func(gone bool)
 	running sync.WaitGroup
 }
 
-// add has left called, once, when the client of a connection hangs up; unless
-// the id that is returned is removed before.
-func (h *hangups) add(conn syscall.RawConn, left func()) (id uint64, err error) {
+// add has heard called, once, when the client of a connection is gone, or says
+// something; unless the id that is returned is removed before.
+func (h *hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		left()
+		heard(true)
 		return 0, nil
 	}
 	if err := h.open(); err != nil {
@@ -34,13 +34,13 @@ func (h *hangups) add(conn syscall.RawConn, left func()) (id uint64, err error) 
 	}
 	h.last++
 	id = h.last
-	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32)}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | hungUp | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32)}
 	failed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(h.epoll, unix.EPOLL_CTL_ADD, int(fd), &event) })
 	if failed != nil {
 		err = failed
 	}
 	if err == nil {
-		h.left[id] = left
+		h.heard[id] = heard
 	}
 	return id, err
 }
@@ -49,7 +49,7 @@ func (h *hangups) add(conn syscall.RawConn, left func()) (id uint64, err error) 
 func (h *hangups) remove(id uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.left, id)
+	delete(h.heard, id)
 }
 
 // open opens the epoll, once. mu is held.
@@ -69,10 +69,12 @@ func (h *hangups) open() (err error) {
 		unix.Close(epoll)
 		return err
 	}
-	h.epoll, h.quit, h.left = epoll, quit, map[uint64]func(){}
+	h.epoll, h.quit, h.heard = epoll, quit, map[uint64]func(bool){}
 	h.running.Go(h.run)
 	return nil
 }
+
+const hungUp = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 func (h *hangups) run() {
 	events := make([]unix.EpollEvent, 256)
@@ -86,18 +88,18 @@ func (h *hangups) run() {
 			if id == 0 {
 				return
 			}
-			h.tell(id)
+			h.tell(id, event.Events&hungUp != 0)
 		}
 	}
 }
 
-func (h *hangups) tell(id uint64) {
+func (h *hangups) tell(id uint64, gone bool) {
 	h.mu.Lock()
-	left := h.left[id]
-	delete(h.left, id)
+	heard := h.heard[id]
+	delete(h.heard, id)
 	h.mu.Unlock()
-	if left != nil {
-		left()
+	if heard != nil {
+		heard(gone)
 	}
 }
 

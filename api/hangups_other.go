@@ -11,7 +11,7 @@ import (
 // done for Linux only.
 type hangups struct{}
 
-func (h *hangups) add(syscall.RawConn, func()) (id uint64, err error) {
+func (h *hangups) add(syscall.RawConn, func(bool)) (id uint64, err error) {
 	return 0, errors.ErrUnsupported
 }
 

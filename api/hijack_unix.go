@@ -23,7 +23,8 @@ type socket struct {
 	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
 	attempt func(fd uintptr) bool // tries to write rest
 	hangups *hangups
-	id      uint64 // in hangups; 0: none
+	mu      sync.Mutex // guards id
+	id      uint64     // in hangups; 0: none
 
 	frame *frame
 	rest  []byte // of the frame, not written yet
@@ -128,10 +129,20 @@ func (s *socket) appendChunk(dst, p []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// OnGone implements Connection.
+// OnGone implements Connection. A client that says something after its request,
+// which none should, is listened to by a goroutine of its own from then on.
 func (s *socket) OnGone(left func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.raw != nil {
-		if id, err := s.hangups.add(s.raw, left); err == nil {
+		id, err := s.hangups.add(s.raw, func(gone bool) {
+			if gone {
+				left()
+				return
+			}
+			go s.listen(left)
+		})
+		if err == nil {
 			s.id = id
 			return
 		}
@@ -139,10 +150,9 @@ func (s *socket) OnGone(left func()) {
 	go s.listen(left)
 }
 
-// listen waits for the client to say more. It has nothing to say after its
-// request, so that is waiting for it to go.
+// listen hears nothing of what the client says, until it goes.
 func (s *socket) listen(left func()) {
-	var nothing [16]byte
+	var nothing [1024]byte
 	for {
 		if _, err := s.conn.Read(nothing[:]); err != nil {
 			left()
@@ -156,8 +166,12 @@ func (s *socket) Close(cut bool) {
 	if !cut && s.chunked {
 		s.writeEnd()
 	}
-	s.hangups.remove(s.id)
 	s.conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id != 0 {
+		s.hangups.remove(s.id)
+	}
 }
 
 // writeEnd ends the body, and does not wait for the reader.

@@ -16,12 +16,20 @@ import (
 // port of the same number over HTTP/3.
 func newTLSHub(t *testing.T, tcpOnly bool, scripts ...string) (*streamingHub, *httptest.Server) {
 	hub := &streamingHub{scripts: scripts}
-	server := httptest.NewUnstartedServer(hub)
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	t.Cleanup(server.Close)
+	start := func() *httptest.Server {
+		server := httptest.NewUnstartedServer(hub)
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		return server
+	}
+	server := start()
 	if !tcpOnly {
 		udp, err := net.ListenPacket("udp", server.Listener.Addr().String())
+		for try := 0; err != nil && try < 10; try++ { // another has the number
+			server = start()
+			udp, err = net.ListenPacket("udp", server.Listener.Addr().String())
+		}
 		require.NoError(t, err)
 		t.Cleanup(func() { udp.Close() })
 		h3 := &http3.Server{Handler: hub, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
