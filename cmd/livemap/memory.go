@@ -16,14 +16,16 @@ const gcPercent = 50
 
 // ballast makes the collector wait for some 16 MB of garbage while the heap is
 // small. It is never touched, so that the system gives no memory for it.
-var ballast []byte
+var ballast = sync.OnceValue(func() []byte { return make([]byte, ballastSize) })
+
+const ballastSize = 32 << 20
 
 // limitMemory sets gcPercent, unless GOGC says otherwise. A GOMEMLIMIT holds
 // beside it.
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
-		ballast = make([]byte, 32<<20)
+		ballast()
 	}
 }
 
@@ -58,7 +60,7 @@ func (t *tidier) look() (tidied bool) {
 	cycles, allocated, live := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64(), t.samples[2].Value.Uint64()
 	rested := cycles == t.cycles
 	t.cycles = cycles
-	live -= min(live, uint64(len(ballast)))
+	live -= min(live, ballastSize)
 	since := allocated - t.tidied
 	switch {
 	case !rested:
