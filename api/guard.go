@@ -26,13 +26,18 @@ func (a *API) recovered(next http.Handler) http.Handler {
 			if failure == http.ErrAbortHandler {
 				panic(failure) // that is how a handler cuts a connection
 			}
-			a.Metrics.panics.Inc()
-			a.Log.Error("panic in a handler", "method", r.Method, "path", r.URL.Path, "panic", failure, "stack", string(debug.Stack()))
+			a.panicked(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
 			p, _ := problemOf(nil)
 			p.write(w)
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// panicked counts a panic and logs it, with what is known of the request.
+func (a *API) panicked(value any, stack []byte, request ...any) {
+	a.Metrics.panics.Inc()
+	a.Log.Error("panic in a handler", append(request, "panic", value, "stack", string(stack))...)
 }
 
 // escapedPath has routes matched against the path as it was sent: an id with

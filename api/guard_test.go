@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,6 +114,45 @@ func TestPanic(t *testing.T) {
 	require.Contains(t, lines[0]["stack"], "guard_test.go")
 	h.put(t, at("a", 1, 2))
 	require.Equal(t, "a", s.brief(t))
+}
+
+// TestPanicOfAStream costs that stream and nothing else, and is counted; on both
+// ways that a stream is written.
+func TestPanicOfAStream(t *testing.T) {
+	for protocol, cut := range map[string]string{"h1": "unexpected EOF", "h2": "INTERNAL_ERROR"} {
+		t.Run(protocol, func(t *testing.T) {
+			var armed atomic.Bool
+			h := start(t, func(c *stream.Config, _ *api.Config) {
+				c.Delay = func(time.Duration) {
+					if armed.CompareAndSwap(true, false) {
+						panic("the cause")
+					}
+				}
+			})
+			client := map[string]*http.Client{"h1": h.client, "h2": h2(t)}[protocol]
+			hit := follow(t, client, h.public.URL+"/stream")
+			hit.begun(t)
+			armed.Store(true)
+			h.put(t, at("a", 1, 2))
+			require.Equal(t, "a", hit.brief(t))
+			_, err := io.ReadAll(hit.lines)
+			require.ErrorContains(t, err, cut, "it is cut, not ended")
+			closed := h.closed(t, 1)
+			require.Equal(t, "panic", closed["reason"])
+			require.Equal(t, protocol, closed["protocol"])
+			require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_panics_total 1\n")
+			logged := h.log.lines("panic in a handler")
+			require.Len(t, logged, 1)
+			require.Equal(t, "the cause", logged[0]["panic"])
+			require.Equal(t, "live_updates:all", logged[0]["topics"])
+			require.Contains(t, logged[0]["stack"], "guard_test.go")
+
+			other := follow(t, client, h.public.URL+"/stream?snapshot=false")
+			other.begun(t)
+			h.put(t, at("b", 1, 2))
+			require.Equal(t, "b", other.brief(t))
+		})
+	}
 }
 
 // TestConnectionHeader is never sent over HTTP/2: some clients refuse it.

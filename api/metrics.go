@@ -45,7 +45,7 @@ func NewMetrics() *Metrics {
 			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
 		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "livemap_panics_total", Help: "Requests that ended in a panic."}),
+			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 	}
 	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

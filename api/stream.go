@@ -118,6 +118,10 @@ func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
 
 // over tells that the stream ended; gone: its client had gone.
 func (v *visit) over(summary stream.Summary, gone bool) {
+	var panicked *stream.Panic
+	if errors.As(summary.Err, &panicked) {
+		v.api.panicked(panicked.Value, panicked.Stack, "client", v.client, "protocol", v.protocol, "topics", v.topics)
+	}
 	reason := reasonOf(summary, gone)
 	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
 	v.api.Metrics.closed.WithLabelValues(reason).Inc()

@@ -29,6 +29,8 @@ type socket struct {
 	fails  error       // what a write fails with
 	ends   int         // how often it was told that the stream ended
 	before func(n int) // called before write n, if set
+	panics bool        // a write or a Wait is meant to
+	cause  any         // what a Wait panics with
 }
 
 // attach opens a stream that is attached, and has begun.
@@ -55,6 +57,9 @@ func (s *socket) attach() { s.sub.Attach(s, s.end) }
 func (s *socket) end(summary stream.Summary) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if summary.Reason == stream.Panicked && !s.panics {
+		panic(summary.Err)
+	}
 	s.summary = summary
 	s.ends++
 }
@@ -91,6 +96,9 @@ func (s *socket) Wait() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
+	if s.cause != nil {
+		panic(s.cause)
+	}
 	if err == nil {
 		s.writes = append(s.writes, write{time.Now(), string(s.kept)})
 	}

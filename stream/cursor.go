@@ -141,11 +141,21 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 		// pending again.
 		from = max(from, s.pending.Swap(0))
 	}
-	lagging := s.stale || s.lagging(from)
+	if s.behind = s.stale || s.lagging(from); s.behind {
+		return buf
+	}
+	if buf = s.takeEvents(buf, from); s.until != 0 && !s.more && !s.behind {
+		s.until = 0
+		buf = s.appendLive(buf)
+	}
+	return buf
+}
+
+// takeEvents takes a chunk of the log's events from seq on, if they are all there.
+func (s *Subscription) takeEvents(buf []byte, seq uint64) []byte {
 	s.hub.mu.RLock()
-	if lagging || s.lost(from) {
-		s.hub.mu.RUnlock()
-		s.behind = true
+	defer s.hub.mu.RUnlock()
+	if s.behind = s.lost(seq); s.behind {
 		return buf
 	}
 	to := s.hub.log.head()
@@ -155,14 +165,8 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 	if s.until != 0 {
 		to = s.until - 1
 	}
-	buf = s.gather(buf, from, to)
-	s.hub.mu.RUnlock()
-
+	buf = s.gather(buf, seq, to)
 	s.more = s.pos < to
-	if s.until != 0 && !s.more {
-		s.until = 0
-		buf = s.appendLive(buf)
-	}
 	return buf
 }
 
@@ -213,25 +217,29 @@ func (s *Subscription) lagging(seq uint64) bool {
 
 // bytesFrom counts the bytes in scope from seq on, up to something over limit.
 func (s *Subscription) bytesFrom(seq, limit uint64) (bytes uint64) {
-	h := s.hub
-	for bytes <= limit {
-		h.mu.RLock()
-		seq = max(seq, h.log.first())
-		to := min(h.log.head(), seq+scan-1)
-		done := seq > h.log.head()
-		s.each(seq, to, func(_ uint64, r *record, event []byte) bool {
-			if s.scope.judge(r) != nothing {
-				bytes += uint64(len(event))
-			}
-			return true
-		})
-		h.mu.RUnlock()
-		if done {
-			break
-		}
-		seq = to + 1
+	for more := true; more && bytes <= limit; {
+		var some uint64
+		some, seq, more = s.someBytesFrom(seq)
+		bytes += some
 	}
 	return bytes
+}
+
+// someBytesFrom looks at a few of the events, and tells with which one to go on,
+// if there are more.
+func (s *Subscription) someBytesFrom(seq uint64) (bytes, next uint64, more bool) {
+	h := s.hub
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	seq = max(seq, h.log.first())
+	to := min(h.log.head(), seq+scan-1)
+	s.each(seq, to, func(_ uint64, r *record, event []byte) bool {
+		if s.scope.judge(r) != nothing {
+			bytes += uint64(len(event))
+		}
+		return true
+	})
+	return bytes, to + 1, to < h.log.head()
 }
 
 // appendLive tells that the reader now holds the truth as of pos.

@@ -231,16 +231,14 @@ func (h *Hub) unfileOne(r *record, seq, last uint64) {
 // Delete makes a vehicle go (`gone`, `deleted`). It tells whether there was one.
 func (h *Hub) Delete(vehicleID string) bool {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	v := h.fleet.get(vehicleID)
-	found := v != nil && v.present()
-	if found {
-		h.end(v, Deleted)
+	if v == nil || !v.present() {
+		return false
 	}
-	h.mu.Unlock()
-	if found {
-		h.poke()
-	}
-	return found
+	h.end(v, Deleted)
+	h.poke()
+	return true
 }
 
 // poke wakes the goroutine that finds the subscribers of new events.

@@ -112,13 +112,19 @@ func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, w
 			t.Log("a stream was attached: ", attached)
 		}
 	})
+	var summary stream.Summary
 	if !attached {
-		return s.Serve(ctx, write)
+		summary = s.Serve(ctx, write)
+	} else {
+		ended := make(chan stream.Summary, 1)
+		s.Attach(&outlet{write: write, slow: slow}, func(summary stream.Summary) { ended <- summary })
+		defer context.AfterFunc(ctx, s.Leave)()
+		summary = <-ended
 	}
-	ended := make(chan stream.Summary, 1)
-	s.Attach(&outlet{write: write, slow: slow}, func(summary stream.Summary) { ended <- summary })
-	defer context.AfterFunc(ctx, s.Leave)()
-	return <-ended
+	if summary.Reason == stream.Panicked {
+		panic(summary.Err)
+	}
+	return summary
 }
 
 // outlet is an Outlet that has no room for anything when it is slow.

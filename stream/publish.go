@@ -30,14 +30,18 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	if err := ahead(p, now.wall); err != nil {
 		return Receipt{}, err
 	}
-	h.mu.Lock()
-	receipt := h.take(p, h.fleet.byID[p.VehicleID], now)
-	h.mu.Unlock()
+	receipt := h.publishOne(p, now)
 	h.counters.count(receipt.Verdict)
 	if receipt.Verdict != Duplicate {
 		h.poke()
 	}
 	return receipt, nil
+}
+
+func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.take(p, h.fleet.byID[p.VehicleID], now)
 }
 
 // piece is how many positions are published under one taking of the lock: the
@@ -60,9 +64,21 @@ func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Rece
 
 // publishSome publishes up to a piece of positions.
 func (h *Hub) publishSome(some []geo.Position) (receipts [piece]Receipt, errs [piece]error) {
+	h.takeSome(some, &receipts, &errs)
+	for i := range some {
+		if errs[i] == nil {
+			h.counters.count(receipts[i].Verdict)
+		}
+	}
+	h.poke()
+	return receipts, errs
+}
+
+func (h *Hub) takeSome(some []geo.Position, receipts *[piece]Receipt, errs *[piece]error) {
 	now := h.moment()
 	var of [piece]*vehicle
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	for i := range some {
 		of[i] = h.fleet.byID[some[i].VehicleID]
 	}
@@ -73,14 +89,6 @@ func (h *Hub) publishSome(some []geo.Position) (receipts [piece]Receipt, errs [p
 			receipts[i] = h.take(&some[i], of[i], now)
 		}
 	}
-	h.mu.Unlock()
-	for i := range some {
-		if errs[i] == nil {
-			h.counters.count(receipts[i].Verdict)
-		}
-	}
-	h.poke()
-	return receipts, errs
 }
 
 // Check tells what Publish would answer, and publishes nothing.

@@ -204,7 +204,17 @@ func (h *Hub) freezeLocked() *round {
 
 // takeRound takes from the round.
 func (s *Subscription) takeRound(buf []byte) []byte {
+	buf = s.takeEntries(buf)
+	if s.next == len(s.round.entries) && len(buf) < chunk {
+		buf = s.endRound(buf)
+	}
+	return buf
+}
+
+// takeEntries takes a chunk of the round's entries.
+func (s *Subscription) takeEntries(buf []byte) []byte {
 	s.hub.mu.RLock()
+	defer s.hub.mu.RUnlock()
 	for looked := 0; s.next < len(s.round.entries) && looked < scan; looked++ {
 		event, stale := s.hub.resolve(s.round.entries[s.next], &s.scope, s.base > 0)
 		if len(buf) > 0 && len(buf)+len(event) > chunk {
@@ -222,10 +232,6 @@ func (s *Subscription) takeRound(buf []byte) []byte {
 		}
 		buf = append(buf, event...)
 		s.sent++
-	}
-	s.hub.mu.RUnlock()
-	if s.next == len(s.round.entries) && len(buf) < chunk {
-		buf = s.endRound(buf)
 	}
 	return buf
 }

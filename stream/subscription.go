@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,13 +29,14 @@ type Reason string
 const (
 	Cancelled Reason = "client"   // its context was cancelled: the client went
 	Failed    Reason = "write"    // a write failed
+	Panicked  Reason = "panic"    // so it did; the hub and its other streams go on
 	Draining  Reason = "draining" // the hub is going down
 )
 
 // Summary tells of a stream that ended.
 type Summary struct {
 	Reason Reason
-	Err    error // of the write that failed
+	Err    error // of the write that failed; a *Panic
 	Events int64 // positions, `late` and `gone`
 	Bytes  int64
 }
@@ -129,6 +131,7 @@ func (s *Subscription) wake() {
 
 // open begins the stream.
 func (s *Subscription) open(out Outlet) {
+	defer s.shield()
 	s.out = out
 	s.pinged = s.hub.now()
 	retry := time.Second + rand.N(2*time.Second) // so that clients do not come back in one wave
@@ -162,6 +165,22 @@ func (s *Subscription) goesOn() bool {
 func (s *Subscription) stop(why Reason, err error) {
 	if s.summary.Reason == "" {
 		s.summary.Reason, s.summary.Err = why, err
+	}
+}
+
+// Panic is the error of a stream that panicked.
+type Panic struct {
+	Value any    // what panic was called with
+	Stack []byte // as debug.Stack has it
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+// shield has a panic end the stream that it came from, and no other.
+func (s *Subscription) shield() {
+	if value := recover(); value != nil {
+		s.flight.waits, s.behind = false, false
+		s.stop(Panicked, &Panic{value, debug.Stack()})
 	}
 }
 
@@ -223,6 +242,7 @@ func (s *Subscription) stuck() bool { return s.flight.waits || s.behind }
 
 // unstick waits for what the stream is stuck on.
 func (s *Subscription) unstick() {
+	defer s.shield()
 	s.land()
 	if s.behind && !s.over() {
 		s.behind = false
@@ -233,6 +253,7 @@ func (s *Subscription) unstick() {
 // advance writes what is due, and tells when there is something to do again
 // unless the stream is woken before.
 func (s *Subscription) advance() (next time.Duration) {
+	defer s.shield()
 	if s.stuck() || !s.goesOn() {
 		return 0
 	}

@@ -1,0 +1,102 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// One stream's panic is that stream's end: the writer, the other streams it has,
+// publishing and draining go on.
+func TestPanicEndsItsStreamOnly(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 4} { // the greeting, `reset`, `live`, the first event
+		synctest.Test(t, func(t *testing.T) {
+			h := quiet(t)
+			others := attachMany(t, h, 2, fleetQuery)
+			s := newSocket(t, h, fleetQuery)
+			s.panics, s.before = true, func(asked int) {
+				if asked == n {
+					panic("the cause")
+				}
+			}
+			s.attach()
+			time.Sleep(time.Second)
+			put(t, h, "a", "")
+			synctest.Wait()
+			requirePanic(t, s.summary)
+			for _, other := range others {
+				require.Len(t, other.took(), 1)
+			}
+			require.Equal(t, len(others), h.Stats().Streams)
+			h.Drain(t.Context(), 0)
+			require.Zero(t, h.Stats().Streams)
+		})
+	}
+}
+
+func TestPanicWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		s := attach(t, h, fleetQuery)
+		s.panics = true
+		time.Sleep(time.Second)
+		s.stick()
+		put(t, h, "a", "")
+		synctest.Wait()
+		s.mu.Lock()
+		s.cause = "the cause"
+		s.mu.Unlock()
+		s.unstick()
+		synctest.Wait()
+		requirePanic(t, s.summary)
+		require.Zero(t, h.Stats().Streams)
+	})
+}
+
+func TestPanicOfOneWhoIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		summary := h.Subscribe(fleetQuery).Serve(t.Context(), func(p []byte) error {
+			if bytes.Contains(p, []byte("event: live")) {
+				panic("the cause")
+			}
+			return nil
+		})
+		requirePanic(t, summary)
+		require.Zero(t, h.Stats().Streams)
+	})
+}
+
+// Nor does a panic come from a write alone.
+func TestPanicOfWhoIsToldOfDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{Delay: func(time.Duration) { panic("the cause") }})
+		s := attach(t, h, fleetQuery)
+		s.panics = true
+		time.Sleep(time.Second)
+		put(t, h, "a", "")
+		synctest.Wait()
+		requirePanic(t, s.summary)
+		put(t, h, "b", "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		h.Drain(ctx, 0)
+		require.NoError(t, ctx.Err())
+	})
+}
+
+func requirePanic(t *testing.T, summary stream.Summary) {
+	t.Helper()
+	require.Equal(t, stream.Panicked, summary.Reason)
+	var panicked *stream.Panic
+	require.ErrorAs(t, summary.Err, &panicked)
+	require.EqualValues(t, "the cause", panicked.Value)
+	require.Contains(t, string(panicked.Stack), "_test.go")
+	require.EqualError(t, panicked, "panic: the cause")
+}
