@@ -9,10 +9,6 @@ import (
 	"livemap/stream"
 )
 
-// MaxWrite is the largest write, in bytes, that a reader is given the whole
-// stall timeout for.
-const MaxWrite = 16 << 10
-
 // How a write to a reader can fail, as far as the log tells it apart.
 var (
 	ErrStalled = errors.New("the reader does not read") // it did not take one write in time

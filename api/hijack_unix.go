@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"syscall"
@@ -21,20 +20,14 @@ type socket struct {
 	raw     syscall.RawConn
 	stall   time.Duration
 	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
-	attempt func(fd uintptr) bool // tries to write rest
+	attempt func(fd uintptr) bool // tries to write the parcel
 	hangups *hangups
 	mu      sync.Mutex // guards id
 	id      uint64     // in hangups; 0: none
 
-	frame *frame
-	rest  []byte // of the frame, not written yet
-	err   error  // of the last attempt
+	parcel Parcel
+	err    error // of the last attempt
 }
-
-// frame has room for what a stream writes at once, as a chunk.
-type frame [MaxWrite + 2<<10]byte
-
-var frames = sync.Pool{New: func() any { return new(frame) }}
 
 // hijack takes an HTTP/1.1 stream over, after its header; nil where it cannot: over
 // TLS, for one.
@@ -61,8 +54,7 @@ func (a *API) hijack(w http.ResponseWriter, r *http.Request) Connection {
 
 // Write implements stream.Outlet.
 func (s *socket) Write(p []byte) (waits bool, err error) {
-	s.frame = frames.Get().(*frame)
-	s.rest = s.appendChunk(s.frame[:0], p)
+	s.parcel.Rest = s.appendChunk(s.parcel.Begin(), p)
 	s.err = nil
 	if s.raw == nil {
 		return true, nil
@@ -70,8 +62,8 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 	if err := s.raw.Write(s.attempt); err != nil {
 		s.err = err
 	}
-	if len(s.rest) == 0 || s.err != nil {
-		s.drop()
+	if len(s.parcel.Rest) == 0 || s.err != nil {
+		s.parcel.Drop()
 		return false, gone(s.err)
 	}
 	return true, nil
@@ -80,12 +72,12 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 // try writes what the system takes at once.
 func (s *socket) try(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), s.rest)
+		n, err := syscall.Write(int(fd), s.parcel.Rest)
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == nil:
-			s.rest = s.rest[n:]
+			s.parcel.Rest = s.parcel.Rest[n:]
 		case err != syscall.EAGAIN:
 			s.err = err
 		}
@@ -95,27 +87,11 @@ func (s *socket) try(fd uintptr) bool {
 
 // Wait implements stream.Outlet.
 func (s *socket) Wait() error {
-	defer s.drop()
-	for len(s.rest) > 0 {
-		piece := s.rest[:min(len(s.rest), MaxWrite)]
-		if err := s.conn.SetWriteDeadline(time.Now().Add(s.stall)); err != nil {
-			return err
-		}
-		n, err := s.conn.Write(piece)
-		s.rest = s.rest[n:]
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.Join(ErrStalled, err)
-		}
-		if err != nil {
-			return gone(err)
-		}
+	defer s.parcel.Drop()
+	if err := s.parcel.Deliver(s.conn, s.stall); err != nil {
+		return gone(err)
 	}
 	return s.conn.SetWriteDeadline(time.Time{})
-}
-
-func (s *socket) drop() {
-	frames.Put(s.frame)
-	s.frame, s.rest = nil, nil
 }
 
 // appendChunk appends p as the body is framed (RFC 9112, section 7.1).
@@ -179,7 +155,7 @@ func (s *socket) writeEnd() {
 	const end = "0\r\n\r\n"
 	if s.raw != nil {
 		// A deadline may be over before the write has begun.
-		s.rest = []byte(end)
+		s.parcel.Rest = []byte(end)
 		s.raw.Write(s.attempt)
 		return
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -25,18 +23,11 @@ type quicStream struct {
 	quic  *quic.Stream
 	stall time.Duration
 
-	queued int   // bytes since it was last known that all were sent
-	frame  *data // what is waiting to be written; nil: nothing
-	rest   []byte
+	queued int // bytes since it was last known that all were sent
+	parcel api.Parcel
 }
 
-// data has room for what a stream writes at once, as a DATA frame (RFC 9114,
-// section 7.2.1).
-type data [api.MaxWrite + 2<<10]byte
-
-var frames = sync.Pool{New: func() any { return new(data) }}
-
-const dataFrame = 0x00
+const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
 // takeOver takes an HTTP/3 stream over, after its header; nil where it cannot.
 func (c *serveCmd) takeOver(w http.ResponseWriter, _ *http.Request) api.Connection {
@@ -57,45 +48,25 @@ func (c *serveCmd) takeOver(w http.ResponseWriter, _ *http.Request) api.Connecti
 
 // Write implements stream.Outlet.
 func (s *quicStream) Write(p []byte) (waits bool, err error) {
-	s.frame = frames.Get().(*data)
-	s.rest = quicvarint.Append(append(s.frame[:0], dataFrame), uint64(len(p)))
-	s.rest = append(s.rest, p...)
-	if s.queued += len(s.rest); s.queued > unconfirmed {
+	head := quicvarint.Append(append(s.parcel.Begin(), dataFrame), uint64(len(p)))
+	s.parcel.Rest = append(head, p...)
+	if s.queued += len(s.parcel.Rest); s.queued > unconfirmed {
 		return true, nil
 	}
-	err = s.quic.TryWriteAll(s.rest)
+	err = s.quic.TryWriteAll(s.parcel.Rest)
 	if errors.Is(err, quic.ErrWouldBlock) {
 		return true, nil
 	}
-	s.drop()
+	s.parcel.Drop()
 	return false, s.gone(err)
 }
 
 // Wait implements stream.Outlet. When QUIC has taken a write, all before it was
 // sent.
 func (s *quicStream) Wait() error {
-	defer s.drop()
+	defer s.parcel.Drop()
 	s.queued = 0
-	for len(s.rest) > 0 {
-		piece := s.rest[:min(len(s.rest), api.MaxWrite)]
-		if err := s.quic.SetWriteDeadline(time.Now().Add(s.stall)); err != nil {
-			return s.gone(err)
-		}
-		n, err := s.quic.Write(piece)
-		s.rest = s.rest[n:]
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return errors.Join(api.ErrStalled, err)
-		}
-		if err != nil {
-			return s.gone(err)
-		}
-	}
-	return nil
-}
-
-func (s *quicStream) drop() {
-	frames.Put(s.frame)
-	s.frame, s.rest = nil, nil
+	return s.gone(s.parcel.Deliver(s.quic, s.stall))
 }
 
 // gone tells the errors of a client that went away from others.

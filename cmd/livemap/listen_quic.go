@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/time/rate"
+)
+
+const (
+	quicIdle      = 30 * time.Second // for a connection without packets
+	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
+	handshakeRate = 1000             // handshakes a second before addresses must be validated
+)
+
+// quicListener is a port for HTTP/3.
+type quicListener struct {
+	sockets []quicSocket // one for each address of the host
+	server  *http3.Server
+}
+
+type quicSocket struct {
+	conn      net.PacketConn
+	transport *quic.Transport
+	listener  *quic.EarlyListener
+}
+
+// listenQUIC opens UDP ports of the same addresses as TCP ones.
+func listenQUIC(web []net.Listener, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+	q := &quicListener{server: &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}}
+	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
+	for i, tcp := range web {
+		socket, err := openQUIC(tcp.Addr().String(), config, keys, handshakes)
+		if err != nil {
+			q.close()
+			return nil, err
+		}
+		if got := receiveBuffer(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
+			log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
+				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
+		}
+		q.sockets = append(q.sockets, socket)
+	}
+	return q, nil
+}
+
+// openQUIC opens a UDP port. 0-RTT is off, since a replayed POST would be
+// published twice.
+func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+	if q.conn, err = net.ListenPacket("udp", address); err != nil {
+		return q, cause(err)
+	}
+	growBuffers(q.conn.(*net.UDPConn))
+	q.transport = &quic.Transport{
+		Conn:                q.conn,
+		StatelessResetKey:   &keys.reset,
+		TokenGeneratorKey:   &keys.token,
+		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
+	}
+	// http3.ConfigureTLSConfig would do the same anew for each connection, which keeps it.
+	config = config.Clone()
+	config.NextProtos = []string{http3.NextProtoH3}
+	q.listener, err = q.transport.ListenEarly(config, &quic.Config{
+		MaxIdleTimeout: quicIdle,
+		Allow0RTT:      false,
+	})
+	if err != nil {
+		q.conn.Close()
+	}
+	return q, err
+}
+
+func (q *quicListener) serve(handler http.Handler) error {
+	q.server.Handler = handler
+	return firstError(q.sockets, func(socket quicSocket) error { return q.server.ServeListener(socket.listener) })
+}
+
+// shutdown ends HTTP/3 once the requests under way are done. Clients are not
+// waited for to close their connections.
+func (q *quicListener) shutdown(ctx context.Context) {
+	q.server.Shutdown(ctx)
+}
+
+func (q *quicListener) close() {
+	q.server.Close()
+	for _, socket := range q.sockets {
+		socket.listener.Close()
+		socket.transport.Close()
+		socket.conn.Close()
+	}
+}
+
+// growBuffers gives UDP room for bursts, as far as the system allows.
+func growBuffers(conn *net.UDPConn) {
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
+	conn.SetReadBuffer(udpBuffer)
+	conn.SetWriteBuffer(udpBuffer)
+}

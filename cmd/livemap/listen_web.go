@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"livemap/api"
+)
+
+const (
+	headerTime  = 10 * time.Second  // for a request's header to arrive
+	idleTime    = 2 * time.Minute   // for a connection without requests
+	sendBuffer  = 64 << 10          // bytes; small, so that a slow reader shows early, and a write to it ends soon
+	headerBound = 4 * api.MaxHeader // bytes; up to here the API answers in words
+)
+
+// webListener is a port for HTTP over TCP or a unix socket.
+type webListener struct {
+	net.Listener
+	also   []net.Listener // of the same port, on the host's other addresses
+	flag   string
+	server *http.Server
+}
+
+func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logger) (*webListener, error) {
+	if a.network == "unix" {
+		removeStale(a.address)
+	}
+	open, err := openAll(a, func(address string) (net.Listener, error) { return sockets.Listen(ctx, a.network, address) })
+	if err != nil {
+		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBound,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+		ConnState:         settled,
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	for i := range open {
+		open[i] = watch(open[i])
+	}
+	return &webListener{open[0], open[1:], flag, server}, nil
+}
+
+// openAll opens a port on all addresses of a host. Where the system picks the
+// number on the first, it may be taken on another: then another is tried.
+func openAll(a listenAddress, open func(address string) (net.Listener, error)) ([]net.Listener, error) {
+	for try := 1; ; try++ {
+		all, err := openEach(a.addresses(), open)
+		if err == nil || !a.isPicked() || try == 10 {
+			return all, err
+		}
+	}
+}
+
+func openEach(addresses []string, open func(address string) (net.Listener, error)) (all []net.Listener, err error) {
+	for i, address := range addresses {
+		if i > 0 {
+			address = withPortOf(address, all[0].Addr())
+		}
+		one, err := open(address)
+		if i > 0 && isUnavailable(err) {
+			continue
+		}
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func closeAll(all []net.Listener) {
+	for _, one := range all {
+		one.Close()
+	}
+}
+
+// isUnavailable tells that the machine has no such address: it has no IPv6.
+func isUnavailable(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}
+
+func withPortOf(address string, of net.Addr) string {
+	host, _, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, strconv.Itoa(of.(*net.TCPAddr).Port))
+}
+
+// cause gives what went wrong with an address without naming it again.
+func cause(err error) error {
+	if system, ok := errors.AsType[syscall.Errno](err); ok {
+		return system
+	}
+	return err
+}
+
+// removeStale removes a socket that nobody listens on, which a killed hub leaves.
+// Connections to a file that is no socket are refused too.
+func removeStale(path string) {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}
+
+// all are the listeners of the port.
+func (l *webListener) all() []net.Listener { return append([]net.Listener{l.Listener}, l.also...) }
+
+func (l *webListener) close() { closeAll(l.all()) }
+
+func (l *webListener) cut() {
+	for _, one := range l.all() {
+		one.(*watchedListener).closeAll()
+	}
+}
+
+func (l *webListener) serve(handler http.Handler) error {
+	l.server.Handler = handler
+	serve := func(one net.Listener) error { return l.server.Serve(letIn(one)) }
+	if l.server.TLSConfig != nil {
+		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one), "", "") }
+	}
+	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
+}
+
+// firstError does something for each at once, and gives the first error of them.
+func firstError[T any](each []T, do func(T) error) error {
+	failed := make(chan error, len(each))
+	for _, one := range each {
+		go func() { failed <- do(one) }()
+	}
+	return <-failed
+}
+
+func (l *webListener) shutdown(ctx context.Context) {
+	if l.server.Shutdown(ctx) != nil {
+		l.server.Close()
+	}
+}
+
+// address gives the address as --to takes it.
+func (l *webListener) address() string {
+	if l.Addr().Network() == "unix" {
+		return "unix:" + l.Addr().String()
+	}
+	return "http://" + l.Addr().String()
+}
