@@ -72,7 +72,7 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 // try writes what the system takes at once.
 func (s *socket) try(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), s.parcel.Rest)
+		n, err := writeNow(int(fd), s.parcel.Rest)
 		switch {
 		case err == syscall.EINTR:
 			continue

@@ -27,16 +27,23 @@ type writer struct {
 	ready   []*Subscription // to be given a turn now
 	spare   []*Subscription
 	resting resting
+	wanted  int           // of the resting, how many have something to write
+	roused  time.Duration // when rests were last ended
 	alarms  alarms
 	timer   *time.Timer   // pokes
 	rings   time.Duration // when it does
 }
+
+// rousePause is how long a writer sleeps, at least, between ending rests: so
+// that streams that began to rest one shortly after the other are written in one go.
+const rousePause = time.Millisecond
 
 // turns is what a writer knows of one of its streams.
 type turns struct {
 	ready   bool // in writer.ready
 	away    bool // stuck, or over
 	resting bool // in writer.resting
+	wanted  bool // resting, though it has something to write
 	alarm   time.Duration
 	slot    int // in writer.alarms, from 1; 0: in none
 }
@@ -123,8 +130,8 @@ func (w *writer) next() time.Duration {
 	if len(w.alarms) > 0 {
 		next = min(next, w.alarms[0].turns.alarm)
 	}
-	if first, ok := w.resting.first(); ok {
-		next = min(next, first.until)
+	if first, ok := w.resting.first(); ok && w.wanted > 0 {
+		next = min(next, max(first.until, w.roused+rousePause))
 	}
 	return next
 }
@@ -154,7 +161,7 @@ func (w *writer) listen() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, s := range w.woken {
-		if !s.turns.resting || s.ending.Load() != nil {
+		if w.want(s); !s.turns.resting || s.ending.Load() != nil {
 			w.prepare(s)
 		}
 		w.woken[i] = nil
@@ -167,13 +174,35 @@ func (w *writer) listen() {
 	w.woken, w.freed = w.woken[:0], w.freed[:0]
 }
 
-// endRests makes ready who has rested and was woken meanwhile.
+// rest has a stream wait until it may write again.
+func (w *writer) rest(s *Subscription) {
+	s.turns.resting = true
+	w.resting.add(s)
+	if s.due() {
+		w.want(s)
+	}
+}
+
+// want notes of a resting stream that it has something to write. For the others
+// nobody need be woken when their rests are over.
+func (w *writer) want(s *Subscription) {
+	if s.turns.resting && !s.turns.wanted {
+		s.turns.wanted = true
+		w.wanted++
+	}
+}
+
+// endRests makes ready who has rested and has something to write.
 func (w *writer) endRests(now time.Duration) {
 	for first, ok := w.resting.first(); ok && first.until <= now; first, ok = w.resting.first() {
 		w.resting.drop()
-		first.stream.turns.resting = false
-		if first.stream.due() {
-			w.prepare(first.stream)
+		w.roused = now
+		s := first.stream
+		s.turns.resting = false
+		if s.turns.wanted {
+			s.turns.wanted = false
+			w.wanted--
+			w.prepare(s)
 		}
 	}
 }
@@ -218,8 +247,10 @@ func (w *writer) turn(s *Subscription) {
 		w.prepare(s)
 	default:
 		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting && !w.patient {
-			s.turns.resting = true
-			w.resting.add(s)
+			w.rest(s)
+		}
+		if s.turns.resting {
+			next = s.silentUntil()
 		}
 		w.alarms.set(s, next)
 	}
