@@ -46,25 +46,51 @@ var manyTopics = scenario{
 	Name: "many-topics", About: "100,000 vehicles, 10,000 streams on the topic of one each, 20,000 positions/s, against 10 vehicles with as many streams woken",
 	Goal: "≤ 0.7 µs more per position",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		few, err := l.fewVehicles().vehicles(ctx, l, o, "hub, 10 vehicles")
-		if err != nil {
-			return err
+		var few, many leastBusy
+		for range or(l, 4, 1) { // in turn, as the machine may be faster now and slower then
+			if err := few.try(ctx, l, l.fewVehicles(), "hub, 10 vehicles"); err != nil {
+				return err
+			}
+			if err := many.try(ctx, l, l.manyVehicles(), "hub, 100,000"); err != nil {
+				return err
+			}
 		}
-		many, err := l.manyVehicles().vehicles(ctx, l, o, "hub, 100,000")
-		if err != nil {
-			return err
-		}
-		o.most("10 vehicles", "µs/position", few, 0)
-		o.most("100,000 vehicles", "µs/position", many, 0)
-		o.most("more", "µs/position", many-few, 0.7)
+		o.Runs = append(o.Runs, few.run, many.run)
+		o.most("10 vehicles", "µs/position", few.position(), 0)
+		o.most("100,000 vehicles", "µs/position", many.position(), 0)
+		o.most("more", "µs/position", many.position()-few.position(), 0.7)
 		return nil
 	},
 }
 
+// leastBusy is of several runs the one that cost least: other work on the machine
+// can only add to what a run costs.
+type leastBusy struct {
+	run  *Result
+	rate float64 // positions a second
+}
+
+// try puts a load on a hub that knows its vehicles.
+func (b *leastBusy) try(ctx context.Context, lab *lab, l load, subject string) error {
+	return lab.withHub(func(h *hub) error {
+		if err := h.prime(ctx, l.events, aside, aside+l.events.vehicles); err != nil {
+			return err
+		}
+		run, err := l.measure(ctx, h.target(l.rate))
+		if err == nil && (b.run == nil || run.Busy < b.run.Busy) {
+			b.run, b.rate, run.Subject = run, l.rate, subject
+		}
+		return err
+	})
+}
+
+// position is the processor time of a position in microseconds.
+func (b *leastBusy) position() float64 { return b.run.Busy / b.rate * 1e6 }
+
 // manyVehicles report in turn, so one position in ten wakes one of 10,000 streams.
 func (l *lab) manyVehicles() load {
 	load := l.dense(h1, or(l, 10_000, 2_000))
-	load.rate = manyRate
+	load.rate, load.window = manyRate, or(l, 8*time.Second, 5*time.Second)
 	load.events = events{vehicles: 10 * load.streams}
 	load.check = func(i, events int) check { return everyOf(events, load.events.vehicles, 10*i) }
 	load.path = ofVehicle(func(i int) int { return 10 * i })
@@ -94,24 +120,6 @@ func (l *lab) fewVehicles() load {
 
 func ofVehicle(vehicle func(i int) int) func(i int) string {
 	return func(i int) string { return "/topics/vehicle:" + vehicleID(vehicle(i)) + "/stream?snapshot=false" }
-}
-
-// vehicles puts a load on a hub that knows its vehicles, and gives the processor
-// time of a position in microseconds.
-func (l load) vehicles(ctx context.Context, lab *lab, o *Outcome, subject string) (float64, error) {
-	var run *Result
-	err := lab.withHub(func(h *hub) (err error) {
-		if err = h.prime(ctx, l.events, aside, aside+l.events.vehicles); err == nil {
-			run, err = l.measure(ctx, h.target(l.rate))
-		}
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	run.Subject = subject
-	o.Runs = append(o.Runs, run)
-	return run.Busy / l.rate * 1e6, nil
 }
 
 var interval = scenario{
