@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,5 +60,62 @@ func TestPanicUnderALock(t *testing.T) {
 		require.True(t, h.mu.TryLock())
 		h.mu.Unlock()
 		h.fleet.byID = byID
+	})
+}
+
+// When streams have rested and nobody has anything for them, their writer sleeps
+// on: until the next heartbeat, or until one is woken.
+func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Config{})
+		defer h.Close()
+		w := newWriter(h)
+		defer w.timer.Stop()
+		const n = 5
+		streams := make([]*Subscription, n)
+		for i := range streams {
+			s := h.Subscribe(Query{Topics: []string{AllTopic}})
+			s.ended = func(Summary) {}
+			s.open(waiting(func([]byte) error { return nil }))
+			s.writer.Store(w)
+			w.prepare(s)
+			streams[i] = s
+		}
+		w.round() // they are live
+		time.Sleep(time.Second)
+		wake := func(some ...*Subscription) {
+			for _, s := range some {
+				s.pending.Store(1)
+				w.wake(s)
+			}
+		}
+		_, err := h.Publish(&geo.Position{VehicleID: "a"})
+		require.NoError(t, err)
+		synctest.Wait()
+		woken := w.woken
+		w.woken = nil
+		for _, s := range woken { // one shortly after the other
+			time.Sleep(time.Microsecond)
+			w.wake(s)
+			w.round()
+		}
+		streams = woken
+		require.Greater(t, w.next(), streams[n-1].rested(), "nobody wants anything")
+		wake(streams[1:]...)
+		wake(streams[1]) // again
+		w.round()
+		require.Equal(t, streams[0].rested(), w.next(), "somebody does: the first rest ends")
+		time.Sleep(w.next() - h.now())
+		w.round()
+		require.Equal(t, n-1, w.wanted)
+		require.Equal(t, h.now()+rousePause, w.next(), "not the second one a microsecond later")
+		time.Sleep(rousePause)
+		w.round()
+		require.Zero(t, w.wanted)
+		for _, s := range streams {
+			s.end(Cancelled)
+		}
+		w.round()
+		require.Equal(t, time.Duration(math.MaxInt64), w.next())
 	})
 }

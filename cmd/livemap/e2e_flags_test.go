@@ -42,6 +42,18 @@ func TestHelpIsComplete(t *testing.T) {
 	}
 }
 
+// A mistake is answered with what the flag means to the command that was called;
+// others may have one of the same name.
+func TestMistakesTellOfTheRightFlag(t *testing.T) {
+	for name, means := range map[string]string{"bench": "Events a second", "simulate": "Reports per second"} {
+		out, stderr, status := command(t, "", name, "--rate", "x")
+		assert.Equal(t, 2, status)
+		assert.Empty(t, out)
+		assert.Contains(t, stderr, `--rate: expected a float but got "x"`)
+		assert.Contains(t, stderr, "--rate is: "+means)
+	}
+}
+
 // Every flag of serve refuses what it cannot take, by its name, and says what
 // it takes: on the command line and from the environment.
 func TestServeRefusesFlags(t *testing.T) {

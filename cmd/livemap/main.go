@@ -80,23 +80,25 @@ func run(ctx context.Context, args []string, std streams) error {
 	case helped:
 		return nil
 	case err != nil:
-		return usageError{explained(parser, err)}
+		return usageError{explained(err)}
 	}
 	return command.Run()
 }
 
 // explained adds what a flag is for, and its range, to an error that names it.
-func explained(parser *kong.Kong, err error) error {
+func explained(err error) error {
 	name, _, found := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ":")
 	if !found || !strings.HasPrefix(err.Error(), "--") {
 		return err
 	}
 	name, _, _ = strings.Cut(name, "=")
-	for _, command := range parser.Model.Children {
-		for _, flag := range command.Flags {
-			if flag.Name == name && strings.Contains(err.Error(), "--"+name) {
-				return fmt.Errorf("%w; %s is: %s", err, "--"+name, flag.Help)
-			}
+	failure, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || failure.Context.Selected() == nil {
+		return err
+	}
+	for _, flag := range failure.Context.Selected().Flags {
+		if flag.Name == name {
+			return fmt.Errorf("%w; %s is: %s", err, "--"+name, flag.Help)
 		}
 	}
 	return err
