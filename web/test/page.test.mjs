@@ -109,11 +109,14 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 
 	test("dims a vehicle that falls silent", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
-		for (const age of [2, 1, 0]) {
-			await hub.publish({ vehicle_id: "DIM-7", ...BERLIN, timestamp: now() - age, speed_kmh: 4 });
+		let lively = [0, 0, 0];
+		for (let tries = 0; tries < 5 && !near(lively, BLUE); tries++) { // a busy machine may take so long that it is silent again
+			for (const age of [2, 1, 0]) {
+				await hub.publish({ vehicle_id: "DIM-7", ...BERLIN, timestamp: now() - age, speed_kmh: 4 });
+			}
+			await page.waitForFunction(() => window.livemap.drawn("DIM-7")?.state === "moving");
+			lively = await pixel(page, await drawn(page, "DIM-7"));
 		}
-		await page.waitForFunction(() => window.livemap.drawn("DIM-7")?.state === "moving");
-		const lively = await pixel(page, await drawn(page, "DIM-7"));
 		assert.ok(near(lively, BLUE), `${lively}`);
 		await page.waitForFunction(() => window.livemap.drawn("DIM-7")?.state === "silent");
 		const dim = await pixel(page, await drawn(page, "DIM-7"));
