@@ -62,8 +62,12 @@ func (c *foreignCurl) Write(p []byte) (int, error) {
 // wait waits until curl has shown text, and returns all it has shown.
 func (c *foreignCurl) wait(text string) string {
 	c.t.Helper()
-	foreignWait(c.t, c.changed, func() bool { return strings.Contains(c.out.String(), text) }, c.out.String)
-	return c.out.String()
+	var shown string
+	foreignWait(c.t, c.changed, func() bool {
+		shown = c.out.String()
+		return strings.Contains(shown, text)
+	}, c.out.String)
+	return shown
 }
 
 // exit waits for curl's end and returns its status.

