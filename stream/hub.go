@@ -152,16 +152,21 @@ func (h *Hub) Head() ID {
 // welcome makes a vehicle known, at the cost of the longest silent when there
 // are too many.
 func (h *Hub) welcome(id string) *vehicle {
-	for h.fleet.size() >= h.config.MaxVehicles {
+	h.makeRoom(h.config.MaxVehicles - 1)
+	v := h.fleet.add(id, h.log.first()-1)
+	v.time = math.MinInt64
+	return v
+}
+
+// makeRoom forgets the longest silent vehicles until there are no more than so many.
+func (h *Hub) makeRoom(most int) {
+	for h.fleet.size() > most {
 		v := h.fleet.longestSilent()
 		if v.present() {
 			h.end(v, Expired)
 		}
 		h.fleet.forget(v)
 	}
-	v := h.fleet.add(id, h.log.first()-1)
-	v.time = math.MinInt64
-	return v
 }
 
 // end makes a present vehicle a gone one.

@@ -129,19 +129,17 @@ func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 	}
 	lines, err := h.readState(r)
 	if err != nil {
-		h.fleet, h.topics = newFleet(), topics{}
+		h.fleet, h.topics, h.log = newFleet(), topics{}, newLog(h.config.History, 1)
 		return 0, err
 	}
-	over := max(0, lines-h.config.MaxVehicles)
-	h.forgetUpTo(uint64(over))
 	h.fleet.sortBySilence()
-	h.log = newLog(h.config.History, uint64(lines)+1)
+	h.makeRoom(h.config.MaxVehicles)
 	h.routed.Store(h.log.head())
-	return lines - over, nil
+	return min(lines, h.config.MaxVehicles), nil
 }
 
-// readState makes every vehicle of a state known, as of rising seq from 1 on, and
-// tells how many lines they had. Each is let go of before the next is read.
+// readState makes every vehicle of a state known and tells how many lines they
+// had. Each is let go of before the next is read.
 func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, maxStateLine), maxStateLine)
@@ -165,7 +163,7 @@ func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
 		}
 		vehicles++
-		h.restore(&line.restored, uint64(vehicles), down)
+		h.restore(&line.restored, down)
 	}
 	return 0, errors.Join(errors.New("stream: saved state is torn"), in.Err())
 }
@@ -180,19 +178,6 @@ func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
 		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d", header.Version, stateVersion)
 	}
 	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilence), nil
-}
-
-// forgetUpTo forgets the vehicles whose newest event is seq or older.
-func (h *Hub) forgetUpTo(seq uint64) {
-	for _, v := range h.fleet.slots {
-		if v != nil && v.seq <= seq {
-			topics := v.here.topics
-			h.fleet.move(v, place{})
-			h.topics.move(v, topics, nil)
-			h.topics.release(topics)
-			h.fleet.forget(v)
-		}
-	}
 }
 
 // restored is a line of the state with what it says, checked.
@@ -223,9 +208,10 @@ func (l *restored) check() (err error) {
 	return err
 }
 
-// restore makes a vehicle known as event seq, which is older than the log. The
+// restore makes a vehicle known. Its state is an event of the log, like any other:
+// else who is told it while the vehicle moves on could not be told what it was. The
 // hub was down for a time in which the vehicle was silent too.
-func (h *Hub) restore(l *restored, seq uint64, down time.Duration) {
+func (h *Hub) restore(l *restored, down time.Duration) {
 	id := l.VehicleID
 	if l.Gone == "" {
 		id = l.position.VehicleID
@@ -233,18 +219,17 @@ func (h *Hub) restore(l *restored, seq uint64, down time.Duration) {
 	if h.fleet.get(id) != nil {
 		return // told twice
 	}
-	v := h.fleet.add(id, 0)
-	v.seq = seq
-	h.fleet.silence[v.slot].seen = int64(h.now()-down) - l.Silent
+	v := h.fleet.add(id, h.log.first()-1)
+	seen := h.now() - down
+	h.fleet.silence[v.slot].seen = int64(seen) - l.Silent
+	seq := h.log.head() + 1
 	if l.Gone != "" {
-		v.time, v.sum, v.here.point = l.Time, l.Sum, l.Point
-		v.event = appendGone(nil, h.epoch, seq, v.id, l.Gone)
+		v.time, v.sum = l.Time, l.Sum
+		h.event = appendGone(h.event[:0], h.epoch, seq, v.id, l.Gone)
+		h.move(v, gone, place{point: l.Point}, seen)
 		return
 	}
 	v.time = l.position.Time.UnixNano()
 	h.event = appendPosition(h.event[:0], h.epoch, seq, &l.position, l.position.Time)
-	v.event = slices.Clone(h.event)
-	at := place{h.topics.set(l.Topics, nil, 0), l.position.Point}
-	h.topics.move(v, nil, at.topics)
-	h.fleet.move(v, at)
+	h.move(v, position, place{h.topics.set(l.Topics, nil, h.log.first()-1), l.position.Point}, seen)
 }

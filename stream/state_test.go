@@ -63,7 +63,7 @@ func TestStateRoundTrip(t *testing.T) {
 		stats := h.Stats()
 		require.Equal(t, 2, stats.Vehicles)
 		require.Equal(t, 1, stats.Gone)
-		require.Zero(t, stats.LogEvents)
+		require.EqualValues(t, 3, stats.LogEvents)
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("x"), ""))
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("y"), ""))
 		require.Equal(t, "reset new | 1 b< | 3 live snapshot 1 0", resume(t, h, topics(awkwardTopic), ""))
@@ -150,7 +150,7 @@ func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 		}
 		h := reborn(t, stream.Config{MaxVehicles: 5}, save(t, old), 5)
 		require.Equal(t, 5, h.Stats().Vehicles)
-		require.Equal(t, 5, h.Stats().Topics)
+		require.Equal(t, 20, h.Stats().Topics, "the log still holds what happened in them")
 		_, _, ok := h.Vehicle("v15")
 		require.True(t, ok, "the newest are kept")
 		_, _, ok = h.Vehicle("v14")
@@ -168,13 +168,51 @@ func TestStateResumeAfterLoad(t *testing.T) {
 		h := reborn(t, stream.Config{}, save(t, old), 3)
 		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
 		require.Equal(t, "3 live replay 0 0", resume(t, h, fleetQuery, id(3)))
-		require.Equal(t, "2 b | 3 c | 3 live conflated 2 0", resume(t, h, fleetQuery, id(1)))
-		require.Equal(t, "3 c | 3 live conflated 1", resume(t, h, topics("vehicle:c"), id(2)))
-		require.Equal(t, "reset behind | 1 a | 2 b | 3 c | 3 live snapshot 3", resume(t, h, topics("x"), id(1)))
+		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, fleetQuery, id(1)))
+		require.Equal(t, "3 c | 3 live replay 1 0", resume(t, h, topics("vehicle:c"), id(2)))
+		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, topics("x"), id(1)))
 		require.Equal(t, "3 live replay 0 0", resume(t, h, topics("x"), id(3)))
 		put(t, h, "a", `"n":1`)
 		require.Equal(t, "4 a | 4 live replay 1 0", resume(t, h, topics("x"), id(3)))
-		require.Equal(t, "2 b | 3 c | 4 a | 4 live conflated 3 0", resume(t, h, fleetQuery, id(1)))
+		require.Equal(t, "2 b | 3 c | 4 a | 4 live replay 3 0", resume(t, h, fleetQuery, id(1)))
+	})
+}
+
+// After a load all readers come back at once, and vehicles move while they are told
+// the state: each is told what was, once and with its id, and then what is.
+func TestStateIsToldWhileVehiclesMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := quiet(t)
+		const n = 600 // of which a write takes some dozens
+		for i := range n {
+			put(t, old, fmt.Sprintf("v%03d", i), `"filler":"`+strings.Repeat("x", 200)+`"`)
+		}
+		old.Delete("v000")
+		h := reborn(t, stream.Config{}, save(t, old), n)
+		c := listenSlowly(t, h, fleetQuery)
+		for range 4 { // into the snapshot
+			c.gate <- struct{}{}
+			synctest.Wait()
+		}
+		told := c.text()
+		require.NotEmpty(t, told)
+		require.False(t, strings.Contains(told, "event: live"), "it is in the midst of it")
+		for i := range n {
+			if i%3 == 0 {
+				put(t, h, fmt.Sprintf("v%03d", i), `"n":1`)
+			}
+		}
+		close(c.gate)
+		time.Sleep(time.Minute)
+		told += c.text()
+		require.False(t, strings.Contains(told, "conflated"))
+		require.Equal(t, 1, strings.Count(told, "event: live"))
+		require.Equal(t, n-1+n/3, strings.Count(told, "Feature"), "every state, and every move")
+		for event := range strings.SplitSeq(told, "\n\n") {
+			if strings.Contains(event, "Feature") || strings.Contains(event, "event: live") {
+				require.True(t, strings.Contains("\n"+event, "\nid: "))
+			}
+		}
 	})
 }
 

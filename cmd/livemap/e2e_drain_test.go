@@ -17,9 +17,9 @@ import (
 
 // drainingHub starts a hub that, when it is told to end, goes on draining for as
 // long as it may (--drain and three seconds): somebody does not read.
-func drainingHub(t *testing.T) *runningHub {
+func drainingHub(t *testing.T, args ...string) *runningHub {
 	t.Helper()
-	hub := startHub(t, "--drain", "1s")
+	hub := startHub(t, append(args, "--drain", "1s")...)
 	conn := deafConn(t, strings.TrimPrefix(hub.proxy, "http://"))
 	_, err := io.WriteString(conn, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)

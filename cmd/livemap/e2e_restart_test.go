@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -208,6 +209,48 @@ func TestKillIsNoticedOverHTTP3(t *testing.T) {
 	t.Logf("after %s: %v", time.Since(began).Round(time.Millisecond), err)
 	assert.ErrorAs(t, err, new(*quic.StatelessResetError))
 	assert.Less(t, time.Since(began), 20*time.Second)
+}
+
+// Clients that come over HTTP/3 while the hub goes down get no connection that
+// nobody serves, in which they would wait until it times out: the hub that is
+// started next answers them.
+func TestDialsWhileTheHubGoesDown(t *testing.T) {
+	t.Parallel()
+	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir()}
+	hub := drainingHub(t, args...)
+	hub.interrupt()
+	<-hub.log.seen("the hub is going down")
+	var dialling sync.WaitGroup
+	for range 8 {
+		dialling.Go(func() {
+			client := hub.client(t, "h3")
+			for {
+				connected := false
+				ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+					GotConn: func(httptrace.GotConnInfo) { connected = true },
+				})
+				s, err := client.open(ctx, hub.public+"/stream", "")
+				if err == nil {
+					var e wireEvent
+					for err == nil && e.name != "live" { // or the end of a hub that goes down
+						e, err = s.next()
+					}
+					s.close()
+				}
+				if err == nil {
+					return
+				}
+				if errors.As(err, new(*quic.IdleTimeoutError)) && !assert.False(t, connected, "nobody serves it") {
+					return
+				}
+				client.reset()
+			}
+		})
+	}
+	<-hub.ended
+	next := startHub(t, args...)
+	dialling.Wait()
+	await(t, "streams to be closed", func() bool { return next.openStreams(t) == 0 })
 }
 
 func TestTornState(t *testing.T) {

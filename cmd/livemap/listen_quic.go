@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -24,6 +25,7 @@ const (
 type quicListener struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
+	serving sync.WaitGroup
 }
 
 type quicSocket struct {
@@ -79,12 +81,22 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 
 func (q *quicListener) serve(handler http.Handler) error {
 	q.server.Handler = handler
-	return firstError(q.sockets, func(socket quicSocket) error { return q.server.ServeListener(socket.listener) })
+	q.serving.Add(len(q.sockets))
+	return firstError(q.sockets, func(socket quicSocket) error {
+		defer q.serving.Done()
+		return q.server.ServeListener(socket.listener)
+	})
 }
 
 // shutdown ends HTTP/3 once the requests under way are done. Clients are not
-// waited for to close their connections.
+// waited for to close their connections. Those that come now get no answer: they
+// ask again, and the hub that is started next answers. If a connection were made
+// that nobody serves, its client would wait for it until it times out.
 func (q *quicListener) shutdown(ctx context.Context) {
+	for _, socket := range q.sockets {
+		socket.listener.Close()
+	}
+	q.serving.Wait() // until those are served that were accepted before
 	q.server.Shutdown(ctx)
 }
 
