@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	quicIdle      = 30 * time.Second // for a connection without packets
 	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
 	handshakeRate = 1000             // handshakes a second before addresses must be validated
+	quicDoors     = 64               // goroutines that accept connections; quic-go refuses those for which 32 and none of these are free
 )
 
 // quicListener is a port for HTTP/3.
@@ -81,8 +83,9 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 
 func (q *quicListener) serve(handler http.Handler) error {
 	q.server.Handler = handler
-	q.serving.Add(len(q.sockets))
-	return firstError(q.sockets, func(socket quicSocket) error {
+	doors := slices.Repeat(q.sockets, quicDoors)
+	q.serving.Add(len(doors))
+	return firstError(doors, func(socket quicSocket) error {
 		defer q.serving.Done()
 		return q.server.ServeListener(socket.listener)
 	})
