@@ -15,9 +15,11 @@ type audience struct {
 	mu       sync.Mutex // guards what follows; taken before Hub.mu, never after
 	everyone map[*Subscription]struct{}
 	whole    []*Subscription             // of the whole fleet, everywhere
-	boxes    rtree.RTreeG[*Subscription] // of the whole fleet, in a box
+	boxes    rtree.RTreeG[*Subscription] // of the whole fleet, or some of it, in a box
 	vehicles map[string][]*Subscription
 	topics   map[string][]*Subscription
+	// By how ids begin.
+	vehiclesOf, topicsOf beginnings
 	empty    chan struct{} // closed when nobody is left; nil: nobody waits for that
 }
 
@@ -25,6 +27,8 @@ func (a *audience) init() {
 	a.everyone = map[*Subscription]struct{}{}
 	a.vehicles = map[string][]*Subscription{}
 	a.topics = map[string][]*Subscription{}
+	a.vehiclesOf.init()
+	a.topicsOf.init()
 }
 
 func (a *audience) size() int {
@@ -40,16 +44,38 @@ func (a *audience) join(s *Subscription) {
 	switch {
 	case s.scope.whole():
 		a.whole = append(a.whole, s)
-	case s.scope.scans():
+	case s.scope.scans() && s.scope.box != nil:
 		for _, rect := range s.scope.box.Rects() {
 			a.boxes.Insert(rect[0], rect[1], s)
 		}
 	}
-	for _, id := range s.scope.vehicles {
-		a.vehicles[id] = append(a.vehicles[id], s)
+	s.scope.eachIndex(func(vehicle string) {
+		a.vehicles[vehicle] = append(a.vehicles[vehicle], s)
+	}, func(topic string) {
+		a.topics[topic] = append(a.topics[topic], s)
+	}, func(vehicles string) {
+		a.vehiclesOf.add(vehicles, s)
+	}, func(topics string) {
+		a.topicsOf.add(topics, s)
+	})
+}
+
+// eachIndex tells by what a subscriber is found, besides its box: ids of vehicles
+// and of topics, and beginnings of them.
+func (s *scope) eachIndex(vehicle, topic, vehiclesOf, topicsOf func(id string)) {
+	each(s.vehicles, vehicle)
+	each(s.topics, topic)
+	if s.only != nil && s.all && s.box == nil {
+		each(s.only.vehicles, vehicle)
+		each(s.only.topics, topic)
+		each(s.only.vehiclesOf, vehiclesOf)
+		each(s.only.topicsOf, topicsOf)
 	}
-	for _, id := range s.scope.topics {
-		a.topics[id] = append(a.topics[id], s)
+}
+
+func each(ids []string, do func(id string)) {
+	for _, id := range ids {
+		do(id)
 	}
 }
 
@@ -60,17 +86,20 @@ func (a *audience) leave(s *Subscription) {
 	switch {
 	case s.scope.whole():
 		a.whole = without(a.whole, s)
-	case s.scope.scans():
+	case s.scope.scans() && s.scope.box != nil:
 		for _, rect := range s.scope.box.Rects() {
 			a.boxes.Delete(rect[0], rect[1], s)
 		}
 	}
-	for _, id := range s.scope.vehicles {
-		drop(a.vehicles, id, s)
-	}
-	for _, id := range s.scope.topics {
-		drop(a.topics, id, s)
-	}
+	s.scope.eachIndex(func(vehicle string) {
+		drop(a.vehicles, vehicle, s)
+	}, func(topic string) {
+		drop(a.topics, topic, s)
+	}, func(vehicles string) {
+		a.vehiclesOf.drop(vehicles, s)
+	}, func(topics string) {
+		a.topicsOf.drop(topics, s)
+	})
 	a.tellEmpty()
 }
 
@@ -158,6 +187,7 @@ func (a *audience) tellOf(seq uint64, r *record) {
 	for _, s := range a.vehicles[r.vehicle.id] {
 		s.notify(seq)
 	}
+	a.vehiclesOf.consider(r.vehicle.id, seq, r)
 	a.tellTopics(seq, r, r.before)
 	a.tellBoxes(seq, r, r.before)
 	if r.after != r.before {
@@ -167,13 +197,14 @@ func (a *audience) tellOf(seq uint64, r *record) {
 }
 
 func (a *audience) tellTopics(seq uint64, r *record, at place) {
-	if at.nowhere() || len(a.topics) == 0 {
+	if at.nowhere() || len(a.topics)+len(a.topicsOf.of) == 0 {
 		return
 	}
 	for _, t := range *at.topics {
 		for _, s := range a.topics[t.id] {
 			s.consider(seq, r)
 		}
+		a.topicsOf.consider(t.id, seq, r)
 	}
 }
 

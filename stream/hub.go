@@ -129,6 +129,14 @@ type moment struct {
 	mono time.Duration
 }
 
+// until gives a time of day on the monotonic clock; 0 for the zero time.
+func (m moment) until(at time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return max(1, m.mono+at.Sub(m.wall))
+}
+
 // moment reads both clocks, which are one unless Config.Clock is another.
 func (h *Hub) moment() moment {
 	now := time.Now()

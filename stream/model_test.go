@@ -118,7 +118,12 @@ func makeReaders(t *testing.T, m *truth, random *rand.Rand) (readers []*reader) 
 		"interval":    {Topics: []string{"live_updates:all"}, Interval: time.Second},
 		"interval box": {Topics: []string{"live_updates:all"}, Interval: time.Second,
 			Box: box("-90,-45,90,45")},
-		"interval topic": {Topics: []string{"depot:1", "vehicle:v5"}, Interval: 300 * time.Millisecond},
+		"only":            {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v1*", "vehicle:v4"}},
+		"only topics":     {Topics: []string{"live_updates:all"}, Only: []string{"depot:*", "vehicle:v2*", "vehicle:v20*"}},
+		"only everything": {Topics: []string{"live_updates:all"}, Only: []string{"v*"}},
+		"only box":        {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v3*", "depot:1"}, Box: box("-90,-45,90,45")},
+		"only interval":   {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v2*"}, Interval: time.Second},
+		"interval topic":  {Topics: []string{"depot:1", "vehicle:v5"}, Interval: 300 * time.Millisecond},
 	}
 	for _, name := range slices.Sorted(func(yield func(string) bool) {
 		for name := range queries {

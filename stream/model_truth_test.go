@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"path"
 	"slices"
 	"time"
 
@@ -146,8 +147,23 @@ func holds(q *stream.Query, id string, s modelState) bool {
 		if topic == "vehicle:"+id {
 			return true
 		}
-		if topic == "live_updates:all" || slices.Contains(s.topics, topic) {
+		if topic == "live_updates:all" && allowed(q, id, s.topics) || slices.Contains(s.topics, topic) {
 			if q.Box == nil || q.Box.Contains(s.point) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allowed tells whether one of the query's patterns matches a vehicle.
+func allowed(q *stream.Query, id string, topics []string) bool {
+	if q.Only == nil {
+		return true
+	}
+	for _, topic := range append([]string{"live_updates:all", "vehicle:" + id}, topics...) {
+		for _, pattern := range q.Only {
+			if ok, _ := path.Match(pattern, topic); ok {
 				return true
 			}
 		}

@@ -68,9 +68,9 @@ type Snapshot struct {
 	round *round
 }
 
-// Snapshot freezes what is in scope now.
-func (h *Hub) Snapshot(topics []string, box *geo.Box) *Snapshot {
-	s := newScope(topics, box)
+// Snapshot freezes what is in scope now. Patterns are as in Query.Only.
+func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
+	s := newScope(topics, box, only...)
 	r := h.freeze(&s)
 	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, round: r}
 }

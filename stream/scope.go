@@ -15,16 +15,21 @@ const (
 
 // scope is which vehicles a reader asks for. It never changes.
 type scope struct {
-	all      bool     // the whole fleet, as far as the box reaches
+	all      bool     // the whole fleet, as far as only and the box reach
+	only     *only    // nil: every vehicle
 	vehicles []string // ids, sorted; no box restricts these
 	topics   []string // sorted
 	box      *geo.Box // nil: everywhere
 }
 
 // newScope makes the scope of a query. A box that holds every point is none,
-// and who asks for the whole fleet needs no further topic.
-func newScope(topics []string, box *geo.Box) scope {
+// and who asks for the whole fleet needs no further topic. Patterns, if there are
+// any, restrict the whole fleet.
+func newScope(topics []string, box *geo.Box, patterns ...string) scope {
 	var s scope
+	if len(patterns) > 0 {
+		s.only = newOnly(patterns)
+	}
 	if box != nil && !box.World() {
 		s.box = box
 	}
@@ -50,20 +55,22 @@ func distinct(ids []string) []string {
 }
 
 // whole tells whether every event of the hub is in scope.
-func (s *scope) whole() bool { return s.all && s.box == nil }
+func (s *scope) whole() bool { return s.all && s.box == nil && s.only == nil }
 
 // scans tells whether every event of the hub must be looked at to find those
 // in scope. For the rest there are indexes.
-func (s *scope) scans() bool { return s.all && s.box != nil }
+func (s *scope) scans() bool { return s.all && !s.whole() }
 
 // exact tells whether the fleet knows what a reader of this scope held at any
 // time: a vehicle that was in scope still is, or is gone. With boxes and topics
 // vehicles come and go unseen.
-func (s *scope) exact() bool { return s.box == nil && len(s.topics) == 0 }
+func (s *scope) exact() bool {
+	return s.box == nil && len(s.topics) == 0 && (s.only == nil || len(s.only.topics)+len(s.only.topicsOf) == 0)
+}
 
 // names tells whether a vehicle is in scope wherever it is.
 func (s *scope) names(vehicleID string) bool {
-	if s.whole() {
+	if s.whole() || s.all && s.box == nil && s.only.names(vehicleID) {
 		return true
 	}
 	_, found := slices.BinarySearch(s.vehicles, vehicleID)
@@ -78,7 +85,10 @@ func (s *scope) holds(vehicleID string, at place) bool {
 	if s.names(vehicleID) {
 		return true
 	}
-	return (s.all || s.meets(at.topics)) && (s.box == nil || s.box.Contains(at.point))
+	if s.box != nil && !s.box.Contains(at.point) {
+		return false
+	}
+	return s.all && (s.only == nil || s.only.names(vehicleID) || s.only.meets(at.topics)) || s.meets(at.topics)
 }
 
 func (s *scope) meets(topics *topicSet) bool {

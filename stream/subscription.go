@@ -15,12 +15,14 @@ import (
 // Query is what a subscriber asks for.
 type Query struct {
 	Topics      []string      // ids; at least one
+	Only        []string      // patterns of topics, `*` at the end only, one of which a vehicle must match for AllTopic; nil: none need
 	Box         *geo.Box      // nil: everywhere
 	Interval    time.Duration // at most one position per vehicle in this time; 0: every one
 	Ping        time.Duration // a `ping` event at least this often; 0: none
 	Tail        bool          // no last-known positions at the start
 	LastEventID string        // as the client sent it; "": none
 	Protocol    string        // told in `live`: h1, h2, h3
+	Until       time.Time     // when the stream is ended; zero: never
 }
 
 // Reason says why a stream ended.
@@ -31,6 +33,7 @@ const (
 	Failed    Reason = "write"    // a write failed
 	Panicked  Reason = "panic"    // so it did; the hub and its other streams go on
 	Draining  Reason = "draining" // the hub is going down
+	Outdated  Reason = "expired"  // Query.Until has come
 )
 
 // Summary tells of a stream that ended.
@@ -61,6 +64,7 @@ type Subscription struct {
 	// On the hub's monotonic clock: when events were last written, anything
 	// was last written, and a ping was last sent.
 	flushed, written, pinged time.Duration
+	ends                     time.Duration // when it is to end; 0: never
 	summary                  Summary
 
 	turns turns // of its writer's goroutine
@@ -77,7 +81,7 @@ type flight struct {
 
 // Subscribe registers a reader. From here on nothing it asked for escapes it.
 func (h *Hub) Subscribe(q Query) *Subscription {
-	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box), query: q}
+	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q, ends: h.moment().until(q.Until)}
 	h.audience.join(s)
 	if h.draining.Load() {
 		s.end(Draining)
@@ -258,6 +262,11 @@ func (s *Subscription) advance() (next time.Duration) {
 		return 0
 	}
 	now := s.hub.now()
+	if s.ends != 0 && now >= s.ends {
+		s.end(Outdated)
+		s.goesOn()
+		return 0
+	}
 	s.keepWarm(now)
 	if s.due() && !s.stuck() && (s.more || s.flushed == 0 || now >= s.rested()) {
 		s.flush()
@@ -320,6 +329,9 @@ func (s *Subscription) silentUntil() time.Duration {
 	until := s.written + s.hub.config.Heartbeat
 	if s.query.Ping > 0 {
 		until = min(until, s.pinged+s.query.Ping)
+	}
+	if s.ends != 0 {
+		until = min(until, s.ends)
 	}
 	return until
 }

@@ -1,0 +1,171 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
+)
+
+// MinSecret is how long, in bytes, a secret for HS256 must be at least (RFC 7518,
+// section 3.2).
+const MinSecret = 32
+
+// minRSA is how long, in bits, an RSA key must be at least (RFC 7518, section 3.3).
+const minRSA = 2048
+
+// Keys are what tokens are verified with.
+type Keys struct {
+	methods []string // of signing: the algorithms that are taken
+	find    jwt.Keyfunc
+}
+
+// KeyFile reads a key: a PEM public key, or a secret for HS256 of at least
+// MinSecret bytes, a final newline not counted.
+func KeyFile(path string) (*Keys, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN")) {
+		return publicKey(path, data)
+	}
+	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	if len(secret) < MinSecret {
+		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM public key", path, len(secret), MinSecret)
+	}
+	return oneKey(secret, jwt.SigningMethodHS256.Alg()), nil
+}
+
+func oneKey(key any, method string) *Keys {
+	return &Keys{[]string{method}, func(*jwt.Token) (any, error) { return key, nil }}
+}
+
+func publicKey(path string, data []byte) (*Keys, error) {
+	const want = "a PEM public key (RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, or Ed25519)"
+	block, _ := pem.Decode(bytes.TrimLeft(data, " \t\r\n"))
+	if block == nil {
+		return nil, fmt.Errorf("%s begins like PEM and is not; it must be %s", path, want)
+	}
+	if block.Type != "PUBLIC KEY" && block.Type != "RSA PUBLIC KEY" {
+		return nil, fmt.Errorf("%s has a %.40s; it must be %s", path, block.Type, want)
+	}
+	parse := x509.ParsePKIXPublicKey
+	if block.Type == "RSA PUBLIC KEY" {
+		parse = func(der []byte) (any, error) { return x509.ParsePKCS1PublicKey(der) }
+	}
+	key, err := parse(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; it must be %s", path, err, want)
+	}
+	method, err := methodOf(key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; it must be %s", path, err, want)
+	}
+	return oneKey(key, method), nil
+}
+
+// methodOf gives the algorithm of a public key.
+func methodOf(key any) (string, error) {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSA {
+			return "", fmt.Errorf("this RSA key has %d bits", key.N.BitLen())
+		}
+		return jwt.SigningMethodRS256.Alg(), nil
+	case *ecdsa.PublicKey:
+		switch key.Curve.Params().BitSize {
+		case 256:
+			return jwt.SigningMethodES256.Alg(), nil
+		case 384:
+			return jwt.SigningMethodES384.Alg(), nil
+		case 521:
+			return jwt.SigningMethodES512.Alg(), nil
+		}
+		return "", fmt.Errorf("this ECDSA key is on %s", key.Curve.Params().Name)
+	case ed25519.PublicKey:
+		return jwt.SigningMethodEdDSA.Alg(), nil
+	}
+	return "", fmt.Errorf("this is a %T", key)
+}
+
+const (
+	refreshEvery = time.Hour        // a key set is fetched
+	refreshLeast = time.Minute      // from one fetch for an unknown key to the next
+	fetchTime    = 10 * time.Second // for a fetch
+)
+
+// KeySet fetches keys from a JWKS URL (RFC 7517, section 5), again every hour, and
+// for a key that is not known at most once a minute, until ctx is done. Where it
+// cannot be fetched the keys are as they were, at the start none.
+func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
+	store, err := jwkset.NewStorageFromHTTP(url, jwkset.HTTPClientStorageOptions{
+		Ctx:                       ctx,
+		HTTPTimeout:               fetchTime,
+		NoErrorReturnFirstHTTPReq: true,
+		RefreshErrorHandler: func(_ context.Context, err error) {
+			log.Warn("the keys for tokens cannot be fetched", "error", err)
+		},
+		RefreshInterval: refreshEvery,
+	})
+	if err != nil {
+		return nil, err
+	}
+	set, err := jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
+		HTTPURLs:          map[string]jwkset.Storage{url: store},
+		RateLimitWaitMax:  fetchTime,
+		RefreshUnknownKID: rate.NewLimiter(rate.Every(refreshLeast), 1),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Secrets are not taken: whoever may read them from the URL could make tokens.
+	methods := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	return &Keys{methods, func(t *jwt.Token) (any, error) { return find(ctx, set, t) }}, nil
+}
+
+// find gives the keys of a set that a token may be signed with. A key's algorithm
+// is the one that the set says, else the one of its kind.
+func find(ctx context.Context, set jwkset.Storage, t *jwt.Token) (any, error) {
+	var all []jwkset.JWK
+	var err error
+	if kid, given := t.Header["kid"].(string); given {
+		all = make([]jwkset.JWK, 1)
+		all[0], err = set.KeyRead(ctx, kid)
+	} else {
+		all, err = set.KeyReadAll(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var fitting jwt.VerificationKeySet
+	for _, one := range all {
+		said := one.Marshal()
+		method, err := methodOf(one.Key())
+		if err != nil || said.USE != "" && said.USE != jwkset.UseSig {
+			continue
+		}
+		if said.ALG != "" {
+			method = said.ALG.String()
+		}
+		if method == t.Method.Alg() {
+			fitting.Keys = append(fitting.Keys, one.Key())
+		}
+	}
+	if len(fitting.Keys) == 0 {
+		return nil, errors.New("no key fits")
+	}
+	return fitting, nil
+}

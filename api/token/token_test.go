@@ -1,0 +1,262 @@
+package token_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"livemap/api/token"
+)
+
+const secret = "0123456789abcdef0123456789abcdef"
+
+var now = time.Unix(1795421061, 0)
+
+// file writes a file of the test's.
+func file(t testing.TB, data string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, []byte(data), 0o600))
+	return path
+}
+
+// public writes the public half of a key as PEM.
+func public(t testing.TB, key crypto.Signer) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+func verifier(t testing.TB, key string, rules token.Rules) *token.Verifier {
+	t.Helper()
+	keys, err := token.KeyFile(file(t, key))
+	require.NoError(t, err)
+	rules.Clock = func() time.Time { return now }
+	return token.NewVerifier(keys, rules)
+}
+
+type claims = jwt.MapClaims
+
+// sign makes a token that expires in an hour, unless the claims say otherwise.
+func sign(t testing.TB, method jwt.SigningMethod, key any, with claims) string {
+	t.Helper()
+	all := claims{"exp": now.Add(time.Hour).Unix()}
+	for name, value := range with {
+		all[name] = value
+		if value == nil {
+			delete(all, name)
+		}
+	}
+	signed, err := jwt.NewWithClaims(method, all).SignedString(key)
+	require.NoError(t, err)
+	return signed
+}
+
+func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	require.NoError(t, err)
+	return key
+}
+
+func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	require.NoError(t, err)
+	return key
+}
+
+func edKey(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	return key
+}
+
+// Every kind of key takes the tokens of its own algorithm, and of no other.
+func TestTheKeyFixesTheAlgorithm(t *testing.T) {
+	type pair struct {
+		method jwt.SigningMethod
+		key    crypto.Signer // nil: the secret
+	}
+	pairs := []pair{
+		{jwt.SigningMethodHS256, nil},
+		{jwt.SigningMethodRS256, rsaKey(t, 2048)},
+		{jwt.SigningMethodES256, ecKey(t, elliptic.P256())},
+		{jwt.SigningMethodES384, ecKey(t, elliptic.P384())},
+		{jwt.SigningMethodES512, ecKey(t, elliptic.P521())},
+		{jwt.SigningMethodEdDSA, edKey(t)},
+	}
+	var tokens []string
+	for _, p := range pairs {
+		key := any(p.key)
+		if p.key == nil {
+			key = []byte(secret)
+		}
+		tokens = append(tokens, sign(t, p.method, key, claims{"sub": p.method.Alg(), "livemap": claims{
+			"read": []string{"vehicle:TRUCK-*", "depot:7"}, "publish": []string{"TRUCK-*"}, "topics": []string{"depot:*"}, "more": 1,
+		}}))
+	}
+	for i, p := range pairs {
+		own := secret
+		if p.key != nil {
+			own = public(t, p.key)
+		}
+		v := verifier(t, own, token.Rules{})
+		for n, raw := range tokens {
+			grant, err := v.Verify(raw)
+			if n != i {
+				require.EqualError(t, err, `its algorithm is "`+pairs[n].method.Alg()+`"; this hub takes `+p.method.Alg())
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, &token.Grant{
+				Subject: p.method.Alg(), Expires: now.Add(time.Hour),
+				Read: token.Patterns{"vehicle:TRUCK-*", "depot:7"}, Publish: token.Patterns{"TRUCK-*"}, Topics: token.Patterns{"depot:*"},
+			}, grant)
+		}
+	}
+}
+
+func TestRefusedTokens(t *testing.T) {
+	key := ecKey(t, elliptic.P256())
+	v := verifier(t, public(t, key), token.Rules{Issuer: "https://issuer.example", Audience: "map"})
+	base := claims{"iss": "https://issuer.example", "aud": "map"}
+	with := func(name string, value any) claims {
+		all := claims{}
+		for name, value := range base {
+			all[name] = value
+		}
+		all[name] = value
+		return all
+	}
+	es256 := jwt.SigningMethodES256
+	good := sign(t, es256, key, base)
+	parts := strings.Split(good, ".")
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, base).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	require.NoError(t, err)
+	for _, test := range []struct{ name, raw, want string }{
+		{"good", good, ""},
+		{"one of several audiences", sign(t, es256, key, with("aud", []string{"other", "map"})), ""},
+		{"no right", sign(t, es256, key, with("livemap", claims{})), ""},
+		{"none", "", "it is not a JSON Web Token"},
+		{"words", "let me in", "it is not a JSON Web Token"},
+		{"without signature", parts[0] + "." + parts[1], "it is not a JSON Web Token"},
+		{"an empty signature", parts[0] + "." + parts[1] + ".", "it is not signed with a key of this hub"},
+		{"somebody's signature", sign(t, es256, ecKey(t, elliptic.P256()), base), "it is not signed with a key of this hub"},
+		{"another's payload", parts[0] + "." + strings.Split(sign(t, es256, key, with("sub", "admin")), ".")[1] + "." + parts[2], "it is not signed with a key of this hub"},
+		{"alg none", unsigned, `its algorithm is "none"; this hub takes ES256`},
+		{"the public key as a secret", sign(t, jwt.SigningMethodHS256, []byte(public(t, key)), base), `its algorithm is "HS256"; this hub takes ES256`},
+		{"no exp", sign(t, es256, key, with("exp", nil)), "it has no exp, and must have one"},
+		{"exp is text", sign(t, es256, key, with("exp", "tomorrow")), "it is not a JSON Web Token"},
+		{"expired", sign(t, es256, key, with("exp", now.Add(-61*time.Second).Unix())), "it expired at 2026-11-23T08:03:20Z"},
+		{"expired, within the leeway", sign(t, es256, key, with("exp", now.Add(-59*time.Second).Unix())), ""},
+		{"not yet", sign(t, es256, key, with("nbf", now.Add(61*time.Second).Unix())), "it is not valid before 2026-11-23T08:05:22Z"},
+		{"not yet, within the leeway", sign(t, es256, key, with("nbf", now.Add(59*time.Second).Unix())), ""},
+		{"another issuer", sign(t, es256, key, with("iss", "https://evil.example")), `its issuer is "https://evil.example"; this hub takes "https://issuer.example"`},
+		{"no issuer", sign(t, es256, key, with("iss", nil)), "it has no iss, and must have one"},
+		{"another audience", sign(t, es256, key, with("aud", "shop")), `it is not for the audience "map"`},
+		{"no audience", sign(t, es256, key, with("aud", nil)), "it has no aud, and must have one"},
+		{"rights are a list", sign(t, es256, key, with("livemap", []string{"*"})), "its claim livemap must be an object"},
+		{"rights are null", sign(t, es256, key, with("livemap", claims(nil))), "its claim livemap must be an object"},
+		{"a right is text", sign(t, es256, key, with("livemap", claims{"read": "*"})), "in its claim livemap, read must be an array of strings"},
+		{"a star in the middle", sign(t, es256, key, with("livemap", claims{"publish": []string{"a*b"}})), `in its claim livemap, publish has "a*b"; a * may stand at the end only`},
+		{"two stars", sign(t, es256, key, with("livemap", claims{"topics": []string{"a**"}})), `in its claim livemap, topics has "a**"; a * may stand at the end only`},
+		{"nothing", sign(t, es256, key, with("livemap", claims{"read": []string{""}})), `in its claim livemap, read has ""; a pattern for everything is "*"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			grant, err := v.Verify(test.raw)
+			if test.want == "" {
+				require.NoError(t, err)
+				require.NotNil(t, grant)
+				return
+			}
+			require.EqualError(t, err, test.want)
+			require.Nil(t, grant)
+		})
+	}
+}
+
+// What a token says is not told before it is known who says it.
+func TestNothingIsToldOfForgeries(t *testing.T) {
+	v := verifier(t, secret, token.Rules{Issuer: "https://issuer.example"})
+	for _, forged := range []claims{
+		{"iss": "told"}, {"exp": 1}, {"livemap": "told"}, {"livemap": claims{"read": []string{"told*told"}}},
+	} {
+		_, err := v.Verify(sign(t, jwt.SigningMethodHS256, []byte("another secret, which is as long as that"), forged))
+		require.EqualError(t, err, "it is not signed with a key of this hub")
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	small, p224 := public(t, rsaKey(t, 1024)), public(t, ecKey(t, elliptic.P224()))
+	private, err := x509.MarshalPKCS8PrivateKey(edKey(t))
+	require.NoError(t, err)
+	pkcs1 := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey(t, 2048).PublicKey)}))
+	for _, test := range []struct{ name, data, want string }{
+		{"a secret", secret, ""},
+		{"with a newline", secret + "\n", ""},
+		{"with a newline of Windows", secret + "\r\n", ""},
+		{"too short", secret[1:], "31 bytes; it must have at least 32"},
+		{"too short with a newline", secret[1:] + "\n", "31 bytes"},
+		{"nothing", "", "0 bytes"},
+		{"PKCS #1", pkcs1, ""},
+		{"white space before", "\n  " + pkcs1, ""},
+		{"a small RSA key", small, "this RSA key has 1024 bits; it must be a PEM public key"},
+		{"a curve that JWT has no algorithm for", p224, "P-224; it must be"},
+		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), "has a PRIVATE KEY; it must be a PEM public key"},
+		{"broken", "-----BEGIN PUBLIC KEY-----\nand no more, but long enough to be a secret", "begins like PEM and is not"},
+		{"broken within", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("nonsense")})), "it must be a PEM public key"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := file(t, test.data)
+			keys, err := token.KeyFile(path)
+			if test.want == "" {
+				require.NoError(t, err)
+				require.NotNil(t, keys)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, err, path)
+			require.NotContains(t, err.Error(), "0123456789")
+		})
+	}
+	_, err = token.KeyFile("/nowhere/key")
+	require.ErrorContains(t, err, "/nowhere/key")
+	v := verifier(t, secret+"\r\n", token.Rules{})
+	_, err = v.Verify(sign(t, jwt.SigningMethodHS256, []byte(secret), nil))
+	require.NoError(t, err, "the newline is not part of the secret")
+}
+
+func TestPatterns(t *testing.T) {
+	p := token.Patterns{"vehicle:TRUCK-*", "depot:7"}
+	for id, want := range map[string]bool{
+		"vehicle:TRUCK-042": true, "vehicle:TRUCK-": true, "vehicle:TRUCK": false, "vehicle:truck-042": false,
+		"depot:7": true, "depot:77": false, "depot:": false, "": false, "depot:7*": false, "vehicle:TRUCK-*": true,
+	} {
+		require.Equal(t, want, p.Match(id), id)
+	}
+	require.True(t, token.Patterns{"*"}.Match("anything"))
+	require.False(t, token.Patterns(nil).Match("anything"))
+}
+
+func TestEnds(t *testing.T) {
+	g := token.Grant{Expires: now}
+	require.Equal(t, now, g.Ends(now.Add(-time.Hour)))
+	require.Equal(t, now.Add(token.Leeway), g.Ends(now))
+	require.Equal(t, now.Add(token.Leeway), g.Ends(now.Add(30*time.Second)))
+}

@@ -1,0 +1,119 @@
+package stream_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+func only(patterns ...string) stream.Query {
+	return stream.Query{Topics: []string{stream.AllTopic}, Only: patterns}
+}
+
+// Patterns restrict the whole fleet, and a stream is woken for what they match,
+// wherever their `*` is: also when everybody with the same beginning has gone.
+func TestOnly(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		patterns []string
+		want     string // of those published
+	}{
+		{"vehicles that begin so", []string{"vehicle:TRUCK-*"}, "TRUCK-1 TRUCK-2"},
+		{"shorter and longer", []string{"vehicle:TRUCK-1*", "vehicle:V*"}, "TRUCK-1 VAN-1"},
+		{"every vehicle", []string{"vehicle:*"}, "TRUCK-1 TRUCK-2 VAN-1"},
+		{"every topic", []string{"*"}, "TRUCK-1 TRUCK-2 VAN-1"},
+		{"all, by its name", []string{"live_updates:all"}, "TRUCK-1 TRUCK-2 VAN-1"},
+		{"one vehicle", []string{"vehicle:VAN-1"}, "VAN-1"},
+		{"a topic", []string{"depot:7"}, "TRUCK-2"},
+		{"topics that begin so", []string{"depot:*"}, "TRUCK-2 VAN-1"},
+		{"all of it", []string{"depot:77", "vehicle:TRUCK-2*"}, "TRUCK-2 VAN-1"},
+		{"nothing there is", []string{"vehicle:BUS-*", "depot:70*"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := quiet(t)
+				const first = "hello | reset new | 0 live snapshot 0 0"
+				before, live := listen(t, h, only(test.patterns...)), attach(t, h, only(test.patterns...))
+				require.Equal(t, first, before.told())
+				require.Equal(t, first, live.told())
+				before.close()
+				put(t, h, "TRUCK-1", "")
+				put(t, h, "TRUCK-2", `"topics":["depot:7"]`)
+				time.Sleep(time.Second)
+				put(t, h, "VAN-1", `"topics":["yard","depot:77"]`)
+				time.Sleep(time.Second)
+				require.Equal(t, test.want, fixes(live.took()), "live")
+				later := listen(t, h, only(test.patterns...))
+				require.Equal(t, test.want, fixes(later.took()), "from the state")
+				ids, _ := collection(t, h.Snapshot([]string{stream.AllTopic}, nil, test.patterns...))
+				require.Equal(t, test.want, ids)
+			})
+		})
+	}
+}
+
+// A vehicle that leaves the last topic that a pattern matches has left.
+func TestLeavingAPattern(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		c := listen(t, h, only("depot:*"))
+		put(t, h, "a", `"topics":["depot:1"]`)
+		time.Sleep(time.Second)
+		c.took()
+		put(t, h, "a", `"topics":["depot:2"],"n":1`)
+		time.Sleep(time.Second)
+		require.Equal(t, "2 a", c.told())
+		put(t, h, "a", `"topics":["yard"],"n":2`)
+		time.Sleep(time.Second)
+		require.Equal(t, "3 gone a left", c.told())
+	})
+}
+
+// A stream ends when its time has come: with `bye`, and not before.
+func TestUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := quiet(t)
+		q := fleetQuery
+		q.Until = time.Now().Add(time.Minute)
+		served, attached := listen(t, h, q), attach(t, h, q)
+		stuck := attach(t, h, q)
+		time.Sleep(time.Minute - 1)
+		for _, took := range [][]write{served.took(), attached.took(), stuck.took()} {
+			require.NotContains(t, text(took), "bye")
+		}
+		stuck.stick()
+		put(t, h, "a", "")
+		require.Empty(t, stuck.took())
+		time.Sleep(1)
+		require.Equal(t, "1 a | bye expired", served.told())
+		require.Equal(t, "1 a | bye expired", attached.told())
+		<-served.ended
+		require.Equal(t, stream.Outdated, served.summary.Reason)
+		require.Equal(t, stream.Outdated, attached.summary.Reason)
+		require.NoError(t, attached.summary.Err)
+		stuck.unstick()
+		require.Equal(t, "1 a | bye expired", stuck.told(), "as soon as it can be told")
+
+		q.Until = time.Now().Add(-time.Hour)
+		late := listen(t, h, q)
+		require.Equal(t, "hello | reset new | bye expired", late.told())
+		require.Equal(t, 0, h.Stats().Streams)
+	})
+}
+
+// fixes gives the vehicles of the positions that were told, in their order.
+func fixes(writes []write) string {
+	var ids []string
+	for _, match := range featureIDs.FindAllStringSubmatch(text(writes), -1) {
+		ids = append(ids, match[1])
+	}
+	return strings.Join(ids, " ")
+}
+
+var featureIDs = regexp.MustCompile(`"Feature","id":"([^"]*)"`)
