@@ -90,7 +90,7 @@ func TestUntil(t *testing.T) {
 		stuck.stick()
 		put(t, h, "a", "")
 		require.Empty(t, stuck.took())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.Equal(t, "1 a | bye expired", served.told())
 		require.Equal(t, "1 a | bye expired", attached.told())
 		<-served.ended
