@@ -20,7 +20,7 @@ type audience struct {
 	topics   map[string][]*Subscription
 	// By how ids begin.
 	vehiclesOf, topicsOf beginnings
-	empty    chan struct{} // closed when nobody is left; nil: nobody waits for that
+	empty                chan struct{} // closed when nobody is left; nil: nobody waits for that
 }
 
 func (a *audience) init() {
