@@ -18,9 +18,9 @@ type audience struct {
 	boxes    rtree.RTreeG[*Subscription] // of the whole fleet, or some of it, in a box
 	vehicles map[string][]*Subscription
 	topics   map[string][]*Subscription
-	// By how ids begin.
-	vehiclesOf, topicsOf beginnings
-	empty                chan struct{} // closed when nobody is left; nil: nobody waits for that
+	empty    chan struct{} // closed when nobody is left; nil: nobody waits for that
+
+	vehiclesOf, topicsOf beginnings // by how ids begin
 }
 
 func (a *audience) init() {

@@ -27,7 +27,7 @@ const (
 type quicListener struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
-	serving sync.WaitGroup
+	serving sync.WaitGroup // doors that are, or will be, open
 }
 
 type quicSocket struct {
@@ -51,6 +51,7 @@ func listenQUIC(web []net.Listener, config *tls.Config, keys quicKeys, log *slog
 				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
 		}
 		q.sockets = append(q.sockets, socket)
+		q.serving.Add(quicDoors)
 	}
 	return q, nil
 }
@@ -83,9 +84,7 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 
 func (q *quicListener) serve(handler http.Handler) error {
 	q.server.Handler = handler
-	doors := slices.Repeat(q.sockets, quicDoors)
-	q.serving.Add(len(doors))
-	return firstError(doors, func(socket quicSocket) error {
+	return firstError(slices.Repeat(q.sockets, quicDoors), func(socket quicSocket) error {
 		defer q.serving.Done()
 		return q.server.ServeListener(socket.listener)
 	})
