@@ -43,7 +43,7 @@ func NewMetrics() *Metrics {
 			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
-		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining.", "reason"),
+		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 	}

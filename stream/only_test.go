@@ -33,6 +33,7 @@ func TestOnly(t *testing.T) {
 		{"a topic", []string{"depot:7"}, "TRUCK-2"},
 		{"topics that begin so", []string{"depot:*"}, "TRUCK-2 VAN-1"},
 		{"all of it", []string{"depot:77", "vehicle:TRUCK-2*"}, "TRUCK-2 VAN-1"},
+		{"no pattern", []string{}, ""},
 		{"nothing there is", []string{"vehicle:BUS-*", "depot:70*"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

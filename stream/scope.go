@@ -23,11 +23,11 @@ type scope struct {
 }
 
 // newScope makes the scope of a query. A box that holds every point is none,
-// and who asks for the whole fleet needs no further topic. Patterns, if there are
-// any, restrict the whole fleet.
+// and who asks for the whole fleet needs no further topic. Patterns, unless nil,
+// restrict the whole fleet.
 func newScope(topics []string, box *geo.Box, patterns ...string) scope {
 	var s scope
-	if len(patterns) > 0 {
+	if patterns != nil { // none at all match nothing
 		s.only = newOnly(patterns)
 	}
 	if box != nil && !box.World() {

@@ -216,6 +216,24 @@ func TestStateIsToldWhileVehiclesMove(t *testing.T) {
 	})
 }
 
+// A state that the log has no room for is known all the same.
+func TestStateLargerThanTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := quiet(t)
+		const n = 2000
+		for i := range n {
+			put(t, old, fmt.Sprintf("v%04d", i), `"topics":["x"],"filler":"`+strings.Repeat("x", 1000)+`"`)
+		}
+		h := reborn(t, stream.Config{History: 1 << 20}, save(t, old), n)
+		require.Less(t, h.Stats().LogEvents, uint64(n))
+		for _, topic := range []string{stream.AllTopic, "x"} {
+			ids, _ := collection(t, h.Snapshot([]string{topic}, nil))
+			require.Equal(t, n, len(strings.Fields(ids)))
+		}
+		require.Equal(t, n, strings.Count(save(t, h), "Feature"))
+	})
+}
+
 func TestStateIsRefused(t *testing.T) {
 	old := start(t, stream.Config{})
 	put(t, old, "a", `"topics":["x"]`)

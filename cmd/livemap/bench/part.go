@@ -77,11 +77,20 @@ func (b *leastBusy) try(ctx context.Context, lab *lab, l load, subject string) e
 			return err
 		}
 		run, err := l.measure(ctx, h.target(l.rate))
-		if err == nil && (b.run == nil || run.Busy < b.run.Busy) {
-			b.run, b.rate, run.Subject = run, l.rate, subject
+		if err == nil {
+			run.Subject = subject
+			b.keep(run, l.rate)
 		}
 		return err
 	})
+}
+
+// keep keeps the run that cost least, but one whose deliveries were not as they had
+// to be before all others: it is not to be lost among them.
+func (b *leastBusy) keep(run *Result, rate float64) {
+	if b.run == nil || b.run.Faults == nil && (run.Faults != nil || run.Busy < b.run.Busy) {
+		b.run, b.rate = run, rate
+	}
 }
 
 // position is the processor time of a position in microseconds.

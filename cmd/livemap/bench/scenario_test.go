@@ -140,3 +140,21 @@ func TestKinds(t *testing.T) {
 		assert.Equal(t, c.Target, c.target().url(h1, ""), "%s, an address of one's own", kind)
 	}
 }
+
+// Of several runs the cheapest is kept, but a lossy one is not lost among them.
+func TestLeastBusy(t *testing.T) {
+	for _, test := range []struct {
+		runs []Result
+		want int
+	}{
+		{[]Result{{Busy: 2}, {Busy: 1}, {Busy: 3}}, 1},
+		{[]Result{{Busy: 1}, {Busy: 3, Faults: &Faults{Missing: 1}}, {Busy: 2}}, 1},
+		{[]Result{{Busy: 3, Faults: &Faults{Missing: 1}}, {Busy: 1}}, 0},
+	} {
+		var least leastBusy
+		for i := range test.runs {
+			least.keep(&test.runs[i], 10)
+		}
+		assert.Same(t, &test.runs[test.want], least.run)
+	}
+}
