@@ -8,7 +8,7 @@ FUZZTIME ?= 10000x
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo web browser test check fuzz page-tests tests bench bench-quick
+.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -23,6 +23,15 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 
 demo: build ## a hub, a simulated fleet and the map, until Ctrl-C
 	./livemap demo
+
+CADDY_VERSION = v2.11.9
+CADDY         = bin/caddy-$(CADDY_VERSION)/caddy
+
+caddy-demo: build $(CADDY) ## the demo behind Caddy, until Ctrl-C
+	deploy/caddy-demo.sh ./livemap $(CADDY)
+
+$(CADDY): # takes minutes, once
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@$(CADDY_VERSION)
 
 test: browser check fuzz page-tests tests ## everything that CI runs
 

@@ -85,6 +85,28 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// TestProtocolBehindAProxy is the one that the client speaks, of the fixed set.
+func TestProtocolBehindAProxy(t *testing.T) {
+	for via, want := range map[string]string{
+		"":                            "h1",
+		"3.0 Caddy":                   "h3",
+		"2.0 Caddy":                   "h2",
+		"HTTP/2 front, 1.1 behind it": "h2",
+		"1.0 fred":                    "h1",
+		"4.0 later":                   "h1",
+		"WS/13 other":                 "h1",
+	} {
+		t.Run(via, func(t *testing.T) {
+			h := start(t)
+			s := h.subscribe(t, "/stream", "Via", via)
+			s.begun(t)
+			require.Equal(t, 1.0, h.metric(t, "livemap_streams_open", "protocol")[want])
+			s.close()
+			require.Equal(t, want, h.closed(t, 1)["protocol"])
+		})
+	}
+}
+
 // TestPanic costs its own request and nothing else.
 func TestPanic(t *testing.T) {
 	h := start(t, func(_ *stream.Config, c *api.Config) {

@@ -35,6 +35,7 @@ func readme(t *testing.T) (text string, blocks []readmeBlock) {
 var readmeElsewhere = []string{
 	"make demo", // the demo's own tests
 	"make test",
+	"make caddy-demo",
 	"make build",
 	"./livemap serve --anonymous --listen localhost:4433", // the hub that the others talk to
 }
