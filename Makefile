@@ -8,7 +8,7 @@ FUZZTIME ?= 10000x
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests bench bench-quick
+.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests faults bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -38,6 +38,7 @@ test: browser check fuzz page-tests tests ## everything that CI runs
 check: web ## formatting, vet, staticcheck, go.mod, types of the page
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags faults ./cmd/livemap
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
@@ -67,6 +68,11 @@ page-tests: build browser ## tests of the page, some of them in the browser
 tests: web ## all Go tests, without and with the race detector, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m ./...
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
+
+# Needs root, iproute2 and util-linux for some, a Caddy for others; what is missing is told. RELIABILITY.md says what they do.
+faults: ## the faults that take long, one after the other, about half an hour
+	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$$(command -v caddy)}" \
+		$(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
 
 # Both exit with 1 if a delivery was missing, came twice or out of order; not for a goal
 # that was missed.

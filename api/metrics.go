@@ -24,6 +24,7 @@ type Metrics struct {
 	open        *prometheus.GaugeVec
 	closed      *prometheus.CounterVec
 	panics      prometheus.Counter
+	migrations  prometheus.Counter
 }
 
 // delays are the bounds of the histograms, in seconds: from what an idle hub
@@ -46,8 +47,10 @@ func NewMetrics() *Metrics {
 		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
+		migrations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "livemap_http3_migrations_total", Help: "HTTP/3 connections that went on from another address of their client, looked for once a second."}),
 	}
-	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
+	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics, m.migrations,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
@@ -61,6 +64,9 @@ func counters(name, help, label string) *prometheus.CounterVec {
 
 // WriteDelay notes how long an event waited to be written; for stream.Config.
 func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()) }
+
+// Migrated counts connections over HTTP/3 whose client moved to another address.
+func (m *Metrics) Migrated(moves int) { m.migrations.Add(float64(moves)) }
 
 // Watch adds the metrics of a hub.
 func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }

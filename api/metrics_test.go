@@ -46,7 +46,7 @@ func TestMetrics(t *testing.T) {
 			!strings.Contains(text, "\nlivemap_publish_to_write_seconds_count 0\n")
 	}, time.Minute, time.Millisecond)
 	for _, want := range []string{
-		"livemap_log_events 4", "livemap_topics 1", "livemap_events_written_total 4", "livemap_conflations_total 0", "livemap_panics_total 0",
+		"livemap_log_events 4", "livemap_topics 1", "livemap_events_written_total 4", "livemap_conflations_total 0", "livemap_panics_total 0", "livemap_http3_migrations_total 0",
 		"livemap_publish_duration_seconds_count 4", // those that parsed
 		"go_goroutines ", "process_open_fds ",
 	} {

@@ -32,8 +32,9 @@ type runningHub struct {
 	stateDir               string
 	log                    *hubLog
 
-	interrupt func() // asks it to end, as SIGTERM does
-	kill      func() // ends it at once; only of a process
+	interrupt func()          // asks it to end, as SIGTERM does
+	kill      func()          // ends it at once; only of a process
+	signal    func(os.Signal) // only of a process
 	ended     chan struct{}
 	err       error // what run returned, once ended
 
@@ -57,16 +58,25 @@ func startHub(t testing.TB, args ...string) *runningHub {
 // startHubProcess runs `livemap serve` as a process that can be killed.
 func startHubProcess(t testing.TB, args ...string) *runningHub {
 	t.Helper()
+	return startHubUnder(t, nil, args...)
+}
+
+// startHubUnder is startHubProcess with a command before the program that
+// becomes it, and sets something for it: env NAME=VALUE, for one.
+func startHubUnder(t testing.TB, command []string, args ...string) *runningHub {
+	t.Helper()
 	h, args := newHub(t, args)
 	program, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(program, args...)
+	args = append(append(slices.Clone(command), program), args...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stderr = h.log
 	_, err = cmd.StdinPipe() // which ends with the test
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	h.interrupt = func() { cmd.Process.Signal(syscall.SIGTERM) }
+	h.signal = func(s os.Signal) { cmd.Process.Signal(s) }
+	h.interrupt = func() { h.signal(syscall.SIGTERM) }
 	h.kill = func() {
 		cmd.Process.Kill()
 		<-h.ended

@@ -88,6 +88,7 @@ func (l *listeners) serve(surface *api.API) <-chan error {
 	}
 	if l.public != nil {
 		public := surface.Public()
+		l.quic.count(surface.Metrics.Migrated)
 		start(l.quic.serve, public)
 		start(l.public.serve, advertised(public, l.public.Addr().(*net.TCPAddr).Port))
 	}

@@ -28,6 +28,7 @@ type quicListener struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
 	serving sync.WaitGroup // doors that are, or will be, open
+	moves   *migrations    // nil until it serves
 }
 
 type quicSocket struct {
@@ -82,6 +83,12 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 	return q, err
 }
 
+// count has migrations counted. It is called once, before serve.
+func (q *quicListener) count(migrated func(moves int)) {
+	q.moves = countMigrations(migrated)
+	q.server.ConnContext = q.moves.watch
+}
+
 func (q *quicListener) serve(handler http.Handler) error {
 	q.server.Handler = handler
 	return firstError(slices.Repeat(q.sockets, quicDoors), func(socket quicSocket) error {
@@ -104,6 +111,9 @@ func (q *quicListener) shutdown(ctx context.Context) {
 
 func (q *quicListener) close() {
 	q.server.Close()
+	if q.moves != nil {
+		q.moves.stop()
+	}
 	for _, socket := range q.sockets {
 		socket.listener.Close()
 		socket.transport.Close()

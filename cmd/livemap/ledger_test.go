@@ -1,0 +1,335 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// ledger numbers the positions of each vehicle, so that readers can tell what
+// they missed, and whether they hold the truth in the end.
+type ledger struct {
+	vehicles int
+	prefix   string // of their ids
+
+	publishing sync.Mutex // one publish at a time
+	mu         sync.Mutex
+	number     int // of every vehicle's newest position that may be published
+}
+
+// round gives the next position of each vehicle, as NDJSON.
+func (l *ledger) round() string {
+	l.mu.Lock()
+	l.number++
+	number := l.number
+	l.mu.Unlock()
+	var lines strings.Builder
+	for i := range l.vehicles {
+		fmt.Fprintf(&lines, "{\"vehicle_id\":\"%s%d\",\"lat\":%v,\"lon\":%v,\"n\":%d}\n", l.prefix, i, 10+float64(i%50)/10, float64(number%1000)/10, number)
+	}
+	return lines.String()
+}
+
+// publish publishes a position of each vehicle, and requires that the hub takes it.
+func (l *ledger) publish(t testing.TB, hub *runningHub) {
+	t.Helper()
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	require.NoError(t, l.try(hub))
+}
+
+func (l *ledger) try(hub *runningHub) error {
+	resp, err := hub.operator.Post(hub.publish+"/publish", "application/x-ndjson", strings.NewReader(l.round()))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var answer struct{ Accepted int }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || answer.Accepted != l.vehicles {
+		return fmt.Errorf("%s, %d of %d accepted", resp.Status, answer.Accepted, l.vehicles)
+	}
+	return nil
+}
+
+// publishEvery publishes until it is told to stop. Where the hub may be away, it
+// goes on when it is back: numbers that were not taken are missing for all.
+func (l *ledger) publishEvery(t testing.TB, hub func() *runningHub, every time.Duration) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for ticks := time.NewTicker(every); ; {
+			select {
+			case <-quit:
+				ticks.Stop()
+				return
+			case <-ticks.C:
+				l.publishing.Lock()
+				l.try(hub())
+				l.publishing.Unlock()
+			}
+		}
+	}()
+	stop = sync.OnceFunc(func() {
+		close(quit)
+		<-done
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// settle publishes once more, waits until every reader's map is the publisher's
+// truth, and requires that none of them missed anything that was not announced.
+func (l *ledger) settle(t testing.TB, hub *runningHub, readers ...*ledgerReader) {
+	t.Helper()
+	l.publish(t, hub)
+	truth := map[string]int{}
+	for i := range l.vehicles {
+		truth[l.prefix+strconv.Itoa(i)] = l.number
+	}
+	for i, r := range readers {
+		for wait := time.After(e2eLimit); ; {
+			held, grown, err := r.state()
+			require.NoError(t, err, "reader %d, %s over %s", i, r.url, r.client.protocol)
+			if maps.Equal(held, truth) {
+				break
+			}
+			select {
+			case <-grown:
+				continue
+			case <-wait:
+			}
+			require.Equal(t, truth, held, "reader %d, %s over %s, after %+v", i, r.url, r.client.protocol, r.counts())
+		}
+	}
+}
+
+// ledgerReader keeps a map of a stream, over as many connections as it takes, and
+// holds the stream to the ledger: no number is left out unless a `live` says so,
+// none comes twice, none comes after a higher one.
+type ledgerReader struct {
+	client   *wireClient
+	url      string
+	holes    bool          // numbers may be missing: the publisher's requests may fail
+	conflate bool          // the reader may be brought to date with newest positions
+	pause    func()        // called before each event is read; nil: none
+	failed   func(error)   // called when a connection ends or cannot be made; nil: none
+	back     time.Duration // before it comes back; 0: 20 ms
+
+	mu    sync.Mutex
+	id    string
+	held  map[string]int
+	told  map[string]int // since a reset; nil: it is over
+	gaps  []string       // that nothing has announced yet
+	err   error
+	grown chan struct{} // closed when something was taken
+	ledgerCounts
+}
+
+type ledgerCounts struct {
+	events, opened, refused, byes int
+	resets, lives                 map[string]int // by reason, by mode
+}
+
+// follow starts a reader of everything, which reads until the test is over, and
+// waits until it holds the state.
+func (l *ledger) follow(t testing.TB, client *wireClient, url string, options ...func(*ledgerReader)) *ledgerReader {
+	t.Helper()
+	r := l.begin(t, client, url, options...)
+	r.await(t, "live", func(c ledgerCounts) bool { return len(c.lives) > 0 })
+	return r
+}
+
+// begin is follow without waiting.
+func (l *ledger) begin(t testing.TB, client *wireClient, url string, options ...func(*ledgerReader)) *ledgerReader {
+	r := &ledgerReader{client: client, url: url, held: map[string]int{}, grown: make(chan struct{}),
+		ledgerCounts: ledgerCounts{resets: map[string]int{}, lives: map[string]int{}}}
+	for _, option := range options {
+		option(r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var reading sync.WaitGroup
+	reading.Go(func() { r.run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		reading.Wait()
+		_, _, err := r.state()
+		assert.NoError(t, err)
+	})
+	return r
+}
+
+// run reads until ctx is done or the stream breaks the rules.
+func (r *ledgerReader) run(ctx context.Context) {
+	for {
+		err := r.connect(ctx)
+		if broken, _ := errors.AsType[*ledgerError](err); broken != nil {
+			r.note(func() { r.err = err })
+			return
+		}
+		if r.failed != nil && ctx.Err() == nil {
+			r.failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(r.back, 20*time.Millisecond)):
+		}
+	}
+}
+
+// connect reads over one connection, until it ends.
+func (r *ledgerReader) connect(ctx context.Context) error {
+	s, err := r.client.open(ctx, r.url, r.id)
+	if err != nil {
+		r.note(func() { r.refused++ })
+		return err
+	}
+	defer s.close()
+	r.note(func() { r.opened++ })
+	for {
+		if r.pause != nil {
+			r.pause()
+		}
+		e, err := s.next()
+		if err != nil {
+			r.note(func() { r.id = s.lastID })
+			return err
+		}
+		r.note(func() { err, r.id = r.take(e), s.lastID })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *ledgerReader) note(what func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	what()
+	close(r.grown)
+	r.grown = make(chan struct{})
+}
+
+// ledgerError is a stream that breaks the rules.
+type ledgerError struct{ text string }
+
+func (e *ledgerError) Error() string { return e.text }
+
+func breaks(format string, args ...any) error { return &ledgerError{fmt.Sprintf(format, args...)} }
+
+func (r *ledgerReader) take(e wireEvent) error {
+	r.events++
+	switch e.name {
+	case "":
+		return r.position(e)
+	case "reset":
+		reason := member(e.data, `"reason":"`)
+		r.resets[reason]++
+		r.told, r.gaps = map[string]int{}, nil
+	case "live":
+		return r.live(member(e.data, `"mode":"`))
+	case "gone":
+		delete(r.held, member(e.data, `"vehicle_id":"`))
+	case "bye":
+		r.byes++
+	case "late":
+		return breaks("a late position, of %s", e.data)
+	}
+	return nil
+}
+
+// live tells that the reader holds the truth, and how it came to it.
+func (r *ledgerReader) live(mode string) error {
+	if r.lives[mode]++; mode == "conflated" && !r.conflate {
+		return breaks("brought to date with newest positions at %s", r.id)
+	}
+	if len(r.gaps) > 0 && mode == "replay" {
+		return breaks("in a replay up to %s: %v", r.id, r.gaps)
+	}
+	if r.told != nil {
+		r.held = r.told
+	}
+	r.told, r.gaps = nil, nil
+	return nil
+}
+
+func (r *ledgerReader) position(e wireEvent) error {
+	vehicle := member(e.data, `"vehicle_id":"`)
+	number, err := strconv.Atoi(member(e.data, `"n":`))
+	if err != nil {
+		return breaks("no number in %s", e.data)
+	}
+	held := r.held
+	if r.told != nil {
+		held = r.told
+	}
+	before, known := held[vehicle]
+	switch {
+	case known && number <= before:
+		return breaks("%s: %d after %d, at %s", vehicle, number, before, e.id)
+	case number > before+1 && r.told == nil && !r.holes:
+		r.gaps = append(r.gaps, fmt.Sprintf("%s: %d after %d, at %s", vehicle, number, before, e.id))
+	}
+	held[vehicle] = number
+	return nil
+}
+
+// member gives what follows name in a text of JSON, up to where a string or a
+// number of the ledger ends.
+func member(data, name string) string {
+	_, rest, _ := strings.Cut(data, name)
+	if end := strings.IndexAny(rest, `",}`); end >= 0 {
+		return rest[:end]
+	}
+	return rest
+}
+
+// state gives what the reader holds now, and an error if it was not told that
+// something is missing. The channel is closed when that has changed.
+func (r *ledgerReader) state() (held map[string]int, grown <-chan struct{}, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil && len(r.gaps) > 0 && !r.conflate {
+		return nil, r.grown, breaks("missing, without a word: %v", r.gaps)
+	}
+	return maps.Clone(r.held), r.grown, r.err
+}
+
+func (r *ledgerReader) counts() ledgerCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.ledgerCounts
+	c.resets, c.lives = maps.Clone(c.resets), maps.Clone(c.lives)
+	return c
+}
+
+// await waits until the reader has taken what it takes.
+func (r *ledgerReader) await(t testing.TB, what string, holds func(ledgerCounts) bool) {
+	t.Helper()
+	for limit := time.After(e2eLimit); ; {
+		_, grown, err := r.state()
+		require.NoError(t, err)
+		if holds(r.counts()) {
+			return
+		}
+		select {
+		case <-grown:
+		case <-limit:
+			require.FailNow(t, "a reader waited in vain", "%s: %s over %s, %+v", what, r.url, r.client.protocol, r.counts())
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// movedEvery is how often it is looked whether clients have moved.
+const movedEvery = time.Second
+
+// migrations counts the HTTP/3 connections whose client goes on from another
+// address (RFC 9000, section 9): a laptop that changes networks, a NAT that gave
+// it another port. quic-go keeps such connections going and tells of it in
+// nothing but a trace of every packet, which costs too much; so their addresses
+// are compared now and then. Moves in between count as one.
+type migrations struct {
+	mu   sync.Mutex // guards what follows
+	at   map[*quic.Conn]net.Addr
+	quit chan struct{}
+	told func(moves int)
+}
+
+// countMigrations begins to count, and tells moves until it is stopped.
+func countMigrations(told func(moves int)) *migrations {
+	m := &migrations{at: map[*quic.Conn]net.Addr{}, quit: make(chan struct{}), told: told}
+	go m.look()
+	return m
+}
+
+func (m *migrations) stop() { close(m.quit) }
+
+// watch has a connection looked at until it ends. It is an http3.Server's ConnContext.
+func (m *migrations) watch(ctx context.Context, conn *quic.Conn) context.Context {
+	m.mu.Lock()
+	m.at[conn] = conn.RemoteAddr()
+	m.mu.Unlock()
+	context.AfterFunc(conn.Context(), func() { m.forget(conn) })
+	return ctx
+}
+
+func (m *migrations) forget(conn *quic.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at[conn] != conn.RemoteAddr() {
+		m.told(1)
+	}
+	delete(m.at, conn)
+}
+
+func (m *migrations) look() {
+	ticker := time.NewTicker(movedEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-m.quit:
+			return
+		case <-ticker.C:
+			if n := m.moved(); n > 0 {
+				m.told(n)
+			}
+		}
+	}
+}
+
+// moved counts the connections that have moved since it was last asked. That an
+// address is the same is seen by its pointer, which quic-go changes with it.
+func (m *migrations) moved() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for conn, before := range m.at {
+		if now := conn.RemoteAddr(); now != before {
+			m.at[conn] = now
+			n++
+		}
+	}
+	return n
+}
