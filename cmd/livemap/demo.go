@@ -101,7 +101,7 @@ func (c *demoCmd) startHub(ctx context.Context, log *slog.Logger) *demoHub {
 	h := &demoHub{interrupt: interrupt, ready: make(chan *listeners, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		h.err = c.serveCmd.serve(ctx, log, func(l *listeners) { h.ready <- l })
+		h.err = c.serveCmd.serve(ctx, log, passedSockets{}, func(l *listeners) { h.ready <- l })
 	}()
 	return h
 }

@@ -58,22 +58,31 @@ func startHub(t testing.TB, args ...string) *runningHub {
 // startHubProcess runs `livemap serve` as a process that can be killed.
 func startHubProcess(t testing.TB, args ...string) *runningHub {
 	t.Helper()
-	return startHubUnder(t, nil, args...)
+	return startPrepared(t, func(*exec.Cmd) {}, args...)
 }
 
 // startHubUnder is startHubProcess with a command before the program that
 // becomes it, and sets something for it: env NAME=VALUE, for one.
 func startHubUnder(t testing.TB, command []string, args ...string) *runningHub {
 	t.Helper()
+	return startPrepared(t, func(cmd *exec.Cmd) {
+		under := exec.Command(command[0], command[1:]...)
+		cmd.Path, cmd.Args, cmd.Err = under.Path, append(under.Args, cmd.Args...), under.Err
+	}, args...)
+}
+
+// startPrepared is startHubProcess with what prepare does to the command before.
+func startPrepared(t testing.TB, prepare func(*exec.Cmd), args ...string) *runningHub {
+	t.Helper()
 	h, args := newHub(t, args)
 	program, err := os.Executable()
 	require.NoError(t, err)
-	args = append(append(slices.Clone(command), program), args...)
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stderr = h.log
 	_, err = cmd.StdinPipe() // which ends with the test
 	require.NoError(t, err)
+	prepare(cmd)
 	require.NoError(t, cmd.Start())
 	h.signal = func(s os.Signal) { cmd.Process.Signal(s) }
 	h.interrupt = func() { h.signal(syscall.SIGTERM) }

@@ -19,9 +19,9 @@ type listeners struct {
 	internal *webListener
 }
 
-// listen opens all ports, so that one in use is noticed before anything is
-// served. An error names its flag.
-func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (l *listeners, err error) {
+// listen opens all ports that were not passed, so that one in use is noticed
+// before anything is served. An error names its flag.
+func (c *serveCmd) listen(ctx context.Context, passed passedSockets, state *state, log *slog.Logger) (l *listeners, err error) {
 	l = &listeners{}
 	defer func() {
 		if err != nil {
@@ -29,11 +29,11 @@ func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (
 			l = nil
 		}
 	}()
-	if l.internal, err = listenWeb(ctx, "publish-listen", c.PublishListen, log); err != nil {
+	if l.internal, err = listenWeb(ctx, "publish-listen", c.PublishListen, passed, log); err != nil {
 		return l, err
 	}
 	if !c.ProxyListen.isOff() {
-		if l.proxy, err = listenWeb(ctx, "proxy-listen", c.ProxyListen, log); err != nil {
+		if l.proxy, err = listenWeb(ctx, "proxy-listen", c.ProxyListen, passed, log); err != nil {
 			return l, err
 		}
 	}
@@ -48,18 +48,18 @@ func (c *serveCmd) listen(ctx context.Context, state *state, log *slog.Logger) (
 	if err != nil {
 		return l, err
 	}
-	return l, l.listenPublic(ctx, c, certificate, keys, log)
+	return l, l.listenPublic(ctx, c, passed, certificate, keys, log)
 }
 
 // listenPublic opens TCP and UDP of the same port number. Where the system
 // picks it, the number that TCP got may be taken in UDP: then another is tried.
-func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, certificate *certificate, keys quicKeys, log *slog.Logger) error {
+func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, passed passedSockets, certificate *certificate, keys quicKeys, log *slog.Logger) error {
 	for try := 1; ; try++ {
-		web, err := listenWeb(ctx, "listen", c.Listen, log)
+		web, err := listenWeb(ctx, "listen", c.Listen, passed, log)
 		if err != nil {
 			return err
 		}
-		l.quic, err = listenQUIC(web.all(), certificate.config(), keys, log)
+		l.quic, err = listenQUIC(web.all(), passed, certificate.config(), keys, log)
 		if err == nil {
 			l.public = web
 			web.server.TLSConfig = certificate.config()

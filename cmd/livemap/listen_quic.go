@@ -37,13 +37,22 @@ type quicSocket struct {
 	listener  *quic.EarlyListener
 }
 
-// listenQUIC opens UDP ports of the same addresses as TCP ones.
-func listenQUIC(web []net.Listener, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+// listenQUIC listens on the UDP ports that were passed, else on the same addresses
+// as TCP does.
+func listenQUIC(web []net.Listener, passed passedSockets, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+	conns, err := passed.packets, error(nil)
+	if len(conns) == 0 {
+		conns, err = openUDP(web)
+	}
+	if err != nil {
+		return nil, err
+	}
 	q := &quicListener{server: &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}}
 	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
-	for i, tcp := range web {
-		socket, err := openQUIC(tcp.Addr().String(), config, keys, handshakes)
+	for i, conn := range conns {
+		socket, err := openQUIC(conn, config, keys, handshakes)
 		if err != nil {
+			closeAll(conns[i:])
 			q.close()
 			return nil, err
 		}
@@ -57,12 +66,23 @@ func listenQUIC(web []net.Listener, config *tls.Config, keys quicKeys, log *slog
 	return q, nil
 }
 
-// openQUIC opens a UDP port. 0-RTT is off, since a replayed POST would be
-// published twice.
-func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
-	if q.conn, err = net.ListenPacket("udp", address); err != nil {
-		return q, cause(err)
+// openUDP opens UDP ports of the same addresses as TCP ones.
+func openUDP(web []net.Listener) (conns []net.PacketConn, err error) {
+	for _, tcp := range web {
+		conn, err := net.ListenPacket("udp", tcp.Addr().String())
+		if err != nil {
+			closeAll(conns)
+			return nil, cause(err)
+		}
+		conns = append(conns, conn)
 	}
+	return conns, nil
+}
+
+// openQUIC begins to listen on a UDP port. 0-RTT is off, since a replayed POST
+// would be published twice.
+func openQUIC(conn net.PacketConn, config *tls.Config, keys quicKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+	q.conn = conn
 	growBuffers(q.conn.(*net.UDPConn))
 	q.transport = &quic.Transport{
 		Conn:                q.conn,
@@ -77,9 +97,6 @@ func openQUIC(address string, config *tls.Config, keys quicKeys, handshakes *rat
 		MaxIdleTimeout: quicIdle,
 		Allow0RTT:      false,
 	})
-	if err != nil {
-		q.conn.Close()
-	}
 	return q, err
 }
 
@@ -121,9 +138,14 @@ func (q *quicListener) close() {
 	}
 }
 
-// growBuffers gives UDP room for bursts, as far as the system allows.
+// growBuffers gives UDP room for bursts, as far as the system allows. What systemd
+// opened may have more than that already, which asking for it would take away.
 func growBuffers(conn *net.UDPConn) {
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
-	conn.SetReadBuffer(udpBuffer)
-	conn.SetWriteBuffer(udpBuffer)
+	if receiveBuffer(conn) < udpBuffer {
+		conn.SetReadBuffer(udpBuffer)
+	}
+	if sendBufferOf(conn) < udpBuffer {
+		conn.SetWriteBuffer(udpBuffer)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,11 +31,11 @@ type webListener struct {
 	server *http.Server
 }
 
-func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logger) (*webListener, error) {
-	if a.network == "unix" {
-		removeStale(a.address)
+func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedSockets, log *slog.Logger) (*webListener, error) {
+	open, err := passed.listeners(flag)
+	if len(open) == 0 && err == nil {
+		open, err = openWeb(ctx, a)
 	}
-	open, err := openAll(a, func(address string) (net.Listener, error) { return sockets.Listen(ctx, a.network, address) })
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
 	}
@@ -53,6 +54,13 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, log *slog.Logg
 		open[i] = watch(open[i])
 	}
 	return &webListener{open[0], open[1:], flag, server}, nil
+}
+
+func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
+	if a.network == "unix" {
+		removeStale(a.address)
+	}
+	return openAll(a, func(address string) (net.Listener, error) { return sockets.Listen(ctx, a.network, address) })
 }
 
 // openAll opens a port on all addresses of a host. Where the system picks the
@@ -84,7 +92,7 @@ func openEach(addresses []string, open func(address string) (net.Listener, error
 	return all, nil
 }
 
-func closeAll(all []net.Listener) {
+func closeAll[T io.Closer](all []T) {
 	for _, one := range all {
 		one.Close()
 	}

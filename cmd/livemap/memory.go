@@ -81,20 +81,6 @@ func (t *tidier) look() (tidied bool) {
 
 // tidyMemory tidies up until the returned function is called.
 func tidyMemory() (stop func()) {
-	ticker, quit := time.NewTicker(tidyEvery), make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(func() {
-		defer ticker.Stop()
-		for t := newTidier(); ; t.look() {
-			select {
-			case <-quit:
-				return
-			case <-ticker.C:
-			}
-		}
-	})
-	return func() {
-		close(quit)
-		running.Wait()
-	}
+	t := newTidier()
+	return every(tidyEvery, func() { t.look() })
 }

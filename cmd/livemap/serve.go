@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/term"
 
 	root "livemap"
@@ -72,11 +73,19 @@ func (c *serveCmd) Validate() error {
 
 // Run runs the hub until ctx is done, and then ends it in good order.
 func (c *serveCmd) Run(ctx context.Context, std streams) error {
-	return c.serve(ctx, c.logger(std), func(*listeners) {})
+	passed, err := takePassed()
+	if err != nil {
+		return err
+	}
+	defer passed.close()
+	if err := passed.takePlace(c); err != nil {
+		return err
+	}
+	return c.serve(ctx, c.logger(std), passed, func(*listeners) {})
 }
 
 // serve is Run with a log of the caller's, whom ready tells where the hub listens.
-func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*listeners)) error {
+func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSockets, ready func(*listeners)) error {
 	limitMemory()
 	defer tidyMemory()()
 	page, err := c.page()
@@ -91,7 +100,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*list
 		return err
 	}
 	defer state.close()
-	listeners, err := c.listen(ctx, state, log)
+	listeners, err := c.listen(ctx, passed, state, log)
 	if err != nil {
 		return err
 	}
@@ -125,17 +134,20 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ready func(*list
 	})
 	defer surface.Close()
 
-	saving := state.saveEvery(saveInterval, hub)
+	stopSaving := state.saveEvery(saveInterval, hub)
 	failed := listeners.serve(surface)
 	log.Info("the hub is ready", listeners.addresses()...)
 	ready(listeners)
+	defer pingWatchdog(func() { answers(hub) }, log)()
+	notify(daemon.SdNotifyReady, log)
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 	}
 	log.Info("the hub is going down", "streams", hub.Stats().Streams, "drain", c.Drain.String())
+	notify(stopping(c.Drain+2*endGrace), log)
 	c.end(hub, surface, listeners)
-	saving.stop()
+	stopSaving()
 	err = errors.Join(err, state.save(hub))
 	log.Info("the hub is down")
 	return err

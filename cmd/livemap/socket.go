@@ -23,15 +23,21 @@ var sockets = net.ListenConfig{Control: func(network, _ string, conn syscall.Raw
 	return err
 }}
 
-// receiveBuffer gives the receive buffer of a socket, in bytes as asked for:
-// Linux tells double that, for its own bookkeeping.
-func receiveBuffer(conn *net.UDPConn) (bytes int) {
+// receiveBuffer gives the receive buffer of a socket, in bytes as asked for.
+func receiveBuffer(conn *net.UDPConn) (bytes int) { return bufferOf(conn, syscall.SO_RCVBUF) }
+
+// sendBufferOf gives the send buffer of a socket, in bytes as asked for.
+func sendBufferOf(conn *net.UDPConn) (bytes int) { return bufferOf(conn, syscall.SO_SNDBUF) }
+
+// bufferOf gives the size of a socket's buffer: Linux tells double of what was asked
+// for, for its own bookkeeping.
+func bufferOf(conn *net.UDPConn, option int) (bytes int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0
 	}
 	raw.Control(func(fd uintptr) {
-		bytes, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+		bytes, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, option)
 	})
 	if runtime.GOOS == "linux" {
 		bytes /= 2

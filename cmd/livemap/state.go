@@ -148,32 +148,13 @@ func (s *state) save(hub *stream.Hub) error {
 	return nil
 }
 
-// saving saves the vehicles now and then.
-type saving struct{ quit, done chan struct{} }
-
-func (s *state) saveEvery(interval time.Duration, hub *stream.Hub) *saving {
-	goes := &saving{make(chan struct{}), make(chan struct{})}
-	go func() {
-		defer close(goes.done)
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-goes.quit:
-				return
-			case <-ticker.C:
-				if err := s.save(hub); err != nil {
-					s.log.Error("cannot save", "error", err)
-				}
-			}
+// saveEvery saves the vehicles now and then until stop is called.
+func (s *state) saveEvery(interval time.Duration, hub *stream.Hub) (stop func()) {
+	return every(interval, func() {
+		if err := s.save(hub); err != nil {
+			s.log.Error("cannot save", "error", err)
 		}
-	}()
-	return goes
-}
-
-func (g *saving) stop() {
-	close(g.quit)
-	<-g.done
+	})
 }
 
 // quicKeys outlive the process so that clients of a killed hub are told at once

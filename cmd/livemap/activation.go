@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// passedSockets are sockets that whoever starts the hub has opened for it, as
+// systemd does (sd_listen_fds(3)). They outlive the hub: between one hub and the
+// next the system has those who come wait, instead of refusing them. Each is named
+// as the flag whose place it takes.
+type passedSockets struct {
+	streams map[string][]net.Listener // by flag
+	packets []net.PacketConn          // UDP ports of --listen
+}
+
+// takePassed takes the sockets that were passed to this process; none is no error.
+func takePassed() (p passedSockets, err error) {
+	p.streams = map[string][]net.Listener{}
+	for i, file := range activation.Files(true) {
+		err := p.take(file)
+		file.Close() // what was taken is a duplicate
+		if err != nil {
+			p.close()
+			return p, usageError{fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)}
+		}
+	}
+	return p, nil
+}
+
+func (p *passedSockets) take(file *os.File) error {
+	flag := file.Name()
+	if !slices.Contains([]string{"listen", "proxy-listen", "publish-listen"}, flag) {
+		return errors.New("its name (FileDescriptorName=) must be listen, proxy-listen or publish-listen, the flag whose place it takes")
+	}
+	listener, err := net.FileListener(file)
+	if err == nil {
+		p.streams[flag] = append(p.streams[flag], listener)
+		if !accepts(listener) {
+			return errors.New("it must be a port that is listened on, not a connection (Accept=no)")
+		}
+		return nil
+	}
+	packets, err := net.FilePacketConn(file)
+	if err != nil {
+		return fmt.Errorf("it must be a socket: %w", cause(err))
+	}
+	p.packets = append(p.packets, packets)
+	if _, ok := packets.(*net.UDPConn); !ok || flag != "listen" {
+		return fmt.Errorf("it takes datagrams (ListenDatagram=); --%s needs connections (ListenStream=)", flag)
+	}
+	return nil
+}
+
+// accepts tells that connections can be accepted from a socket.
+func accepts(listener net.Listener) (does bool) {
+	raw, err := listener.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	raw.Control(func(fd uintptr) {
+		value, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		does = err == nil && value != 0
+	})
+	return does
+}
+
+// listeners gives those that take the place of a flag, with send buffers as if the
+// hub had opened them.
+func (p *passedSockets) listeners(flag string) ([]net.Listener, error) {
+	for _, one := range p.streams[flag] {
+		raw, err := one.(syscall.Conn).SyscallConn()
+		if err == nil {
+			err = sockets.Control(one.Addr().Network(), "", raw)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.streams[flag], nil
+}
+
+func (p *passedSockets) close() {
+	for _, listeners := range p.streams {
+		closeAll(listeners)
+	}
+	closeAll(p.packets)
+}
+
+// takePlace has the sockets take the place of what the flags name, and holds them
+// to the same rules.
+func (p *passedSockets) takePlace(c *serveCmd) error {
+	public := len(p.streams["listen"])+len(p.packets) > 0
+	if public && c.Listen.isOff() {
+		return usageError{errors.New("--listen is off, but a socket named listen was passed: stop its socket unit, or do not set --listen")}
+	}
+	for flag, address := range map[string]*listenAddress{
+		"listen": &c.Listen, "proxy-listen": &c.ProxyListen, "publish-listen": &c.PublishListen,
+	} {
+		for _, one := range p.streams[flag] {
+			*address = listenAddress{one.Addr().Network(), one.Addr().String()}
+			if err := c.Validate(); err != nil {
+				return usageError{fmt.Errorf("the socket named %s that was passed: %w", flag, err)}
+			}
+		}
+	}
+	return p.checkPorts()
+}
+
+// checkPorts tells that of TCP and UDP one is missing: both are one port.
+func (p *passedSockets) checkPorts() error {
+	tcp, udp := map[int]bool{}, map[int]bool{}
+	for _, one := range p.streams["listen"] {
+		tcp[one.Addr().(*net.TCPAddr).Port] = true
+	}
+	for _, one := range p.packets {
+		udp[one.LocalAddr().(*net.UDPAddr).Port] = true
+	}
+	if maps.Equal(tcp, udp) {
+		return nil
+	}
+	return usageError{fmt.Errorf("the sockets named listen that were passed must have the same port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
+		slices.Sorted(maps.Keys(tcp)), slices.Sorted(maps.Keys(udp)))}
+}

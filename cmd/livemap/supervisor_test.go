@@ -1,0 +1,210 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// supervisor listens as systemd does to what services tell.
+type supervisor struct {
+	conn *net.UnixConn
+	path string
+}
+
+func newSupervisor(t *testing.T) *supervisor {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "livemap") // the path of a socket must be short
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &supervisor{path: filepath.Join(dir, "notify")}
+	s.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.path, Net: "unixgram"})
+	require.NoError(t, err)
+	t.Cleanup(func() { s.conn.Close() })
+	return s
+}
+
+// next gives what is told next; "" if that is nothing until the deadline.
+func (s *supervisor) next(deadline time.Time) string {
+	buffer := make([]byte, 4096)
+	s.conn.SetReadDeadline(deadline)
+	n, _ := s.conn.Read(buffer)
+	return string(buffer[:n])
+}
+
+// until reads on until it is told that, and gives all that came.
+func (s *supervisor) until(t *testing.T, state string) (told []string) {
+	t.Helper()
+	for limit := time.Now().Add(e2eLimit); ; {
+		next := s.next(limit)
+		require.NotEmpty(t, next, "waited in vain for %s", state)
+		if told = append(told, next); strings.HasPrefix(next, state) {
+			return told
+		}
+	}
+}
+
+// rest gives all that was told and not read yet.
+func (s *supervisor) rest(t *testing.T) (told []string) {
+	raw, err := s.conn.SyscallConn()
+	require.NoError(t, err)
+	buffer := make([]byte, 4096)
+	raw.Control(func(fd uintptr) {
+		for {
+			n, _, err := syscall.Recvfrom(int(fd), buffer, syscall.MSG_DONTWAIT)
+			if err != nil {
+				return
+			}
+			told = append(told, string(buffer[:n]))
+		}
+	})
+	return told
+}
+
+// watches has a process know its supervisor, who wants to hear of it ten times a second.
+func (s *supervisor) watches(cmd *exec.Cmd) {
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path, "WATCHDOG_USEC=300000")
+}
+
+func TestTellsItsSupervisor(t *testing.T) {
+	t.Parallel()
+	s := newSupervisor(t)
+	hub := startPrepared(t, s.watches, "--drain", "2s")
+	s.until(t, "READY=1")
+	resp, err := hub.operator.Get(hub.publish + "/readyz")
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	for range 3 {
+		s.until(t, "WATCHDOG=1")
+	}
+	hub.interrupt()
+	told := s.until(t, "STOPPING=1")
+	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=8000000", told[len(told)-1], "two seconds to end streams, and what comes after")
+	<-hub.ended
+	assert.NoError(t, hub.err)
+	assert.NotContains(t, s.rest(t), "READY=1")
+}
+
+// A hub that cannot start is never ready.
+func TestIsNotReadyBeforeItIs(t *testing.T) {
+	t.Parallel()
+	s := newSupervisor(t)
+	state := startHub(t).stateDir // in use
+	program, err := os.Executable()
+	require.NoError(t, err)
+	_, args := newHub(t, []string{"--state-dir", state})
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	defer stdin.Close()
+	s.watches(cmd)
+	out, err := cmd.CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "another hub is using it")
+	assert.Empty(t, s.rest(t))
+}
+
+// The watchdog is told nothing that the hub did not answer for.
+func TestWatchdogOfAHubThatHangs(t *testing.T) {
+	s := newSupervisor(t)
+	t.Setenv("NOTIFY_SOCKET", s.path)
+	t.Setenv("WATCHDOG_USEC", "3000")
+	var answered atomic.Int32
+	lives := make(chan struct{})
+	stop := pingWatchdog(func() {
+		<-lives
+		answered.Add(1)
+	}, slog.New(slog.DiscardHandler))
+	const pings = 5
+	for range pings {
+		lives <- struct{}{}
+		s.until(t, "WATCHDOG=1")
+	}
+	assert.Empty(t, s.next(time.Now().Add(50*time.Millisecond)), "it hangs")
+	close(lives)
+	stop()
+	assert.Equal(t, int(answered.Load())-pings, len(s.rest(t)))
+}
+
+// A writer that hangs is noticed, whichever it is.
+func TestAnswersNotWhileAWriterHangs(t *testing.T) {
+	for writer := range runtime.GOMAXPROCS(0) {
+		synctest.Test(t, func(t *testing.T) {
+			hub := stream.New(stream.Config{})
+			defer hub.Close()
+			answers(hub)
+			open := func(out stream.Outlet) (s *stream.Subscription, ended chan struct{}) {
+				s, ended = hub.Subscribe(stream.Query{Topics: []string{"live_updates:all"}, Tail: true}), make(chan struct{})
+				s.Attach(out, func(stream.Summary) { close(ended) })
+				return s, ended
+			}
+			for range writer { // the next one has the stream that hangs
+				s, ended := open(taker{})
+				s.Leave()
+				<-ended
+			}
+			stuck := &hanging{release: make(chan struct{})}
+			s, ended := open(stuck)
+			synctest.Wait()
+			stuck.hangs.Store(true)
+			time.Sleep(time.Minute) // its writer wants to send a heartbeat
+
+			returned := make(chan struct{})
+			go func() {
+				answers(hub)
+				close(returned)
+			}()
+			synctest.Wait()
+			select {
+			case <-returned:
+				assert.Fail(t, "it answers though a writer hangs", "writer %d", writer)
+			default:
+			}
+			close(stuck.release)
+			<-returned
+			s.Leave()
+			<-ended
+		})
+	}
+}
+
+// hanging is an Outlet that hangs once it is to.
+type hanging struct {
+	taker
+	hangs   atomic.Bool
+	release chan struct{}
+}
+
+// Write implements stream.Outlet, as it must not be.
+func (h *hanging) Write([]byte) (waits bool, err error) {
+	if h.hangs.Load() {
+		<-h.release
+	}
+	return false, nil
+}
+
+// What is told where nobody listens goes to the log, and does not end the hub.
+func TestSupervisorThatIsGone(t *testing.T) {
+	t.Parallel()
+	hub := startHubUnder(t, []string{"env", "NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody"), "WATCHDOG_USEC=soon"})
+	hub.log.await(t, "cannot tell the service manager")
+	hub.log.await(t, "the service manager's watchdog is not told")
+	hub.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)
+}
