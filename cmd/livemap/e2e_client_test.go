@@ -54,7 +54,7 @@ func newWireClient(t testing.TB, protocol string, config *tls.Config) *wireClien
 	if protocol == "h3" {
 		c.quic = &http3.Transport{TLSClientConfig: config, QUICConfig: &quic.Config{KeepAlivePeriod: time.Second}}
 		c.http = &http.Client{Transport: c.quic}
-		t.Cleanup(func() { c.quic.Close() })
+		t.Cleanup(c.disconnect)
 		return c
 	}
 	versions := new(http.Protocols)
@@ -63,8 +63,17 @@ func newWireClient(t testing.TB, protocol string, config *tls.Config) *wireClien
 	versions.SetUnencryptedHTTP2(protocol == "h2")
 	c.tcp = &http.Transport{TLSClientConfig: config, Protocols: versions, DisableCompression: true, DialContext: c.dial}
 	c.http = &http.Client{Transport: c.tcp}
-	t.Cleanup(c.tcp.CloseIdleConnections)
+	t.Cleanup(c.disconnect)
 	return c
+}
+
+// disconnect closes connections that have no stream.
+func (c *wireClient) disconnect() {
+	if c.quic != nil {
+		c.quic.Close()
+		return
+	}
+	c.tcp.CloseIdleConnections()
 }
 
 func (c *wireClient) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -119,9 +128,14 @@ func (c *wireClient) get(ctx context.Context, url, lastEventID string) (*http.Re
 	return resp, err
 }
 
-// open opens a stream. Close it.
+// open opens a stream that ends with the test's patience. Close it.
 func (c *wireClient) open(ctx context.Context, url, lastEventID string) (*wireStream, error) {
 	ctx, cancel := context.WithTimeout(ctx, e2eLimit)
+	return c.openUntil(ctx, cancel, url, lastEventID)
+}
+
+// openUntil opens a stream that lasts until cancel, which closing it calls.
+func (c *wireClient) openUntil(ctx context.Context, cancel context.CancelFunc, url, lastEventID string) (*wireStream, error) {
 	resp, err := c.get(ctx, url, lastEventID)
 	if err != nil {
 		cancel()
@@ -131,7 +145,7 @@ func (c *wireClient) open(ctx context.Context, url, lastEventID string) (*wireSt
 	s.lines = bufio.NewReader(s)
 	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" {
 		s.close()
-		return nil, fmt.Errorf("%s is answered with %s and %q", url, resp.Status, got)
+		return nil, fmt.Errorf("%w: %s is answered with %s and %q", errNoStream, url, resp.Status, got)
 	}
 	return s, nil
 }
@@ -145,8 +159,10 @@ func (c *wireClient) mustOpen(t testing.TB, url, lastEventID string) *wireStream
 	return s
 }
 
-// errCut is a stream that the test cut.
-var errCut = errors.New("cut by the test")
+var (
+	errCut      = errors.New("cut by the test")
+	errNoStream = errors.New("the answer is no stream") // which ends an EventSource for good
+)
 
 // wireStream reads Server-Sent Events (WHATWG HTML, 9.2.6), as strictly as
 // the hub has to write them.
@@ -156,6 +172,7 @@ type wireStream struct {
 	lines  *bufio.Reader
 	header http.Header
 	lastID string // what Last-Event-ID would be now
+	retry  int    // milliseconds to wait before coming back, as the hub said
 	cutIn  int    // bytes until the stream is cut; 0: never
 	read   int    // bytes
 }
@@ -209,7 +226,11 @@ func (s *wireStream) next() (e wireEvent, err error) {
 			e.name = value
 		case name == "data":
 			data = append(data, value)
-		case name == "", name == "retry":
+		case name == "retry":
+			if s.retry, err = strconv.Atoi(value); err != nil {
+				return e, err
+			}
+		case name == "":
 		default:
 			return e, fmt.Errorf("the line %q is none of an event stream", line)
 		}

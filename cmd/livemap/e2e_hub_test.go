@@ -177,7 +177,12 @@ func (h *runningHub) publishLines(t testing.TB, lines ...string) {
 // metric gives a metric's value, 0 if it is not there.
 func (h *runningHub) metric(t testing.TB, name string) float64 {
 	t.Helper()
-	resp, err := h.operator.Get(h.publish + "/metrics")
+	return metricAt(t, h.operator, h.publish+"/metrics", name)
+}
+
+func metricAt(t testing.TB, client *http.Client, url, name string) float64 {
+	t.Helper()
+	resp, err := client.Get(url)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {

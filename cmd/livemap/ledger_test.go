@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,58 +23,60 @@ import (
 type ledger struct {
 	vehicles int
 	prefix   string // of their ids
-	more     string // members of every position, as JSON, each followed by a comma
 
-	mu    sync.Mutex // guards what follows, and is held while something is published
-	taken []int      // number of each vehicle's newest position
+	publishing sync.Mutex // one publish at a time
+	mu         sync.Mutex
+	number     int // of every vehicle's newest position that the hub has acknowledged
 }
 
-// publish publishes a position of each vehicle, and requires that the hub takes
-// all. It gives their number, the same for all while nothing was refused.
-func (l *ledger) publish(t testing.TB, hub *runningHub) (number int) {
-	t.Helper()
-	require.NoError(t, l.try(hub))
-	return l.taken[0]
+// round gives the positions of each vehicle that have that number, as NDJSON. The
+// hub takes them for duplicates when they come again.
+func (l *ledger) round(number int) string {
+	var lines strings.Builder
+	for i := range l.vehicles {
+		fmt.Fprintf(&lines, "{\"vehicle_id\":\"%s%d\",\"lat\":%v,\"lon\":%v,\"timestamp\":%d,\"n\":%d}\n",
+			l.prefix, i, 10+float64(i%50)/10, float64(number%1000)/10, 1_700_000_000+number, number)
+	}
+	return lines.String()
 }
 
-// try publishes a position of each vehicle. What is not taken is published under
-// the same number the next time, except where the hub's answer was lost.
-func (l *ledger) try(hub *runningHub) error {
+// numbered gives the number of the positions that the hub acknowledged last.
+func (l *ledger) numbered() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.taken == nil {
-		l.taken = make([]int, l.vehicles)
-	}
-	accepted, err := l.send(hub)
-	if err != nil {
-		accepted = l.vehicles
-	}
-	for i := range accepted {
-		l.taken[i]++
-	}
-	if accepted < l.vehicles {
-		return fmt.Errorf("%d of %d were taken", accepted, l.vehicles)
-	}
-	return err
+	return l.number
 }
 
-// send publishes, and tells how many the hub took of them, from the first on.
-func (l *ledger) send(hub *runningHub) (accepted int, err error) {
-	var lines strings.Builder
-	for i, number := range l.taken {
-		fmt.Fprintf(&lines, "{\"vehicle_id\":\"%s%d\",\"lat\":%v,\"lon\":%v,%s\"n\":%d}\n", l.prefix, i, 10+float64(i%50)/10, float64(number%1000)/10, l.more, number+1)
-	}
-	resp, err := hub.operator.Post(hub.publish+"/publish", "application/x-ndjson", strings.NewReader(lines.String()))
+// publish publishes a position of each vehicle, and requires that the hub takes it.
+func (l *ledger) publish(t testing.TB, hub *runningHub) {
+	t.Helper()
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	require.NoError(t, l.try(hub))
+}
+
+func (l *ledger) try(hub *runningHub) error {
+	number := l.numbered() + 1
+	resp, err := hub.operator.Post(hub.publish+"/publish", "application/x-ndjson", strings.NewReader(l.round(number)))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer resp.Body.Close()
-	var answer struct{ Accepted int }
-	err = json.NewDecoder(resp.Body).Decode(&answer)
-	return answer.Accepted, err
+	var answer struct{ Accepted, Duplicate int }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || answer.Accepted+answer.Duplicate != l.vehicles {
+		return fmt.Errorf("%s, %d of %d accepted", resp.Status, answer.Accepted, l.vehicles)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.number = number
+	return nil
 }
 
-// publishEvery publishes until it is told to stop, whether the hub is there or not.
+// publishEvery publishes until it is told to stop. Where the hub may be away, it
+// goes on when it is back, with what was not acknowledged.
 func (l *ledger) publishEvery(t testing.TB, hub func() *runningHub, every time.Duration) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -83,7 +87,9 @@ func (l *ledger) publishEvery(t testing.TB, hub func() *runningHub, every time.D
 				ticks.Stop()
 				return
 			case <-ticks.C:
+				l.publishing.Lock()
 				l.try(hub())
+				l.publishing.Unlock()
 			}
 		}
 	}()
@@ -100,15 +106,9 @@ func (l *ledger) publishEvery(t testing.TB, hub func() *runningHub, every time.D
 func (l *ledger) settle(t testing.TB, hub *runningHub, readers ...*ledgerReader) {
 	t.Helper()
 	l.publish(t, hub)
-	l.check(t, readers...)
-}
-
-// check is settle without publishing.
-func (l *ledger) check(t testing.TB, readers ...*ledgerReader) {
-	t.Helper()
 	truth := map[string]int{}
-	for i, number := range l.taken {
-		truth[l.prefix+strconv.Itoa(i)] = number
+	for i := range l.vehicles {
+		truth[l.prefix+strconv.Itoa(i)] = l.numbered()
 	}
 	for i, r := range readers {
 		for wait := time.After(e2eLimit); ; {
@@ -133,10 +133,12 @@ func (l *ledger) check(t testing.TB, readers ...*ledgerReader) {
 type ledgerReader struct {
 	client   *wireClient
 	url      string
-	holes    bool                             // numbers may be missing: the hub may be killed while it answers
-	conflate bool                             // the reader may be brought to date with newest positions
-	pause    func()                           // called before each event is read; nil: none
-	took     func(vehicle string, number int) // called for each position; nil: none
+	holes    bool          // numbers may be missing: the hub may lose what it acknowledged
+	conflate bool          // the reader may be brought to date with newest positions
+	pause    func()        // called before each event is read; nil: none
+	failed   func(error)   // called when a connection ends or cannot be made; nil: none
+	back     time.Duration // before it comes back; 0: 20 ms
+	obedient bool          // it comes back when the hub has said, as browsers do
 
 	mu    sync.Mutex
 	id    string
@@ -144,14 +146,20 @@ type ledgerReader struct {
 	told  map[string]int // since a reset; nil: it is over
 	gaps  []string       // that nothing has announced yet
 	err   error
+	retry time.Duration // as the hub has said
 	grown chan struct{} // closed when something was taken
 	ledgerCounts
 }
 
 type ledgerCounts struct {
 	events, opened, refused, byes int
+	noStreams                     int            // of those refused, answers that an EventSource does not come back from
 	resets, lives                 map[string]int // by reason, by mode
+	outages                       []outage
 }
+
+// outage is the time between the end of a stream that was live and the next `live`.
+type outage struct{ ended, back time.Time }
 
 // follow starts a reader of everything, which reads until the test is over, and
 // waits until it holds the state.
@@ -164,7 +172,8 @@ func (l *ledger) follow(t testing.TB, client *wireClient, url string, options ..
 
 // begin is follow without waiting.
 func (l *ledger) begin(t testing.TB, client *wireClient, url string, options ...func(*ledgerReader)) *ledgerReader {
-	r := newLedgerReader(client, url)
+	r := &ledgerReader{client: client, url: url, held: map[string]int{}, grown: make(chan struct{}),
+		ledgerCounts: ledgerCounts{resets: map[string]int{}, lives: map[string]int{}}}
 	for _, option := range options {
 		option(r)
 	}
@@ -180,11 +189,6 @@ func (l *ledger) begin(t testing.TB, client *wireClient, url string, options ...
 	return r
 }
 
-func newLedgerReader(client *wireClient, url string) *ledgerReader {
-	return &ledgerReader{client: client, url: url, held: map[string]int{}, grown: make(chan struct{}),
-		ledgerCounts: ledgerCounts{resets: map[string]int{}, lives: map[string]int{}}}
-}
-
 // run reads until ctx is done or the stream breaks the rules.
 func (r *ledgerReader) run(ctx context.Context) {
 	for {
@@ -193,19 +197,32 @@ func (r *ledgerReader) run(ctx context.Context) {
 			r.note(func() { r.err = err })
 			return
 		}
+		if r.failed != nil && ctx.Err() == nil {
+			r.failed(err)
+		}
+		back := max(r.back, 20*time.Millisecond)
+		if r.obedient {
+			back = max(back, r.retry)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(back):
 		}
 	}
 }
 
 // connect reads over one connection, until it ends.
 func (r *ledgerReader) connect(ctx context.Context) error {
-	s, err := r.client.open(ctx, r.url, r.id)
+	ctx, cancel := context.WithCancel(ctx)
+	s, err := r.client.openUntil(ctx, cancel, r.url, r.id)
 	if err != nil {
-		r.note(func() { r.refused++ })
+		r.note(func() {
+			r.refused++
+			if errors.Is(err, errNoStream) {
+				r.noStreams++
+			}
+		})
 		return err
 	}
 	defer s.close()
@@ -216,7 +233,7 @@ func (r *ledgerReader) connect(ctx context.Context) error {
 		}
 		e, err := s.next()
 		if err != nil {
-			r.note(func() { r.id = s.lastID })
+			r.note(func() { r.ended(ctx, s) })
 			return err
 		}
 		r.note(func() { err, r.id = r.take(e), s.lastID })
@@ -224,6 +241,20 @@ func (r *ledgerReader) connect(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// ended notes the end of a stream, which is an outage unless the reader went.
+func (r *ledgerReader) ended(ctx context.Context, s *wireStream) {
+	r.id, r.retry = s.lastID, time.Duration(s.retry)*time.Millisecond
+	if ctx.Err() == nil && r.isLive() {
+		r.outages = append(r.outages, outage{ended: time.Now()})
+	}
+}
+
+// isLive tells whether the reader was live when its stream was last heard of.
+func (r *ledgerReader) isLive() bool {
+	last := len(r.outages) - 1
+	return len(r.lives) > 0 && (last < 0 || !r.outages[last].back.IsZero())
 }
 
 func (r *ledgerReader) note(what func()) {
@@ -264,6 +295,9 @@ func (r *ledgerReader) take(e wireEvent) error {
 
 // live tells that the reader holds the truth, and how it came to it.
 func (r *ledgerReader) live(mode string) error {
+	if last := len(r.outages) - 1; last >= 0 && r.outages[last].back.IsZero() {
+		r.outages[last].back = time.Now()
+	}
 	if r.lives[mode]++; mode == "conflated" && !r.conflate {
 		return breaks("brought to date with newest positions at %s", r.id)
 	}
@@ -295,9 +329,6 @@ func (r *ledgerReader) position(e wireEvent) error {
 		r.gaps = append(r.gaps, fmt.Sprintf("%s: %d after %d, at %s", vehicle, number, before, e.id))
 	}
 	held[vehicle] = number
-	if r.took != nil {
-		r.took(vehicle, number)
-	}
 	return nil
 }
 
@@ -322,18 +353,12 @@ func (r *ledgerReader) state() (held map[string]int, grown <-chan struct{}, err 
 	return maps.Clone(r.held), r.grown, r.err
 }
 
-// holds tells whether the reader holds that position of a vehicle, or a newer one.
-func (r *ledgerReader) holds(vehicle string, number int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.held[vehicle] >= number
-}
-
 func (r *ledgerReader) counts() ledgerCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.ledgerCounts
 	c.resets, c.lives = maps.Clone(c.resets), maps.Clone(c.lives)
+	c.outages = slices.Clone(c.outages)
 	return c
 }
 
