@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -188,6 +187,3 @@ func (c *runningCaddy) metric(t testing.TB, name string) float64 {
 	t.Helper()
 	return metricAt(t, c.admin, "http://localhost/metrics", name)
 }
-
-// logged tells whether Caddy's log has such a text.
-func (c *runningCaddy) logged(text string) bool { return strings.Contains(c.log.tail(1_000_000), text) }
