@@ -69,10 +69,9 @@ tests: web ## all Go tests, without and with the race detector, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m ./...
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 
-# Needs root, iproute2 and util-linux for some; what is missing is told. RELIABILITY.md says what they do.
-faults: $(if $(LIVEMAP_CADDY),,$(CADDY)) ## the faults that take long, one after the other, about half an hour
-	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$(CURDIR)/$(CADDY)}" \
-		$(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
+# Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
+faults: $(CADDY) ## the faults that take long, about half an hour
+	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
 
 # Both exit with 1 if a delivery was missing, came twice or out of order; not for a goal
 # that was missed.

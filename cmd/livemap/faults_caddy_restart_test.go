@@ -52,8 +52,8 @@ func (b *behindCaddy) join(t *testing.T, n int) (joined []*ledgerReader) {
 // awaitRounds waits until every vehicle has reported n times more.
 func (b *behindCaddy) awaitRounds(t *testing.T, n int) {
 	t.Helper()
-	goal := b.book.numbered() + n
-	await(t, "positions to be published", func() bool { return b.book.numbered() >= goal })
+	goal := b.book.newest() + n
+	await(t, "positions to be published", func() bool { return b.book.newest() >= goal })
 }
 
 // awaitOutages waits until that many readers were cut and are live again.

@@ -45,6 +45,18 @@ func bufferOf(conn *net.UDPConn, option int) (bytes int) {
 	return bytes
 }
 
+// shutDown ends a connection in both directions without letting go of it.
+func shutDown(conn syscall.Conn) (err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if failed := raw.Control(func(fd uintptr) { err = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
 // lockFile takes a lock that ends with the process; false: another has it.
 func lockFile(fd uintptr) bool {
 	return syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) == nil

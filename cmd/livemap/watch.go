@@ -91,7 +91,7 @@ func (l *watchedListener) look() {
 			return
 		case <-ticker.C:
 			for _, conn := range l.gone() {
-				conn.Close()
+				conn.hangUp()
 			}
 		}
 	}
@@ -119,6 +119,8 @@ type watchedConn struct {
 	net.Conn
 	listener *watchedListener
 	waiting  func() (bytes int, known bool) // written, and not taken yet
+
+	hungUp bool // by hangUp, of which the listener has one at a time
 
 	slice atomic.Int64                  // of the time that the deadline gives, nanoseconds; 0: no deadline
 	place atomic.Pointer[chan struct{}] // it holds in a turnstile; nil: none
@@ -181,6 +183,20 @@ func (c *watchedConn) SyscallConn() (syscall.RawConn, error) {
 		return conn.SyscallConn()
 	}
 	return nil, errors.ErrUnsupported
+}
+
+// hangUp ends a connection whose peer is gone. Closing it would tell nobody who
+// waits for its socket by a poll of his own, as a stream that was taken over does:
+// so it looks as if the peer had closed it. Who does not close it then, has it
+// closed the next time.
+func (c *watchedConn) hangUp() {
+	if !c.hungUp {
+		c.hungUp = true
+		if shutDown(c) == nil {
+			return
+		}
+	}
+	c.Close()
 }
 
 // Close implements net.Conn.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,4 +101,28 @@ func TestWatchEnds(t *testing.T) {
 	}
 	require.NoError(t, conn.Close())
 	<-watched.quit
+}
+
+// A connection whose peer is gone ends for those who read, write and poll before
+// it is closed.
+func TestHangUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	watched := watch(listener)
+	defer watched.Close()
+	peer, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer peer.Close()
+	conn, err := watched.Accept()
+	require.NoError(t, err)
+	conn.(*watchedConn).hangUp()
+	_, err = conn.Read(make([]byte, 1))
+	require.Equal(t, io.EOF, err)
+	_, err = conn.Write([]byte("x"))
+	require.ErrorIs(t, err, syscall.EPIPE)
+	require.Len(t, watched.conns, 1)
+	conn.(*watchedConn).hangUp()
+	require.Empty(t, watched.conns)
+	_, err = conn.Read(make([]byte, 1))
+	require.ErrorIs(t, err, net.ErrClosed)
 }
