@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/http"
 	"os"
 )
@@ -88,7 +89,7 @@ const (
 )
 
 func (h *archiveHeader) check(size int64) error {
-	end := max(h.RootAt+h.RootLength, h.MetaAt+h.MetaLength, h.LeafAt+h.LeafLength, h.TilesAt+h.TileLength)
+	end := max(endOf(h.RootAt, h.RootLength), endOf(h.MetaAt, h.MetaLength), endOf(h.LeafAt, h.LeafLength), endOf(h.TilesAt, h.TileLength))
 	switch {
 	case string(h.Magic[:]) != "PMTiles":
 		return errors.New("not a PMTiles archive")
@@ -102,6 +103,14 @@ func (h *archiveHeader) check(size int64) error {
 		return fmt.Errorf("a PMTiles archive that is cut off: %d of %d bytes", size, end)
 	}
 	return nil
+}
+
+// endOf is where a part ends, at most the largest number there is.
+func endOf(at, length uint64) uint64 {
+	if length > math.MaxUint64-at {
+		return math.MaxUint64
+	}
+	return at + length
 }
 
 func canInflate(compression uint8) bool {

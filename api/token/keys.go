@@ -42,11 +42,29 @@ func KeyFile(path string) (*Keys, error) {
 	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN")) {
 		return publicKey(path, data)
 	}
+	if isPublic(data) {
+		return nil, fmt.Errorf("%s holds a public key in another form, which must not become a secret; it must be a PEM public key in UTF-8, with nothing before it", path)
+	}
 	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM public key", path, len(secret), MinSecret)
 	}
 	return oneKey(secret, jwt.SigningMethodHS256.Alg()), nil
+}
+
+// isPublic tells whether a file that is to be a secret is a public key that was
+// saved otherwise: whoever knows that could make tokens. It is PEM behind a byte
+// order mark or in UTF-16, as Windows writes it, or behind other text; DER, a JWK,
+// or OpenSSH's.
+func isPublic(data []byte) bool {
+	text := bytes.ReplaceAll(data, []byte{0}, nil)
+	for _, mark := range []string{"-----BEGIN", `"kty"`, "ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-"} {
+		if bytes.Contains(text, []byte(mark)) {
+			return true
+		}
+	}
+	_, err := x509.ParsePKIXPublicKey(data)
+	return err == nil
 }
 
 func oneKey(key any, method string) *Keys {

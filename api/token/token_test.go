@@ -206,6 +206,8 @@ func TestKeyFiles(t *testing.T) {
 	small, p224 := public(t, rsaKey(t, 1024)), public(t, ecKey(t, elliptic.P224()))
 	private, err := x509.MarshalPKCS8PrivateKey(edKey(t))
 	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(edKey(t).Public())
+	require.NoError(t, err)
 	pkcs1 := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey(t, 2048).PublicKey)}))
 	for _, test := range []struct{ name, data, want string }{
 		{"a secret", secret, ""},
@@ -219,6 +221,12 @@ func TestKeyFiles(t *testing.T) {
 		{"a small RSA key", small, "this RSA key has 1024 bits; it must be a PEM public key"},
 		{"a curve that JWT has no algorithm for", p224, "P-224; it must be"},
 		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), "has a PRIVATE KEY; it must be a PEM public key"},
+		{"behind a byte order mark", "\ufeff" + pkcs1, "a public key in another form"},
+		{"in UTF-16", "\xff\xfe" + strings.Join(strings.Split(pkcs1, ""), "\x00") + "\x00", "a public key in another form"},
+		{"behind words", "Public-Key: (2048 bit)\n" + pkcs1, "a public key in another form"},
+		{"DER", string(der), "a public key in another form"},
+		{"a JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "a public key in another form"},
+		{"OpenSSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a public key in another form"},
 		{"broken", "-----BEGIN PUBLIC KEY-----\nand no more, but long enough to be a secret", "begins like PEM and is not"},
 		{"broken within", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("nonsense")})), "it must be a PEM public key"},
 	} {

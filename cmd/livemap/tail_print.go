@@ -73,6 +73,8 @@ func (p *tailPrinter) position(feature string, late bool) error {
 		var compact bytes.Buffer
 		if json.Compact(&compact, line) == nil {
 			line = compact.Bytes()
+		} else {
+			line = []byte(printable(feature))
 		}
 	}
 	if p.text {

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tmaxmax/go-sse"
+)
+
+// FuzzFlags reads anything as the values that flags have types of their own for:
+// what is taken is written as something that is taken and means the same.
+func FuzzFlags(f *testing.F) {
+	for _, seed := range []string{"64MiB", "0", "1e3", "18446744073709551615", "9223372036854775808B", "1 EiB", "1.5kb", "-1", "1,000", "off", "unix:", "unix:/x",
+		":4433", "localhost:http", "[::1]:0", "[::1%lo]:1", "host:99999", "10.0.0.0/8", "::/0", "::ffff:1.2.3.4/96", "1.2.3.4/33", "\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var n, again size
+		if n.UnmarshalText([]byte(text)) == nil {
+			require.GreaterOrEqual(t, int(n), 0)
+			require.NoError(t, again.UnmarshalText([]byte(n.String())), n)
+			require.InDelta(t, float64(n), float64(again), float64(n)/10+1, "as far as it is written") // IBytes rounds
+		}
+		var a, b listenAddress
+		if a.UnmarshalText([]byte(text)) == nil {
+			require.NoError(t, b.UnmarshalText([]byte(a.String())))
+			require.Equal(t, a, b)
+			require.Equal(t, a.isOff(), len(text) == len(off) && a.address == "")
+			require.NotEmpty(t, a.addresses())
+		}
+		var c, d network
+		if c.UnmarshalText([]byte(text)) == nil {
+			require.True(t, c.IsValid())
+			require.NoError(t, d.UnmarshalText([]byte(c.String())))
+			require.Equal(t, c, d)
+		}
+	})
+}
+
+// FuzzTail follows any bytes as a stream: in text nothing comes out that a terminal
+// would obey, and each position, also of NDJSON, is one line.
+func FuzzTail(f *testing.F) {
+	f.Add([]byte(":\nid: x-1\n\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]},\"properties\":{\"vehicle_id\":\"\x1b[2J\",\"timestamp\":1e300}}\n\n"))
+	f.Add([]byte("event: gone\ndata: {\"vehicle_id\":\"\u009b\",\"reason\":\"\\u001b]0;x\\u0007\"}\n\nevent: late\ndata: {\n\n"))
+	f.Add([]byte("event: live\ndata: {\"mode\":\"\\n\",\"events\":1e9}\n\nevent: reset\ndata: {\"reason\":\"\\u202e\"}\n\nevent: bye\ndata: 5\n\n"))
+	f.Add([]byte("data: {\"a\":\ndata: 1}\n\ndata: {\ndata: x\n\ndata\ndata\n\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var out, lines, notices bytes.Buffer
+		asText, asNDJSON := &tailPrinter{out: &out, err: &notices, text: true}, &tailPrinter{out: &lines, err: &notices}
+		positions := 0
+		for event, err := range sse.Read(bytes.NewReader(text), &sse.ReadConfig{MaxEventSize: eventLimit}) {
+			if err != nil {
+				break
+			}
+			require.NoError(t, asText.event(event))
+			require.NoError(t, asNDJSON.event(event))
+			if event.Type == "late" || event.Data != "" && (event.Type == "" || event.Type == "message") {
+				positions++
+			}
+		}
+		require.Equal(t, positions, strings.Count(lines.String(), "\n"))
+		for _, r := range out.String() + notices.String() {
+			require.True(t, r == '\n' || unicode.IsPrint(r), "%U in %q", r, out.String()+notices.String())
+		}
+	})
+}
+
+// FuzzProblem reads any answer that is no success: what is said of it fits on a
+// line of a terminal, and how long to wait is within reason.
+func FuzzProblem(f *testing.F) {
+	f.Add("application/problem+json; charset=utf-8", "5", []byte(`{"title":"T","detail":"D\u001b[31m","errors":[{"index":-1,"field":"\n"}]}`))
+	f.Add("text/html", "Mon, 23 Nov 2026 10:00:00 GMT", []byte("<html>"))
+	f.Add("application/problem+json", "-1", []byte(`{"detail":7}`))
+	f.Add("", "99999999999999999999", []byte("\xff\xfe\r\nnot\tJSON"))
+	f.Fuzz(func(t *testing.T, contentType, retry string, body []byte) {
+		p := readProblem(&http.Response{
+			StatusCode: http.StatusServiceUnavailable, Body: io.NopCloser(bytes.NewReader(body)),
+			Header: http.Header{"Content-Type": {contentType}, "Retry-After": {retry}},
+		})
+		require.GreaterOrEqual(t, p.retryAfter, time.Duration(0))
+		for _, r := range p.Error() {
+			require.True(t, unicode.IsPrint(r), "%U in %q", r, p.Error())
+		}
+	})
+}
+
+// FuzzRestamp moves the time of any recorded position: what was JSON stays JSON,
+// and has that time.
+func FuzzRestamp(f *testing.F) {
+	for _, seed := range []string{at("A", 1), `{"properties":{"timestamp":"1970-01-01T00:00:00Z"},"type":"Feature","timestamp":5}`,
+		`{"timestamp":1,"timestamp":2}`, `{"\u0074imestamp" : 1.5e9 }`, `{"type":"Feature","properties":null,"timestamp":1}`, `{"timestamp":"\u0031970-01-01t00:00:00z"}`} {
+		f.Add([]byte(seed))
+	}
+	moved := time.UnixMilli(1795421061123)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		at, where, found := findTimestamp(body)
+		if !found {
+			return
+		}
+		require.False(t, at.IsZero())
+		rec := (&timetable{restamp: true}).stamped(record{body: body, at: at, stamp: where}, moved)
+		require.Equal(t, json.Valid(body), json.Valid(rec.body), "%s", rec.body)
+		again, _, found := findTimestamp(rec.body)
+		require.True(t, found && again.Equal(moved), "%s", rec.body)
+	})
+}
+
+// FuzzAddresses reads anything as the address of a hub, as it is given to a client.
+func FuzzAddresses(f *testing.F) {
+	for _, seed := range []string{"http://127.0.0.1:9801", "https://[::1%25lo]:4433/x?y#z", "localhost:4433", "//x", "http://user:secret@host",
+		"file:///etc/passwd", "http://%zz", "http://x:99999999", "unix:/x", "javascript:alert(1)", "/style.json", "https://x/'; script-src *"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var a, b hubAddress
+		if a.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		require.NoError(t, b.UnmarshalText([]byte(a.String())), a)
+		if a.base.User == nil { // else it is written without the password
+			require.Equal(t, a.at("/publish"), b.at("/publish"))
+		}
+		u, err := url.Parse(a.at("/publish"))
+		require.NoError(t, err)
+		require.Contains(t, []string{"http", "https"}, u.Scheme)
+		require.True(t, strings.HasSuffix(u.Path, "/publish"))
+	})
+}
