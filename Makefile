@@ -8,7 +8,7 @@ FUZZTIME ?= 10000x
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests faults bench bench-quick
+.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -38,7 +38,7 @@ test: browser check fuzz page-tests tests ## everything that CI runs
 check: web ## formatting, vet, staticcheck, go.mod, types of the page
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags faults ./cmd/livemap
+	$(GO) vet -tags faults,soak ./cmd/livemap
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
@@ -72,6 +72,9 @@ tests: web ## all Go tests, without and with the race detector, in random order
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
 faults: $(CADDY) ## the faults that take long, about half an hour
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
+
+soak: $(CADDY) ## 500 streams for LIVEMAP_SOAK, half an hour by default, with Caddy in front of half of them
+	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$(CURDIR)/$(CADDY)}" $(GO) test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/livemap
 
 # Both exit with 1 if a delivery was missing, came twice or out of order; not for a goal
 # that was missed.

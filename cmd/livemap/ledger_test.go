@@ -147,6 +147,7 @@ type ledgerReader struct {
 	pause    func()                           // called before each event is read; nil: none
 	took     func(vehicle string, number int) // called for each position; nil: none
 	obedient bool                             // it comes back when the hub has said, as browsers do
+	leave    func()                           // ends it
 
 	mu    sync.Mutex
 	id    string
@@ -187,9 +188,12 @@ func (l *ledger) begin(t testing.TB, client *wireClient, url string, options ...
 	ctx, cancel := context.WithCancel(context.Background())
 	var reading sync.WaitGroup
 	reading.Go(func() { r.run(ctx) })
-	t.Cleanup(func() {
+	r.leave = func() {
 		cancel()
 		reading.Wait()
+	}
+	t.Cleanup(func() {
+		r.leave()
 		_, _, err := r.state()
 		assert.NoError(t, err)
 	})
