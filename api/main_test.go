@@ -67,6 +67,7 @@ func assemble(t testing.TB, options ...configure) *hub {
 		StallTimeout:   30 * time.Second,
 		PublishAddress: "http://127.0.0.1:9801",
 		Page:           page,
+		Anonymous:      true,
 	}
 	for _, change := range options {
 		change(&hubConfig, &config)

@@ -145,16 +145,22 @@ func shorten(text string) string {
 	return text[:most] + "…"
 }
 
-// scope gives the topics and the box of a request, with or without an id in its path.
-func (p *params) scope(r *http.Request) (topics []string, box *geo.Box, err error) {
-	if !slices.Contains(chi.RouteContext(r.Context()).URLParams.Keys, "id") {
-		topics = p.topics()
-	} else {
+// scope gives a query what a request asks for, with or without an id in its path,
+// as far as its reader may read that.
+func (p *params) scope(r *http.Request, q *stream.Query) error {
+	q.Box = p.box("bbox")
+	asked := true
+	if slices.Contains(chi.RouteContext(r.Context()).URLParams.Keys, "id") {
 		id, err := pathID(r, geo.CheckTopic)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		topics = []string{id}
+		q.Topics = []string{id}
+	} else {
+		q.Topics, asked = p.topics(), len(p.values["topic"]) > 0
 	}
-	return topics, p.box("bbox"), p.err
+	if p.err != nil {
+		return p.err
+	}
+	return restrict(q, grantOf(r), asked)
 }

@@ -2,6 +2,8 @@ package api
 
 import (
 	"errors"
+	"hash/fnv"
+	"io"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"livemap/geo"
+	"livemap/stream"
 )
 
 // compressed compresses answers for clients that ask for it.
@@ -26,13 +29,13 @@ func compressed() func(http.Handler) http.Handler {
 // snapshot answers with the last-known positions in scope, as a
 // FeatureCollection.
 func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
-	topics, box, err := paramsOf(r).scope(r)
-	if err != nil {
+	var q stream.Query
+	if err := paramsOf(r).scope(r, &q); err != nil {
 		return err
 	}
-	snapshot := a.Hub.Snapshot(topics, box)
+	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
 	// Weak, since it stands for the compressed answer too (RFC 9110, 8.8.3.3).
-	etag := `W/"` + snapshot.ID.String() + `"`
+	etag := `W/"` + snapshot.ID.String() + tagOf(r) + `"`
 	header := w.Header()
 	header.Set("ETag", etag)
 	header.Set("Last-Event-ID", snapshot.ID.String())
@@ -50,6 +53,19 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	})
 	return nil
+}
+
+// tagOf tells answers for readers apart who may read different things.
+func tagOf(r *http.Request) string {
+	grant := grantOf(r)
+	if grant == nil {
+		return ""
+	}
+	hash := fnv.New64a()
+	for _, pattern := range grant.Read {
+		io.WriteString(hash, pattern+"\n") // which no id holds
+	}
+	return "-" + strconv.FormatUint(hash.Sum64(), 36)
 }
 
 // matches tells whether an If-None-Match names the tag (RFC 9110, 13.1.2). Ours
@@ -70,6 +86,9 @@ func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := mayReadVehicle(r, id); err != nil {
+		return err
+	}
 	feature, _, ok := a.Hub.Vehicle(id)
 	if !ok {
 		return unknownVehicle(id)
@@ -81,6 +100,9 @@ func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
 func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, geo.CheckVehicleID)
 	if err != nil {
+		return err
+	}
+	if err := mayReadVehicle(r, id); err != nil {
 		return err
 	}
 	p := paramsOf(r)

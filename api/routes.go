@@ -15,7 +15,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/cors"
 
+	"livemap/api/token"
 	"livemap/stream"
 )
 
@@ -30,6 +32,12 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	PublishAddress string         // of the internal port, to name it to those who look for it elsewhere
 
+	Anonymous      bool            // whoever reaches Public may read; else Tokens are needed
+	Tokens         *token.Verifier // nil: none are taken
+	CookieSameSite http.SameSite   // of the session cookie
+	Origins        []string        // of other pages that may read, as browsers send them
+	MaxStreams     int             // that a client may have on Public; 0: any number
+
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// Connection. It returns nil for those it cannot take.
 	TakeOver func(http.ResponseWriter, *http.Request) Connection
@@ -43,6 +51,7 @@ type API struct {
 	Config
 	keys    *keys
 	hangups hangups // of streams that were taken over
+	crowd   crowd
 
 	ending context.Context // done when the hub is draining
 	end    context.CancelFunc
@@ -69,7 +78,13 @@ func (a *API) Close() {
 // Public is what the world may reach.
 func (a *API) Public() http.Handler {
 	r := a.router()
-	a.reading(r)
+	if len(a.Origins) > 0 {
+		r.Use(a.crossOrigin())
+	}
+	a.reading(r, a.readers)
+	r.Get("/session", a.handle(a.tellSession))
+	r.Post("/session", a.handle(a.openSession))
+	r.Delete("/session", a.handle(a.closeSession))
 	r.HandleFunc("/publish", a.handle(a.publishIsElsewhere))
 	return r
 }
@@ -77,7 +92,7 @@ func (a *API) Public() http.Handler {
 // Internal is what publishers and operators reach, and all of Public.
 func (a *API) Internal() http.Handler {
 	r := a.router()
-	a.reading(r)
+	a.reading(r, trusted)
 	r.Post("/publish", a.handle(a.publish))
 	r.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
 	r.Get("/healthz", a.handle(a.healthz))
@@ -87,10 +102,25 @@ func (a *API) Internal() http.Handler {
 	return r
 }
 
-// reading is what both ports serve. Streams stay free of whatever would buffer
+// trusted lets everyone read who gets here.
+func trusted(next http.Handler) http.Handler { return next }
+
+// crossOrigin lets pages of the listed origins read, with their users' cookies.
+func (a *API) crossOrigin() func(http.Handler) http.Handler {
+	return cors.Handler(cors.Options{
+		AllowedOrigins:   a.Origins,
+		AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+		AllowedHeaders:   []string{"Authorization", "Last-Event-ID", "If-None-Match"},
+		ExposedHeaders:   []string{"Last-Event-ID", "ETag"},
+		AllowCredentials: true,
+		MaxAge:           600,
+	})
+}
+
+// reading is what both ports serve, to those whom who lets through. Streams stay free of whatever would buffer
 // or compress them.
-func (a *API) reading(r chi.Router) {
-	streams := r.With(a.clientAddress()) // which only their log lines tell
+func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
+	streams := r.With(a.clientAddress(), who)
 	streams.Get("/stream", a.handle(a.stream))
 	streams.Get("/topics/{id}/stream", a.handle(a.stream))
 	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
@@ -98,11 +128,12 @@ func (a *API) reading(r chi.Router) {
 	}
 	r.Group(func(r chi.Router) {
 		r.Use(compressed())
+		r.Get("/openapi.yaml", a.handle(a.openAPI))
+		r = r.With(who)
 		r.Get("/snapshot", a.handle(a.snapshot))
 		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))
 		r.Get("/vehicles/{id}/track", a.handle(a.track))
-		r.Get("/openapi.yaml", a.handle(a.openAPI))
 	})
 }
 

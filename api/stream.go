@@ -28,7 +28,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	a.serveStream(w, r, query)
+	key := clientKey(r)
+	if !a.crowd.enter(key, a.MaxStreams) {
+		return a.turnAway(w)
+	}
+	a.serveStream(w, r, key, query)
 	return nil
 }
 
@@ -41,8 +45,7 @@ func streamQuery(r *http.Request) (q stream.Query, err error) {
 	q.LastEventID, _ = p.one("lastEventId")
 	q.LastEventID = cmp.Or(r.Header.Get("Last-Event-ID"), q.LastEventID)
 	q.Protocol = protocol(r)
-	q.Topics, q.Box, err = p.scope(r)
-	return q, err
+	return q, p.scope(r, &q)
 }
 
 // acceptsEvents tells whether the request's Accept allows an event stream.
@@ -67,8 +70,8 @@ func acceptsEvents(r *http.Request) bool {
 }
 
 // serveStream writes the stream and tells log and metrics of it.
-func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query) {
-	v := a.newVisit(r, &q)
+func (a *API) serveStream(w http.ResponseWriter, r *http.Request, key string, q stream.Query) {
+	v := a.newVisit(r, key, &q)
 	if conn := a.takeOver(w, r); conn != nil {
 		s := a.Hub.Subscribe(q)
 		s.Attach(conn, func(summary stream.Summary) {
@@ -105,11 +108,12 @@ type visit struct {
 	api                      *API
 	began                    time.Time
 	client, protocol, topics string
+	key                      string // in api.crowd
 }
 
-func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
+func (a *API) newVisit(r *http.Request, key string, q *stream.Query) *visit {
 	// Not the query as it came: somebody may have put a secret there.
-	v := &visit{a, time.Now(), client(r), q.Protocol, shorten(strings.Join(q.Topics, " "))}
+	v := &visit{a, time.Now(), client(r), q.Protocol, shorten(strings.Join(q.Topics, " ")), key}
 	a.Metrics.open.WithLabelValues(v.protocol).Inc()
 	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
 		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))
@@ -123,6 +127,7 @@ func (v *visit) over(summary stream.Summary, gone bool) {
 		v.api.panicked(panicked.Value, panicked.Stack, "client", v.client, "protocol", v.protocol, "topics", v.topics)
 	}
 	reason := reasonOf(summary, gone)
+	v.api.crowd.leave(v.key)
 	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
 	v.api.Metrics.closed.WithLabelValues(reason).Inc()
 	v.api.Log.Info("stream closed", "client", v.client, "protocol", v.protocol, "topics", v.topics,

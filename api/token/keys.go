@@ -154,16 +154,23 @@ func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
 	return &Keys{methods, func(t *jwt.Token) (any, error) { return find(ctx, set, t) }}, nil
 }
 
+// ErrNoKeys is that a key set has not been fetched yet, so that nothing can be said
+// of a token.
+var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
+
 // find gives the keys of a set that a token may be signed with. A key's algorithm
 // is the one that the set says, else the one of its kind.
 func find(ctx context.Context, set jwkset.Storage, t *jwt.Token) (any, error) {
-	var all []jwkset.JWK
-	var err error
-	if kid, given := t.Header["kid"].(string); given {
-		all = make([]jwkset.JWK, 1)
-		all[0], err = set.KeyRead(ctx, kid)
-	} else {
-		all, err = set.KeyReadAll(ctx)
+	all, err := set.KeyReadAll(ctx)
+	kid, given := t.Header["kid"].(string)
+	if given || len(all) == 0 {
+		one, unknown := set.KeyRead(ctx, kid) // which may fetch the set
+		if all, err = set.KeyReadAll(ctx); err == nil && len(all) == 0 {
+			return nil, ErrNoKeys
+		}
+		if given {
+			all, err = []jwkset.JWK{one}, unknown
+		}
 	}
 	if err != nil {
 		return nil, err

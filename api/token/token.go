@@ -107,8 +107,8 @@ type mistake struct{ text string }
 
 func (m *mistake) Error() string { return m.text }
 
-// Verify gives what a token allows. The error says what is wrong with the token,
-// in words that may be told to whoever sent it: "it expired at …".
+// Verify gives what a token allows. The error is ErrNoKeys, or says what is wrong with
+// the token, in words that may be told to whoever sent it: "it expired at …".
 func (v *Verifier) Verify(raw string) (*Grant, error) {
 	var c claims
 	t, err := v.parser.ParseWithClaims(raw, &c, v.keys.find)
@@ -126,6 +126,8 @@ func (v *Verifier) Verify(raw string) (*Grant, error) {
 // tells nothing that stands in it.
 func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	switch {
+	case errors.Is(err, ErrNoKeys):
+		return ErrNoKeys
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return &mistake{"it is not a JSON Web Token"}
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):

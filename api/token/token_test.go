@@ -25,6 +25,8 @@ const secret = "0123456789abcdef0123456789abcdef"
 
 var now = time.Unix(1795421061, 0)
 
+func clock() time.Time { return now }
+
 // file writes a file of the test's.
 func file(t testing.TB, data string) string {
 	t.Helper()
@@ -45,7 +47,7 @@ func verifier(t testing.TB, key string, rules token.Rules) *token.Verifier {
 	t.Helper()
 	keys, err := token.KeyFile(file(t, key))
 	require.NoError(t, err)
-	rules.Clock = func() time.Time { return now }
+	rules.Clock = clock
 	return token.NewVerifier(keys, rules)
 }
 
