@@ -49,13 +49,13 @@ func (w *wire) answer(t testing.TB, method string) *http.Response {
 // stream asks for a stream, whose body is read as it is framed.
 func (w *wire) stream(t testing.TB, target string) *reader {
 	t.Helper()
-	w.send(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	w.send(t, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	response := w.answer(t, http.MethodGet)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	return &reader{response, bufio.NewReader(response.Body), func() { w.Close() }}
 }
 
-const getStream = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+const getStream = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 // patient are options of a hub that notices nothing by itself: it sends no
 // heartbeats, and no reader stalls.
@@ -225,7 +225,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 func TestBytesAfterTheRequest(t *testing.T) {
 	h := start(t, patient)
 	w := wireTo(t, h.internal)
-	w.send(t, getStream+"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	w.send(t, getStream+"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	response := w.answer(t, http.MethodGet)
 	s := &reader{response, bufio.NewReader(response.Body), func() { w.Close() }}
 	s.begun(t)
@@ -283,7 +283,7 @@ func TestAnswersThatAreNoStreamKeepTheConnection(t *testing.T) {
 			{"HEAD", "/stream", "*/*", 200}, {"GET", "/stream", "text/html", 406}, {"GET", "/stream?interval=1", "*/*", 400},
 			{"HEAD", "/topics/a/stream", "*/*", 200}, {"GET", "/healthz", "*/*", 200},
 		} {
-			w.send(t, c.method+" "+c.target+" HTTP/1.1\r\nHost: x\r\nAccept: "+c.accept+"\r\n\r\n")
+			w.send(t, c.method+" "+c.target+" HTTP/1.1\r\nHost: localhost\r\nAccept: "+c.accept+"\r\n\r\n")
 			response := w.answer(t, c.method)
 			_, err := io.Copy(io.Discard, response.Body)
 			require.NoError(t, err)

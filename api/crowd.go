@@ -12,11 +12,11 @@ type crowd struct {
 	open map[string]int
 }
 
-// enter counts a stream, unless its client has as many as it may; 0 is any number.
+// enter counts a stream, unless its client has as many as it may.
 func (c *crowd) enter(client string, most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if most > 0 && c.open[client] >= most {
+	if c.open[client] >= most {
 		return false
 	}
 	if c.open == nil {
@@ -32,6 +32,18 @@ func (c *crowd) leave(client string) {
 	if c.open[client]--; c.open[client] == 0 {
 		delete(c.open, client)
 	}
+}
+
+// enterCrowd counts a stream of a visitor's, unless they have as many as they may.
+func (a *API) enterCrowd(r *http.Request) (leave func(), ok bool) {
+	if a.MaxStreams == 0 || visitorOf(r) == nil {
+		return func() {}, true
+	}
+	client := clientKey(r)
+	if !a.crowd.enter(client, a.MaxStreams) {
+		return nil, false
+	}
+	return func() { a.crowd.leave(client) }, true
 }
 
 // clientKey tells clients apart: by their token's subject, else by their address.

@@ -36,7 +36,7 @@ func FuzzPublish(f *testing.F) {
 	f.Fuzz(func(t *testing.T, form uint8, body []byte) {
 		h := assemble(t)
 		media := types[int(form)%len(types)]
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/publish", bytes.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish", bytes.NewReader(body))
 		r.Header.Set("Content-Type", media)
 		w := recorder{httptest.NewRecorder()}
 		h.api.Internal().ServeHTTP(w, r)

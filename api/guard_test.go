@@ -39,7 +39,7 @@ func TestHeaderSize(t *testing.T) {
 	}
 	for _, over := range []int{0, 1} {
 		conn := dial(t, h.internal)
-		head := "GET /healthz HTTP/1.1\r\nHost: hub\r\nX: "
+		head := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
 		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head, strings.Repeat("x", api.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
 		text, err := io.ReadAll(conn)
 		require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestHeaderSize(t *testing.T) {
 
 	// Far over it, the server cuts it off by itself.
 	conn := dial(t, h.internal)
-	go fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: hub\r\nX: %s\r\n\r\n", strings.Repeat("x", 1<<20))
+	go fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", 1<<20))
 	start := make([]byte, 12)
 	_, err := io.ReadFull(conn, start)
 	require.NoError(t, err)
@@ -232,7 +232,7 @@ func TestConnectionHeaderHTTP3(t *testing.T) {
 			ResponseRecorder: httptest.NewRecorder(), rest: strings.NewReader(at("a", 1, 2) + "\n"),
 			drain: h.api.Drain, ended: make(chan struct{}),
 		}
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/publish", body)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish", body)
 		r.Header.Set("Content-Type", "application/x-ndjson")
 		r.ProtoMajor = major
 		h.api.Internal().ServeHTTP(body, r)

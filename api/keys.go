@@ -62,15 +62,16 @@ func (k *keys) sweep() {
 	}
 }
 
-// once publishes, or gives the ack of the publish that was done under the same
-// key, waiting for it if it is still under way. One that published nothing is
+// once publishes, or gives the ack of the publish that the publisher did under the
+// same key, waiting for it if it is still under way. One that published nothing is
 // not remembered. Another body under the key is a problem, 422.
-func (k *keys) once(ctx context.Context, key string, content [sha256.Size]byte, publish func() (*ack, error)) (*ack, error) {
+func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*ack, error)) (*ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
+	id := publisher + "\n" + key // a header holds no newline: no publisher's key is another's
 	for {
-		item, found := k.done.GetOrSet(key, mine)
+		item, found := k.done.GetOrSet(id, mine)
 		if !found {
-			return k.run(key, mine, publish)
+			return k.run(id, mine, publish)
 		}
 		first := item.Value()
 		if first.content != content {
@@ -87,10 +88,10 @@ func (k *keys) once(ctx context.Context, key string, content [sha256.Size]byte, 
 	}
 }
 
-func (k *keys) run(key string, mine *attempt, publish func() (*ack, error)) (*ack, error) {
+func (k *keys) run(id string, mine *attempt, publish func() (*ack, error)) (*ack, error) {
 	defer func() {
 		if mine.ack == nil { // refused, or publish panicked
-			k.done.Delete(key)
+			k.done.Delete(id)
 		}
 		close(mine.over)
 	}()

@@ -35,7 +35,7 @@ var delays = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .02, .03, .
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry:  prometheus.NewRegistry(),
-		publishes: counters("publishes_total", "Publish requests by result: ok, partial (some positions refused), refused (all), invalid (not readable, or over a limit), unavailable.", "result"),
+		publishes: counters("publishes_total", "Publish requests by result: ok, partial (some positions refused), refused (all), limited (over --publish-rate), invalid (not readable, or too large), unavailable.", "result"),
 		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "livemap_publish_duration_seconds", Buckets: delays,
 			Help: "From the header of a JSON or GeoJSON publish until its last position is in the log."}),
@@ -44,7 +44,7 @@ func NewMetrics() *Metrics {
 			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
-		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, panic.", "reason"),
+		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, expired, too-many, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{
@@ -131,7 +131,9 @@ func resultOf(taken *ack, err error) string {
 		return "partial"
 	case isProblem && p.Status == http.StatusServiceUnavailable:
 		return "unavailable"
-	case isProblem && len(p.Errors) > 0:
+	case isProblem && p.Status == http.StatusTooManyRequests:
+		return "limited"
+	case isProblem && (len(p.Errors) > 0 || p.Status == http.StatusForbidden):
 		return "refused"
 	}
 	return "invalid"

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/pb33f/libopenapi"
@@ -21,6 +22,7 @@ import (
 
 	root "livemap"
 	"livemap/api"
+	"livemap/stream"
 )
 
 // description is openapi.yaml, to hold answers against.
@@ -151,6 +153,57 @@ func (d *description) check(t testing.TB, r *http.Request, path string, got answ
 	require.True(t, ok)
 }
 
+// described is a request, and the status it is answered with.
+type described struct {
+	method, path, url string // path as in the document
+	body              string
+	header            header
+	status            int
+}
+
+// exercise makes a request to a port, and holds the answer against the document.
+func (d *description) exercise(t *testing.T, h *hub, port string, c described) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), c.method, port+c.url, strings.NewReader(c.body))
+	require.NoError(t, err)
+	got := h.do(t, c.method, r.URL.String(), strings.NewReader(c.body), c.header...)
+	require.Equal(t, c.status, got.StatusCode, "%s %s: %s", c.method, c.url, got.body)
+	d.check(t, r, c.path, got)
+}
+
+func TestRefusalsAreAsDescribed(t *testing.T) {
+	d := describe(t)
+	h := start(t, tokens(t), wide, func(_ *stream.Config, c *api.Config) { c.PublishRate = 0.001 })
+	little := header(bearer(signed(t, "me", time.Hour, "depot:8")))
+	good := header(bearer(publisher(t, "me", "*")))
+	json := header{"Content-Type", "application/json"}
+	for path, url := range map[string]string{
+		"/stream": "/stream?topic=a", "/topics/{id}/stream": "/topics/a/stream", "/snapshot": "/snapshot?topic=a",
+		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles/{id}": "/vehicles/a", "/vehicles/{id}/track": "/vehicles/a/track",
+	} {
+		for _, port := range []string{h.public.URL, h.internal.URL} {
+			d.exercise(t, h, port, described{"GET", path, url, "", nil, 401})
+			d.exercise(t, h, port, described{"GET", path, url, "", little, 403})
+		}
+	}
+	for _, c := range []described{
+		{"GET", "/session", "/session", "", nil, 401},
+		{"GET", "/session", "/session", "", little, 200},
+		{"POST", "/session", "/session", "", nil, 401},
+		{"POST", "/session", "/session", "", little, 200},
+		{"GET", "/metrics", "/metrics", "", nil, 401},
+		{"GET", "/metrics", "/metrics", "", little, 200},
+		{"POST", "/publish", "/publish", "", json, 401},
+		{"POST", "/publish", "/publish", "", append(little, json...), 403},
+		{"POST", "/publish", "/publish", at("a", 1, 2), append(good, json...), 200},
+		{"POST", "/publish", "/publish", at("a", 1, 2), append(good, json...), 429},
+		{"DELETE", "/vehicles/{id}", "/vehicles/a", "", nil, 401},
+		{"DELETE", "/vehicles/{id}", "/vehicles/a", "", little, 403},
+	} {
+		d.exercise(t, h, h.internal.URL, c)
+	}
+}
+
 func TestAnswersAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)
@@ -159,12 +212,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	etag := h.get(t, "/topics/depot%2F7/snapshot").Header.Get("ETag")
 	json, ndjson, geojson := "application/json", "application/x-ndjson", "application/geo+json"
 	exercised := map[string]bool{}
-	for _, c := range []struct {
-		method, path, url string // path as in the document
-		body              string
-		header            header
-		status            int
-	}{
+	for _, c := range []described{
 		{"POST", "/publish", "/publish", at("c", 1, 2), header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish?dry_run=true", "[]", header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish", "[" + at("c", 1, 3) + ",{}]", header{"Content-Type", json}, 200},
@@ -200,6 +248,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 204},
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 404},
 		{"DELETE", "/vehicles/{id}", "/vehicles/%ff", "", nil, 400},
+		{"GET", "/session", "/session", "", nil, 200},
+		{"POST", "/session", "/session", "", nil, 404},
+		{"DELETE", "/session", "/session", "", nil, 204},
 		{"GET", "/openapi.yaml", "/openapi.yaml", "", nil, 200},
 		{"GET", "/", "/", "", nil, 200},
 		{"GET", "/", "/", "", header{"X", strings.Repeat("x", api.MaxHeader)}, 431},
@@ -218,11 +269,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/debug/pprof/{profile}", "/debug/pprof/nothing", "", nil, 404},
 		{"GET", "/debug/vars", "/debug/vars", "", nil, 200},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), c.method, h.internal.URL+c.url, strings.NewReader(c.body))
-		require.NoError(t, err)
-		got := h.do(t, c.method, r.URL.String(), strings.NewReader(c.body), c.header...)
-		require.Equal(t, c.status, got.StatusCode, "%s %s: %s", c.method, c.url, got.body)
-		d.check(t, r, c.path, got)
+		d.exercise(t, h, h.internal.URL, c)
 		exercised[c.method+" "+c.path] = true
 	}
 	for _, operation := range d.operations(true) {

@@ -39,7 +39,7 @@ func startPiped(t *testing.T, options ...configure) *piped {
 
 func (h *piped) request(t *testing.T, method, path string, body io.Reader, headers ...string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://hub"+path, body)
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, body)
 	require.NoError(t, err)
 	header(headers).set(r)
 	return r

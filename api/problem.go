@@ -82,6 +82,10 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 		if !ok {
 			a.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
+		if r.ProtoMajor == 1 && r.ContentLength < 0 {
+			// Else the answer would wait for the end of a body that may stay open for hours.
+			w.Header().Set("Connection", "close")
+		}
 		p.write(w)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"livemap/api/token"
 	"livemap/geo"
 	"livemap/stream"
 )
@@ -83,7 +84,14 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	t := &tally{hub: a.Hub, metrics: a.Metrics, dry: dry}
+	grant := grantOf(r)
+	if err := mayPublish(grant); err != nil {
+		return nil, err
+	}
+	t := &tally{hub: a.Hub, metrics: a.Metrics, dry: dry, grant: grant}
+	if t.pace, err = a.paces.enter(clientKey(r), a.PublishRate); err != nil {
+		return nil, err
+	}
 	key := r.Header.Get("Idempotency-Key")
 	switch {
 	case len(key) > maxKey:
@@ -170,7 +178,7 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 		return publish()
 	}
 	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
-	return a.keys.once(r.Context(), key, content, publish)
+	return a.keys.once(r.Context(), clientKey(r), key, content, publish)
 }
 
 // read reads a body of up to maxBody bytes within bodyTime. The deadline stays;
@@ -216,7 +224,10 @@ func tooLarge(rc *http.ResponseController, r *http.Request) error {
 type tally struct {
 	hub     *stream.Hub
 	metrics *Metrics
-	dry     bool // check only
+	dry     bool         // check only
+	grant   *token.Grant // what may be published; nil: everything
+	pace    *pace
+	outside int // how many of the refused were outside the grant
 	ack     ack
 	newest  stream.ID // that a position was given; zero: none was
 	batch   *batch    // of what is to be published; nil: nothing is
@@ -238,6 +249,12 @@ var batches = sync.Pool{New: func() any {
 // take publishes an item, at the latest with the next flush, or counts its
 // refusal.
 func (t *tally) take(index int, p *geo.Position, refused *geo.Refusal) {
+	t.pace.charge(1)
+	if refused == nil {
+		if refused = outside(t.grant, p); refused != nil {
+			t.outside++
+		}
+	}
 	if refused != nil {
 		t.flush() // refusals are told in the order of their items
 		t.refuse(index, refused)
@@ -336,6 +353,9 @@ func (t *tally) answer() (*ack, error) {
 			p.Detail = "the position was refused: " + t.ack.Errors[0].Detail
 		}
 		p.Errors = t.ack.Errors
+		if t.outside == t.ack.Rejected {
+			p.Status, p.Title = http.StatusForbidden, http.StatusText(http.StatusForbidden)
+		}
 		return nil, p
 	}
 	return &t.ack, nil

@@ -189,7 +189,7 @@ func TestSizes(t *testing.T) {
 	})
 	t.Run("a length that says so", func(t *testing.T) {
 		conn := dial(t, h.internal)
-		fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n")
+		fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n")
 		text := make([]byte, 12)
 		_, err := io.ReadFull(conn, text)
 		require.NoError(t, err)
@@ -209,7 +209,7 @@ func TestSizes(t *testing.T) {
 func TestBodyThatBreaksOff(t *testing.T) {
 	h := start(t)
 	conn := dial(t, h.internal)
-	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n%s", at("a", 1, 2))
+	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n%s", at("a", 1, 2))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
 	text, err := io.ReadAll(conn)
 	require.NoError(t, err)

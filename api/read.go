@@ -123,6 +123,9 @@ func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := mayPublishVehicle(r, id); err != nil {
+		return err
+	}
 	if !a.Hub.Delete(id) {
 		return unknownVehicle(id)
 	}

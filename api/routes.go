@@ -37,6 +37,8 @@ type Config struct {
 	CookieSameSite http.SameSite   // of the session cookie
 	Origins        []string        // of other pages that may read, as browsers send them
 	MaxStreams     int             // that a client may have on Public; 0: any number
+	PublishRate    float64         // positions per second that a client may publish; 0: any number
+	Wide           bool            // others reach Internal than this machine: it asks for a certificate or a token
 
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// Connection. It returns nil for those it cannot take.
@@ -52,6 +54,7 @@ type API struct {
 	keys    *keys
 	hangups hangups // of streams that were taken over
 	crowd   crowd
+	paces   paces
 
 	ending context.Context // done when the hub is draining
 	end    context.CancelFunc
@@ -82,9 +85,6 @@ func (a *API) Public() http.Handler {
 		r.Use(a.crossOrigin())
 	}
 	a.reading(r, a.readers)
-	r.Get("/session", a.handle(a.tellSession))
-	r.Post("/session", a.handle(a.openSession))
-	r.Delete("/session", a.handle(a.closeSession))
 	r.HandleFunc("/publish", a.handle(a.publishIsElsewhere))
 	return r
 }
@@ -92,18 +92,24 @@ func (a *API) Public() http.Handler {
 // Internal is what publishers and operators reach, and all of Public.
 func (a *API) Internal() http.Handler {
 	r := a.router()
-	a.reading(r, trusted)
-	r.Post("/publish", a.handle(a.publish))
-	r.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
+	who, near := a.publishers, a.fromLoopback
+	if !a.Wide {
+		r.Use(a.localHost)
+		who, near = everyone, everyone
+	}
+	a.reading(r, who)
+	known := r.With(who)
+	known.Post("/publish", a.handle(a.publish))
+	known.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
+	known.Method(http.MethodGet, "/metrics", a.Metrics.handler())
 	r.Get("/healthz", a.handle(a.healthz))
 	r.Get("/readyz", a.handle(a.readyz))
-	r.Method(http.MethodGet, "/metrics", a.Metrics.handler())
-	r.Mount("/debug", middleware.Profiler())
+	r.With(near).Mount("/debug", middleware.Profiler())
 	return r
 }
 
-// trusted lets everyone read who gets here.
-func trusted(next http.Handler) http.Handler { return next }
+// everyone lets pass who gets here.
+func everyone(next http.Handler) http.Handler { return next }
 
 // crossOrigin lets pages of the listed origins read, with their users' cookies.
 func (a *API) crossOrigin() func(http.Handler) http.Handler {
@@ -117,8 +123,8 @@ func (a *API) crossOrigin() func(http.Handler) http.Handler {
 	})
 }
 
-// reading is what both ports serve, to those whom who lets through. Streams stay free of whatever would buffer
-// or compress them.
+// reading is what both ports serve, to those whom who lets pass; the page to
+// all. Streams stay free of whatever would buffer or compress them.
 func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
 	streams := r.With(a.clientAddress(), who)
 	streams.Get("/stream", a.handle(a.stream))
@@ -126,10 +132,13 @@ func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
 	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
 		r.Get(path, a.handle(a.page)) // which compresses by itself
 	}
+	r.Post("/session", a.handle(a.openSession))
+	r.Delete("/session", a.handle(a.closeSession))
 	r.Group(func(r chi.Router) {
 		r.Use(compressed())
 		r.Get("/openapi.yaml", a.handle(a.openAPI))
 		r = r.With(who)
+		r.Get("/session", a.handle(a.tellSession))
 		r.Get("/snapshot", a.handle(a.snapshot))
 		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))

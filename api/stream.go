@@ -28,11 +28,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	key := clientKey(r)
-	if !a.crowd.enter(key, a.MaxStreams) {
+	leave, ok := a.enterCrowd(r)
+	if !ok {
 		return a.turnAway(w)
 	}
-	a.serveStream(w, r, key, query)
+	a.serveStream(w, r, query, leave)
 	return nil
 }
 
@@ -70,8 +70,9 @@ func acceptsEvents(r *http.Request) bool {
 }
 
 // serveStream writes the stream and tells log and metrics of it.
-func (a *API) serveStream(w http.ResponseWriter, r *http.Request, key string, q stream.Query) {
-	v := a.newVisit(r, key, &q)
+func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, leave func()) {
+	v := a.newVisit(r, &q)
+	v.leave = leave
 	if conn := a.takeOver(w, r); conn != nil {
 		s := a.Hub.Subscribe(q)
 		s.Attach(conn, func(summary stream.Summary) {
@@ -108,12 +109,12 @@ type visit struct {
 	api                      *API
 	began                    time.Time
 	client, protocol, topics string
-	key                      string // in api.crowd
+	leave                    func() // the crowd
 }
 
-func (a *API) newVisit(r *http.Request, key string, q *stream.Query) *visit {
+func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
 	// Not the query as it came: somebody may have put a secret there.
-	v := &visit{a, time.Now(), client(r), q.Protocol, shorten(strings.Join(q.Topics, " ")), key}
+	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: shorten(strings.Join(q.Topics, " "))}
 	a.Metrics.open.WithLabelValues(v.protocol).Inc()
 	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
 		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))
@@ -127,7 +128,7 @@ func (v *visit) over(summary stream.Summary, gone bool) {
 		v.api.panicked(panicked.Value, panicked.Stack, "client", v.client, "protocol", v.protocol, "topics", v.topics)
 	}
 	reason := reasonOf(summary, gone)
-	v.api.crowd.leave(v.key)
+	v.leave()
 	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
 	v.api.Metrics.closed.WithLabelValues(reason).Inc()
 	v.api.Log.Info("stream closed", "client", v.client, "protocol", v.protocol, "topics", v.topics,

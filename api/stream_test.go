@@ -176,7 +176,7 @@ func TestInterval(t *testing.T) {
 func TestPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
-		s := follow(t, h.client, "http://hub/stream?ping=5s")
+		s := follow(t, h.client, "http://localhost/stream?ping=5s")
 		s.begun(t)
 		began := time.Now()
 		require.Equal(t, "ping", s.brief(t))
@@ -228,7 +228,7 @@ func TestStalledReader(t *testing.T) {
 			} else {
 				conn := dial(t, h.internal)
 				require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
-				fmt.Fprintf(conn, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+				fmt.Fprintf(conn, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			}
 			other := h.subscribe(t, "/stream?topic=vehicle:small")
 			other.begun(t)

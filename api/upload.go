@@ -28,12 +28,17 @@ const (
 // goes on. A line that the connection broke off in is not published.
 func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*ack, error) {
 	u := &upload{rc: http.NewResponseController(w), body: r.Body, tally: t}
+	u.stopping, u.endsNow = context.WithCancel(r.Context())
+	defer u.endsNow()
 	// On HTTP/1.1 answering would else wait for the end of the body; HTTP/2 and
 	// HTTP/3 need no such permission and say so.
 	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
 	defer context.AfterFunc(a.ending, u.stop)()
+	if t.grant != nil {
+		defer time.AfterFunc(time.Until(t.grant.Ends(time.Now())), u.stop).Stop()
+	}
 	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
 		u.report(w)
 		return nil, nil
@@ -53,8 +58,9 @@ type upload struct {
 	mu    sync.Mutex // guards tally while acks are told meanwhile
 	tally *tally
 
-	partial  atomic.Bool // there is a line without its end
-	stopping atomic.Bool // the hub is draining
+	partial  atomic.Bool     // there is a line without its end
+	stopping context.Context // done when the upload is to end: the hub is draining, or its token expired
+	endsNow  context.CancelFunc
 }
 
 // read publishes lines until the upload ends, and tells whether it was the hub
@@ -65,10 +71,10 @@ func (u *upload) read() (stopped bool) {
 	for {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
-			return u.stopping.Load()
+			return u.ends()
 		}
 		u.take(lines.number, line, err)
-		if u.stopping.Load() && !u.partial.Load() {
+		if u.ends() && !u.partial.Load() {
 			return true
 		}
 	}
@@ -99,20 +105,23 @@ func (u *upload) flush() {
 // what came before is published first.
 func (u *upload) Read(p []byte) (int, error) {
 	u.flush()
-	if !u.stopping.Load() {
+	u.tally.pace.wait(u.stopping)
+	if !u.ends() {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
 		}
-		if u.stopping.Load() { // stop was in between, and its deadline counts
+		if u.ends() { // stop was in between, and its deadline counts
 			u.stop()
 		}
 	}
 	return u.body.Read(p)
 }
 
+func (u *upload) ends() bool { return u.stopping.Err() != nil }
+
 // stop has the upload end at the end of a line.
 func (u *upload) stop() {
-	u.stopping.Store(true)
+	u.endsNow()
 	deadline := time.Now()
 	if u.partial.Load() {
 		deadline = deadline.Add(lineGrace)

@@ -132,7 +132,7 @@ func TestTornUpload(t *testing.T) {
 	conn := dial(t, h.internal)
 	line := at("whole", 1, 2) + "\n"
 	// What there is of the last line is a position by itself.
-	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
+	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
 	require.Equal(t, "whole", s.brief(t))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
 	text, err := io.ReadAll(conn)
@@ -145,7 +145,7 @@ func TestTornUpload(t *testing.T) {
 func TestAcksWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
-		u := begin(t, h.client, "http://hub", "Accept", "application/x-ndjson")
+		u := begin(t, h.client, "http://localhost", "Accept", "application/x-ndjson")
 		response := <-u.answered
 		require.NotNil(t, response)
 		defer response.Body.Close()
@@ -216,7 +216,7 @@ func lastLine(text string) string {
 func TestIdleUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
-		u := begin(t, h.client, "http://hub")
+		u := begin(t, h.client, "http://localhost")
 		began := time.Now()
 		u.line(t, at("a", 1, 2)+"\n")
 		for range 3 {
@@ -233,7 +233,7 @@ func TestIdleUpload(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
-		u := begin(t, h.client, "http://hub")
+		u := begin(t, h.client, "http://localhost")
 		u.Close()
 		u.ack(t)
 		body, slow := io.Pipe()
@@ -275,7 +275,7 @@ func TestDrainEndsUploads(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := startPiped(t)
-				u := begin(t, h.client, "http://hub")
+				u := begin(t, h.client, "http://localhost")
 				u.line(t, at("a", 1, 2)+"\n"+c.begun)
 				synctest.Wait()
 				began := time.Now()

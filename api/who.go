@@ -2,34 +2,54 @@ package api
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"livemap/api/token"
-	"livemap/stream"
 )
 
 // cookieName is the session cookie's. A browser takes a name that begins so only
 // over TLS, and for this host alone.
 const cookieName = "__Host-livemap"
 
-type grantKey struct{}
+// visitor is who a request comes from, where that matters. Publishers and operators
+// that reach the internal port, or show their certificate there, are none: they
+// may do everything, as often as they like.
+type visitor struct {
+	grant *token.Grant // nil: may read everything
+}
+
+type visitorKey struct{}
+
+func visitorOf(r *http.Request) *visitor {
+	v, _ := r.Context().Value(visitorKey{}).(*visitor)
+	return v
+}
 
 // grantOf gives what a request's token allows; nil where everything is.
 func grantOf(r *http.Request) *token.Grant {
-	grant, _ := r.Context().Value(grantKey{}).(*token.Grant)
-	return grant
+	if v := visitorOf(r); v != nil {
+		return v.grant
+	}
+	return nil
+}
+
+func (v *visitor) in(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
 }
 
 // readers lets those read who may. What they may is judged by who knows what is
 // asked for.
 func (a *API) readers(next http.Handler) http.Handler {
 	if a.Anonymous {
-		return next
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, new(visitor).in(r))
+		})
 	}
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Add("Vary", "Authorization, Cookie")
@@ -37,7 +57,33 @@ func (a *API) readers(next http.Handler) http.Handler {
 		if err != nil {
 			return err
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, grant)))
+		next.ServeHTTP(w, (&visitor{grant}).in(r))
+		return nil
+	})
+}
+
+// publishers lets those pass who show a certificate, which the listener has verified,
+// or a token in the header: a cookie would let pages publish.
+func (a *API) publishers(next http.Handler) http.Handler {
+	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			next.ServeHTTP(w, r)
+			return nil
+		}
+		raw, err := bearer(r)
+		switch {
+		case err != nil:
+			return err
+		case a.Tokens == nil:
+			return unauthorized("this port asks for a client certificate that --publish-client-ca has signed")
+		case raw == "":
+			return unauthorized("this port asks for a token in Authorization: Bearer, or for a client certificate where --publish-client-ca is set")
+		}
+		grant, err := a.verify(raw)
+		if err != nil {
+			return err
+		}
+		next.ServeHTTP(w, (&visitor{grant}).in(r))
 		return nil
 	})
 }
@@ -51,16 +97,24 @@ func (a *API) grant(r *http.Request) (*token.Grant, error) {
 	if raw == "" {
 		cookie, err := r.Cookie(cookieName)
 		if err != nil {
-			return nil, unauthorized("")
+			return nil, unauthorized("a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken")
 		}
 		if !a.mayBringCookies(r) {
-			return nil, unauthorized("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
+			return nil, untaken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
 		}
 		raw = cookie.Value
 	}
+	return a.verify(raw)
+}
+
+// verify gives what a token allows.
+func (a *API) verify(raw string) (*token.Grant, error) {
 	grant, err := a.Tokens.Verify(raw)
+	if errors.Is(err, token.ErrNoKeys) {
+		return nil, wrong(http.StatusServiceUnavailable, "%s; try again after a moment", err).with("Retry-After", "5")
+	}
 	if err != nil {
-		return nil, unauthorized(err.Error())
+		return nil, untaken(err.Error())
 	}
 	return grant, nil
 }
@@ -74,18 +128,20 @@ func bearer(r *http.Request) (string, error) {
 	}
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if raw = strings.TrimSpace(raw); len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return "", unauthorized("the header must be given once, as Authorization: Bearer and a token")
+		return "", untaken("the header must be given once, as Authorization: Bearer and a token")
 	}
 	return raw, nil
 }
 
-// unauthorized asks for a token, or says what is wrong with the one there was.
-func unauthorized(mistake string) *problem {
-	challenge := `Bearer realm="livemap"`
-	if mistake == "" {
-		return wrong(http.StatusUnauthorized, "a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken").
-			with("WWW-Authenticate", challenge)
-	}
+const challenge = `Bearer realm="livemap"`
+
+// unauthorized asks for a token.
+func unauthorized(need string) *problem {
+	return wrong(http.StatusUnauthorized, "%s", need).with("WWW-Authenticate", challenge)
+}
+
+// untaken says what is wrong with a token.
+func untaken(mistake string) *problem {
 	described := strings.Map(func(c rune) rune { // what RFC 6750, section 3, allows in it
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return '\''
@@ -111,104 +167,43 @@ func (a *API) mayBringCookies(r *http.Request) bool {
 	return true
 }
 
-// restrict has a query hold to what its reader may read. asked: its topics were
-// asked for, else it is for all there is.
-func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
-	if grant == nil {
-		return nil
-	}
-	q.Until = grant.Ends(time.Now())
-	if asked {
-		for _, topic := range q.Topics {
-			if !grant.Read.Match(topic) {
-				return wrong(http.StatusForbidden, "this token may not read the topic %q", shorten(topic))
-			}
+// localHost refuses requests to a port on loopback that were meant for another host:
+// a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
+func (a *API) localHost(next http.Handler) http.Handler {
+	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
+		return wrong(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isUnixSocket(r) && r.Host != "" && !isLocalName(r.Host) { // browsers always name it
+			refuse(w, r)
+			return
 		}
-		return nil
-	}
-	if len(grant.Read) == 0 {
-		return wrong(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
-	}
-	ids := !slices.ContainsFunc(grant.Read, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
-	if ids && q.Box == nil && len(grant.Read) <= maxTopics {
-		q.Topics = slices.Clone(grant.Read) // for which there are indexes
-	} else {
-		q.Only = grant.Read
-	}
-	return nil
-}
-
-// mayReadVehicle refuses those who may not read of a vehicle by itself.
-func mayReadVehicle(r *http.Request, id string) error {
-	grant := grantOf(r)
-	if grant == nil || grant.Read.Match(stream.VehiclePrefix+id) || grant.Read.Match(stream.AllTopic) {
-		return nil
-	}
-	return wrong(http.StatusForbidden, "this token may not read the topic %q", shorten(stream.VehiclePrefix+id))
-}
-
-// session is what GET /session tells.
-type session struct {
-	Anonymous bool           `json:"anonymous,omitempty"` // nobody needs a token
-	Subject   string         `json:"subject,omitempty"`
-	Expires   int64          `json:"expires,omitempty"` // Unix seconds
-	Read      token.Patterns `json:"read,omitempty"`
-	Publish   token.Patterns `json:"publish,omitempty"`
-	Topics    token.Patterns `json:"topics,omitempty"`
-}
-
-// openSession makes the header's token a cookie, for EventSource can send no header.
-func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
-	if a.Tokens == nil {
-		return wrong(http.StatusNotFound, "this hub takes no tokens; whoever reaches it may read")
-	}
-	raw, err := bearer(r)
-	if err != nil {
-		return err
-	}
-	if raw == "" {
-		return unauthorized("it must be in Authorization: Bearer")
-	}
-	grant, err := a.Tokens.Verify(raw)
-	if err != nil {
-		return unauthorized(err.Error())
-	}
-	a.setCookie(w, raw, max(1, int(time.Until(grant.Ends(time.Now())).Seconds())))
-	return writeJSON(w, sessionOf(grant))
-}
-
-func (a *API) setCookie(w http.ResponseWriter, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: a.CookieSameSite,
+		next.ServeHTTP(w, r)
 	})
 }
 
-// closeSession takes the cookie back.
-func (a *API) closeSession(w http.ResponseWriter, _ *http.Request) error {
-	a.setCookie(w, "", -1)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// tellSession tells who the reader is and what they may, or what is wrong.
-func (a *API) tellSession(w http.ResponseWriter, r *http.Request) error {
-	if a.Anonymous {
-		return writeJSON(w, session{Anonymous: true})
+// isLocalName tells whether a Host is one that no page can be loaded from but this
+// machine's own.
+func isLocalName(hostport string) bool {
+	host := hostport
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		host = name
 	}
-	grant, err := a.grant(r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, sessionOf(grant))
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
-func sessionOf(grant *token.Grant) session {
-	return session{Subject: grant.Subject, Expires: grant.Expires.Unix(), Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics}
-}
-
-func writeJSON(w http.ResponseWriter, value any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(value) // what fails is the client's connection
-	return nil
+// fromLoopback lets requests of this machine pass.
+func (a *API) fromLoopback(next http.Handler) http.Handler {
+	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
+		return wrong(http.StatusForbidden, "debugging answers to this machine only, over loopback")
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+			refuse(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

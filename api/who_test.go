@@ -33,8 +33,14 @@ func tokens(t testing.TB) configure {
 // signed makes a token that ends in so long.
 func signed(t testing.TB, subject string, ends time.Duration, read ...string) string {
 	t.Helper()
+	return claimed(t, subject, ends, map[string]any{"read": read})
+}
+
+// claimed makes a token with these rights.
+func claimed(t testing.TB, subject string, ends time.Duration, rights map[string]any) string {
+	t.Helper()
 	raw, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
-		"sub": subject, "exp": time.Now().Add(ends).Unix(), "livemap": map[string]any{"read": read},
+		"sub": subject, "exp": time.Now().Add(ends).Unix(), "livemap": rights,
 	}).SignedString([]byte(secret))
 	require.NoError(t, err)
 	return raw
@@ -42,14 +48,14 @@ func signed(t testing.TB, subject string, ends time.Duration, read ...string) st
 
 func bearer(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 
-// reads are requests that need the right to read, of vehicle a.
-var reads = []string{"/stream", "/topics/vehicle:a/stream", "/snapshot", "/topics/vehicle:a/snapshot", "/vehicles/a", "/vehicles/a/track"}
+// readPaths are requests that need the right to read, of vehicle a.
+var readPaths = []string{"/stream", "/topics/vehicle:a/stream", "/snapshot", "/topics/vehicle:a/snapshot", "/vehicles/a", "/vehicles/a/track"}
 
 func TestReadersNeedAToken(t *testing.T) {
 	h := start(t, tokens(t))
 	h.put(t, at("a", 1, 2))
 	good := signed(t, "me", time.Hour, "*")
-	for _, path := range reads {
+	for _, path := range readPaths {
 		url := h.public.URL + path
 		for _, query := range []string{"", "?token=" + good, "?access_token=" + good, "?jwt=" + good} {
 			got := ask(t, h.client, "GET", url+query, nil)
@@ -198,7 +204,7 @@ func TestSessionOfAnonymous(t *testing.T) {
 	h := start(t)
 	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil).body)
 	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil, bearer("x")...).body)
-	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound, "takes no tokens")
+	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound, "nothing to sign in to")
 }
 
 // A cookie is taken from the hub's own pages and from listed ones.

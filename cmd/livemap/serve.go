@@ -130,6 +130,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
+		Anonymous:      c.Anonymous,
 		TakeOver:       c.takeOver,
 	})
 	defer surface.Close()

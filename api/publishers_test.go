@@ -1,0 +1,282 @@
+package api_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/api"
+	"livemap/stream"
+)
+
+// publisher makes a token to publish for vehicles, which may name topics of depots.
+func publisher(t testing.TB, subject string, vehicles ...string) string {
+	t.Helper()
+	return claimed(t, subject, time.Hour, map[string]any{"publish": vehicles, "topics": []string{"depot:*"}})
+}
+
+// A publisher that is refused learns so while its upload is still open.
+func TestRefusedUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), wide)
+		for status, headers := range map[int][]string{
+			401: nil, 403: bearer(publisher(t, "me")), 400: append(bearer(publisher(t, "me", "*")), "Idempotency-Key", "k"), 415: append(bearer(publisher(t, "me", "*")), "Content-Encoding", "gzip"),
+		} {
+			u := begin(t, h.client, "http://localhost", headers...)
+			began := time.Now()
+			response := <-u.answered
+			require.NotNil(t, response, status)
+			require.Equal(t, status, response.StatusCode)
+			require.Less(t, time.Since(began), time.Minute)
+			u.CloseWithError(io.ErrClosedPipe)
+		}
+	})
+}
+
+// inside gives the headers of a publish.
+func inside(media, raw string) []string { return append(bearer(raw), "Content-Type", media) }
+
+func TestWideInternalPort(t *testing.T) {
+	h := start(t, tokens(t), wide)
+	good := publisher(t, "me", "TRUCK-*")
+	url := h.internal.URL
+	for _, c := range []struct{ method, path string }{
+		{"POST", "/publish"}, {"DELETE", "/vehicles/TRUCK-1"}, {"GET", "/metrics"}, {"GET", "/stream"}, {"GET", "/vehicles/TRUCK-1"}, {"GET", "/session"},
+	} {
+		for _, headers := range [][]string{nil, {"Cookie", "__Host-livemap=" + good}} {
+			got := h.do(t, c.method, url+c.path, nil, append(headers, "Content-Type", "application/json")...)
+			p := refused(t, got, http.StatusUnauthorized)
+			require.Contains(t, p.Detail, "a token in Authorization: Bearer, or for a client certificate", c)
+			require.NotEmpty(t, got.Header.Get("WWW-Authenticate"))
+		}
+		refused(t, h.do(t, c.method, url+c.path, nil, inside("application/json", good+"x")...), http.StatusUnauthorized, "not signed with a key")
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/", "/openapi.yaml"} {
+		require.Equal(t, 200, h.do(t, "GET", url+path, nil).StatusCode, path)
+	}
+	require.Equal(t, 200, h.do(t, "GET", url+"/metrics", nil, bearer(signed(t, "prometheus", time.Hour))...).StatusCode)
+	require.Equal(t, 200, h.do(t, "GET", url+"/healthz", nil, "Host", "hub.example").StatusCode, "its names are nobody's business")
+
+	reader := signed(t, "reader", time.Hour, "*")
+	refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(at("TRUCK-1", 1, 2)), inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
+	refused(t, h.do(t, "POST", url+"/publish?dry_run=true", strings.NewReader(at("TRUCK-1", 1, 2)), inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
+	refused(t, h.do(t, "DELETE", url+"/vehicles/TRUCK-1", nil, bearer(reader)...), http.StatusForbidden, "may publish nothing")
+	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "may read nothing")
+
+	got := h.do(t, "POST", url+"/publish", strings.NewReader("["+at("TRUCK-1", 1, 2, `"topics":["depot:7"]`)+","+at("VAN-1", 1, 2)+","+at("TRUCK-2", 1, 2, `"topics":["city"]`)+"]"), inside("application/json", good)...)
+	require.Equal(t, http.StatusOK, got.StatusCode)
+	a := ackOf(t, got.body)
+	require.Equal(t, []any{"PARTIAL", 1, 2}, []any{a.Status, a.Accepted, a.Rejected})
+	require.Equal(t, []refusal{
+		{1, "VAN-1", "vehicle_id", "this token may not publish for this vehicle"},
+		{2, "TRUCK-2", "topics", `this token may not name the topic "city"`},
+	}, a.Errors)
+	require.Equal(t, 1, h.Stats().Vehicles)
+
+	for media, body := range map[string]string{
+		"application/json": at("VAN-1", 1, 2), "application/x-ndjson": at("VAN-1", 1, 2) + "\n" + at("TRUCK-1", 5, 6, `"topics":["a"]`),
+		"application/geo+json": `{"type":"Feature","id":"VAN-1","geometry":{"type":"Point","coordinates":[1,2]},"properties":null}`,
+	} {
+		p := refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(body), inside(media, good)...), http.StatusForbidden, "refused")
+		require.Equal(t, "this token may not publish for this vehicle", p.Errors[0].Detail)
+		require.NotEmpty(t, p.Errors, media)
+	}
+	refused(t, h.do(t, "POST", url+"/publish", strings.NewReader("["+at("VAN-1", 1, 2)+",{}]"), inside("application/json", good)...), http.StatusUnprocessableEntity)
+	require.Equal(t, 1, h.Stats().Vehicles)
+	refused(t, h.do(t, "DELETE", url+"/vehicles/VAN-1", nil, bearer(good)...), http.StatusForbidden, `may not publish for the vehicle "VAN-1"`)
+	require.Equal(t, http.StatusNoContent, h.do(t, "DELETE", url+"/vehicles/TRUCK-1", nil, bearer(good)...).StatusCode)
+	require.NotContains(t, h.log.text(), good[:30])
+}
+
+// A wide port whose hub lets anyone read asks all the same.
+func TestWideInternalPortOfAnonymous(t *testing.T) {
+	h := start(t, wide)
+	refused(t, h.do(t, "GET", h.internal.URL+"/stream", nil), http.StatusUnauthorized, "a client certificate that --publish-client-ca has signed")
+	refused(t, h.do(t, "POST", h.internal.URL+"/publish", nil, inside("application/json", publisher(t, "me", "*"))...), http.StatusUnauthorized, "client certificate")
+}
+
+// A publisher with a certificate may do everything.
+func TestClientCertificates(t *testing.T) {
+	h := start(t, tokens(t), wide)
+	pool, good := authority(t)
+	_, stranger := authority(t)
+	s := httptest.NewUnstartedServer(h.api.Internal())
+	s.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	as := func(certificates ...tls.Certificate) *http.Client {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport}
+	}
+	publish := func(client *http.Client) answer {
+		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Content-Type", "application/json")
+	}
+	require.Equal(t, http.StatusOK, publish(as(good)).StatusCode)
+	require.Equal(t, http.StatusUnauthorized, publish(as()).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, as(), "GET", s.URL+"/readyz", nil).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, as(good), "GET", s.URL+"/metrics", nil).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, as(good), "GET", s.URL+"/vehicles/a", nil).StatusCode)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/readyz", nil)
+	require.NoError(t, err)
+	answered, err := as(stranger).Do(r)
+	if err == nil { // a client that was told of no authority it knows may show nothing
+		answered.Body.Close()
+		require.Equal(t, http.StatusUnauthorized, publish(as(stranger)).StatusCode)
+	}
+}
+
+// authority makes one that signs certificates, and a certificate of a publisher's.
+func authority(t *testing.T) (*x509.CertPool, tls.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	require.NoError(t, err)
+	ca, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "publisher"}, NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err = x509.CreateCertificate(rand.Reader, leaf, ca, own.Public(), key)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(ca)
+	return pool, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
+}
+
+// A page may have its own name lead to this machine.
+func TestForeignHosts(t *testing.T) {
+	h := start(t)
+	port := h.internal.URL[strings.LastIndexByte(h.internal.URL, ':'):]
+	for host, ok := range map[string]bool{
+		"localhost": true, "LOCALHOST": true, "localhost.": true, "localhost" + port: true, "127.0.0.1": true, "127.0.0.1" + port: true, "[::1]": true, "[::1]" + port: true, "192.0.2.7": true,
+		"evil.example": false, "evil.example" + port: false, "localhost.evil.example": false, "127.0.0.1.nip.io": false, "notlocalhost": false, "127.0.0.1.": false,
+	} {
+		for _, path := range []string{"/healthz", "/stream", "/", "/metrics", "/debug/pprof/"} {
+			got := h.do(t, "HEAD", h.internal.URL+path, nil, "Host", host)
+			require.Equal(t, map[bool]bool{true: false, false: true}[ok], got.StatusCode == http.StatusMisdirectedRequest, "%s %s: %d", host, path, got.StatusCode)
+		}
+	}
+	refused(t, h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Host", "evil.example", "Content-Type", "application/json"),
+		http.StatusMisdirectedRequest, `"evil.example"`, "localhost and IP addresses")
+	require.Empty(t, h.vehicles(t))
+	require.Equal(t, 200, h.do(t, "GET", h.public.URL+"/snapshot", nil, "Host", "fleet.example").StatusCode, "the public port has names")
+}
+
+// Debugging is for this machine.
+func TestDebuggingOfWidePort(t *testing.T) {
+	h := assemble(t, tokens(t), wide)
+	for from, status := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "192.0.2.1:1": 403, "[2001:db8::1]:1": 403, "@": 403} {
+		for _, path := range []string{"/debug/pprof/", "/debug/vars", "/debug/pprof/cmdline"} {
+			r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
+			r.RemoteAddr = from
+			r.Header.Set("X-Forwarded-For", "127.0.0.1")
+			r.Header.Set("Authorization", "Bearer "+publisher(t, "me", "*"))
+			w := httptest.NewRecorder()
+			h.api.Internal().ServeHTTP(w, r)
+			require.Equal(t, status, w.Code, "%s %s", from, path)
+		}
+	}
+}
+
+// No publisher gets the answer to another's.
+func TestIdempotencyKeysOfPublishers(t *testing.T) {
+	h := start(t, tokens(t), wide)
+	publish := func(subject, body string) answer {
+		return h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(body), append(inside("application/json", publisher(t, subject, "*")), "Idempotency-Key", "k")...)
+	}
+	first := publish("one", at("a", 1, 2))
+	require.Equal(t, first.body, publish("one", at("a", 1, 2)).body)
+	require.Equal(t, 1, ackOf(t, publish("other", at("b", 1, 2)).body).Accepted)
+	require.Equal(t, 1, ackOf(t, publish("other\none", at("c", 1, 2)).body).Accepted)
+}
+
+func pacing(perSecond float64) configure {
+	return func(_ *stream.Config, c *api.Config) { c.PublishRate = perSecond }
+}
+
+// A publisher that is too fast is asked to wait; others are not.
+func TestPublishRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), wide, pacing(10))
+		publish := func(subject string, positions ...string) answer {
+			return h.do(t, "POST", "http://localhost/publish", strings.NewReader("["+strings.Join(positions, ",")+"]"), inside("application/json", publisher(t, subject, "*"))...)
+		}
+		require.Equal(t, 200, publish("a", at("1", 1, 2), at("2", 1, 2), at("3", 1, 2)).StatusCode)
+		many := make([]string, 30)
+		for i := range many {
+			many[i] = at("x", 1, i)
+		}
+		require.Equal(t, 30, ackOf(t, publish("a", many...).body).Accepted, "who owes nothing may publish much at once")
+		got := publish("a", at("4", 1, 2))
+		refused(t, got, http.StatusTooManyRequests, "more than 10 positions per second", "wait 3 s")
+		require.Equal(t, "3", got.Header.Get("Retry-After"))
+		require.Equal(t, 200, publish("b", at("5", 1, 2)).StatusCode)
+		require.Contains(t, h.do(t, "GET", "http://localhost/metrics", nil, bearer(publisher(t, "b"))...).body, `livemap_publishes_total{result="limited"} 1`)
+
+		time.Sleep(3 * time.Second)
+		require.Equal(t, 200, publish("a", at("4", 1, 2)).StatusCode)
+	})
+}
+
+// Uploads are read no faster than their publisher may publish, and end all the
+// same when the hub does.
+func TestPublishRateOfUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, pacing(10))
+		lines := strings.Repeat(at("a", 1, 2)+"\n", 100)
+		began := time.Now()
+		u := begin(t, h.client, "http://localhost")
+		u.line(t, lines)
+		u.line(t, at("b", 1, 2)+"\n")
+		u.Close()
+		response := <-u.answered
+		require.NotNil(t, response)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, 2, ackOf(t, string(text)).Accepted)
+		require.GreaterOrEqual(t, time.Since(began), 9*time.Second)
+
+		time.Sleep(time.Minute)
+		u = begin(t, h.client, "http://localhost")
+		u.line(t, lines+lines)
+		synctest.Wait()
+		began = time.Now()
+		h.api.Drain()
+		require.NotNil(t, <-u.answered)
+		require.Less(t, time.Since(began), 3*time.Second)
+		u.CloseWithError(io.ErrClosedPipe)
+	})
+}
+
+// An upload ends when its token does, at the end of a line.
+func TestUploadEndsWithItsToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), wide)
+		began := time.Now()
+		u := begin(t, h.client, "http://localhost", bearer(claimed(t, "me", 3*time.Minute, map[string]any{"publish": []string{"*"}}))...)
+		u.line(t, at("a", 1, 2)+"\n"+at("b", 1, 2)[:10])
+		response := <-u.answered
+		require.NotNil(t, response)
+		require.Equal(t, 3*time.Minute, time.Since(began).Truncate(time.Minute))
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, 1, ackOf(t, string(text)).Accepted)
+		u.CloseWithError(io.ErrClosedPipe)
+	})
+}

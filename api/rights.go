@@ -1,0 +1,87 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"livemap/api/token"
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// restrict has a query hold to what its reader may read. asked: its topics were
+// asked for, else it is for all there is.
+func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
+	if grant == nil {
+		return nil
+	}
+	q.Until = grant.Ends(time.Now())
+	if asked {
+		for _, topic := range q.Topics {
+			if !grant.Read.Match(topic) {
+				return mayNotRead(topic)
+			}
+		}
+		return nil
+	}
+	if len(grant.Read) == 0 {
+		return wrong(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
+	}
+	exact := !slices.ContainsFunc(grant.Read, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
+	if exact && q.Box == nil && len(grant.Read) <= maxTopics {
+		q.Topics = slices.Clone(grant.Read) // for which there are indexes
+	} else {
+		q.Only = grant.Read
+	}
+	return nil
+}
+
+// mayReadVehicle refuses those who may not read of a vehicle by itself.
+func mayReadVehicle(r *http.Request, id string) error {
+	topic := stream.VehiclePrefix + id
+	grant := grantOf(r)
+	if grant == nil || grant.Read.Match(topic) || grant.Read.Match(stream.AllTopic) {
+		return nil
+	}
+	return mayNotRead(topic)
+}
+
+func mayNotRead(topic string) error {
+	return wrong(http.StatusForbidden, "this token may not read the topic %q", shorten(topic))
+}
+
+// mayPublish refuses those who may publish nothing.
+func mayPublish(grant *token.Grant) error {
+	if grant == nil || len(grant.Publish) > 0 {
+		return nil
+	}
+	return wrong(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
+}
+
+// mayPublishVehicle refuses those who may not publish of a vehicle.
+func mayPublishVehicle(r *http.Request, id string) error {
+	grant := grantOf(r)
+	if err := mayPublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
+		return err
+	}
+	return wrong(http.StatusForbidden, "this token may not publish for the vehicle %q", shorten(id))
+}
+
+// outside gives what of a position its publisher may not publish; nil where they may.
+func outside(grant *token.Grant, p *geo.Position) *geo.Refusal {
+	if grant == nil {
+		return nil
+	}
+	if !grant.Publish.Match(p.VehicleID) {
+		return &geo.Refusal{VehicleID: p.VehicleID, Field: "vehicle_id", Detail: "this token may not publish for this vehicle"}
+	}
+	for _, topic := range p.Topics {
+		if !grant.Topics.Match(topic) {
+			return &geo.Refusal{VehicleID: p.VehicleID, Field: "topics", Detail: fmt.Sprintf("this token may not name the topic %q", shorten(topic))}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"livemap/api/token"
+)
+
+// session is what GET /session tells.
+type session struct {
+	Anonymous bool           `json:"anonymous,omitempty"` // nobody needs a token
+	Subject   string         `json:"subject,omitempty"`
+	Expires   int64          `json:"expires,omitempty"` // Unix seconds
+	Read      token.Patterns `json:"read,omitempty"`
+	Publish   token.Patterns `json:"publish,omitempty"`
+	Topics    token.Patterns `json:"topics,omitempty"`
+}
+
+// sessionOf tells of a grant; nil: everyone may read.
+func sessionOf(grant *token.Grant) session {
+	if grant == nil {
+		return session{Anonymous: true}
+	}
+	return session{Subject: grant.Subject, Expires: grant.Expires.Unix(), Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics}
+}
+
+// tellSession tells who the reader is and what they may.
+func (a *API) tellSession(w http.ResponseWriter, r *http.Request) error {
+	return writeJSON(w, sessionOf(grantOf(r)))
+}
+
+// openSession makes the header's token a cookie, for EventSource can send no header.
+func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
+	if a.Anonymous {
+		return wrong(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
+	}
+	raw, err := bearer(r)
+	if err != nil {
+		return err
+	}
+	if raw == "" {
+		return unauthorized("a token is needed, in Authorization: Bearer")
+	}
+	grant, err := a.verify(raw)
+	if err != nil {
+		return err
+	}
+	a.setCookie(w, raw, max(1, int(time.Until(grant.Ends(time.Now())).Seconds())))
+	return writeJSON(w, sessionOf(grant))
+}
+
+// closeSession takes the cookie back.
+func (a *API) closeSession(w http.ResponseWriter, _ *http.Request) error {
+	a.setCookie(w, "", -1)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: a.CookieSameSite,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", typeJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(value) // what fails is the client's connection
+	return nil
+}
