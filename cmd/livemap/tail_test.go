@@ -272,7 +272,7 @@ func TestTailCallMistakes(t *testing.T) {
 // was noticed.
 func tailOf(t *testing.T, count int, answer roundTrip) string {
 	var out, stderr console
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://hub/stream", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/stream", nil)
 	require.NoError(t, err)
 	f := &follower{transport: answer, print: &tailPrinter{out: &out, err: &stderr, left: count}}
 	require.ErrorIs(t, f.follow(t.Context(), req), errDone)
