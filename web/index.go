@@ -19,6 +19,7 @@ type settings struct {
 	Lib     string  `json:"lib"` // and libraries and the base map's data
 	Style   *string `json:"style"`
 	PMTiles *string `json:"pmtiles"`
+	Login   *string `json:"login"`
 }
 
 // indexPage is the map's page, which names the addresses of all else.
@@ -33,6 +34,9 @@ func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 	}
 	if config.PMTiles != "" {
 		set.PMTiles = new(archivePath)
+	}
+	if config.LoginURL != "" {
+		set.Login = &config.LoginURL
 	}
 	encoded, err := json.Marshal(set)
 	if err != nil {

@@ -135,6 +135,7 @@ type settings struct {
 	Lib     string
 	Style   *string
 	PMTiles *string
+	Login   *string
 }
 
 var configMeta = regexp.MustCompile(`<meta name="livemap-config" content="([^"]*)">`)

@@ -20,6 +20,10 @@ type Config struct {
 	Style   string   // URL of a MapLibre style; "" for a base map of our own
 	Origins []string // where the style draws from, besides its own origin
 	PMTiles string   // path of a PMTiles archive to draw; "" for none
+
+	// LoginURL is where readers are sent who are not signed in: an http:// or https://
+	// URL, or a path of this host; "" for nowhere.
+	LoginURL string
 }
 
 // Page serves the page and its files.

@@ -217,6 +217,7 @@ func TestPolicy(t *testing.T) {
 	}{
 		{"our own base map", web.Config{}, "'self'"},
 		{"PMTiles", web.Config{PMTiles: "/x.pmtiles"}, "'self'"},
+		{"signing in elsewhere, which is gone to and not drawn from", web.Config{LoginURL: "https://login.example.com/"}, "'self'"},
 		{"a style", web.Config{Style: "https://maps.example.com:8443/styles/a.json?key=1"}, "'self' https://maps.example.com:8443"},
 		{"and its sources", web.Config{Style: "http://localhost/a", Origins: []string{"https://a.example.com", "https://b.example.com"}}, "'self' http://localhost https://a.example.com https://b.example.com"},
 	} {
@@ -238,9 +239,12 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, `1.2 "<3>"`, set.Version)
 	require.Nil(t, set.Style)
 	require.Nil(t, set.PMTiles)
+	require.Nil(t, set.Login)
 	style := "https://example.com/style.json?a=1&b=%22"
 	require.Equal(t, style, *open(t, src, dist, web.Config{Style: style}).settings(t).Style)
 	require.Equal(t, "/map.pmtiles", *open(t, src, dist, web.Config{PMTiles: "/srv/x.pmtiles"}).settings(t).PMTiles)
+	login := "https://login.example.com/?for=map"
+	require.Equal(t, login, *open(t, src, dist, web.Config{LoginURL: login}).settings(t).Login)
 	require.Contains(t, open(t, src, dist, web.Config{}).get(t, "/").body, `&#34;style&#34;:null`)
 }
 
