@@ -70,8 +70,9 @@ tests: web ## all Go tests, without and with the race detector, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
-faults: $(CADDY) ## the faults that take long, about half an hour
+faults: build browser $(CADDY) ## the faults that take long, about half an hour
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
+	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 
 soak: $(CADDY) ## 500 streams for LIVEMAP_SOAK, half an hour by default, with Caddy in front of half of them
 	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$(CURDIR)/$(CADDY)}" $(GO) test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/livemap

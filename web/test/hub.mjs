@@ -56,7 +56,7 @@ export class Hub {
 				this.log.push(line);
 				const said = JSON.parse(line);
 				if (said.msg === "the hub is ready") {
-					this.public = `https://localhost:${said.public.split(":").pop()}`;
+					this.public = said.public ? `https://localhost:${said.public.split(":").pop()}` : this.public; // or that of a proxy
 					this.internal = said.publish;
 					resolve(undefined);
 				}
