@@ -54,7 +54,7 @@ var paddedCount atomic.Int64 // so that none is a duplicate
 var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 	"h1": func(t *testing.T, hub *runningHub) func() {
 		conn := deafConn(t, strings.TrimPrefix(hub.public, "https://"))
-		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"http/1.1"}})
 		_, err := io.WriteString(secure, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, err)
 		return func() { conn.Close() }

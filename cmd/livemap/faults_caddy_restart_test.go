@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"io"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,6 +165,21 @@ func TestFaultCaddyKilled(t *testing.T) {
 	t.Logf("the hub had no stream left %s after Caddy was killed", time.Since(began).Round(time.Millisecond))
 	b.caddy.start(t)
 	t.Logf("Caddy served again after %s", time.Since(began).Round(10*time.Millisecond))
+	b.awaitOutages(t, caddyReaders)
+	b.settle(t)
+	b.tell(t, began)
+	b.requireReplays(t, func(_ string, outages int) bool { return outages == 1 })
+}
+
+// Caddy is stopped as a service manager does it, and started again. It ends, though
+// no reader has gone.
+func TestFaultCaddyStopped(t *testing.T) {
+	b := startReadersBehindCaddy(t)
+	began := time.Now()
+	require.NoError(t, b.caddy.cmd.Process.Signal(syscall.SIGTERM))
+	b.caddy.awaitEnd(t)
+	t.Logf("Caddy ended after %s", time.Since(began).Round(10*time.Millisecond))
+	b.caddy.start(t)
 	b.awaitOutages(t, caddyReaders)
 	b.settle(t)
 	b.tell(t, began)
