@@ -24,7 +24,7 @@ var arrows = map[string]struct {
 	"api":         {ours: []string{"api/token", "stream", "geo"}, only: []string{"github.com/go-chi/chi"}},
 	"api/token":   {only: []string{"github.com/golang-jwt/jwt"}},
 	"web":         {ours: []string{"stream", "geo"}},
-	"cmd/livemap": {ours: []string{"", "api", "web", "stream", "geo", "cmd/livemap/bench"}, only: []string{"github.com/quic-go/quic-go", "github.com/coreos/go-systemd"}},
+	"cmd/livemap": {ours: []string{"", "api", "api/token", "web", "stream", "geo", "cmd/livemap/bench"}, only: []string{"github.com/quic-go/quic-go", "github.com/coreos/go-systemd"}},
 	// It knows the hub from the outside only; an empty chi handler is what publishing is measured against.
 	"cmd/livemap/bench": {only: []string{"github.com/quic-go/quic-go", "github.com/go-chi/chi"}},
 	"":                  {},

@@ -149,7 +149,7 @@ func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
 // router makes a router with what every request goes through.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(a.recovered, escapedPath, a.boundedHeader, middleware.GetHead)
+	r.Use(guarded, a.recovered, escapedPath, a.boundedHeader, middleware.GetHead)
 	r.NotFound(a.handle(notFound))
 	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
 	return r

@@ -45,11 +45,23 @@ func KeyFile(path string) (*Keys, error) {
 	if isPublic(data) {
 		return nil, fmt.Errorf("%s holds a public key in another form, which must not become a secret; it must be a PEM public key in UTF-8, with nothing before it", path)
 	}
-	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
-	if len(secret) < MinSecret {
-		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM public key", path, len(secret), MinSecret)
+	secret, err := secretOf(path, data)
+	if err != nil {
+		return nil, err
 	}
 	return oneKey(secret, jwt.SigningMethodHS256.Alg()), nil
+}
+
+func isPEM(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN"))
+}
+
+func secretOf(path string, data []byte) ([]byte, error) {
+	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	if len(secret) < MinSecret {
+		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM key", path, len(secret), MinSecret)
+	}
+	return secret, nil
 }
 
 // isPublic tells whether a file that is to be a secret is a public key that was

@@ -25,7 +25,16 @@ func (p *Patterns) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &list); err != nil {
 		return fmt.Errorf("must be an array of strings")
 	}
-	for _, pattern := range list {
+	if err := Patterns(list).Check(); err != nil {
+		return err
+	}
+	*p = list
+	return nil
+}
+
+// Check tells what is wrong with the patterns.
+func (p Patterns) Check() error {
+	for _, pattern := range p {
 		if i := strings.IndexByte(pattern, '*'); i >= 0 && i < len(pattern)-1 {
 			return fmt.Errorf("has %q; a * may stand at the end only", pattern)
 		}
@@ -33,6 +42,5 @@ func (p *Patterns) UnmarshalJSON(text []byte) error {
 			return fmt.Errorf(`has ""; a pattern for everything is "*"`)
 		}
 	}
-	*p = list
 	return nil
 }

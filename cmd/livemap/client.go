@@ -22,6 +22,9 @@ type hubFlags struct {
 	Token    string `help:"Token to show to the hub, sent as Authorization: Bearer."`
 	CACert   string `name:"cacert" placeholder:"FILE" help:"PEM certificates to trust, instead of the system's."`
 	Insecure bool   `help:"Do not check the hub's certificate."`
+
+	ClientCert string `placeholder:"FILE" help:"PEM certificate to show to an internal port that asks for one."`
+	ClientKey  string `placeholder:"FILE" help:"PEM private key of --client-cert."`
 }
 
 // hubAddress is where a hub listens, as it is written on the command line:
@@ -63,6 +66,13 @@ func (a hubAddress) at(path string) string {
 
 func (f hubFlags) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: f.Insecure}
+	if f.ClientCert != "" || f.ClientKey != "" {
+		own, err := tls.LoadX509KeyPair(f.ClientCert, f.ClientKey)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--client-cert, --client-key: %w", err)}
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
 	if f.CACert == "" {
 		return config, nil
 	}

@@ -19,7 +19,9 @@ type demoCmd struct {
 	fleetFlags
 
 	// These flags of serve are others here.
-	Anonymous, Listen, ProxyListen, PublishListen, Drain, StateDir, LogFormat struct{} `kong:"-"`
+	Listen, ProxyListen, PublishListen, Drain, StateDir, LogFormat struct{} `kong:"-"`
+	// And these it does not need, as anyone on this machine may read.
+	Anonymous, JWTKey, JWKSURL, JWTIssuer, JWTAudience, PublishClientCA, CookieSameSite, LoginURL struct{} `kong:"-"`
 
 	Secure   listenAddress `name:"listen" default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
 	Plain    listenAddress `name:"proxy-listen" default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
@@ -40,7 +42,7 @@ Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port 
 // Validate is called by kong once the command line has been read.
 func (c *demoCmd) Validate() error {
 	hub := &c.serveCmd
-	hub.Anonymous, hub.LogFormat = true, "json"
+	hub.Anonymous, hub.CookieSameSite, hub.LogFormat = true, "strict", "json"
 	hub.Listen, hub.ProxyListen, hub.PublishListen = c.Secure, c.Plain, c.Internal
 	hub.Drain, hub.StateDir = c.Ending, c.Keep
 	for _, flag := range []struct {

@@ -33,6 +33,7 @@ type wireClient struct {
 	http     *http.Client
 	quic     *http3.Transport
 	tcp      *http.Transport
+	token    string // shown with each request; "": none
 
 	mu   sync.Mutex
 	conn *net.TCPConn // that was made last
@@ -119,6 +120,9 @@ func (c *wireClient) get(ctx context.Context, url, lastEventID string) (*http.Re
 	}
 	if lastEventID != "" {
 		req.Header.Set("Last-Event-ID", lastEventID)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err == nil && "h"+strconv.Itoa(resp.ProtoMajor) != c.protocol {

@@ -17,6 +17,8 @@ type listeners struct {
 	quic     *quicListener
 	proxy    *webListener // nil: off
 	internal *webListener
+
+	certified bool // public has --tls-cert, not a certificate made for localhost
 }
 
 // listen opens all ports that were not passed, so that one in use is noticed
@@ -37,18 +39,34 @@ func (c *serveCmd) listen(ctx context.Context, passed passedSockets, state *stat
 			return l, err
 		}
 	}
-	if c.Listen.isOff() {
+	guarded := c.guards(l.internal)
+	if c.Listen.isOff() && !guarded {
 		return l, nil
 	}
 	certificate, err := c.certificate(state, log)
 	if err != nil {
 		return l, err
 	}
+	if guarded {
+		if l.internal.tls, err = c.askClients(certificate.config()); err != nil {
+			return l, err
+		}
+	}
+	if c.Listen.isOff() {
+		return l, nil
+	}
 	keys, err := state.quicKeys()
 	if err != nil {
 		return l, err
 	}
+	l.certified = c.TLSCert != ""
 	return l, l.listenPublic(ctx, c, passed, certificate, keys, log)
+}
+
+// guards tells that the internal port asks who comes: others than this machine can
+// reach it, or it was told to.
+func (c *serveCmd) guards(internal *webListener) bool {
+	return c.PublishClientCA != "" || !internal.isLocal()
 }
 
 // listenPublic opens TCP and UDP of the same port number. Where the system
@@ -62,7 +80,7 @@ func (l *listeners) listenPublic(ctx context.Context, c *serveCmd, passed passed
 		l.quic, err = listenQUIC(web.all(), passed, certificate.config(), keys, log)
 		if err == nil {
 			l.public = web
-			web.server.TLSConfig = certificate.config()
+			web.tls = certificate.config()
 			return nil
 		}
 		web.close()
@@ -88,6 +106,9 @@ func (l *listeners) serve(surface *api.API) <-chan error {
 	}
 	if l.public != nil {
 		public := surface.Public()
+		if l.certified {
+			public = strict(public)
+		}
 		l.quic.count(surface.Metrics.Migrated)
 		start(l.quic.serve, public)
 		start(l.public.serve, advertised(public, l.public.Addr().(*net.TCPAddr).Port))
@@ -100,6 +121,15 @@ func advertised(next http.Handler, port int) http.Handler {
 	value := fmt.Sprintf(`h3=":%d"; ma=86400`, port)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Alt-Svc", value)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// strict has browsers come back over TLS alone (RFC 6797). Not of a certificate made
+// for localhost, where other things are served too.
+func strict(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -29,6 +31,7 @@ type webListener struct {
 	also   []net.Listener // of the same port, on the host's other addresses
 	flag   string
 	server *http.Server
+	tls    *tls.Config // nil: plain text
 }
 
 func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedSockets, log *slog.Logger) (*webListener, error) {
@@ -53,7 +56,7 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedS
 	for i := range open {
 		open[i] = watch(open[i])
 	}
-	return &webListener{open[0], open[1:], flag, server}, nil
+	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server}, nil
 }
 
 func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
@@ -146,7 +149,8 @@ func (l *webListener) cut() {
 func (l *webListener) serve(handler http.Handler) error {
 	l.server.Handler = handler
 	serve := func(one net.Listener) error { return l.server.Serve(letIn(one)) }
-	if l.server.TLSConfig != nil {
+	if l.tls != nil {
+		l.server.TLSConfig = l.tls
 		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one), "", "") }
 	}
 	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
@@ -172,5 +176,15 @@ func (l *webListener) address() string {
 	if l.Addr().Network() == "unix" {
 		return "unix:" + l.Addr().String()
 	}
+	if l.tls != nil {
+		return "https://" + l.Addr().String()
+	}
 	return "http://" + l.Addr().String()
+}
+
+// isLocal tells that only this machine can reach the port.
+func (l *webListener) isLocal() bool {
+	return !slices.ContainsFunc(l.all(), func(one net.Listener) bool {
+		return !listenAddress{one.Addr().Network(), one.Addr().String()}.isLocal()
+	})
 }

@@ -24,6 +24,7 @@ type commands struct {
 	Replay   replayCmd   `cmd:"" help:"Publish recorded positions in time order."`
 	Tail     tailCmd     `cmd:"" help:"Follow streams in the terminal."`
 	Bench    benchCmd    `cmd:"" help:"Measure a hub under load, and what the same deliveries cost at least."`
+	Token    tokenCmd    `cmd:"" help:"Make a key, or a token signed with one."`
 	Health   healthCmd   `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,12 @@ import (
 )
 
 type serveCmd struct {
-	Anonymous     bool          `help:"Let anyone who reaches the public or proxy port read."`
 	Listen        listenAddress `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
 	TLSCert       string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
 	TLSKey        string        `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
 	ProxyListen   listenAddress `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
 	TrustedProxy  []network     `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
-	PublishListen listenAddress `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators, on loopback: host:port or unix:/path (${default})."`
+	PublishListen listenAddress `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators: host:port or unix:/path; one that others can reach speaks TLS and asks who they are (${default})."`
 
 	History       size          `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
 	MaxBacklog    size          `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
@@ -36,6 +36,7 @@ type serveCmd struct {
 	StateDir      string        `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
 	LogFormat     string        `placeholder:"FORMAT" enum:"text,json," default:"" help:"text or json (default: text on a terminal, else json)."`
 
+	whoFlags
 	mapFlags
 }
 
@@ -57,18 +58,12 @@ func (c *serveCmd) Validate() error {
 		}
 	}
 	switch {
-	case !c.Anonymous:
-		return errors.New("nobody may read yet: --anonymous lets anyone who reaches the public or proxy port")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together")
-	case c.PublishListen.isOff():
-		return errors.New("--publish-listen cannot be off; it must be a loopback host:port or unix:/path")
-	case !c.PublishListen.isLocal():
-		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does may publish; it must be a loopback host:port or unix:/path", c.PublishListen)
 	case c.Listen.network == "unix":
 		return errors.New("--listen cannot be a unix socket; --proxy-listen can")
 	}
-	return c.mapFlags.check()
+	return cmp.Or(c.whoFlags.check(), c.checkInternal(), c.mapFlags.check())
 }
 
 // Run runs the hub until ctx is done, and then ends it in good order.
@@ -100,6 +95,10 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		return err
 	}
 	defer state.close()
+	tokens, err := c.verifier(ctx, log)
+	if err != nil {
+		return err
+	}
 	listeners, err := c.listen(ctx, passed, state, log)
 	if err != nil {
 		return err
@@ -121,7 +120,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 	if err := state.load(hub); err != nil {
 		return err
 	}
-	surface := api.New(api.Config{
+	config := api.Config{
 		Hub:            hub,
 		Log:            log,
 		Metrics:        metrics,
@@ -130,9 +129,11 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
-		Anonymous:      c.Anonymous,
+		Wide:           listeners.internal.tls != nil,
 		TakeOver:       c.takeOver,
-	})
+	}
+	c.configure(&config, tokens)
+	surface := api.New(config)
 	defer surface.Close()
 
 	stopSaving := state.saveEvery(saveInterval, hub)

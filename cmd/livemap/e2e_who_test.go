@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// printed gives what a call prints, without its newline.
+func printed(t *testing.T, args ...string) string {
+	t.Helper()
+	out, stderr, status := command(t, "", args...)
+	require.Zero(t, status, stderr)
+	return strings.TrimSpace(out)
+}
+
+// certificateFiles writes a certificate and its key.
+func certificateFiles(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certPEM, keyPEM := makePair(t, name)
+	require.NoError(t, os.WriteFile(cert, certPEM, 0o600))
+	require.NoError(t, os.WriteFile(key, keyPEM, 0o600))
+	return cert, key
+}
+
+// Keys and tokens of livemap token are what serve takes; a stream of each
+// protocol is for who has one, and ends with it.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"hs256", "es256", "eddsa", "rs256"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			key := filepath.Join(t.TempDir(), "key")
+			require.Contains(t, printed(t, "token", "--make-key", key, "--type", kind), "livemap serve --jwt-key")
+			public := key
+			if kind != "hs256" {
+				public += ".pub"
+			}
+			hub := startHub(t, "--anonymous=false", "--jwt-key", public, "--jwt-issuer", "me", "--jwt-audience", "hub")
+			hub.publishLines(t, `{"vehicle_id":"TRUCK-1","lat":1,"lon":2}`, `{"vehicle_id":"VAN-1","lat":1,"lon":2}`)
+			sign := func(args ...string) string {
+				return printed(t, append([]string{"token", "--key", key, "--issuer", "me", "--audience", "hub"}, args...)...)
+			}
+			good := sign("--read", "vehicle:TRUCK-*,depot:7", "--subject", "dispatcher")
+			var seen []string
+			for _, protocol := range protocolNames {
+				client := hub.client(t, protocol)
+				refused, err := client.get(t.Context(), hub.public+"/stream", "")
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+				refused.Body.Close()
+
+				client.token = good
+				s := client.mustOpen(t, hub.public+"/stream", "")
+				told := s.until(t, "live")
+				require.Len(t, told, 3, "reset, TRUCK-1, live")
+				assert.Contains(t, told[1].data, "TRUCK-1")
+				s.close()
+
+				client.token = sign("--read", "*", "--expires", "3s")
+				seen = append(seen, client.token)
+				bye := client.mustOpen(t, hub.public+"/stream", "").until(t, "bye")
+				assert.JSONEq(t, `{"reason":"expired"}`, bye[len(bye)-1].data)
+			}
+			hub.stop(t)
+			for _, secret := range append(seen, good) {
+				for _, part := range strings.Split(secret, ".")[1:] {
+					assert.NotContains(t, hub.log.tail(1000), part)
+				}
+			}
+		})
+	}
+}
+
+// Clients show their tokens.
+func TestClientsShowTokens(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	printed(t, "token", "--make-key", key)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key)
+	hub.publishLines(t, `{"vehicle_id":"TRUCK-1","lat":1,"lon":2}`)
+	_, stderr, status := command(t, "", "tail", "--insecure", "--count", "1", hub.public)
+	assert.NotZero(t, status)
+	assert.Contains(t, stderr, "a token is needed")
+	out := printed(t, "tail", "--insecure", "--count", "1", "--token", printed(t, "token", "--key", key, "--read", "*"), hub.public)
+	assert.Contains(t, out, "TRUCK-1")
+}
+
+// An internal port that asks for certificates takes tokens too, where there are keys.
+func TestGuardedInternalPort(t *testing.T) {
+	t.Parallel()
+	cert, certKey := certificateFiles(t, "hub")
+	own, ownKey := certificateFiles(t, "publisher") // signed by itself, so its own authority
+	key := filepath.Join(t.TempDir(), "key")
+	printed(t, "token", "--make-key", key)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--tls-cert", cert, "--tls-key", certKey, "--publish-client-ca", own)
+	require.True(t, strings.HasPrefix(hub.publish, "https://"), hub.publish)
+	as := func(certificates ...tls.Certificate) *http.Client {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}, ForceAttemptHTTP2: true}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport, Timeout: e2eLimit}
+	}
+	ask := func(client *http.Client, method, path, body string) int {
+		req, err := http.NewRequestWithContext(t.Context(), method, hub.publish+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	pair, err := tls.LoadX509KeyPair(own, ownKey)
+	require.NoError(t, err)
+	assert.Equal(t, 401, ask(as(), "POST", "/publish", at("TRUCK-1", 1)))
+	assert.Equal(t, 401, ask(as(), "GET", "/metrics", ""))
+	assert.Equal(t, 200, ask(as(), "GET", "/readyz", ""))
+	assert.Equal(t, 200, ask(as(pair), "POST", "/publish", at("TRUCK-1", 1)))
+	assert.Equal(t, 200, ask(as(pair), "GET", "/metrics", ""))
+
+	assert.Contains(t, printed(t, "health", "--to", hub.publish, "--insecure"), "is ready")
+	lines := `{"vehicle_id":"TRUCK-1","lat":3,"lon":4,"timestamp":2}` + "\n"
+	_, stderr, status := command(t, lines, "replay", "--speed", "0", "--insecure", "--to", hub.publish, "-")
+	assert.NotZero(t, status)
+	assert.Contains(t, stderr, "a token in Authorization: Bearer, or for a client certificate")
+	for name, args := range map[string][]string{
+		"certificate": {"--client-cert", own, "--client-key", ownKey},
+		"token":       {"--token", printed(t, "token", "--key", key, "--publish", "TRUCK-*")},
+	} {
+		_, stderr, status = command(t, lines, append([]string{"replay", "--speed", "0", "--insecure", "--to", hub.publish, "-"}, args...)...)
+		assert.Zero(t, status, "%s: %s", name, stderr)
+	}
+	_, stderr, status = command(t, "", "health", "--to", hub.publish, "--insecure", "--client-cert", own)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "--client-key")
+}
+
+// listenerAt is a listener that says it is elsewhere.
+type listenerAt struct {
+	net.Listener
+	address string
+}
+
+func (l listenerAt) Addr() net.Addr {
+	at, _ := net.ResolveTCPAddr("tcp", l.address)
+	return at
+}
+
+// A port is guarded when any of its sockets can be reached by others.
+func TestWhoReachesAPort(t *testing.T) {
+	for addresses, local := range map[string]bool{
+		"127.0.0.1:1": true, "[::1]:1": true, "127.0.0.1:1 [::1]:1": true, "127.3.2.1:1": true,
+		"0.0.0.0:1": false, "[::]:1": false, "192.0.2.1:1": false, "127.0.0.1:1 192.0.2.1:1": false, "192.0.2.1:1 127.0.0.1:1": false,
+	} {
+		var all []net.Listener
+		for _, address := range strings.Fields(addresses) {
+			all = append(all, listenerAt{nil, address})
+		}
+		l := &webListener{Listener: all[0], also: all[1:]}
+		assert.Equal(t, local, l.isLocal(), addresses)
+		assert.Equal(t, !local, new(serveCmd).guards(l), addresses)
+		assert.True(t, (&serveCmd{whoFlags: whoFlags{PublishClientCA: "ca"}}).guards(l), addresses)
+	}
+}
+
+// Browsers are told to stay with TLS where the certificate is one that they may take.
+func TestStrictTransport(t *testing.T) {
+	t.Parallel()
+	cert, key := certificateFiles(t, "hub")
+	for want, args := range map[string][]string{"max-age=31536000": {"--tls-cert", cert, "--tls-key", key}, "": nil} {
+		hub := startHub(t, args...)
+		for _, protocol := range protocolNames {
+			resp, err := newWireClient(t, protocol, &tls.Config{InsecureSkipVerify: true}).get(t.Context(), hub.public+"/openapi.yaml", "")
+			require.NoError(t, err)
+			resp.Body.Close()
+			assert.Equal(t, want, resp.Header.Get("Strict-Transport-Security"), protocol)
+			assert.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+			assert.Equal(t, "no-referrer", resp.Header.Get("Referrer-Policy"))
+			assert.Equal(t, "default-src 'none'; frame-ancestors 'none'", resp.Header.Get("Content-Security-Policy"))
+		}
+		resp, err := http.Get(hub.proxy + "/openapi.yaml")
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Empty(t, resp.Header.Get("Strict-Transport-Security"), "that is the proxy's to say")
+	}
+}
+
+func TestTokenCommand(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	printed(t, "token", "--make-key", key)
+	before, err := os.ReadFile(key)
+	require.NoError(t, err)
+	info, err := os.Stat(key)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "short"), bytes.Repeat([]byte("x"), 31), 0o600))
+	for _, test := range []struct {
+		name, says string
+		status     int
+		args       []string
+	}{
+		{"nothing", "either --make-key or --key is needed", 2, nil},
+		{"both", "either --make-key or --key is needed", 2, []string{"--make-key", "a", "--key", "b"}},
+		{"a key that is there", "is there already", 1, []string{"--make-key", key}},
+		{"a type", `"hs256","es256","eddsa","rs256"`, 2, []string{"--make-key", "a", "--type", "none"}},
+		{"no rights", "--read says which topics", 2, []string{"--key", key}},
+		{"no such key", "--key: open ", 2, []string{"--key", filepath.Join(dir, "nowhere"), "--read", "*"}},
+		{"a short secret", "31 bytes; it must have at least 32", 2, []string{"--key", filepath.Join(dir, "short"), "--read", "*"}},
+		{"a pattern", `--read has "a*b"; a * may stand at the end only`, 2, []string{"--key", key, "--read", "a*b"}},
+		{"a time", "--expires is 0s; it must be from 1s to 87600h", 2, []string{"--key", key, "--read", "*", "--expires", "0s"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, stderr, status := command(t, "", append([]string{"token"}, test.args...)...)
+			assert.Equal(t, test.status, status)
+			assert.Empty(t, out)
+			assert.Contains(t, stderr, test.says)
+		})
+	}
+	after, err := os.ReadFile(key)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
