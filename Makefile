@@ -6,9 +6,10 @@ GO      ?= go
 FUZZTIME ?= 10000x
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo web browser test check fuzz page-tests tests faults soak bench bench-quick
+.PHONY: build demo caddy-demo web browser test check vulnerabilities fuzz page-tests tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -42,6 +43,9 @@ check: web ## formatting, vet, staticcheck, go.mod, types of the page
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
+
+vulnerabilities: web ## asks Go's vulnerability database about what the program calls
+	$(GO) run $(GOVULNCHECK) ./...
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -35,9 +35,9 @@ func (f *mapFlags) check() error {
 	return nil
 }
 
-// page makes the map's page.
-func (f *mapFlags) page() (*web.Page, error) {
-	config := web.Config{Version: version(), Style: string(f.MapStyle), PMTiles: f.MapPMTiles}
+// page makes the map's page. login is where readers sign in; "": on the page itself.
+func (f *mapFlags) page(login string) (*web.Page, error) {
+	config := web.Config{Version: version(), LoginURL: login, Style: string(f.MapStyle), PMTiles: f.MapPMTiles}
 	for _, origin := range f.MapOrigin {
 		config.Origins = append(config.Origins, string(origin))
 	}

@@ -83,7 +83,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSockets, ready func(*listeners)) error {
 	limitMemory()
 	defer tidyMemory()()
-	page, err := c.page()
+	page, err := c.page(c.LoginURL)
 	if err != nil {
 		return err
 	}
