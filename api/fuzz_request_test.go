@@ -141,7 +141,8 @@ func checkParams(t *testing.T, query url.Values) {
 // lastClient keeps the client of the last log line.
 type lastClient struct {
 	slog.Handler
-	is string
+	is   string
+	told func() // that there is one
 }
 
 func (l *lastClient) Enabled(context.Context, slog.Level) bool { return true }
@@ -150,6 +151,7 @@ func (l *lastClient) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "client" {
 			l.is = a.Value.String()
+			l.told()
 		}
 		return true
 	})
@@ -169,7 +171,7 @@ func FuzzForwardedFor(f *testing.F) {
 	public := h.api.Public()
 	clientOf := func(t *testing.T, peer string, values ...string) string {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // the stream ends as it begins
+		log.told = cancel // the stream ends as it begins
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/stream?snapshot=false", nil)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = peer, values
 		require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(public, r) }, "the recorder takes no stream")

@@ -28,6 +28,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
+	if r.Context().Err() != nil {
+		return nil // its client went before it began, as one that resets streams in rapid succession does
+	}
 	leave, ok := a.enterCrowd(r)
 	if !ok {
 		return a.turnAway(w)

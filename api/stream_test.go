@@ -1,10 +1,12 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -280,4 +282,16 @@ func TestBye(t *testing.T) {
 	require.Empty(t, rest)
 	require.Equal(t, "draining", h.closed(t, 1)["reason"])
 	require.Contains(t, h.get(t, "/stream").body, `{"reason":"draining"}`)
+}
+
+// A stream whose client went before it began is none: it costs not even a line in
+// the log, on which thousands of them would wait for each other.
+func TestStreamThatIsResetBeforeItBegins(t *testing.T) {
+	h := assemble(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	answer := httptest.NewRecorder()
+	h.api.Public().ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/stream", nil))
+	require.Empty(t, answer.Body.String())
+	require.Empty(t, h.log.lines("stream opened"))
 }
