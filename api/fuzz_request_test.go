@@ -172,7 +172,7 @@ func FuzzForwardedFor(f *testing.F) {
 	clientOf := func(t *testing.T, peer string, values ...string) string {
 		ctx, cancel := context.WithCancel(context.Background())
 		log.told = cancel // the stream ends as it begins
-		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/stream?snapshot=false", nil)
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/stream?snapshot=false", nil)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = peer, values
 		require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(public, r) }, "the recorder takes no stream")
 		return log.is
@@ -219,7 +219,7 @@ func FuzzLines(f *testing.F) {
 				good++
 			}
 		}
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/publish?dry_run=true", inPieces(body, int(piece)))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish?dry_run=true", inPieces(body, int(piece)))
 		r.Header.Set("Content-Type", "application/x-ndjson")
 		got := serve(internal, r)
 		if good == 0 && bad > 0 {
@@ -266,7 +266,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 		n++
 		fresh := func(name string) string { return at(name, 1, 2, fmt.Sprintf(`"n":%d`, n)) }
 		post := func(body string) *httptest.ResponseRecorder {
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/publish", strings.NewReader(body))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish", strings.NewReader(body))
 			r.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {key}}
 			return serve(internal, r)
 		}
