@@ -317,3 +317,25 @@ func TestMaxStreamsOfAnAddress(t *testing.T) {
 	third.block(t)
 	require.Equal(t, "bye too-many", third.brief(t))
 }
+
+// Who is no trusted proxy evades no limit with what proxies say.
+func TestForgedAddressesEvadeNoLimit(t *testing.T) {
+	for name, options := range map[string][]configure{"no proxy": {}, "another proxy": {trust("192.0.2.0/24")}} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, append(options, func(_ *stream.Config, c *api.Config) { c.MaxStreams = 1 })...)
+			url := h.public.URL + "/stream"
+			follow(t, h.client, url).begun(t)
+			for _, headers := range [][]string{{"X-Forwarded-For", "192.0.2.1"}, {"X-Real-IP", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}, {"True-Client-IP", "192.0.2.1"}} {
+				s := follow(t, h.client, url, headers...)
+				s.block(t)
+				require.Equal(t, "bye too-many", s.brief(t), headers)
+			}
+		})
+	}
+	h := start(t, trust("127.0.0.0/8"), func(_ *stream.Config, c *api.Config) { c.MaxStreams = 1 })
+	url := h.public.URL + "/stream"
+	follow(t, h.client, url, "X-Forwarded-For", "192.0.2.1").begun(t)
+	s := follow(t, h.client, url, "X-Forwarded-For", "198.51.100.7, 192.0.2.1")
+	s.block(t)
+	require.Equal(t, "bye too-many", s.brief(t), "what the client says of itself stands before what the proxy adds")
+}
