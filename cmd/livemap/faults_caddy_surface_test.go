@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -105,10 +107,7 @@ func TestFaultHeaderBombBehindCaddy(t *testing.T) {
 func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 	// Loopback is trusted by default, and would never be told as a client's address.
 	hub, caddy := startBehindCaddy(t, "--trusted-proxy", "192.0.2.1/32")
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "tcp4", address)
-	}}
+	transport := transportFrom(net.IPv4(127, 0, 0, 9))
 	defer transport.CloseIdleConnections()
 	for _, header := range [][2]string{
 		{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", "203.0.113.7, 192.0.2.1"}, {"X-Forwarded-For", "x"},
@@ -124,6 +123,40 @@ func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 		await(t, "the hub's log line", func() bool { return len(hub.log.find("stream opened")) > before })
 		opened := hub.log.find("stream opened")
 		assert.Equal(t, "127.0.0.9", opened[len(opened)-1]["client"], "%s: %s", header[0], header[1])
+	}
+}
+
+// transportFrom gives what speaks HTTP/1.1 from an address of loopback.
+func transportFrom(address net.IP) *http.Transport {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: address}}
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, _, to string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp4", to)
+	}}
+}
+
+// F36, F51: the limit of streams counts the client's address, whatever the client says;
+// another client has its own.
+func TestFaultStreamLimitBehindCaddy(t *testing.T) {
+	_, caddy := startBehindCaddy(t, "--trusted-proxy", "192.0.2.1/32", "--max-streams-per-client", "2")
+	for _, address := range []net.IP{net.IPv4(127, 0, 0, 9), net.IPv4(127, 0, 0, 10)} {
+		transport := transportFrom(address)
+		defer transport.CloseIdleConnections()
+		for n, want := range []string{"live", "live", "bye"} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", caddy.base+"/stream", nil)
+			require.NoError(t, err)
+			req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.0.113.%d", n))
+			resp, err := transport.RoundTrip(req)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			s := &wireStream{body: resp.Body}
+			s.lines = bufio.NewReader(s)
+			e, err := s.next()
+			for err == nil && e.name != "live" && e.name != "bye" {
+				e, err = s.next()
+			}
+			require.NoError(t, err)
+			require.Equal(t, want, e.name, "stream %d from %s: %s", n, address, e.data)
+		}
 	}
 }
 

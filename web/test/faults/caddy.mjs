@@ -2,6 +2,7 @@
  * caddy.mjs runs a real Caddy, with the Caddyfile that users get, in front of a
  * real hub, and a network in front of both that can lose UDP.
  */
+import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { createSocket } from "node:dgram";
@@ -10,13 +11,15 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { browser, Hub, LIMIT, ROOT } from "../hub.mjs";
+import { browser, Hub, LIMIT, PROGRAM, ROOT } from "../hub.mjs";
 
 const CONFIG = join(ROOT, "Caddyfile");
 /** Caddy is here, for the browser the network is at 127.0.0.1, of the same port. */
 const HOST = "127.0.0.2";
 
-/** ProxiedHub is a hub that browsers reach through Caddy. */
+const run = promisify(execFile);
+
+/** ProxiedHub is a hub that browsers reach through Caddy, with a token. */
 export class ProxiedHub extends Hub {
 	/** @type {import("node:child_process").ChildProcess | undefined} */ #caddy;
 	/** @type {NodeJS.ProcessEnv} */ #env = {};
@@ -26,7 +29,9 @@ export class ProxiedHub extends Hub {
 	static async start(flags = []) {
 		const bare = await Hub.start(["--listen", "off"]); // for its folder
 		await bare.stop();
-		const hub = new ProxiedHub(["--listen", "off", "--proxy-listen", `unix:${bare.state}/hub.sock`, ...flags], bare.state);
+		const key = join(bare.state, "key");
+		await run(PROGRAM, ["token", "--make-key", key]);
+		const hub = new ProxiedHub(["--listen", "off", "--proxy-listen", `unix:${bare.state}/hub.sock`, "--anonymous=false", "--jwt-key", key, ...flags], bare.state);
 		await hub.run();
 		const port = await hub.network.listen();
 		const plain = await freePort();
@@ -73,7 +78,20 @@ export class ProxiedHub extends Hub {
 
 	/** Has Caddy load its configuration anew, though it is the same. */
 	reload() {
-		return promisify(execFile)(program(), ["reload", "--config", CONFIG, "--force"], { env: this.#env });
+		return run(program(), ["reload", "--config", CONFIG, "--force"], { env: this.#env });
+	}
+
+	/** Exchanges a token for the page's cookie. @param {import("playwright-core").Page} page */
+	async signIn(page) {
+		const { stdout } = await run(PROGRAM, ["token", "--key", join(this.state, "key"), "--subject", "dispatcher", "--read", "*"]);
+		await page.goto(`${this.public}/`);
+		const [before, session] = await page.evaluate(async (token) => {
+			const before = await fetch("/stream");
+			const session = await fetch("/session", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+			return [before.status, session.status];
+		}, stdout.trim());
+		assert.deepEqual([before, session], [401, 200]);
+		await page.goto("about:blank");
 	}
 
 	/** @override A browser that trusts Caddy's certificate for QUIC. @param {boolean} [forced] it uses nothing else; or only what Alt-Svc tells it */

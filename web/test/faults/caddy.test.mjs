@@ -19,7 +19,9 @@ after(() => hub?.end());
 
 /** Fleet drives until it is stopped, and publishes again what was not acknowledged. */
 class Fleet {
-	round = 0;
+	static begun = 0; // so that each goes on after the one before it
+	round = (Fleet.begun += 1e6);
+	#first = this.round;
 	#stopped = false;
 	#done = this.#drive();
 
@@ -30,6 +32,11 @@ class Fleet {
 			await hub.publish(...positions).then(() => { this.round = n; }, () => {}); // the hub may be away
 			await sleep(50);
 		}
+	}
+
+	/** Waits until it has published. */
+	begins() {
+		return until("positions", () => this.round > this.#first);
 	}
 
 	async stop() {
@@ -86,14 +93,17 @@ async function follows(page, fleet) {
 const seconds = (/** @type {number} */ since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
 describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
-	test("is right over HTTP/3 through reloads, restarts of the hub, and a kill of Caddy", async (t) => {
+	test("is right with a token over HTTP/3 through reloads, restarts of the hub, and a kill of Caddy", async (t) => {
 		const chromium = await hub.browser();
 		const fleet = new Fleet();
 		try {
-			await until("positions", () => fleet.round > 0);
+			await fleet.begins();
 			/** @type {{at: number, protocol: string}[]} */
 			let opened = [];
-			const { page } = await open(hub, chromium, "#map=9/52.5/13.2", {}, async (page) => { opened = await streams(page); });
+			const { page } = await open(hub, chromium, "#map=9/52.5/13.2", {}, async (page) => {
+				await hub.signIn(page);
+				opened = await streams(page);
+			});
 			await until("a stream", () => opened.length > 0);
 			for (let round = 0; round < 2; round++) {
 				let before = opened.length;
@@ -139,10 +149,13 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 		const chromium = await hub.browser(false);
 		const fleet = new Fleet();
 		try {
-			await until("positions", () => fleet.round > 0);
+			await fleet.begins();
 			/** @type {{at: number, protocol: string}[]} */
 			let opened = [];
-			const { page } = await open(hub, chromium, "#map=9/52.5/13.2", {}, async (page) => { opened = await streams(page); });
+			const { page } = await open(hub, chromium, "#map=9/52.5/13.2", {}, async (page) => {
+				await hub.signIn(page);
+				opened = await streams(page);
+			});
 			await until("a stream", () => opened.length > 0);
 			for (let tries = 0; opened.at(-1)?.protocol !== "h3"; tries++) { // the first connections are without Alt-Svc
 				assert.ok(tries < 10, JSON.stringify(opened));
