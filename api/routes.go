@@ -43,6 +43,10 @@ type Config struct {
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// Connection. It returns nil for those it cannot take.
 	TakeOver func(http.ResponseWriter, *http.Request) Connection
+
+	// Full, if set, tells that there is no memory for more streams: new ones are
+	// turned away, those there are go on.
+	Full func() bool
 }
 
 // Handler answers a request, or returns why it did not.

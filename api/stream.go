@@ -31,6 +31,9 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Context().Err() != nil {
 		return nil // its client went before it began, as one that resets streams in rapid succession does
 	}
+	if a.Full != nil && a.Full() {
+		return a.turnAway(w)
+	}
 	leave, ok := a.enterCrowd(r)
 	if !ok {
 		return a.turnAway(w)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,4 +295,19 @@ func TestStreamThatIsResetBeforeItBegins(t *testing.T) {
 	h.api.Public().ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/stream", nil))
 	require.Empty(t, answer.Body.String())
 	require.Empty(t, h.log.lines("stream opened"))
+}
+
+// While memory is short, new streams are told to come back later, and those there
+// are go on.
+func TestFull(t *testing.T) {
+	var full atomic.Bool
+	h := start(t, func(_ *stream.Config, c *api.Config) { c.Full = full.Load })
+	before := h.subscribe(t, "/stream")
+	before.begun(t)
+	full.Store(true)
+	require.Equal(t, "bye too-many", h.subscribe(t, "/stream").brief(t))
+	h.put(t, at("a", 1, 2))
+	require.Equal(t, "a", before.brief(t))
+	full.Store(false)
+	h.subscribe(t, "/stream?snapshot=false").begun(t)
 }

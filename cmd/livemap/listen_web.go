@@ -31,6 +31,7 @@ type webListener struct {
 	also   []net.Listener // of the same port, on the host's other addresses
 	flag   string
 	server *http.Server
+	log    *slog.Logger
 	tls    *tls.Config // nil: plain text
 }
 
@@ -56,7 +57,7 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedS
 	for i := range open {
 		open[i] = watch(open[i])
 	}
-	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server}, nil
+	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}, nil
 }
 
 func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
@@ -148,10 +149,10 @@ func (l *webListener) cut() {
 
 func (l *webListener) serve(handler http.Handler) error {
 	l.server.Handler = handler
-	serve := func(one net.Listener) error { return l.server.Serve(letIn(one)) }
+	serve := func(one net.Listener) error { return l.server.Serve(letIn(one, l.log)) }
 	if l.tls != nil {
 		l.server.TLSConfig = l.tls
-		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one), "", "") }
+		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one, l.log), "", "") }
 	}
 	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
 }

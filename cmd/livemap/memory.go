@@ -1,10 +1,12 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -77,6 +79,34 @@ func (t *tidier) look() (tidied bool) {
 	metrics.Read(t.samples)
 	t.cycles, t.tidied = t.samples[0].Value.Uint64(), allocated
 	return true
+}
+
+// pressure tells when what is in use comes close to GOMEMLIMIT: the collector would
+// then run all the time, and all streams would suffer from each that is added.
+type pressure struct {
+	limit   uint64           // bytes
+	samples []metrics.Sample // live, stacks
+	high    atomic.Bool
+}
+
+const pressureEvery = time.Second
+
+// watchPressure looks at the memory in use until it is stopped; never where there
+// is no limit.
+func watchPressure() (p *pressure, stop func()) {
+	p = &pressure{limit: uint64(debug.SetMemoryLimit(-1))}
+	if p.limit == math.MaxInt64 {
+		return p, func() {}
+	}
+	for _, name := range []string{"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes"} {
+		p.samples = append(p.samples, metrics.Sample{Name: name})
+	}
+	return p, every(pressureEvery, p.look)
+}
+
+func (p *pressure) look() {
+	metrics.Read(p.samples)
+	p.high.Store(p.samples[0].Value.Uint64()+p.samples[1].Value.Uint64() >= p.limit/8*7)
 }
 
 // tidyMemory tidies up until the returned function is called.

@@ -83,6 +83,8 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSockets, ready func(*listeners)) error {
 	limitMemory()
 	defer tidyMemory()()
+	memory, unwatch := watchPressure()
+	defer unwatch()
 	page, err := c.page(c.LoginURL)
 	if err != nil {
 		return err
@@ -131,6 +133,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		PublishAddress: listeners.internal.address(),
 		Wide:           listeners.internal.tls != nil,
 		TakeOver:       c.takeOver,
+		Full:           memory.high.Load,
 	}
 	c.configure(&config, tokens)
 	surface := api.New(config)

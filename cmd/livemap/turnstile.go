@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +22,7 @@ const (
 // begun, ten times what its stream needs, until all have begun.
 type turnstile struct {
 	net.Listener
+	log     *slog.Logger
 	waiting chan arrival
 	inside  chan struct{}
 }
@@ -30,8 +33,8 @@ type arrival struct {
 }
 
 // letIn puts a turnstile before a listener, until that is closed.
-func letIn(l net.Listener) *turnstile {
-	t := &turnstile{l, make(chan arrival, queue), make(chan struct{}, places)}
+func letIn(l net.Listener, log *slog.Logger) *turnstile {
+	t := &turnstile{l, log, make(chan arrival, queue), make(chan struct{}, places)}
 	go t.line()
 	return t
 }
@@ -39,16 +42,34 @@ func letIn(l net.Listener) *turnstile {
 // line takes connections from the system, which drops those it has no room for.
 func (t *turnstile) line() {
 	defer close(t.waiting)
-	for {
+	for failing := false; ; {
 		conn, err := t.Listener.Accept()
-		t.waiting <- arrival{conn, err}
-		if errors.Is(err, net.ErrClosed) {
-			return
+		if !passes(err) {
+			failing = false
+			t.waiting <- arrival{conn, err}
+			if err != nil {
+				return
+			}
+			continue
 		}
-		if err != nil {
-			time.Sleep(acceptGap)
+		if !failing {
+			t.log.Warn("cannot accept connections", "error", cause(err))
+		}
+		failing = true
+		time.Sleep(acceptGap)
+	}
+}
+
+// passes tells whether accepting failed for a reason that may pass: there were no
+// file descriptors, for one. A server that was told so would pause for up to a
+// second each time, and let nobody in for as long as there is such news in line.
+func passes(err error) bool {
+	for _, reason := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, reason) {
+			return true
 		}
 	}
+	return false
 }
 
 // Accept implements net.Listener.

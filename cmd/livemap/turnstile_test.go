@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,7 +28,7 @@ func (a *arrivals) Accept() (net.Conn, error) {
 
 func TestTurnstileLetsSomeInAtATime(t *testing.T) {
 	l := &arrivals{come: make(chan arrival)}
-	turnstile := letIn(l)
+	turnstile := letIn(l, slog.New(slog.DiscardHandler))
 	inside := func() int { return len(turnstile.inside) }
 	accept := func() net.Conn {
 		l.come <- arrival{conn: &watchedConn{}}
@@ -51,14 +54,24 @@ func TestTurnstileLetsSomeInAtATime(t *testing.T) {
 	settled(accept(), http.StateIdle)
 	require.Equal(t, places-1, inside())
 
-	full := errors.New("no file descriptors")
-	l.come <- arrival{err: full}
-	_, err := turnstile.Accept()
-	require.Equal(t, full, err)
+	for range 3 { // there are no file descriptors, for a time, of which nobody is told
+		l.come <- arrival{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
+	}
 	accept()
+	broken := errors.New("broken")
+	l.come <- arrival{err: broken}
+	_, err := turnstile.Accept()
+	require.Equal(t, broken, err)
+	_, err = turnstile.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestTurnstileCloses(t *testing.T) {
+	l := &arrivals{come: make(chan arrival)}
+	turnstile := letIn(l, slog.New(slog.DiscardHandler))
 	close(l.come)
 	for range 2 {
-		_, err = turnstile.Accept()
+		_, err := turnstile.Accept()
 		require.ErrorIs(t, err, net.ErrClosed)
 	}
 }
