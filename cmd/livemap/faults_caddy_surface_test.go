@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,17 @@ func (c *runningCaddy) hides(t *testing.T, client *wireClient) {
 			assert.Equal(t, http.StatusNotFound, resp.StatusCode, "%s %s: %s", method, path, text)
 		}
 	}
+}
+
+// The Caddyfile is as Caddy wants it, for a public name as well.
+func TestFaultCaddyfile(t *testing.T) {
+	dir := t.TempDir()
+	caddy := &runningCaddy{env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "LIVEMAP_SITE=map.example.com")}
+	out, err := caddy.command(t, "validate", "--config", caddyfile).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	out, err = caddy.command(t, "fmt", "--diff", caddyfile).Output()
+	require.NoError(t, err)
+	require.NotRegexp(t, `(?m)^[+-]`, string(out))
 }
 
 // What is to be had through Caddy comes as the hub sends it; the rest is not to be had.
