@@ -100,6 +100,28 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 	})
 }
 
+// The wall clock jumps by an hour, forth and back: what takes a time takes as long
+// as before.
+func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var jumped time.Duration
+		h := start(t, stream.Config{Heartbeat: 10 * time.Second, VehicleTTL: time.Minute, Clock: func() time.Time { return time.Now().Add(jumped) }})
+		c := listen(t, h, fleetQuery)
+		c.took()
+		put(t, h, "a", "")
+		require.Equal(t, "1 a", c.told())
+		for _, jumped = range []time.Duration{time.Hour, -time.Hour, time.Hour, 0} {
+			time.Sleep(10*time.Second - time.Millisecond)
+			require.Empty(t, c.took())
+			time.Sleep(time.Millisecond)
+			require.Equal(t, "1 -", c.told())
+			require.Equal(t, 1, h.Stats().Vehicles)
+		}
+		time.Sleep(22 * time.Second)
+		require.Contains(t, c.told(), "gone a expired")
+	})
+}
+
 // An event that waits for company must not be passed over by a heartbeat's id.
 func TestHeartbeatDoesNotPassOwnEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
