@@ -17,6 +17,11 @@
  * module reconnects with back-off and jitter, asks for pings and misses them,
  * and resumes. It needs nothing but fetch and EventSource.
  *
+ * Requests carry the cookie that signing in at the hub (POST /session) has set.
+ * When that is not taken, or not any more, the phase is `refused`, and `reason` has
+ * the hub's words: sign in, and call feed.retry(). An event id belongs to what its
+ * reader may read, so after signing in as somebody else call feed.view() instead.
+ *
  * @module
  */
 
@@ -41,14 +46,21 @@
 /**
  * How the connection is. Times are in milliseconds of Date.now().
  * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "closed"} phase
+ * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: this reader may not, and it is tried again only once a minute
  * @property {number} since when this phase began
  * @property {number} heard when the last event or ping came; 0: none yet
- * @property {number} retryAt in phase `waiting`: when it will be tried again; else 0
+ * @property {number} retryAt in phases `waiting` and `refused`: when it will be tried again; else 0
  * @property {number} attempt connections that failed since the last that was live
  * @property {string} protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty
  * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how what is shown was come by: read at the start, every event since the cut, the newest positions since, or all read again
  * @property {string} reason why it is not live, in words
+ * @property {Refusal} refusal what the hub has against this reader
+ */
+
+/**
+ * `unauthorized`: there is no valid sign-in. `expired`: it was valid until now. `forbidden`:
+ * it does not allow this view. `too-many`: streams are open (phase `waiting`, for a minute). Empty: nothing.
+ * @typedef {"" | "unauthorized" | "expired" | "forbidden" | "too-many"} Refusal
  */
 
 /**
@@ -70,7 +82,11 @@ export function follow(options = {}) {
 const MIN_WAIT = 1000; // ms, after the first failure
 const MAX_WAIT = 30_000; // ms, after many
 const CONNECT_LIMIT = 20_000; // ms for an answer, and for the state
+const REFUSED_WAIT = 60_000; // ms, when asking again is unlikely to help: somebody may sign in elsewhere
 const TOO_MANY_WAIT = 60_000; // ms, what the hub asks of who has too many streams
+
+/** How every request is made: with cookies, of another origin's hub too. @type {RequestInit} */
+const ASKING = { cache: "no-store", credentials: "include" };
 
 /** Feed is what a page holds: the vehicles in view, and the connection's status. */
 export class Feed {
@@ -205,6 +221,10 @@ export class Feed {
 
 	/** A stream's status is another. @param {Stream} stream @package */
 	told(stream) {
+		if (stream === this.#stream && stream.status.refusal === "unauthorized") {
+			this.#before?.close(); // who is not signed in sees no more of it
+			this.#before = null;
+		}
 		if (stream.status === this.status || stream === this.#before) {
 			this.#options.onStatus?.(this.status);
 		}
@@ -223,7 +243,7 @@ class Stream {
 	live = false; // its connection is
 	again = false; // it takes the place of one that could not be gone on with
 	/** @type {Status} */
-	status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "" };
+	status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "", refusal: "" };
 
 	/** @type {string | null} */ #id = null; // the last event's
 	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #told = null;
@@ -251,12 +271,14 @@ class Stream {
 		}
 		const reading = (this.#reading = new AbortController());
 		try {
-			const answer = await fetch(this.#url("snapshot"), { signal: reading.signal, cache: "no-store", credentials: "include" });
-			if (!answer.ok) {
-				throw new Error(await problem(answer));
-			}
-			const { features } = await answer.json();
+			const answer = await fetch(this.#url("snapshot"), { ...ASKING, signal: reading.signal });
+			const why = answer.ok ? null : await trouble(answer);
+			const { features } = why ? { features: [] } : await answer.json();
 			if (reading.signal.aborted) {
+				return;
+			}
+			if (why) {
+				this.#lost(why.reason, why.refusal);
 				return;
 			}
 			this.#reading = null;
@@ -378,7 +400,7 @@ class Stream {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
-		this.#becomes("live", { protocol, state, reason: "" });
+		this.#becomes("live", { protocol, state, reason: "", refusal: "" });
 	}
 
 	/** How a stream was resumed. With an interval it has the newest positions, and no other. @param {string} mode @returns {Status["state"]} */
@@ -392,46 +414,70 @@ class Stream {
 	/** @param {{reason: string}} bye */
 	#bye({ reason }) {
 		switch (reason) {
-			case "too-many": return this.#lost("too many streams are open for you", TOO_MANY_WAIT);
-			case "expired": return this.#lost("your sign-in has expired");
+			case "too-many": return this.#lost("too many streams are open for you", "too-many");
+			case "expired": return this.#expired();
 			default: return this.#lost("the hub is restarting");
 		}
 	}
 
 	/** EventSource says nothing of why; who asks again may learn it. */
-	async #failed() {
-		const source = this.#source;
-		if (!source || this.#opened) {
+	#failed() {
+		if (!this.#source || this.#opened) {
 			this.#lost("the connection was cut");
 			return;
 		}
-		source.close();
-		const reading = (this.#reading = new AbortController());
+		this.#ask(this.#url("stream"), { Accept: "text/event-stream" }, ({ reason, refusal }) => {
+			this.#lost(reason || "the connection was cut", refusal);
+		});
+	}
+
+	/** The token has ended, which the session tells of; or there is another by now. */
+	#expired() {
+		this.#stop();
+		this.#begin();
+		const words = "your sign-in has expired";
+		this.#ask(new URL("session", this.hub), {}, ({ reason, refusal }) => {
+			this.#lost(refusal ? `${words}: ${reason}` : words, reason ? "expired" : "");
+		});
+	}
+
+	/**
+	 * Asks what the hub has against a request, unless something else is begun meanwhile.
+	 * @param {URL} url @param {HeadersInit} headers
+	 * @param {(trouble: Trouble) => void} told without reason: it has nothing against it
+	 */
+	async #ask(url, headers, told) {
+		this.#source?.close();
 		this.#source = null;
-		let why = "the hub cannot be reached";
+		this.#opened = false;
+		const reading = (this.#reading = new AbortController());
+		/** @type {Trouble} */
+		let found = { reason: "the hub cannot be reached", refusal: "" };
 		try {
-			const answer = await fetch(this.#url("stream"), { signal: reading.signal, cache: "no-store", credentials: "include", headers: { Accept: "text/event-stream" } });
-			why = answer.ok ? "the connection was cut" : await problem(answer);
+			const answer = await fetch(url, { ...ASKING, signal: reading.signal, headers });
+			found = answer.ok ? { reason: "", refusal: "" } : await trouble(answer);
 		} catch {
 			// as said
 		}
 		if (!reading.signal.aborted) {
 			reading.abort(); // a stream that was opened only to ask
-			this.#lost(why);
+			told(found);
 		}
 	}
 
-	/** @param {string} reason @param {number} [wait] ms */
-	#lost(reason, wait = 0) {
+	/** @param {string} reason @param {Refusal} [refusal] */
+	#lost(reason, refusal = "") {
 		this.#stop();
 		if (this.#closed) {
 			return;
 		}
+		const refused = refusal !== "" && refusal !== "too-many";
 		// Full jitter over the upper half, so that clients do not come back in one wave.
-		const longest = Math.min(MAX_WAIT, MIN_WAIT * 2 ** this.#attempt++);
-		wait ||= longest * (0.5 + Math.random() / 2);
+		const longest = refused ? REFUSED_WAIT : Math.min(MAX_WAIT, MIN_WAIT * 2 ** this.#attempt);
+		const wait = refusal === "too-many" ? TOO_MANY_WAIT : longest * (0.5 + Math.random() / 2);
+		this.#attempt++;
 		this.#timer = setTimeout(() => this.#again(), wait);
-		this.#becomes("waiting", { reason, retryAt: Date.now() + wait });
+		this.#becomes(refused ? "refused" : "waiting", { reason, refusal, retryAt: Date.now() + wait });
 	}
 
 	#again() {
@@ -489,15 +535,14 @@ function checkView({ topics, bbox, interval }) {
 	}
 }
 
-/** What an answer that is not a success says of itself. @param {Response} answer */
-async function problem(answer) {
+/** @typedef {{reason: string, refusal: Refusal}} Trouble */
+
+/** What an answer that is not a success says of itself. @param {Response} answer @returns {Promise<Trouble>} */
+async function trouble(answer) {
 	const what = `the hub answers ${answer.status}`;
-	try {
-		const { detail } = await answer.json();
-		return detail ? `${what}: ${detail}` : what;
-	} catch {
-		return what;
-	}
+	const refusal = answer.status === 401 ? "unauthorized" : answer.status === 403 ? "forbidden" : "";
+	const detail = (await answer.json().catch(() => null))?.detail;
+	return { refusal, reason: !detail ? what : refusal ? detail : `${what}: ${detail}` };
 }
 
 /** Whether two features tell the same. @param {Feature | undefined} a @param {Feature} b */

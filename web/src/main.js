@@ -2,25 +2,38 @@
  * main.js puts the page together: the connection feeds the fleet, the fleet is
  * drawn and listed, and what is looked at is in the address.
  */
+import { Account } from "./account.js";
 import { read, write } from "./address.js";
 import { controlled, controls } from "./controls.js";
 import { Details } from "./details.js";
+import { Door } from "./door.js";
 import { element, notice } from "./element.js";
 import { Fleet } from "./fleet.js";
 import { handle } from "./handle.js";
 import { List } from "./list.js";
 import { follow } from "./livemap.js";
+import { Login, restore } from "./login.js";
 import { bounds, darkness, keepCentred, makeMap, showAll, showPlace } from "./map.js";
 import { Markers } from "./markers.js";
 import { sheet } from "./sheet.js";
 import { sign } from "./sign.js";
 import { Tally } from "./tally.js";
+import { handOver, takeToken } from "./token.js";
 import { Trail } from "./trail.js";
 import { Viewport } from "./viewport.js";
 
 /** @typedef {import("./address.js").Look} Look */
 
 const config = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content);
+let following = false; // the fleet
+let seen = 0; // ms of Date.now(), when something was last heard of it
+let rights = ""; // of who follows it
+let asked = false; // the hub has told who is here, since the last trouble
+const account = new Account(() => told());
+const door = new Door(account, new Login(config.login));
+const token = handOver();
+const entering = token === null ? account.ask() : account.enter(token);
+restore();
 let look = read(location.hash);
 let arrived = false; // the first state is there
 let placed = look.map !== null; // the map is where it is to be
@@ -30,7 +43,9 @@ const map = await makeMap({ ...config, report: notice }, look).catch((error) => 
 	notice(`The map cannot be drawn: ${error.message}`);
 	throw error;
 });
+await entering; // what may be followed depends on who is here
 const viewport = new Viewport();
+viewport.readsAll = account.readsAll;
 const fleet = new Fleet(() => (Date.now() + feed.clockOffset) / 1000);
 const markers = new Markers(map, fleet);
 const trail = new Trail(map);
@@ -45,6 +60,8 @@ const setSheet = sheet(panel, element("sheet", HTMLElement));
 
 /* The stream */
 
+rights = account.rights;
+asked = account.state !== "unknown";
 const feed = follow({
 	...viewport.view(look.map && look.q === "" ? bounds(map) : null, map.getZoom(), look.vehicle),
 	ping: 10,
@@ -66,8 +83,21 @@ const feed = follow({
 			details.missing("Gone: the hub knows it no more.");
 		}
 	},
-	onStatus({ phase }) {
+	onStatus({ phase, refusal, reason, heard }) {
 		signal();
+		seen = heard || seen;
+		element("map", HTMLElement).dataset.live = String(phase !== "refused");
+		if (phase === "refused" && refusal !== "forbidden") {
+			account.out(reason);
+		}
+		if (phase === "live" || refusal === "forbidden") {
+			if (!asked && account.state !== "anonymous") {
+				account.ask(); // it may be somebody else
+			}
+			asked = true;
+		} else {
+			asked &&= phase === "connecting";
+		}
 		if (phase === "live") {
 			tally.refresh();
 			arrive();
@@ -81,6 +111,32 @@ const feed = follow({
 });
 const signal = sign(element("sign", HTMLElement), feed);
 const tally = new Tally({ fleet, feed, list, details, look: () => look, near: () => viewport.near });
+
+following = true;
+
+/** The account is another. */
+function told() {
+	door.show(seen);
+	if (!following) {
+		return;
+	}
+	if (account.state === "out") {
+		if (feed.status.phase === "live") { // signed out elsewhere
+			feed.view(currentView());
+		}
+	} else if (account.rights !== rights) {
+		rights = account.rights;
+		viewport.readsAll = account.readsAll;
+		feed.view(currentView()); // an event id belongs to what its reader may read
+	} else if (feed.status.phase === "refused") {
+		feed.retry();
+	}
+}
+
+/** What the view needs, in full. */
+function currentView() {
+	return viewport.view(look.q === "" ? bounds(map) : null, map.getZoom(), look.vehicle);
+}
 
 /** Follows what the view needs; who searches wants the whole fleet. */
 function followView() {
@@ -173,7 +229,10 @@ async function seek(id) {
 	const topics = new URLSearchParams([...new Set([id, id.trim()])].map((id) => ["topic", `vehicle:${id}`]));
 	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
 	if (!answer?.ok) {
-		notice("The hub cannot be asked now.", 5000);
+		if (answer?.status === 401) {
+			account.ask();
+		}
+		notice(answer?.status === 403 ? `You may not look for the vehicle “${id.trim()}” by its name.` : "The hub cannot be asked now.", 5000);
 		return;
 	}
 	const [feature] = (await answer.json()).features;
@@ -237,12 +296,25 @@ markers.onframe = () => {
 	}
 };
 window.addEventListener("hashchange", ({ newURL }) => {
-	const next = read(new URL(newURL).hash); // the page may have written its own by now
+	const { hash } = new URL(newURL); // the page may have written its own by now
+	const token = takeToken(hash);
+	if (token !== null) {
+		account.enter(token);
+		if (!hash.includes("&")) { // it says nothing of what to look at
+			return remember();
+		}
+	}
+	const next = read(hash);
 	if (next.map) {
 		placed = true;
 		map.jumpTo({ center: [next.map.lon, next.map.lat], zoom: next.map.zoom });
 	}
 	change({ ...next, map: next.map ?? look.map });
+});
+document.addEventListener("visibilitychange", () => {
+	if (!document.hidden && account.state !== "anonymous") {
+		account.ask(); // somebody may have signed in or out elsewhere
+	}
 });
 darkness.addEventListener("change", () => markers.paint(darkness.matches));
 setInterval(() => {

@@ -9,7 +9,7 @@ import { ago, protocol, span } from "./format.js";
 /** Milliseconds for which it is told how a connection was resumed. */
 const NEWS = 60_000;
 
-const PHASES = { connecting: "Connecting…", live: "Live", doubtful: "No sign of life", waiting: "Reconnecting", closed: "Closed" };
+const PHASES = { connecting: "Connecting…", live: "Live", doubtful: "No sign of life", waiting: "Reconnecting", refused: "Not live", closed: "Closed" };
 /** Milliseconds that a ping may be late. */
 const LATE = 3000;
 const STATES = {
@@ -35,8 +35,8 @@ export function sign(element, feed) {
 		write(phase, PHASES[shown]);
 		write(facts, said(status, Date.now()));
 		const news = Date.now() - status.since < NEWS ? STATES[status.state] : "";
-		write(why, status.phase === "live" ? news : status.reason && `${capital(status.reason)}.`);
-		retry.hidden = status.phase !== "waiting";
+		write(why, status.phase === "live" ? news : explained(status));
+		retry.hidden = status.phase !== "waiting" && status.refusal !== "forbidden";
 	};
 }
 
@@ -47,6 +47,14 @@ function said(status, now) {
 		case "waiting": return `in ${span(Math.ceil((status.retryAt - now) / 1000))}`;
 		default: return "";
 	}
+}
+
+/** Why it is not live. Who is to sign in reads that where they do. @param {Status} status */
+function explained({ phase, refusal, reason }) {
+	if (phase === "refused" && refusal !== "forbidden") {
+		return "You are not signed in.";
+	}
+	return reason && `${capital(reason)}.`;
 }
 
 /** @param {string} text */

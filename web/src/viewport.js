@@ -22,6 +22,12 @@ const TOO_WIDE = 4;
 
 /** Viewport holds what the stream was last told to follow. */
 export class Viewport {
+	/**
+	 * Whether the reader may read the topic of all vehicles. If not, what is followed
+	 * has no topics, which is all that they may read.
+	 */
+	readsAll = true;
+
 	/** @type {Box | null} */ #box = null;
 	/** @type {string | null} */ #vehicle = null;
 	/** @type {number | null} */ #interval = null;
@@ -39,22 +45,30 @@ export class Viewport {
 	 * @returns {View | null}
 	 */
 	next(bounds, zoom, vehicle) {
-		const near = bounds !== null && zoom >= BOX_FROM;
-		const fits = near ? this.#box !== null && within(bounds, this.#box) : this.#box === null;
+		const near = this.#isNear(bounds, zoom, vehicle);
+		const fits = near ? this.#box !== null && bounds !== null && within(bounds, this.#box) : this.#box === null;
 		const known = !near || this.#vehicle === vehicle;
 		return fits && known && this.#interval === interval(zoom, vehicle) ? null : this.view(bounds, zoom, vehicle);
 	}
 
 	/** @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle @returns {View} */
 	view(bounds, zoom, vehicle) {
-		this.#box = bounds !== null && zoom >= BOX_FROM ? around(bounds) : null;
+		this.#box = bounds !== null && this.#isNear(bounds, zoom, vehicle) ? around(bounds) : null;
 		this.#vehicle = vehicle;
 		this.#interval = interval(zoom, vehicle);
+		if (!this.readsAll) {
+			return { bbox: this.#box, interval: this.#interval };
+		}
 		const topics = ["live_updates:all"];
 		if (this.#box && vehicle !== null) {
 			topics.push(`vehicle:${vehicle}`); // a box does not restrict it
 		}
 		return { topics, bbox: this.#box, interval: this.#interval };
+	}
+
+	/** Without topics a box restricts the selected vehicle, too. @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle */
+	#isNear(bounds, zoom, vehicle) {
+		return bounds !== null && zoom >= BOX_FROM && (this.readsAll || vehicle === null);
 	}
 }
 

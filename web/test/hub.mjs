@@ -36,7 +36,7 @@ export class Hub {
 		this.state = state;
 	}
 
-	/** @param {string[]} [flags] of serve */
+	/** @param {string[]} [flags] of serve; without keys for tokens anyone may read */
 	static async start(flags = []) {
 		const hub = new Hub(flags, await mkdtemp(join(tmpdir(), "livemap-")));
 		await hub.run();
@@ -47,7 +47,7 @@ export class Hub {
 	async run() {
 		const listen = this.public ? new URL(this.public).host : "localhost:0";
 		const publish = this.internal ? new URL(this.internal).host : "127.0.0.1:0";
-		const process = spawn(PROGRAM, ["serve", "--anonymous", "--listen", listen, "--publish-listen", publish, "--state-dir", this.state, "--drain", "0s", "--log-format", "json", ...this.flags], { stdio: ["ignore", "ignore", "pipe"] });
+		const process = spawn(PROGRAM, ["serve", ...(this.flags.includes("--jwt-key") ? [] : ["--anonymous"]), "--listen", listen, "--publish-listen", publish, "--state-dir", this.state, "--drain", "0s", "--log-format", "json", ...this.flags], { stdio: ["ignore", "ignore", "pipe"] });
 		this.#process = process;
 		await new Promise((resolve, reject) => {
 			process.once("error", reject);
@@ -130,15 +130,16 @@ export async function browser(...args) {
  */
 
 /**
- * Opens the hub's page and waits until it is live.
+ * Opens the hub's page and waits, until it is live if nothing else is said.
  * @param {Hub} hub
  * @param {import("playwright-core").Browser} browser
  * @param {string} [hash]
  * @param {import("playwright-core").BrowserContextOptions} [options]
- * @param {(page: import("playwright-core").Page) => Promise<void>} [prepare] before anything is loaded
+ * @param {(page: import("playwright-core").Page) => Promise<unknown>} [prepare] before anything is loaded
+ * @param {(page: import("playwright-core").Page) => Promise<unknown>} [arrived] what is waited for
  * @returns {Promise<Opened>}
  */
-export async function open(hub, browser, hash = "", options = {}, prepare = async () => {}) {
+export async function open(hub, browser, hash = "", options = {}, prepare = async () => {}, arrived = live) {
 	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "no-preference", ...options });
 	context.setDefaultTimeout(LIMIT);
 	const page = await context.newPage();
@@ -148,7 +149,7 @@ export async function open(hub, browser, hash = "", options = {}, prepare = asyn
 	page.on("pageerror", (error) => complaints.push(`${error.stack}`));
 	await prepare(page);
 	await page.goto(`${hub.public}/${hash}`);
-	await live(page);
+	await arrived(page);
 	return { page, complaints };
 }
 

@@ -335,7 +335,12 @@ test("who has too many streams waits a minute", async () => {
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "too-many" });
 	assert.equal(feed.status.retryAt - Date.now(), 60_000);
+	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["waiting", "too-many", "too many streams are open for you"]);
 	assert.equal(Source.open.length, 0);
+	await pass(59_000);
+	assert.equal(Source.open.length, 0);
+	await pass(1000);
+	assert.equal(Source.last.param.lastEventId, "e-2");
 });
 
 test("a hub that drains is come back to", async () => {
@@ -628,12 +633,98 @@ test("a problem without words is told by its number", async () => {
 	assert.equal((await start()).status.reason, "the hub answers 403");
 });
 
-test("a sign-in that expires is told", async () => {
+/** A hub that refuses. @param {number} status @param {string} detail */
+const refusing = (status, detail) => () => Response.json({ detail }, { status });
+
+test("a sign-in that expires is told in the session's words, and gone on with after another", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	answer = refusing(401, "the token is not taken: it expired at 2026-11-24T01:00:00Z");
+	Source.last.send("bye", { reason: "expired" });
+	await settle();
+	assert.equal(String(asked[1]), "https://hub.example/session");
+	assert.deepEqual([feed.status.phase, feed.status.refusal], ["refused", "expired"]);
+	assert.equal(feed.status.reason, "your sign-in has expired: the token is not taken: it expired at 2026-11-24T01:00:00Z");
+	assert.equal(feed.vehicles.size, 2, "what was known is still shown");
+	await pass(59_000);
+	assert.deepEqual([Source.all.length, asked.length], [1, 2], "nothing is asked for a minute");
+	feed.retry();
+	assert.equal(Source.last.param.lastEventId, "e-2");
+	Source.last.live("e-3");
+	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.state], ["live", "", "resumed"]);
+});
+
+test("who has signed in anew before the old sign-in expired goes on", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "expired" });
-	assert.equal(feed.status.reason, "your sign-in has expired");
-	assert.equal(feed.status.retryAt - Date.now(), 1000);
+	await settle();
+	assert.deepEqual([feed.status.phase, feed.status.refusal], ["waiting", ""]);
+	await pass(1000);
+	assert.equal(Source.last.param.lastEventId, "e-2");
+});
+
+test("an expiry that the hub cannot be asked about is one still", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	answer = silence;
+	Source.last.send("bye", { reason: "expired" });
+	await pass(21_000);
+	assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the hub does not answer"]);
+	await pass(1000);
+	Source.last.live("e-2");
+	answer = () => { throw new TypeError("fetch failed"); };
+	Source.last.send("bye", { reason: "expired" });
+	await settle();
+	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", "expired", "your sign-in has expired"]);
+});
+
+for (const [status, refusal, detail] of /** @type {const} */ ([
+	[401, "unauthorized", "a token is needed"],
+	[403, "forbidden", 'this token may not read the topic "depot:7"'],
+])) {
+	test(`a reader who gets ${status} learns why, and asks once a minute`, async () => {
+		answer = refusing(status, detail);
+		const feed = await start({ topics: ["depot:7"] });
+		for (let minute = 1; minute < 5; minute++) {
+			assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", refusal, detail]);
+			assert.equal(feed.status.retryAt - Date.now(), 60_000);
+			assert.equal(asked.length, minute);
+			await pass(60_000);
+		}
+		answer = snapshot("e-1", feature("A"));
+		feed.retry(); // somebody has signed in
+		await settle();
+		Source.last.live("e-1");
+		assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["live", "", ""]);
+	});
+
+	test(`a stream that ends in ${status} is asked why`, async () => {
+		const feed = await start();
+		Source.last.live("e-2");
+		Source.last.onerror?.();
+		await pass(1000);
+		answer = refusing(status, detail);
+		Source.last.onerror?.();
+		await settle();
+		assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", refusal, detail]);
+		feed.retry();
+		assert.equal(Source.last.param.lastEventId, "e-2");
+	});
+}
+
+test("who is not signed in any more sees no more of the view before", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	answer = refusing(403, "no");
+	feed.view({ topics: ["depot:7"] });
+	await settle();
+	assert.equal(Source.open.length, 1, "another view may be refused by itself");
+	answer = refusing(401, "a token is needed");
+	feed.view({ bbox: [0, 0, 1, 1] });
+	await settle();
+	assert.deepEqual([feed.status.phase, Source.open.length], ["refused", 0]);
+	assert.equal(feed.vehicles.size, 2);
 });
 
 test("who closes a feed while it tells is told no more", async () => {

@@ -64,6 +64,16 @@ test("the selected vehicle is followed beyond the box", () => {
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.topics, ["live_updates:all"]);
 });
 
+test("who may not read the topic of all vehicles names none", () => {
+	const viewport = new Viewport();
+	viewport.readsAll = false;
+	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), { bbox: null, interval: null }, "a box would restrict the selected vehicle, too");
+	assert.equal(viewport.next([20, 40, 22, 41], 9, "VAN-8"), null);
+	assert.equal(viewport.near, false);
+});
+
 test("a view over the antimeridian or a pole gives a box that the hub takes", () => {
 	assert.deepEqual(new Viewport().next([178, 84, 182, 89], 8, null)?.bbox, [176, 81.5, 184, 90]);
 	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8, null)?.bbox, [-184, -90, -176, -81.5]);

@@ -1,0 +1,111 @@
+/**
+ * account.js signs the reader in and out, and knows who they are and what they
+ * may read. A token is sent once, for a cookie that scripts cannot read, and kept
+ * nowhere.
+ */
+
+/** What GET /session tells. @typedef {{anonymous?: boolean, subject?: string, expires?: number, read?: string[]}} Session */
+
+/** Milliseconds for the hub to answer. */
+const LIMIT = 20_000;
+const EVERYTHING = "live_updates:all";
+
+export class Account {
+	/** `unknown`: the hub has not answered yet. @type {"unknown" | "anonymous" | "in" | "out"} */
+	state = "unknown";
+	/** Why the reader is not signed in. */
+	words = "";
+	/** Whether a token was refused since the page was opened: who gave it is to learn why. */
+	refused = false;
+
+	/** @type {Session} */ #session = {};
+	#asked = 0; // only the last answer counts
+	#told;
+
+	/** @param {() => void} told hears of every change */
+	constructor(told) {
+		this.#told = told;
+	}
+
+	/** Who is signed in; "" if their token does not say. */
+	get subject() {
+		return this.#session.subject ?? "";
+	}
+
+	/** Whether the topic of all vehicles may be read; until the hub has told, it is tried. */
+	get readsAll() {
+		const { read } = this.#session;
+		return this.state !== "in" || (read ?? []).some((p) => (p.endsWith("*") ? EVERYTHING.startsWith(p.slice(0, -1)) : p === EVERYTHING));
+	}
+
+	/** Differs when something else may be read. */
+	get rights() {
+		return this.state === "in" ? JSON.stringify(this.#session.read ?? []) : "";
+	}
+
+	/** Asks the hub who is signed in. A hub that cannot tell changes nothing. */
+	async ask() {
+		const asked = ++this.#asked;
+		const answer = await request("GET");
+		if (asked === this.#asked) {
+			this.#take(answer);
+		}
+	}
+
+	/** Signs in with a token. @param {string} given as somebody pasted it */
+	async enter(given) {
+		const asked = ++this.#asked;
+		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
+		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
+		const now = answer.status === 200 ? answer : await request("GET"); // there may be another sign-in that is good
+		if (asked !== this.#asked) {
+			return;
+		}
+		this.refused = answer.status !== 200 && now.status !== 200;
+		this.#take(this.refused ? refusal(answer.words) : now);
+	}
+
+	/** Signs out. @returns {Promise<boolean>} whether the hub has heard of it */
+	async leave() {
+		this.#asked++;
+		return (await request("DELETE")).status === 204;
+	}
+
+	/** The hub does not take the sign-in any more. @param {string} words why */
+	out(words) {
+		this.#asked++;
+		this.#take(refusal(words));
+	}
+
+	/** @param {Answer} answer */
+	#take({ status, words, session }) {
+		if (status === 200) {
+			this.state = session.anonymous ? "anonymous" : "in";
+			this.#session = session;
+			this.words = "";
+		} else if (status === 401) {
+			this.state = "out";
+			this.words = words;
+		} else {
+			return;
+		}
+		this.#told();
+	}
+}
+
+/** @typedef {{status: number, words: string, session: Session}} Answer status 0: there was none */
+
+/** @param {string} words @returns {Answer} */
+const refusal = (words) => ({ status: 401, words, session: {} });
+
+/** @param {"GET" | "POST" | "DELETE"} method @param {string} [token] @returns {Promise<Answer>} */
+async function request(method, token) {
+	const headers = token === undefined ? undefined : { Authorization: `Bearer ${token}` };
+	try {
+		const answer = await fetch("/session", { method, headers, cache: "no-store", signal: AbortSignal.timeout(LIMIT) });
+		const body = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+		return { status: answer.status, words: body.detail ?? `the hub answers ${answer.status}`, session: body };
+	} catch {
+		return { status: 0, words: "the hub cannot be reached; give the token again in a moment", session: {} };
+	}
+}
