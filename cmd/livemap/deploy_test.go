@@ -1,0 +1,186 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const deployDir = "../../deploy"
+
+// deployFile gives a file of deploy without its comments, but with settings that
+// are commented out, and with continued lines in one.
+func deployFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(deployDir, name))
+	require.NoError(t, err)
+	kept := regexp.MustCompile(`(?m)^#([A-Z_]+=)`).ReplaceAllString(string(text), "$1")
+	kept = regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(kept, "")
+	return regexp.MustCompile(`\\\n\s*`).ReplaceAllString(kept, "")
+}
+
+// settings gives all values that a setting is given in a unit or a list of variables.
+func settings(text, name string) (values []string) {
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(text, -1) {
+		values = append(values, m[1])
+	}
+	return values
+}
+
+// flagsOf gives the flags of a command by their environment variables.
+func flagsOf(t *testing.T, command string) map[string]*kong.Flag {
+	t.Helper()
+	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"))
+	require.NoError(t, err)
+	flags := map[string]*kong.Flag{}
+	for _, node := range parser.Model.Children {
+		if node.Name == command {
+			for _, flag := range node.Flags {
+				for _, env := range flag.Envs {
+					flags[env] = flag
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, flags)
+	return flags
+}
+
+// What is deployed sets nothing that the hub does not know, and nothing to what it
+// would refuse.
+func TestDeployedSettings(t *testing.T) {
+	names, err := filepath.Glob(deployDir + "/livemap.service.d/*.conf")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	files := []string{"livemap.service", "livemap.env", "Dockerfile"}
+	for _, name := range names {
+		files = append(files, filepath.Join("livemap.service.d", filepath.Base(name)))
+	}
+	flags := flagsOf(t, "serve")
+	// systemd's words for directories, and what is not on this machine.
+	replacer := strings.NewReplacer("%S", t.TempDir(), "%d", t.TempDir(), "/var/lib", t.TempDir(), "/srv/livemap/city.pmtiles", smallArchive(t, "tiles"))
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) {
+			found := regexp.MustCompile(`\b(LIVEMAP_[A-Z_]+)=(\S+)`).FindAllStringSubmatch(deployFile(t, file), -1)
+			require.NotEmpty(t, found)
+			args := map[string]string{}
+			for _, m := range found {
+				flag := flags[m[1]]
+				if assert.NotNil(t, flag, "no flag of serve has the variable %s", m[1]) {
+					args[flag.Name] = "--" + flag.Name + "=" + replacer.Replace(m[2])
+				}
+			}
+			delete(args, "anonymous") // the example has it beside what it excludes
+			if args["jwks-url"]+args["jwt-key"] == "" {
+				args["anonymous"] = "--anonymous"
+			}
+			line := append([]string{"serve"}, slices.Collect(maps.Values(args))...)
+			parser, err := kong.New(&commands{}, kong.Name("livemap"))
+			require.NoError(t, err)
+			_, err = parser.Parse(line)
+			assert.NoError(t, err)
+		})
+	}
+}
+
+// Each socket unit names a flag whose place its sockets take, all belong to the
+// hub's service, and both halves of the public port have one number.
+func TestDeployedSockets(t *testing.T) {
+	names, err := filepath.Glob(deployDir + "/*.socket")
+	require.NoError(t, err)
+	require.Len(t, names, 4)
+	flags := flagsOf(t, "serve")
+	public := map[string]string{}
+	for _, name := range names {
+		name = filepath.Base(name)
+		text := deployFile(t, name)
+		flag := settings(text, "FileDescriptorName")
+		require.Len(t, flag, 1, name)
+		assert.Contains(t, flags, "LIVEMAP_"+strings.ToUpper(strings.ReplaceAll(flag[0], "-", "_")), name)
+		if name != "livemap.socket" {
+			assert.Equal(t, []string{"livemap.service"}, settings(text, "Service"), name)
+		}
+		for _, setting := range []string{"ListenStream", "ListenDatagram"} {
+			for _, address := range settings(text, setting) {
+				switch flag[0] {
+				case "listen":
+					public[setting] = address
+				case "publish-listen":
+					assert.Regexp(t, `^127\.`, address, "loopback only")
+				case "proxy-listen":
+					caddy, err := os.ReadFile("../../Caddyfile")
+					require.NoError(t, err)
+					assert.Contains(t, string(caddy), "unix/"+address+"}")
+				}
+			}
+		}
+	}
+	assert.NotEmpty(t, public["ListenStream"])
+	assert.Equal(t, public["ListenStream"], public["ListenDatagram"])
+}
+
+// The service is given as long to end as it takes by default, and is not kept from
+// being started again by the exit status of a panic.
+func TestDeployedService(t *testing.T) {
+	text := deployFile(t, "livemap.service")
+	assert.Equal(t, []string{"notify"}, settings(text, "Type"))
+	assert.Equal(t, []string{"/usr/local/bin/livemap serve"}, settings(text, "ExecStart"))
+	assert.Empty(t, settings(text, "RestartPreventExitStatus"))
+	stop, err := strconv.Atoi(strings.TrimSuffix(settings(text, "TimeoutStopSec")[0], "s"))
+	require.NoError(t, err)
+	drain, err := time.ParseDuration(flagsOf(t, "serve")["LIVEMAP_DRAIN"].Default)
+	require.NoError(t, err)
+	assert.Greater(t, float64(stop), (drain + 2*endGrace).Seconds())
+}
+
+// The image exposes the port that serve listens on, over TCP and UDP, is healthy by
+// the command there is for it, and does not run as root.
+func TestDeployedImage(t *testing.T) {
+	text := deployFile(t, "Dockerfile")
+	port := strings.TrimPrefix(flagsOf(t, "serve")["LIVEMAP_LISTEN"].Default, ":")
+	assert.Contains(t, text, "EXPOSE "+port+"/tcp "+port+"/udp\n")
+	assert.Contains(t, text, `CMD ["/livemap", "health"]`)
+	assert.Contains(t, text, "ENTRYPOINT [\"/livemap\"]\nCMD [\"serve\"]")
+	assert.Regexp(t, `(?m)^USER [1-9][0-9]*:[1-9][0-9]*$`, text)
+	serve, health := flagsOf(t, "serve")["LIVEMAP_PUBLISH_LISTEN"], flagsOf(t, "health")["LIVEMAP_TO"]
+	assert.Equal(t, "http://"+serve.Default, health.Default, "health asks where serve listens")
+}
+
+// What systemd itself says of the units.
+func TestUnitsBySystemd(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no systemd-analyze here")
+	}
+	dir := t.TempDir()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	names, err := filepath.Glob(deployDir + "/livemap*.s*t")
+	require.NoError(t, err)
+	units := []string{}
+	for _, name := range append(names, deployDir+"/livemap.service") {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		units = append(units, filepath.Join(dir, filepath.Base(name)))
+		text = []byte(strings.ReplaceAll(string(text), "/usr/local/bin/livemap ", program+" ")) // which must exist
+		require.NoError(t, os.WriteFile(units[len(units)-1], text, 0o644))
+	}
+	out, err := exec.CommandContext(t.Context(), analyze, append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
+	assert.NoError(t, err, "%s", out)
+	for line := range strings.Lines(string(out)) {
+		assert.NotContains(t, line, dir, "it complains of our units")
+	}
+	out, err = exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=15", units[len(units)-1]).CombinedOutput()
+	assert.NoError(t, err, "exposed more than 1.5 of 10: %s", out)
+}
