@@ -40,6 +40,7 @@ func FuzzReadRequest(f *testing.F) {
 		{"/stream", "bbox=%ff,,1e999,NaN&topic=%0a", `text/event-stream;q=", */*`, ""},
 		{"/vehicles/a", "", "", `"`},
 		{"/vehicles/a/track", "since=1e3;x=%", "", ""},
+		{"/stream", "interval=99ms", "", ""},
 		{"/topics/%ff/snapshot", "topic=x", "", ""},
 		{"/snapshot", "topic=x&bbox=170,-10,-170,10", "", "*"},
 		{"/app/x/../../%2e%2e/etc/passwd", "", "", ""},
@@ -201,6 +202,7 @@ func FuzzLines(f *testing.F) {
 	f.Add([]byte("\r\r\n\n"+at("a", 1, 2)+"\n{\"x\":\"\r\"}\nx"), uint16(7), uint32(3))
 	f.Add([]byte(at("a", 1, 2)+"\n"), uint16(5000), uint32(64<<10))
 	f.Add([]byte("\n"+at("a", 1, 2)), uint16(100), uint32(64<<10-30))
+	f.Add([]byte(at("a", 1, 2)), uint16(5000), uint32(64<<10+2))
 	h := assemble(f)
 	internal := h.api.Internal()
 	f.Fuzz(func(t *testing.T, body []byte, piece uint16, spaces uint32) {
