@@ -25,6 +25,7 @@ import (
 
 // serve has a handler answer a request without a server.
 func serve(handler http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	r.Host = "localhost" // else the hub would take it for a page that rebinds its name
 	w := recorder{httptest.NewRecorder()}
 	handler.ServeHTTP(w, r)
 	return w.ResponseRecorder

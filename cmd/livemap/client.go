@@ -41,7 +41,7 @@ func (a *hubAddress) UnmarshalText(text []byte) error {
 		return nil
 	}
 	u, err := url.Parse(string(text))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return fmt.Errorf("%q is no address of a hub; it must be http://host:port, https://host:port or unix:/path", text)
 	}
 	*a = hubAddress{base: *u}
