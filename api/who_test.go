@@ -90,7 +90,7 @@ func TestReadersNeedAToken(t *testing.T) {
 // Who may read some may read no more, however they ask.
 func TestRightsToRead(t *testing.T) {
 	h := start(t, tokens(t))
-	h.put(t, at("TRUCK-1", 1, 2), at("TRUCK-2", 1, 2, `"topics":["depot:7"]`), at("VAN-1", 1, 2, `"topics":["depot:8"]`), at("BUS-1", 50, 50))
+	h.put(t, at("TRUCK-1", 1, 2), at("TRUCK-2", 1, 2, `"topics":["depot:7"]`), at("VAN-1", 1, 2, `"topics":["depot:8"]`), at("BUS-1", 50, 50), at("BUS-2", 50, 50))
 	trucks := bearer(signed(t, "trucks", time.Hour, "vehicle:TRUCK-*", "depot:8"))
 	for path, topic := range map[string]string{
 		"/topics/live_updates:all/stream":             "live_updates:all",
@@ -134,6 +134,8 @@ func TestRightsToRead(t *testing.T) {
 	for _, want := range []string{"reset new", "VAN-1", "BUS-1", "live snapshot"} {
 		require.Equal(t, want, exact.brief(t))
 	}
+	boxed := ask(t, h.client, "GET", h.public.URL+"/snapshot?bbox=0,0,9,9", nil, bearer(signed(t, "one", time.Hour, "vehicle:BUS-2", "depot:8"))...)
+	require.Equal(t, []string{"VAN-1"}, featureIDs(t, boxed.body), "a box holds for all that may be read")
 	all := ask(t, h.client, "GET", h.public.URL+"/vehicles/VAN-1", nil, bearer(signed(t, "all", time.Hour, "live_updates:all"))...)
 	require.Equal(t, http.StatusOK, all.StatusCode)
 	refused(t, ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(signed(t, "nobody", time.Hour))...),
