@@ -206,9 +206,9 @@ func (b *behindCaddy) awaitNextHub(t *testing.T) {
 	b.awaitOutages(t, caddyReaders)
 	for _, r := range b.readers[:caddyReaders] {
 		c := r.counts()
-		assert.Zero(t, c.refused, "over %s", r.client.protocol)
-		assert.Equal(t, 1, c.byes, "over %s", r.client.protocol)
-		assert.Equal(t, map[string]int{"new": 1, "epoch": 1}, c.resets, "over %s", r.client.protocol)
+		assert.Zero(t, c.refused, "over %s: %+v", r.client.protocol, c)
+		assert.Equal(t, 1, c.byes, "over %s: %+v", r.client.protocol, c)
+		assert.Equal(t, map[string]int{"new": 1, "epoch": 1}, c.resets, "over %s: %+v", r.client.protocol, c)
 	}
 }
 
