@@ -72,9 +72,10 @@ func newWireClient(t testing.TB, protocol string, config *tls.Config) *wireClien
 func (c *wireClient) disconnect() {
 	if c.quic != nil {
 		c.quic.Close()
-		return
 	}
-	c.tcp.CloseIdleConnections()
+	if c.tcp != nil { // else the connections are the test's own
+		c.tcp.CloseIdleConnections()
+	}
 }
 
 func (c *wireClient) dial(ctx context.Context, network, address string) (net.Conn, error) {
