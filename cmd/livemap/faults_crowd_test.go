@@ -208,7 +208,7 @@ func TestFaultTerminatedUnderLoad(t *testing.T) {
 }
 
 // F25: a thousand clients come back with an id that has left the log. What they
-// are told is made once for all.
+// are told is copied for none of them.
 func TestFaultAncientIDs(t *testing.T) {
 	const size, vehicles = 1000, 2000
 	hub := startHubProcess(t, "--history", "1MiB", "--drain", "0s")
@@ -244,7 +244,7 @@ func TestFaultAncientIDs(t *testing.T) {
 	for _, r := range readers {
 		assert.Equal(t, map[string]int{"conflated": 1}, r.counts().lives)
 	}
-	assert.Less(t, each, float64(vehicles*200/2), "a list of the fleet for each")
+	assert.Less(t, each, float64(vehicles*200/2), "a copy of the state for each")
 }
 
 // F26: one publisher publishes as fast as it can. Others are served beside it.
