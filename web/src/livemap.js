@@ -460,8 +460,7 @@ class Stream {
 			// as said
 		}
 		if (!reading.signal.aborted) {
-			reading.abort(); // a stream that was opened only to ask
-			told(found);
+			told(found); // who begins or ends something, and with that a stream that was opened only to ask
 		}
 	}
 
