@@ -15,6 +15,24 @@ var (
 	ErrGone    = errors.New("the reader went away")
 )
 
+// Patience is how long a stream waits for its reader to take a write.
+type Patience struct {
+	Stall time.Duration // of MaxWrite bytes at most
+	Until time.Time     // when the stream is to be over, whatever its reader does; zero: never
+}
+
+// lastWords is how long a stream may take to say that it is over.
+const lastWords = 500 * time.Millisecond
+
+// deadline is for a write that begins now.
+func (p Patience) deadline(now time.Time) time.Time {
+	deadline := now.Add(p.Stall)
+	if end := p.Until.Add(lastWords); !p.Until.IsZero() && end.Before(deadline) {
+		return end
+	}
+	return deadline
+}
+
 // Connection is a stream that was taken over from its server: its header is on
 // the wire, the handler may return, and the body is written to it.
 type Connection interface {
@@ -31,14 +49,14 @@ type Connection interface {
 type responseWriter struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
-	stall time.Duration
+	waits Patience
 	// watch ends a write that takes too long, on HTTP/2. A write deadline, there,
 	// costs as much as the write: it is set and cleared in another goroutine.
 	watch *time.Timer
 }
 
-func newResponseWriter(w http.ResponseWriter, r *http.Request, stall time.Duration) *responseWriter {
-	out := &responseWriter{w: w, rc: http.NewResponseController(w), stall: stall}
+func newResponseWriter(w http.ResponseWriter, r *http.Request, waits Patience) *responseWriter {
+	out := &responseWriter{w: w, rc: http.NewResponseController(w), waits: waits}
 	if r.ProtoMajor == 2 {
 		out.watch = time.AfterFunc(time.Hour, func() { out.rc.SetWriteDeadline(time.Unix(1, 0)) })
 		out.watch.Stop()
@@ -59,7 +77,8 @@ func (o *responseWriter) write(p []byte) error {
 
 func (o *responseWriter) writePiece(p []byte) error {
 	began := time.Now()
-	if err := o.arm(began); err != nil {
+	deadline := o.waits.deadline(began)
+	if err := o.arm(began, deadline); err != nil {
 		return err
 	}
 	_, err := o.w.Write(p)
@@ -69,17 +88,17 @@ func (o *responseWriter) writePiece(p []byte) error {
 	if o.watch != nil {
 		o.watch.Stop()
 	}
-	if err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) >= o.stall) {
+	if err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(deadline)) {
 		return errors.Join(ErrStalled, err)
 	}
 	return err
 }
 
 // arm sees to it that a write ends.
-func (o *responseWriter) arm(now time.Time) error {
+func (o *responseWriter) arm(now, deadline time.Time) error {
 	if o.watch != nil {
-		o.watch.Reset(o.stall)
+		o.watch.Reset(deadline.Sub(now))
 		return nil
 	}
-	return o.rc.SetWriteDeadline(now.Add(o.stall))
+	return o.rc.SetWriteDeadline(deadline)
 }

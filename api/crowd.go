@@ -1,9 +1,13 @@
 package api
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
+
+	"livemap/api/token"
 )
 
 // crowd counts the streams of each client, those that have some.
@@ -46,12 +50,27 @@ func (a *API) enterCrowd(r *http.Request) (leave func(), ok bool) {
 	return func() { a.crowd.leave(client) }, true
 }
 
-// clientKey tells clients apart: by their token's subject, else by their address.
+// clientKey tells clients apart: by their token's subject, else by their address, or
+// what of an IPv6 address is one customer's (RFC 6177).
 func clientKey(r *http.Request) string {
 	if grant := grantOf(r); grant != nil && grant.Subject != "" {
 		return "subject " + grant.Subject
 	}
-	return "address " + client(r)
+	address := client(r)
+	if ip, err := netip.ParseAddr(address); err == nil && ip.Is6() && !ip.Is4In6() {
+		address = netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
+	}
+	return "address " + address
+}
+
+// publisherKey tells publishers apart that may publish other things, too.
+func publisherKey(r *http.Request) string {
+	grant := grantOf(r)
+	if grant == nil {
+		return clientKey(r)
+	}
+	rights, _ := json.Marshal([]token.Patterns{grant.Publish, grant.Topics}) // strings, which is no error
+	return string(rights) + clientKey(r)
 }
 
 // turnAway ends a stream at once. Of an answer that is an error a browser would

@@ -18,7 +18,7 @@ import (
 type socket struct {
 	conn    net.Conn
 	raw     syscall.RawConn
-	stall   time.Duration
+	waits   Patience
 	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
 	attempt func(fd uintptr) bool // tries to write the parcel
 	hangups *hangups
@@ -31,7 +31,7 @@ type socket struct {
 
 // hijack takes an HTTP/1.1 stream over, after its header; nil where it cannot: over
 // TLS, for one.
-func (a *API) hijack(w http.ResponseWriter, r *http.Request) Connection {
+func (a *API) hijack(w http.ResponseWriter, r *http.Request, waits Patience) Connection {
 	if r.TLS != nil {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (a *API) hijack(w http.ResponseWriter, r *http.Request) Connection {
 	if err != nil {
 		return nil
 	}
-	s := &socket{conn: conn, stall: a.StallTimeout, hangups: &a.hangups, chunked: r.ProtoAtLeast(1, 1)}
+	s := &socket{conn: conn, waits: waits, hangups: &a.hangups, chunked: r.ProtoAtLeast(1, 1)}
 	s.attempt = s.try
 	if wire, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = wire.SyscallConn()
@@ -88,7 +88,7 @@ func (s *socket) try(fd uintptr) bool {
 // Wait implements stream.Outlet.
 func (s *socket) Wait() error {
 	defer s.parcel.Drop()
-	if err := s.parcel.Deliver(s.conn, s.stall); err != nil {
+	if err := s.parcel.Deliver(s.conn, s.waits); err != nil {
 		return gone(err)
 	}
 	return s.conn.SetWriteDeadline(time.Time{})

@@ -38,14 +38,14 @@ func (p *Parcel) Drop() {
 }
 
 // Deliver writes what is left, and waits for the reader to take it: for each
-// MaxWrite bytes as long as stall. Else the error is ErrStalled. It sets the
+// MaxWrite bytes as long as its patience goes. Else the error is ErrStalled. It sets the
 // write deadline of where it writes to.
 func (p *Parcel) Deliver(to interface {
 	io.Writer
 	SetWriteDeadline(time.Time) error
-}, stall time.Duration) error {
+}, waits Patience) error {
 	for len(p.Rest) > 0 {
-		if err := to.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		if err := to.SetWriteDeadline(waits.deadline(time.Now())); err != nil {
 			return err
 		}
 		n, err := to.Write(p.Rest[:min(len(p.Rest), MaxWrite)])

@@ -178,7 +178,7 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 		return publish()
 	}
 	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
-	return a.keys.once(r.Context(), clientKey(r), key, content, publish)
+	return a.keys.once(r.Context(), publisherKey(r), key, content, publish)
 }
 
 // read reads a body of up to maxBody bytes within bodyTime. The deadline stays;

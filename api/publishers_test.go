@@ -204,6 +204,8 @@ func TestIdempotencyKeysOfPublishers(t *testing.T) {
 	require.Equal(t, first.body, publish("one", at("a", 1, 2)).body)
 	require.Equal(t, 1, ackOf(t, publish("other", at("b", 1, 2)).body).Accepted)
 	require.Equal(t, 1, ackOf(t, publish("other\none", at("c", 1, 2)).body).Accepted)
+	less := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), append(inside("application/json", publisher(t, "one", "b")), "Idempotency-Key", "k")...)
+	refused(t, less, http.StatusForbidden)
 }
 
 func pacing(perSecond float64) configure {

@@ -42,7 +42,7 @@ type Config struct {
 
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// Connection. It returns nil for those it cannot take.
-	TakeOver func(http.ResponseWriter, *http.Request) Connection
+	TakeOver func(http.ResponseWriter, *http.Request, Patience) Connection
 
 	// Full, if set, tells that there is no memory for more streams: new ones are
 	// turned away, those there are go on.

@@ -8,6 +8,10 @@ import (
 	"livemap/api/token"
 )
 
+// maxCookie is how large, in bytes, a cookie's name and value may be together for
+// browsers to keep it (RFC 6265bis, section 5.7).
+const maxCookie = 4096
+
 // session is what GET /session tells.
 type session struct {
 	Anonymous bool           `json:"anonymous,omitempty"` // nobody needs a token
@@ -46,6 +50,9 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	grant, err := a.verify(raw)
 	if err != nil {
 		return err
+	}
+	if size := len(cookieName) + len(raw); size > maxCookie {
+		return wrong(http.StatusBadRequest, "as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
 	}
 	a.setCookie(w, raw, max(1, int(time.Until(grant.Ends(time.Now())).Seconds())))
 	return writeJSON(w, sessionOf(grant))

@@ -78,8 +78,9 @@ func acceptsEvents(r *http.Request) bool {
 // serveStream writes the stream and tells log and metrics of it.
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, leave func()) {
 	v := a.newVisit(r, &q)
-	v.leave = leave
-	if conn := a.takeOver(w, r); conn != nil {
+	v.leave, v.until = leave, q.Until
+	waits := Patience{a.StallTimeout, q.Until}
+	if conn := a.takeOver(w, r, waits); conn != nil {
 		s := a.Hub.Subscribe(q)
 		s.Attach(conn, func(summary stream.Summary) {
 			v.over(summary, errors.Is(summary.Err, ErrGone))
@@ -88,7 +89,7 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 		conn.OnGone(s.Leave)
 		return
 	}
-	out := newResponseWriter(w, r, a.StallTimeout)
+	out := newResponseWriter(w, r, waits)
 	summary := a.Hub.Subscribe(q).Serve(r.Context(), out.write)
 	v.over(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
@@ -100,12 +101,12 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 // takeOver takes a stream's connection, or its part of one, away from the
 // server, so that it costs neither a goroutine nor buffers; nil where that cannot
 // be done.
-func (a *API) takeOver(w http.ResponseWriter, r *http.Request) Connection {
+func (a *API) takeOver(w http.ResponseWriter, r *http.Request, waits Patience) Connection {
 	if r.ProtoMajor == 1 {
-		return a.hijack(w, r)
+		return a.hijack(w, r, waits)
 	}
 	if a.TakeOver != nil {
-		return a.TakeOver(w, r)
+		return a.TakeOver(w, r, waits)
 	}
 	return nil
 }
@@ -116,6 +117,7 @@ type visit struct {
 	began                    time.Time
 	client, protocol, topics string
 	leave                    func() // the crowd
+	until                    time.Time
 }
 
 func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
@@ -133,7 +135,7 @@ func (v *visit) over(summary stream.Summary, gone bool) {
 	if errors.As(summary.Err, &panicked) {
 		v.api.panicked(panicked.Value, panicked.Stack, "client", v.client, "protocol", v.protocol, "topics", v.topics)
 	}
-	reason := reasonOf(summary, gone)
+	reason := reasonOf(summary, gone, v.until)
 	v.leave()
 	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
 	v.api.Metrics.closed.WithLabelValues(reason).Inc()
@@ -144,9 +146,12 @@ func (v *visit) over(summary stream.Summary, gone bool) {
 
 // reasonOf says why a stream was closed, in one of a few words: stalled, client
 // (it went away), write (its connection failed), and those of the hub's `bye`.
-func reasonOf(summary stream.Summary, gone bool) string {
+func reasonOf(summary stream.Summary, gone bool, until time.Time) string {
+	stalled := errors.Is(summary.Err, ErrStalled)
 	switch {
-	case errors.Is(summary.Err, ErrStalled):
+	case stalled && !until.IsZero() && time.Now().After(until):
+		return string(stream.Outdated) // it would have been told, had it read
+	case stalled:
 		return "stalled"
 	case summary.Reason == stream.Failed && gone:
 		return string(stream.Cancelled)

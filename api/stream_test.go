@@ -255,6 +255,33 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
+// Who does not read is cut off all the same when their token ends.
+func TestStalledReaderWhoseTokenEnds(t *testing.T) {
+	for _, name := range []string{"h1", "h2"} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.StallTimeout = 10 * time.Minute })
+			raw := signed(t, "me", 3*time.Second, "*")
+			if name == "h2" {
+				follow(t, h2(t), h.public.URL+"/stream", bearer(raw)...) // nobody reads its body
+			} else {
+				conn := dial(t, h.public)
+				require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
+				fmt.Fprintf(conn, "GET /stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", raw)
+			}
+			eventually(t, func() bool { return h.Stats().Streams == 1 })
+			filler := fmt.Sprintf(`"filler":%q`, strings.Repeat("x", 15000))
+			for n := range 40 {
+				var large []string
+				for lat := range 30 {
+					large = append(large, at("a", n, lat, filler))
+				}
+				h.put(t, large...)
+			}
+			require.Equal(t, "expired", h.closed(t, 1)["reason"])
+		})
+	}
+}
+
 // TestQuietStream outlives its stall timeout, as nothing is being written.
 func TestQuietStream(t *testing.T) {
 	h := start(t, func(s *stream.Config, c *api.Config) {

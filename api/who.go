@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"livemap/api/token"
@@ -111,7 +112,8 @@ func (a *API) grant(r *http.Request) (*token.Grant, error) {
 func (a *API) verify(raw string) (*token.Grant, error) {
 	grant, err := a.Tokens.Verify(raw)
 	if errors.Is(err, token.ErrNoKeys) {
-		return nil, wrong(http.StatusServiceUnavailable, "%s; try again after a moment", err).with("Retry-After", "5")
+		return nil, wrong(http.StatusServiceUnavailable, "%s; try again after a moment", err).
+			with("Retry-After", strconv.Itoa(int(token.RetryAfter.Seconds())))
 	}
 	if err != nil {
 		return nil, untaken(err.Error())

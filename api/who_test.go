@@ -196,6 +196,9 @@ func TestSession(t *testing.T) {
 	got = ask(t, h.client, "GET", h.public.URL+"/snapshot", nil, append(bearer("x"), with(raw)...)...)
 	refused(t, got, http.StatusUnauthorized, "not a JSON Web Token")
 
+	large := claimed(t, strings.Repeat("x", 4000), time.Hour, map[string]any{})
+	refused(t, ask(t, h.client, "POST", url, nil, bearer(large)...), http.StatusBadRequest, "browsers keep up to 4096")
+
 	closed := ask(t, h.client, "DELETE", url, nil)
 	require.Equal(t, http.StatusNoContent, closed.StatusCode)
 	require.Negative(t, closed.Cookies()[0].MaxAge)
@@ -318,6 +321,12 @@ func TestMaxStreamsOfAnAddress(t *testing.T) {
 	third := follow(t, h.client, url, "X-Forwarded-For", "192.0.2.1")
 	third.block(t)
 	require.Equal(t, "bye too-many", third.brief(t))
+
+	follow(t, h.client, url, "X-Forwarded-For", "2001:db8:1:2::1").begun(t)
+	follow(t, h.client, url, "X-Forwarded-For", "2001:db8:1:3::1").begun(t)
+	same := follow(t, h.client, url, "X-Forwarded-For", "2001:db8:1:2:ffff::9")
+	same.block(t)
+	require.Equal(t, "bye too-many", same.brief(t), "a customer has a /64")
 }
 
 // Who is no trusted proxy evades no limit with what proxies say.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/MicahParks/jwkset"
@@ -39,7 +40,7 @@ func KeyFile(path string) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN")) {
+	if isPEM(data) {
 		return publicKey(path, data)
 	}
 	if isPublic(data) {
@@ -85,9 +86,12 @@ func oneKey(key any, method string) *Keys {
 
 func publicKey(path string, data []byte) (*Keys, error) {
 	const want = "a PEM public key (RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, or Ed25519)"
-	block, _ := pem.Decode(bytes.TrimLeft(data, " \t\r\n"))
+	block, rest := pem.Decode(bytes.TrimLeft(data, " \t\r\n"))
 	if block == nil {
 		return nil, fmt.Errorf("%s begins like PEM and is not; it must be %s", path, want)
+	}
+	if another, _ := pem.Decode(rest); another != nil {
+		return nil, fmt.Errorf("%s holds more than one key; it must be %s, and --jwks-url has several", path, want)
 	}
 	if block.Type != "PUBLIC KEY" && block.Type != "RSA PUBLIC KEY" {
 		return nil, fmt.Errorf("%s has a %.40s; it must be %s", path, block.Type, want)
@@ -134,12 +138,17 @@ func methodOf(key any) (string, error) {
 const (
 	refreshEvery = time.Hour        // a key set is fetched
 	refreshLeast = time.Minute      // from one fetch for an unknown key to the next
+	retryLeast   = 5 * time.Second  // the same while there are no keys at all
 	fetchTime    = 10 * time.Second // for a fetch
 )
 
+// RetryAfter is how long somebody should wait whose token met ErrNoKeys.
+const RetryAfter = retryLeast
+
 // KeySet fetches keys from a JWKS URL (RFC 7517, section 5), again every hour, and
 // for a key that is not known at most once a minute, until ctx is done. Where it
-// cannot be fetched the keys are as they were, at the start none.
+// cannot be fetched the keys are as they were, at the start none; then it is tried
+// again when a token comes, every five seconds at most.
 func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
 	store, err := jwkset.NewStorageFromHTTP(url, jwkset.HTTPClientStorageOptions{
 		Ctx:                       ctx,
@@ -153,45 +162,61 @@ func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
-		HTTPURLs:          map[string]jwkset.Storage{url: store},
-		RateLimitWaitMax:  fetchTime,
-		RefreshUnknownKID: rate.NewLimiter(rate.Every(refreshLeast), 1),
-	})
-	if err != nil {
-		return nil, err
+	set := keySet{keys: store}
+	for kind, least := range map[*jwkset.Storage]time.Duration{&set.refreshed: refreshLeast, &set.retried: retryLeast} {
+		*kind, err = jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
+			HTTPURLs:          map[string]jwkset.Storage{url: store},
+			RateLimitWaitMax:  fetchTime,
+			RefreshUnknownKID: rate.NewLimiter(rate.Every(least), 1),
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	// Secrets are not taken: whoever may read them from the URL could make tokens.
 	methods := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-	return &Keys{methods, func(t *jwt.Token) (any, error) { return find(ctx, set, t) }}, nil
+	return &Keys{methods, func(t *jwt.Token) (any, error) { return set.find(ctx, t) }}, nil
 }
 
 // ErrNoKeys is that a key set has not been fetched yet, so that nothing can be said
 // of a token.
 var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
 
-// find gives the keys of a set that a token may be signed with. A key's algorithm
-// is the one that the set says, else the one of its kind.
-func find(ctx context.Context, set jwkset.Storage, t *jwt.Token) (any, error) {
-	all, err := set.KeyReadAll(ctx)
+// keySet is the keys of a URL. It fetches them anew when asked for one that is not
+// there, when that was not long ago.
+type keySet struct {
+	keys      jwkset.Storage // as they were fetched last
+	refreshed jwkset.Storage // once a minute
+	retried   jwkset.Storage // while there are none
+}
+
+// find gives the keys that a token may be signed with. A key's algorithm is the one
+// that the set says, else the one of its kind.
+func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	kid, given := t.Header["kid"].(string)
-	if given || len(all) == 0 {
-		one, unknown := set.KeyRead(ctx, kid) // which may fetch the set
-		if all, err = set.KeyReadAll(ctx); err == nil && len(all) == 0 {
-			return nil, ErrNoKeys
-		}
-		if given {
-			all, err = []jwkset.JWK{one}, unknown
-		}
+	all, err := s.keys.KeyReadAll(ctx)
+	if err == nil && len(all) == 0 {
+		s.retried.KeyRead(ctx, kid) // what it gives is asked for below
+		all, err = s.keys.KeyReadAll(ctx)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(all) == 0:
+		return nil, ErrNoKeys
+	case given:
+		one, err := s.refreshed.KeyRead(ctx, kid)
+		if err != nil {
+			return nil, err
+		}
+		all = []jwkset.JWK{one}
 	}
 	var fitting jwt.VerificationKeySet
 	for _, one := range all {
 		said := one.Marshal()
 		method, err := methodOf(one.Key())
-		if err != nil || said.USE != "" && said.USE != jwkset.UseSig {
+		forOther := said.USE != "" && said.USE != jwkset.UseSig || len(said.KEYOPS) > 0 && !slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify)
+		if err != nil || forOther {
 			continue
 		}
 		if said.ALG != "" {

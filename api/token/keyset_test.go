@@ -126,6 +126,7 @@ func TestKeySet(t *testing.T) {
 }
 
 func TestKeySetThatCannotBeFetched(t *testing.T) {
+	t.Parallel()
 	i := newIssuer(t)
 	i.down = true
 	key := p256(t)
@@ -134,6 +135,9 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 	require.Contains(t, log.String(), "cannot be fetched")
 	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 	require.ErrorIs(t, err, token.ErrNoKeys)
+	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
+	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+	require.NoError(t, err, "it waits the few seconds until it is tried again")
 
 	for _, kid := range []string{"", "1"} {
 		i.down = true
@@ -151,12 +155,13 @@ func TestKeysOfASet(t *testing.T) {
 	i.publish(
 		jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for encryption", USE: jwkset.UseEnc}),
+		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for other operations", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsEncrypt}}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "of another algorithm", ALG: jwkset.AlgES384}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for signatures", USE: jwkset.UseSig, ALG: jwkset.AlgES256}),
 	)
 	var log bytes.Buffer
 	v := i.verifier(t, &log)
-	for _, kid := range []string{"for encryption", "of another algorithm"} {
+	for _, kid := range []string{"for encryption", "for other operations", "of another algorithm"} {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
 		require.EqualError(t, err, "it is not signed with a key of this hub", kid)
 	}

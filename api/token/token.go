@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -71,6 +72,13 @@ type claims struct {
 	Livemap json.RawMessage `json:"livemap"` // rights; read when the signature is known to be right
 }
 
+// UnmarshalJSON reads claims by names to the letter, each once: case says apart what
+// an issuer vouches for from what it lets others add (RFC 7519, section 4).
+func (c *claims) UnmarshalJSON(text []byte) error {
+	type members claims
+	return jsonv2.Unmarshal(text, (*members)(c))
+}
+
 // rights reads the claim livemap into a grant. Members that it does not know it
 // ignores, as RFC 7519 has it for claims.
 func (g *Grant) rights(claim json.RawMessage) error {
@@ -115,6 +123,9 @@ func (v *Verifier) Verify(raw string) (*Grant, error) {
 	if err != nil {
 		return nil, v.explain(t, &c, err)
 	}
+	if _, critical := t.Header["crit"]; critical { // RFC 7515, section 4.1.11
+		return nil, &mistake{"its header has crit, of which this hub understands nothing"}
+	}
 	g := &Grant{Subject: c.Subject, Expires: c.ExpiresAt.Time}
 	if err := g.rights(c.Livemap); err != nil {
 		return nil, err
@@ -128,6 +139,8 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return ErrNoKeys
+	case errors.Is(err, jwt.ErrTokenMalformed) && t != nil && t.Header != nil:
+		return &mistake{"its claims are not JSON, each of its type and there once"}
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return &mistake{"it is not a JSON Web Token"}
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
@@ -136,6 +149,9 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 		}
 		return &mistake{"it is not signed with a key of this hub"}
 	case errors.Is(err, jwt.ErrTokenExpired):
+		if c.ExpiresAt.UTC().Year() > 9999 {
+			return &mistake{"its exp is out of range"}
+		}
 		return &mistake{"it expired at " + c.ExpiresAt.UTC().Format(time.RFC3339)}
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return &mistake{"it is not valid before " + c.NotBefore.UTC().Format(time.RFC3339)}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -66,6 +67,15 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, with claims) string {
 	signed, err := jwt.NewWithClaims(method, all).SignedString(key)
 	require.NoError(t, err)
 	return signed
+}
+
+// signText signs a token of which header and claims are given as they are.
+func signText(t testing.TB, key *ecdsa.PrivateKey, header, claims string) string {
+	t.Helper()
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	signature, err := jwt.SigningMethodES256.Sign(text, key)
+	require.NoError(t, err)
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
@@ -164,7 +174,12 @@ func TestRefusedTokens(t *testing.T) {
 		{"alg none", unsigned, `its algorithm is "none"; this hub takes ES256`},
 		{"the public key as a secret", sign(t, jwt.SigningMethodHS256, []byte(public(t, key)), base), `its algorithm is "HS256"; this hub takes ES256`},
 		{"no exp", sign(t, es256, key, with("exp", nil)), "it has no exp, and must have one"},
-		{"exp is text", sign(t, es256, key, with("exp", "tomorrow")), "it is not a JSON Web Token"},
+		{"exp is text", sign(t, es256, key, with("exp", "tomorrow")), "its claims are not JSON, each of its type and there once"},
+		{"exp in other letters", sign(t, es256, key, claims{"exp": nil, "EXP": now.Add(time.Hour).Unix(), "iss": "https://issuer.example", "aud": "map"}), "it has no exp, and must have one"},
+		{"exp twice", signText(t, key, `{"alg":"ES256"}`, `{"exp":1,"exp":1795500000,"iss":"https://issuer.example","aud":"map"}`), "its claims are not JSON, each of its type and there once"},
+		{"rights in other letters", sign(t, es256, key, with("LIVEMAP", "*")), ""},
+		{"an exp that never comes", sign(t, es256, key, with("exp", 1e300)), "its exp is out of range"},
+		{"crit", signText(t, key, `{"alg":"ES256","crit":["exp-ext"],"exp-ext":1}`, `{"exp":1795500000,"iss":"https://issuer.example","aud":"map"}`), "its header has crit, of which this hub understands nothing"},
 		{"expired", sign(t, es256, key, with("exp", now.Add(-61*time.Second).Unix())), "it expired at 2026-11-23T08:03:20Z"},
 		{"expired, within the leeway", sign(t, es256, key, with("exp", now.Add(-59*time.Second).Unix())), ""},
 		{"not yet", sign(t, es256, key, with("nbf", now.Add(61*time.Second).Unix())), "it is not valid before 2026-11-23T08:05:22Z"},
@@ -220,6 +235,7 @@ func TestKeyFiles(t *testing.T) {
 		{"nothing", "", "0 bytes"},
 		{"PKCS #1", pkcs1, ""},
 		{"white space before", "\n  " + pkcs1, ""},
+		{"two keys", pkcs1 + pkcs1, "holds more than one key"},
 		{"a small RSA key", small, "this RSA key has 1024 bits; it must be a PEM public key"},
 		{"a curve that JWT has no algorithm for", p224, "P-224; it must be"},
 		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), "has a PRIVATE KEY; it must be a PEM public key"},

@@ -132,7 +132,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
 		Wide:           listeners.internal.tls != nil,
-		TakeOver:       c.takeOver,
+		TakeOver:       takeOver,
 		Full:           memory.high.Load,
 	}
 	c.configure(&config, tokens)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -21,7 +20,7 @@ const unconfirmed = sendBuffer
 // quicStream is an HTTP/3 stream that was taken over from its server.
 type quicStream struct {
 	quic  *quic.Stream
-	stall time.Duration
+	waits api.Patience
 
 	queued int // bytes since it was last known that all were sent
 	parcel api.Parcel
@@ -30,7 +29,7 @@ type quicStream struct {
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
 // takeOver takes an HTTP/3 stream over, after its header; nil where it cannot.
-func (c *serveCmd) takeOver(w http.ResponseWriter, _ *http.Request) api.Connection {
+func takeOver(w http.ResponseWriter, _ *http.Request, waits api.Patience) api.Connection {
 	streamer, ok := w.(http3.HTTPStreamer)
 	if !ok {
 		return nil
@@ -43,7 +42,7 @@ func (c *serveCmd) takeOver(w http.ResponseWriter, _ *http.Request) api.Connecti
 	// A request for a stream has no body. That it is not read is said now, since
 	// what is needed to say it later holds on to the whole request.
 	stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
-	return &quicStream{quic: stream.QUICStream(), stall: c.StallTimeout}
+	return &quicStream{quic: stream.QUICStream(), waits: waits}
 }
 
 // Write implements stream.Outlet.
@@ -66,7 +65,7 @@ func (s *quicStream) Write(p []byte) (waits bool, err error) {
 func (s *quicStream) Wait() error {
 	defer s.parcel.Drop()
 	s.queued = 0
-	return s.gone(s.parcel.Deliver(s.quic, s.stall))
+	return s.gone(s.parcel.Deliver(s.quic, s.waits))
 }
 
 // gone tells the errors of a client that went away from others.

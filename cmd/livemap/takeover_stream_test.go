@@ -37,7 +37,7 @@ func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic
 	require.NoError(t, err)
 	stream, err := server.OpenStream()
 	require.NoError(t, err)
-	ours = &quicStream{quic: stream, stall: e2eLimit}
+	ours = &quicStream{quic: stream, waits: api.Patience{Stall: e2eLimit}}
 	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)

@@ -54,7 +54,11 @@ test("ten minutes of the demo leave the page's memory level", { timeout: 2 * sec
 			const { heap, nodes } = await measure();
 			t.diagnostic(`${Math.round((performance.now() - began) / 1000)} s: ${heap.toFixed(2)} MiB, ${nodes} nodes`);
 		}
-		const after = await measure();
+		let after = await measure();
+		for (let i = 0; i < 10 && after.listeners > before.listeners + 20; i++) {
+			await sleep(1000); // on a busy machine what is under way holds some
+			after = await measure();
+		}
 		t.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
 		assert.ok((await page.evaluate(() => window.livemap.trail())) > trail, "positions have come");
 		assert.ok(after.heap < before.heap * 1.1 + 1, `${before.heap} MiB, then ${after.heap} MiB`);
