@@ -81,10 +81,14 @@ page-tests: build browser ## tests of the page, some of them in the browser
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
 	node --test --test-concurrency=2 --test-reporter=spec $(wildcard web/test/*.test.mjs)
 
+# What the race detector tells nothing of, or slows down too much.
+RACELESS = $(shell sed -n 's/^func \(Test[A-Za-z0-9]*\).*/\1/p' cmd/livemap/*_norace_test.go | paste -sd '|')|TestStalledReaders
+
 # Twice: the race detector changes what is allocated, so tests of that only run
-# without it.
-tests: web ## all Go tests, without and with the race detector, in random order
-	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m ./...
+# without it. Of cmd/livemap, whose tests take minutes, only those do that need to.
+tests: web ## all Go tests, with the race detector or without, in random order
+	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m $$($(GO) list ./... | grep -v '/cmd/livemap$$')
+	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 10m -run '^($(RACELESS))$$' ./cmd/livemap
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.

@@ -60,15 +60,6 @@ func reports(t testing.TB, f *fleet, to time.Duration) (list []told) {
 	return list
 }
 
-// onlyComputes leaves a test of a single goroutine to the run without the race
-// detector, which would find nothing in it and take ten times as long.
-func onlyComputes(t *testing.T) {
-	t.Helper()
-	if raceEnabled {
-		t.Skip("runs without the race detector")
-	}
-}
-
 // The same plan gives the same reports, in however many steps time passes; what
 // differs in the plan makes others.
 func TestSimulatedFleetIsReproducible(t *testing.T) {
@@ -119,41 +110,6 @@ func histories(t testing.TB, f *fleet, to time.Duration) map[string][]told {
 		slices.SortStableFunc(history, func(a, b told) int { return int(math.Copysign(1, a.Timestamp-b.Timestamp)) })
 	}
 	return all
-}
-
-// Vehicles drive as vehicles do: without jumps, no further than their speed
-// takes them, braking and accelerating as they can, and heading where they go.
-func TestSimulatedVehiclesDrive(t *testing.T) {
-	onlyComputes(t)
-	for _, test := range []struct {
-		vehicles int
-		rate     float64
-		duration time.Duration
-	}{{300, 1, 12 * time.Minute}, {200, 5, 2 * time.Minute}, {300, 0.05, 3 * time.Hour}} {
-		t.Run(fmt.Sprint(test.rate), func(t *testing.T) {
-			t.Parallel()
-			straight, corners := 0, 0
-			for _, history := range histories(t, simulated(test.vehicles, test.rate, 1), test.duration) {
-				for i, r := range history[1:] {
-					m := motion{before: history[i], after: r}
-					m.measure()
-					if wrong := m.judge(); wrong != "" {
-						require.Fail(t, wrong, "%s: %+v, then %+v", r.VehicleID, m.before, r)
-					}
-					if m.straight {
-						straight++
-					}
-					if m.corner {
-						corners++
-					}
-				}
-			}
-			if test.rate >= 1 {
-				assert.Greater(t, straight, 30_000)
-				assert.Greater(t, corners, 50)
-			}
-		})
-	}
 }
 
 // motion is what a vehicle did between two of its reports.
@@ -218,66 +174,6 @@ func inTown(p geo.Point) bool {
 		}
 	}
 	return false
-}
-
-// What a fleet lives through in hours: halts of every sort, tunnels, batches that
-// come late, vehicles that fall silent.
-func TestSimulatedFleetLives(t *testing.T) {
-	onlyComputes(t)
-	t.Parallel()
-	f := simulated(200, 0.25, 1)
-	statuses := map[string]int{}
-	newest := map[string]float64{}
-	refilled, late, gaps, tunnels := 0, 0, 0, 0
-	last := map[string]told{}
-	for minute := range 4 * 60 {
-		for _, r := range reports(t, f, time.Duration(minute)*time.Minute) {
-			statuses[r.Status]++
-			before, known := last[r.VehicleID]
-			if r.Timestamp < before.Timestamp {
-				late++
-				continue
-			}
-			last[r.VehicleID] = r
-			if !known {
-				require.Len(t, r.Topics, 2)
-				require.Equal(t, "kind:"+r.Kind, r.Topics[1])
-				continue
-			}
-			if r.Topics != nil {
-				require.Fail(t, "topics are told twice", "%+v", r)
-			}
-			gap := r.Timestamp - before.Timestamp
-			if level(r) > level(before)+1 {
-				refilled++
-			}
-			switch kilometres := metres(before.point(), r.point()) / 1000; {
-			case gap > 60:
-				gaps++
-			case gap > 24 && kilometres > 0.4 && before.Destination != "":
-				tunnels++
-			}
-			newest[r.VehicleID] = r.Timestamp
-		}
-	}
-	for _, name := range statusNames {
-		assert.NotZero(t, statuses[name], name)
-	}
-	assert.Len(t, statuses, len(statusNames))
-	assert.Greater(t, statuses["driving"], 300_000)
-	assert.Greater(t, refilled, 50)
-	assert.Greater(t, late, 500)
-	assert.Greater(t, gaps, 100)
-	assert.Greater(t, tunnels, 50)
-	forever := 0
-	for _, at := range newest {
-		if at < float64(simulationStart.Unix())+3.5*3600 {
-			forever++
-		}
-	}
-	assert.Greater(t, forever, 0)
-	assert.Less(t, forever, 20)
-	assert.Greater(t, f.moving, 120, "most drive at any time")
 }
 
 func level(r told) float64 {
