@@ -92,7 +92,7 @@ tests: web ## all Go tests, with the race detector or without, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 15m ./...
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
-faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about half an hour
+faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 

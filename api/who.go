@@ -164,7 +164,7 @@ func (a *API) mayBringCookies(r *http.Request) bool {
 		return slices.Contains([]string{"same-origin", "none"}, r.Header.Get("Sec-Fetch-Site"))
 	case origin != "":
 		from, err := url.Parse(origin)
-		return err == nil && from.Host == r.Host
+		return err == nil && from.Host == r.Host && (from.Scheme == "https" || isLocalName(from.Host))
 	}
 	return true
 }

@@ -240,6 +240,10 @@ func TestCookiesOfOtherPages(t *testing.T) {
 			require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[test.taken], got.StatusCode)
 		})
 	}
+	for origin, want := range map[string]int{"https://hub.example": http.StatusOK, "http://hub.example": http.StatusUnauthorized} {
+		got := ask(t, h.client, "HEAD", own+"/stream", nil, append([]string{"Host", "hub.example", "Origin", origin}, cookie...)...)
+		require.Equal(t, want, got.StatusCode, "whoever is between may have written a page at %s", origin)
+	}
 }
 
 func TestCrossOrigin(t *testing.T) {

@@ -43,9 +43,6 @@ func KeyFile(path string) (*Keys, error) {
 	if isPEM(data) {
 		return publicKey(path, data)
 	}
-	if isPublic(data) {
-		return nil, fmt.Errorf("%s holds a public key in another form, which must not become a secret; it must be a PEM public key in UTF-8, with nothing before it", path)
-	}
 	secret, err := secretOf(path, data)
 	if err != nil {
 		return nil, err
@@ -58,6 +55,9 @@ func isPEM(data []byte) bool {
 }
 
 func secretOf(path string, data []byte) ([]byte, error) {
+	if isPublic(data) {
+		return nil, fmt.Errorf("%s holds a key in another form, which must not become a secret; it must be PEM in UTF-8, with nothing before it", path)
+	}
 	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM key", path, len(secret), MinSecret)
@@ -162,6 +162,9 @@ func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
+	if all, err := store.KeyReadAll(ctx); err == nil && len(all) > 0 && !slices.ContainsFunc(all, isUsable) {
+		log.Warn("none of the keys that were fetched is one to verify tokens with", "keys", len(all))
+	}
 	set := keySet{keys: store}
 	for kind, least := range map[*jwkset.Storage]time.Duration{&set.refreshed: refreshLeast, &set.retried: retryLeast} {
 		*kind, err = jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
@@ -190,8 +193,7 @@ type keySet struct {
 	retried   jwkset.Storage // while there are none
 }
 
-// find gives the keys that a token may be signed with. A key's algorithm is the one
-// that the set says, else the one of its kind.
+// find gives the keys that a token may be signed with.
 func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	kid, given := t.Header["kid"].(string)
 	all, err := s.keys.KeyReadAll(ctx)
@@ -213,16 +215,7 @@ func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	var fitting jwt.VerificationKeySet
 	for _, one := range all {
-		said := one.Marshal()
-		method, err := methodOf(one.Key())
-		forOther := said.USE != "" && said.USE != jwkset.UseSig || len(said.KEYOPS) > 0 && !slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify)
-		if err != nil || forOther {
-			continue
-		}
-		if said.ALG != "" {
-			method = said.ALG.String()
-		}
-		if method == t.Method.Alg() {
+		if algorithmOf(one) == t.Method.Alg() {
 			fitting.Keys = append(fitting.Keys, one.Key())
 		}
 	}
@@ -231,3 +224,21 @@ func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	}
 	return fitting, nil
 }
+
+// algorithmOf gives the algorithm of a key of a set: the one that the set says, else
+// the one of its kind; "" if it is not for verifying.
+func algorithmOf(one jwkset.JWK) string {
+	said := one.Marshal()
+	method, err := methodOf(one.Key())
+	switch {
+	case err != nil,
+		said.USE != "" && said.USE != jwkset.UseSig,
+		len(said.KEYOPS) > 0 && !slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify):
+		return ""
+	case said.ALG != "":
+		return said.ALG.String()
+	}
+	return method
+}
+
+func isUsable(one jwkset.JWK) bool { return algorithmOf(one) != "" }

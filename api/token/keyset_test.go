@@ -171,4 +171,10 @@ func TestKeysOfASet(t *testing.T) {
 	require.NoError(t, err)
 	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
 	require.NoError(t, err)
+	require.Empty(t, log.String())
+
+	i.publish(jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}))
+	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
+	require.EqualError(t, err, "it is not signed with a key of this hub")
+	require.Contains(t, log.String(), "none of the keys", "else its operator would look for what is wrong with the tokens")
 }

@@ -36,7 +36,7 @@ func (p *Patterns) UnmarshalJSON(text []byte) error {
 func (p Patterns) Check() error {
 	for _, pattern := range p {
 		if i := strings.IndexByte(pattern, '*'); i >= 0 && i < len(pattern)-1 {
-			return fmt.Errorf("has %q; a * may stand at the end only", pattern)
+			return fmt.Errorf("has %.80q; a * may stand at the end only", pattern)
 		}
 		if pattern == "" {
 			return fmt.Errorf(`has ""; a pattern for everything is "*"`)

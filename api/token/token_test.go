@@ -239,12 +239,12 @@ func TestKeyFiles(t *testing.T) {
 		{"a small RSA key", small, "this RSA key has 1024 bits; it must be a PEM public key"},
 		{"a curve that JWT has no algorithm for", p224, "P-224; it must be"},
 		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), "has a PRIVATE KEY; it must be a PEM public key"},
-		{"behind a byte order mark", "\ufeff" + pkcs1, "a public key in another form"},
-		{"in UTF-16", "\xff\xfe" + strings.Join(strings.Split(pkcs1, ""), "\x00") + "\x00", "a public key in another form"},
-		{"behind words", "Public-Key: (2048 bit)\n" + pkcs1, "a public key in another form"},
-		{"DER", string(der), "a public key in another form"},
-		{"a JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "a public key in another form"},
-		{"OpenSSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a public key in another form"},
+		{"behind a byte order mark", "\ufeff" + pkcs1, "a key in another form"},
+		{"in UTF-16", "\xff\xfe" + strings.Join(strings.Split(pkcs1, ""), "\x00") + "\x00", "a key in another form"},
+		{"behind words", "Public-Key: (2048 bit)\n" + pkcs1, "a key in another form"},
+		{"DER", string(der), "a key in another form"},
+		{"a JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "a key in another form"},
+		{"OpenSSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
 		{"broken", "-----BEGIN PUBLIC KEY-----\nand no more, but long enough to be a secret", "begins like PEM and is not"},
 		{"broken within", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("nonsense")})), "it must be a PEM public key"},
 	} {
@@ -261,6 +261,8 @@ func TestKeyFiles(t *testing.T) {
 			require.NotContains(t, err.Error(), "0123456789")
 		})
 	}
+	_, err = token.SignerFile(file(t, string(der)))
+	require.ErrorContains(t, err, "a key in another form", "nothing is signed with it either")
 	_, err = token.KeyFile("/nowhere/key")
 	require.ErrorContains(t, err, "/nowhere/key")
 	v := verifier(t, secret+"\r\n", token.Rules{})

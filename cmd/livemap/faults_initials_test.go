@@ -182,10 +182,10 @@ func TestFaultInitials(t *testing.T) {
 	total := <-back
 	t.Logf("flood of %d from one address: %d bytes sent, %d came back (%.2f); %.1f s of processor; memory %.1f MiB, %.1f before",
 		flood, flooded, total, float64(total)/float64(flooded), spent(), hub.resident(t), memory)
-	assert.LessOrEqual(t, float64(total), 3*float64(flooded))
+	assert.Less(t, float64(total), float64(flooded))
 	book.settle(t, hub, reader, other)
 	assert.Equal(t, 1, reader.counts().opened)
-	// 1,000 handshakes a second are begun without asking whether the address is right,
+	// So many handshakes a second are begun without asking whether the address is right,
 	// and each is given up after 5 s.
-	assert.Less(t, hub.resident(t), memory+500)
+	assert.Less(t, hub.resident(t), memory+400)
 }

@@ -19,7 +19,7 @@ import (
 const (
 	quicIdle      = 30 * time.Second // for a connection without packets
 	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
-	handshakeRate = 1000             // handshakes a second before addresses must be validated
+	handshakeRate = 500              // handshakes a second before addresses must be validated: half-open ones hold 0.1 MB each, for 5 s
 	quicDoors     = 64               // goroutines that accept connections; quic-go refuses those for which 32 and none of these are free
 )
 

@@ -18,20 +18,23 @@ const movedEvery = time.Second
 // nothing but a trace of every packet, which costs too much; so their addresses
 // are compared now and then. Moves in between count as one.
 type migrations struct {
-	mu   sync.Mutex // guards what follows
-	at   map[*quic.Conn]net.Addr
-	quit chan struct{}
 	told func(moves int)
+	stop func()
+
+	mu sync.Mutex // guards what follows
+	at map[*quic.Conn]net.Addr
 }
 
-// countMigrations begins to count, and tells moves until it is stopped.
+// countMigrations begins to count, and tells moves until stop is called.
 func countMigrations(told func(moves int)) *migrations {
-	m := &migrations{at: map[*quic.Conn]net.Addr{}, quit: make(chan struct{}), told: told}
-	go m.look()
+	m := &migrations{told: told, at: map[*quic.Conn]net.Addr{}}
+	m.stop = every(movedEvery, func() {
+		if n := m.moved(); n > 0 {
+			told(n)
+		}
+	})
 	return m
 }
-
-func (m *migrations) stop() { close(m.quit) }
 
 // watch has a connection looked at until it ends. It is an http3.Server's ConnContext.
 func (m *migrations) watch(ctx context.Context, conn *quic.Conn) context.Context {
@@ -49,21 +52,6 @@ func (m *migrations) forget(conn *quic.Conn) {
 		m.told(1)
 	}
 	delete(m.at, conn)
-}
-
-func (m *migrations) look() {
-	ticker := time.NewTicker(movedEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-m.quit:
-			return
-		case <-ticker.C:
-			if n := m.moved(); n > 0 {
-				m.told(n)
-			}
-		}
-	}
 }
 
 // moved counts the connections that have moved since it was last asked. That an
