@@ -8,7 +8,6 @@
 
 /** Milliseconds for the hub to answer. */
 const LIMIT = 20_000;
-const EVERYTHING = "live_updates:all";
 
 export class Account {
 	/** `unknown`: the hub has not answered yet. @type {"unknown" | "anonymous" | "in" | "out"} */
@@ -32,10 +31,13 @@ export class Account {
 		return this.#session.subject ?? "";
 	}
 
-	/** Whether the topic of all vehicles may be read; until the hub has told, it is tried. */
-	get readsAll() {
-		const { read } = this.#session;
-		return this.state !== "in" || (read ?? []).some((p) => (p.endsWith("*") ? EVERYTHING.startsWith(p.slice(0, -1)) : p === EVERYTHING));
+	/**
+	 * What may be read by who is here now; until the hub has told, all is tried.
+	 * @returns {(topic: string) => boolean}
+	 */
+	get reads() {
+		const { read = [] } = this.#session;
+		return this.state !== "in" ? () => true : (topic) => read.some((p) => (p.endsWith("*") ? topic.startsWith(p.slice(0, -1)) : p === topic));
 	}
 
 	/** Differs when something else may be read. */

@@ -7,6 +7,11 @@
 /** @typedef {[number, number, number, number]} Box west, south, east, north in degrees */
 /** @typedef {import("./livemap.js").View} View */
 
+/** The topic of all vehicles. */
+export const ALL = "live_updates:all";
+/** @param {string} vehicle */
+export const topicOf = (vehicle) => `vehicle:${vehicle}`;
+
 /** From here on the stream follows the view. */
 const BOX_FROM = 8;
 /**
@@ -23,10 +28,11 @@ const TOO_WIDE = 4;
 /** Viewport holds what the stream was last told to follow. */
 export class Viewport {
 	/**
-	 * Whether the reader may read the topic of all vehicles. If not, what is followed
-	 * has no topics, which is all that they may read.
+	 * What the reader may read. If not the topic of all vehicles, what is followed has no
+	 * topics, which is all that they may.
+	 * @type {(topic: string) => boolean}
 	 */
-	readsAll = true;
+	reads = () => true;
 
 	/** @type {Box | null} */ #box = null;
 	/** @type {string | null} */ #vehicle = null;
@@ -56,19 +62,19 @@ export class Viewport {
 		this.#box = bounds !== null && this.#isNear(bounds, zoom, vehicle) ? around(bounds) : null;
 		this.#vehicle = vehicle;
 		this.#interval = interval(zoom, vehicle);
-		if (!this.readsAll) {
+		if (!this.reads(ALL)) {
 			return { bbox: this.#box, interval: this.#interval };
 		}
-		const topics = ["live_updates:all"];
+		const topics = [ALL];
 		if (this.#box && vehicle !== null) {
-			topics.push(`vehicle:${vehicle}`); // a box does not restrict it
+			topics.push(topicOf(vehicle)); // a box does not restrict it
 		}
 		return { topics, bbox: this.#box, interval: this.#interval };
 	}
 
-	/** Without topics a box restricts the selected vehicle, too. @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle */
+	/** Where its own topic may not be read, a box restricts the selected vehicle, too. @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle */
 	#isNear(bounds, zoom, vehicle) {
-		return bounds !== null && zoom >= BOX_FROM && (this.readsAll || vehicle === null);
+		return bounds !== null && zoom >= BOX_FROM && (vehicle === null || (this.reads(ALL) && this.reads(topicOf(vehicle))));
 	}
 }
 

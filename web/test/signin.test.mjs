@@ -206,6 +206,12 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.goto(`${hub.public}/#token=${given(ada({ read: ["depot:8"] }))}`);
 		await holds(page, "TRUCK-2");
+		await page.goto(`${hub.public}/#map=12/52.52/13.41&vehicle=TRUCK-1&token=${given(ada({ read: ["live_updates:all"] }))}`); // and of no vehicle by itself
+		await holds(page, "TRUCK-1", "TRUCK-2");
+		await page.getByLabel("Search vehicles").fill("NOBODY");
+		await page.getByLabel("Search vehicles").press("Enter");
+		await page.getByText("The hub knows no vehicle “NOBODY”.").waitFor();
+		await page.getByLabel("Search vehicles").fill("");
 		await page.goto(`${hub.public}/#token=${given(ada({ read: [] }))}`);
 		await page.locator("#sign").getByText("This token may read nothing: its claim livemap has no read.").waitFor();
 	});

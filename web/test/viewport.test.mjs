@@ -66,12 +66,21 @@ test("the selected vehicle is followed beyond the box", () => {
 
 test("who may not read the topic of all vehicles names none", () => {
 	const viewport = new Viewport();
-	viewport.readsAll = false;
+	viewport.reads = (topic) => topic !== "live_updates:all";
 	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), { bbox: null, interval: null }, "a box would restrict the selected vehicle, too");
 	assert.equal(viewport.next([20, 40, 22, 41], 9, "VAN-8"), null);
 	assert.equal(viewport.near, false);
+});
+
+test("the topic of a vehicle is left out where it may not be read", () => {
+	const viewport = new Viewport();
+	viewport.reads = (topic) => topic === "live_updates:all";
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.bbox, [9, 39.5, 13, 41.5]);
+	const all = { topics: ["live_updates:all"], bbox: null, interval: null };
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), all, "a box would restrict the selected vehicle, too");
+	assert.deepEqual(viewport.view([10, 40, 12, 41], 9, "VAN-7"), all);
 });
 
 test("a view over the antimeridian or a pole gives a box that the hub takes", () => {
