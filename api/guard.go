@@ -105,9 +105,26 @@ func (a *API) clientAddress() func(http.Handler) http.Handler {
 				// Who reaches a unix socket is trusted as the proxies are.
 				r.RemoteAddr = netip.AddrPortFrom(a.TrustedProxies[0].Addr(), 0).String()
 			}
+			withoutPorts(r.Header)
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// withoutPorts leaves addresses alone in X-Forwarded-For, to which some proxies add the
+// client's port. Without its address all their clients would be one.
+func withoutPorts(header http.Header) {
+	const name = "X-Forwarded-For"
+	if header[name] == nil {
+		return
+	}
+	hops := strings.Split(strings.Join(header[name], ","), ",")
+	for i, hop := range hops {
+		if with, err := netip.ParseAddrPort(strings.TrimSpace(hop)); err == nil {
+			hops[i] = with.Addr().String()
+		}
+	}
+	header.Set(name, strings.Join(hops, ","))
 }
 
 func isUnixSocket(r *http.Request) bool {

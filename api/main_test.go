@@ -212,6 +212,7 @@ type ack struct {
 	Late        int       `json:"late"`
 	Duplicate   int       `json:"duplicate"`
 	LastEventID string    `json:"last_event_id"`
+	Ended       string    `json:"ended"`
 	Errors      []refusal `json:"errors"`
 }
 

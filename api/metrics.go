@@ -25,6 +25,7 @@ type Metrics struct {
 	closed      *prometheus.CounterVec
 	panics      prometheus.Counter
 	migrations  prometheus.Counter
+	unsaved     prometheus.Counter
 }
 
 // delays are the bounds of the histograms, in seconds: from what an idle hub
@@ -49,8 +50,10 @@ func NewMetrics() *Metrics {
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_http3_migrations_total", Help: "HTTP/3 connections that went on from another address of their client, looked for once a second."}),
+		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "livemap_state_save_failures_total", Help: "Times that the vehicles could not be saved."}),
 	}
-	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics, m.migrations,
+	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics, m.migrations, m.unsaved,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
@@ -67,6 +70,9 @@ func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()
 
 // Migrated counts connections over HTTP/3 whose client moved to another address.
 func (m *Metrics) Migrated(moves int) { m.migrations.Add(float64(moves)) }
+
+// Unsaved counts that the vehicles could not be saved.
+func (m *Metrics) Unsaved() { m.unsaved.Inc() }
 
 // Watch adds the metrics of a hub.
 func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }

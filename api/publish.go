@@ -42,6 +42,7 @@ type ack struct {
 	Late        int       `json:"late"`
 	Duplicate   int       `json:"duplicate"`
 	LastEventID string    `json:"last_event_id"`
+	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload that was going on: draining, expired
 	Errors      []refusal `json:"errors,omitempty"` // the first hundred
 }
 
@@ -89,9 +90,6 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
 		return nil, err
 	}
 	t := &tally{hub: a.Hub, metrics: a.Metrics, dry: dry, grant: grant}
-	if t.pace, err = a.paces.enter(clientKey(r), a.PublishRate); err != nil {
-		return nil, err
-	}
 	key := r.Header.Get("Idempotency-Key")
 	switch {
 	case len(key) > maxKey:
@@ -153,10 +151,21 @@ func (d *document) release() {
 	}
 }
 
+// enter asks a publisher to wait that may not publish now.
+func (t *tally) enter(a *API, r *http.Request) (err error) {
+	t.pace, err = a.paces.enter(clientKey(r), a.PublishRate)
+	return err
+}
+
 // takeDocument takes a JSON or GeoJSON document, all of which is read before
 // any of it is published.
 func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*ack, error) {
 	began := time.Now()
+	if key == "" {
+		if err := t.enter(a, r); err != nil {
+			return nil, err
+		}
+	}
 	d := documents.Get().(*document)
 	defer d.release()
 	if err := d.read(w, r); err != nil {
@@ -164,6 +173,11 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 	}
 	publish := func() (*ack, error) {
 		var err error
+		if key != "" { // not before: a repeat gets its ack though nothing may be published now
+			if err = t.enter(a, r); err != nil {
+				return nil, err
+			}
+		}
 		if d.items, err = geo.AppendItems(d.items, d.body.Bytes(), geoJSON); err != nil {
 			return nil, err
 		}

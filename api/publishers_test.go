@@ -236,6 +236,23 @@ func TestPublishRate(t *testing.T) {
 	})
 }
 
+// A repeat under a key gets its ack though its publisher is too fast: else it would wait
+// until the key is forgotten, and publish again.
+func TestPublishRateOfRepeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, pacing(1))
+		publish := func(key, position string) answer {
+			return h.do(t, "POST", "http://localhost/publish", strings.NewReader(position), "Content-Type", "application/json", "Idempotency-Key", key)
+		}
+		first := publish("1", at("a", 1, 2))
+		require.Equal(t, 200, first.StatusCode)
+		require.Equal(t, first.body, publish("1", at("a", 1, 2)).body)
+		refused(t, publish("2", at("b", 1, 2)), http.StatusTooManyRequests)
+		time.Sleep(time.Second)
+		require.Equal(t, 200, publish("2", at("b", 1, 2)).StatusCode, "what was not published is not remembered")
+	})
+}
+
 // Uploads are read no faster than their publisher may publish, and end all the
 // same when the hub does.
 func TestPublishRateOfUploads(t *testing.T) {
@@ -279,6 +296,7 @@ func TestUploadEndsWithItsToken(t *testing.T) {
 		text, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
 		require.Equal(t, 1, ackOf(t, string(text)).Accepted)
+		require.Equal(t, "expired", ackOf(t, string(text)).Ended)
 		u.CloseWithError(io.ErrClosedPipe)
 	})
 }

@@ -121,8 +121,12 @@ type visit struct {
 }
 
 func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
+	asked := q.Topics
+	if len(q.Only) > 0 {
+		asked = q.Only // all that its reader may read
+	}
 	// Not the query as it came: somebody may have put a secret there.
-	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: shorten(strings.Join(q.Topics, " "))}
+	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: shorten(strings.Join(asked, " "))}
 	a.Metrics.open.WithLabelValues(v.protocol).Inc()
 	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
 		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"livemap/geo"
+	"livemap/stream"
 )
 
 // Limits of an NDJSON upload.
@@ -27,17 +28,20 @@ const (
 // takeLines publishes each line of an upload as it arrives, for as long as it
 // goes on. A line that the connection broke off in is not published.
 func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*ack, error) {
+	if err := t.enter(a, r); err != nil {
+		return nil, err
+	}
 	u := &upload{rc: http.NewResponseController(w), body: r.Body, tally: t}
-	u.stopping, u.endsNow = context.WithCancel(r.Context())
-	defer u.endsNow()
+	u.stopping, u.endsNow = context.WithCancelCause(r.Context())
+	defer u.endsNow(nil)
 	// On HTTP/1.1 answering would else wait for the end of the body; HTTP/2 and
 	// HTTP/3 need no such permission and say so.
 	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
-	defer context.AfterFunc(a.ending, u.stop)()
+	defer context.AfterFunc(a.ending, func() { u.stop(stream.Draining) })()
 	if t.grant != nil {
-		defer time.AfterFunc(time.Until(t.grant.Ends(time.Now())), u.stop).Stop()
+		defer time.AfterFunc(time.Until(t.grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
 	}
 	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
 		u.report(w)
@@ -59,9 +63,14 @@ type upload struct {
 	tally *tally
 
 	partial  atomic.Bool     // there is a line without its end
-	stopping context.Context // done when the upload is to end: the hub is draining, or its token expired
-	endsNow  context.CancelFunc
+	stopping context.Context // done when the upload is to end; its cause is an ending where the hub wants that
+	endsNow  context.CancelCauseFunc
 }
+
+// ending is why the hub ends an upload: it is draining, or the upload's token expired.
+type ending stream.Reason
+
+func (e ending) Error() string { return string(e) }
 
 // read publishes lines until the upload ends, and tells whether it was the hub
 // that ended it.
@@ -71,13 +80,25 @@ func (u *upload) read() (stopped bool) {
 	for {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
-			return u.ends()
+			return err != io.EOF && u.isEnded()
 		}
 		u.take(lines.number, line, err)
-		if u.ends() && !u.partial.Load() {
+		if !u.partial.Load() && u.isEnded() {
 			return true
 		}
 	}
+}
+
+// isEnded tells whether the hub ends the upload, and notes why for its publisher, who
+// else would take the ack for that of everything.
+func (u *upload) isEnded() bool {
+	why, is := errors.AsType[ending](context.Cause(u.stopping))
+	if is {
+		u.mu.Lock()
+		u.tally.ack.Ended = string(why)
+		u.mu.Unlock()
+	}
+	return is
 }
 
 // take publishes a line, at the latest before more is read.
@@ -111,7 +132,7 @@ func (u *upload) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if u.ends() { // stop was in between, and its deadline counts
-			u.stop()
+			u.hurry()
 		}
 	}
 	return u.body.Read(p)
@@ -120,8 +141,13 @@ func (u *upload) Read(p []byte) (int, error) {
 func (u *upload) ends() bool { return u.stopping.Err() != nil }
 
 // stop has the upload end at the end of a line.
-func (u *upload) stop() {
-	u.endsNow()
+func (u *upload) stop(why stream.Reason) {
+	u.endsNow(ending(why))
+	u.hurry()
+}
+
+// hurry waits no longer for lines, and not much longer for the end of one.
+func (u *upload) hurry() {
 	deadline := time.Now()
 	if u.partial.Load() {
 		deadline = deadline.Add(lineGrace)

@@ -292,6 +292,7 @@ func TestDrainEndsUploads(t *testing.T) {
 				text, err := io.ReadAll(response.Body)
 				require.NoError(t, err)
 				require.Equal(t, c.accept, ackOf(t, string(text)).Accepted)
+				require.Equal(t, "draining", ackOf(t, string(text)).Ended)
 				require.Equal(t, c.took, took.Truncate(time.Second))
 				require.True(t, response.Close, "the connection is to be closed")
 				u.CloseWithError(io.ErrClosedPipe)

@@ -129,6 +129,8 @@ func TestRightsToRead(t *testing.T) {
 	}
 	h.put(t, at("BUS-1", 1, 3), at("TRUCK-3", 1, 2))
 	require.Equal(t, "TRUCK-3", s.brief(t), "also of vehicles that are new, and no others")
+	s.close()
+	require.Equal(t, "vehicle:TRUCK-* depot:8", h.closed(t, 1)["topics"], "the log tells what was read, not live_updates:all")
 
 	exact := follow(t, h.client, h.public.URL+"/stream", bearer(signed(t, "one", time.Hour, "vehicle:BUS-1", "depot:8"))...)
 	for _, want := range []string{"reset new", "VAN-1", "BUS-1", "live snapshot"} {

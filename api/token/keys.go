@@ -17,6 +17,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 )
 
@@ -165,16 +166,17 @@ func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
 	if all, err := store.KeyReadAll(ctx); err == nil && len(all) > 0 && !slices.ContainsFunc(all, isUsable) {
 		log.Warn("none of the keys that were fetched is one to verify tokens with", "keys", len(all))
 	}
-	set := keySet{keys: store}
-	for kind, least := range map[*jwkset.Storage]time.Duration{&set.refreshed: refreshLeast, &set.retried: retryLeast} {
-		*kind, err = jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
-			HTTPURLs:          map[string]jwkset.Storage{url: store},
-			RateLimitWaitMax:  fetchTime,
-			RefreshUnknownKID: rate.NewLimiter(rate.Every(least), 1),
-		})
-		if err != nil {
-			return nil, err
-		}
+	fresh, err := jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
+		HTTPURLs:          map[string]jwkset.Storage{url: store},
+		RateLimitWaitMax:  fetchTime,
+		RefreshUnknownKID: rate.NewLimiter(rate.Inf, 1), // who comes too early is not to wait, as they would here
+	})
+	if err != nil {
+		return nil, err
+	}
+	set := &keySet{
+		known: store, fresh: fresh,
+		refresh: rate.NewLimiter(rate.Every(refreshLeast), 1), retry: rate.NewLimiter(rate.Every(retryLeast), 1),
 	}
 	// Secrets are not taken: whoever may read them from the URL could make tokens.
 	methods := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -188,18 +190,31 @@ var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fet
 // keySet is the keys of a URL. It fetches them anew when asked for one that is not
 // there, when that was not long ago.
 type keySet struct {
-	keys      jwkset.Storage // as they were fetched last
-	refreshed jwkset.Storage // once a minute
-	retried   jwkset.Storage // while there are none
+	known    jwkset.Storage // as they were fetched last
+	fresh    jwkset.Storage // fetches them for a key that is not known
+	refresh  *rate.Limiter  // of fetches for such a key
+	retry    *rate.Limiter  // of fetches while there are none
+	fetching singleflight.Group
+}
+
+// fetch fetches the keys for one that is not known, if that may be done now. Those who
+// ask meanwhile wait for the same answer.
+func (s *keySet) fetch(ctx context.Context, kid string, limit *rate.Limiter) {
+	s.fetching.Do("", func() (any, error) {
+		if limit.Allow() {
+			s.fresh.KeyRead(ctx, kid) // what it gives is asked for again, of what is known then
+		}
+		return nil, nil
+	})
 }
 
 // find gives the keys that a token may be signed with.
-func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
+func (s *keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	kid, given := t.Header["kid"].(string)
-	all, err := s.keys.KeyReadAll(ctx)
+	all, err := s.known.KeyReadAll(ctx)
 	if err == nil && len(all) == 0 {
-		s.retried.KeyRead(ctx, kid) // what it gives is asked for below
-		all, err = s.keys.KeyReadAll(ctx)
+		s.fetch(ctx, kid, s.retry)
+		all, err = s.known.KeyReadAll(ctx)
 	}
 	switch {
 	case err != nil:
@@ -207,7 +222,11 @@ func (s keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	case len(all) == 0:
 		return nil, ErrNoKeys
 	case given:
-		one, err := s.refreshed.KeyRead(ctx, kid)
+		one, err := s.known.KeyRead(ctx, kid)
+		if err != nil {
+			s.fetch(ctx, kid, s.refresh)
+			one, err = s.known.KeyRead(ctx, kid)
+		}
 		if err != nil {
 			return nil, err
 		}

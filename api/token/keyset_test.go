@@ -11,9 +11,11 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"livemap/api/token"
@@ -111,8 +113,14 @@ func TestKeySet(t *testing.T) {
 	require.Equal(t, 1, i.fetches(), "what is known is not fetched again")
 
 	i.publish(jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "2"}))
-	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, "2"))
-	require.NoError(t, err, "a key that is new is fetched")
+	var verifying sync.WaitGroup
+	for range 20 {
+		verifying.Go(func() {
+			_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, second, "2"))
+			assert.NoError(t, err, "a key that is new is fetched, and whoever asks meanwhile waits for it")
+		})
+	}
+	verifying.Wait()
 	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
 	require.EqualError(t, err, "it is not signed with a key of this hub", "one that was taken back counts no longer")
 	require.Equal(t, 2, i.fetches())
@@ -136,8 +144,12 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 	require.ErrorIs(t, err, token.ErrNoKeys)
 	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
-	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
-	require.NoError(t, err, "it waits the few seconds until it is tried again")
+	fetched := i.fetches()
+	require.Eventually(t, func() bool {
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "it is tried again after some seconds")
+	require.Equal(t, fetched+1, i.fetches())
 
 	for _, kid := range []string{"", "1"} {
 		i.down = true

@@ -85,6 +85,17 @@ func TestStateDirInUse(t *testing.T) {
 	startHub(t, "--state-dir", hub.stateDir).stop(t)
 }
 
+func TestUnusableStateDir(t *testing.T) {
+	file, dir := filepath.Join(t.TempDir(), "file"), t.TempDir()
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "lock"), 0o700))
+	for _, unusable := range []string{file, filepath.Join(file, "below"), dir} {
+		stderr, status := serveFails(t, "--state-dir", unusable)
+		assert.Equal(t, 2, status)
+		assert.Contains(t, stderr, "--state-dir must be a directory that the hub may write to: ")
+	}
+}
+
 // Each port offers its own, and over what it is meant to speak.
 func TestWhatPortsOffer(t *testing.T) {
 	t.Parallel()

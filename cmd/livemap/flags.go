@@ -48,7 +48,7 @@ func (a *listenAddress) UnmarshalText(text []byte) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil || port == "" {
-		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off", text)
+		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off, the port from 0 to 65535", text)
 	}
 	*a = listenAddress{"tcp", string(text)}
 	return nil

@@ -139,7 +139,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 	surface := api.New(config)
 	defer surface.Close()
 
-	stopSaving := state.saveEvery(saveInterval, hub)
+	stopSaving := state.saveEvery(saveInterval, hub, metrics.Unsaved)
 	failed := listeners.serve(surface)
 	log.Info("the hub is ready", listeners.addresses()...)
 	ready(listeners)

@@ -42,12 +42,12 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, usageError{fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
+		return nil, unusable(err)
 	}
 	s := &state{dir: dir, log: log}
 	lock, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("--state-dir: %w", err)
+		return nil, unusable(err)
 	}
 	if !lockFile(lock.Fd()) {
 		lock.Close()
@@ -59,6 +59,10 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		os.Remove(file)
 	}
 	return s, nil
+}
+
+func unusable(err error) error {
+	return usageError{fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
 }
 
 // userStateDir is where the XDG Base Directory Specification has it.
@@ -76,10 +80,14 @@ func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
 // write replaces a file as a whole: after a crash it is the old or the new one.
 func (s *state) write(name string, content []byte) error {
-	return s.replace(name, func(w io.Writer) error {
+	err := s.replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("--state-dir: %w", err)
+	}
+	return nil
 }
 
 func (s *state) replace(name string, write func(io.Writer) error) (err error) {
@@ -148,11 +156,13 @@ func (s *state) save(hub *stream.Hub) error {
 	return nil
 }
 
-// saveEvery saves the vehicles now and then until stop is called.
-func (s *state) saveEvery(interval time.Duration, hub *stream.Hub) (stop func()) {
+// saveEvery saves the vehicles now and then until stop is called. failed hears of each
+// time that it could not.
+func (s *state) saveEvery(interval time.Duration, hub *stream.Hub, failed func()) (stop func()) {
 	return every(interval, func() {
 		if err := s.save(hub); err != nil {
 			s.log.Error("cannot save", "error", err)
+			failed()
 		}
 	})
 }
@@ -172,7 +182,7 @@ func (s *state) quicKeys() (k quicKeys, err error) {
 		content = make([]byte, len(k.reset)+len(k.token))
 		rand.Read(content)
 		if err := s.write(name, content); err != nil {
-			return k, fmt.Errorf("--state-dir: %w", err)
+			return k, err
 		}
 	}
 	copy(k.reset[:], content)
