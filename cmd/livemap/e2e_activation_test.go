@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -162,6 +163,46 @@ func TestRestartWithPassedSockets(t *testing.T) {
 	}
 	restarted(t, hub, again)
 	waiting.Wait()
+}
+
+// Everyone is answered who asks, each over a connection of its own, while hubs come and go:
+// also those who had connected when one was told to go, and asked after that.
+func TestRestartsAnswerEveryone(t *testing.T) {
+	t.Parallel()
+	p := openPorts(t)
+	args := []string{"--state-dir", t.TempDir(), "--drain", "0s"}
+	hub := p.start(t, args...)
+	first := hub // whose addresses and certificate are those of all
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	var answers atomic.Int64
+	ask := func(protocol, method, url string) {
+		for ctx.Err() == nil {
+			client := first.client(t, protocol)
+			r, err := http.NewRequestWithContext(ctx, method, url, nil)
+			require.NoError(t, err)
+			resp, err := client.http.Do(r)
+			if ctx.Err() == nil && assert.NoError(t, err, "%s %s over %s", method, url, protocol) {
+				resp.Body.Close()
+				answers.Add(1)
+			}
+			client.disconnect()
+		}
+	}
+	for range 2 {
+		asking.Go(func() { ask("h1", "GET", p.public+"/snapshot") })
+		asking.Go(func() { ask("h2", "GET", p.public+"/snapshot") })
+		asking.Go(func() { ask("h1", "POST", first.publish+"/publish") }) // which is refused, in words
+	}
+	for range 5 {
+		before := answers.Load()
+		await(t, "answers", func() bool { return answers.Load() > before+20 })
+		hub.stop(t)
+		hub = p.start(t, args...)
+	}
+	cancel()
+	asking.Wait()
+	t.Logf("%d answers", answers.Load())
 }
 
 // The hub takes sockets only under the names of its flags, and only those that

@@ -43,12 +43,18 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedS
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
 	}
+	return webOn(flag, open, log), nil
+}
+
+// webOn makes a port of its listeners.
+func webOn(flag string, open []net.Listener, log *slog.Logger) *webListener {
 	server := &http.Server{
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    headerBound,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
+		ConnContext:       tellConn,
 		ConnState:         settled,
 	}
 	server.Protocols.SetHTTP1(true)
@@ -57,7 +63,7 @@ func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedS
 	for i := range open {
 		open[i] = watch(open[i])
 	}
-	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}, nil
+	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
 }
 
 func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
@@ -148,7 +154,7 @@ func (l *webListener) cut() {
 }
 
 func (l *webListener) serve(handler http.Handler) error {
-	l.server.Handler = handler
+	l.server.Handler = welcomed(handler)
 	serve := func(one net.Listener) error { return l.server.Serve(letIn(one, l.log)) }
 	if l.tls != nil {
 		l.server.TLSConfig = l.tls
@@ -166,7 +172,11 @@ func firstError[T any](each []T, do func(T) error) error {
 	return <-failed
 }
 
+// shutdown stops accepting, and ends connections once they have their answers, those
+// included that have just come.
 func (l *webListener) shutdown(ctx context.Context) {
+	l.close()
+	l.letNewcomersAsk(ctx)
 	if l.server.Shutdown(ctx) != nil {
 		l.server.Close()
 	}

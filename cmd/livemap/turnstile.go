@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -106,10 +105,7 @@ func settled(conn net.Conn, state http.ConnState) {
 	if state == http.StateNew || state == http.StateActive {
 		return
 	}
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
-	if watched, ok := conn.(*watchedConn); ok {
+	if watched := watchedOf(conn); watched != nil {
 		if inside := watched.place.Swap(nil); inside != nil {
 			<-*inside
 		}

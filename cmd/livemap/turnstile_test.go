@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 type arrivals struct {
 	net.Listener
 	come chan arrival
+	end  sync.Once
 }
 
 func (a *arrivals) Accept() (net.Conn, error) {
@@ -24,6 +26,11 @@ func (a *arrivals) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	return next.conn, next.err
+}
+
+func (a *arrivals) Close() error {
+	a.end.Do(func() { close(a.come) })
+	return nil
 }
 
 func TestTurnstileLetsSomeInAtATime(t *testing.T) {

@@ -44,7 +44,7 @@ func (l *watchedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	watched := &watchedConn{Conn: conn, listener: l, waiting: func() (int, bool) { return queued(conn) }}
+	watched := &watchedConn{Conn: conn, listener: l, accepted: time.Now(), waiting: func() (int, bool) { return queued(conn) }}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[watched] = struct{}{}
@@ -119,6 +119,9 @@ type watchedConn struct {
 	net.Conn
 	listener *watchedListener
 	waiting  func() (bytes int, known bool) // written, and not taken yet
+
+	accepted time.Time
+	asked    atomic.Bool // a request has come
 
 	hungUp bool // by hangUp, of which the listener has one at a time
 

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A port that is shut down answers those who had come and not asked yet, if they ask soon.
+// It does not wait for those who do not, nor for connections that had their answers.
+func TestNewcomersAreAnswered(t *testing.T) {
+	for name, test := range map[string]struct {
+		asks  time.Duration // after coming; 0: never
+		took  time.Duration // to shut down
+		known bool          // the connection has been answered before
+	}{
+		"at once":   {asks: time.Nanosecond, took: newcomerPoll},
+		"soon":      {asks: newcomerTime / 2, took: newcomerTime / 2},
+		"never":     {took: newcomerTime},
+		"come back": {known: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				come := &arrivals{come: make(chan arrival)}
+				port := webOn("listen", []net.Listener{watch(come)}, slog.New(slog.DiscardHandler))
+				served := make(chan error, 1)
+				go func() {
+					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }))
+				}()
+				client, server := net.Pipe()
+				come.come <- arrival{conn: server}
+				synctest.Wait()
+				if test.known {
+					require.Equal(t, "200 OK", ask(client))
+				}
+				began := time.Now()
+				answered := make(chan string, 1)
+				if test.asks > 0 {
+					go func() {
+						time.Sleep(test.asks)
+						answered <- ask(client)
+					}()
+				}
+				port.shutdown(t.Context())
+				require.InDelta(t, test.took, time.Since(began), float64(newcomerPoll))
+				if test.asks > 0 {
+					require.Equal(t, "200 OK", <-answered)
+				}
+				require.Error(t, <-served)
+				client.Close()
+			})
+		})
+	}
+}
+
+// ask asks for something, and gives the status.
+func ask(conn net.Conn) string {
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		return err.Error()
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return err.Error()
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.Status
+}
