@@ -19,6 +19,7 @@ export class Account {
 
 	/** @type {Session} */ #session = {};
 	#asked = 0; // only the last answer counts
+	#entering = 0; // tokens that the hub has not answered yet
 	#told;
 
 	/** @param {() => void} told hears of every change */
@@ -49,7 +50,7 @@ export class Account {
 	async ask() {
 		const asked = ++this.#asked;
 		const answer = await request("GET");
-		if (asked === this.#asked) {
+		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) { // who is out was told why
 			this.#take(answer);
 		}
 	}
@@ -57,9 +58,11 @@ export class Account {
 	/** Signs in with a token. @param {string} given as somebody pasted it */
 	async enter(given) {
 		const asked = ++this.#asked;
+		this.#entering++;
 		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
 		const now = answer.status === 200 ? answer : await request("GET"); // there may be another sign-in that is good
+		this.#entering--;
 		if (asked !== this.#asked) {
 			return;
 		}
@@ -73,8 +76,11 @@ export class Account {
 		return (await request("DELETE")).status === 204;
 	}
 
-	/** The hub does not take the sign-in any more. @param {string} words why */
+	/** The hub does not take the sign-in any more. @param {string} words why; not for who was told already, or soon is */
 	out(words) {
+		if (this.state === "out" || this.#entering > 0) {
+			return;
+		}
 		this.#asked++;
 		this.#take(refusal(words));
 	}

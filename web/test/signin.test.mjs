@@ -39,6 +39,8 @@ let browser;
 let opened = [];
 /** Every token that a test gave. @type {string[]} */
 let tokens = [];
+/** What a test started besides, to be ended when its pages are closed, so that they do not miss it. @type {(() => unknown)[]} */
+let ends = [];
 
 before(async () => {
 	dir = await mkdtemp(join(tmpdir(), "livemap-key-"));
@@ -60,11 +62,17 @@ after(async () => {
 
 // Whatever a test did, no page complained but of refusals, and no token is told or kept.
 afterEach(async () => {
-	for (const { page, complaints } of opened.splice(0)) {
-		assert.deepEqual(complaints.filter((c) => !/status of 40[13]/.test(c)), []);
-		const kept = `${page.url()} ${complaints} ${await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.body.outerHTML]))}`;
-		await page.context().close();
-		tokens.forEach((token) => assert.ok(!kept.includes(token), kept));
+	try {
+		for (const { page, complaints } of opened.splice(0)) {
+			const kept = `${page.url()} ${complaints} ${await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.body.outerHTML]))}`;
+			await page.context().close();
+			assert.deepEqual(complaints.filter((c) => !/status of 40[13]/.test(c)), []);
+			tokens.forEach((token) => assert.ok(!kept.includes(token), kept));
+		}
+	} finally {
+		for (const end of ends.splice(0)) {
+			await end();
+		}
 	}
 	const log = hub.log.join("\n");
 	tokens.splice(0).forEach((token) => assert.ok(!log.includes(token), log));
@@ -272,24 +280,21 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	test("sends readers to where they sign in, and not round in circles", async () => {
 		const login = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<title>Who are you?</title>"));
 		await new Promise((resolve) => login.listen(0, "127.0.0.1", () => resolve(undefined)));
+		ends.push(() => login.close());
 		const { port } = /** @type {import("node:net").AddressInfo} */ (login.address());
 		const own = await Hub.start(["--jwt-key", join(dir, "key"), "--login-url", `http://127.0.0.1:${port}/?for=map`]);
-		try {
-			const page = await visit("#map=12/52.52/13.41", told("A token is needed"), own);
-			assert.match(await page.locator("#door .login").innerText(), new RegExp(`Sign in at 127.0.0.1:${port} You are being taken there.`));
-			await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
-			await page.goto(`${own.public}/`); // still nobody
-			await told("A token is needed")(page);
-			assert.equal(await page.locator("#door .leaving").innerText(), "");
-			assert.equal(await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"), `http://127.0.0.1:${port}/?for=map`);
-			await page.getByRole("link", { name: "Sign in at" }).click();
-			await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
-			await page.goto(`${own.public}/#token=${given(ada())}`);
-			await live(page);
-			assert.match(page.url(), /#map=12\//, "what was looked at before");
-		} finally {
-			await own.end();
-			login.close();
-		}
+		ends.push(() => own.end());
+		const page = await visit("#map=12/52.52/13.41", told("A token is needed"), own);
+		assert.match(await page.locator("#door .login").innerText(), new RegExp(`Sign in at 127.0.0.1:${port} You are being taken there.`));
+		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
+		await page.goto(`${own.public}/`); // still nobody
+		await told("A token is needed")(page);
+		assert.equal(await page.locator("#door .leaving").innerText(), "");
+		assert.equal(await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"), `http://127.0.0.1:${port}/?for=map`);
+		await page.getByRole("link", { name: "Sign in at" }).click();
+		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
+		await page.goto(`${own.public}/#token=${given(ada())}`);
+		await live(page);
+		assert.match(page.url(), /#map=12\//, "what was looked at before");
 	});
 });

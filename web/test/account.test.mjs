@@ -1,0 +1,82 @@
+/**
+ * Who is signed in, with a hub whose answers come when a test says so.
+ */
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { Account } from "../src/account.js";
+
+const { fetch } = globalThis;
+/** Requests that were not answered yet. @type {{method: string, answer: (status: number, body?: object) => void}[]} */
+let waiting = [];
+/** @type {Account} */
+let account;
+let told = 0;
+
+beforeEach(() => {
+	waiting = [];
+	told = 0;
+	account = new Account(() => told++);
+	globalThis.fetch = (_, { method = "GET" } = {}) => new Promise((resolve) => {
+		waiting.push({ method, answer: (status, body = {}) => resolve(Response.json(body, { status })) });
+	});
+});
+afterEach(() => {
+	globalThis.fetch = fetch;
+});
+
+/** Answers the next request. @param {string} method @param {number} status @param {object} body */
+async function answer(method, status, body) {
+	while (waiting.length === 0) {
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+	const [next] = waiting.splice(0, 1);
+	assert.equal(next.method, method);
+	next.answer(status, body);
+}
+
+const NEEDED = { detail: "a token is needed" };
+const ADA = { subject: "ada", read: ["*"] };
+
+/** Signs in. */
+async function signedIn() {
+	const entering = account.enter("a.b.c");
+	await answer("POST", 200, ADA);
+	await entering;
+}
+
+describe("an account", () => {
+	test("keeps why a token was refused, whatever is refused after it", async () => {
+		const entering = account.enter("a.b.c");
+		await answer("POST", 401, { detail: "it is not signed" });
+		await answer("GET", 401, NEEDED);
+		await entering;
+		const seen = told;
+		account.out(NEEDED.detail); // a stream
+		const asking = account.ask();
+		await answer("GET", 401, NEEDED);
+		await asking;
+		assert.deepEqual([account.state, account.words, account.refused, told], ["out", "it is not signed", true, seen]);
+		await signedIn();
+		assert.deepEqual([account.state, account.words, account.refused], ["in", "", false]);
+	});
+
+	test("is in with a token that was under way when the one before expired", async () => {
+		await signedIn();
+		const entering = account.enter("d.e.f");
+		account.out("it expired");
+		await answer("POST", 200, { ...ADA, subject: "grace" });
+		await entering;
+		assert.deepEqual([account.state, account.subject], ["in", "grace"]);
+		account.out("it expired");
+		assert.deepEqual([account.state, account.words], ["out", "it expired"]);
+	});
+
+	test("is out whatever the hub said before", async () => {
+		await signedIn();
+		const asking = account.ask();
+		account.out("it expired");
+		await answer("GET", 200, ADA);
+		await asking;
+		assert.equal(account.state, "out");
+	});
+});
