@@ -237,12 +237,12 @@ func TestStalledReaders(t *testing.T) {
 	require.Greater(t, files.Cur, uint64(size+100), "raise the limit of open files (ulimit -n)")
 	// A process of its own, so that its goroutines and its memory are the hub's.
 	hub := startHubProcess(t, "--stall-timeout", "2s", "--history", "16MiB")
-	goroutines := hub.metric(t, "go_goroutines")
 	// What the three get at once is more than their buffers and windows hold.
 	const parked = 150
 	for i := range parked {
 		hub.publishLines(t, padded(fmt.Sprint("PARKED-", i), 8<<10, 1)...)
 	}
+	goroutines := hub.metric(t, "go_goroutines") // by now there are all that it begins with
 	readers := gather(t, hub, size)
 	seq, publishes := parked+1, []time.Duration(nil)
 	publish := func(n int) {
