@@ -129,12 +129,14 @@ type moment struct {
 	mono time.Duration
 }
 
-// until gives a time of day on the monotonic clock; 0 for the zero time.
+// until gives a time of day on the monotonic clock; 0 for the zero time, and for one so
+// far away (292 years) that it is never.
 func (m moment) until(at time.Time) time.Duration {
-	if at.IsZero() {
+	from := at.Sub(m.wall) // saturates
+	if at.IsZero() || from > math.MaxInt64-m.mono {
 		return 0
 	}
-	return max(1, m.mono+at.Sub(m.wall))
+	return max(1, m.mono+from)
 }
 
 // moment reads both clocks, which are one unless Config.Clock is another.

@@ -105,6 +105,12 @@ func TestUntil(t *testing.T) {
 		late := listen(t, h, q)
 		require.Equal(t, "hello | reset new | bye expired", late.told())
 		require.Equal(t, 0, h.Stats().Streams)
+
+		q.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // farther than a Duration goes
+		never := listen(t, h, q)
+		time.Sleep(time.Hour)
+		require.NotContains(t, text(never.took()), "bye")
+		require.Equal(t, 1, h.Stats().Streams)
 	})
 }
 

@@ -60,7 +60,9 @@ func TestDrain(t *testing.T) {
 	}
 	upload := beginUpload(t, hub)
 	defer upload.lines.Close()
+	before := hub.metric(t, `livemap_positions_total{result="accepted"}`)
 	upload.write(t, `{"vehicle_id":"A","lat":1,"lon":2,"timestamp":1700000000}`+"\n"+`{"vehicle_id":"B",`)
+	await(t, "what was begun to arrive", func() bool { return hub.metric(t, `livemap_positions_total{result="accepted"}`) > before })
 	ready := func() int {
 		resp, err := hub.operator.Get(hub.publish + "/readyz")
 		require.NoError(t, err)
@@ -71,11 +73,11 @@ func TestDrain(t *testing.T) {
 
 	hub.interrupt()
 	await(t, "/readyz to say so", func() bool { return ready() == http.StatusServiceUnavailable })
+	upload.write(t, `"lat":1,"lon":2,"timestamp":1700000000}`+"\n")
 	status, header, text := hub.post(t, "application/json", `{"vehicle_id":"C","lat":1,"lon":2}`)
 	assert.Equal(t, http.StatusServiceUnavailable, status, text)
 	assert.Equal(t, "2", header.Get("Retry-After"))
 	assert.Equal(t, "application/problem+json", header.Get("Content-Type"))
-	upload.write(t, `"lat":1,"lon":2,"timestamp":1700000000}`+"\n")
 	assert.Equal(t, "OK 3", upload.answer(t), "the line that was begun counts, and the upload is answered")
 	ending.Wait()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(hub.public, "https://"))
