@@ -169,8 +169,10 @@ func TestWhoReachesAPort(t *testing.T) {
 		}
 		l := &webListener{Listener: all[0], also: all[1:]}
 		assert.Equal(t, local, l.isLocal(), addresses)
-		assert.Equal(t, !local, new(serveCmd).guards(l), addresses)
-		assert.True(t, (&serveCmd{whoFlags: whoFlags{PublishClientCA: "ca"}}).guards(l), addresses)
+		loopback := listenAddress{"tcp", "127.0.0.1:1"}
+		assert.Equal(t, !local, (&serveCmd{PublishListen: loopback}).guards(l), addresses)
+		assert.True(t, (&serveCmd{PublishListen: loopback, whoFlags: whoFlags{PublishClientCA: "ca"}}).guards(l), addresses)
+		assert.True(t, (&serveCmd{PublishListen: listenAddress{"tcp", "hub.example:1"}}).guards(l), "a name may lead elsewhere tomorrow")
 	}
 }
 

@@ -63,10 +63,11 @@ func (c *serveCmd) listen(ctx context.Context, passed passedSockets, state *stat
 	return l, l.listenPublic(ctx, c, passed, certificate, keys, log)
 }
 
-// guards tells that the internal port asks who comes: others than this machine can
-// reach it, or it was told to.
+// guards tells that the internal port asks who comes: it was told to, or others than
+// this machine can reach it. Of a host's name that is taken for true, whatever it
+// leads to now: it was started with keys for that.
 func (c *serveCmd) guards(internal *webListener) bool {
-	return c.PublishClientCA != "" || !internal.isLocal()
+	return c.PublishClientCA != "" || !c.PublishListen.isLocal() || !internal.isLocal()
 }
 
 // listenPublic opens TCP and UDP of the same port number. Where the system
