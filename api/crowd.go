@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -50,9 +51,13 @@ func (a *API) enterCrowd(r *http.Request) (leave func(), ok bool) {
 	return func() { a.crowd.leave(client) }, true
 }
 
-// clientKey tells clients apart: by their token's subject, else by their address, or
-// what of an IPv6 address is one customer's (RFC 6177).
+// clientKey tells clients apart: by their certificate's key, their token's subject,
+// else by their address, or what of an IPv6 address is one customer's (RFC 6177).
 func clientKey(r *http.Request) string {
+	if shown := certificateOf(r); shown != nil {
+		key := sha256.Sum256(shown.RawSubjectPublicKeyInfo)
+		return "certificate " + string(key[:])
+	}
 	if grant := grantOf(r); grant != nil && grant.Subject != "" {
 		return "subject " + grant.Subject
 	}

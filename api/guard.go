@@ -88,6 +88,47 @@ func headerSize(r *http.Request) int {
 	return size
 }
 
+// localHost refuses requests to a port on loopback that were meant for another host:
+// a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
+func (a *API) localHost(next http.Handler) http.Handler {
+	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
+		return wrong(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isUnixSocket(r) && r.Host != "" && !cannotBeRebound(r.Host) { // browsers always name it
+			refuse(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cannotBeRebound tells whether a Host is one that no page can be loaded from but this
+// machine's own.
+func cannotBeRebound(hostport string) bool {
+	host := hostport
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
+}
+
+// fromLoopback lets requests of this machine pass.
+func (a *API) fromLoopback(next http.Handler) http.Handler {
+	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
+		return wrong(http.StatusForbidden, "debugging answers to this machine only, over loopback")
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+			refuse(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // clientAddress finds the address of the client behind trusted proxies.
 func (a *API) clientAddress() func(http.Handler) http.Handler {
 	if len(a.TrustedProxies) == 0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -20,9 +21,16 @@ const (
 // keys remembers which publishes have been done, so that a repeat publishes
 // nothing again.
 type keys struct {
-	done     *ttlcache.Cache[string, *attempt]
+	done     *ttlcache.Cache[keyID, *attempt]
 	closing  chan struct{}
 	sweeping sync.WaitGroup
+}
+
+// keyID is a digest of a key and whose it is, which may be long.
+type keyID [sha256.Size]byte
+
+func idOf(publisher, key string) keyID {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q", publisher, key)) // quoted, no two pairs are the same text
 }
 
 // attempt is one publish under a key.
@@ -34,9 +42,9 @@ type attempt struct {
 
 func newKeys() *keys {
 	k := &keys{closing: make(chan struct{}), done: ttlcache.New(
-		ttlcache.WithTTL[string, *attempt](keyTime),
-		ttlcache.WithCapacity[string, *attempt](keyCount),
-		ttlcache.WithDisableTouchOnHit[string, *attempt](),
+		ttlcache.WithTTL[keyID, *attempt](keyTime),
+		ttlcache.WithCapacity[keyID, *attempt](keyCount),
+		ttlcache.WithDisableTouchOnHit[keyID, *attempt](),
 	)}
 	k.sweeping.Go(k.sweep)
 	return k
@@ -67,7 +75,7 @@ func (k *keys) sweep() {
 // not remembered. Another body under the key is a problem, 422.
 func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*ack, error)) (*ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
-	id := publisher + "\n" + key // a header holds no newline: no publisher's key is another's
+	id := idOf(publisher, key)
 	for {
 		item, found := k.done.GetOrSet(id, mine)
 		if !found {
@@ -88,7 +96,7 @@ func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.
 	}
 }
 
-func (k *keys) run(id string, mine *attempt, publish func() (*ack, error)) (*ack, error) {
+func (k *keys) run(id keyID, mine *attempt, publish func() (*ack, error)) (*ack, error) {
 	defer func() {
 		if mine.ack == nil { // refused, or publish panicked
 			k.done.Delete(id)

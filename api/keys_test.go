@@ -1,8 +1,11 @@
 package api_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -109,4 +112,32 @@ func TestKeysAreForgotten(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.Equal(t, 200, publish(2), "asking does not keep it")
 	})
+}
+
+// What is remembered of a publish is its ack, however much its token allows.
+func TestRememberedPublishesAreSmall(t *testing.T) {
+	h := start(t, tokens(t), wide)
+	var vehicles []string
+	for i := range 400 {
+		vehicles = append(vehicles, fmt.Sprintf("A-VEHICLE-%d-*", i))
+	}
+	headers := inside("application/json", publisher(t, "me", append(vehicles, "*")...))
+	publish := func(key int) {
+		got := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), append(headers, "Idempotency-Key", strconv.Itoa(key))...)
+		require.Equal(t, 200, got.StatusCode, got.body)
+	}
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // what pools hold is let go of by the second
+		var now runtime.MemStats
+		runtime.ReadMemStats(&now)
+		return int64(now.HeapAlloc)
+	}
+	publish(-1)
+	before := heap()
+	const count = 500
+	for key := range count {
+		publish(key)
+	}
+	require.Less(t, (heap()-before)/count, int64(4<<10), "bytes for each")
 }

@@ -23,20 +23,29 @@ const fewPaces = 1024
 
 // pace is one publisher's: it may publish when it owes nothing, and then owes what
 // it published. Nil is any number.
-type pace struct{ *rate.Limiter }
+type pace struct {
+	*rate.Limiter
+	all    *paces
+	client string
+}
 
 // enter gives the pace of a request's publisher, or asks it to wait.
 func (p *paces) enter(client string, perSecond float64) (*pace, error) {
-	if perSecond == 0 {
-		return nil, nil
-	}
 	one := p.limiter(client, perSecond)
 	if owed := 1 - one.Tokens(); owed > 0 {
 		seconds := math.Ceil(owed / perSecond)
 		return nil, wrong(http.StatusTooManyRequests, "more than %g positions per second; wait %g s", perSecond, seconds).
 			with("Retry-After", strconv.Itoa(int(seconds)))
 	}
-	return &pace{one}, nil
+	return &pace{one, p, client}, nil
+}
+
+// renew is for an upload that may have waited so long that its limiter was forgotten,
+// and its publisher given another.
+func (p *pace) renew() {
+	if p != nil {
+		p.Limiter = p.all.limiter(p.client, float64(p.Limit()))
+	}
 }
 
 func (p *paces) limiter(client string, perSecond float64) *rate.Limiter {

@@ -153,7 +153,9 @@ func (d *document) release() {
 
 // enter asks a publisher to wait that may not publish now.
 func (t *tally) enter(a *API, r *http.Request) (err error) {
-	t.pace, err = a.paces.enter(clientKey(r), a.PublishRate)
+	if a.PublishRate > 0 {
+		t.pace, err = a.paces.enter(clientKey(r), a.PublishRate)
+	}
 	return err
 }
 
@@ -360,17 +362,17 @@ func (t *tally) sofar() ack {
 
 // answer gives the ack for the whole, or the problem where all was refused.
 func (t *tally) answer() (*ack, error) {
-	t.ack = t.sofar()
-	if t.ack.Rejected > 0 && t.ack.Accepted+t.ack.Duplicate == 0 {
-		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", t.ack.Rejected)
-		if t.ack.Rejected == 1 {
-			p.Detail = "the position was refused: " + t.ack.Errors[0].Detail
+	whole := t.sofar()
+	if whole.Rejected > 0 && whole.Accepted+whole.Duplicate == 0 {
+		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", whole.Rejected)
+		if whole.Rejected == 1 {
+			p.Detail = "the position was refused: " + whole.Errors[0].Detail
 		}
-		p.Errors = t.ack.Errors
-		if t.outside == t.ack.Rejected {
+		p.Errors = whole.Errors
+		if t.outside == whole.Rejected {
 			p.Status, p.Title = http.StatusForbidden, http.StatusText(http.StatusForbidden)
 		}
 		return nil, p
 	}
-	return &t.ack, nil
+	return &whole, nil // a copy: it may be kept for long, and the tally must not be
 }

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,36 +112,62 @@ func TestWideInternalPortOfAnonymous(t *testing.T) {
 // A publisher with a certificate may do everything.
 func TestClientCertificates(t *testing.T) {
 	h := start(t, tokens(t), wide)
-	pool, good := authority(t)
-	_, stranger := authority(t)
+	pool := x509.NewCertPool()
+	good, stranger := authority(t, pool), authority(t, x509.NewCertPool())
+	s := guardedByCertificates(t, h, pool)
+	publish := func(client *http.Client) answer {
+		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Content-Type", "application/json")
+	}
+	require.Equal(t, http.StatusOK, publish(showing(t, good)).StatusCode)
+	require.Equal(t, http.StatusUnauthorized, publish(showing(t)).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, showing(t), "GET", s.URL+"/readyz", nil).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, showing(t, good), "GET", s.URL+"/metrics", nil).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, showing(t, good), "GET", s.URL+"/vehicles/a", nil).StatusCode)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/readyz", nil)
+	require.NoError(t, err)
+	answered, err := showing(t, stranger).Do(r)
+	if err == nil { // a client that was told of no authority it knows may show nothing
+		answered.Body.Close()
+		require.Equal(t, http.StatusUnauthorized, publish(showing(t, stranger)).StatusCode)
+	}
+}
+
+// guardedByCertificates serves the internal port to who has a certificate of a pool.
+func guardedByCertificates(t *testing.T, h *hub, pool *x509.CertPool) *httptest.Server {
+	t.Helper()
 	s := httptest.NewUnstartedServer(h.api.Internal())
 	s.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	as := func(certificates ...tls.Certificate) *http.Client {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}}
-		t.Cleanup(transport.CloseIdleConnections)
-		return &http.Client{Transport: transport}
-	}
-	publish := func(client *http.Client) answer {
-		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Content-Type", "application/json")
-	}
-	require.Equal(t, http.StatusOK, publish(as(good)).StatusCode)
-	require.Equal(t, http.StatusUnauthorized, publish(as()).StatusCode)
-	require.Equal(t, http.StatusOK, ask(t, as(), "GET", s.URL+"/readyz", nil).StatusCode)
-	require.Equal(t, http.StatusOK, ask(t, as(good), "GET", s.URL+"/metrics", nil).StatusCode)
-	require.Equal(t, http.StatusOK, ask(t, as(good), "GET", s.URL+"/vehicles/a", nil).StatusCode)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/readyz", nil)
-	require.NoError(t, err)
-	answered, err := as(stranger).Do(r)
-	if err == nil { // a client that was told of no authority it knows may show nothing
-		answered.Body.Close()
-		require.Equal(t, http.StatusUnauthorized, publish(as(stranger)).StatusCode)
-	}
+	return s
 }
 
-// authority makes one that signs certificates, and a certificate of a publisher's.
-func authority(t *testing.T) (*x509.CertPool, tls.Certificate) {
+// showing makes a client that shows certificates.
+func showing(t *testing.T, certificates ...tls.Certificate) *http.Client {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// Publishers that come from one address, as vans behind one NAT do, are told apart by
+// their certificates.
+func TestCertificatesTellPublishersApart(t *testing.T) {
+	pool := x509.NewCertPool()
+	one, other := authority(t, pool), authority(t, pool)
+	s := guardedByCertificates(t, start(t, wide, pacing(1)), pool)
+	publish := func(client *http.Client, key, position string) answer {
+		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(position), "Content-Type", "application/json", "Idempotency-Key", key)
+	}
+	first := publish(showing(t, one), "1", at("a", 1, 2))
+	require.Equal(t, http.StatusOK, first.StatusCode)
+	require.Equal(t, http.StatusOK, publish(showing(t, other), "1", at("b", 1, 2)).StatusCode, "neither the key nor the rate is another's")
+	require.Equal(t, first.body, publish(showing(t, one), "1", at("a", 1, 2)).body, "over another connection, too")
+}
+
+// authority makes one that signs certificates, adds it to a pool, and gives a
+// certificate of a publisher's.
+func authority(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -154,9 +181,8 @@ func authority(t *testing.T) (*x509.CertPool, tls.Certificate) {
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "publisher"}, NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err = x509.CreateCertificate(rand.Reader, leaf, ca, own.Public(), key)
 	require.NoError(t, err)
-	pool := x509.NewCertPool()
 	pool.AddCert(ca)
-	return pool, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
 }
 
 // A page may have its own name lead to this machine.
@@ -280,6 +306,27 @@ func TestPublishRateOfUploads(t *testing.T) {
 		require.NotNil(t, <-u.answered)
 		require.Less(t, time.Since(began), 3*time.Second)
 		u.CloseWithError(io.ErrClosedPipe)
+	})
+}
+
+// An upload that waited while many others came owes what it publishes all the same.
+func TestPublishRateOfIdleUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), wide, pacing(10))
+		publish := func(subject string) answer {
+			return h.do(t, "POST", "http://localhost/publish", strings.NewReader(at("x", 1, 2)), inside("application/json", publisher(t, subject, "*"))...)
+		}
+		u := begin(t, h.client, "http://localhost", bearer(publisher(t, "idle", "*"))...)
+		u.line(t, "\n")
+		synctest.Wait()
+		for i := range 2000 {
+			require.Equal(t, 200, publish(strconv.Itoa(i)).StatusCode)
+		}
+		u.line(t, strings.Repeat(at("a", 1, 2)+"\n", 50))
+		synctest.Wait()
+		refused(t, publish("idle"), http.StatusTooManyRequests, "wait 5 s")
+		u.CloseWithError(io.ErrClosedPipe)
+		<-u.answered
 	})
 }
 

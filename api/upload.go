@@ -135,7 +135,9 @@ func (u *upload) Read(p []byte) (int, error) {
 			u.hurry()
 		}
 	}
-	return u.body.Read(p)
+	n, err := u.body.Read(p)
+	u.tally.pace.renew()
+	return n, err
 }
 
 func (u *upload) ends() bool { return u.stopping.Err() != nil }

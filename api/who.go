@@ -2,10 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -20,7 +19,7 @@ const cookieName = "__Host-livemap"
 
 // visitor is who a request comes from, where that matters. Publishers and operators
 // that reach the internal port, or show their certificate there, are none: they
-// may do everything, as often as they like.
+// may read and publish everything, over any number of streams.
 type visitor struct {
 	grant *token.Grant // nil: may read everything
 }
@@ -67,7 +66,7 @@ func (a *API) readers(next http.Handler) http.Handler {
 // or a token in the header: a cookie would let pages publish.
 func (a *API) publishers(next http.Handler) http.Handler {
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		if certificateOf(r) != nil {
 			next.ServeHTTP(w, r)
 			return nil
 		}
@@ -87,6 +86,15 @@ func (a *API) publishers(next http.Handler) http.Handler {
 		next.ServeHTTP(w, (&visitor{grant}).in(r))
 		return nil
 	})
+}
+
+// certificateOf gives the client certificate that the listener has verified; nil where
+// none was shown.
+func certificateOf(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil
+	}
+	return r.TLS.VerifiedChains[0][0]
 }
 
 // grant verifies the token of a request: the header's, or else the cookie's.
@@ -164,48 +172,7 @@ func (a *API) mayBringCookies(r *http.Request) bool {
 		return slices.Contains([]string{"same-origin", "none"}, r.Header.Get("Sec-Fetch-Site"))
 	case origin != "":
 		from, err := url.Parse(origin)
-		return err == nil && from.Host == r.Host && (from.Scheme == "https" || isLocalName(from.Host))
+		return err == nil && from.Host == r.Host && (from.Scheme == "https" || cannotBeRebound(from.Host))
 	}
 	return true
-}
-
-// localHost refuses requests to a port on loopback that were meant for another host:
-// a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
-func (a *API) localHost(next http.Handler) http.Handler {
-	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
-		return wrong(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isUnixSocket(r) && r.Host != "" && !isLocalName(r.Host) { // browsers always name it
-			refuse(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// isLocalName tells whether a Host is one that no page can be loaded from but this
-// machine's own.
-func isLocalName(hostport string) bool {
-	host := hostport
-	if name, _, err := net.SplitHostPort(hostport); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	_, err := netip.ParseAddr(host)
-	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
-}
-
-// fromLoopback lets requests of this machine pass.
-func (a *API) fromLoopback(next http.Handler) http.Handler {
-	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return wrong(http.StatusForbidden, "debugging answers to this machine only, over loopback")
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
-			refuse(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
