@@ -24,14 +24,24 @@ type Patience struct {
 // lastWords is how long a stream may take to say that it is over.
 const lastWords = 500 * time.Millisecond
 
+// isEndless tells that the stream may go on for ever.
+func (p Patience) isEndless() bool { return p.Until.IsZero() }
+
+// end is when the stream must be over.
+func (p Patience) end() time.Time { return p.Until.Add(lastWords) }
+
 // deadline is for a write that begins now.
 func (p Patience) deadline(now time.Time) time.Time {
 	deadline := now.Add(p.Stall)
-	if end := p.Until.Add(lastWords); !p.Until.IsZero() && end.Before(deadline) {
-		return end
+	if !p.isEndless() && p.end().Before(deadline) {
+		return p.end()
 	}
 	return deadline
 }
+
+// longAgo, as a deadline, ends a write that waits. Another one does not for certain: a
+// listener may put it off for a reader who takes something, if slowly.
+var longAgo = time.Unix(1, 0)
 
 // Connection is a stream that was taken over from its server: its header is on
 // the wire, the handler may return, and the body is written to it.
@@ -50,15 +60,17 @@ type responseWriter struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
 	waits Patience
-	// watch ends a write that takes too long, on HTTP/2. A write deadline, there,
-	// costs as much as the write: it is set and cleared in another goroutine.
+	http2 bool
+	// watch ends a write: on HTTP/2 one that takes too long, as a write deadline, there,
+	// costs as much as the write, being set and cleared in another goroutine; else one
+	// that is not over when the stream must be. Nil: neither is asked for.
 	watch *time.Timer
 }
 
 func newResponseWriter(w http.ResponseWriter, r *http.Request, waits Patience) *responseWriter {
-	out := &responseWriter{w: w, rc: http.NewResponseController(w), waits: waits}
-	if r.ProtoMajor == 2 {
-		out.watch = time.AfterFunc(time.Hour, func() { out.rc.SetWriteDeadline(time.Unix(1, 0)) })
+	out := &responseWriter{w: w, rc: http.NewResponseController(w), waits: waits, http2: r.ProtoMajor == 2}
+	if out.http2 || !waits.isEndless() {
+		out.watch = time.AfterFunc(time.Hour, func() { out.rc.SetWriteDeadline(longAgo) })
 		out.watch.Stop()
 	}
 	return out
@@ -96,9 +108,12 @@ func (o *responseWriter) writePiece(p []byte) error {
 
 // arm sees to it that a write ends.
 func (o *responseWriter) arm(now, deadline time.Time) error {
-	if o.watch != nil {
+	if o.http2 {
 		o.watch.Reset(deadline.Sub(now))
 		return nil
+	}
+	if o.watch != nil {
+		o.watch.Reset(o.waits.end().Sub(now))
 	}
 	return o.rc.SetWriteDeadline(deadline)
 }

@@ -44,6 +44,9 @@ func (p *Parcel) Deliver(to interface {
 	io.Writer
 	SetWriteDeadline(time.Time) error
 }, waits Patience) error {
+	if !waits.isEndless() {
+		defer time.AfterFunc(time.Until(waits.end()), func() { to.SetWriteDeadline(longAgo) }).Stop()
+	}
 	for len(p.Rest) > 0 {
 		if err := to.SetWriteDeadline(waits.deadline(time.Now())); err != nil {
 			return err

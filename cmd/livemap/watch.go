@@ -177,6 +177,9 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 		if err := c.Conn.SetWriteDeadline(time.Now().Add(slice)); err != nil {
 			return n, err
 		}
+		if c.slice.Load() != int64(slice) { // somebody else ends the write just now
+			return n, os.ErrDeadlineExceeded
+		}
 	}
 }
 

@@ -75,6 +75,45 @@ func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// endingConn takes enough each time. Somebody else ends what is written to it: during
+// a slice of the time that there is, or while the next one begins.
+type endingConn struct {
+	scriptedConn
+	during, between func()
+}
+
+func (c *endingConn) Write(p []byte) (int, error) {
+	n, err := c.scriptedConn.Write(p)
+	c.during()
+	return n, err
+}
+
+func (c *endingConn) SetWriteDeadline(time.Time) error {
+	c.between()
+	return nil
+}
+
+func TestDeadlineInThePastIsNotPutOff(t *testing.T) {
+	for _, between := range []bool{false, true} {
+		conn := &endingConn{scriptedConn: scriptedConn{queue: 1 << 20, takes: repeat(enough, 50)}}
+		c := &watchedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, true }}
+		ended := false
+		end := func(now bool) func() {
+			return func() {
+				if now && conn.tries == 20 && !ended {
+					ended = true
+					require.NoError(t, c.SetWriteDeadline(time.Unix(1, 0)))
+				}
+			}
+		}
+		conn.during, conn.between = end(!between), end(between)
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Hour)))
+		_, err := c.Write(make([]byte, 1000))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, 20, conn.tries, "between slices: %v", between)
+	}
+}
+
 func repeat(n, times int) (list []int) {
 	for range times {
 		list = append(list, n)

@@ -1,0 +1,56 @@
+package api
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patientConn takes nothing, and puts off any deadline but one in the past, as a
+// listener does for a reader who takes something.
+type patientConn struct {
+	httptest.ResponseRecorder
+	over chan struct{}
+}
+
+func (c *patientConn) SetWriteDeadline(t time.Time) error {
+	if t.Before(time.Now()) {
+		close(c.over)
+	}
+	return nil
+}
+
+func (c *patientConn) Write([]byte) (int, error) {
+	<-c.over
+	return 0, os.ErrDeadlineExceeded
+}
+
+// A stream ends when it must, however patient its listener is with its reader.
+func TestSlowReaderDoesNotPutOffTheEnd(t *testing.T) {
+	for name, write := range map[string]func(*patientConn, Patience) error{
+		"taken over": func(c *patientConn, waits Patience) error {
+			parcel := Parcel{Rest: []byte("event")}
+			return parcel.Deliver(c, waits)
+		},
+		"HTTP/1.1 over TLS": func(c *patientConn, waits Patience) error {
+			return newResponseWriter(c, &http.Request{ProtoMajor: 1}, waits).write([]byte("event"))
+		},
+		"HTTP/2": func(c *patientConn, waits Patience) error {
+			return newResponseWriter(c, &http.Request{ProtoMajor: 2}, waits).write([]byte("event"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				err := write(&patientConn{over: make(chan struct{})}, Patience{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
+				require.ErrorIs(t, err, ErrStalled)
+				require.Equal(t, time.Minute+lastWords, time.Since(began))
+			})
+		})
+	}
+}
