@@ -108,7 +108,7 @@ func trust(networks ...string) configure {
 }
 
 // wide has the internal port ask for a certificate or a token.
-func wide(_ *stream.Config, c *api.Config) { c.Wide = true }
+func wide(_ *stream.Config, c *api.Config) { c.Guarded = true }
 
 // open serves a handler as the program does: plain text, HTTP/1.1 and HTTP/2.
 func open(t testing.TB, handler http.Handler) *httptest.Server {

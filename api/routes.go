@@ -38,7 +38,7 @@ type Config struct {
 	Origins        []string        // of other pages that may read, as browsers send them
 	MaxStreams     int             // that a client may have on Public; 0: any number
 	PublishRate    float64         // positions per second that a client may publish; 0: any number
-	Wide           bool            // others reach Internal than this machine: it asks for a certificate or a token
+	Guarded        bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
 
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// Connection. It returns nil for those it cannot take.
@@ -96,13 +96,13 @@ func (a *API) Public() http.Handler {
 // Internal is what publishers and operators reach, and all of Public.
 func (a *API) Internal() http.Handler {
 	r := a.router()
-	who, near := a.publishers, a.fromLoopback
-	if !a.Wide {
+	readers, publishers, near := a.insiders, a.publishers, a.fromLoopback
+	if !a.Guarded {
 		r.Use(a.localHost)
-		who, near = everyone, everyone
+		readers, publishers, near = everyone, everyone, everyone
 	}
-	a.reading(r, who)
-	known := r.With(who)
+	a.reading(r, readers)
+	known := r.With(publishers)
 	known.Post("/publish", a.handle(a.publish))
 	known.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
 	known.Method(http.MethodGet, "/metrics", a.Metrics.handler())

@@ -54,7 +54,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	if size := len(cookieName) + len(raw); size > maxCookie {
 		return wrong(http.StatusBadRequest, "as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
 	}
-	a.setCookie(w, raw, max(1, int(time.Until(grant.Ends(time.Now())).Seconds())))
+	a.setCookie(w, raw, max(1, int(time.Until(grant.Expires).Seconds())))
 	return writeJSON(w, sessionOf(grant))
 }
 

@@ -125,12 +125,20 @@ func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
 	if len(q.Only) > 0 {
 		asked = q.Only // all that its reader may read
 	}
-	// Not the query as it came: somebody may have put a secret there.
+	// Not the query as it came, nor what is no id: somebody may have put a secret there.
 	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: shorten(strings.Join(asked, " "))}
 	a.Metrics.open.WithLabelValues(v.protocol).Inc()
 	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
-		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", shorten(q.LastEventID))
+		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", idInLog(q.LastEventID))
 	return v
+}
+
+// idInLog gives a Last-Event-ID as the log has it.
+func idInLog(text string) string {
+	if _, ok := stream.ParseID(text); text == "" || ok {
+		return text
+	}
+	return "not an id"
 }
 
 // over tells that the stream ended; gone: its client had gone.

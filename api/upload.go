@@ -43,13 +43,20 @@ func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*ack,
 	if t.grant != nil {
 		defer time.AfterFunc(time.Until(t.grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
 	}
+	// On HTTP/1.1 what else comes of an upload that was not read to its end would be
+	// taken for the next request. Acks that are told meanwhile have their header before that.
+	hangUp := func() {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
+	}
 	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
+		hangUp()
 		u.report(w)
 		return nil, nil
 	}
-	stopped := u.read()
-	if stopped && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
+	if whole := u.read(); !whole {
+		hangUp()
 	}
 	return t.answer()
 }
@@ -72,26 +79,28 @@ type ending stream.Reason
 
 func (e ending) Error() string { return string(e) }
 
-// read publishes lines until the upload ends, and tells whether it was the hub
-// that ended it.
-func (u *upload) read() (stopped bool) {
+// read publishes lines until the upload ends, and tells whether that was its own end.
+func (u *upload) read() (whole bool) {
 	defer u.flush()
 	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+len("\r\n")), partial: &u.partial}
 	for {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
-			return err != io.EOF && u.isEnded()
+			if err != io.EOF {
+				u.noteEnding()
+			}
+			return err == io.EOF
 		}
 		u.take(lines.number, line, err)
-		if !u.partial.Load() && u.isEnded() {
-			return true
+		if !u.partial.Load() && u.noteEnding() {
+			return false
 		}
 	}
 }
 
-// isEnded tells whether the hub ends the upload, and notes why for its publisher, who
+// noteEnding tells whether the hub ends the upload, and notes why for its publisher, who
 // else would take the ack for that of everything.
-func (u *upload) isEnded() bool {
+func (u *upload) noteEnding() bool {
 	why, is := errors.AsType[ending](context.Cause(u.stopping))
 	if is {
 		u.mu.Lock()

@@ -313,3 +313,46 @@ func TestLineLimit(t *testing.T) {
 		require.Equal(t, 1, a.Rejected, "%q: %s", end, got.body)
 	}
 }
+
+// Over HTTP/1.1, what comes after an upload that was not read to its end is not taken
+// for another request.
+func TestUploadThatIsNotReadToItsEndIsTheLast(t *testing.T) {
+	for _, accept := range []string{"", "Accept: application/x-ndjson\r\n"} {
+		for name, end := range map[string]func(*piped){
+			"draining": func(h *piped) { h.api.Drain() },
+			"idle":     func(*piped) { time.Sleep(6 * time.Minute) },
+			"expired":  func(*piped) { time.Sleep(3 * time.Minute) },
+		} {
+			t.Run(name+" "+accept, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					options := []configure{tokens(t), wide}
+					token := claimed(t, "me", time.Hour, map[string]any{"publish": []string{"*"}})
+					if name == "expired" {
+						token = claimed(t, "me", 2*time.Minute, map[string]any{"publish": []string{"*"}})
+					}
+					h := startPiped(t, options...)
+					conn, err := h.pipes.dial()
+					require.NoError(t, err)
+					defer conn.Close()
+					require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
+					line := at("a", 1, 2) + "\n"
+					begun := fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", token, accept, len(line), line)
+					answered := make(chan string)
+					go func() {
+						all, _ := io.ReadAll(conn)
+						answered <- string(all)
+					}()
+					_, err = io.WriteString(conn, begun)
+					require.NoError(t, err)
+					synctest.Wait()
+					end(h)
+					synctest.Wait()
+					io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // an error is as good as no answer
+					text := <-answered
+					require.Contains(t, text, `"accepted":1`)
+					require.Equal(t, 1, strings.Count(text, "HTTP/1.1 "), text)
+				})
+			})
+		}
+	}
+}

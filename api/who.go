@@ -53,24 +53,34 @@ func (a *API) readers(next http.Handler) http.Handler {
 	}
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Add("Vary", "Authorization, Cookie")
-		grant, err := a.grant(r)
+		raw, err := a.presented(r)
 		if err != nil {
 			return err
 		}
-		next.ServeHTTP(w, (&visitor{grant}).in(r))
-		return nil
+		if raw == "" {
+			return unauthorized("a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken")
+		}
+		return a.admit(next, w, r, raw)
 	})
 }
 
-// publishers lets those pass who show a certificate, which the listener has verified,
-// or a token in the header: a cookie would let pages publish.
-func (a *API) publishers(next http.Handler) http.Handler {
+// publishers lets those publish on an internal port that asks who they are. A cookie
+// would let pages do so.
+func (a *API) publishers(next http.Handler) http.Handler { return a.guard(bearer, next) }
+
+// insiders lets those read there: also with a cookie, as on the public port.
+func (a *API) insiders(next http.Handler) http.Handler { return a.guard(a.presented, next) }
+
+// guard lets those pass who show a certificate, which the listener has verified, or
+// a token.
+func (a *API) guard(find func(*http.Request) (raw string, err error), next http.Handler) http.Handler {
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		if certificateOf(r) != nil {
 			next.ServeHTTP(w, r)
 			return nil
 		}
-		raw, err := bearer(r)
+		w.Header().Add("Vary", "Authorization, Cookie")
+		raw, err := find(r)
 		switch {
 		case err != nil:
 			return err
@@ -79,13 +89,18 @@ func (a *API) publishers(next http.Handler) http.Handler {
 		case raw == "":
 			return unauthorized("this port asks for a token in Authorization: Bearer, or for a client certificate where --publish-client-ca is set")
 		}
-		grant, err := a.verify(raw)
-		if err != nil {
-			return err
-		}
-		next.ServeHTTP(w, (&visitor{grant}).in(r))
-		return nil
+		return a.admit(next, w, r, raw)
 	})
+}
+
+// admit lets a request pass with what its token allows.
+func (a *API) admit(next http.Handler, w http.ResponseWriter, r *http.Request, raw string) error {
+	grant, err := a.verify(raw)
+	if err != nil {
+		return err
+	}
+	next.ServeHTTP(w, (&visitor{grant}).in(r))
+	return nil
 }
 
 // certificateOf gives the client certificate that the listener has verified; nil where
@@ -97,23 +112,21 @@ func certificateOf(r *http.Request) *x509.Certificate {
 	return r.TLS.VerifiedChains[0][0]
 }
 
-// grant verifies the token of a request: the header's, or else the cookie's.
-func (a *API) grant(r *http.Request) (*token.Grant, error) {
+// presented gives the token of a request: the header's, or else the cookie's; "" if
+// there is none.
+func (a *API) presented(r *http.Request) (string, error) {
 	raw, err := bearer(r)
+	if raw != "" || err != nil {
+		return raw, err
+	}
+	cookie, err := r.Cookie(cookieName)
 	if err != nil {
-		return nil, err
+		return "", nil
 	}
-	if raw == "" {
-		cookie, err := r.Cookie(cookieName)
-		if err != nil {
-			return nil, unauthorized("a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken")
-		}
-		if !a.mayBringCookies(r) {
-			return nil, untaken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
-		}
-		raw = cookie.Value
+	if !a.mayBringCookies(r) {
+		return "", untaken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
 	}
-	return a.verify(raw)
+	return cookie.Value, nil
 }
 
 // verify gives what a token allows.

@@ -178,6 +178,8 @@ func TestSession(t *testing.T) {
 	require.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
 	require.InDelta(t, 3600, cookie.MaxAge, patience.Seconds())
 	require.LessOrEqual(t, cookie.MaxAge, 3600, "no longer than the token")
+	late := ask(t, h.client, "POST", url, nil, bearer(signed(t, "me", -30*time.Second, "*"))...)
+	require.Equal(t, 1, late.Cookies()[0].MaxAge, "nor where the clocks may differ")
 
 	with := func(raw string) []string { return []string{"Cookie", "__Host-livemap=" + raw} }
 	for _, header := range [][]string{with(raw), bearer(raw)} {

@@ -78,7 +78,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	header := w.Header()
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding") // on what else, is told already
 	header.Set("ETag", tag)
 	for name, value := range a.header {
 		header.Set(name, value)

@@ -21,8 +21,8 @@ type Config struct {
 	Origins []string // where the style draws from, besides its own origin
 	PMTiles string   // path of a PMTiles archive to draw; "" for none
 
-	// LoginURL is where readers are sent who are not signed in: an http:// or https://
-	// URL, or a path of this host; "" for nowhere.
+	// LoginURL is where readers are sent who are not signed in, an http:// or https://
+	// URL; "" for nowhere.
 	LoginURL string
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -274,6 +275,15 @@ func TestUnbuilt(t *testing.T) {
 	built := open(t, src, dist, web.Config{}).settings(t)
 	require.Equal(t, 404, s.get(t, built.App+"main.js").StatusCode)
 	require.Equal(t, 404, s.get(t, built.Lib+"maplibre-gl.mjs").StatusCode)
+}
+
+// What an answer differs by besides is kept: who may read it from elsewhere, for one.
+func TestVaryIsAddedTo(t *testing.T) {
+	s := open(t, src, dist, web.Config{})
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	require.NoError(t, s.page.Serve(w, httptest.NewRequest(http.MethodGet, "/livemap.js", nil)))
+	require.Equal(t, []string{"Origin", "Accept-Encoding"}, w.Header().Values("Vary"))
 }
 
 // TestBrokenFiles is told at the start, not to whoever opens the page.

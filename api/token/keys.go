@@ -2,23 +2,16 @@ package token
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
-	"slices"
-	"time"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 )
 
 // MinSecret is how long, in bytes, a secret for HS256 must be at least (RFC 7518,
@@ -28,16 +21,20 @@ const MinSecret = 32
 // minRSA is how long, in bits, an RSA key must be at least (RFC 7518, section 3.3).
 const minRSA = 2048
 
+// maxKeyFile is the largest file, in bytes, that a key is looked for in.
+const maxKeyFile = 64 << 10
+
 // Keys are what tokens are verified with.
 type Keys struct {
 	methods []string // of signing: the algorithms that are taken
 	find    jwt.Keyfunc
+	renew   func() bool // fetches them, and tells whether it did; nil: they never change
 }
 
 // KeyFile reads a key: a PEM public key, or a secret for HS256 of at least
 // MinSecret bytes, a final newline not counted.
 func KeyFile(path string) (*Keys, error) {
-	data, err := os.ReadFile(path)
+	data, err := readKey(path)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +46,19 @@ func KeyFile(path string) (*Keys, error) {
 		return nil, err
 	}
 	return oneKey(secret, jwt.SigningMethodHS256.Alg()), nil
+}
+
+func readKey(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
+	if err == nil && len(data) > maxKeyFile {
+		err = fmt.Errorf("%s has more than %d bytes, and no key has", path, maxKeyFile)
+	}
+	return data, err
 }
 
 func isPEM(data []byte) bool {
@@ -82,7 +92,7 @@ func isPublic(data []byte) bool {
 }
 
 func oneKey(key any, method string) *Keys {
-	return &Keys{[]string{method}, func(*jwt.Token) (any, error) { return key, nil }}
+	return &Keys{methods: []string{method}, find: func(*jwt.Token) (any, error) { return key, nil }}
 }
 
 func publicKey(path string, data []byte) (*Keys, error) {
@@ -135,129 +145,3 @@ func methodOf(key any) (string, error) {
 	}
 	return "", fmt.Errorf("this is a %T", key)
 }
-
-const (
-	refreshEvery = time.Hour        // a key set is fetched
-	refreshLeast = time.Minute      // from one fetch for an unknown key to the next
-	retryLeast   = 5 * time.Second  // the same while there are no keys at all
-	fetchTime    = 10 * time.Second // for a fetch
-)
-
-// RetryAfter is how long somebody should wait whose token met ErrNoKeys.
-const RetryAfter = retryLeast
-
-// KeySet fetches keys from a JWKS URL (RFC 7517, section 5), again every hour, and
-// for a key that is not known at most once a minute, until ctx is done. Where it
-// cannot be fetched the keys are as they were, at the start none; then it is tried
-// again when a token comes, every five seconds at most.
-func KeySet(ctx context.Context, url string, log *slog.Logger) (*Keys, error) {
-	store, err := jwkset.NewStorageFromHTTP(url, jwkset.HTTPClientStorageOptions{
-		Ctx:                       ctx,
-		HTTPTimeout:               fetchTime,
-		NoErrorReturnFirstHTTPReq: true,
-		RefreshErrorHandler: func(_ context.Context, err error) {
-			log.Warn("the keys for tokens cannot be fetched", "error", err)
-		},
-		RefreshInterval: refreshEvery,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if all, err := store.KeyReadAll(ctx); err == nil && len(all) > 0 && !slices.ContainsFunc(all, isUsable) {
-		log.Warn("none of the keys that were fetched is one to verify tokens with", "keys", len(all))
-	}
-	fresh, err := jwkset.NewHTTPClient(jwkset.HTTPClientOptions{
-		HTTPURLs:          map[string]jwkset.Storage{url: store},
-		RateLimitWaitMax:  fetchTime,
-		RefreshUnknownKID: rate.NewLimiter(rate.Inf, 1), // who comes too early is not to wait, as they would here
-	})
-	if err != nil {
-		return nil, err
-	}
-	set := &keySet{
-		known: store, fresh: fresh,
-		refresh: rate.NewLimiter(rate.Every(refreshLeast), 1), retry: rate.NewLimiter(rate.Every(retryLeast), 1),
-	}
-	// Secrets are not taken: whoever may read them from the URL could make tokens.
-	methods := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-	return &Keys{methods, func(t *jwt.Token) (any, error) { return set.find(ctx, t) }}, nil
-}
-
-// ErrNoKeys is that a key set has not been fetched yet, so that nothing can be said
-// of a token.
-var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
-
-// keySet is the keys of a URL. It fetches them anew when asked for one that is not
-// there, when that was not long ago.
-type keySet struct {
-	known    jwkset.Storage // as they were fetched last
-	fresh    jwkset.Storage // fetches them for a key that is not known
-	refresh  *rate.Limiter  // of fetches for such a key
-	retry    *rate.Limiter  // of fetches while there are none
-	fetching singleflight.Group
-}
-
-// fetch fetches the keys for one that is not known, if that may be done now. Those who
-// ask meanwhile wait for the same answer.
-func (s *keySet) fetch(ctx context.Context, kid string, limit *rate.Limiter) {
-	s.fetching.Do("", func() (any, error) {
-		if limit.Allow() {
-			s.fresh.KeyRead(ctx, kid) // what it gives is asked for again, of what is known then
-		}
-		return nil, nil
-	})
-}
-
-// find gives the keys that a token may be signed with.
-func (s *keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
-	kid, given := t.Header["kid"].(string)
-	all, err := s.known.KeyReadAll(ctx)
-	if err == nil && len(all) == 0 {
-		s.fetch(ctx, kid, s.retry)
-		all, err = s.known.KeyReadAll(ctx)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case len(all) == 0:
-		return nil, ErrNoKeys
-	case given:
-		one, err := s.known.KeyRead(ctx, kid)
-		if err != nil {
-			s.fetch(ctx, kid, s.refresh)
-			one, err = s.known.KeyRead(ctx, kid)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = []jwkset.JWK{one}
-	}
-	var fitting jwt.VerificationKeySet
-	for _, one := range all {
-		if algorithmOf(one) == t.Method.Alg() {
-			fitting.Keys = append(fitting.Keys, one.Key())
-		}
-	}
-	if len(fitting.Keys) == 0 {
-		return nil, errors.New("no key fits")
-	}
-	return fitting, nil
-}
-
-// algorithmOf gives the algorithm of a key of a set: the one that the set says, else
-// the one of its kind; "" if it is not for verifying.
-func algorithmOf(one jwkset.JWK) string {
-	said := one.Marshal()
-	method, err := methodOf(one.Key())
-	switch {
-	case err != nil,
-		said.USE != "" && said.USE != jwkset.UseSig,
-		len(said.KEYOPS) > 0 && !slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify):
-		return ""
-	case said.ALG != "":
-		return said.ALG.String()
-	}
-	return method
-}
-
-func isUsable(one jwkset.JWK) bool { return algorithmOf(one) != "" }

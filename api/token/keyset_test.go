@@ -6,9 +6,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,18 +29,35 @@ type issuer struct {
 	*httptest.Server
 	mu      sync.Mutex // guards what follows
 	keys    []jwkset.JWKMarshal
+	text    string // what is answered instead; "": the keys
 	down    bool
+	silent  chan struct{} // there is no answer before it is closed; nil: at once
+	waiting int           // for an answer
 	fetched int
 }
 
 func newIssuer(t testing.TB) *issuer {
 	i := &issuer{}
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		i.fetched++
+		if silent := i.silent; silent != nil {
+			i.waiting++
+			i.mu.Unlock()
+			select {
+			case <-silent:
+			case <-r.Context().Done():
+			}
+			i.mu.Lock()
+			i.waiting--
+		}
 		if i.down {
 			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		if i.text != "" {
+			io.WriteString(w, i.text)
 			return
 		}
 		json.NewEncoder(w).Encode(jwkset.JWKSMarshal{Keys: i.keys})
@@ -89,9 +109,14 @@ func signedBy(t testing.TB, method jwt.SigningMethod, key any, kid string) strin
 	return raw
 }
 
-func (i *issuer) verifier(t testing.TB, log *bytes.Buffer) *token.Verifier {
+func (i *issuer) verifier(t testing.TB, log io.Writer) *token.Verifier {
 	t.Helper()
-	keys, err := token.KeySet(t.Context(), i.URL, slog.New(slog.NewTextHandler(log, nil)))
+	return verifierOf(t, i.URL, log)
+}
+
+func verifierOf(t testing.TB, url string, log io.Writer) *token.Verifier {
+	t.Helper()
+	keys, err := token.KeySet(t.Context(), url, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	return token.NewVerifier(keys, token.Rules{Clock: clock})
 }
@@ -122,11 +147,13 @@ func TestKeySet(t *testing.T) {
 	}
 	verifying.Wait()
 	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
-	require.EqualError(t, err, "it is not signed with a key of this hub", "one that was taken back counts no longer")
+	require.EqualError(t, err, "its kid is that of no key of this hub", "one that was taken back counts no longer")
 	require.Equal(t, 2, i.fetches())
 
 	for range 50 {
 		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, "made up"))
+		require.EqualError(t, err, "its kid is that of no key of this hub")
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, ""))
 		require.EqualError(t, err, "it is not signed with a key of this hub")
 	}
 	require.Equal(t, 2, i.fetches(), "at most once a minute")
@@ -173,9 +200,13 @@ func TestKeysOfASet(t *testing.T) {
 	)
 	var log bytes.Buffer
 	v := i.verifier(t, &log)
-	for _, kid := range []string{"for encryption", "for other operations", "of another algorithm"} {
+	for kid, mistake := range map[string]string{
+		"for encryption":       "its kid is that of no key of this hub",
+		"for other operations": "its kid is that of no key of this hub",
+		"of another algorithm": `its algorithm is "ES256"; no key of this hub is for that`,
+	} {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
-		require.EqualError(t, err, "it is not signed with a key of this hub", kid)
+		require.EqualError(t, err, mistake, kid)
 	}
 	_, err := v.Verify(signedBy(t, jwt.SigningMethodHS256, []byte(secret), "secret"))
 	require.ErrorContains(t, err, `its algorithm is "HS256"`)
@@ -187,6 +218,95 @@ func TestKeysOfASet(t *testing.T) {
 
 	i.publish(jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}))
 	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
-	require.EqualError(t, err, "it is not signed with a key of this hub")
+	require.EqualError(t, err, `its algorithm is "ES256"; no key of this hub is for that`)
 	require.Contains(t, log.String(), "none of the keys", "else its operator would look for what is wrong with the tokens")
+
+	log.Reset()
+	i.publish()
+	i.text = `{"keys":[]}`
+	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
+	require.ErrorContains(t, err, "no key of this hub", "they were fetched, and all were taken back")
+	require.Contains(t, log.String(), "none of the keys")
+}
+
+// Keys without ids are told apart by their signatures, and several of one id too.
+func TestKeysWithoutIDsOfTheirOwn(t *testing.T) {
+	i := newIssuer(t)
+	first, second := p256(t), p256(t)
+	i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{}))
+	v := i.verifier(t, io.Discard)
+	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, first, ""))
+	require.NoError(t, err)
+	i.publish(jwk(t, second.Public(), jwkset.JWKMetadataOptions{}))
+	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, ""))
+	require.NoError(t, err, "a key that is new is noticed")
+	require.Equal(t, 2, i.fetches())
+
+	i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{KID: "same"}), jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "same"}))
+	v = i.verifier(t, io.Discard)
+	for _, key := range []*ecdsa.PrivateKey{first, second} {
+		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "same"))
+		require.NoError(t, err)
+	}
+}
+
+// What is no key set changes nothing; what is wrong in one spoils no other key.
+func TestBrokenKeySets(t *testing.T) {
+	i := newIssuer(t)
+	key := p256(t)
+	good, err := json.Marshal(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
+	require.NoError(t, err)
+	for name, set := range map[string]struct{ text, says string }{
+		"a page":     {"<html>", "no JSON Web Key Set"},
+		"another":    {`{"key":[]}`, "no JSON Web Key Set"},
+		"a null":     {`{"keys":null}`, "no JSON Web Key Set"},
+		"very large": {strings.Repeat(" ", 2<<20), "more than 1048576 bytes"},
+	} {
+		var log bytes.Buffer
+		i.text = set.text
+		_, err := i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		require.ErrorIs(t, err, token.ErrNoKeys, name)
+		require.Contains(t, log.String(), set.says, name)
+	}
+	i.text = fmt.Sprintf(`{"keys":[{},{"kty":"EC","crv":"P-256"},{"kty":"strange"},{"kty":"RSA","n":"AQAB","e":"AQAB"},%s]}`, good)
+	_, err = i.verifier(t, io.Discard).Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+	require.NoError(t, err)
+}
+
+// Nobody waits long for who publishes keys and does not answer: neither the hub that
+// starts nor its readers.
+func TestSilentIssuer(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	key := p256(t)
+	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
+	i.silent = make(chan struct{})
+	underWay := func() int {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.waiting
+	}
+	v := i.verifier(t, io.Discard)
+	require.Equal(t, 1, underWay(), "what was begun goes on")
+	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+	require.ErrorIs(t, err, token.ErrNoKeys)
+	require.Equal(t, 1, underWay())
+	close(i.silent)
+	require.Eventually(t, func() bool {
+		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+}
+
+// An address of keys may have secrets in it, which the log is not told.
+func TestSecretsInTheAddressOfKeys(t *testing.T) {
+	i := newIssuer(t)
+	i.down = true
+	var log bytes.Buffer
+	for _, base := range []string{i.URL, "http://127.0.0.1:1"} {
+		verifierOf(t, strings.Replace(base, "//", "//user:hunter2@", 1)+"/keys?api_key=hunter3#hunter4", &log)
+	}
+	require.Equal(t, 2, strings.Count(log.String(), "cannot be fetched"))
+	require.Contains(t, log.String(), "http://127.0.0.1:1/keys")
+	require.NotContains(t, log.String(), "hunter")
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -26,7 +25,7 @@ type Signer struct {
 // SignerFile reads what tokens are signed with: a PEM private key, or a secret as
 // KeyFile takes it.
 func SignerFile(path string) (*Signer, error) {
-	text, err := os.ReadFile(path)
+	text, err := readKey(path)
 	if err != nil {
 		return nil, err
 	}

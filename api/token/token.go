@@ -3,6 +3,7 @@
 package token
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,10 +119,15 @@ func (m *mistake) Error() string { return m.text }
 // Verify gives what a token allows. The error is ErrNoKeys, or says what is wrong with
 // the token, in words that may be told to whoever sent it: "it expired at …".
 func (v *Verifier) Verify(raw string) (*Grant, error) {
-	var c claims
-	t, err := v.parser.ParseWithClaims(raw, &c, v.keys.find)
+	t, c, err := v.parse(raw)
+	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && v.keys.renew != nil && t.Header["kid"] == nil && v.keys.renew() {
+		t, c, err = v.parse(raw) // no kid tells of new keys
+	}
+	if name := c.outOfRange(); name != "" && (err == nil || errors.Is(err, jwt.ErrTokenInvalidClaims)) { // which are read once the signature is right
+		return nil, &mistake{"its " + name + " is out of range; it must be in seconds since 1970, up to the year 9999"}
+	}
 	if err != nil {
-		return nil, v.explain(t, &c, err)
+		return nil, v.explain(t, c, err)
 	}
 	if _, critical := t.Header["crit"]; critical { // RFC 7515, section 4.1.11
 		return nil, &mistake{"its header has crit, of which this hub understands nothing"}
@@ -133,25 +139,50 @@ func (v *Verifier) Verify(raw string) (*Grant, error) {
 	return g, nil
 }
 
+func (v *Verifier) parse(raw string) (*jwt.Token, *claims, error) {
+	c := new(claims)
+	t, err := v.parser.ParseWithClaims(raw, c, v.keys.find)
+	return t, c, err
+}
+
+// latest is the last time that claims may name, in Unix seconds: the end of the year
+// 9999. Others do not mean it: milliseconds, for one.
+const latest = 253402300799
+
+// outOfRange names the first claim that is no time.
+func (c *claims) outOfRange() string {
+	for _, claim := range []struct {
+		name string
+		at   *jwt.NumericDate
+	}{{"exp", c.ExpiresAt}, {"nbf", c.NotBefore}, {"iat", c.IssuedAt}} {
+		if claim.at != nil && (claim.at.Unix() < 0 || claim.at.Unix() > latest) {
+			return claim.name
+		}
+	}
+	return ""
+}
+
 // explain says what is wrong with a token. Of one whose signature is wrong it
 // tells nothing that stands in it.
 func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return ErrNoKeys
+	case errors.Is(err, jwt.ErrTokenMalformed) && t != nil && t.Header != nil && isDamaged(t.Raw):
+		return &mistake{"its signature is cut off or damaged; was all of it copied?"}
 	case errors.Is(err, jwt.ErrTokenMalformed) && t != nil && t.Header != nil:
 		return &mistake{"its claims are not JSON, each of its type and there once"}
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return &mistake{"it is not a JSON Web Token"}
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		if said, ok := errors.AsType[*mistake](err); ok {
+			return said
+		}
 		if algorithm, _ := t.Header["alg"].(string); !slices.Contains(v.keys.methods, algorithm) {
 			return &mistake{fmt.Sprintf("its algorithm is %.20q; this hub takes %s", algorithm, strings.Join(v.keys.methods, ", "))}
 		}
 		return &mistake{"it is not signed with a key of this hub"}
 	case errors.Is(err, jwt.ErrTokenExpired):
-		if c.ExpiresAt.UTC().Year() > 9999 {
-			return &mistake{"its exp is out of range"}
-		}
 		return &mistake{"it expired at " + c.ExpiresAt.UTC().Format(time.RFC3339)}
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return &mistake{"it is not valid before " + c.NotBefore.UTC().Format(time.RFC3339)}
@@ -163,4 +194,10 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 		return &mistake{"it has no " + v.missing(c) + ", and must have one"}
 	}
 	return &mistake{"it is not valid"}
+}
+
+// isDamaged tells that the last part of a token, its signature, is no base64url.
+func isDamaged(raw string) bool {
+	_, err := base64.RawURLEncoding.Strict().DecodeString(raw[strings.LastIndexByte(raw, '.')+1:])
+	return err != nil
 }

@@ -131,7 +131,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.internal.address(),
-		Wide:           listeners.internal.tls != nil,
+		Guarded:        listeners.internal.tls != nil,
 		TakeOver:       takeOver,
 		Full:           memory.high.Load,
 	}

@@ -90,7 +90,7 @@ func (f *whoFlags) verifier(ctx context.Context, log *slog.Logger) (*token.Verif
 		err = flagError("--jwt-key", err)
 	case f.JWKSURL != "":
 		if !isPrivate(f.JWKSURL) {
-			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens", "jwks_url", f.JWKSURL)
+			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens", "jwks_url", token.Printable(f.JWKSURL))
 		}
 		keys, err = token.KeySet(ctx, f.JWKSURL, log)
 		err = flagError("--jwks-url", err)

@@ -1,0 +1,252 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
+)
+
+const (
+	refreshEvery = time.Hour        // a key set is fetched
+	refreshLeast = time.Minute      // from one fetch for an unknown key to the next
+	retryLeast   = 5 * time.Second  // the same while it was never fetched
+	fetchTime    = 10 * time.Second // for a fetch
+	fetchWait    = 2 * time.Second  // that somebody waits for it, at the most
+	maxSet       = 1 << 20          // bytes of a key set
+	maxRedirects = 3
+)
+
+// RetryAfter is how long somebody should wait whose token met ErrNoKeys.
+const RetryAfter = retryLeast
+
+// ErrNoKeys is that a key set has not been fetched yet, so that nothing can be said
+// of a token.
+var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
+
+// setMethods are the algorithms that a key set may be for. Secrets are not taken: whoever
+// may read them from the URL could make tokens.
+var setMethods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+// keySet is the keys of a URL. They are fetched anew when one is asked for that is not
+// among them, when that was not long ago.
+type keySet struct {
+	ctx    context.Context // until when it is fetched
+	url    string
+	client http.Client
+	log    *slog.Logger
+
+	known atomic.Pointer[[]jwkset.JWK] // those for verifying, as they were fetched last; nil: never
+
+	mu       sync.Mutex    // guards fetching
+	fetching chan struct{} // closed when what is under way is over; nil: nothing is
+	refresh  *rate.Limiter // of fetches for a key that is not known
+	retry    *rate.Limiter // of fetches while there are none
+}
+
+// KeySet fetches keys from a JWKS URL (RFC 7517, section 5), again every hour, and
+// for a key that is not known at most once a minute, until ctx is done. Where it
+// cannot be fetched the keys are as they were, at the start none; then it is tried
+// again when a token comes, every five seconds at most. Nobody waits for it longer
+// than two seconds, KeySet included.
+func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
+	if _, err := url.Parse(from); err != nil {
+		return nil, err
+	}
+	s := &keySet{
+		ctx: ctx, url: from, log: log.With("jwks_url", Printable(from)),
+		client: http.Client{
+			Timeout:       fetchTime,
+			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+			CheckRedirect: redirect,
+		},
+		refresh: rate.NewLimiter(rate.Every(refreshLeast), 1), retry: rate.NewLimiter(rate.Every(retryLeast), 1),
+	}
+	wait(s.fetch(nil))
+	go s.fetchEvery()
+	return &Keys{methods: setMethods, find: s.find, renew: func() bool { return wait(s.fetch(s.refresh)) }}, nil
+}
+
+// Printable gives a URL as it may be logged: without what may be a secret in it.
+func Printable(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// redirect follows some redirects, and none away from TLS.
+func redirect(r *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) > maxRedirects:
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	case via[0].URL.Scheme == "https" && r.URL.Scheme != "https":
+		return errors.New("redirected away from https")
+	}
+	return nil
+}
+
+func (s *keySet) fetchEvery() {
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.fetch(nil)
+		}
+	}
+}
+
+// fetch fetches the keys if that may be done now. The channel is closed when that, or
+// what was under way already, is over; nil: nothing is.
+func (s *keySet) fetch(limit *rate.Limiter) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fetching == nil && (limit == nil || limit.Allow()) {
+		s.fetching = make(chan struct{})
+		go s.load()
+	}
+	return s.fetching
+}
+
+// wait waits for a fetch, but not for long, and tells whether there was one.
+func wait(over <-chan struct{}) bool {
+	if over == nil {
+		return false
+	}
+	enough := time.NewTimer(fetchWait)
+	defer enough.Stop()
+	select {
+	case <-over:
+	case <-enough.C:
+	}
+	return true
+}
+
+// load fetches the keys, and keeps those for verifying.
+func (s *keySet) load() {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.fetching)
+		s.fetching = nil
+	}()
+	all, err := s.get()
+	if err != nil {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // it has the URL, with all that is in it
+		}
+		s.log.Warn("the keys for tokens cannot be fetched", "error", err)
+		return
+	}
+	usable := []jwkset.JWK{}
+	for _, one := range all {
+		key, err := jwkset.NewJWKFromMarshal(one, jwkset.JWKMarshalOptions{Private: true}, jwkset.JWKValidateOptions{})
+		if err == nil && algorithmOf(key) != "" {
+			usable = append(usable, key)
+		}
+	}
+	if len(usable) == 0 {
+		s.log.Warn("none of the keys that were fetched is one to verify tokens with", "keys", len(all))
+	}
+	s.known.Store(&usable)
+}
+
+// get fetches the key set as it is.
+func (s *keySet) get() ([]jwkset.JWKMarshal, error) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer is %s", answer.Status)
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxSet+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxSet {
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxSet)
+	}
+	var set struct{ Keys *[]jwkset.JWKMarshal }
+	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
+		return nil, errors.New("the answer is no JSON Web Key Set")
+	}
+	return *set.Keys, nil
+}
+
+// find gives the keys that a token may be signed with.
+func (s *keySet) find(t *jwt.Token) (any, error) {
+	if s.known.Load() == nil {
+		wait(s.fetch(s.retry))
+	}
+	if s.known.Load() == nil {
+		return nil, ErrNoKeys
+	}
+	candidates := *s.known.Load()
+	if kid, given := t.Header["kid"].(string); given {
+		if candidates = s.named(kid); len(candidates) == 0 {
+			wait(s.fetch(s.refresh))
+			candidates = s.named(kid)
+		}
+		if len(candidates) == 0 {
+			return nil, &mistake{"its kid is that of no key of this hub"}
+		}
+	}
+	var fitting jwt.VerificationKeySet
+	for _, one := range candidates {
+		if algorithmOf(one) == t.Method.Alg() {
+			fitting.Keys = append(fitting.Keys, one.Key())
+		}
+	}
+	if len(fitting.Keys) == 0 {
+		return nil, &mistake{fmt.Sprintf("its algorithm is %q; no key of this hub is for that", t.Method.Alg())}
+	}
+	return fitting, nil
+}
+
+// named gives the keys of an id, of which there may be several (RFC 7517, section 4.5).
+func (s *keySet) named(kid string) (keys []jwkset.JWK) {
+	for _, one := range *s.known.Load() {
+		if one.Marshal().KID == kid {
+			keys = append(keys, one)
+		}
+	}
+	return keys
+}
+
+// algorithmOf gives the algorithm of a key of a set: the one that the set says, else
+// the one of its kind; "" if it is not for verifying.
+func algorithmOf(one jwkset.JWK) string {
+	said := one.Marshal()
+	method, err := methodOf(one.Key())
+	switch {
+	case err != nil,
+		said.USE != "" && said.USE != jwkset.UseSig,
+		len(said.KEYOPS) > 0 && !slices.Contains(said.KEYOPS, jwkset.KeyOpsVerify):
+		return ""
+	case said.ALG != "":
+		return said.ALG.String()
+	}
+	return method
+}
