@@ -3,12 +3,13 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"livemap/api/token"
+	"livemap/stream"
 )
 
 // crowd counts the streams of each client, those that have some.
@@ -78,10 +79,13 @@ func publisherKey(r *http.Request) string {
 	return string(rights) + clientKey(r)
 }
 
-// turnAway ends a stream at once. Of an answer that is an error a browser would
-// never come back; told so, it does in a minute.
-func (a *API) turnAway(w http.ResponseWriter) error {
-	a.Metrics.closed.WithLabelValues("too-many").Inc()
-	io.WriteString(w, "retry: 60000\n: livemap\n\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n") // what fails is the client's connection
+// awayTime is for how long those are sent away for whom there is no room.
+const awayTime = time.Minute
+
+// turnAway ends a stream at once, and counts why. Of an answer that is an error a
+// browser would never come back.
+func (a *API) turnAway(w http.ResponseWriter, reason string) error {
+	a.Metrics.closed.WithLabelValues(reason).Inc()
+	w.Write(stream.TurnedAway(awayTime)) // what fails is the client's connection
 	return nil
 }

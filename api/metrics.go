@@ -45,7 +45,7 @@ func NewMetrics() *Metrics {
 			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
-		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, expired, too-many, panic.", "reason"),
+		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, expired, too-many, memory, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{

@@ -32,11 +32,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil // its client went before it began, as one that resets streams in rapid succession does
 	}
 	if a.Full != nil && a.Full() {
-		return a.turnAway(w)
+		return a.turnAway(w, "memory")
 	}
 	leave, ok := a.enterCrowd(r)
 	if !ok {
-		return a.turnAway(w)
+		return a.turnAway(w, string(stream.TooMany))
 	}
 	a.serveStream(w, r, query, leave)
 	return nil

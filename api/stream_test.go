@@ -333,6 +333,7 @@ func TestFull(t *testing.T) {
 	before.begun(t)
 	full.Store(true)
 	require.Equal(t, "bye too-many", h.subscribe(t, "/stream").brief(t))
+	require.Equal(t, map[string]float64{"memory": 1}, h.metric(t, "livemap_streams_closed_total", "reason"), "which is not the client's fault")
 	h.put(t, at("a", 1, 2))
 	require.Equal(t, "a", before.brief(t))
 	full.Store(false)

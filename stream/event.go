@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -121,6 +122,17 @@ func appendGreeting(dst []byte, retry time.Duration) []byte {
 		panic("stream: " + err.Error())
 	}
 	return append(dst, text...)
+}
+
+// appendBye appends what a stream ends with when the hub ends it.
+func appendBye(dst []byte, why Reason) []byte {
+	return appendControl(dst, "bye", "", fmt.Sprintf(`{"reason":%q}`, why))
+}
+
+// TurnedAway is a whole stream of somebody for whom there is no room: it tells them to
+// come back after some time, which no answer but a stream would tell a browser.
+func TurnedAway(retry time.Duration) []byte {
+	return appendBye(appendGreeting(nil, retry), TooMany)
 }
 
 // appendHeartbeat appends a comment, which keeps proxies awake, and an id

@@ -34,6 +34,7 @@ const (
 	Panicked  Reason = "panic"    // so it did; the hub and its other streams go on
 	Draining  Reason = "draining" // the hub is going down
 	Outdated  Reason = "expired"  // Query.Until has come
+	TooMany   Reason = "too-many" // it was not to begin: see TurnedAway
 )
 
 // Summary tells of a stream that ended.
@@ -157,7 +158,7 @@ func (s *Subscription) goesOn() bool {
 		s.stop(*why, nil)
 	default:
 		s.parted = true
-		s.send(appendControl(nil, "bye", "", fmt.Sprintf(`{"reason":%q}`, *why)))
+		s.send(appendBye(nil, *why))
 		if !s.flight.waits {
 			s.stop(*why, nil)
 		}

@@ -207,6 +207,7 @@ func TestTokenCommand(t *testing.T) {
 	info, err := os.Stat(key)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other.pub"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "short"), bytes.Repeat([]byte("x"), 31), 0o600))
 	for _, test := range []struct {
 		name, says string
@@ -216,6 +217,7 @@ func TestTokenCommand(t *testing.T) {
 		{"nothing", "either --make-key or --key is needed", 2, nil},
 		{"both", "either --make-key or --key is needed", 2, []string{"--make-key", "a", "--key", "b"}},
 		{"a key that is there", "is there already", 1, []string{"--make-key", key}},
+		{"half a pair that is there", "other.pub is there already", 1, []string{"--make-key", filepath.Join(dir, "other"), "--type", "es256"}},
 		{"a type", `"hs256","es256","eddsa","rs256"`, 2, []string{"--make-key", "a", "--type", "none"}},
 		{"no rights", "--read says which topics", 2, []string{"--key", key}},
 		{"no such key", "--key: open ", 2, []string{"--key", filepath.Join(dir, "nowhere"), "--read", "*"}},
@@ -230,6 +232,7 @@ func TestTokenCommand(t *testing.T) {
 			assert.Contains(t, stderr, test.says)
 		})
 	}
+	assert.NoFileExists(t, filepath.Join(dir, "other"), "half a pair")
 	after, err := os.ReadFile(key)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)

@@ -27,7 +27,7 @@ func TestFaultMemoryPressure(t *testing.T) {
 	}
 	stop := book.publishEvery(t, func() *runningHub { return hub }, 100*time.Millisecond)
 	crowd := hub.client(t, "h1") // over TLS, which costs most
-	turnedAway := func() float64 { return hub.metric(t, `livemap_streams_closed_total{reason="too-many"}`) }
+	turnedAway := func() float64 { return hub.metric(t, `livemap_streams_closed_total{reason="memory"}`) }
 	var added []*wireStream
 	for turnedAway() == 0 && len(added) < 4000 {
 		for range 50 {
@@ -38,6 +38,7 @@ func TestFaultMemoryPressure(t *testing.T) {
 	}
 	t.Logf("turned away after %d streams more; memory %.1f MiB", len(added), hub.resident(t))
 	require.Positive(t, turnedAway())
+	hub.log.await(t, "memory is short: new streams are turned away")
 	last := crowd.mustOpen(t, hub.public+"/stream", "")
 	require.Equal(t, `{"reason":"too-many"}`, last.until(t, "bye")[0].data)
 	for range 20 {

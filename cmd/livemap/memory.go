@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"math"
 	"os"
 	"runtime/debug"
@@ -87,14 +88,15 @@ type pressure struct {
 	limit   uint64           // bytes
 	samples []metrics.Sample // live, stacks
 	high    atomic.Bool
+	log     *slog.Logger
 }
 
 const pressureEvery = time.Second
 
 // watchPressure looks at the memory in use until it is stopped; never where there
 // is no limit.
-func watchPressure() (p *pressure, stop func()) {
-	p = &pressure{limit: uint64(debug.SetMemoryLimit(-1))}
+func watchPressure(log *slog.Logger) (p *pressure, stop func()) {
+	p = &pressure{limit: uint64(debug.SetMemoryLimit(-1)), log: log}
 	if p.limit == math.MaxInt64 {
 		return p, func() {}
 	}
@@ -106,7 +108,16 @@ func watchPressure() (p *pressure, stop func()) {
 
 func (p *pressure) look() {
 	metrics.Read(p.samples)
-	p.high.Store(p.samples[0].Value.Uint64()+p.samples[1].Value.Uint64() >= p.limit/8*7)
+	used := p.samples[0].Value.Uint64() + p.samples[1].Value.Uint64()
+	high := used >= p.limit/8*7
+	if p.high.Swap(high) == high {
+		return
+	}
+	if high {
+		p.log.Warn("memory is short: new streams are turned away", "used", used, "GOMEMLIMIT", p.limit)
+	} else {
+		p.log.Info("memory is there again: new streams are let in", "used", used, "GOMEMLIMIT", p.limit)
+	}
 }
 
 // tidyMemory tidies up until the returned function is called.

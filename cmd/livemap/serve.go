@@ -83,7 +83,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSockets, ready func(*listeners)) error {
 	limitMemory()
 	defer tidyMemory()()
-	memory, unwatch := watchPressure()
+	memory, unwatch := watchPressure(log)
 	defer unwatch()
 	page, err := c.page(c.LoginURL)
 	if err != nil {

@@ -93,7 +93,7 @@ func (c *tokenCmd) makeKey(std streams) error {
 		return err
 	}
 	if err := writeNew(c.MakeKey+".pub", 0o644, public); err != nil {
-		return err
+		return errors.Join(err, os.Remove(c.MakeKey)) // one half is of no use
 	}
 	_, err = fmt.Fprintf(std.out, "%s holds a private key, for livemap token --key; %s.pub is for livemap serve --jwt-key\n", c.MakeKey, c.MakeKey)
 	return err

@@ -59,7 +59,7 @@
 
 /**
  * `unauthorized`: there is no valid sign-in. `expired`: it was valid until now. `forbidden`:
- * it does not allow this view. `too-many`: streams are open (phase `waiting`, for a minute). Empty: nothing.
+ * it does not allow this view. `too-many`: there is no room for another stream (phase `waiting`, for a minute). Empty: nothing.
  * @typedef {"" | "unauthorized" | "expired" | "forbidden" | "too-many"} Refusal
  */
 
@@ -414,7 +414,7 @@ class Stream {
 	/** @param {{reason: string}} bye */
 	#bye({ reason }) {
 		switch (reason) {
-			case "too-many": return this.#lost("too many streams are open for you", "too-many");
+			case "too-many": return this.#lost("too many streams are open", "too-many");
 			case "expired": return this.#expired();
 			default: return this.#lost("the hub is restarting");
 		}

@@ -127,6 +127,7 @@ function told() {
 	} else if (account.rights !== rights) {
 		rights = account.rights;
 		viewport.reads = account.reads;
+		trail.forget();
 		feed.view(currentView()); // an event id belongs to what its reader may read
 	} else if (feed.status.phase === "refused") {
 		feed.retry();

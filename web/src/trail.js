@@ -25,12 +25,18 @@ export class Trail {
 		return this.#points.length;
 	}
 
+	/** Forgets where the vehicle has been: somebody else is here, who may not know it. */
+	forget() {
+		this.#reading.abort();
+		this.#points = [];
+		this.#draw();
+	}
+
 	/** Reads a vehicle's track anew. @param {string | null} id */
 	async show(id) {
 		if (id !== this.#id) {
-			this.#points = [];
 			this.#id = id;
-			this.#draw();
+			this.forget();
 		}
 		this.#reading.abort();
 		if (id === null || id === "." || id === "..") {

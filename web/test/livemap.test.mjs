@@ -335,7 +335,7 @@ test("who has too many streams waits a minute", async () => {
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "too-many" });
 	assert.equal(feed.status.retryAt - Date.now(), 60_000);
-	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["waiting", "too-many", "too many streams are open for you"]);
+	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["waiting", "too-many", "too many streams are open"]);
 	assert.equal(Source.open.length, 0);
 	await pass(59_000);
 	assert.equal(Source.open.length, 0);

@@ -212,8 +212,10 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.locator("#details").getByText("44 km/h").waitFor();
 		await page.goto(`${hub.public}/#token=${given(ada())}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
+		await page.waitForFunction(() => window.livemap.trail() > 1);
 		await page.goto(`${hub.public}/#token=${given(ada({ read: ["depot:8"] }))}`);
 		await holds(page, "TRUCK-2");
+		assert.equal(await page.evaluate(() => window.livemap.trail()), 0, "nor where a vehicle has been");
 		await page.goto(`${hub.public}/#map=12/52.52/13.41&vehicle=TRUCK-1&token=${given(ada({ read: ["live_updates:all"] }))}`); // and of no vehicle by itself
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.getByLabel("Search vehicles").fill("NOBODY");
