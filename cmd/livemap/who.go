@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"livemap/api"
@@ -58,7 +59,7 @@ func (f *whoFlags) check() error {
 	case f.MaxStreamsPerClient != nil && (*f.MaxStreamsPerClient < 0 || *f.MaxStreamsPerClient > 1_000_000):
 		return fmt.Errorf("--max-streams-per-client is %d; it must be from 0 to 1000000", *f.MaxStreamsPerClient)
 	case !(f.PublishRate >= 0 && f.PublishRate <= 1e9):
-		return fmt.Errorf("--publish-rate is %g; it must be from 0 to 1000000000", f.PublishRate)
+		return fmt.Errorf("--publish-rate is %s; it must be from 0 to 1000000000", strconv.FormatFloat(f.PublishRate, 'f', -1, 64))
 	}
 	return nil
 }
