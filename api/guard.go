@@ -161,8 +161,11 @@ func withoutPorts(header http.Header) {
 	}
 	hops := strings.Split(strings.Join(header[name], ","), ",")
 	for i, hop := range hops {
-		if with, err := netip.ParseAddrPort(strings.TrimSpace(hop)); err == nil {
+		hop = strings.TrimSpace(hop)
+		if with, err := netip.ParseAddrPort(hop); err == nil {
 			hops[i] = with.Addr().String()
+		} else if bare, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]")); err == nil {
+			hops[i] = bare.String()
 		}
 	}
 	header.Set(name, strings.Join(hops, ","))

@@ -76,6 +76,7 @@ func TestClientAddress(t *testing.T) {
 		{"IPv6", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
 		{"a port", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4:567"}, "1.2.3.4"},
 		{"IPv6 and a port", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "[2001:db8::1]:443, 127.0.0.2:80"}, "2001:db8::1"},
+		{"IPv6 in brackets", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "[2001:db8::1]"}, "2001:db8::1"},
 		{"garbage", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4, x"}, "127.0.0.1"},
 		{"other headers", []string{"127.0.0.0/8"}, header{"X-Real-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4", "Forwarded", "for=1.2.3.4"}, "127.0.0.1"},
 	} {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"livemap/api/token"
@@ -30,8 +29,7 @@ func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
 	if len(grant.Read) == 0 {
 		return wrong(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
 	}
-	exact := !slices.ContainsFunc(grant.Read, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
-	if exact && q.Box == nil && len(grant.Read) <= maxTopics {
+	if grant.Read.AreIDs() && q.Box == nil && len(grant.Read) <= maxTopics {
 		q.Topics = slices.Clone(grant.Read) // for which there are indexes
 	} else {
 		q.Only = grant.Read

@@ -259,8 +259,9 @@ func TestStalledReader(t *testing.T) {
 func TestStalledReaderWhoseTokenEnds(t *testing.T) {
 	for _, name := range []string{"h1", "h2"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.StallTimeout = 10 * time.Minute })
-			raw := signed(t, "me", 3*time.Second, "*")
+			raw := signed(t, "me", shortLife, "*")
 			if name == "h2" {
 				follow(t, h2(t), h.public.URL+"/stream", bearer(raw)...) // nobody reads its body
 			} else {

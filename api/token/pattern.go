@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,11 @@ func (p Patterns) Match(id string) bool {
 		}
 	}
 	return false
+}
+
+// AreIDs tells that all are ids, and none a beginning.
+func (p Patterns) AreIDs() bool {
+	return !slices.ContainsFunc(p, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
 }
 
 // UnmarshalJSON takes an array of strings, with `*` at the end only.

@@ -89,6 +89,11 @@ func (a listenAddress) isLocal() bool {
 		return true
 	}
 	host, _, _ := net.SplitHostPort(a.address)
+	return isLoopback(host)
+}
+
+// isLoopback tells that a host is this machine, whatever its system says.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -172,9 +171,5 @@ func isWebURL(text string) bool {
 // isPrivate tells that nobody else can change what comes from a URL.
 func isPrivate(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "https" {
-		return true
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	return err != nil || u.Scheme == "https" || isLoopback(u.Hostname())
 }
