@@ -37,6 +37,7 @@ type Config struct {
 	CookieSameSite http.SameSite   // of the session cookie
 	Origins        []string        // of other pages that may read, as browsers send them
 	MaxStreams     int             // that a client may have on Public; 0: any number
+	AtHome         bool            // Public is for browsers of this machine: it refuses foreign hosts, as Internal does there
 	PublishRate    float64         // positions per second that a client may publish; 0: any number
 	Guarded        bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
 
@@ -85,6 +86,9 @@ func (a *API) Close() {
 // Public is what the world may reach.
 func (a *API) Public() http.Handler {
 	r := a.router()
+	if a.AtHome {
+		r.Use(a.localHost)
+	}
 	if len(a.Origins) > 0 {
 		r.Use(a.crossOrigin())
 	}

@@ -44,7 +44,7 @@ func (c *demoCmd) Validate() error {
 	hub := &c.serveCmd
 	hub.Anonymous, hub.CookieSameSite, hub.LogFormat = true, "strict", "json"
 	hub.Listen, hub.ProxyListen, hub.PublishListen = c.Secure, c.Plain, c.Internal
-	hub.Drain, hub.StateDir = c.Ending, c.Keep
+	hub.Drain, hub.StateDir, hub.atHome = c.Ending, c.Keep, true
 	for _, flag := range []struct {
 		name, like string
 		address    listenAddress

@@ -91,6 +91,13 @@ func TestDemoRuns(t *testing.T) {
 	})
 	status, _ = get(strings.TrimSuffix(curl[1], "topics/live_updates:all/stream") + "readyz")
 	assert.Equal(t, http.StatusOK, status)
+	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page[1]+"topics/live_updates:all/snapshot", nil)
+	require.NoError(t, err)
+	foreign.Host = "evil.example" // whose page has its name lead here
+	resp, err := client.Do(foreign)
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
 	transport.CloseIdleConnections()
 	demo.interrupt(t)
 	assert.Regexp(t, `60 vehicles, \d+ positions sent: accepted \d+, rejected 0`, demo.out.String())

@@ -38,6 +38,8 @@ type serveCmd struct {
 
 	whoFlags
 	mapFlags
+
+	atHome bool // see api.Config.AtHome
 }
 
 // Validate checks what the flags' types do not.
@@ -133,6 +135,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		PublishAddress: listeners.internal.address(),
 		Guarded:        listeners.internal.tls != nil,
 		TakeOver:       takeOver,
+		AtHome:         c.atHome,
 		Full:           memory.high.Load,
 	}
 	c.configure(&config, tokens)
