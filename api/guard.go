@@ -193,12 +193,12 @@ func client(r *http.Request) string {
 }
 
 // protocol gives the name that clients are told, and metrics count by: h1, h2, h3.
-// Behind a proxy that is what the client speaks with the proxy, if it tells (RFC
-// 9110, section 7.6.3).
+// Behind a proxy, which speaks plain HTTP with the hub, that is what the client speaks
+// with the proxy, if it tells (RFC 9110, section 7.6.3).
 func protocol(r *http.Request) string {
 	via, _, _ := strings.Cut(r.Header.Get("Via"), " ")
 	via = strings.TrimPrefix(via, "HTTP/")
-	if via != "" && strings.Contains("123", via[:1]) {
+	if r.TLS == nil && via != "" && strings.Contains("123", via[:1]) {
 		return "h" + via[:1]
 	}
 	return "h" + strconv.Itoa(min(max(r.ProtoMajor, 1), 3))

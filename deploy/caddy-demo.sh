@@ -10,14 +10,14 @@ caddy=$2
 caddyfile=$(dirname "$0")/../Caddyfile
 dir=$(mktemp -d)
 stop() {
-	if [ -e "$dir/pid" ]; then
-		kill "$(cat "$dir/pid")" 2>/dev/null || true
-		while kill -0 "$(cat "$dir/pid")" 2>/dev/null; do sleep 0.1; done
+	if pid=$(cat "$dir/pid" 2>/dev/null); then # which Caddy removes when it ends
+		kill "$pid" 2>/dev/null || true
+		while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
 	fi
 	rm -rf "$dir"
 }
 trap stop EXIT
-trap : INT TERM # the demo ends by them, and then this
+trap : INT TERM HUP # the demo ends by them, and then this
 
 export LIVEMAP_SITE="localhost:${PORT:-8443}" LIVEMAP_HTTP_PORT="${HTTP_PORT:-8081}" LIVEMAP_BIND="127.0.0.1 [::1]"
 export LIVEMAP_UPSTREAM="unix/$dir/proxy.sock" CADDY_ADMIN="unix/$dir/admin.sock"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -50,7 +51,20 @@ func (c *benchCmd) options() bench.Options {
 }
 
 // Validate is called by kong once the command line has been read.
-func (c *benchCmd) Validate() error { return c.options().Check() }
+func (c *benchCmd) Validate() error {
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{
+		{"publish", c.Publish != ""}, {"pid", c.PID != 0}, {"kind", c.Kind != "hub"}, {"token", c.Token != ""},
+		{"protocol", c.Protocol != "h1"}, {"streams", c.Streams != 100}, {"rate", c.Rate != 10}, {"duration", c.Duration != 10*time.Second},
+	} {
+		if flag.given && c.Target == "" {
+			return fmt.Errorf("--%s goes with --target; the scenarios have their own", flag.name)
+		}
+	}
+	return c.options().Check()
+}
 
 // benchRunCmd is what `livemap bench` does.
 type benchRunCmd struct{}

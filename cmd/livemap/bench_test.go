@@ -61,6 +61,8 @@ func TestBenchRefusesFlags(t *testing.T) {
 		{[]string{"--scenario", "marbles"}, []string{"--scenario", "marbles", "sparse-h1"}},
 		{[]string{"--target", "localhost:1"}, []string{"--target", "http:// or https://"}},
 		{[]string{"--target", "http://127.0.0.1:1"}, []string{"--publish", "http:// or https://"}},
+		{[]string{"--streams", "5"}, []string{"--streams", "goes with --target"}},
+		{[]string{"--quick", "--token", "x"}, []string{"--token", "goes with --target"}},
 		{append(target, "--scenario", "resident"), []string{"--scenario", "--target"}},
 		{append(target, "--kind", "kafka"), []string{"--kind", "centrifugo"}},
 		{append(target, "--kind", "raw"), []string{"--publish", "raw"}},

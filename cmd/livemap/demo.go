@@ -34,7 +34,7 @@ type demoCmd struct {
 func (c *demoCmd) Help() string {
 	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it, until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
 
-The flags are those of 'livemap serve' and 'livemap simulate'. Of the hub's log only errors are shown.
+The flags are those of 'livemap serve', but for who may read and for the log, and of 'livemap simulate'. Of the hub's log only errors are shown.
 
 Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,18 +100,21 @@ func TestDrain(t *testing.T) {
 	assert.Equal(t, 3.0, again.metric(t, `livemap_vehicles{state="present"}`), "A, B and DEAF, and not C")
 }
 
-// Exit status and time of a process that is told to end, with nothing to wait for.
-func TestSIGTERM(t *testing.T) {
+// Exit status and time of a process that is told to end, with nothing to wait for. A
+// terminal that is closed tells it with SIGHUP.
+func TestSignals(t *testing.T) {
 	t.Parallel()
-	hub := startHubProcess(t)
-	s := hub.client(t, "h2").mustOpen(t, hub.public+"/stream", "")
-	s.until(t, "live")
-	began := time.Now()
-	hub.interrupt()
-	assert.Equal(t, `{"reason":"draining"}`, s.until(t, "bye")[0].data)
-	<-hub.ended
-	assert.NoError(t, hub.err, "exit status 0")
-	assert.Less(t, time.Since(began), 30*time.Second)
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
+		hub := startHubProcess(t, "--drain", "1s")
+		s := hub.client(t, "h2").mustOpen(t, hub.public+"/stream", "")
+		s.until(t, "live")
+		began := time.Now()
+		hub.signal(signal)
+		assert.Equal(t, `{"reason":"draining"}`, s.until(t, "bye")[0].data, signal)
+		<-hub.ended
+		assert.NoError(t, hub.err, "exit status 0")
+		assert.Less(t, time.Since(began), 30*time.Second)
+	}
 }
 
 // runningUpload is an NDJSON upload that stays open.

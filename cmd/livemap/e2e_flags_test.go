@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -40,6 +41,25 @@ func TestHelpIsComplete(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestVersion(t *testing.T) {
+	assert.Regexp(t, `^livemap .*go1\.`, helpOf(t, "--version"))
+}
+
+// A misspelt variable is told of, as nobody would miss what it asks for.
+func TestStrangeVariables(t *testing.T) {
+	t.Parallel()
+	hub := startPrepared(t, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "LIVEMAP_JWT_ISUER=me", "LIVEMAP_TO=http://127.0.0.1:1", "LIVEMAP_HEARTBEAT=9s")
+	})
+	told := map[any]bool{}
+	for _, line := range hub.log.find("no flag has this environment variable, and it is ignored") {
+		told[line["variable"]] = true
+	}
+	assert.True(t, told["LIVEMAP_JWT_ISUER"])
+	assert.False(t, told["LIVEMAP_TO"], "of another command")
+	assert.False(t, told["LIVEMAP_HEARTBEAT"])
 }
 
 // A mistake is answered with what the flag means to the command that was called;

@@ -182,6 +182,7 @@ func TestFaultCaddyAlone(t *testing.T) {
 	var gets, posts atomic.Int32
 	hub := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Alt-Svc", `h3=":4433"`)
+		w.Header().Set("Heard", r.Header.Get("Via"))
 		if r.URL.Path != "/session" {
 			return
 		}
@@ -199,7 +200,7 @@ func TestFaultCaddyAlone(t *testing.T) {
 	client := caddy.client(t, "h2")
 	caddy.hides(t, client)
 	url := caddy.base + "/session?token=SECRET1"
-	secrets := []string{"Authorization", "Bearer SECRET2", "Cookie", "__Host-livemap=SECRET3"}
+	secrets := []string{"Authorization", "Bearer SECRET2", "Cookie", "__Host-livemap=SECRET3", "Referer", "https://page.example/?token=SECRET4"}
 	resp, _ := client.ask(t, "GET", url, secrets...)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.EqualValues(t, 3, gets.Load())
@@ -208,6 +209,9 @@ func TestFaultCaddyAlone(t *testing.T) {
 	resp, _ = client.ask(t, "POST", url, secrets...)
 	assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
 	assert.EqualValues(t, 1, posts.Load())
+	resp, _ = client.ask(t, "GET", caddy.base+"/via", "Via", "3.0 forged")
+	assert.Regexp(t, `^2\.0 `, resp.Header.Get("Heard"), "of the client, Caddy tells")
+	assert.Empty(t, resp.Header.Get("Strict-Transport-Security"), "localhost has other things, too")
 	await(t, "a log line", func() bool { return strings.Contains(caddy.log.tail(20), `"status":502`) })
 	assert.Contains(t, caddy.log.tail(20), "/session")
 	assert.NotContains(t, caddy.log.tail(1_000_000), "SECRET")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/dustin/go-humanize"
 )
 
@@ -114,6 +115,28 @@ func prefixes(networks []network) (prefixes []netip.Prefix) {
 		prefixes = append(prefixes, n.Prefix)
 	}
 	return prefixes
+}
+
+// strangeVariables finds variables in an environment that look like those of flags and
+// are none: a misspelt one may be of a flag that keeps somebody out.
+func strangeVariables(app *kong.Application, environment []string) (strange []string) {
+	known := map[string]bool{}
+	for _, command := range app.Leaves(false) {
+		for _, group := range command.AllFlags(false) {
+			for _, flag := range group {
+				for _, name := range flag.Envs {
+					known[name] = true
+				}
+			}
+		}
+	}
+	for _, variable := range environment {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "LIVEMAP_") && !known[name] {
+			strange = append(strange, name)
+		}
+	}
+	return strange
 }
 
 // within checks a value of a flag against its range.

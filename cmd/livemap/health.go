@@ -18,7 +18,7 @@ type healthCmd struct {
 
 // Help is what --help says beyond the flags.
 func (c *healthCmd) Help() string {
-	return "Asks the hub's /readyz. Exit status: 0 if it is ready; 1 if not, or if it does not answer."
+	return "Asks the hub's /readyz. Exit status: 0 if it is ready; 1 if not, or if it does not answer; 2 for a mistake in the call."
 }
 
 // Validate is called by kong once the command line has been read.

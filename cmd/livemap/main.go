@@ -3,12 +3,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +29,17 @@ type commands struct {
 	Bench    benchCmd    `cmd:"" help:"Measure a hub under load, and what the same deliveries cost at least."`
 	Token    tokenCmd    `cmd:"" help:"Make a key, or a token signed with one."`
 	Health   healthCmd   `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
+
+	Version kong.VersionFlag `env:"-" help:"Tell which version this is."`
+}
+
+// version is that of the program: a tag's, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return cmp.Or(strings.TrimPrefix(info.Main.Version, "v"), "devel")
 }
 
 // streams are the standard streams a command talks to.
@@ -38,7 +52,11 @@ type streams struct {
 type usageError struct{ error }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		ends = append(ends, syscall.SIGHUP) // the terminal was closed
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// Who asks again means at once. But a terminal and whoever started us may both pass
 	// on the same Ctrl-C.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
@@ -66,6 +84,7 @@ func run(ctx context.Context, args []string, std streams) error {
 		kong.Name("livemap"),
 		kong.Description("A hub for live fleet tracking: positions in by POST, out by Server-Sent Events."),
 		kong.DefaultEnvars("LIVEMAP"),
+		kong.Vars{"version": "livemap " + version() + " " + runtime.Version()},
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { helped = true }),
 		kong.WithHyphenPrefixedParameters(true), // --bbox -97.9,30.1,-97.5,30.5

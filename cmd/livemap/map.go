@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
-	"runtime/debug"
-	"strings"
 
 	"livemap/web"
 )
@@ -42,15 +39,6 @@ func (f *mapFlags) page(login string) (*web.Page, error) {
 		config.Origins = append(config.Origins, string(origin))
 	}
 	return web.New(config)
-}
-
-// version is that of the program: a tag's, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return cmp.Or(strings.TrimPrefix(info.Main.Version, "v"), "devel")
 }
 
 // styleURL is the URL of a MapLibre style.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/term"
 
@@ -68,8 +69,15 @@ func (c *serveCmd) Validate() error {
 	return cmp.Or(c.whoFlags.check(), c.checkInternal(), c.mapFlags.check())
 }
 
+// Help is what --help says beyond the flags.
+func (c *serveCmd) Help() string {
+	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reads nothing again: files of --tls-cert and --map-pmtiles are read when they change, --jwt-key at the start.
+
+Exit status: 0 after one of these signals; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
+}
+
 // Run runs the hub until ctx is done, and then ends it in good order.
-func (c *serveCmd) Run(ctx context.Context, std streams) error {
+func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) error {
 	passed, err := takePassed()
 	if err != nil {
 		return err
@@ -78,7 +86,11 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	if err := passed.takePlace(c); err != nil {
 		return err
 	}
-	return c.serve(ctx, c.logger(std), passed, func(*listeners) {})
+	log := c.logger(std)
+	for _, name := range strangeVariables(call.Model, os.Environ()) {
+		log.Warn("no flag has this environment variable, and it is ignored", "variable", name)
+	}
+	return c.serve(ctx, log, passed, func(*listeners) {})
 }
 
 // serve is Run with a log of the caller's, whom ready tells where the hub listens.

@@ -33,7 +33,9 @@ func (c *tokenCmd) Help() string {
   livemap serve --jwt-key key
   livemap token --key key --subject me --read '*'
 
-The token is printed. Those of users are better made by a service that knows who they are, with a private key that the hub never sees: --type es256.`
+The token is printed. Those of users are better made by a service that knows who they are, with a private key that the hub never sees: --type es256.
+
+Exit status: 0; 1 if a file cannot be written; 2 for a mistake in the call.`
 }
 
 // Validate is called by kong once the command line has been read.
