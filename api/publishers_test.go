@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,8 +10,10 @@ import (
 	"crypto/x509/pkix"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +88,12 @@ func TestWideInternalPort(t *testing.T) {
 	refused(t, h.do(t, "DELETE", url+"/vehicles/TRUCK-1", nil, bearer(reader)...), http.StatusForbidden, "may publish nothing")
 	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "may read nothing")
 
+	for _, query := range []string{"?token=", "?access_token="} {
+		refused(t, h.do(t, "POST", url+"/publish"+query+good, strings.NewReader(at("TRUCK-1", 1, 2)), "Content-Type", "application/json"), http.StatusUnauthorized)
+	}
+	refused(t, h.do(t, "POST", url+"/publish?dry_run=true", strings.NewReader(at("VAN-1", 1, 2)), inside("application/json", good)...), http.StatusForbidden, "may not publish for this vehicle")
+	refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(at("TRUCK-1", 1, 2, `"topics":["depot:7","city"]`)), inside("application/json", good)...), http.StatusForbidden, `may not name the topic "city"`)
+
 	got := h.do(t, "POST", url+"/publish", strings.NewReader("["+at("TRUCK-1", 1, 2, `"topics":["depot:7"]`)+","+at("VAN-1", 1, 2)+","+at("TRUCK-2", 1, 2, `"topics":["city"]`)+"]"), inside("application/json", good)...)
 	require.Equal(t, http.StatusOK, got.StatusCode)
 	a := ackOf(t, got.body)
@@ -131,6 +140,11 @@ func TestClientCertificates(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask(t, showing(t), "GET", s.URL+"/readyz", nil).StatusCode)
 	require.Equal(t, http.StatusOK, ask(t, showing(t, good), "GET", s.URL+"/metrics", nil).StatusCode)
 	require.Equal(t, http.StatusOK, ask(t, showing(t, good), "GET", s.URL+"/vehicles/a", nil).StatusCode)
+	lax := httptest.NewUnstartedServer(h.api.Internal())
+	lax.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} // which verifies nothing
+	lax.StartTLS()
+	t.Cleanup(lax.Close)
+	require.Equal(t, http.StatusUnauthorized, ask(t, showing(t, stranger), "POST", lax.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Content-Type", "application/json").StatusCode)
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/readyz", nil)
 	require.NoError(t, err)
 	answered, err := showing(t, stranger).Do(r)
@@ -209,6 +223,10 @@ func TestForeignHosts(t *testing.T) {
 	refused(t, h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Host", "evil.example", "Content-Type", "application/json"),
 		http.StatusMisdirectedRequest, `"evil.example"`, "localhost and IP addresses")
 	require.Empty(t, h.vehicles(t))
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "http://anything/healthz", nil)
+	w := httptest.NewRecorder()
+	h.api.Internal().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.UnixAddr{Net: "unix"})))
+	require.Equal(t, 200, w.Code, "no page's name leads to a unix socket")
 	require.Equal(t, 200, h.do(t, "GET", h.public.URL+"/snapshot", nil, "Host", "fleet.example").StatusCode, "the public port has names")
 }
 
@@ -240,6 +258,9 @@ func TestIdempotencyKeysOfPublishers(t *testing.T) {
 	require.Equal(t, 1, ackOf(t, publish("other\none", at("c", 1, 2)).body).Accepted)
 	less := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), append(inside("application/json", publisher(t, "one", "b")), "Idempotency-Key", "k")...)
 	refused(t, less, http.StatusForbidden)
+	topicless := claimed(t, "one", time.Hour, map[string]any{"publish": []string{"*"}})
+	got := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("d", 1, 2)), append(inside("application/json", topicless), "Idempotency-Key", "k")...)
+	require.Equal(t, 1, ackOf(t, got.body).Accepted, "another token's right to name topics is not its own")
 }
 
 func pacing(perSecond float64) configure {
@@ -267,6 +288,12 @@ func TestPublishRate(t *testing.T) {
 
 		time.Sleep(3 * time.Second)
 		require.Equal(t, 200, publish("a", at("4", 1, 2)).StatusCode)
+		require.Equal(t, 200, publish("c", append(many, slices.Repeat([]string{"{}"}, 12)...)...).StatusCode)
+		refused(t, publish("c", at("4", 1, 2)), http.StatusTooManyRequests, "wait 4 s") // with those that were refused
+		for i := range 2000 {
+			require.Equal(t, 200, publish("other "+strconv.Itoa(i), at("5", 1, 2)).StatusCode)
+		}
+		refused(t, publish("c", at("4", 1, 2)), http.StatusTooManyRequests, "wait 4 s") // however many others came
 	})
 }
 

@@ -1,12 +1,18 @@
 package api_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -167,6 +173,8 @@ func TestSession(t *testing.T) {
 	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "a token is needed")
 	refused(t, ask(t, h.client, "POST", url, nil), http.StatusUnauthorized, "Authorization: Bearer")
 	refused(t, ask(t, h.client, "POST", url, nil, bearer("x")...), http.StatusUnauthorized, "not a JSON Web Token")
+	made := signed(t, "me", time.Hour, "*")
+	refused(t, ask(t, h.client, "POST", url+"?token="+made+"&access_token="+made, nil, "Cookie", "__Host-livemap="+made), http.StatusUnauthorized, "a token is needed, in Authorization: Bearer")
 
 	raw := signed(t, "me", time.Hour, "vehicle:*")
 	opened := ask(t, h.client, "POST", url, nil, bearer(raw)...)
@@ -248,6 +256,9 @@ func TestCookiesOfOtherPages(t *testing.T) {
 			require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[test.taken], got.StatusCode)
 		})
 	}
+	for _, path := range readPaths {
+		refused(t, ask(t, h.client, "GET", own+path, nil, append(cookie, "Sec-Fetch-Site", "cross-site")...), http.StatusUnauthorized, "its cookie is taken from pages of this hub only")
+	}
 	for origin, want := range map[string]int{"https://hub.example": http.StatusOK, "http://hub.example": http.StatusUnauthorized} {
 		got := ask(t, h.client, "HEAD", own+"/stream", nil, append([]string{"Host", "hub.example", "Origin", origin}, cookie...)...)
 		require.Equal(t, want, got.StatusCode, "whoever is between may have written a page at %s", origin)
@@ -277,6 +288,7 @@ func TestCrossOrigin(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, got.StatusCode)
 	require.Equal(t, "https://fleet.example", got.Header.Get("Access-Control-Allow-Origin"), "the page may read why")
 
+	require.Empty(t, ask(t, h.client, "HEAD", h.internal.URL+"/stream", nil, listed...).Header.Get("Access-Control-Allow-Origin"), "the internal port is for no pages")
 	none := start(t)
 	require.Empty(t, ask(t, none.client, "HEAD", none.public.URL+"/stream", nil, listed...).Header.Get("Access-Control-Allow-Origin"))
 }
@@ -300,6 +312,36 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// To the moment: the time is that of a bubble.
+func TestStreamEndsOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), wide)
+		began := time.Now()
+		response, err := h.client.Do(h.request(t, "GET", "/stream", nil, bearer(signed(t, "me", time.Minute, "*"))...))
+		require.NoError(t, err)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "event: bye\ndata: {\"reason\":\"expired\"}\n\n")
+		require.Equal(t, time.Minute, time.Since(began).Round(time.Second))
+	})
+}
+
+// A hub that could not fetch its keys knows nothing of tokens.
+func TestKeysThatCannotBeFetched(t *testing.T) {
+	keys, err := token.KeySet(t.Context(), "http://127.0.0.1:1/keys", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	h := start(t, func(_ *stream.Config, c *api.Config) {
+		c.Anonymous, c.Tokens = false, token.NewVerifier(keys, token.Rules{})
+	})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	raw, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
+	require.NoError(t, err)
+	got := ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(raw)...)
+	refused(t, got, http.StatusServiceUnavailable, "cannot be fetched")
+	require.Equal(t, "5", got.Header.Get("Retry-After"))
+}
+
 // A client that has as many streams as it may is told to come back later.
 func TestMaxStreams(t *testing.T) {
 	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.MaxStreams = 2 })
@@ -314,10 +356,13 @@ func TestMaxStreams(t *testing.T) {
 	_, err := third.lines.ReadByte()
 	require.Error(t, err, "it is ended")
 	follow(t, h.client, url, yours...).begun(t)
+	for range 3 {
+		follow(t, h.client, h.internal.URL+"/stream").begun(t) // its operators are under no limit
+	}
 	require.Equal(t, 1.0, h.metric(t, "livemap_streams_closed_total", "reason")["too-many"])
 
 	first.close()
-	eventually(t, func() bool { return h.Stats().Streams == 2 })
+	eventually(t, func() bool { return h.Stats().Streams == 5 })
 	eventually(t, func() bool {
 		s := follow(t, h.client, url, mine...)
 		defer s.close()

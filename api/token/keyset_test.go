@@ -153,6 +153,8 @@ func TestKeySet(t *testing.T) {
 	for range 50 {
 		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, "made up"))
 		require.EqualError(t, err, "its kid is that of no key of this hub")
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, "made up"))
+		require.EqualError(t, err, "its kid is that of no key of this hub", "though it is signed with one")
 		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, ""))
 		require.EqualError(t, err, "it is not signed with a key of this hub")
 	}
@@ -170,6 +172,11 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 	require.Contains(t, log.String(), "cannot be fetched")
 	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 	require.ErrorIs(t, err, token.ErrNoKeys)
+	for range 50 {
+		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		require.ErrorIs(t, err, token.ErrNoKeys)
+	}
+	require.LessOrEqual(t, i.fetches(), 3, "at the start, when a token came, and at most again after five seconds")
 	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
 	fetched := i.fetches()
 	require.Eventually(t, func() bool {
@@ -190,12 +197,13 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 // A set's keys are taken for what they are, and for nothing else.
 func TestKeysOfASet(t *testing.T) {
 	i := newIssuer(t)
-	key := p256(t)
+	key, small := p256(t), rsaKey(t, 1024)
 	i.publish(
 		jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for encryption", USE: jwkset.UseEnc}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for other operations", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsEncrypt}}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "of another algorithm", ALG: jwkset.AlgES384}),
+		jwk(t, small.Public(), jwkset.JWKMetadataOptions{KID: "small"}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for signatures", USE: jwkset.UseSig, ALG: jwkset.AlgES256}),
 	)
 	var log bytes.Buffer
@@ -208,7 +216,9 @@ func TestKeysOfASet(t *testing.T) {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
 		require.EqualError(t, err, mistake, kid)
 	}
-	_, err := v.Verify(signedBy(t, jwt.SigningMethodHS256, []byte(secret), "secret"))
+	_, err := v.Verify(signedBy(t, jwt.SigningMethodRS256, small, "small"))
+	require.Error(t, err, "RSA of 1024 bits")
+	_, err = v.Verify(signedBy(t, jwt.SigningMethodHS256, []byte(secret), "secret"))
 	require.ErrorContains(t, err, `its algorithm is "HS256"`)
 	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "for signatures"))
 	require.NoError(t, err)

@@ -282,7 +282,7 @@ func TestPatterns(t *testing.T) {
 	p := token.Patterns{"vehicle:TRUCK-*", "depot:7"}
 	for id, want := range map[string]bool{
 		"vehicle:TRUCK-042": true, "vehicle:TRUCK-": true, "vehicle:TRUCK": false, "vehicle:truck-042": false,
-		"depot:7": true, "depot:77": false, "depot:": false, "": false, "depot:7*": false, "vehicle:TRUCK-*": true,
+		"depot:7": true, "DEPOT:7": false, "depot:77": false, "depot:": false, "": false, "depot:7*": false, "vehicle:TRUCK-*": true,
 	} {
 		require.Equal(t, want, p.Match(id), id)
 	}

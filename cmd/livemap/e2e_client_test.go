@@ -282,3 +282,19 @@ func seqOf(id string) (epoch string, seq int, err error) {
 	seq, err = strconv.Atoi(number)
 	return epoch, seq, err
 }
+
+// ask sends a request with headers (name, value, …) and gives the answer and its text.
+func (c *wireClient) ask(t *testing.T, method, url string, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	require.NoError(t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.http.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp, string(text)
+}

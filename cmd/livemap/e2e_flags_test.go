@@ -88,7 +88,7 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"proxy-listen", []string{"9801", "unix:", "http://localhost:1"}, "host:port, :port, unix:/path or off"},
 		{"publish-listen", []string{"9801", "unix:"}, "host:port, :port, unix:/path or off"},
 		{"publish-listen", []string{"off"}, "host:port or unix:/path"},
-		{"publish-listen", []string{":9801", "0.0.0.0:9801", "[::]:9801", "192.0.2.1:9801", "example.com:9801", "localhost.example.com:1"}, "loopback host:port or unix:/path"},
+		{"publish-listen", []string{":9801", "0.0.0.0:9801", "[::]:9801", "192.0.2.1:9801", "10.0.0.1:9801", "192.168.0.1:9801", "example.com:9801", "localhost.example.com:1"}, "loopback host:port or unix:/path"},
 		{"trusted-proxy", []string{"10.0.0.1", "10.0.0.0/33", "proxy"}, "CIDR"},
 		{"tls-cert", []string{"cert.pem"}, "--tls-key"},
 		{"tls-key", []string{"key.pem"}, "--tls-cert"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -97,6 +98,28 @@ var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 		require.NoError(t, err)
 		return func() { resp.Body.Close(); transport.Close() }
 	},
+}
+
+// Over HTTP/3 too, who does not read is cut off when their token ends.
+func TestStalledHTTP3ReaderWhoseTokenEnds(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	printed(t, "token", "--make-key", key)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--stall-timeout", "10m", "--drain", "0s")
+	transport := &http3.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		QUICConfig:      &quic.Config{InitialStreamReceiveWindow: 64 << 10, MaxStreamReceiveWindow: 64 << 10, KeepAlivePeriod: 5 * time.Second},
+	}
+	defer transport.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hub.public+"/stream", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+printed(t, "token", "--key", key, "--read", "*", "--expires", "8s"))
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	hub.fillDeaf(t)
+	assert.Equal(t, "expired", hub.log.await(t, "stream closed", "protocol", "h3")["reason"])
 }
 
 func streamHeader(t *testing.T) []byte {

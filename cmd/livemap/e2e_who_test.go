@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
+	"livemap/api"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -83,6 +86,63 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// What the flags say of tokens, pages and limits holds for who comes.
+func TestWhoFlagsHold(t *testing.T) {
+	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	printed(t, "token", "--make-key", key)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--jwt-issuer", "me", "--jwt-audience", "hub", "--heartbeat", "1s",
+		"--allow-origin", "https://fleet.example", "--cookie-same-site", "none", "--max-streams-per-client", "1", "--publish-rate", "0.001")
+	client := hub.client(t, "h1")
+	ask := func(method, path string, header ...string) *http.Response {
+		resp, _ := client.ask(t, method, hub.public+path, header...)
+		return resp
+	}
+	sign := func(args ...string) string {
+		return "Bearer " + printed(t, append([]string{"token", "--key", key, "--read", "*", "--subject", "me"}, args...)...)
+	}
+	good := sign("--issuer", "me", "--audience", "hub")
+	for raw, status := range map[string]int{
+		good: 200, sign("--issuer", "me"): 401, sign("--audience", "hub"): 401,
+		sign("--issuer", "you", "--audience", "hub"): 401, sign("--issuer", "me", "--audience", "shop"): 401,
+	} {
+		assert.Equal(t, status, ask("GET", "/session", "Authorization", raw).StatusCode)
+	}
+	signedIn := ask("POST", "/session", "Authorization", good, "Origin", "https://fleet.example")
+	assert.Equal(t, http.SameSiteNoneMode, signedIn.Cookies()[0].SameSite)
+	assert.Equal(t, "https://fleet.example", signedIn.Header.Get("Access-Control-Allow-Origin"))
+	client.token = strings.TrimPrefix(good, "Bearer ")
+	client.mustOpen(t, hub.public+"/stream", "").until(t, "live")
+	assert.JSONEq(t, `{"reason":"too-many"}`, client.mustOpen(t, hub.public+"/stream", "").until(t, "bye")[0].data)
+	hub.publishLines(t, at("TRUCK-1", 1))
+	status, header, _ := hub.post(t, "application/json", at("TRUCK-1", 2))
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.NotEmpty(t, header.Get("Retry-After"))
+}
+
+func TestWhoDefaults(t *testing.T) {
+	var config api.Config
+	(&whoFlags{CookieSameSite: "strict"}).configure(&config, nil)
+	assert.Equal(t, 256, config.MaxStreams)
+	assert.Equal(t, http.SameSiteStrictMode, config.CookieSameSite)
+	config = api.Config{}
+	(&whoFlags{Anonymous: true}).configure(&config, nil)
+	assert.Zero(t, config.MaxStreams)
+	some := 7
+	(&whoFlags{Anonymous: true, MaxStreamsPerClient: &some}).configure(&config, nil)
+	assert.Equal(t, 7, config.MaxStreams)
+	assert.Contains(t, helpOf(t, "serve", "--help"), "strict, lax or none (strict)")
+
+	for url, warned := range map[string]bool{"http://keys.invalid/": true, "http://127.0.0.1:1/": false, "https://keys.invalid/": false} {
+		over, cancel := context.WithCancel(t.Context())
+		cancel() // nothing is fetched
+		var log bytes.Buffer
+		_, err := (&whoFlags{JWKSURL: url}).verifier(over, slog.New(slog.NewTextHandler(&log, nil)))
+		require.NoError(t, err)
+		assert.Equal(t, warned, strings.Contains(log.String(), "over plain HTTP"), url)
+	}
+}
+
 // Clients show their tokens.
 func TestClientsShowTokens(t *testing.T) {
 	t.Parallel()
@@ -144,6 +204,16 @@ func TestGuardedInternalPort(t *testing.T) {
 	_, stderr, status = command(t, "", "health", "--to", hub.publish, "--insecure", "--client-cert", own)
 	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "--client-key")
+}
+
+func TestCAWithoutCertificates(t *testing.T) {
+	cert, key := certificateFiles(t, "hub")
+	ca := filepath.Join(t.TempDir(), "ca")
+	require.NoError(t, os.WriteFile(ca, []byte("hello"), 0o600))
+	_, stderr, status := command(t, "", "serve", "--anonymous", "--listen", "off", "--publish-listen", "127.0.0.1:0", "--state-dir", t.TempDir(),
+		"--tls-cert", cert, "--tls-key", key, "--publish-client-ca", ca)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "holds no certificate in PEM form")
 }
 
 // listenerAt is a listener that says it is elsewhere.
@@ -233,6 +303,11 @@ func TestTokenCommand(t *testing.T) {
 		})
 	}
 	assert.NoFileExists(t, filepath.Join(dir, "other"), "half a pair")
+	pair := filepath.Join(dir, "pair")
+	printed(t, "token", "--make-key", pair, "--type", "es256")
+	info, err = os.Stat(pair)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	after, err := os.ReadFile(key)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)

@@ -19,22 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ask sends a request with headers (name, value, …) and gives the answer and its text.
-func (c *wireClient) ask(t *testing.T, method, url string, header ...string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	require.NoError(t, err)
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := c.http.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp, string(text)
-}
-
 // hides requires that what the internal port has is not to be had, however it is spelt.
 func (c *runningCaddy) hides(t *testing.T, client *wireClient) {
 	t.Helper()
