@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -115,10 +116,12 @@ func TestPanic(t *testing.T) {
 	h := start(t, func(_ *stream.Config, c *api.Config) {
 		page := c.Page
 		c.Page = func(w http.ResponseWriter, r *http.Request) error {
-			switch r.URL.RawQuery {
-			case "panic":
+			switch {
+			case r.URL.Query().Has("panic"):
 				panic("the secret cause")
-			case "abort":
+			case r.URL.Query().Has("fail"):
+				return errors.New("nobody foresaw this")
+			case r.URL.Query().Has("abort"):
 				panic(http.ErrAbortHandler)
 			}
 			return page(w, r)
@@ -127,7 +130,10 @@ func TestPanic(t *testing.T) {
 	s := h.subscribe(t, "/stream")
 	s.begun(t)
 	for _, client := range []*http.Client{h.client, h2(t)} {
-		p := refused(t, ask(t, client, "GET", h.public.URL+"/?panic", nil), http.StatusInternalServerError, "its log has the details")
+		secrets := []string{"Authorization", "Bearer hush", "Cookie", "__Host-livemap=hush"}
+		p := refused(t, ask(t, client, "GET", h.public.URL+"/?panic&token=hush", nil, secrets...), http.StatusInternalServerError, "its log has the details")
+		refused(t, ask(t, client, "GET", h.public.URL+"/?fail&token=hush", nil, secrets...), http.StatusInternalServerError, "its log has the details")
+		require.NotContains(t, ask(t, client, "GET", h.public.URL+"/nothing?token=hush", nil, secrets...).body, "hush")
 		require.NotContains(t, p.Detail, "secret")
 		_, err := client.Get(h.public.URL + "/?abort")
 		require.Error(t, err, "the connection is cut")
@@ -137,6 +143,8 @@ func TestPanic(t *testing.T) {
 	require.Len(t, lines, 2)
 	require.Equal(t, "the secret cause", lines[0]["panic"])
 	require.Contains(t, lines[0]["stack"], "guard_test.go")
+	require.Len(t, h.log.lines("request failed"), 2)
+	require.NotContains(t, h.log.text(), "hush", "neither token nor cookie")
 	h.put(t, at("a", 1, 2))
 	require.Equal(t, "a", s.brief(t))
 }

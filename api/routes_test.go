@@ -107,12 +107,12 @@ func TestNotFound(t *testing.T) {
 // TestIdsInPaths reads vehicles and topics whose ids need encoding.
 func TestIdsInPaths(t *testing.T) {
 	h := start(t)
-	for _, c := range []struct{ id, encoded string }{
+	for i, c := range []struct{ id, encoded string }{
 		{"a/b", "a%2Fb"}, {"a/b", "a%2fb"}, {"50%", "50%25"}, {"%2F", "%252F"}, {"a b", "a%20b"}, {"a+b", "a+b"}, {"a+b", "a%2Bb"},
 		{"é", "%C3%A9"}, {"é", "é"}, {"..", "%2E%2E"}, {"a?b#c", "a%3Fb%23c"}, {"*", "*"}, {"{id}", "%7Bid%7D"}, {"stream", "stream"}, {"/", "%2F"}, {"a:b;c,d", "a:b;c,d"},
 	} {
 		t.Run(c.encoded, func(t *testing.T) {
-			h.put(t, at("other", 9, 9), at(c.id, 1, 2, `"topics":["`+c.id+`"]`))
+			h.put(t, at("other", 9, 9), at(c.id, 1, i, `"topics":["`+c.id+`"]`))
 			want := h.get(t, "/vehicles/"+c.encoded)
 			require.Equal(t, http.StatusOK, want.StatusCode, want.body)
 			require.Contains(t, want.body, `"vehicle_id":"`+c.id+`"`)

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -78,17 +79,32 @@ func secretOf(path string, data []byte) ([]byte, error) {
 
 // isPublic tells whether a file that is to be a secret is a public key that was
 // saved otherwise: whoever knows that could make tokens. It is PEM behind a byte
-// order mark or in UTF-16, as Windows writes it, or behind other text; DER, a JWK,
-// or OpenSSH's.
+// order mark or in UTF-16, as Windows writes it, behind other text or without its
+// first line; DER, also as base64; a JWK, or one of SSH's.
 func isPublic(data []byte) bool {
 	text := bytes.ReplaceAll(data, []byte{0}, nil)
-	for _, mark := range []string{"-----BEGIN", `"kty"`, "ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-"} {
+	for _, mark := range []string{"--BEGIN ", "-- BEGIN ", "--END ", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-"} {
 		if bytes.Contains(text, []byte(mark)) {
 			return true
 		}
 	}
-	_, err := x509.ParsePKIXPublicKey(data)
-	return err == nil
+	if isDER(data) || isDER(bytes.TrimSpace(data)) {
+		return true
+	}
+	body := bytes.TrimRight(bytes.Join(bytes.Fields(text), nil), "=")
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if der, err := encoding.DecodeString(string(body)); err == nil && isDER(der) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDER(data []byte) bool {
+	_, notSPKI := x509.ParsePKIXPublicKey(data)
+	_, notPKCS1 := x509.ParsePKCS1PublicKey(data)
+	_, notCertificate := x509.ParseCertificate(data)
+	return notSPKI == nil || notPKCS1 == nil || notCertificate == nil
 }
 
 func oneKey(key any, method string) *Keys {

@@ -144,6 +144,19 @@ func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 	}
 }
 
+// Other algorithms of the same kind of key are others.
+func TestOtherAlgorithmsOfTheKey(t *testing.T) {
+	key := rsaKey(t, 2048)
+	for _, method := range []jwt.SigningMethod{jwt.SigningMethodRS384, jwt.SigningMethodRS512, jwt.SigningMethodPS256} {
+		_, err := verifier(t, public(t, key), token.Rules{}).Verify(sign(t, method, key, nil))
+		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub takes RS256`)
+	}
+	for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
+		_, err := verifier(t, secret, token.Rules{}).Verify(sign(t, method, []byte(secret), nil))
+		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub takes HS256`)
+	}
+}
+
 func TestRefusedTokens(t *testing.T) {
 	key := ecKey(t, elliptic.P256())
 	v := verifier(t, public(t, key), token.Rules{Issuer: "https://issuer.example", Audience: "map"})
@@ -232,6 +245,8 @@ func TestKeyFiles(t *testing.T) {
 	require.NoError(t, err)
 	der, err := x509.MarshalPKIXPublicKey(edKey(t).Public())
 	require.NoError(t, err)
+	random := make([]byte, 48)
+	rand.Read(random)
 	pkcs1 := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey(t, 2048).PublicKey)}))
 	for _, test := range []struct{ name, data, want string }{
 		{"a secret", secret, ""},
@@ -251,6 +266,20 @@ func TestKeyFiles(t *testing.T) {
 		{"in UTF-16", "\xff\xfe" + strings.Join(strings.Split(pkcs1, ""), "\x00") + "\x00", "a key in another form"},
 		{"behind words", "Public-Key: (2048 bit)\n" + pkcs1, "a key in another form"},
 		{"DER", string(der), "a key in another form"},
+		{"DER and a newline", string(der) + "\n", "a key in another form"},
+		{"DER of PKCS #1", string(x509.MarshalPKCS1PublicKey(&rsaKey(t, 2048).PublicKey)), "a key in another form"},
+		{"DER as base64", base64.StdEncoding.EncodeToString(der) + "\n", "a key in another form"},
+		{"DER as base64url", base64.RawURLEncoding.EncodeToString(der), "a key in another form"},
+		{"PEM without its first line", pkcs1[strings.IndexByte(pkcs1, '\n')+1:], "a key in another form"},
+		{"PEM without both", strings.Join(strings.Split(strings.TrimSpace(pkcs1), "\n")[1:strings.Count(pkcs1, "\n")-1], "\n"), "a key in another form"},
+		{"PEM with four dashes", strings.Replace(pkcs1, "-----BEGIN", "----BEGIN", 1), "a key in another form"},
+		{"SSH2", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef", "a key in another form"},
+		{"a JWK without its kty", `{"crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "a key in another form"},
+		{"OpenSSH, RSA", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
+		{"OpenSSH, ECDSA", "ecdsa-sha2-nistp256 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
+		{"a secret of random bytes", string(random), ""},
+		{"a secret as base64", base64.StdEncoding.EncodeToString(random), ""},
+		{"an RSA key that is a little small", public(t, rsaKey(t, 2040)), "this RSA key has 2040 bits"},
 		{"a JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, "a key in another form"},
 		{"OpenSSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
 		{"broken", "-----BEGIN PUBLIC KEY-----\nand no more, but long enough to be a secret", "begins like PEM and is not"},

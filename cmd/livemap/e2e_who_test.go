@@ -183,6 +183,16 @@ func TestGuardedInternalPort(t *testing.T) {
 	}
 	pair, err := tls.LoadX509KeyPair(own, ownKey)
 	require.NoError(t, err)
+	other, otherKey := certificateFiles(t, "stranger")
+	strange, err := tls.LoadX509KeyPair(other, otherKey)
+	require.NoError(t, err)
+	insistent := as()
+	insistent.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &strange, nil }
+	resp, err := insistent.Post(hub.publish+"/publish", "application/json", strings.NewReader(at("TRUCK-1", 1)))
+	if err == nil {
+		resp.Body.Close()
+	}
+	assert.Error(t, err, "a certificate of nobody's")
 	assert.Equal(t, 401, ask(as(), "POST", "/publish", at("TRUCK-1", 1)))
 	assert.Equal(t, 401, ask(as(), "GET", "/metrics", ""))
 	assert.Equal(t, 200, ask(as(), "GET", "/readyz", ""))
@@ -252,6 +262,8 @@ func TestStrictTransport(t *testing.T) {
 	cert, key := certificateFiles(t, "hub")
 	for want, args := range map[string][]string{"max-age=31536000": {"--tls-cert", cert, "--tls-key", key}, "": nil} {
 		hub := startHub(t, args...)
+		_, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11})
+		assert.Error(t, err, "TLS 1.1")
 		for _, protocol := range protocolNames {
 			resp, err := newWireClient(t, protocol, &tls.Config{InsecureSkipVerify: true}).get(t.Context(), hub.public+"/openapi.yaml", "")
 			require.NoError(t, err)
