@@ -83,7 +83,7 @@ func secretOf(path string, data []byte) ([]byte, error) {
 // first line; DER, also as base64; a JWK, or one of SSH's.
 func isPublic(data []byte) bool {
 	text := bytes.ReplaceAll(data, []byte{0}, nil)
-	for _, mark := range []string{"--BEGIN ", "-- BEGIN ", "--END ", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-"} {
+	for _, mark := range []string{"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-"} {
 		if bytes.Contains(text, []byte(mark)) {
 			return true
 		}
