@@ -21,7 +21,8 @@ var arrows = map[string]struct {
 }{
 	"geo":         {only: []string{"github.com/paulmach/orb"}},
 	"stream":      {ours: []string{"geo"}},
-	"api":         {ours: []string{"api/token", "stream", "geo"}, only: []string{"github.com/go-chi/chi"}},
+	"api":         {ours: []string{"api/problem", "api/token", "stream", "geo"}, only: []string{"github.com/go-chi/chi"}},
+	"api/problem": {},
 	"api/token":   {only: []string{"github.com/golang-jwt/jwt"}},
 	"web":         {ours: []string{"stream", "geo"}},
 	"cmd/livemap": {ours: []string{"", "api", "api/token", "web", "stream", "geo", "cmd/livemap/bench"}, only: []string{"github.com/quic-go/quic-go", "github.com/coreos/go-systemd"}},

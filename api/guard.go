@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"livemap/api/problem"
+
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 )
@@ -41,7 +43,7 @@ func (a *API) recovered(next http.Handler) http.Handler {
 			}
 			a.panicked(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
 			p, _ := problemOf(nil)
-			p.write(w)
+			p.Write(w)
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -66,7 +68,7 @@ func escapedPath(next http.Handler) http.Handler {
 // bound too, not as exact, and answer without words.
 func (a *API) boundedHeader(next http.Handler) http.Handler {
 	tooLarge := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return wrong(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", MaxHeader)
+		return problem.New(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", MaxHeader)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if headerSize(r) > MaxHeader {
@@ -92,7 +94,7 @@ func headerSize(r *http.Request) int {
 // a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
 func (a *API) localHost(next http.Handler) http.Handler {
 	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
-		return wrong(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
+		return problem.New(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isUnixSocket(r) && r.Host != "" && !cannotBeRebound(r.Host) { // browsers always name it
@@ -118,7 +120,7 @@ func cannotBeRebound(hostport string) bool {
 // fromLoopback lets requests of this machine pass.
 func (a *API) fromLoopback(next http.Handler) http.Handler {
 	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return wrong(http.StatusForbidden, "debugging answers to this machine only, over loopback")
+		return problem.New(http.StatusForbidden, "debugging answers to this machine only, over loopback")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"livemap/api/problem"
+
 	"github.com/jellydator/ttlcache/v3"
 )
 
@@ -37,7 +39,7 @@ func idOf(publisher, key string) keyID {
 type attempt struct {
 	content [sha256.Size]byte // of the body
 	over    chan struct{}     // closed when the ack is there, or will not be
-	ack     *ack              // nil where nothing was published
+	ack     *problem.Ack      // nil where nothing was published
 }
 
 func newKeys() *keys {
@@ -73,7 +75,7 @@ func (k *keys) sweep() {
 // once publishes, or gives the ack of the publish that the publisher did under the
 // same key, waiting for it if it is still under way. One that published nothing is
 // not remembered. Another body under the key is a problem, 422.
-func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*ack, error)) (*ack, error) {
+func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
 	id := idOf(publisher, key)
 	for {
@@ -83,7 +85,7 @@ func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.
 		}
 		first := item.Value()
 		if first.content != content {
-			return nil, wrong(http.StatusUnprocessableEntity, "Idempotency-Key %q was used for another body less than %s ago", key, keyTime)
+			return nil, problem.New(http.StatusUnprocessableEntity, "Idempotency-Key %q was used for another body less than %s ago", key, keyTime)
 		}
 		select {
 		case <-first.over:
@@ -96,7 +98,7 @@ func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.
 	}
 }
 
-func (k *keys) run(id keyID, mine *attempt, publish func() (*ack, error)) (*ack, error) {
+func (k *keys) run(id keyID, mine *attempt, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
 	defer func() {
 		if mine.ack == nil { // refused, or publish panicked
 			k.done.Delete(id)

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"livemap/api/problem"
 	"livemap/stream"
 )
 
@@ -128,8 +129,8 @@ func (c hubCollector) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // resultOf gives the label that a publish is counted under.
-func resultOf(taken *ack, err error) string {
-	p, isProblem := errors.AsType[*problem](err)
+func resultOf(taken *problem.Ack, err error) string {
+	p, isProblem := errors.AsType[*problem.Problem](err)
 	switch {
 	case err == nil && (taken == nil || taken.Rejected == 0):
 		return "ok"

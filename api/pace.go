@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"livemap/api/problem"
+
 	"golang.org/x/time/rate"
 )
 
@@ -34,8 +36,8 @@ func (p *paces) enter(client string, perSecond float64) (*pace, error) {
 	one := p.limiter(client, perSecond)
 	if owed := 1 - one.Tokens(); owed > 0 {
 		seconds := math.Ceil(owed / perSecond)
-		return nil, wrong(http.StatusTooManyRequests, "more than %g positions per second; wait %g s", perSecond, seconds).
-			with("Retry-After", strconv.Itoa(int(seconds)))
+		return nil, problem.New(http.StatusTooManyRequests, "more than %g positions per second; wait %g s", perSecond, seconds).
+			With("Retry-After", strconv.Itoa(int(seconds)))
 	}
 	return &pace{one, p, client}, nil
 }

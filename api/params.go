@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"livemap/api/problem"
 	"livemap/geo"
 	"livemap/stream"
 )
@@ -35,7 +36,7 @@ func paramsOf(r *http.Request) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	p := &params{values: values}
 	if err != nil {
-		p.err = wrong(http.StatusBadRequest, "the query does not parse: %v", err)
+		p.err = problem.New(http.StatusBadRequest, "the query does not parse: %v", err)
 	}
 	return p
 }
@@ -54,7 +55,7 @@ func (p *params) one(name string) (value string, given bool) {
 
 func (p *params) refuse(name, detail string, args ...any) {
 	if p.err == nil {
-		p.err = wrong(http.StatusBadRequest, "parameter %s "+detail, append([]any{name}, args...)...)
+		p.err = problem.New(http.StatusBadRequest, "parameter %s "+detail, append([]any{name}, args...)...)
 	}
 }
 
@@ -131,7 +132,7 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 		err = check(id)
 	}
 	if err != nil {
-		return "", wrong(http.StatusBadRequest, "the id in the path is wrong: %v", err)
+		return "", problem.New(http.StatusBadRequest, "the id in the path is wrong: %v", err)
 	}
 	return id, nil
 }

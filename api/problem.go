@@ -1,50 +1,16 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
 
+	"livemap/api/problem"
 	"livemap/geo"
 )
-
-// problem is an answer that says what is wrong, in words its reader can act on
-// (RFC 9457). It is an error that handlers return.
-type problem struct {
-	Type   string    `json:"type"`
-	Title  string    `json:"title"`
-	Status int       `json:"status"`
-	Detail string    `json:"detail,omitempty"`
-	Offset *int64    `json:"offset,omitempty"` // bytes, where a document does not parse
-	Errors []refusal `json:"errors,omitempty"` // of a publish, the first hundred
-
-	header http.Header
-}
-
-func (p *problem) Error() string { return p.Detail }
-
-// wrong makes a problem. Where detail quotes what a client sent, it does so
-// with %q.
-func wrong(status int, detail string, args ...any) *problem {
-	return &problem{
-		Type:   "about:blank",
-		Title:  http.StatusText(status),
-		Status: status,
-		Detail: fmt.Sprintf(detail, args...),
-		header: http.Header{},
-	}
-}
-
-// with adds a header to the answer.
-func (p *problem) with(name, value string) *problem {
-	p.header.Set(name, value)
-	return p
-}
 
 // retryAfter is how long, in seconds, a publisher that met a draining hub
 // should wait: about as long as a restart takes.
@@ -52,22 +18,22 @@ const retryAfter = 2
 
 // problemOf is the table from errors to answers. ok is false for an error that
 // nobody foresaw.
-func problemOf(err error) (p *problem, ok bool) {
+func problemOf(err error) (p *problem.Problem, ok bool) {
 	if errors.As(err, &p) {
 		return p, true
 	}
 	if syntax, is := errors.AsType[*geo.SyntaxError](err); is {
-		p = wrong(http.StatusBadRequest, "%s", syntax.Error())
+		p = problem.New(http.StatusBadRequest, "%s", syntax.Error())
 		p.Offset = &syntax.Offset
 		return p, true
 	}
 	if limit, is := errors.AsType[*geo.LimitError](err); is {
-		return wrong(http.StatusRequestEntityTooLarge, "%s", limit.Error()), true
+		return problem.New(http.StatusRequestEntityTooLarge, "%s", limit.Error()), true
 	}
 	if size, is := errors.AsType[*http.MaxBytesError](err); is {
-		return wrong(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes, the limit for JSON and GeoJSON; send several, or NDJSON, which has no limit", size.Limit), true
+		return problem.New(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes, the limit for JSON and GeoJSON; send several, or NDJSON, which has no limit", size.Limit), true
 	}
-	return wrong(http.StatusInternalServerError, "something went wrong in the hub; its log has the details"), false
+	return problem.New(http.StatusInternalServerError, "something went wrong in the hub; its log has the details"), false
 }
 
 // handle makes a handler of one that returns an error. An error after the
@@ -86,23 +52,12 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 			// Else the answer would wait for the end of a body that may stay open for hours.
 			w.Header().Set("Connection", "close")
 		}
-		p.write(w)
+		p.Write(w)
 	}
-}
-
-// write answers with the problem.
-func (p *problem) write(w http.ResponseWriter) {
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p)
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
-	return wrong(http.StatusNotFound, "there is nothing at %s; GET /openapi.yaml tells what there is", strconv.QuoteToASCII(r.URL.Path))
+	return problem.New(http.StatusNotFound, "there is nothing at %s; GET /openapi.yaml tells what there is", strconv.QuoteToASCII(r.URL.Path))
 }
 
 // methodNotAllowed answers for paths that have no such method, and OPTIONS.
@@ -118,11 +73,11 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		p := wrong(http.StatusMethodNotAllowed, "%s is not allowed here; allowed are %s", strconv.QuoteToASCII(r.Method), allow)
+		p := problem.New(http.StatusMethodNotAllowed, "%s is not allowed here; allowed are %s", strconv.QuoteToASCII(r.Method), allow)
 		if r.Method == http.MethodPut && strings.Contains(allow, http.MethodPost) {
 			p.Detail += "; curl -T sends PUT, which -X POST mends"
 		}
-		return p.with("Allow", allow)
+		return p.With("Allow", allow)
 	}
 }
 

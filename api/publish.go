@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/api/token"
 	"livemap/geo"
 	"livemap/stream"
@@ -33,27 +34,6 @@ const (
 	typeForm    = "application/x-www-form-urlencoded" // what curl sends by default
 )
 
-// ack tells a publisher what became of its positions. Late ones are among the
-// accepted, duplicates are not: accepted + duplicate + rejected is all.
-type ack struct {
-	Status      string    `json:"status"` // OK, or PARTIAL when some were refused
-	Accepted    int       `json:"accepted"`
-	Rejected    int       `json:"rejected"`
-	Late        int       `json:"late"`
-	Duplicate   int       `json:"duplicate"`
-	LastEventID string    `json:"last_event_id"`
-	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload that was going on: draining, expired
-	Errors      []refusal `json:"errors,omitempty"` // the first hundred
-}
-
-// refusal is why an item was refused.
-type refusal struct {
-	Index     int    `json:"index"` // of the item, from 0; NDJSON: its line, from 1
-	VehicleID string `json:"vehicle_id,omitempty"`
-	Field     string `json:"field,omitempty"`
-	Detail    string `json:"detail"`
-}
-
 // publish takes positions.
 func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
 	ack, err := a.take(w, r)
@@ -72,7 +52,7 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
 
 // take reads a publish in whatever form it has. No ack and no error is an
 // answer already given.
-func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
+func (a *API) take(w http.ResponseWriter, r *http.Request) (*problem.Ack, error) {
 	media, err := publishable(r)
 	if err != nil {
 		return nil, err
@@ -93,11 +73,11 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
 	key := r.Header.Get("Idempotency-Key")
 	switch {
 	case len(key) > maxKey:
-		return nil, wrong(http.StatusBadRequest, "Idempotency-Key has %d bytes; at most %d are allowed", len(key), maxKey)
+		return nil, problem.New(http.StatusBadRequest, "Idempotency-Key has %d bytes; at most %d are allowed", len(key), maxKey)
 	case media != typeNDJSON:
 		return a.takeDocument(w, r, media == typeGeoJSON, key, t)
 	case key != "":
-		return nil, wrong(http.StatusBadRequest, "Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
+		return nil, problem.New(http.StatusBadRequest, "Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
 	}
 	return a.takeLines(w, r, t)
 }
@@ -105,7 +85,7 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) (*ack, error) {
 // publishable refuses bodies that cannot be read as positions.
 func publishable(r *http.Request) (media string, err error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return "", wrong(http.StatusUnsupportedMediaType, "Content-Encoding %q is not taken; send the body as it is", shorten(coding))
+		return "", problem.New(http.StatusUnsupportedMediaType, "Content-Encoding %q is not taken; send the body as it is", shorten(coding))
 	}
 	given := r.Header.Get("Content-Type")
 	switch given {
@@ -116,19 +96,19 @@ func publishable(r *http.Request) (media string, err error) {
 	if err == nil && (media == typeJSON || media == typeGeoJSON || media == typeNDJSON) {
 		return media, nil
 	}
-	p := wrong(http.StatusUnsupportedMediaType, "Content-Type is %q; positions are taken as %s, %s or %s", shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
+	p := problem.New(http.StatusUnsupportedMediaType, "Content-Type is %q; positions are taken as %s, %s or %s", shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
 	switch {
 	case media == typeForm:
 		p.Detail += "; curl sends this type unless told otherwise: add -H 'Content-Type: " + typeJSON + "'"
 	case given == "":
 		p.Detail += "; with curl: -H 'Content-Type: " + typeJSON + "'"
 	}
-	return "", p.with("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
+	return "", p.With("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
 }
 
 func draining() error {
-	return wrong(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
-		with("Retry-After", strconv.Itoa(retryAfter))
+	return problem.New(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
+		With("Retry-After", strconv.Itoa(retryAfter))
 }
 
 // document is the body of a publish, with room for what is in it.
@@ -161,7 +141,7 @@ func (t *tally) enter(a *API, r *http.Request) (err error) {
 
 // takeDocument takes a JSON or GeoJSON document, all of which is read before
 // any of it is published.
-func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*ack, error) {
+func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, t *tally) (*problem.Ack, error) {
 	began := time.Now()
 	if key == "" {
 		if err := t.enter(a, r); err != nil {
@@ -173,7 +153,7 @@ func (a *API) takeDocument(w http.ResponseWriter, r *http.Request, geoJSON bool,
 	if err := d.read(w, r); err != nil {
 		return nil, err
 	}
-	publish := func() (*ack, error) {
+	publish := func() (*problem.Ack, error) {
 		var err error
 		if key != "" { // not before: a repeat gets its ack though nothing may be published now
 			if err = t.enter(a, r); err != nil {
@@ -220,7 +200,7 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) error {
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge(rc, r)
 	}
-	return wrong(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
+	return problem.New(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
 }
 
 // overTime is how long more of a body that is too large is taken, and thrown away.
@@ -244,7 +224,7 @@ type tally struct {
 	grant   *token.Grant // what may be published; nil: everything
 	pace    *pace
 	outside int // how many of the refused were outside the grant
-	ack     ack
+	ack     problem.Ack
 	newest  stream.ID // that a position was given; zero: none was
 	batch   *batch    // of what is to be published; nil: nothing is
 }
@@ -340,13 +320,15 @@ func (t *tally) refuse(index int, refused *geo.Refusal) {
 	t.ack.Rejected++
 	t.metrics.rejected.Add(1)
 	if len(t.ack.Errors) < maxRefused {
-		t.ack.Errors = append(t.ack.Errors, refusal{index, refused.VehicleID, refused.Field, refused.Detail})
+		t.ack.Errors = append(t.ack.Errors, problem.Refusal{
+			Index: index, VehicleID: refused.VehicleID, Field: refused.Field, Detail: refused.Detail,
+		})
 	}
 }
 
 // sofar gives the ack for what was taken until now. All accepted positions have
 // an id that is not newer than its last_event_id.
-func (t *tally) sofar() ack {
+func (t *tally) sofar() problem.Ack {
 	sofar := t.ack
 	sofar.Status = "OK"
 	if sofar.Rejected > 0 {
@@ -361,10 +343,10 @@ func (t *tally) sofar() ack {
 }
 
 // answer gives the ack for the whole, or the problem where all was refused.
-func (t *tally) answer() (*ack, error) {
+func (t *tally) answer() (*problem.Ack, error) {
 	whole := t.sofar()
 	if whole.Rejected > 0 && whole.Accepted+whole.Duplicate == 0 {
-		p := wrong(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", whole.Rejected)
+		p := problem.New(http.StatusUnprocessableEntity, "all %d positions were refused; errors says why", whole.Rejected)
 		if whole.Rejected == 1 {
 			p.Detail = "the position was refused: " + whole.Errors[0].Detail
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"livemap/api/problem"
 	"livemap/geo"
 	"livemap/stream"
 )
@@ -134,7 +135,7 @@ func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 }
 
 func unknownVehicle(id string) error {
-	return wrong(http.StatusNotFound, "no vehicle %q is known", id)
+	return problem.New(http.StatusNotFound, "no vehicle %q is known", id)
 }
 
 func writeGeoJSON(w http.ResponseWriter, text []byte) error {
@@ -156,14 +157,14 @@ func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
 func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	err := a.Page(w, r)
 	if errors.Is(err, fs.ErrNotExist) {
-		return wrong(http.StatusNotFound, "there is nothing at %s; a page that was open while the hub was replaced must be loaded again", strconv.QuoteToASCII(r.URL.Path))
+		return problem.New(http.StatusNotFound, "there is nothing at %s; a page that was open while the hub was replaced must be loaded again", strconv.QuoteToASCII(r.URL.Path))
 	}
 	return err
 }
 
 // publishIsElsewhere tells a publisher that came to the wrong port.
 func (a *API) publishIsElsewhere(http.ResponseWriter, *http.Request) error {
-	return wrong(http.StatusNotFound, "positions are not published here but on the internal port, %s", a.PublishAddress)
+	return problem.New(http.StatusNotFound, "positions are not published here but on the internal port, %s", a.PublishAddress)
 }
 
 // healthz tells that the process answers.

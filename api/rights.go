@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/api/token"
 	"livemap/geo"
 	"livemap/stream"
@@ -27,7 +28,7 @@ func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
 		return nil
 	}
 	if len(grant.Read) == 0 {
-		return wrong(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
+		return problem.New(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
 	}
 	if grant.Read.AreIDs() && q.Box == nil && len(grant.Read) <= maxTopics {
 		q.Topics = slices.Clone(grant.Read) // for which there are indexes
@@ -48,7 +49,7 @@ func mayReadVehicle(r *http.Request, id string) error {
 }
 
 func mayNotRead(topic string) error {
-	return wrong(http.StatusForbidden, "this token may not read the topic %q", shorten(topic))
+	return problem.New(http.StatusForbidden, "this token may not read the topic %q", shorten(topic))
 }
 
 // mayPublish refuses those who may publish nothing.
@@ -56,7 +57,7 @@ func mayPublish(grant *token.Grant) error {
 	if grant == nil || len(grant.Publish) > 0 {
 		return nil
 	}
-	return wrong(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
+	return problem.New(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
 }
 
 // mayPublishVehicle refuses those who may not publish of a vehicle.
@@ -65,7 +66,7 @@ func mayPublishVehicle(r *http.Request, id string) error {
 	if err := mayPublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
 		return err
 	}
-	return wrong(http.StatusForbidden, "this token may not publish for the vehicle %q", shorten(id))
+	return problem.New(http.StatusForbidden, "this token may not publish for the vehicle %q", shorten(id))
 }
 
 // outside gives what of a position its publisher may not publish; nil where they may.

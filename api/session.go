@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/api/token"
 )
 
@@ -38,7 +39,7 @@ func (a *API) tellSession(w http.ResponseWriter, r *http.Request) error {
 // openSession makes the header's token a cookie, for EventSource can send no header.
 func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	if a.Anonymous {
-		return wrong(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
+		return problem.New(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
 	}
 	raw, err := bearer(r)
 	if err != nil {
@@ -52,7 +53,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if size := len(cookieName) + len(raw); size > maxCookie {
-		return wrong(http.StatusBadRequest, "as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
+		return problem.New(http.StatusBadRequest, "as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
 	}
 	a.setCookie(w, raw, max(1, int(time.Until(grant.Expires).Seconds())))
 	return writeJSON(w, sessionOf(grant))

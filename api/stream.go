@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/stream"
 )
 
@@ -19,7 +20,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !acceptsEvents(r) {
-		return wrong(http.StatusNotAcceptable, "this is a text/event-stream, which the request's Accept excludes")
+		return problem.New(http.StatusNotAcceptable, "this is a text/event-stream, which the request's Accept excludes")
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/geo"
 	"livemap/stream"
 )
@@ -27,7 +28,7 @@ const (
 
 // takeLines publishes each line of an upload as it arrives, for as long as it
 // goes on. A line that the connection broke off in is not published.
-func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*ack, error) {
+func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*problem.Ack, error) {
 	if err := t.enter(a, r); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"livemap/api/problem"
 	"livemap/api/token"
 )
 
@@ -133,8 +134,8 @@ func (a *API) presented(r *http.Request) (string, error) {
 func (a *API) verify(raw string) (*token.Grant, error) {
 	grant, err := a.Tokens.Verify(raw)
 	if errors.Is(err, token.ErrNoKeys) {
-		return nil, wrong(http.StatusServiceUnavailable, "%s; try again after a moment", err).
-			with("Retry-After", strconv.Itoa(int(token.RetryAfter.Seconds())))
+		return nil, problem.New(http.StatusServiceUnavailable, "%s; try again after a moment", err).
+			With("Retry-After", strconv.Itoa(int(token.RetryAfter.Seconds())))
 	}
 	if err != nil {
 		return nil, untaken(err.Error())
@@ -159,20 +160,20 @@ func bearer(r *http.Request) (string, error) {
 const challenge = `Bearer realm="livemap"`
 
 // unauthorized asks for a token.
-func unauthorized(need string) *problem {
-	return wrong(http.StatusUnauthorized, "%s", need).with("WWW-Authenticate", challenge)
+func unauthorized(need string) *problem.Problem {
+	return problem.New(http.StatusUnauthorized, "%s", need).With("WWW-Authenticate", challenge)
 }
 
 // untaken says what is wrong with a token.
-func untaken(mistake string) *problem {
+func untaken(mistake string) *problem.Problem {
 	described := strings.Map(func(c rune) rune { // what RFC 6750, section 3, allows in it
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return '\''
 		}
 		return c
 	}, mistake)
-	return wrong(http.StatusUnauthorized, "the token is not taken: %s", mistake).
-		with("WWW-Authenticate", challenge+`, error="invalid_token", error_description="`+described+`"`)
+	return problem.New(http.StatusUnauthorized, "the token is not taken: %s", mistake).
+		With("WWW-Authenticate", challenge+`, error="invalid_token", error_description="`+described+`"`)
 }
 
 // mayBringCookies tells whether a request comes from a page that may read with its

@@ -1,0 +1,22 @@
+package problem
+
+// Ack answers a publish. Late positions are among the accepted, duplicates are not:
+// Accepted + Duplicate + Rejected counts every position.
+type Ack struct {
+	Status      string    `json:"status"` // OK, or PARTIAL when some were refused
+	Accepted    int       `json:"accepted"`
+	Rejected    int       `json:"rejected"`
+	Late        int       `json:"late"`
+	Duplicate   int       `json:"duplicate"`
+	LastEventID string    `json:"last_event_id"`
+	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload that was going on: draining, expired
+	Errors      []Refusal `json:"errors,omitempty"` // the first hundred
+}
+
+// Refusal says why the hub did not take one position.
+type Refusal struct {
+	Index     int    `json:"index"` // of the item, from 0; NDJSON: its line, from 1
+	VehicleID string `json:"vehicle_id,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Detail    string `json:"detail"`
+}

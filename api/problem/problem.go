@@ -1,0 +1,59 @@
+// Package problem is the wire form of what a hub answers a publisher or reader who made a
+// mistake: application/problem+json (RFC 9457), and the Ack that lists refused positions.
+//
+// Server, client and benchmark share these types, so an answer is written and read by the
+// same definition.
+package problem
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// ContentType is the media type of a [Problem].
+const ContentType = "application/problem+json"
+
+// Problem is an answer that says what is wrong, in words its reader can act on
+// (RFC 9457). It is an error that handlers return.
+type Problem struct {
+	Type   string    `json:"type"`
+	Title  string    `json:"title"`
+	Status int       `json:"status"`
+	Detail string    `json:"detail,omitempty"`
+	Offset *int64    `json:"offset,omitempty"` // bytes, where a document does not parse
+	Errors []Refusal `json:"errors,omitempty"` // of a publish, the first hundred
+
+	Header http.Header `json:"-"` // further header fields of the answer
+}
+
+// New makes a problem. Text that a client sent must be quoted with %q.
+func New(status int, detail string, args ...any) *Problem {
+	return &Problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(status),
+		Status: status,
+		Detail: fmt.Sprintf(detail, args...),
+		Header: http.Header{},
+	}
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// With adds a header field to the answer and returns the problem.
+func (p *Problem) With(name, value string) *Problem {
+	p.Header.Set(name, value)
+	return p
+}
+
+// Write answers with the problem.
+func (p *Problem) Write(w http.ResponseWriter) {
+	for name, values := range p.Header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", ContentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p) // a failure is the client's connection
+}
