@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"livemap/cmd/livemap/simulator"
 )
 
 // simulateCmd publishes a simulated fleet to a hub.
@@ -63,13 +65,14 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 func (c *fleetFlags) simulate(ctx context.Context, up *uplink, screen *rateLine) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	f := newFleet(fleetPlan{vehicles: c.Vehicles, rate: c.Rate, seed: c.Seed, start: time.Now()})
+	start := time.Now()
+	fleet := simulator.NewFleet(simulator.Config{Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start})
 	ended := make(chan error, 1)
 	go func() { // ends with ctx
 		ended <- up.run(ctx)
 		stop()
 	}()
-	sent := f.pace(ctx, up, screen)
+	sent := pace(ctx, fleet, start, up, screen)
 	up.end()
 	err := <-ended
 	screen.clear()
@@ -83,9 +86,9 @@ const (
 	catchUp       = time.Second            // of simulated time at once; a hub that is too slow is not given more
 )
 
-// pace has the fleet live in real time, and writes what it reports to the uplink,
-// until ctx is done. It tells how many reports were written.
-func (f *fleet) pace(ctx context.Context, up *uplink, screen *rateLine) (written int) {
+// pace has the fleet, whose simulated time began at start, live in real time, and writes
+// what it reports to the uplink, until ctx is done. It returns how many reports were written.
+func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *uplink, screen *rateLine) (written int) {
 	ticker := time.NewTicker(flushInterval)
 	defer ticker.Stop()
 	var due []byte
@@ -98,12 +101,12 @@ func (f *fleet) pace(ctx context.Context, up *uplink, screen *rateLine) (written
 		}
 		n, sum, connected := up.state()
 		if n != uploads { // this hub may be a new one
-			f.introduceAgain()
+			fleet.ResendTopics()
 		}
 		uploads = n
-		real := time.Since(f.plan.start)
+		real := time.Since(start)
 		now = min(real, now+catchUp)
-		due = f.advance(now, due[:0])
+		due = fleet.Advance(now, due[:0])
 		if len(due) == 0 && time.Since(wrote) > lineEvery {
 			due = append(due, '\n')
 		}
@@ -112,7 +115,7 @@ func (f *fleet) pace(ctx context.Context, up *uplink, screen *rateLine) (written
 			written += countReports(due[:taken])
 			wrote = time.Now()
 		}
-		screen.show(f.moving, written, sum, connected, real-now)
+		screen.show(fleet.Moving(), written, sum, connected, real-now)
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"math"
@@ -83,7 +83,8 @@ type vehicle struct {
 	radio radio
 	drift [2]float64 // metres east and north that the GPS is off
 	error float64    // metres, the standard deviation of each
-	told  int        // the fleet's introduction in which its topics were told
+
+	topicRound int // the fleet's when the vehicle last reported its topics
 }
 
 // stop is a place on a hop at which a vehicle halts.
@@ -97,7 +98,7 @@ type stop struct {
 const maxStep = time.Second
 
 // drive brings a vehicle to a later time.
-func (f *fleet) drive(v *vehicle, to time.Duration) {
+func (f *Fleet) drive(v *vehicle, to time.Duration) {
 	for v.at < to {
 		if v.until > v.at {
 			v.at = min(to, v.until)
@@ -113,7 +114,7 @@ func (f *fleet) drive(v *vehicle, to time.Duration) {
 }
 
 // step drives for a moment, in which speed changes evenly.
-func (f *fleet) step(v *vehicle, step time.Duration) {
+func (f *Fleet) step(v *vehicle, step time.Duration) {
 	dt := step.Seconds()
 	t := &traits[v.kind]
 	speed := min(v.speed+t.accelerate*dt, f.allowed(v))
@@ -152,7 +153,7 @@ func braking(slow, metres, speed, brake, dt float64) float64 {
 }
 
 // roll moves a vehicle along its route.
-func (f *fleet) roll(v *vehicle, distance float64) {
+func (f *Fleet) roll(v *vehicle, distance float64) {
 	v.metered += distance
 	v.tank = max(0, v.tank-distance/traits[v.kind].reach)
 	v.metres += distance
@@ -163,7 +164,7 @@ func (f *fleet) roll(v *vehicle, distance float64) {
 }
 
 // allowed is the speed that is allowed where a vehicle is.
-func (f *fleet) allowed(v *vehicle) float64 {
+func (f *Fleet) allowed(v *vehicle) float64 {
 	e := f.roads.edge(v.hop)
 	limit := e.limit
 	if e.trunk {
@@ -182,7 +183,7 @@ type slow struct{ metres, speed float64 }
 
 // ahead gives the places on this hop that a vehicle must be slow at. Hops are so
 // long that one can brake for the next one's when one has entered it.
-func (f *fleet) ahead(v *vehicle) []slow {
+func (f *Fleet) ahead(v *vehicle) []slow {
 	e := f.roads.edge(v.hop)
 	left := e.length - v.metres
 	list := append(f.slow[:0], slow{left, v.corner})
@@ -208,13 +209,13 @@ func cornering(turn float64) float64 {
 }
 
 // canStop tells whether there is room to brake for a place on the hop.
-func (f *fleet) canStop(v *vehicle, metres float64) bool {
+func (f *Fleet) canStop(v *vehicle, metres float64) bool {
 	const margin = 3
 	return metres-v.metres > v.speed*v.speed/(2*traits[v.kind].brake)+margin && metres < f.roads.edge(v.hop).length-margin
 }
 
 // halt stands at the stop that has been reached.
-func (f *fleet) halt(v *vehicle) {
+func (f *Fleet) halt(v *vehicle) {
 	v.status, v.until = v.stop.why, v.at+v.stop.wait
 	if v.stop.wait > longHalt {
 		v.parked = true
@@ -230,7 +231,7 @@ func (f *fleet) halt(v *vehicle) {
 const longHalt = time.Minute
 
 // depart drives on after a halt.
-func (f *fleet) depart(v *vehicle) {
+func (f *Fleet) depart(v *vehicle) {
 	if v.parked {
 		f.moving++
 	}

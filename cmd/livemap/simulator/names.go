@@ -1,4 +1,4 @@
-package main
+package simulator
 
 // Drivers have invented names: any resemblance is chance.
 var (

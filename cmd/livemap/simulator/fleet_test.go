@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"bytes"
@@ -38,19 +38,21 @@ type told struct {
 	Topics      []string `json:"topics,omitempty"`
 }
 
-func (r told) point() geo.Point { return geo.Point{r.Lon, r.Lat} }
+func (r told) point() point { return point{r.Lon, r.Lat} }
 
 // simulationStart is a whole second, so that timestamps show what simulated time is.
 var simulationStart = time.Unix(1_800_000_000, 0)
 
-func simulated(vehicles int, rate float64, seed uint64) *fleet {
-	return newFleet(fleetPlan{vehicles: vehicles, rate: rate, seed: seed, start: simulationStart, exactGPS: true})
+func simulated(vehicles int, rate float64, seed uint64) *Fleet {
+	f := NewFleet(Config{Vehicles: vehicles, Rate: rate, Seed: seed, Start: simulationStart})
+	f.exactGPS = true
+	return f
 }
 
 // reports gives what a fleet reports up to a time, checking each line.
-func reports(t testing.TB, f *fleet, to time.Duration) (list []told) {
+func reports(t testing.TB, f *Fleet, to time.Duration) (list []told) {
 	t.Helper()
-	for line := range bytes.Lines(f.advance(to, nil)) {
+	for line := range bytes.Lines(f.Advance(to, nil)) {
 		var r told
 		decoder := json.NewDecoder(bytes.NewReader(line))
 		decoder.DisallowUnknownFields()
@@ -64,19 +66,19 @@ func reports(t testing.TB, f *fleet, to time.Duration) (list []told) {
 // differs in the plan makes others.
 func TestSimulatedFleetIsReproducible(t *testing.T) {
 	const duration = 10 * time.Minute
-	once := string(simulated(150, 1, 7).advance(duration, nil))
+	once := string(simulated(150, 1, 7).Advance(duration, nil))
 	require.Greater(t, strings.Count(once, "\n"), 50_000)
 	for _, step := range []time.Duration{time.Millisecond * 1234, 100 * time.Millisecond, 7 * time.Minute} {
 		f := simulated(150, 1, 7)
 		var steps []byte
 		for to := time.Duration(0); to < duration; {
 			to = min(to+step, duration)
-			steps = f.advance(to, steps)
+			steps = f.Advance(to, steps)
 		}
 		assert.True(t, once == string(steps), "in steps of %v", step)
 	}
-	assert.False(t, once == string(simulated(150, 1, 8).advance(duration, nil)), "another seed")
-	assert.False(t, once == string(simulated(151, 1, 7).advance(duration, nil)), "another size")
+	assert.False(t, once == string(simulated(150, 1, 8).Advance(duration, nil)), "another seed")
+	assert.False(t, once == string(simulated(151, 1, 7).Advance(duration, nil)), "another size")
 }
 
 // Reports are in time order for each vehicle, but for those that come late.
@@ -100,7 +102,7 @@ func TestSimulatedFleetKeepsTime(t *testing.T) {
 }
 
 // histories gives the reports of each vehicle in the order of their timestamps.
-func histories(t testing.TB, f *fleet, to time.Duration) map[string][]told {
+func histories(t testing.TB, f *Fleet, to time.Duration) map[string][]told {
 	t.Helper()
 	all := map[string][]told{}
 	for _, r := range reports(t, f, to) {
@@ -167,7 +169,7 @@ func (m *motion) judge() string {
 func apart(a, b float64) float64 { return math.Abs(math.Mod(a-b+540, 360) - 180) }
 
 // inTown tells that a point is in the inner part of a city.
-func inTown(p geo.Point) bool {
+func inTown(p point) bool {
 	for _, c := range cities {
 		if metres(p, c.point()) < 1900 {
 			return true
@@ -198,7 +200,7 @@ func TestSimulatedTunnels(t *testing.T) {
 	assert.Greater(t, tunnels, 30)
 	f := simulated(500, 1, 1)
 	for minute := range 30 {
-		f.advance(time.Duration(minute)*time.Minute, nil)
+		f.Advance(time.Duration(minute)*time.Minute, nil)
 		for i := range f.vehicles {
 			if v := &f.vehicles[i]; f.roads.inTunnel(v.hop, v.metres) {
 				assert.Empty(t, f.transmit(v, nil))
@@ -242,10 +244,10 @@ func TestSimulatedFleetIsMidLife(t *testing.T) {
 
 // A vehicle's GPS is off by some metres, and says so.
 func TestSimulatedGPS(t *testing.T) {
-	f := newFleet(fleetPlan{vehicles: 200, rate: 1, seed: 1, start: simulationStart})
+	f := NewFleet(Config{Vehicles: 200, Rate: 1, Seed: 1, Start: simulationStart})
 	within, n := 0, 0
 	for minute := range 15 {
-		f.advance(time.Duration(minute+1)*time.Minute, nil)
+		f.Advance(time.Duration(minute+1)*time.Minute, nil)
 		for i := range f.vehicles {
 			v := &f.vehicles[i]
 			n++
@@ -263,8 +265,8 @@ func TestSimulatedGPS(t *testing.T) {
 // Every report is one that encoding/json would have written, and the hub's own
 // parser takes it.
 func TestSimulatedReportsAreJSON(t *testing.T) {
-	f := newFleet(fleetPlan{vehicles: 1000, rate: 1, seed: 5, start: simulationStart.Add(123 * time.Millisecond)})
-	for line := range bytes.Lines(f.advance(10*time.Second, nil)) {
+	f := NewFleet(Config{Vehicles: 1000, Rate: 1, Seed: 5, Start: simulationStart.Add(123 * time.Millisecond)})
+	for line := range bytes.Lines(f.Advance(10*time.Second, nil)) {
 		var r told
 		require.NoError(t, json.Unmarshal(line, &r))
 		again, err := json.Marshal(r)
@@ -273,7 +275,7 @@ func TestSimulatedReportsAreJSON(t *testing.T) {
 		p, err := geo.ParsePosition(line)
 		require.NoError(t, err, "%s", line)
 		require.Equal(t, r.VehicleID, p.VehicleID)
-		require.Equal(t, r.point(), p.Point)
+		require.Equal(t, geo.Point(r.point()), p.Point)
 		require.True(t, r.Heading >= 0 && r.Heading < 360 && r.Speed >= 0 && r.Accuracy > 0, "%s", line)
 		require.True(t, level(r) >= 0 && level(r) <= 100, "%s", line)
 		require.Equal(t, r.Kind == "bus", r.Line != "", "%s", line)
@@ -320,7 +322,7 @@ func TestSimulatedFleetIntroducesItself(t *testing.T) {
 	}
 	assert.Equal(t, 50, count(2*time.Second))
 	assert.Equal(t, 0, count(4*time.Second))
-	f.introduceAgain()
+	f.ResendTopics()
 	assert.Equal(t, 50, count(50*time.Second), "parked ones report after half a minute")
 }
 
@@ -328,13 +330,13 @@ func TestSimulatedFleetIntroducesItself(t *testing.T) {
 func BenchmarkSimulatedReports(b *testing.B) {
 	for _, vehicles := range []int{1000, 100_000} {
 		b.Run(fmt.Sprint(vehicles), func(b *testing.B) {
-			f := newFleet(fleetPlan{vehicles: vehicles, rate: 1, seed: 1, start: simulationStart})
-			buffer := f.advance(2*time.Second, nil)
+			f := NewFleet(Config{Vehicles: vehicles, Rate: 1, Seed: 1, Start: simulationStart})
+			buffer := f.Advance(2*time.Second, nil)
 			b.ReportAllocs()
 			b.ResetTimer()
 			n := 0
 			for now := 2 * time.Second; n < b.N; now += 100 * time.Millisecond {
-				buffer = f.advance(now, buffer[:0])
+				buffer = f.Advance(now, buffer[:0])
 				n += bytes.Count(buffer, []byte("\n"))
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/report")

@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 )
 
 // enter drives onto the next hop of the route, and decides whether to halt on it.
-func (f *fleet) enter(v *vehicle) {
+func (f *Fleet) enter(v *vehicle) {
 	v.hop = v.route[v.next]
 	v.next++
 	if v.kind == bus && v.next == len(v.route) {
@@ -22,7 +22,7 @@ func (f *fleet) enter(v *vehicle) {
 }
 
 // lookAhead finds out how fast the end of this hop may be passed.
-func (f *fleet) lookAhead(v *vehicle) {
+func (f *Fleet) lookAhead(v *vehicle) {
 	v.corner = math.Inf(1)
 	if v.next == len(v.route) {
 		return
@@ -36,7 +36,7 @@ func (f *fleet) lookAhead(v *vehicle) {
 
 // planArrival plans the stop at the end of a route: a yard outside of the city,
 // or somewhere in the street.
-func (f *fleet) planArrival(v *vehicle) bool {
+func (f *Fleet) planArrival(v *vehicle) bool {
 	length := f.roads.edge(v.hop).length
 	s := stop{metres: length * (0.3 + 0.6*v.random.Float64()), wait: f.between(v, 25*time.Second, 170*time.Second), why: delivering}
 	switch {
@@ -57,7 +57,7 @@ func (f *fleet) planArrival(v *vehicle) bool {
 }
 
 // planHalt plans a stop on the way.
-func (f *fleet) planHalt(v *vehicle) {
+func (f *Fleet) planHalt(v *vehicle) {
 	e := f.roads.edge(v.hop)
 	var s stop
 	switch {
@@ -90,7 +90,7 @@ const (
 )
 
 // serviceArea plans a break if one will be due on this road, or a tank is low.
-func (f *fleet) serviceArea(v *vehicle, e *edge) (s stop) {
+func (f *Fleet) serviceArea(v *vehicle, e *edge) (s stop) {
 	takes := e.length / (min(e.limit, traits[v.kind].top) * v.pace) // seconds
 	switch {
 	case v.driven+time.Duration(1.3*takes)*time.Second > driveAtMost:
@@ -112,12 +112,12 @@ func (f *fleet) serviceArea(v *vehicle, e *edge) (s stop) {
 }
 
 // between gives a time from least to most.
-func (f *fleet) between(v *vehicle, least, most time.Duration) time.Duration {
+func (f *Fleet) between(v *vehicle, least, most time.Duration) time.Duration {
 	return least + time.Duration(v.random.Float64()*float64(most-least))
 }
 
 // newRoute chooses where to drive from the end of this hop.
-func (f *fleet) newRoute(v *vehicle) {
+func (f *Fleet) newRoute(v *vehicle) {
 	from := f.roads.end(v.hop)
 	switch {
 	case v.kind == bus:
@@ -133,7 +133,7 @@ func (f *fleet) newRoute(v *vehicle) {
 
 // destination chooses a city: home after each errand, else one that is neither
 // next door nor at the other end of the map.
-func (f *fleet) destination(v *vehicle, from int32) int32 {
+func (f *Fleet) destination(v *vehicle, from int32) int32 {
 	if from != v.home && v.random.IntN(2) == 0 {
 		return v.home
 	}
@@ -147,7 +147,7 @@ func (f *fleet) destination(v *vehicle, from int32) int32 {
 }
 
 // address chooses a crossing some blocks away, by driving mostly straight on.
-func (f *fleet) address(v *vehicle, from int32) int32 {
+func (f *Fleet) address(v *vehicle, from int32) int32 {
 	to, came := from, v.hop
 	for range 6 + v.random.IntN(20) {
 		exits := f.roads.leaving(to)

@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import "strconv"
 
@@ -12,7 +12,7 @@ type busLine struct {
 const busesPerLine = 6
 
 // line chooses the line of a bus, laying out a new one if the city has too few.
-func (f *fleet) line(v *vehicle) busLine {
+func (f *Fleet) line(v *vehicle) busLine {
 	lines := f.lines[v.home]
 	most := min(4+int(cities[v.home].people/150), 30)
 	if len(lines) < most && (len(lines) == 0 || v.random.IntN(busesPerLine) == 0) {
@@ -24,7 +24,7 @@ func (f *fleet) line(v *vehicle) busLine {
 }
 
 // layOut leads a line from one side of the city by its middle to another.
-func (f *fleet) layOut(city int32, number int) busLine {
+func (f *Fleet) layOut(city int32, number int) busLine {
 	random := chance(uint64(city)<<32|uint64(number), 3)
 	crossings := f.roads.streets[city] // from the centre outwards
 	outer := func() int32 { return crossings[len(crossings)/3+random.IntN(len(crossings)-len(crossings)/3)] }

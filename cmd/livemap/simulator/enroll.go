@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ var towns = []struct {
 }{{"Berlin", 0.30}, {"Paris", 0.10}}
 
 // enroll gives each vehicle its kind, its home and its name.
-func (f *fleet) enroll() {
+func (f *Fleet) enroll() {
 	homes := newHomes()
 	var numbers [kinds]int
 	for i := range f.vehicles {
@@ -86,7 +86,7 @@ func chooseKind(random *rand.Rand, town bool) kind {
 }
 
 // setOut puts a vehicle somewhere on its way, as if it had been for a while.
-func (f *fleet) setOut(v *vehicle) {
+func (f *Fleet) setOut(v *vehicle) {
 	v.pace = 0.9 + 0.1*v.random.Float64()
 	v.error = 2 + 3*v.random.Float64()
 	v.tank = 0.3 + 0.7*v.random.Float64()
@@ -117,7 +117,7 @@ func (f *fleet) setOut(v *vehicle) {
 }
 
 // firstRoute chooses a route and how much of it has been driven.
-func (f *fleet) firstRoute(v *vehicle) {
+func (f *Fleet) firstRoute(v *vehicle) {
 	switch {
 	case v.kind == bus:
 		line := f.line(v)
@@ -140,7 +140,7 @@ func (f *fleet) firstRoute(v *vehicle) {
 }
 
 // startHalted has a vehicle be parked for a while yet.
-func (f *fleet) startHalted(v *vehicle) {
+func (f *Fleet) startHalted(v *vehicle) {
 	v.stop = stop{wait: f.between(v, 70*time.Second, 15*time.Minute), why: onBreak}
 	f.halt(v)
 }

@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"encoding/json"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"livemap/geo"
 )
 
 // allStreets asks for the streets of every city.
@@ -111,7 +109,7 @@ func TestSimulatedRoadsAreOnLand(t *testing.T) {
 			}
 		}
 	}
-	for name, p := range map[string]geo.Point{"Kiel Bight": {10.4, 54.5}, "English Channel": {0, 50}, "North Sea": {3, 52}} {
+	for name, p := range map[string]point{"Kiel Bight": {10.4, 54.5}, "English Channel": {0, 50}, "North Sea": {3, 52}} {
 		assert.False(t, coast.ashore(p), "%s is no land", name)
 		assert.Greater(t, coast.offshore(p), 1500.0, name)
 	}
@@ -119,18 +117,18 @@ func TestSimulatedRoadsAreOnLand(t *testing.T) {
 
 // coast is the outlines of all land: pieces of them by the rows, each a
 // twentieth of a degree, that they are in.
-type coast map[int][][2]geo.Point
+type coast map[int][][2]point
 
 func row(lat float64) int { return int(math.Floor(lat * 20)) }
 
-func (c coast) add(a, b geo.Point) {
+func (c coast) add(a, b point) {
 	for i := row(min(a[1], b[1])); i <= row(max(a[1], b[1])); i++ {
-		c[i] = append(c[i], [2]geo.Point{a, b})
+		c[i] = append(c[i], [2]point{a, b})
 	}
 }
 
 // ashore tells whether an odd number of pieces is west of a point.
-func (c coast) ashore(p geo.Point) (in bool) {
+func (c coast) ashore(p point) (in bool) {
 	for _, piece := range c[row(p[1])] {
 		a, b := piece[0], piece[1]
 		if (a[1] > p[1]) != (b[1] > p[1]) && p[0] > a[0]+(p[1]-a[1])/(b[1]-a[1])*(b[0]-a[0]) {
@@ -141,13 +139,13 @@ func (c coast) ashore(p geo.Point) (in bool) {
 }
 
 // offshore is about how far a point is from the next piece, in metres.
-func (c coast) offshore(p geo.Point) float64 {
+func (c coast) offshore(p point) float64 {
 	nearest := math.Inf(1)
 	for i := row(p[1]) - 1; i <= row(p[1])+1; i++ {
 		for _, piece := range c[i] {
 			for part := 0.0; part <= 1; part += 0.125 {
 				a, b := piece[0], piece[1]
-				nearest = min(nearest, metres(p, geo.Point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}))
+				nearest = min(nearest, metres(p, point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}))
 			}
 		}
 	}
@@ -157,7 +155,7 @@ func (c coast) offshore(p geo.Point) float64 {
 // readCoast reads the land that the page's map is made of (TopoJSON).
 func readCoast(t *testing.T) coast {
 	t.Helper()
-	text, err := os.ReadFile("../../web/node_modules/world-atlas/land-10m.json")
+	text, err := os.ReadFile("../../../web/node_modules/world-atlas/land-10m.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("the page's packages are not installed")
 	}
@@ -189,12 +187,12 @@ func readCoast(t *testing.T) coast {
 }
 
 // unpackArc undoes TopoJSON's differences; arc ^i is arc i backwards.
-func unpackArc(arcs [][][2]float64, i int, scale, translate [2]float64) []geo.Point {
+func unpackArc(arcs [][][2]float64, i int, scale, translate [2]float64) []point {
 	backwards := i < 0
 	if backwards {
 		i = ^i
 	}
-	points := make([]geo.Point, len(arcs[i]))
+	points := make([]point, len(arcs[i]))
 	x, y := 0.0, 0.0
 	for k, d := range arcs[i] {
 		x, y = x+d[0], y+d[1]
@@ -202,7 +200,7 @@ func unpackArc(arcs [][][2]float64, i int, scale, translate [2]float64) []geo.Po
 		if backwards {
 			at = len(points) - 1 - k
 		}
-		points[at] = geo.Point{x*scale[0] + translate[0], y*scale[1] + translate[1]}
+		points[at] = point{x*scale[0] + translate[0], y*scale[1] + translate[1]}
 	}
 	return points
 }

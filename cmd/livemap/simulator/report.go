@@ -1,30 +1,27 @@
-package main
+package simulator
 
 import (
 	"math"
 	"strconv"
-	"time"
-
-	"livemap/geo"
 )
 
 // appendReport appends what a vehicle reports now, as a position object on a
 // line. It is written by hand, since a hundred thousand are due every second.
-func (f *fleet) appendReport(dst []byte, v *vehicle) []byte {
-	point, heading := f.roads.place(v.hop, v.metres)
-	if !f.plan.exactGPS {
-		point = moved(point, v.drift[0], v.drift[1])
+func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
+	where, heading := f.roads.place(v.hop, v.metres)
+	if !f.exactGPS {
+		where = moved(where, v.drift[0], v.drift[1])
 	}
 	dst = append(dst, v.head...)
-	dst = appendDecimal(append(dst, `,"lat":`...), point[1], 6)
-	dst = appendDecimal(append(dst, `,"lon":`...), point[0], 6)
-	dst = geo.AppendTime(append(dst, `,"timestamp":`...), f.plan.start.Add(v.at).Truncate(time.Millisecond))
+	dst = appendDecimal(append(dst, `,"lat":`...), where[1], 6)
+	dst = appendDecimal(append(dst, `,"lon":`...), where[0], 6)
+	dst = appendDecimal(append(dst, `,"timestamp":`...), float64(f.config.Start.Add(v.at).UnixMilli())/1000, 3)
 	dst = appendDecimal(append(dst, `,"speed_kmh":`...), v.speed*3.6, 1)
 	dst = strconv.AppendInt(append(dst, `,"heading":`...), int64(heading+0.5)%360, 10)
 	dst = appendDecimal(append(dst, `,"accuracy":`...), 1.5*v.error, 1)
 	dst = f.appendState(dst, v)
-	if v.told != f.introduce && v.radio.state == online { // of late ones the hub takes no topics
-		v.told = f.introduce
+	if v.topicRound != f.topicRound && v.radio.state == online { // of late ones the hub takes no topics
+		v.topicRound = f.topicRound
 		dst = append(append(dst, `,"topics":["`...), f.depots[v.home]...)
 		dst = append(append(dst, `","kind:`...), traits[v.kind].name...)
 		dst = append(dst, `"]`...)
@@ -33,7 +30,7 @@ func (f *fleet) appendReport(dst []byte, v *vehicle) []byte {
 }
 
 // appendState appends the telemetry that is not about the position.
-func (f *fleet) appendState(dst []byte, v *vehicle) []byte {
+func (f *Fleet) appendState(dst []byte, v *vehicle) []byte {
 	dst = append(append(dst, `,"status":"`...), statusNames[v.status]...)
 	dst = strconv.AppendBool(append(dst, `","engine_on":`...), !v.parked)
 	name := `,"fuel_percent":`

@@ -1,10 +1,8 @@
-package main
+package simulator
 
 import (
 	"math"
 	"slices"
-
-	"livemap/geo"
 )
 
 // Trunk roads.
@@ -74,13 +72,13 @@ func (r *roads) addTrunk(from, to int32) {
 	}
 	towards := bearing(a, b) * math.Pi / 180
 	count := int(apart/pointEvery) + 2
-	line := make([]geo.Point, count+1)
+	line := make([]point, count+1)
 	for i := range line {
 		part, aside := float64(i)/float64(count), 0.0
 		for k, swing := range waves {
 			aside += swing * math.Sin(float64(k+1)*math.Pi*part)
 		}
-		chord := geo.Point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}
+		chord := point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}
 		line[i] = moved(chord, aside*math.Cos(towards), -aside*math.Sin(towards))
 	}
 	e := r.addEdge(from, to, line...)

@@ -1,24 +1,22 @@
-package main
+package simulator
 
 import (
 	"math"
 	"math/rand/v2"
-
-	"livemap/geo"
 )
 
 // roads is all that vehicles drive on: trunk roads between the cities, and the
 // streets of each city in which somebody is at home. It does not change once it
 // is built, and does not depend on a fleet's seed.
 type roads struct {
-	nodes []geo.Point // the cities first, in their order, then the crossings of streets
+	nodes []point // the cities first, in their order, then the crossings of streets
 	edges []edge
 	links []hop   // the hops that leave each node, one node's after the other's
 	from  []int32 // where in links a node's begin; one more than nodes
 
-	points   []geo.Point // of the edges' lines, from ends[0] to ends[1]
-	marks    []float64   // metres from the line's first point to each
-	headings []float32   // degrees, from each point to the next; of the last, as before it
+	points   []point   // of the edges' lines, from ends[0] to ends[1]
+	marks    []float64 // metres from the line's first point to each
+	headings []float32 // degrees, from each point to the next; of the last, as before it
 
 	streets map[int32][]int32 // city to its crossings, from the centre outwards
 }
@@ -62,7 +60,7 @@ func (r *roads) along(h hop, metres float64) float64 {
 
 // place gives the point so many metres along a hop, and the direction of the road
 // there in degrees clockwise from north.
-func (r *roads) place(h hop, metres float64) (geo.Point, float64) {
+func (r *roads) place(h hop, metres float64) (point, float64) {
 	e := r.edge(h)
 	metres = min(max(r.along(h, metres), 0), e.length)
 	marks := r.marks[e.line[0]:e.line[1]]
@@ -76,12 +74,12 @@ func (r *roads) place(h hop, metres float64) (geo.Point, float64) {
 	at := int(e.line[0]) + i
 	a, b := r.points[at], r.points[at+1]
 	part := (metres - marks[i]) / (marks[i+1] - marks[i])
-	return geo.Point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}, r.heading(h, at)
+	return point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}, r.heading(h, at)
 }
 
 // heading is the direction behind a point of a hop's line.
-func (r *roads) heading(h hop, point int) float64 {
-	heading := float64(r.headings[point])
+func (r *roads) heading(h hop, at int) float64 {
+	heading := float64(r.headings[at])
 	if !h.backwards() {
 		return heading
 	}
@@ -113,7 +111,7 @@ func (r *roads) inTunnel(h hop, metres float64) bool {
 }
 
 // addEdge adds an edge along a line. Its properties are the caller's to set.
-func (r *roads) addEdge(from, to int32, line ...geo.Point) *edge {
+func (r *roads) addEdge(from, to int32, line ...point) *edge {
 	first, length := int32(len(r.points)), 0.0
 	for i, p := range line {
 		if i > 0 {
@@ -150,24 +148,27 @@ func (r *roads) link() {
 	}
 }
 
+// point is a longitude and a latitude in degrees.
+type point [2]float64
+
 // degree is the length of a degree of latitude in metres.
 const degree = 111_195
 
 // metres is the distance of two points up to some hundred kilometres apart.
-func metres(a, b geo.Point) float64 {
+func metres(a, b point) float64 {
 	x := (b[0] - a[0]) * math.Cos((a[1]+b[1])/2*math.Pi/180)
 	return degree * math.Hypot(x, b[1]-a[1])
 }
 
 // bearing is the direction from a to b near it, 0 to 360 degrees.
-func bearing(a, b geo.Point) float64 {
+func bearing(a, b point) float64 {
 	x := (b[0] - a[0]) * math.Cos((a[1]+b[1])/2*math.Pi/180)
 	return math.Mod(math.Atan2(x, b[1]-a[1])*180/math.Pi+360, 360)
 }
 
 // moved gives the point that lies so many metres east and north of p.
-func moved(p geo.Point, east, north float64) geo.Point {
-	return geo.Point{p[0] + east/(degree*math.Cos(p[1]*math.Pi/180)), p[1] + north/degree}
+func moved(p point, east, north float64) point {
+	return point{p[0] + east/(degree*math.Cos(p[1]*math.Pi/180)), p[1] + north/degree}
 }
 
 // chance is a source of random numbers that is the same for the same place, so

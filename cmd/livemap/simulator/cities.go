@@ -1,10 +1,6 @@
-package main
+package simulator
 
-import (
-	"strings"
-
-	"livemap/geo"
-)
+import "strings"
 
 // city is where roads meet and where vehicles are at home.
 type city struct {
@@ -13,7 +9,7 @@ type city struct {
 	people   float64 // thousands; how large it is, and how much of the fleet is at home there
 }
 
-func (c city) point() geo.Point { return geo.Point{c.lon, c.lat} }
+func (c city) point() point { return point{c.lon, c.lat} }
 
 // depot is the city in a topic: depot:muenchen, easy to type.
 func (c city) depot() string { return "depot:" + strings.ToLower(plainLetters.Replace(c.name)) }

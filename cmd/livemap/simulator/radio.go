@@ -1,4 +1,4 @@
-package main
+package simulator
 
 import (
 	"math"
@@ -30,20 +30,20 @@ const (
 )
 
 // tune sets up the radio of a vehicle.
-func (f *fleet) tune(v *vehicle) {
+func (f *Fleet) tune(v *vehicle) {
 	v.radio.change = f.untilTrouble(v)
 	if v.random.Float64() < doomed {
 		v.radio.end = f.between(v, time.Minute, doomedBy)
 	}
 }
 
-func (f *fleet) untilTrouble(v *vehicle) time.Duration {
+func (f *Fleet) untilTrouble(v *vehicle) time.Duration {
 	return time.Duration(v.random.ExpFloat64() * float64(onlineMean))
 }
 
 // transmit appends what the hub gets to know of a vehicle now: usually one
 // report, none in tunnels or without a network, many when that is back.
-func (f *fleet) transmit(v *vehicle, dst []byte) []byte {
+func (f *Fleet) transmit(v *vehicle, dst []byte) []byte {
 	r := &v.radio
 	if f.roads.inTunnel(v.hop, v.metres) {
 		return dst
@@ -65,7 +65,7 @@ func (f *fleet) transmit(v *vehicle, dst []byte) []byte {
 }
 
 // changeRadio begins or ends a trouble.
-func (f *fleet) changeRadio(v *vehicle) {
+func (f *Fleet) changeRadio(v *vehicle) {
 	r := &v.radio
 	switch {
 	case r.state == silent:
@@ -82,7 +82,7 @@ func (f *fleet) changeRadio(v *vehicle) {
 
 // reconnect sends what was kept in time order. Some modems send the present
 // before that, so that the hub gets the rest late.
-func (f *fleet) reconnect(v *vehicle, dst []byte) []byte {
+func (f *Fleet) reconnect(v *vehicle, dst []byte) []byte {
 	r := &v.radio
 	kept := r.kept
 	r.kept, r.state, r.change = nil, online, v.at+f.untilTrouble(v)
