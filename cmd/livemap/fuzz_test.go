@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -89,27 +88,6 @@ func FuzzProblem(f *testing.F) {
 		for _, r := range p.Error() {
 			require.True(t, unicode.IsPrint(r), "%U in %q", r, p.Error())
 		}
-	})
-}
-
-// FuzzRestamp moves the time of any recorded position: what was JSON stays JSON,
-// and has that time.
-func FuzzRestamp(f *testing.F) {
-	for _, seed := range []string{at("A", 1), `{"properties":{"timestamp":"1970-01-01T00:00:00Z"},"type":"Feature","timestamp":5}`,
-		`{"timestamp":1,"timestamp":2}`, `{"\u0074imestamp" : 1.5e9 }`, `{"type":"Feature","properties":null,"timestamp":1}`, `{"timestamp":"\u0031970-01-01t00:00:00z"}`} {
-		f.Add([]byte(seed))
-	}
-	moved := time.UnixMilli(1795421061123)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		at, where, found := findTimestamp(body)
-		if !found {
-			return
-		}
-		require.False(t, at.IsZero())
-		rec := (&timetable{restamp: true}).stamped(record{body: body, at: at, stamp: where}, moved)
-		require.Equal(t, json.Valid(body), json.Valid(rec.body), "%s", rec.body)
-		again, _, found := findTimestamp(rec.body)
-		require.True(t, found && again.Equal(moved), "%s", rec.body)
 	})
 }
 

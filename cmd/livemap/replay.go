@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"livemap/cmd/livemap/recording"
 )
 
 // replayCmd publishes recordings to a hub.
@@ -49,11 +51,11 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	recordings, err := openPlaylist(c.Files, std.in)
+	recordings, err := recording.Open(c.Files, std.in)
 	if err != nil {
 		return usageError{err}
 	}
-	screen := newProgress(std.err, recordings.total)
+	screen := newProgress(std.err, recordings.Total())
 	p := newPublisher(c.To, c.hubFlags, transport, screen)
 	err = c.play(ctx, recordings, p)
 	screen.clear()
@@ -61,7 +63,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 }
 
 // play publishes what is due until there is nothing more.
-func (c *replayCmd) play(ctx context.Context, recordings *playlist, p *publisher) error {
+func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *publisher) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	t := &timetable{speed: c.Speed, restamp: c.Restamp, queue: readAhead(ctx, recordings)}
@@ -94,27 +96,27 @@ func (c *replayCmd) conclude(ctx context.Context, std streams, p *publisher, err
 	return nil
 }
 
-// read is a record, or the error that ended the recordings.
-type read struct {
-	record
+// queuedRecord is a record, or the error that ended the recordings.
+type queuedRecord struct {
+	recording.Record
 	err error
 }
 
 // readAhead reads the recordings on a goroutine of its own, so that what is due
 // can be told from what has not come yet. It ends with the recordings or with ctx;
 // on standard input only once a read that is under way returns.
-func readAhead(ctx context.Context, recordings *playlist) <-chan read {
-	queue := make(chan read, maxBatch)
+func readAhead(ctx context.Context, recordings *recording.Playlist) <-chan queuedRecord {
+	queue := make(chan queuedRecord, maxBatch)
 	go func() {
 		defer close(queue)
 		defer recordings.Close()
 		for {
-			rec, err := recordings.next()
+			rec, err := recordings.Next()
 			if errors.Is(err, io.EOF) {
 				return
 			}
 			select {
-			case queue <- read{rec, err}:
+			case queue <- queuedRecord{rec, err}:
 			case <-ctx.Done():
 				return
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"livemap/cmd/livemap/recording"
 )
 
 // progress is the line at the bottom of a terminal that tells how far the replay
@@ -28,7 +30,7 @@ const eraseLine = "\r\x1b[K"
 
 // show rewrites the line: how many positions have been published, and how old
 // the last of them is.
-func (p *progress) show(sum ack, last record) {
+func (p *progress) show(sum ack, last recording.Record) {
 	now := time.Now()
 	if !p.terminal || now.Sub(p.shown) < progressInterval {
 		return
@@ -39,8 +41,8 @@ func (p *progress) show(sum ack, last record) {
 	if p.total > 0 {
 		text = fmt.Sprintf("%3d %%  %d of %d positions", min(100, 100*done/p.total), done, p.total)
 	}
-	if !last.at.IsZero() {
-		text += "  " + last.at.Local().Format(time.DateTime)
+	if !last.At.IsZero() {
+		text += "  " + last.At.Local().Format(time.DateTime)
 	}
 	rate := float64(done) / max(now.Sub(p.started).Seconds(), 0.001)
 	fmt.Fprintf(p.out, "%s%s  %.0f/s", eraseLine, text, rate)

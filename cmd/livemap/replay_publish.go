@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"livemap/cmd/livemap/recording"
 )
 
 // ack is the hub's answer to a publish, or the sum of several.
@@ -67,7 +69,7 @@ func publishClient(transport http.RoundTripper) *http.Client {
 
 // publish sends the batch, and again if the hub was away or took only the first
 // part of it, until all of it has been answered or ctx ends.
-func (p *publisher) publish(ctx context.Context, batch []record) error {
+func (p *publisher) publish(ctx context.Context, batch []recording.Record) error {
 	last := batch[len(batch)-1]
 	batch = p.readable(batch)
 	for len(batch) > 0 {
@@ -93,22 +95,22 @@ func publishBackOff() backoff.BackOff {
 }
 
 // readable tells about the records that have no body, and returns the others.
-func (p *publisher) readable(batch []record) []record {
-	var readable []record
+func (p *publisher) readable(batch []recording.Record) []recording.Record {
+	var readable []recording.Record
 	for _, rec := range batch {
-		if rec.refused == "" {
+		if rec.Refused == "" {
 			readable = append(readable, rec)
 			continue
 		}
 		p.sum.Rejected++
-		p.refuse(rec, rec.refused)
+		p.refuse(rec, rec.Refused)
 	}
 	return readable
 }
 
 // post sends the batch once. An error that is worth another try is returned as it
 // is or as backoff's RetryAfterError, any other as its PermanentError.
-func (p *publisher) post(ctx context.Context, batch []record) (ack, error) {
+func (p *publisher) post(ctx context.Context, batch []recording.Record) (ack, error) {
 	ctx, done := attempt(ctx)
 	defer done()
 	req, err := p.flags.request(ctx, http.MethodPost, p.to.at("/publish"), bytes.NewReader(lines(batch)))
@@ -156,10 +158,10 @@ func attempt(ctx context.Context) (context.Context, func()) {
 	return request, func() { stop(); cancel() }
 }
 
-func lines(batch []record) []byte {
+func lines(batch []recording.Record) []byte {
 	var body []byte
 	for _, rec := range batch {
-		body = append(append(body, rec.body...), '\n')
+		body = append(append(body, rec.Body...), '\n')
 	}
 	return body
 }
@@ -195,7 +197,7 @@ func readAck(resp *http.Response) (ack, error) {
 }
 
 // count adds answer to the sum and returns how many of the batch it was about.
-func (p *publisher) count(answer ack, batch []record) int {
+func (p *publisher) count(answer ack, batch []recording.Record) int {
 	p.sum.Accepted += answer.Accepted
 	p.sum.Rejected += answer.Rejected
 	p.sum.Late += answer.Late
@@ -209,10 +211,10 @@ func (p *publisher) count(answer ack, batch []record) int {
 }
 
 // refuse tells about one refusal, unless there were many already.
-func (p *publisher) refuse(rec record, why string) {
+func (p *publisher) refuse(rec recording.Record, why string) {
 	if p.shown < refusalsShown {
 		p.shown++
-		p.screen.notice("%s:%d: %s", rec.file, rec.line, printable(why))
+		p.screen.notice("%s:%d: %s", rec.File, rec.Line, printable(why))
 	}
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -18,7 +20,29 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/recording"
 )
+
+// write writes a recording, gzipped where its name ends in .gz.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if strings.HasSuffix(name, ".gz") {
+		text = zipped(t, text)
+	}
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func zipped(t *testing.T, text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.String()
+}
 
 // many makes a recording of n positions, one per second.
 func many(n int) string {
@@ -68,7 +92,7 @@ func TestReplayCounts(t *testing.T) {
 			}
 			c := &replayCmd{hubFlags: hubFlags{}}
 			require.NoError(t, c.To.UnmarshalText([]byte(hub.URL)))
-			records, err := openPlaylist([]string{write(t, "day.ndjson", test.recording)}, nil)
+			records, err := recording.Open([]string{write(t, "day.ndjson", test.recording)}, nil)
 			require.NoError(t, err)
 			var out, stderr console
 			p := newPublisher(c.To, c.hubFlags, http.DefaultTransport, newProgress(&stderr, 0))
@@ -82,10 +106,10 @@ func TestReplayCounts(t *testing.T) {
 }
 
 // all reads a playlist to its end, for tests in which it is one batch.
-func all(t *testing.T, p *playlist) []record {
-	var records []record
+func all(t *testing.T, p *recording.Playlist) []recording.Record {
+	var records []recording.Record
 	for {
-		rec, err := p.next()
+		rec, err := p.Next()
 		if err == io.EOF {
 			return records
 		}
@@ -103,6 +127,52 @@ func TestReplayShowsFirstRefusals(t *testing.T) {
 	assert.Equal(t, refusalsShown, strings.Count(stderr, "lat must"))
 	assert.Contains(t, stderr, path+":10: lat must")
 	assert.Contains(t, stderr, "and 690 more were refused")
+}
+
+// What cannot be read is neither lost nor the end of the rest.
+func TestReplayUnreadable(t *testing.T) {
+	cut := zipped(t, strings.Repeat(at("A", 1)+"\n", 3))
+	for _, test := range []struct {
+		file, text string
+		summary    string
+		stderr     []string
+	}{
+		{"bad.ndjson", at("A", 1) + "\n{nonsense\n" + at("B", 2), "accepted 2, rejected 1", []string{"bad.ndjson:2: not JSON"}},
+		{"when.ndjson", at("A", 1) + "\n" + `{"vehicle_id":"X","lat":1,"lon":1,"timestamp":"yesterday"}`, "accepted 1, rejected 1", []string{"when.ndjson:2: timestamp must be"}},
+		{"long.ndjson", `{"vehicle_id":"` + strings.Repeat("x", 2<<20) + "\n" + at("B", 2), "accepted 1, rejected 1", []string{"long.ndjson:1: the line is longer than 1 MiB"}},
+		{"cut.bin", cut[:len(cut)-9], "rejected ", []string{"the rest cannot be read: unexpected EOF"}},
+		{"numbers.csv", "id,lat,lon\nA,1,2\nB,0x10,2\nC,NaN,2\nD,,2\n", "accepted 1, rejected 3", []string{"numbers.csv:3: lat must", "numbers.csv:4: lat must", "numbers.csv:5: lat must"}},
+		{"fields.csv", "id,lat,lon\nA,1\nB,1,2,3\nC,1,2\n", "accepted 1, rejected 2", []string{"fields.csv:2: it has 2 fields, the header has 3", "fields.csv:3: it has 4"}},
+		{"quotes.csv", "id,lat,lon\nA\"B,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"quotes.csv:2: not CSV"}},
+		{"latin1.csv", "id,lat,lon\nM\xfcnchen,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"latin1.csv:2: it is not UTF-8"}},
+		{"cut.gpx", `<gpx><trk><trkseg><trkpt lat="1" lon="2"/><trkpt lat="1"/><trkpt lat="1" lo`, "accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: the rest cannot be read"}},
+	} {
+		t.Run(test.file, func(t *testing.T) {
+			hub := newPublishedHub(t)
+			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, test.file, test.text))
+			assert.Equal(t, 1, status)
+			assert.Contains(t, out, test.summary)
+			for _, want := range test.stderr {
+				assert.Contains(t, stderr, want)
+			}
+		})
+	}
+}
+
+// A file that is no recording is a mistake in the call.
+func TestReplayNoRecording(t *testing.T) {
+	hub := newPublishedHub(t)
+	good := write(t, "good.ndjson", at("A", 1))
+	out, stderr, status := command(t, "", "replay", "--to", hub.URL, good, write(t, "a.csv", "name,lon\n"))
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "a.csv: it has no column vehicle_id")
+	assert.Empty(t, out)
+	assert.Empty(t, hub.published(), "nothing is published where a file is no recording")
+
+	out, stderr, status = command(t, "name,lon\n", "replay", "--to", hub.URL, "-")
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "standard input: it has no column vehicle_id")
+	assert.Equal(t, "accepted 0, rejected 0, late 0, duplicate 0\n", out)
 }
 
 // The hub restarts in the middle: connections break, 503s come, then it is back.
@@ -277,18 +347,11 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// sliceOf makes a playlist of NDJSON lines in the order given.
-func sliceOf(t *testing.T, text string) *playlist {
-	r := &recording{name: "test"}
-	require.NoError(t, r.detect(strings.NewReader(text)))
-	var records []record
-	for {
-		rec, err := r.next()
-		if err != nil {
-			return &playlist{sources: []*source{sliceSource(records)}}
-		}
-		records = append(records, rec)
-	}
+// played makes a playlist of NDJSON lines in the order given.
+func played(t *testing.T, text string) *recording.Playlist {
+	recordings, err := recording.Open([]string{"-"}, strings.NewReader(text))
+	require.NoError(t, err)
+	return recordings
 }
 
 func TestReplayPace(t *testing.T) {
@@ -325,7 +388,7 @@ func TestReplayPace(t *testing.T) {
 				})
 				c := &replayCmd{Speed: test.speed, Restamp: test.restamp}
 				p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
-				require.NoError(t, c.play(t.Context(), sliceOf(t, recorded), p))
+				require.NoError(t, c.play(t.Context(), played(t, recorded), p))
 				assert.Equal(t, test.want, got)
 				assert.Equal(t, 7, p.sum.Accepted)
 			})
@@ -371,7 +434,7 @@ func TestReplayCatchesUp(t *testing.T) {
 		})
 		c := &replayCmd{Speed: 1}
 		p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
-		require.NoError(t, c.play(t.Context(), sliceOf(t, many(12)), p))
+		require.NoError(t, c.play(t.Context(), played(t, many(12)), p))
 		assert.Equal(t, []int{1, 9, 1, 1}, sizes)
 	})
 }
@@ -397,7 +460,7 @@ func TestReplayWaits(t *testing.T) {
 		var stderr console
 		c := &replayCmd{}
 		p := newPublisher(c.To, c.hubFlags, hub, newProgress(&stderr, 0))
-		require.NoError(t, c.play(t.Context(), sliceOf(t, many(1)), p))
+		require.NoError(t, c.play(t.Context(), played(t, many(1)), p))
 		assert.Less(t, time.Since(start), time.Hour+10*time.Second, "the wait does not grow without end")
 		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "an outage is told once: %s", &stderr)
 	})
@@ -408,7 +471,7 @@ func TestProgress(t *testing.T) {
 		var screen console
 		p := &progress{out: &screen, terminal: true, total: 400, started: time.Now()}
 		time.Sleep(2 * time.Second)
-		last := record{at: time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)}
+		last := recording.Record{At: time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)}
 		p.show(ack{Accepted: 90, Rejected: 10}, last)
 		p.show(ack{Accepted: 91, Rejected: 10}, last) // too soon
 		p.notice("file:1: wrong")

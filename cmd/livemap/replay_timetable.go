@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"livemap/geo"
+	"livemap/cmd/livemap/recording"
 )
 
 // timetable decides when each record is published. Its clock starts with the
@@ -13,8 +13,8 @@ import (
 type timetable struct {
 	speed   float64 // 0: everything is due at once
 	restamp bool
-	queue   <-chan read
-	pending *read // taken from the queue, and not due yet
+	queue   <-chan queuedRecord
+	pending *queuedRecord // taken from the queue, and not due yet
 
 	first time.Time // timestamp of the first record that has one
 	start time.Time // when that was due
@@ -23,8 +23,8 @@ type timetable struct {
 // due waits for the next record to be due, and returns it with those behind it
 // that are due as well and have been read already. It returns nothing at the end
 // of the recordings or of ctx.
-func (t *timetable) due(ctx context.Context) ([]record, error) {
-	var batch []record
+func (t *timetable) due(ctx context.Context) ([]recording.Record, error) {
+	var batch []recording.Record
 	for size := 0; len(batch) < maxBatch && size < maxBatchBytes; {
 		next := t.peek(ctx, len(batch) == 0)
 		if next == nil {
@@ -36,13 +36,17 @@ func (t *timetable) due(ctx context.Context) ([]record, error) {
 			}
 			return nil, usageError{next.err}
 		}
-		at := t.when(next.record)
+		at := t.when(next.Record)
 		if wait := time.Until(at); wait > 0 && (len(batch) > 0 || !sleep(ctx, wait)) {
 			break
 		}
 		t.pending = nil
-		batch = append(batch, t.stamped(next.record, at))
-		size += len(next.body)
+		rec := next.Record
+		if t.restamp {
+			rec = rec.Restamp(at)
+		}
+		batch = append(batch, rec)
+		size += len(next.Body)
 	}
 	if ctx.Err() != nil {
 		return nil, nil
@@ -52,11 +56,11 @@ func (t *timetable) due(ctx context.Context) ([]record, error) {
 
 // peek returns the next record; nil where there is none, or, unless wait, none
 // that has been read already.
-func (t *timetable) peek(ctx context.Context, wait bool) *read {
+func (t *timetable) peek(ctx context.Context, wait bool) *queuedRecord {
 	if t.pending != nil {
 		return t.pending
 	}
-	var next read
+	var next queuedRecord
 	var ok bool
 	if wait {
 		select {
@@ -76,26 +80,14 @@ func (t *timetable) peek(ctx context.Context, wait bool) *read {
 }
 
 // when returns the time at which rec is due, which may be long ago.
-func (t *timetable) when(rec record) time.Time {
+func (t *timetable) when(rec recording.Record) time.Time {
 	now := time.Now()
-	if rec.at.IsZero() || t.speed == 0 {
+	if rec.At.IsZero() || t.speed == 0 {
 		return now
 	}
 	if t.first.IsZero() {
-		t.first, t.start = rec.at, now
+		t.first, t.start = rec.At, now
 	}
-	distance := float64(rec.at.Sub(t.first)) / t.speed
+	distance := float64(rec.At.Sub(t.first)) / t.speed
 	return t.start.Add(time.Duration(max(math.MinInt64/2, min(distance, math.MaxInt64/2))))
-}
-
-// stamped moves the timestamp of rec to at, if that is wanted. A record without a
-// timestamp stays without: the hub gives it the time of its arrival.
-func (t *timetable) stamped(rec record, at time.Time) record {
-	if !t.restamp || rec.stamp == (span{}) {
-		return rec
-	}
-	body := append([]byte{}, rec.body[:rec.stamp.from]...)
-	body = geo.AppendTime(body, at.Truncate(time.Millisecond))
-	rec.body = append(body, rec.body[rec.stamp.to:]...)
-	return rec
 }

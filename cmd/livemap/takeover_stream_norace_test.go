@@ -4,9 +4,10 @@ package main
 
 import (
 	"io"
-	"livemap/api"
 	"runtime"
 	"testing"
+
+	"livemap/api"
 
 	"github.com/stretchr/testify/require"
 )

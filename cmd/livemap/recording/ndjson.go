@@ -1,4 +1,4 @@
-package main
+package recording
 
 import (
 	"bufio"
@@ -16,18 +16,18 @@ type ndjson struct {
 	line int
 }
 
-func (n *ndjson) read() (record, error) {
+func (n *ndjson) read() (Record, error) {
 	for {
 		n.line++
 		text, whole, err := n.readLine()
 		text = bytes.TrimSpace(text)
 		switch {
 		case !whole:
-			return record{line: n.line, refused: "the line is longer than 1 MiB"}, nil
+			return Record{Line: n.line, Refused: "the line is longer than 1 MiB"}, nil
 		case len(text) > 0:
-			return record{line: n.line, body: text}, nil
+			return Record{Line: n.line, Body: text}, nil
 		case err != nil:
-			return record{line: n.line}, err
+			return Record{Line: n.line}, err
 		}
 	}
 }

@@ -1,4 +1,12 @@
-package main
+// Package recording reads recorded positions from files, in the order of their timestamps.
+//
+// [Open] makes a [Playlist] of files in NDJSON, CSV or GPX, gzipped or not; [Playlist.Next]
+// returns one [Record] after the other: a position object or GeoJSON Feature of one line, as
+// a hub's POST /publish reads it. [Record.Restamp] moves a record to another time.
+//
+// What a file says is not judged here: a latitude that is no number is left for the hub to
+// reject. What cannot be read at all comes as a Record that says why.
+package recording
 
 import (
 	"bufio"
@@ -11,30 +19,44 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"livemap/geo"
 )
 
-// record is one recorded position as it will be published, and where it stands.
-type record struct {
-	body    []byte // position object or Feature on one line
-	refused string // why there is no body: what is there cannot be read
-	file    string
-	line    int
+// Record is one recorded position as it is published, and where it stands.
+type Record struct {
+	Body    []byte // position object or Feature on one line, without its end
+	Refused string // why there is no Body: what stands there cannot be read
+	File    string // name as passed to [Open], or "standard input"
+	Line    int    // from 1; of a GPX track point, where its start tag ends
 
-	at    time.Time // its timestamp; where it has none, that of the one before it
-	stamp span      // where in body the timestamp is; empty: it has none
+	At    time.Time // its timestamp; where it has none, that of the record before it
+	stamp span      // of the timestamp in Body; empty where there is none
+}
+
+// Restamp returns the record with its timestamp moved to a time, to the millisecond. A record
+// without a timestamp is returned as it is: the hub sets the time of its arrival.
+func (r Record) Restamp(to time.Time) Record {
+	if r.stamp == (span{}) {
+		return r
+	}
+	body := append([]byte{}, r.Body[:r.stamp.from]...)
+	body = geo.AppendTime(body, to.Truncate(time.Millisecond))
+	r.Body = append(body, r.Body[r.stamp.to:]...)
+	return r
 }
 
 // format reads the records of one format in the order of the file. After the
 // last one it returns io.EOF, or why it cannot read further.
 type format interface {
-	read() (record, error)
+	read() (Record, error)
 }
 
 // standardInput is the file name that means it.
 const standardInput = "-"
 
-// recording is an opened file of records.
-type recording struct {
+// recordFile is an opened file of records.
+type recordFile struct {
 	name   string
 	format format
 	files  []io.Closer
@@ -42,9 +64,9 @@ type recording struct {
 	broken bool      // the file ended with an error, which has been told
 }
 
-// openRecording opens the file called name and finds out its format.
-func openRecording(name string, stdin io.Reader) (*recording, error) {
-	r := &recording{name: name}
+// openFile opens the file called name and finds out its format.
+func openFile(name string, stdin io.Reader) (*recordFile, error) {
+	r := &recordFile{name: name}
 	if name == standardInput {
 		r.name = "standard input"
 		return r, r.detect(stdin)
@@ -63,7 +85,7 @@ func openRecording(name string, stdin io.Reader) (*recording, error) {
 
 // detect unpacks what is gzipped, and picks the format by the file's extension,
 // else by the first character.
-func (r *recording) detect(in io.Reader) error {
+func (r *recordFile) detect(in io.Reader) error {
 	text := bufio.NewReaderSize(in, 64<<10)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(text)
@@ -93,7 +115,7 @@ func (r *recording) detect(in io.Reader) error {
 }
 
 // kind names the format by the extension that it usually has.
-func (r *recording) kind(text *bufio.Reader) string {
+func (r *recordFile) kind(text *bufio.Reader) string {
 	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
 	case ".ndjson", ".jsonl", ".csv", ".gpx":
 		return ext
@@ -133,27 +155,27 @@ func baseName(name string) string {
 
 // next returns the next record, or io.EOF. Where the rest of the file cannot be
 // read, that is a last, refused record.
-func (r *recording) next() (record, error) {
+func (r *recordFile) next() (Record, error) {
 	if r.broken {
-		return record{}, io.EOF
+		return Record{}, io.EOF
 	}
 	rec, err := r.format.read()
 	if err != nil && err != io.EOF {
 		r.broken = true
-		rec.refused, err = fmt.Sprintf("the rest cannot be read: %v", err), nil
+		rec.Refused, err = fmt.Sprintf("the rest cannot be read: %v", err), nil
 	}
-	rec.file, rec.at = r.name, r.last
-	if err != nil || rec.refused != "" {
+	rec.File, rec.At = r.name, r.last
+	if err != nil || rec.Refused != "" {
 		return rec, err
 	}
-	if at, where, ok := findTimestamp(rec.body); ok {
-		rec.at, rec.stamp, r.last = at, where, at
+	if at, where, ok := findTimestamp(rec.Body); ok {
+		rec.At, rec.stamp, r.last = at, where, at
 	}
 	return rec, nil
 }
 
 // Close closes the file.
-func (r *recording) Close() {
+func (r *recordFile) Close() {
 	for _, f := range r.files {
 		f.Close()
 	}

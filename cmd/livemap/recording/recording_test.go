@@ -1,12 +1,16 @@
-package main
+package recording
 
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,6 +36,25 @@ func zipped(t *testing.T, text string) string {
 	return b.String()
 }
 
+// bodies reads a playlist to its end.
+func bodies(t *testing.T, p *Playlist) (bodies []string) {
+	t.Helper()
+	for {
+		rec, err := p.Next()
+		if err == io.EOF {
+			return bodies
+		}
+		require.NoError(t, err)
+		require.Empty(t, rec.Refused)
+		bodies = append(bodies, string(rec.Body))
+	}
+}
+
+// at makes a position object of a vehicle at a Unix time.
+func at(vehicle string, seconds float64) string {
+	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%v}`, vehicle, seconds)
+}
+
 const csvRecording = `vehicle_id,Latitude,lng,time,speed_kmh,topics,route,speed,note
 T1,52.5,13.4,1795420000,85,depot:7; north,007,12,"a ""quoted"", note"
 T2,+52.25,.5,2026-11-23T08:00:00Z,,,12.50,,
@@ -49,7 +72,7 @@ const gpxRecording = `<?xml version="1.0" encoding="UTF-8"?>
  <trk><trkseg><trkpt lat="52.6" lon="13.5"><time>2026-11-23T08:00:01Z</time><speed>10</speed><course>90.5</course></trkpt></trkseg></trk>
 </gpx>`
 
-func TestReplayFormats(t *testing.T) {
+func TestFormats(t *testing.T) {
 	ndjsonLines := at("T1", 1) + "\r\n\n  " + at("T2", 2) // the last line has no end
 	ndjsonBodies := []string{at("T1", 1), at("T2", 2)}
 	csvBodies := []string{
@@ -83,17 +106,15 @@ func TestReplayFormats(t *testing.T) {
 		{"header.csv", "id,lat,lon\n", nil},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			hub := newPublishedHub(t)
-			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, test.file, test.text))
-			assert.Zero(t, status, stderr)
-			assert.Empty(t, stderr)
-			assert.Equal(t, (ack{Accepted: len(test.want)}).String()+"\n", out)
-			assert.Equal(t, test.want, append([]string(nil), hub.published()...))
+			p, err := Open([]string{write(t, test.file, test.text)}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, len(test.want), p.Total())
+			assert.Equal(t, test.want, bodies(t, p))
 		})
 	}
 }
 
-func TestReplayStandardInput(t *testing.T) {
+func TestStandardInput(t *testing.T) {
 	for name, text := range map[string]string{
 		"ndjson": at("T1", 1) + "\n" + at("T2", 2),
 		"csv":    csvRecording,
@@ -101,15 +122,15 @@ func TestReplayStandardInput(t *testing.T) {
 		"gzip":   zipped(t, gpxRecording),
 	} {
 		t.Run(name, func(t *testing.T) {
-			hub := newPublishedHub(t)
-			out, stderr, status := command(t, text, "replay", "--speed=0", "--to", hub.URL, "-")
-			assert.Zero(t, status, stderr)
-			assert.Equal(t, "accepted 2, rejected 0, late 0, duplicate 0\n", out)
+			p, err := Open([]string{"-"}, strings.NewReader(text))
+			require.NoError(t, err)
+			assert.Zero(t, p.Total(), "how many there are is not known beforehand")
+			assert.Len(t, bodies(t, p), 2)
 		})
 	}
 }
 
-func TestReplayOrder(t *testing.T) {
+func TestOrder(t *testing.T) {
 	odd := write(t, "odd.ndjson", strings.Join([]string{at("A", 1), at("B", 3), at("C", 5), at("D", 7)}, "\n"))
 	even := write(t, "even.csv.gz", "id,lat,lon,time\nE,1,2,2\nF,1,2,1970-01-01T00:00:04Z\nG,1,2,5000000000\n")
 	unordered := write(t, "unordered.ndjson", strings.Join([]string{
@@ -130,45 +151,22 @@ func TestReplayOrder(t *testing.T) {
 		{"standard input among files", []string{odd, "-"}, at("first", 0) + "\n" + at("sixth", 6), []string{"first", "A", "B", "C", "sixth", "D"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			hub := newPublishedHub(t)
-			_, stderr, status := command(t, test.stdin, append([]string{"replay", "--speed=0", "--to", hub.URL}, test.files...)...)
-			assert.Zero(t, status, stderr)
-			assert.Equal(t, test.want, hub.order(t, "vehicle_id"))
-		})
-	}
-}
-
-// What cannot be read is neither lost nor the end of the rest.
-func TestReplayUnreadable(t *testing.T) {
-	cut := zipped(t, strings.Repeat(at("A", 1)+"\n", 3))
-	for _, test := range []struct {
-		file, text string
-		summary    string
-		stderr     []string
-	}{
-		{"bad.ndjson", at("A", 1) + "\n{nonsense\n" + at("B", 2), "accepted 2, rejected 1", []string{"bad.ndjson:2: not JSON"}},
-		{"when.ndjson", at("A", 1) + "\n" + `{"vehicle_id":"X","lat":1,"lon":1,"timestamp":"yesterday"}`, "accepted 1, rejected 1", []string{"when.ndjson:2: timestamp must be"}},
-		{"long.ndjson", `{"vehicle_id":"` + strings.Repeat("x", 2<<20) + "\n" + at("B", 2), "accepted 1, rejected 1", []string{"long.ndjson:1: the line is longer than 1 MiB"}},
-		{"cut.bin", cut[:len(cut)-9], "rejected ", []string{"the rest cannot be read: unexpected EOF"}},
-		{"numbers.csv", "id,lat,lon\nA,1,2\nB,0x10,2\nC,NaN,2\nD,,2\n", "accepted 1, rejected 3", []string{"numbers.csv:3: lat must", "numbers.csv:4: lat must", "numbers.csv:5: lat must"}},
-		{"fields.csv", "id,lat,lon\nA,1\nB,1,2,3\nC,1,2\n", "accepted 1, rejected 2", []string{"fields.csv:2: it has 2 fields, the header has 3", "fields.csv:3: it has 4"}},
-		{"quotes.csv", "id,lat,lon\nA\"B,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"quotes.csv:2: not CSV"}},
-		{"latin1.csv", "id,lat,lon\nM\xfcnchen,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"latin1.csv:2: it is not UTF-8"}},
-		{"cut.gpx", `<gpx><trk><trkseg><trkpt lat="1" lon="2"/><trkpt lat="1"/><trkpt lat="1" lo`, "accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: the rest cannot be read"}},
-	} {
-		t.Run(test.file, func(t *testing.T) {
-			hub := newPublishedHub(t)
-			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, test.file, test.text))
-			assert.Equal(t, 1, status)
-			assert.Contains(t, out, test.summary)
-			for _, want := range test.stderr {
-				assert.Contains(t, stderr, want)
+			p, err := Open(test.files, strings.NewReader(test.stdin))
+			require.NoError(t, err)
+			var order []string
+			for _, body := range bodies(t, p) {
+				var r struct {
+					VehicleID string `json:"vehicle_id"`
+				}
+				require.NoError(t, json.Unmarshal([]byte(body), &r))
+				order = append(order, r.VehicleID)
 			}
+			assert.Equal(t, test.want, order)
 		})
 	}
 }
 
-func TestReplayNoRecording(t *testing.T) {
+func TestNoRecording(t *testing.T) {
 	for _, test := range []struct{ name, file, text, want string }{
 		{"no positions", "a.csv", "name,lon\n", "a.csv: it has no column vehicle_id"},
 		{"no latitude", "a.csv", "id,lon\n", "a.csv: it has no column lat; replay reads NDJSON, GPX, and CSV"},
@@ -180,13 +178,9 @@ func TestReplayNoRecording(t *testing.T) {
 		{"not gzip", "a.bin", "\x1f\x8bnope......", "gzip"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			hub := newPublishedHub(t)
 			good := write(t, "good.ndjson", at("A", 1))
-			out, stderr, status := command(t, "", "replay", "--to", hub.URL, good, write(t, test.file, test.text))
-			assert.Equal(t, 2, status)
-			assert.Contains(t, stderr, test.want)
-			assert.Empty(t, out)
-			assert.Empty(t, hub.published(), "nothing is published where a file is no recording")
+			_, err := Open([]string{good, write(t, test.file, test.text)}, nil)
+			assert.ErrorContains(t, err, test.want)
 		})
 	}
 }
@@ -200,7 +194,7 @@ func FuzzRecording(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, extension string, text []byte) {
-		r := &recording{name: "recording" + extension}
+		r := &recordFile{name: "recording" + extension}
 		if r.detect(bytes.NewReader(text)) != nil {
 			return
 		}
@@ -209,10 +203,31 @@ func FuzzRecording(f *testing.F) {
 			if err != nil {
 				return
 			}
-			require.NotEqual(t, rec.refused == "", len(rec.body) == 0, "a record has a body or a reason")
-			require.NotContains(t, string(rec.body), "\n")
-			require.LessOrEqual(t, rec.stamp.to, len(rec.body))
+			require.NotEqual(t, rec.Refused == "", len(rec.Body) == 0, "a record has a body or a reason")
+			require.NotContains(t, string(rec.Body), "\n")
+			require.LessOrEqual(t, rec.stamp.to, len(rec.Body))
 		}
 		t.Fatal("it does not end")
+	})
+}
+
+// FuzzRestamp moves the time of any recorded position: what was JSON stays JSON,
+// and has that time.
+func FuzzRestamp(f *testing.F) {
+	for _, seed := range []string{at("A", 1), `{"properties":{"timestamp":"1970-01-01T00:00:00Z"},"type":"Feature","timestamp":5}`,
+		`{"timestamp":1,"timestamp":2}`, `{"\u0074imestamp" : 1.5e9 }`, `{"type":"Feature","properties":null,"timestamp":1}`, `{"timestamp":"\u0031970-01-01t00:00:00z"}`} {
+		f.Add([]byte(seed))
+	}
+	moved := time.UnixMilli(1795421061123)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		at, where, found := findTimestamp(body)
+		if !found {
+			return
+		}
+		require.False(t, at.IsZero())
+		rec := Record{Body: body, At: at, stamp: where}.Restamp(moved)
+		require.Equal(t, json.Valid(body), json.Valid(rec.Body), "%s", rec.Body)
+		again, _, found := findTimestamp(rec.Body)
+		require.True(t, found && again.Equal(moved), "%s", rec.Body)
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package recording
 
 import (
 	"bufio"
@@ -102,23 +102,23 @@ func (c *csvRows) check() error {
 	return nil
 }
 
-func (c *csvRows) read() (record, error) {
+func (c *csvRows) read() (Record, error) {
 	row, err := c.rows.Read()
 	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-		return record{line: syntax.StartLine, refused: "not CSV: " + syntax.Err.Error()}, nil
+		return Record{Line: syntax.StartLine, Refused: "not CSV: " + syntax.Err.Error()}, nil
 	}
 	if err != nil {
-		return record{}, err
+		return Record{}, err
 	}
-	rec := record{}
-	rec.line, _ = c.rows.FieldPos(0)
+	rec := Record{}
+	rec.Line, _ = c.rows.FieldPos(0)
 	switch {
 	case len(row) != len(c.columns):
-		rec.refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
+		rec.Refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
 	case !utf8.ValidString(strings.Join(row, "")):
-		rec.refused = "it is not UTF-8"
+		rec.Refused = "it is not UTF-8"
 	default:
-		rec.body = c.position(row)
+		rec.Body = c.position(row)
 	}
 	return rec, nil
 }

@@ -1,4 +1,4 @@
-package main
+package recording
 
 import (
 	"errors"
@@ -8,28 +8,36 @@ import (
 	"slices"
 )
 
-// playlist is the records of several files in the order of their timestamps. A
+// Playlist is the records of several files in the order of their timestamps. A
 // record without one keeps its place behind the record before it.
-type playlist struct {
+//
+// A Playlist must be used by one goroutine at a time.
+type Playlist struct {
 	sources []*source
-	total   int // how many records there are; 0 where that is not known beforehand
+	total   int
 }
+
+// Total returns how many records there are, and 0 where that is not known beforehand:
+// standard input or a pipe is among the files.
+func (p *Playlist) Total() int { return p.total }
 
 // source is one file of a playlist.
 type source struct {
-	next  func() (record, error)
+	next  func() (Record, error)
 	close func()
-	head  *record // the record that is next; nil before it was read
+	head  *Record // the record that is next; nil before it was read
 	ended bool
 }
 
-// openPlaylist looks through all files before the first position is published,
-// so that a file that is no recording stops the replay before it has begun. Of a
+// Open opens the files of these names; "-" is stdin. It looks through all files before it
+// returns, so that a file that is no recording is found before the first record is used. Of a
 // file in time order one record at a time is kept in memory; one that is not is
-// sorted in memory. Standard input and pipes can be read but once: they are
-// taken in the order in which they come, and while they come.
-func openPlaylist(names []string, stdin io.Reader) (*playlist, error) {
-	p := &playlist{}
+// sorted in memory. Standard input and pipes can be read but once: their records come
+// in the order in which they are written, and while they are written.
+//
+// An error says which file is missing, named twice, a folder or no recording.
+func Open(names []string, stdin io.Reader) (*Playlist, error) {
+	p := &Playlist{}
 	streamed := false
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
@@ -75,12 +83,12 @@ func readOnce(name string) (bool, error) {
 // streamSource opens its file when the first record is asked for: that may take
 // until somebody writes into the pipe.
 func streamSource(name string, stdin io.Reader) *source {
-	var r *recording
-	next := func() (record, error) {
+	var r *recordFile
+	next := func() (Record, error) {
 		if r == nil {
-			opened, err := openRecording(name, stdin)
+			opened, err := openFile(name, stdin)
 			if err != nil {
-				return record{}, err
+				return Record{}, err
 			}
 			r = opened
 		}
@@ -97,23 +105,23 @@ func streamSource(name string, stdin io.Reader) *source {
 // they are in order.
 func surveyedSource(name string) (*source, int, error) {
 	n, ordered := 0, true
-	var last record
-	err := eachRecord(name, func(rec record) {
-		ordered = ordered && !rec.at.Before(last.at)
+	var last Record
+	err := eachRecord(name, func(rec Record) {
+		ordered = ordered && !rec.At.Before(last.At)
 		last = rec
 		n++
 	})
 	if err != nil || ordered {
 		return streamSource(name, nil), n, err
 	}
-	records := make([]record, 0, n)
-	err = eachRecord(name, func(rec record) { records = append(records, rec) })
-	slices.SortStableFunc(records, func(a, b record) int { return a.at.Compare(b.at) })
+	records := make([]Record, 0, n)
+	err = eachRecord(name, func(rec Record) { records = append(records, rec) })
+	slices.SortStableFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
 	return sliceSource(records), len(records), err
 }
 
-func eachRecord(name string, do func(record)) error {
-	r, err := openRecording(name, nil)
+func eachRecord(name string, do func(Record)) error {
+	r, err := openFile(name, nil)
 	if err != nil {
 		return err
 	}
@@ -127,10 +135,10 @@ func eachRecord(name string, do func(record)) error {
 	}
 }
 
-func sliceSource(records []record) *source {
-	next := func() (record, error) {
+func sliceSource(records []Record) *source {
+	next := func() (Record, error) {
 		if len(records) == 0 {
-			return record{}, io.EOF
+			return Record{}, io.EOF
 		}
 		first := records[0]
 		records = records[1:]
@@ -139,20 +147,21 @@ func sliceSource(records []record) *source {
 	return &source{next: next, close: func() {}}
 }
 
-// next returns the oldest record that has not been returned yet, of equally old
-// ones that of the file named first; io.EOF after the last.
-func (p *playlist) next() (record, error) {
+// Next returns the oldest record that has not been returned yet, of equally old
+// ones that of the file named first. It returns [io.EOF] after the last, and another error
+// where standard input or a pipe turns out to be no recording. It waits where a pipe is empty.
+func (p *Playlist) Next() (Record, error) {
 	var oldest *source
 	for _, s := range p.sources {
 		if err := s.fill(); err != nil {
-			return record{}, err
+			return Record{}, err
 		}
-		if !s.ended && (oldest == nil || s.head.at.Before(oldest.head.at)) {
+		if !s.ended && (oldest == nil || s.head.At.Before(oldest.head.At)) {
 			oldest = s
 		}
 	}
 	if oldest == nil {
-		return record{}, io.EOF
+		return Record{}, io.EOF
 	}
 	rec := *oldest.head
 	oldest.head = nil
@@ -178,7 +187,7 @@ func (s *source) fill() error {
 }
 
 // Close closes the files that have not been read to their ends.
-func (p *playlist) Close() {
+func (p *Playlist) Close() {
 	for _, s := range p.sources {
 		s.close()
 	}

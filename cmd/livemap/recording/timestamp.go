@@ -1,4 +1,4 @@
-package main
+package recording
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"livemap/geo"
 )
 
-// span is a part of a body, from its first byte to before its last.
+// span is a part of a body: from its first byte to behind its last.
 type span struct{ from, to int }
 
 // findTimestamp reads the timestamp of a position object or, from its properties,

@@ -1,4 +1,4 @@
-package main
+package recording
 
 import (
 	"cmp"
@@ -71,12 +71,12 @@ func newGPX(text io.Reader, fallback string) (*gpx, error) {
 	}
 }
 
-func (g *gpx) read() (record, error) {
+func (g *gpx) read() (Record, error) {
 	for {
 		token, err := g.xml.Token()
 		if err != nil {
 			line, _ := g.xml.InputPos()
-			return record{line: line}, err
+			return Record{Line: line}, err
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
@@ -90,14 +90,14 @@ func (g *gpx) read() (record, error) {
 }
 
 // start enters an element; ok says that it was a track point.
-func (g *gpx) start(tag xml.StartElement) (rec record, ok bool, err error) {
-	rec.line, _ = g.xml.InputPos()
+func (g *gpx) start(tag xml.StartElement) (rec Record, ok bool, err error) {
+	rec.Line, _ = g.xml.InputPos()
 	parent := g.open[max(0, len(g.open)-1):]
 	switch {
 	case tag.Name.Local == "trkpt":
 		var point trackPoint
 		if err = g.xml.DecodeElement(&point, &tag); err == nil {
-			rec.body = point.position(cmp.Or(g.vehicle, g.fallback))
+			rec.Body = point.position(cmp.Or(g.vehicle, g.fallback))
 		}
 		return rec, err == nil, err
 	case tag.Name.Local == "name" && len(parent) == 1 && parent[0] == "trk":
