@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"livemap/cmd/livemap/listen"
 )
 
 // demoCmd is a hub, a simulated fleet and the map, with nothing to configure.
@@ -23,11 +25,11 @@ type demoCmd struct {
 	// And these it does not need, as anyone on this machine may read.
 	Anonymous, JWTKey, JWKSURL, JWTIssuer, JWTAudience, PublishClientCA, CookieSameSite, LoginURL struct{} `kong:"-"`
 
-	Secure   listenAddress `name:"listen" default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
-	Plain    listenAddress `name:"proxy-listen" default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
-	Internal listenAddress `name:"publish-listen" default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
-	Ending   time.Duration `name:"drain" default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
-	Keep     string        `name:"state-dir" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
+	Secure   listen.Address `name:"listen" default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
+	Plain    listen.Address `name:"proxy-listen" default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
+	Internal listen.Address `name:"publish-listen" default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
+	Ending   time.Duration  `name:"drain" default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
+	Keep     string         `name:"state-dir" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
 }
 
 // Help is what --help says beyond the flags.
@@ -47,13 +49,13 @@ func (c *demoCmd) Validate() error {
 	hub.Drain, hub.StateDir, hub.atHome = c.Ending, c.Keep, true
 	for _, flag := range []struct {
 		name, like string
-		address    listenAddress
+		address    listen.Address
 	}{{"listen", "localhost:4433", c.Secure}, {"proxy-listen", "localhost:8080", c.Plain}, {"publish-listen", "127.0.0.1:9801", c.Internal}} {
-		if !flag.address.isOff() && !flag.address.isLocal() {
+		if !flag.address.IsOff() && !flag.address.IsLocal() {
 			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like %s", flag.name, flag.address, flag.like)
 		}
 	}
-	if c.Secure.isOff() && c.Plain.isOff() {
+	if c.Secure.IsOff() && c.Plain.IsOff() {
 		return errors.New("--listen and --proxy-listen are both off; the map needs one of them")
 	}
 	if err := hub.Validate(); err != nil {
@@ -82,7 +84,7 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 		return hub.stop()
 	case at := <-hub.ready:
 		c.welcome(std, at)
-		outcome, err := c.publish(hub.while(ctx), at.internal.address(), screen)
+		outcome, err := c.publish(hub.while(ctx), at.Internal, screen)
 		err = errors.Join(hub.stop(), err)
 		fmt.Fprintln(std.out, outcome)
 		return err
@@ -92,7 +94,7 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 // demoHub is the hub of a demo.
 type demoHub struct {
 	interrupt func()
-	ready     chan *listeners
+	ready     chan listen.Addresses
 	ended     chan struct{}
 	err       error // once ended
 }
@@ -100,10 +102,10 @@ type demoHub struct {
 // startHub starts the hub. It outlives ctx, so that the fleet can end first.
 func (c *demoCmd) startHub(ctx context.Context, log *slog.Logger) *demoHub {
 	ctx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
-	h := &demoHub{interrupt: interrupt, ready: make(chan *listeners, 1), ended: make(chan struct{})}
+	h := &demoHub{interrupt: interrupt, ready: make(chan listen.Addresses, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		h.err = c.serveCmd.serve(ctx, log, passedSockets{}, func(l *listeners) { h.ready <- l })
+		h.err = c.serveCmd.serve(ctx, log, c.ports(), func(at listen.Addresses) { h.ready <- at })
 	}()
 	return h
 }
@@ -141,17 +143,17 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 }
 
 // welcome tells where to look.
-func (c *demoCmd) welcome(std streams, at *listeners) {
+func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
 	open := "Open"
-	if at.proxy != nil && c.Plain.network == "tcp" {
-		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.Plain, at.proxy))
+	if at.Proxy != "" && !c.Plain.IsUnix() {
+		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.Plain, at.Proxy))
 		open = "or"
 	}
-	if at.public != nil {
-		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Secure, at.public))
+	if at.Public != "" {
+		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Secure, at.Public))
 	}
-	text += "  curl      " + curlExample(at.internal.address()) + "\n"
+	text += "  curl      " + curlExample(at.Internal) + "\n"
 	text += "  To stop   Ctrl-C\n\n"
 	fmt.Fprint(std.out, text)
 }
@@ -166,10 +168,9 @@ func curlExample(publish string) string {
 
 // loopbackURL names the host as the flag did, as browsers take plain HTTP to
 // localhost for safe, and the port that is listened on.
-func loopbackURL(scheme string, flag listenAddress, bound *webListener) string {
-	host, _, _ := net.SplitHostPort(flag.address)
-	_, port, _ := net.SplitHostPort(bound.Addr().String())
-	return scheme + "://" + net.JoinHostPort(host, port)
+func loopbackURL(scheme string, flag listen.Address, bound string) string {
+	port := bound[strings.LastIndexByte(bound, ':')+1:]
+	return scheme + "://" + net.JoinHostPort(flag.Host(), port)
 }
 
 // adviseFlag adds what mends it to an error about a port.

@@ -5,14 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"livemap/api"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"livemap/api"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -224,36 +224,6 @@ func TestCAWithoutCertificates(t *testing.T) {
 		"--tls-cert", cert, "--tls-key", key, "--publish-client-ca", ca)
 	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "holds no certificate in PEM form")
-}
-
-// listenerAt is a listener that says it is elsewhere.
-type listenerAt struct {
-	net.Listener
-	address string
-}
-
-func (l listenerAt) Addr() net.Addr {
-	at, _ := net.ResolveTCPAddr("tcp", l.address)
-	return at
-}
-
-// A port is guarded when any of its sockets can be reached by others.
-func TestWhoReachesAPort(t *testing.T) {
-	for addresses, local := range map[string]bool{
-		"127.0.0.1:1": true, "[::1]:1": true, "127.0.0.1:1 [::1]:1": true, "127.3.2.1:1": true,
-		"0.0.0.0:1": false, "[::]:1": false, "192.0.2.1:1": false, "127.0.0.1:1 192.0.2.1:1": false, "192.0.2.1:1 127.0.0.1:1": false,
-	} {
-		var all []net.Listener
-		for _, address := range strings.Fields(addresses) {
-			all = append(all, listenerAt{nil, address})
-		}
-		l := &webListener{Listener: all[0], also: all[1:]}
-		assert.Equal(t, local, l.isLocal(), addresses)
-		loopback := listenAddress{"tcp", "127.0.0.1:1"}
-		assert.Equal(t, !local, (&serveCmd{PublishListen: loopback}).guards(l), addresses)
-		assert.True(t, (&serveCmd{PublishListen: loopback, whoFlags: whoFlags{PublishClientCA: "ca"}}).guards(l), addresses)
-		assert.True(t, (&serveCmd{PublishListen: listenAddress{"tcp", "hub.example:1"}}).guards(l), "a name may lead elsewhere tomorrow")
-	}
 }
 
 // Browsers are told to stay with TLS where the certificate is one that they may take.

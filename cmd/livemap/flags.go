@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -26,78 +25,6 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 func (s size) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(s)), " ", "") }
-
-// listenAddress is where to listen: host:port, :port, unix:/path or off.
-type listenAddress struct {
-	network, address string // network is "" for off
-}
-
-const off = "off"
-
-// UnmarshalText reads an address; an error tells what is allowed.
-func (a *listenAddress) UnmarshalText(text []byte) error {
-	if string(text) == off {
-		*a = listenAddress{}
-		return nil
-	}
-	if path, ok := strings.CutPrefix(string(text), "unix:"); ok && path != "" {
-		*a = listenAddress{"unix", path}
-		return nil
-	}
-	_, port, err := net.SplitHostPort(string(text))
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || port == "" {
-		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off, the port from 0 to 65535", text)
-	}
-	*a = listenAddress{"tcp", string(text)}
-	return nil
-}
-
-func (a listenAddress) String() string {
-	switch a.network {
-	case "":
-		return off
-	case "unix":
-		return "unix:" + a.address
-	}
-	return a.address
-}
-
-// isOff tells that nobody is to listen.
-func (a listenAddress) isOff() bool { return a.network == "" }
-
-// isPicked tells that the system picks the port number.
-func (a listenAddress) isPicked() bool {
-	_, port, _ := net.SplitHostPort(a.address)
-	return port == "0"
-}
-
-// addresses are all that are to be listened on. Browsers take localhost for both
-// of these, whatever the system's own tables say, and try ::1 first.
-func (a listenAddress) addresses() []string {
-	host, port, _ := net.SplitHostPort(a.address)
-	if a.network == "tcp" && host == "localhost" {
-		return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
-	}
-	return []string{a.address}
-}
-
-// isLocal tells that only this machine can reach the address.
-func (a listenAddress) isLocal() bool {
-	if a.network == "unix" {
-		return true
-	}
-	host, _, _ := net.SplitHostPort(a.address)
-	return isLoopback(host)
-}
-
-// isLoopback tells that a host is this machine, whatever its system says.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
 
 // network is a range of addresses in CIDR notation.
 type network struct{ netip.Prefix }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"livemap/cmd/livemap/listen"
 )
 
 // commands is the whole command line; each command lives in a file of its own.
@@ -50,6 +52,14 @@ type streams struct {
 
 // usageError is a mistake in how the program was called: exit status 2.
 type usageError struct{ error }
+
+// asUsage has mistakes in what the flags ask for be mistakes in the call.
+func asUsage(err error) error {
+	if errors.As(err, new(listen.ConfigError)) {
+		return usageError{err}
+	}
+	return err
+}
 
 func main() {
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}

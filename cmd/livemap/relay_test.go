@@ -32,7 +32,8 @@ func relayTo(t testing.TB, public string, pass func(up bool, datagram []byte, se
 	require.NoError(t, err)
 	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	growBuffers(front)
+	front.SetReadBuffer(7 << 20) // room for bursts, as far as the system allows
+	front.SetWriteBuffer(7 << 20)
 	r := &udpRelay{address: front.LocalAddr().String(), hub: hub, front: front, backs: map[string]*net.UDPConn{}, pass: pass}
 	if pass == nil {
 		r.pass = func(_ bool, datagram []byte, send func([]byte)) { send(datagram) }
@@ -85,7 +86,8 @@ func (r *udpRelay) back(client *net.UDPAddr) *net.UDPConn {
 	if err != nil {
 		return nil
 	}
-	growBuffers(back)
+	back.SetReadBuffer(7 << 20)
+	back.SetWriteBuffer(7 << 20)
 	r.backs[client.String()] = back
 	r.running.Go(func() { r.downward(back, client) })
 	return back

@@ -15,16 +15,17 @@ import (
 
 	root "livemap"
 	"livemap/api"
+	"livemap/cmd/livemap/listen"
 	"livemap/stream"
 )
 
 type serveCmd struct {
-	Listen        listenAddress `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
-	TLSCert       string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
-	TLSKey        string        `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
-	ProxyListen   listenAddress `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
-	TrustedProxy  []network     `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
-	PublishListen listenAddress `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators: host:port or unix:/path; one that others can reach speaks TLS and asks who they are (${default})."`
+	Listen        listen.Address `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
+	TLSCert       string         `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
+	TLSKey        string         `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
+	ProxyListen   listen.Address `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
+	TrustedProxy  []network      `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
+	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators: host:port or unix:/path; one that others can reach speaks TLS and asks who they are (${default})."`
 
 	History       size          `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
 	MaxBacklog    size          `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
@@ -60,13 +61,16 @@ func (c *serveCmd) Validate() error {
 			return err
 		}
 	}
-	switch {
-	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return errors.New("--tls-cert and --tls-key go together")
-	case c.Listen.network == "unix":
-		return errors.New("--listen cannot be a unix socket; --proxy-listen can")
+	ports := c.ports()
+	return cmp.Or(ports.ValidatePublic(), c.whoFlags.check(), ports.ValidateInternal(), c.mapFlags.check())
+}
+
+// ports is where to listen.
+func (c *serveCmd) ports() listen.Config {
+	return listen.Config{
+		Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey, ClientCA: c.PublishClientCA, Tokens: c.JWTKey != "" || c.JWKSURL != "",
 	}
-	return cmp.Or(c.whoFlags.check(), c.checkInternal(), c.mapFlags.check())
 }
 
 // Help is what --help says beyond the flags.
@@ -78,23 +82,24 @@ Exit status: 0 after one of these signals; 1 if the hub cannot run, because a po
 
 // Run runs the hub until ctx is done, and then ends it in good order.
 func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) error {
-	passed, err := takePassed()
+	passed, err := listen.TakePassed()
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
-	defer passed.close()
-	if err := passed.takePlace(c); err != nil {
-		return err
+	defer passed.Close()
+	ports := c.ports()
+	if err := ports.Place(passed); err != nil {
+		return asUsage(err)
 	}
 	log := c.logger(std)
 	for _, name := range strangeVariables(call.Model, os.Environ()) {
 		log.Warn("no flag has this environment variable, and it is ignored", "variable", name)
 	}
-	return c.serve(ctx, log, passed, func(*listeners) {})
+	return c.serve(ctx, log, ports, func(listen.Addresses) {})
 }
 
 // serve is Run with a log of the caller's, whom ready tells where the hub listens.
-func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSockets, ready func(*listeners)) error {
+func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ports listen.Config, ready func(listen.Addresses)) error {
 	limitMemory()
 	defer tidyMemory()()
 	memory, unwatch := watchPressure(log)
@@ -115,11 +120,17 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 	if err != nil {
 		return err
 	}
-	listeners, err := c.listen(ctx, passed, state, log)
-	if err != nil {
-		return err
+	var keys listen.QUICKeys
+	if !ports.Public.IsOff() {
+		if keys, err = state.quicKeys(); err != nil {
+			return err
+		}
 	}
-	defer listeners.close()
+	listeners, err := listen.Open(ctx, ports, keys, state, log)
+	if err != nil {
+		return asUsage(err)
+	}
+	defer listeners.Close()
 
 	metrics := api.NewMetrics()
 	hub := stream.New(stream.Config{
@@ -144,9 +155,9 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 		OpenAPI:        root.OpenAPI,
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
-		PublishAddress: listeners.internal.address(),
-		Guarded:        listeners.internal.tls != nil,
-		TakeOver:       takeOver,
+		PublishAddress: listeners.Addresses().Internal,
+		Guarded:        listeners.RequiresAuth(),
+		TakeOver:       listen.TakeOver,
 		AtHome:         c.atHome,
 		Full:           memory.high.Load,
 	}
@@ -155,9 +166,9 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 	defer surface.Close()
 
 	stopSaving := state.saveEvery(saveInterval, hub, metrics.Unsaved)
-	failed := listeners.serve(surface)
-	log.Info("the hub is ready", listeners.addresses()...)
-	ready(listeners)
+	failed := listeners.Serve(surface.Public(), surface.Internal(), metrics.Migrated)
+	log.Info("the hub is ready", addresses(listeners.Addresses())...)
+	ready(listeners.Addresses())
 	defer pingWatchdog(func() { answers(hub) }, log)()
 	notify(daemon.SdNotifyReady, log)
 	select {
@@ -173,21 +184,32 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, passed passedSoc
 	return err
 }
 
+// addresses tells where the hub listens, as attributes of a log line.
+func addresses(a listen.Addresses) (attrs []any) {
+	if a.Public != "" {
+		attrs = append(attrs, "public", a.Public)
+	}
+	if a.Proxy != "" {
+		attrs = append(attrs, "proxy", a.Proxy)
+	}
+	return append(attrs, "publish", a.Internal)
+}
+
 // endGrace is how long requests may take to finish, beyond what ending the
 // streams takes.
 const endGrace = 3 * time.Second
 
 // end ends the streams and finishes publishes. The internal port goes on
 // answering until that is done: /readyz tells that the hub is draining.
-func (c *serveCmd) end(hub *stream.Hub, surface *api.API, l *listeners) {
+func (c *serveCmd) end(hub *stream.Hub, surface *api.API, l *listen.Ports) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Drain+endGrace)
 	defer cancel()
 	surface.Drain()
-	public := l.shutdownPublic(ctx)
+	public := l.ShutdownPublic(ctx)
 	hub.Drain(ctx, c.Drain)
 	<-public
-	l.internal.shutdown(ctx)
-	l.cut()
+	l.ShutdownInternal(ctx)
+	l.Cut()
 }
 
 func (c *serveCmd) logger(std streams) *slog.Logger {

@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
+	"livemap/cmd/livemap/listen"
 	"livemap/stream"
 )
 
@@ -45,7 +45,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		return nil, unusable(err)
 	}
 	s := &state{dir: dir, log: log}
-	lock, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(s.Path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, unusable(err)
 	}
@@ -54,7 +54,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
 	}
 	s.lock = lock
-	torn, _ := filepath.Glob(s.path("*.new-*")) // what a killed hub was writing
+	torn, _ := filepath.Glob(s.Path("*.new-*")) // what a killed hub was writing
 	for _, file := range torn {
 		os.Remove(file)
 	}
@@ -76,10 +76,11 @@ func userStateDir() (string, error) {
 
 func (s *state) close() { s.lock.Close() }
 
-func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
+// Path implements listen.Storage.
+func (s *state) Path(name string) string { return filepath.Join(s.dir, name) }
 
-// write replaces a file as a whole: after a crash it is the old or the new one.
-func (s *state) write(name string, content []byte) error {
+// Write replaces a file as a whole: after a crash it is the old or the new one.
+func (s *state) Write(name string, content []byte) error {
 	err := s.replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
@@ -107,7 +108,7 @@ func (s *state) replace(name string, write func(io.Writer) error) (err error) {
 	if err = file.Sync(); err != nil {
 		return err
 	}
-	if err = os.Rename(file.Name(), s.path(name)); err != nil {
+	if err = os.Rename(file.Name(), s.Path(name)); err != nil {
 		return err
 	}
 	dir, err := os.Open(s.dir)
@@ -121,7 +122,7 @@ func (s *state) replace(name string, write func(io.Writer) error) (err error) {
 // load brings the vehicles back. A file that cannot be read is put aside, and
 // the hub starts without.
 func (s *state) load(hub *stream.Hub) error {
-	file, err := os.Open(s.path(vehiclesFile))
+	file, err := os.Open(s.Path(vehiclesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -132,9 +133,9 @@ func (s *state) load(hub *stream.Hub) error {
 	began := time.Now()
 	vehicles, err := hub.Load(file)
 	if err != nil {
-		aside := s.path(vehiclesFile + ".unreadable")
+		aside := s.Path(vehiclesFile + ".unreadable")
 		s.log.Error("cannot read the saved vehicles; starting without", "error", err, "kept_as", aside)
-		return os.Rename(s.path(vehiclesFile), aside)
+		return os.Rename(s.Path(vehiclesFile), aside)
 	}
 	s.saved = hub.Head()
 	s.log.Info("read the saved vehicles", "vehicles", vehicles, "duration", time.Since(began).Round(time.Millisecond).String())
@@ -167,25 +168,23 @@ func (s *state) saveEvery(interval time.Duration, hub *stream.Hub, failed func()
 	})
 }
 
-// quicKeys outlive the process so that clients of a killed hub are told at once
-// (stateless reset, RFC 9000, 10.3), and address tokens stay good.
-type quicKeys struct {
-	reset quic.StatelessResetKey
-	token quic.TokenGeneratorKey
-}
-
 // quicKeys gives the keys, making them if there are none.
-func (s *state) quicKeys() (k quicKeys, err error) {
+func (s *state) quicKeys() (k listen.QUICKeys, err error) {
 	const name = "quic-keys"
-	content, err := os.ReadFile(s.path(name))
-	if err != nil || len(content) != len(k.reset)+len(k.token) {
-		content = make([]byte, len(k.reset)+len(k.token))
+	content, err := os.ReadFile(s.Path(name))
+	if err != nil || len(content) != len(k.Reset)+len(k.Token) {
+		content = make([]byte, len(k.Reset)+len(k.Token))
 		rand.Read(content)
-		if err := s.write(name, content); err != nil {
+		if err := s.Write(name, content); err != nil {
 			return k, err
 		}
 	}
-	copy(k.reset[:], content)
-	copy(k.token[:], content[len(k.reset):])
+	copy(k.Reset[:], content)
+	copy(k.Token[:], content[len(k.Reset):])
 	return k, nil
+}
+
+// lockFile takes a lock that ends with the process; false: another has it.
+func lockFile(fd uintptr) bool {
+	return syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
 	"livemap/api"
 	"livemap/api/token"
+	"livemap/cmd/livemap/listen"
 )
 
 // whoFlags say who may read and publish, and how much.
@@ -59,23 +57,6 @@ func (f *whoFlags) check() error {
 		return fmt.Errorf("--max-streams-per-client is %d; it must be from 0 to 1000000", *f.MaxStreamsPerClient)
 	case !(f.PublishRate >= 0 && f.PublishRate <= 1e9):
 		return fmt.Errorf("--publish-rate is %s; it must be from 0 to 1000000000", strconv.FormatFloat(f.PublishRate, 'f', -1, 64))
-	}
-	return nil
-}
-
-// checkInternal tells why the internal port may not be at an address.
-func (c *serveCmd) checkInternal() error {
-	at := c.PublishListen
-	wide := !at.isLocal()
-	switch {
-	case at.isOff():
-		return errors.New("--publish-listen cannot be off; it must be host:port or unix:/path")
-	case at.network == "unix" && c.PublishClientCA != "":
-		return errors.New("--publish-client-ca goes with a --publish-listen of host:port; a unix socket speaks no TLS")
-	case wide && (c.TLSCert == "" || c.PublishClientCA == "" && c.JWTKey == "" && c.JWKSURL == ""):
-		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does could publish: there it needs --tls-cert and --tls-key, and --publish-client-ca to ask them for a certificate, or --jwt-key or --jwks-url to ask for a token; else it must be a loopback host:port or unix:/path", at)
-	case c.PublishClientCA != "" && c.TLSCert == "":
-		return errors.New("--publish-client-ca goes with --tls-cert and --tls-key, which the internal port then speaks TLS with")
 	}
 	return nil
 }
@@ -127,24 +108,6 @@ func (f *whoFlags) configure(config *api.Config, tokens *token.Verifier) {
 	}
 }
 
-// askClients has a TLS configuration ask for client certificates that --publish-client-ca
-// has signed. Who shows none may have a token.
-func (f *whoFlags) askClients(config *tls.Config) (*tls.Config, error) {
-	if f.PublishClientCA == "" {
-		return config, nil
-	}
-	text, err := os.ReadFile(f.PublishClientCA)
-	if err != nil {
-		return nil, flagError("--publish-client-ca", err)
-	}
-	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, flagError("--publish-client-ca", fmt.Errorf("%s holds no certificate in PEM form", f.PublishClientCA))
-	}
-	config.ClientAuth = tls.VerifyClientCertIfGiven
-	return config, nil
-}
-
 // pageOrigin is an origin as browsers send it.
 type pageOrigin string
 
@@ -171,5 +134,5 @@ func isWebURL(text string) bool {
 // isPrivate tells that nobody else can change what comes from a URL.
 func isPrivate(text string) bool {
 	u, err := url.Parse(text)
-	return err != nil || u.Scheme == "https" || isLoopback(u.Hostname())
+	return err != nil || u.Scheme == "https" || listen.IsLoopback(u.Hostname())
 }

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"context"
@@ -28,12 +28,30 @@ type migrations struct {
 // countMigrations begins to count, and tells moves until stop is called.
 func countMigrations(told func(moves int)) *migrations {
 	m := &migrations{told: told, at: map[*quic.Conn]net.Addr{}}
-	m.stop = every(movedEvery, func() {
-		if n := m.moved(); n > 0 {
-			told(n)
-		}
-	})
+	quit := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { m.count(quit) })
+	m.stop = func() {
+		close(quit)
+		running.Wait()
+	}
 	return m
+}
+
+// count looks whether clients have moved, now and then, until it is to quit.
+func (m *migrations) count(quit <-chan struct{}) {
+	ticker := time.NewTicker(movedEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-ticker.C:
+			if n := m.moved(); n > 0 {
+				m.told(n)
+			}
+		}
+	}
 }
 
 // watch has a connection looked at until it ends. It is an http3.Server's ConnContext.

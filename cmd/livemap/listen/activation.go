@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"errors"
@@ -12,30 +12,31 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// passedSockets are sockets that whoever starts the hub has opened for it, as
+// PassedSockets are sockets that whoever starts the hub has opened for it, as
 // systemd does (sd_listen_fds(3)). They outlive the hub: between one hub and the
 // next the system has those who come wait, instead of refusing them. Each is named
 // as the flag whose place it takes.
-type passedSockets struct {
+type PassedSockets struct {
 	streams map[string][]net.Listener // by flag
 	packets []net.PacketConn          // UDP ports of --listen
 }
 
-// takePassed takes the sockets that were passed to this process; none is no error.
-func takePassed() (p passedSockets, err error) {
+// TakePassed takes the sockets that were passed to this process; none is no error. An error is
+// a [ConfigError].
+func TakePassed() (p PassedSockets, err error) {
 	p.streams = map[string][]net.Listener{}
 	for i, file := range activation.Files(true) {
 		err := p.take(file)
 		file.Close() // what was taken is a duplicate
 		if err != nil {
-			p.close()
-			return p, usageError{fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)}
+			p.Close()
+			return p, ConfigError{fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)}
 		}
 	}
 	return p, nil
 }
 
-func (p *passedSockets) take(file *os.File) error {
+func (p *PassedSockets) take(file *os.File) error {
 	flag := file.Name()
 	if !slices.Contains([]string{"listen", "proxy-listen", "publish-listen"}, flag) {
 		return errors.New("its name (FileDescriptorName=) must be listen, proxy-listen or publish-listen, the flag whose place it takes")
@@ -74,7 +75,7 @@ func accepts(listener net.Listener) (does bool) {
 
 // listeners gives those that take the place of a flag, with send buffers as if the
 // hub had opened them.
-func (p *passedSockets) listeners(flag string) ([]net.Listener, error) {
+func (p *PassedSockets) listeners(flag string) ([]net.Listener, error) {
 	for _, one := range p.streams[flag] {
 		raw, err := one.(syscall.Conn).SyscallConn()
 		if err == nil {
@@ -87,27 +88,29 @@ func (p *passedSockets) listeners(flag string) ([]net.Listener, error) {
 	return p.streams[flag], nil
 }
 
-func (p *passedSockets) close() {
+// Close closes the sockets.
+func (p *PassedSockets) Close() {
 	for _, listeners := range p.streams {
 		closeAll(listeners)
 	}
 	closeAll(p.packets)
 }
 
-// takePlace has the sockets take the place of what the flags name, and holds them
-// to the same rules.
-func (p *passedSockets) takePlace(c *serveCmd) error {
+// Place has sockets take the place of the addresses that they are named after, and holds them
+// to the same rules. An error is a [ConfigError].
+func (c *Config) Place(p PassedSockets) error {
+	c.passed = p
 	public := len(p.streams["listen"])+len(p.packets) > 0
-	if public && c.Listen.isOff() {
-		return usageError{errors.New("--listen is off, but a socket named listen was passed: stop its socket unit, or do not set --listen")}
+	if public && c.Public.IsOff() {
+		return ConfigError{errors.New("--listen is off, but a socket named listen was passed: stop its socket unit, or do not set --listen")}
 	}
-	for flag, address := range map[string]*listenAddress{
-		"listen": &c.Listen, "proxy-listen": &c.ProxyListen, "publish-listen": &c.PublishListen,
+	for flag, address := range map[string]*Address{
+		"listen": &c.Public, "proxy-listen": &c.Proxy, "publish-listen": &c.Internal,
 	} {
 		for _, one := range p.streams[flag] {
-			*address = listenAddress{one.Addr().Network(), one.Addr().String()}
+			*address = Address{one.Addr().Network(), one.Addr().String()}
 			if err := c.Validate(); err != nil {
-				return usageError{fmt.Errorf("the socket named %s that was passed: %w", flag, err)}
+				return ConfigError{fmt.Errorf("the socket named %s that was passed: %w", flag, err)}
 			}
 		}
 	}
@@ -115,7 +118,7 @@ func (p *passedSockets) takePlace(c *serveCmd) error {
 }
 
 // checkPorts tells that of TCP and UDP one is missing: both are one port.
-func (p *passedSockets) checkPorts() error {
+func (p *PassedSockets) checkPorts() error {
 	tcp, udp := map[int]bool{}, map[int]bool{}
 	for _, one := range p.streams["listen"] {
 		tcp[one.Addr().(*net.TCPAddr).Port] = true
@@ -126,6 +129,6 @@ func (p *passedSockets) checkPorts() error {
 	if maps.Equal(tcp, udp) {
 		return nil
 	}
-	return usageError{fmt.Errorf("the sockets named listen that were passed must have the same port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
+	return ConfigError{fmt.Errorf("the sockets named listen that were passed must have the same port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
 		slices.Sorted(maps.Keys(tcp)), slices.Sorted(maps.Keys(udp)))}
 }

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"crypto/ecdsa"
@@ -31,18 +31,26 @@ type certificate struct {
 	complained bool        // that they cannot be read since they changed
 }
 
-// certificate opens the one that the flags name, or that of the state directory.
-func (c *serveCmd) certificate(state *state, log *slog.Logger) (*certificate, error) {
+// Storage keeps what a hub makes for itself and needs again when it is started next.
+type Storage interface {
+	// Path returns the path of a file, which need not exist.
+	Path(name string) string
+	// Write replaces a file as a whole: after a crash it is the old or the new one.
+	Write(name string, content []byte) error
+}
+
+// openCertificate opens the one that the configuration names, or that of the storage.
+func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificate, error) {
 	own := &certificate{certFile: c.TLSCert, keyFile: c.TLSKey, log: log}
 	if c.TLSCert == "" {
-		path, err := state.selfSigned(time.Now())
+		path, err := selfSigned(storage, time.Now())
 		if err != nil {
 			return nil, err
 		}
 		own.certFile, own.keyFile = path, path
 	}
 	if err := own.read(); err != nil {
-		return nil, usageError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
+		return nil, ConfigError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
 	}
 	if c.TLSCert == "" {
 		leaf := own.current.Leaf
@@ -61,6 +69,24 @@ func (c *certificate) config() *tls.Config {
 			return c.get(), nil
 		},
 	}
+}
+
+// askClients has a TLS configuration ask for client certificates that --publish-client-ca
+// has signed. Who shows none may have a token.
+func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
+	if c.ClientCA == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(c.ClientCA)
+	if err != nil {
+		return nil, ConfigError{fmt.Errorf("--publish-client-ca: %w", err)}
+	}
+	config.ClientCAs = x509.NewCertPool()
+	if !config.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, ConfigError{fmt.Errorf("--publish-client-ca: %s holds no certificate in PEM form", c.ClientCA)}
+	}
+	config.ClientAuth = tls.VerifyClientCertIfGiven
+	return config, nil
 }
 
 // get gives the certificate, read anew if it changed. One that cannot be read
@@ -119,8 +145,8 @@ const (
 
 // selfSigned gives the file with a certificate for localhost and its key,
 // making it if there is none or it ends soon.
-func (s *state) selfSigned(now time.Time) (path string, err error) {
-	path = s.path("localhost.pem")
+func selfSigned(storage Storage, now time.Time) (path string, err error) {
+	path = storage.Path("localhost.pem")
 	if pair, err := tls.LoadX509KeyPair(path, path); err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenew)) {
 		return path, nil
 	}
@@ -128,7 +154,7 @@ func (s *state) selfSigned(now time.Time) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return path, s.write("localhost.pem", text)
+	return path, storage.Write("localhost.pem", text)
 }
 
 func makeSelfSigned(now time.Time) ([]byte, error) {

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"context"
@@ -35,7 +35,7 @@ type webListener struct {
 	tls    *tls.Config // nil: plain text
 }
 
-func listenWeb(ctx context.Context, flag string, a listenAddress, passed passedSockets, log *slog.Logger) (*webListener, error) {
+func listenWeb(ctx context.Context, flag string, a Address, passed PassedSockets, log *slog.Logger) (*webListener, error) {
 	open, err := passed.listeners(flag)
 	if len(open) == 0 && err == nil {
 		open, err = openWeb(ctx, a)
@@ -66,7 +66,7 @@ func webOn(flag string, open []net.Listener, log *slog.Logger) *webListener {
 	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
 }
 
-func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
+func openWeb(ctx context.Context, a Address) ([]net.Listener, error) {
 	if a.network == "unix" {
 		removeStale(a.address)
 	}
@@ -75,7 +75,7 @@ func openWeb(ctx context.Context, a listenAddress) ([]net.Listener, error) {
 
 // openAll opens a port on all addresses of a host. Where the system picks the
 // number on the first, it may be taken on another: then another is tried.
-func openAll(a listenAddress, open func(address string) (net.Listener, error)) ([]net.Listener, error) {
+func openAll(a Address, open func(address string) (net.Listener, error)) ([]net.Listener, error) {
 	for try := 1; ; try++ {
 		all, err := openEach(a.addresses(), open)
 		if err == nil || !a.isPicked() || try == 10 {
@@ -196,6 +196,6 @@ func (l *webListener) address() string {
 // isLocal tells that only this machine can reach the port.
 func (l *webListener) isLocal() bool {
 	return !slices.ContainsFunc(l.all(), func(one net.Listener) bool {
-		return !listenAddress{one.Addr().Network(), one.Addr().String()}.isLocal()
+		return !Address{one.Addr().Network(), one.Addr().String()}.IsLocal()
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"context"
@@ -28,8 +28,8 @@ type quicStream struct {
 
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
-// takeOver takes an HTTP/3 stream over, after its header; nil where it cannot.
-func takeOver(w http.ResponseWriter, _ *http.Request, waits api.Patience) api.Connection {
+// TakeOver takes an HTTP/3 stream over from its server, after its header; nil where it cannot.
+func TakeOver(w http.ResponseWriter, _ *http.Request, waits api.Patience) api.Connection {
 	streamer, ok := w.(http3.HTTPStreamer)
 	if !ok {
 		return nil

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"bufio"
@@ -36,7 +36,7 @@ func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic
 	require.NoError(t, err)
 	stream, err := server.OpenStream()
 	require.NoError(t, err)
-	ours = &quicStream{quic: stream, waits: api.Patience{Stall: e2eLimit}}
+	ours = &quicStream{quic: stream, waits: api.Patience{Stall: testLimit}}
 	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestQUICStreamTellsThatItsClientIsGone(t *testing.T) {
 				}
 				select {
 				case <-gone:
-				case <-time.After(e2eLimit):
+				case <-time.After(testLimit):
 					require.FailNow(t, "it was not told")
 				}
 				_, err := ours.put([]byte("data: 1\n\n"))

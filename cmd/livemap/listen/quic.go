@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"context"
@@ -37,9 +37,16 @@ type quicSocket struct {
 	listener  *quic.EarlyListener
 }
 
+// QUICKeys outlive the process so that clients of a killed hub are told at once
+// (stateless reset, RFC 9000, 10.3), and address tokens stay good.
+type QUICKeys struct {
+	Reset quic.StatelessResetKey
+	Token quic.TokenGeneratorKey
+}
+
 // listenQUIC listens on the UDP ports that were passed, else on the same addresses
 // as TCP does.
-func listenQUIC(web []net.Listener, passed passedSockets, config *tls.Config, keys quicKeys, log *slog.Logger) (*quicListener, error) {
+func listenQUIC(web []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys, log *slog.Logger) (*quicListener, error) {
 	conns, err := passed.packets, error(nil)
 	if len(conns) == 0 {
 		conns, err = openUDP(web)
@@ -81,13 +88,13 @@ func openUDP(web []net.Listener) (conns []net.PacketConn, err error) {
 
 // openQUIC begins to listen on a UDP port. 0-RTT is off, since a replayed POST
 // would be published twice.
-func openQUIC(conn net.PacketConn, config *tls.Config, keys quicKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+func openQUIC(conn net.PacketConn, config *tls.Config, keys QUICKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
 	q.conn = conn
 	growBuffers(q.conn.(*net.UDPConn))
 	q.transport = &quic.Transport{
 		Conn:                q.conn,
-		StatelessResetKey:   &keys.reset,
-		TokenGeneratorKey:   &keys.token,
+		StatelessResetKey:   &keys.Reset,
+		TokenGeneratorKey:   &keys.Token,
 		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
 	}
 	// http3.ConfigureTLSConfig would do the same anew for each connection, which keeps it.

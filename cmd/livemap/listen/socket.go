@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"net"
@@ -53,9 +53,4 @@ func shutDown(conn syscall.Conn) (err error) {
 		return failed
 	}
 	return err
-}
-
-// lockFile takes a lock that ends with the process; false: another has it.
-func lockFile(fd uintptr) bool {
-	return syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

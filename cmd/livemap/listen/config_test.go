@@ -1,0 +1,39 @@
+package listen
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// listenerAt is a listener that says it is elsewhere.
+type listenerAt struct {
+	net.Listener
+	address string
+}
+
+func (l listenerAt) Addr() net.Addr {
+	at, _ := net.ResolveTCPAddr("tcp", l.address)
+	return at
+}
+
+// A port is guarded when any of its sockets can be reached by others.
+func TestWhoReachesAPort(t *testing.T) {
+	for addresses, local := range map[string]bool{
+		"127.0.0.1:1": true, "[::1]:1": true, "127.0.0.1:1 [::1]:1": true, "127.3.2.1:1": true,
+		"0.0.0.0:1": false, "[::]:1": false, "192.0.2.1:1": false, "127.0.0.1:1 192.0.2.1:1": false, "192.0.2.1:1 127.0.0.1:1": false,
+	} {
+		var all []net.Listener
+		for _, address := range strings.Fields(addresses) {
+			all = append(all, listenerAt{nil, address})
+		}
+		l := &webListener{Listener: all[0], also: all[1:]}
+		assert.Equal(t, local, l.isLocal(), addresses)
+		loopback := Address{"tcp", "127.0.0.1:1"}
+		assert.Equal(t, !local, (&Config{Internal: loopback}).needsAuth(l), addresses)
+		assert.True(t, (&Config{Internal: loopback, ClientCA: "ca"}).needsAuth(l), addresses)
+		assert.True(t, (&Config{Internal: Address{"tcp", "hub.example:1"}}).needsAuth(l), "a name may lead elsewhere tomorrow")
+	}
+}
