@@ -16,7 +16,7 @@ build: web ## the program, as ./livemap
 	$(GO) build -o livemap ./cmd/livemap
 
 web: web/node_modules/.package-lock.json ## what the page needs from npm, into web/dist
-	@node web/build.mjs
+	@node web/build/build.mjs
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund

@@ -2,25 +2,25 @@
  * main.js puts the page together: the connection feeds the fleet, the fleet is
  * drawn and listed, and what is looked at is in the address.
  */
-import { Account } from "./account.js";
+import { Account } from "./session/account.js";
 import { read, write } from "./address.js";
-import { controlled, controls } from "./controls.js";
-import { Details } from "./details.js";
-import { Door } from "./door.js";
+import { controlled, controls } from "./panel/controls.js";
+import { Details } from "./panel/details.js";
+import { Door } from "./session/sign-in.js";
 import { element, notice } from "./element.js";
 import { Fleet } from "./fleet.js";
-import { handle } from "./handle.js";
-import { List } from "./list.js";
+import { handle } from "./debug.js";
+import { List } from "./panel/list.js";
 import { follow } from "./livemap.js";
-import { Login, restore } from "./login.js";
-import { bounds, darkness, keepCentred, makeMap, showAll, showPlace } from "./map.js";
-import { Markers } from "./markers.js";
-import { sheet } from "./sheet.js";
-import { sign } from "./sign.js";
-import { Tally } from "./tally.js";
-import { handOver, takeToken } from "./token.js";
-import { Trail } from "./trail.js";
-import { ALL, Viewport, topicOf } from "./viewport.js";
+import { Login, restore } from "./session/login.js";
+import { bounds, darkness, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
+import { Markers } from "./map/markers.js";
+import { sheet } from "./panel/sheet.js";
+import { sign } from "./panel/connection.js";
+import { Tally } from "./panel/summary.js";
+import { handOver, takeToken } from "./session/token.js";
+import { Trail } from "./map/trail.js";
+import { ALL, Viewport, topicOf } from "./map/viewport.js";
 
 /** @typedef {import("./address.js").Look} Look */
 

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { Account } from "../src/account.js";
+import { Account } from "../src/session/account.js";
 
 const { fetch } = globalThis;
 /** Requests that were not answered yet. @type {{method: string, answer: (status: number, body?: object) => void}[]} */

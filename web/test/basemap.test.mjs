@@ -8,9 +8,9 @@ import { gzipSync } from "node:zlib";
 import { VectorTile } from "@mapbox/vector-tile";
 import { validateStyleMin } from "@maplibre/maplibre-gl-style-spec";
 import { PbfReader } from "pbf";
-import { basemap } from "../basemap.mjs";
-import { tile } from "../src/basemap-atlas.js";
-import { baseStyle, naturalEarth, streets } from "../src/basemap.js";
+import { basemap } from "../build/basemap.mjs";
+import { tile } from "../src/map/basemap-atlas.js";
+import { baseStyle, naturalEarth, streets } from "../src/map/basemap.js";
 
 const lib = "/lib/abc/";
 const header = /** @type {any} */ ({ tileType: 1, minZoom: 0, maxZoom: 14, minLon: 11.15, minLat: 43.72, maxLon: 11.33, maxLat: 43.84 });

@@ -14,7 +14,7 @@ const web = join(import.meta.dirname, "..");
 function copy(t) {
 	const dir = mkdtempSync(join(tmpdir(), "livemap-build-"));
 	t.after(() => rmSync(dir, { recursive: true }));
-	for (const name of ["build.mjs", "package.json", "package-lock.json", "licenses"]) cpSync(join(web, name), join(dir, name), { recursive: true });
+	for (const name of ["build/build.mjs", "package.json", "package-lock.json", "licenses"]) cpSync(join(web, name), join(dir, name), { recursive: true });
 	symlinkSync(join(web, "node_modules"), join(dir, "node_modules"));
 	mkdirSync(join(dir, "dist"));
 	basemap(dir, "{}");
@@ -23,13 +23,13 @@ function copy(t) {
 
 /** Gives the copy a base map. @param {string} dir @param {string} data */
 function basemap(dir, data) {
-	writeFileSync(join(dir, "basemap.mjs"), `import { writeFileSync } from "node:fs";
+	writeFileSync(join(dir, "build/basemap.mjs"), `import { writeFileSync } from "node:fs";
 		export async function basemap(out) { writeFileSync(out + "/atlas.json", ${JSON.stringify(data)}); }`);
 }
 
 /** Builds, and tells whether anything was done. @param {string} dir */
 function build(dir) {
-	const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, "build.mjs")], { encoding: "utf8" });
+	const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, "build/build.mjs")], { encoding: "utf8" });
 	assert.equal(status, 0, stderr);
 	return stdout !== "";
 }
@@ -73,7 +73,7 @@ test("the same inputs make the same bytes, and nothing is done twice", (t) => {
 test("what changed is built again", (t) => {
 	const dir = copy(t);
 	build(dir);
-	for (const change of [() => basemap(dir, "[]"), () => writeFileSync(join(dir, "basemap-x.mjs"), ""), () => appendFileSync(join(dir, "package-lock.json"), "\n"), () => appendFileSync(join(dir, "licenses/pmtiles.txt"), "\n")]) {
+	for (const change of [() => basemap(dir, "[]"), () => writeFileSync(join(dir, "build/basemap-x.mjs"), ""), () => appendFileSync(join(dir, "package-lock.json"), "\n"), () => appendFileSync(join(dir, "licenses/pmtiles.txt"), "\n")]) {
 		change();
 		assert.equal(build(dir), true);
 		assert.equal(build(dir), false);

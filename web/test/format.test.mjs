@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { ago, compass, count, moment, place, protocol, span, speed, telemetry } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
-import { doing, summary } from "../src/list.js";
-import { sign } from "../src/sign.js";
+import { doing, summary } from "../src/panel/list.js";
+import { sign } from "../src/panel/connection.js";
 
 test("a span is told in its largest unit", () => {
 	const spans = [[-5, "0 s"], [0, "0 s"], [59.9, "59 s"], [60, "1 min"], [3599, "59 min"], [3600, "1 h"], [172_799, "47 h"], [172_800, "2 days"], [864_000_000, "10,000 days"]];

@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 
 Object.assign(globalThis, { Path2D: class { arc() {} } }); // of the sprites, which nobody draws here
-const { Trail } = await import("../src/trail.js");
+const { Trail } = await import("../src/map/trail.js");
 
 /** A map that has only a trail. */
 class Chart {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clustered, radius } from "../src/clusters.js";
-import { Viewport } from "../src/viewport.js";
+import { clustered, radius } from "../src/map/clusters.js";
+import { Viewport } from "../src/map/viewport.js";
 
-/** @typedef {import("../src/viewport.js").Box} Box */
+/** @typedef {import("../src/map/viewport.js").Box} Box */
 
 test("from afar the whole fleet is followed", () => {
 	const viewport = new Viewport();
@@ -96,7 +96,7 @@ function mark(left, top, state = "moving", world = 512) {
 /** @param {number} n @param {number} left @param {number} top */
 const crowd = (n, left, top) => Array.from({ length: n }, () => mark(left, top));
 
-/** How many are in each cluster. @param {import("../src/clusters.js").Mark[]} marks @param {number} zoom */
+/** How many are in each cluster. @param {import("../src/map/clusters.js").Mark[]} marks @param {number} zoom */
 const sizes = (marks, zoom) => clustered(marks, zoom).clusters.map((c) => c.marks.length);
 
 test("four in a cell are a cluster in their middle, three are not", () => {

@@ -4,7 +4,7 @@
 import * as maplibregl from "maplibre-gl";
 import { addDetail, baseStyle, forget, repaint } from "./basemap.js";
 
-/** @typedef {import("./fleet.js").Vehicle} Vehicle */
+/** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
 export const darkness = window.matchMedia("(prefers-color-scheme: dark)");
 export const phone = window.matchMedia("(max-width: 720px)");
@@ -17,7 +17,7 @@ const AGAIN = 15_000;
 
 /**
  * @param {import("./basemap.js").Config} config
- * @param {import("./address.js").Look} look
+ * @param {import("../address.js").Look} look
  */
 export async function makeMap(config, look) {
 	near = config.style || config.pmtiles ? NEAR.streets : NEAR.world;

@@ -2,7 +2,7 @@
  * sprites.js draws each kind of marker once, so that a frame only copies pixels.
  */
 
-/** @typedef {import("./fleet.js").State} State */
+/** @typedef {import("../fleet.js").State} State */
 
 /** Colours of what is drawn over the map. */
 export const PALETTE = {

@@ -3,8 +3,8 @@
  * and the details. A fleet changes thousands of times a second; this follows it
  * a few times, and the more rarely the longer it takes.
  */
-import { element, write } from "./element.js";
-import { count } from "./format.js";
+import { element, write } from "../element.js";
+import { count } from "../format.js";
 import { summary } from "./list.js";
 
 const EVERY = 250; // ms
@@ -21,11 +21,11 @@ export class Tally {
 
 	/**
 	 * @param {object} parts
-	 * @param {import("./fleet.js").Fleet} parts.fleet
-	 * @param {import("./livemap.js").Feed} parts.feed
+	 * @param {import("../fleet.js").Fleet} parts.fleet
+	 * @param {import("../livemap.js").Feed} parts.feed
 	 * @param {import("./list.js").List} parts.list
 	 * @param {import("./details.js").Details} parts.details
-	 * @param {() => import("./address.js").Look} parts.look
+	 * @param {() => import("../address.js").Look} parts.look
 	 * @param {() => boolean} parts.near whether only what is around the view is known
 	 */
 	constructor(parts) {

@@ -5,7 +5,7 @@
  */
 
 /** @typedef {[number, number, number, number]} Box west, south, east, north in degrees */
-/** @typedef {import("./livemap.js").View} View */
+/** @typedef {import("../livemap.js").View} View */
 
 /** The topic of all vehicles. */
 export const ALL = "live_updates:all";

@@ -2,12 +2,12 @@
  * clusters.js puts vehicles that would cover each other on the screen together.
  */
 
-/** @typedef {import("./fleet.js").State} State */
+/** @typedef {import("../fleet.js").State} State */
 
 /**
  * A vehicle on the screen.
  * @typedef {object} Mark
- * @property {import("./fleet.js").Vehicle} vehicle
+ * @property {import("../fleet.js").Vehicle} vehicle
  * @property {State} state
  * @property {number} x of the unit square: the same wherever the map is
  * @property {number} y

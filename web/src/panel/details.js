@@ -1,10 +1,10 @@
 /**
  * details.js shows all that is known of the selected vehicle, live.
  */
-import { write } from "./element.js";
-import { ago, heading, moment, place, speed, telemetry } from "./format.js";
+import { write } from "../element.js";
+import { ago, heading, moment, place, speed, telemetry } from "../format.js";
 
-/** @typedef {import("./fleet.js").Vehicle} Vehicle */
+/** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
 /** Members of a feature's properties that have words of their own. */
 const KNOWN = new Set(["vehicle_id", "timestamp", "speed_kmh", "heading", "accuracy"]);

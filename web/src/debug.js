@@ -6,8 +6,8 @@
 /**
  * @param {import("./livemap.js").Feed} feed
  * @param {import("maplibre-gl").Map} map
- * @param {import("./markers.js").Markers} markers
- * @param {import("./trail.js").Trail} trail
+ * @param {import("./map/markers.js").Markers} markers
+ * @param {import("./map/trail.js").Trail} trail
  */
 export function handle(feed, map, markers, trail) {
 	return Object.freeze({

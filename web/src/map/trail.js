@@ -4,7 +4,7 @@
  */
 import { PALETTE } from "./sprites.js";
 
-/** @typedef {import("./livemap.js").Feature} Feature */
+/** @typedef {import("../livemap.js").Feature} Feature */
 
 const NAME = "trail";
 /** Positions in a trail, at most: the oldest go. */

@@ -2,9 +2,9 @@
  * controls.js is what the panel is worked with: search, filter, order, and the
  * keys of the whole page.
  */
-import { element } from "./element.js";
+import { element } from "../element.js";
 
-/** @typedef {import("./address.js").Look} Look */
+/** @typedef {import("../address.js").Look} Look */
 
 /**
  * @typedef {object} Actions

@@ -7,7 +7,7 @@
  * for vehicles that move.
  */
 import { clustered } from "./clusters.js";
-import { project } from "./fleet.js";
+import { project } from "../fleet.js";
 import { DIMMED, PALETTE, SIZE, Sprites } from "./sprites.js";
 
 /** @typedef {import("./clusters.js").Mark} Mark */
@@ -35,7 +35,7 @@ const EVENTUALLY = 1000;
 export class Markers {
 	/** The vehicle that is drawn on top, by itself. @type {string | null} */
 	selected = null;
-	/** Which states are drawn. @type {(state: import("./fleet.js").State) => boolean} */
+	/** Which states are drawn. @type {(state: import("../fleet.js").State) => boolean} */
 	shows = () => true;
 	/** @type {(() => void) | null} */
 	onframe = null;
@@ -52,7 +52,7 @@ export class Markers {
 	#rested = 0; // when it may be
 	frames = 0;
 
-	/** @param {import("maplibre-gl").Map} map @param {import("./fleet.js").Fleet} fleet */
+	/** @param {import("maplibre-gl").Map} map @param {import("../fleet.js").Fleet} fleet */
 	constructor(map, fleet) {
 		this.map = map;
 		this.fleet = fleet;

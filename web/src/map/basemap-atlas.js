@@ -35,7 +35,7 @@ function open(url) {
 	return file;
 }
 
-/** Reads a file of basemap.mjs, which tells the format. @param {string} url @returns {Promise<Tiles>} */
+/** Reads a file of build/basemap.mjs, which tells the format. @param {string} url @returns {Promise<Tiles>} */
 async function load(url) {
 	const response = await fetch(url);
 	if (!response.ok) throw new Error(`${url} was answered with ${response.status}`);

@@ -2,11 +2,11 @@
  * list.js is the list of vehicles: searched, filtered, sorted, and worked with
  * the keyboard. Only the rows in sight are in the document.
  */
-import { write } from "./element.js";
-import { ago, compass, count, speed } from "./format.js";
+import { write } from "../element.js";
+import { ago, compass, count, speed } from "../format.js";
 
-/** @typedef {import("./fleet.js").Vehicle} Vehicle */
-/** @typedef {import("./address.js").Look} Look */
+/** @typedef {import("../fleet.js").Vehicle} Vehicle */
+/** @typedef {import("../address.js").Look} Look */
 
 /** CSS pixels of a row. */
 const ROW = 52;
@@ -37,7 +37,7 @@ export class List {
 
 	/**
 	 * @param {HTMLElement} element the listbox; its only child is as high as all rows
-	 * @param {import("./fleet.js").Fleet} fleet
+	 * @param {import("../fleet.js").Fleet} fleet
 	 * @param {(id: string) => void} choose
 	 */
 	constructor(element, fleet, choose) {
@@ -167,7 +167,7 @@ export class List {
 	}
 }
 
-/** What a vehicle does, in words. @param {Vehicle} vehicle @param {import("./fleet.js").State} state @param {number} now */
+/** What a vehicle does, in words. @param {Vehicle} vehicle @param {import("../fleet.js").State} state @param {number} now */
 export function doing(vehicle, state, now) {
 	switch (state) {
 		case "moving": return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;

@@ -2,7 +2,7 @@
  * door.js is where readers sign in and out: a panel that says why it is needed, and a
  * line that says who is signed in.
  */
-import { element, notice, write } from "./element.js";
+import { element, notice, write } from "../element.js";
 import { keep } from "./login.js";
 
 /** @typedef {import("./account.js").Account} Account */

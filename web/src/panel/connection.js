@@ -1,10 +1,10 @@
 /**
  * sign.js tells how the connection is, and never better than it is.
  */
-import { write } from "./element.js";
-import { ago, protocol, span } from "./format.js";
+import { write } from "../element.js";
+import { ago, protocol, span } from "../format.js";
 
-/** @typedef {import("./livemap.js").Status} Status */
+/** @typedef {import("../livemap.js").Status} Status */
 
 /** Milliseconds for which it is told how a connection was resumed. */
 const NEWS = 60_000;
@@ -20,7 +20,7 @@ const STATES = {
 	"re-read": "All positions were read again.",
 };
 
-/** @param {HTMLElement} element @param {import("./livemap.js").Feed} feed */
+/** @param {HTMLElement} element @param {import("../livemap.js").Feed} feed */
 export function sign(element, feed) {
 	/** @param {string} selector */
 	const part = (selector) => /** @type {HTMLElement} */ (element.querySelector(selector));

@@ -11,7 +11,7 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
-const web = import.meta.dirname;
+const web = join(import.meta.dirname, "..");
 const lib = join(web, "dist", "lib");
 const stamp = join(web, "dist", ".stamp");
 const aside = join(web, "dist.new"); // not in dist, all of which is embedded
@@ -69,7 +69,7 @@ async function license(name, dir) {
 /** Has the base map's data written, where there is such a thing.
  * @param {string} out */
 async function baseMap(out) {
-	const module = join(web, "basemap.mjs");
+	const module = join(import.meta.dirname, "basemap.mjs");
 	if (existsSync(module)) await (await import(module)).basemap(out);
 }
 
@@ -102,7 +102,7 @@ async function fingerprint(dir, names) {
 
 /** What lib is made from: the packages are those of the lock file. */
 async function inputs() {
-	const programs = (await readdir(web)).filter((name) => name.endsWith(".mjs")).sort();
+	const programs = (await files(import.meta.dirname)).map((name) => join("build", name));
 	const ours = (await files(join(web, "licenses"))).map((name) => join("licenses", name));
 	return fingerprint(web, ["package-lock.json", ...programs, ...ours]);
 }

@@ -6,7 +6,7 @@
 // Tiles, because MapLibre takes them as bytes; GeoJSON of this size stops the page for seconds on its way to the worker.
 // One file for all, because gzip does better on it, and the hub serves compressed files without ranges. A file is the
 // length of its index (uint32, little-endian), the index (JSON: z, x, y, bytes, z, x, y, bytes, …) and the tiles in its
-// order, each in Mapbox Vector Tile format. By itself: node basemap.mjs DIRECTORY
+// order, each in Mapbox Vector Tile format. By itself: node web/build/basemap.mjs DIRECTORY
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,7 +31,7 @@ const LEVELS = 5;
 const EXTENT = 4096;
 
 /** @param {string} path a file of a package */
-const load = async (path) => JSON.parse(await readFile(new URL(`node_modules/${path}`, import.meta.url), "utf8"));
+const load = async (path) => JSON.parse(await readFile(new URL(`../node_modules/${path}`, import.meta.url), "utf8"));
 
 /**
  * Writes the files and tells their names.
