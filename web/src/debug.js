@@ -1,5 +1,5 @@
 /**
- * handle.js lets tests, and the curious, see what the page holds: window.livemap.
+ * debug.js lets tests, and the curious, see what the page holds: window.livemap.
  * Nothing can be changed through it.
  */
 
@@ -9,7 +9,7 @@
  * @param {import("./map/markers.js").Markers} markers
  * @param {import("./map/trail.js").Trail} trail
  */
-export function handle(feed, map, markers, trail) {
+export function debug(feed, map, markers, trail) {
 	return Object.freeze({
 		/** The truth of the stream: every vehicle's newest Feature. */
 		vehicles: () => [...feed.vehicles.values()],

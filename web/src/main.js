@@ -6,18 +6,18 @@ import { Account } from "./session/account.js";
 import { read, write } from "./address.js";
 import { controlled, controls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
-import { Door } from "./session/sign-in.js";
+import { SignIn } from "./session/sign-in.js";
 import { element, notice } from "./element.js";
 import { Fleet } from "./fleet.js";
-import { handle } from "./debug.js";
+import { debug } from "./debug.js";
 import { List } from "./panel/list.js";
 import { follow } from "./livemap.js";
 import { Login, restore } from "./session/login.js";
 import { bounds, darkness, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { sheet } from "./panel/sheet.js";
-import { sign } from "./panel/connection.js";
-import { Tally } from "./panel/summary.js";
+import { connection } from "./panel/connection.js";
+import { Summary } from "./panel/summary.js";
 import { handOver, takeToken } from "./session/token.js";
 import { Trail } from "./map/trail.js";
 import { ALL, Viewport, topicOf } from "./map/viewport.js";
@@ -30,7 +30,7 @@ let seen = 0; // ms of Date.now(), when something was last heard of it
 let rights = ""; // of who follows it
 let asked = false; // the hub has told who is here, since the last trouble
 const account = new Account(() => told());
-const door = new Door(account, new Login(config.login));
+const signIn = new SignIn(account, new Login(config.login));
 const token = handOver();
 const entering = token === null ? account.ask() : account.enter(token);
 restore();
@@ -67,7 +67,7 @@ const feed = follow({
 	ping: 10,
 	onPosition(feature) {
 		const vehicle = fleet.position(feature);
-		tally.changed();
+		summary.changed();
 		markers.changed();
 		if (vehicle.id === look.vehicle) {
 			trail.position(feature);
@@ -77,14 +77,14 @@ const feed = follow({
 	onLate: (feature) => trail.position(feature),
 	onGone(id) {
 		fleet.gone(id);
-		tally.changed();
+		summary.changed();
 		markers.changed();
 		if (id === look.vehicle) {
 			details.missing("Gone: the hub knows it no more.");
 		}
 	},
 	onStatus({ phase, refusal, reason, heard }) {
-		signal();
+		showConnection();
 		seen = heard || seen;
 		element("map", HTMLElement).dataset.live = String(phase !== "refused");
 		if (phase === "refused" && refusal !== "forbidden") {
@@ -99,7 +99,7 @@ const feed = follow({
 			asked &&= phase === "connecting";
 		}
 		if (phase === "live") {
-			tally.refresh();
+			summary.refresh();
 			arrive();
 			if (overview) {
 				overview = false;
@@ -109,14 +109,14 @@ const feed = follow({
 		}
 	},
 });
-const signal = sign(element("sign", HTMLElement), feed);
-const tally = new Tally({ fleet, feed, list, details, look: () => look, near: () => viewport.near });
+const showConnection = connection(element("connection", HTMLElement), feed);
+const summary = new Summary({ fleet, feed, list, details, look: () => look, near: () => viewport.near });
 
 following = true;
 
 /** The account is another. */
 function told() {
-	door.show(seen);
+	signIn.show(seen);
 	if (!following) {
 		return;
 	}
@@ -190,7 +190,7 @@ function apply() {
 	details.open(vehicle, look.follow);
 	controlled(look);
 	document.title = vehicle === null ? "Live Map" : `${vehicle} – Live Map`;
-	tally.refresh();
+	summary.refresh();
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -320,8 +320,8 @@ document.addEventListener("visibilitychange", () => {
 });
 darkness.addEventListener("change", () => markers.paint(darkness.matches));
 setInterval(() => {
-	signal();
-	tally.refresh(); // ages grow, vehicles fall silent
+	showConnection();
+	summary.refresh(); // ages grow, vehicles fall silent
 	if (arrived) {
 		arrive(); // the first vehicle may come long after the page
 	}
@@ -329,4 +329,4 @@ setInterval(() => {
 
 markers.paint(darkness.matches);
 apply();
-Object.defineProperty(window, "livemap", { value: handle(feed, map, markers, trail) });
+Object.defineProperty(window, "livemap", { value: debug(feed, map, markers, trail) });

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { ago, compass, count, moment, place, protocol, span, speed, telemetry } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
-import { doing, summary } from "../src/panel/list.js";
-import { sign } from "../src/panel/connection.js";
+import { doing, summaryText } from "../src/panel/list.js";
+import { connection } from "../src/panel/connection.js";
 
 test("a span is told in its largest unit", () => {
 	const spans = [[-5, "0 s"], [0, "0 s"], [59.9, "59 s"], [60, "1 min"], [3599, "59 min"], [3600, "1 h"], [172_799, "47 h"], [172_800, "2 days"], [864_000_000, "10,000 days"]];
@@ -61,13 +61,13 @@ test("a vehicle's state is told in words", () => {
 });
 
 test("the list tells how many it shows, of how many, and where", () => {
-	assert.equal(summary(1, 1, false), "1 vehicle");
-	assert.equal(summary(0, 0, true), "0 around here");
-	assert.equal(summary(1200, 10_000, false), "1,200 vehicles of 10,000");
-	assert.equal(summary(1, 3, true), "1 of 3 around here");
+	assert.equal(summaryText(1, 1, false), "1 vehicle");
+	assert.equal(summaryText(0, 0, true), "0 around here");
+	assert.equal(summaryText(1200, 10_000, false), "1,200 vehicles of 10,000");
+	assert.equal(summaryText(1, 3, true), "1 of 3 around here");
 });
 
-test("the sign tells how the connection is, and never better than it is", () => {
+test("the connection line tells how the connection is, and never better than it is", () => {
 	mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
 	/** @type {Record<string, any>} */
 	const parts = {};
@@ -75,7 +75,7 @@ test("the sign tells how the connection is, and never better than it is", () => 
 	const element = { dataset: {}, querySelector: (/** @type {string} */ name) => (parts[name] = Object.assign(new EventTarget(), { textContent: "" })) };
 	const retry = mock.fn();
 	const status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "" };
-	const show = sign(element, /** @type {any} */ ({ status, retry, ping: 15 }));
+	const show = connection(element, /** @type {any} */ ({ status, retry, ping: 15 }));
 	/** @param {Record<string, any>} next */
 	const says = (next) => {
 		Object.assign(status, next);

@@ -1,4 +1,4 @@
-/** The page's read-only handle: see the end of src/main.js. */
+/** The page's read-only debugging object: see src/debug.js. */
 interface Window {
 	livemap: {
 		vehicles(): import("../src/livemap.js").Feature[];

@@ -73,8 +73,8 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(protocols.length > 10);
 		assert.deepEqual([...new Set(protocols)], ["h3"]);
 		assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3");
-		await says(page, "#sign", /Live HTTP\/3 · (now|\d+ s ago)/);
-		await says(page, "#sign", /· [2-9] s ago/);
+		await says(page, "#connection", /Live HTTP\/3 · (now|\d+ s ago)/);
+		await says(page, "#connection", /· [2-9] s ago/);
 		await says(page, "#nobody", /No vehicle has reported yet/);
 	});
 
@@ -315,7 +315,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 			const { page, complaints } = await open(hub, other, at(BERLIN.lon, BERLIN.lat));
 			await drawn(page, "VAN-7");
 			assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h2");
-			await says(page, "#sign", /Live HTTP\/2/);
+			await says(page, "#connection", /Live HTTP\/2/);
 			assert.deepEqual(complaints, []);
 		} finally {
 			await other.close();

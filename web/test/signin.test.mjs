@@ -111,7 +111,7 @@ async function visit(hash, arrived, at = hub) {
 const places = (page) => page.evaluate(() => /** @type {any} */ (window).places);
 
 /** Waits for words in the panel. @param {string} words */
-const told = (words) => (/** @type {import("playwright-core").Page} */ page) => page.locator("#door .words").getByText(words).waitFor();
+const told = (words) => (/** @type {import("playwright-core").Page} */ page) => page.locator("#sign-in .words").getByText(words).waitFor();
 
 /** @param {import("playwright-core").Page} page @param {string} token */
 async function paste(page, token) {
@@ -149,7 +149,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 
 		await paste(page, ` Bearer ${ada().replace(".", ".\n")}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
-		assert.equal(await page.locator("#door").isVisible(), false);
+		assert.equal(await page.locator("#sign-in").isVisible(), false);
 		assert.equal(await page.locator("#who").innerText(), "Signed in as ada\nSign out");
 		assert.equal(await page.getByLabel("Token").inputValue(), "");
 		assert.deepEqual(shown, ["POST /session", "POST /session", "POST /session"], "a token is sent once, and nowhere else");
@@ -223,16 +223,16 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.getByText("The hub knows no vehicle “NOBODY”.").waitFor();
 		await page.getByLabel("Search vehicles").fill("");
 		await page.goto(`${hub.public}/#token=${given(ada({ read: [] }))}`);
-		await page.locator("#sign").getByText("This token may read nothing: its claim livemap has no read.").waitFor();
+		await page.locator("#connection").getByText("This token may read nothing: its claim livemap has no read.").waitFor();
 	});
 
 	test("says so when the token expires, keeps what it knew, and goes on after another", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 8 }))}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
-		await page.locator("#door .words").getByText("Your sign-in has expired").waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
+		await page.locator("#sign-in .words").getByText("Your sign-in has expired").waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
 		assert.deepEqual(await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]), ["refused", "expired"]);
-		assert.match(await page.locator("#sign").innerText(), /^Not live\s+You are not signed in\.$/);
-		assert.match(await page.locator("#door .kept").innerText(), /and not live/);
+		assert.match(await page.locator("#connection").innerText(), /^Not live\s+You are not signed in\.$/);
+		assert.match(await page.locator("#sign-in .kept").innerText(), /and not live/);
 		assert.equal(await page.locator("#map").getAttribute("data-live"), "false");
 		assert.deepEqual(await vehicles(page), ["TRUCK-1", "TRUCK-2"]);
 		const before = await places(page);
@@ -287,11 +287,11 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		const own = await Hub.start(["--jwt-key", join(dir, "key"), "--login-url", `http://127.0.0.1:${port}/?for=map`]);
 		ends.push(() => own.end());
 		const leaving = { hasText: new RegExp(`Sign in at 127.0.0.1:${port}\\s*You are being taken there\\.`) };
-		const page = await visit("#map=12/52.52/13.41", (page) => page.locator("#door .login", leaving).waitFor(), own);
+		const page = await visit("#map=12/52.52/13.41", (page) => page.locator("#sign-in .login", leaving).waitFor(), own);
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
 		await page.goto(`${own.public}/`); // still nobody
 		await told("A token is needed")(page);
-		assert.equal(await page.locator("#door .leaving").innerText(), "");
+		assert.equal(await page.locator("#sign-in .leaving").innerText(), "");
 		assert.equal(await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"), `http://127.0.0.1:${port}/?for=map`);
 		await page.getByRole("link", { name: "Sign in at" }).click();
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);

@@ -1,5 +1,5 @@
 /**
- * sign.js tells how the connection is, and never better than it is.
+ * connection.js tells how the connection is, and never better than it is.
  */
 import { write } from "../element.js";
 import { ago, protocol, span } from "../format.js";
@@ -21,7 +21,7 @@ const STATES = {
 };
 
 /** @param {HTMLElement} element @param {import("../livemap.js").Feed} feed */
-export function sign(element, feed) {
+export function connection(element, feed) {
 	/** @param {string} selector */
 	const part = (selector) => /** @type {HTMLElement} */ (element.querySelector(selector));
 	const [phase, facts, why, retry] = [".phase", ".facts", ".why", ".retry"].map(part);

@@ -177,7 +177,7 @@ export function doing(vehicle, state, now) {
 }
 
 /** The words over the list. @param {number} shown @param {number} all @param {boolean} near only those around the view are known */
-export function summary(shown, all, near) {
+export function summaryText(shown, all, near) {
 	const of = shown === all ? "" : ` of ${count(all)}`;
 	if (near) {
 		return `${count(shown)}${of} around here`;

@@ -1,17 +1,17 @@
 /**
- * tally.js keeps what is written beside the map up to date: the list, the counts
+ * summary.js keeps what is written beside the map up to date: the list, the counts
  * and the details. A fleet changes thousands of times a second; this follows it
  * a few times, and the more rarely the longer it takes.
  */
 import { element, write } from "../element.js";
 import { count } from "../format.js";
-import { summary } from "./list.js";
+import { summaryText } from "./list.js";
 
 const EVERY = 250; // ms
 /** The part of the time that this may take: one in so many. */
 const SHARE = 10;
 
-export class Tally {
+export class Summary {
 	#parts;
 	#counts = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-count]")]);
 	#summary = element("summary", HTMLElement);
@@ -48,7 +48,7 @@ export class Tally {
 		for (const place of this.#counts) {
 			write(place, count(numbers[/** @type {string} */ (place.dataset.count)]));
 		}
-		write(this.#summary, summary(shown, fleet.vehicles.size, near()));
+		write(this.#summary, summaryText(shown, fleet.vehicles.size, near()));
 		this.#tellNobody(shown);
 		this.#detail();
 		const ended = performance.now();

@@ -1,5 +1,5 @@
 /**
- * door.js is where readers sign in and out: a panel that says why it is needed, and a
+ * sign-in.js is where readers sign in and out: a panel that says why it is needed, and a
  * line that says who is signed in.
  */
 import { element, notice, write } from "../element.js";
@@ -7,8 +7,8 @@ import { keep } from "./login.js";
 
 /** @typedef {import("./account.js").Account} Account */
 
-export class Door {
-	#panel = element("door", HTMLElement);
+export class SignIn {
+	#panel = element("sign-in", HTMLElement);
 	#token = element("token", HTMLInputElement);
 	#who = element("who", HTMLElement);
 	#account;

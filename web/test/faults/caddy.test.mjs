@@ -138,7 +138,7 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 			const hops = await page.evaluate(() => performance.getEntries().flatMap((entry) => "nextHopProtocol" in entry && entry.name.startsWith(location.origin) && entry.nextHopProtocol || []));
 			assert.ok(hops.length > 3);
 			assert.deepEqual([...new Set(hops)], ["h3"], "everything");
-			assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3", "what the sign tells");
+			assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3", "what the connection line shows");
 		} finally {
 			await fleet.stop();
 			await chromium.close();
