@@ -6,21 +6,21 @@ import (
 )
 
 const (
-	// chunk is how many bytes a stream takes at once: few enough that a slow
+	// chunkSize is how many bytes a stream takes at once: few enough that a slow
 	// reader can take them within the stall timeout.
-	chunk = 16 << 10
-	// scan is how many records or vehicles are looked at in one go, so that
+	chunkSize = 16 << 10
+	// scanLimit is how many records or vehicles are looked at in one go, so that
 	// publishers do not wait for a reader with a lot to look through.
-	scan = 2048
+	scanLimit = 2048
 )
 
 // Modes of `live`: how the reader came to hold the truth.
 const (
-	bySnapshot   = "snapshot"  // told anew
-	byTail       = "tail"      // holds nothing, and asked for that
-	byReplay     = "replay"    // every event since its id
-	byConflation = "conflated" // newest positions since its id
-	silently     = ""          // not to be announced
+	modeSnapshot  = "snapshot"  // told anew
+	modeTail      = "tail"      // holds nothing, and asked for that
+	modeReplay    = "replay"    // every event since its id
+	modeConflated = "conflated" // newest positions since its id
+	modeSilent    = ""          // not to be announced
 )
 
 // cursor is how far a reader has come. Serve's goroutine owns it.
@@ -28,26 +28,26 @@ type cursor struct {
 	pos  uint64 // everything in scope up to this event has been given
 	more bool   // there may be more to take, though nothing is pending
 
-	// until, if not 0, is the event before which a catching up with the log
+	// replayEnd, if not 0, is the event before which a catching up with the log
 	// ends, which need not be there yet: live is then told with mode.
-	until uint64
-	mode  string
+	replayEnd uint64
+	mode      string
 
-	round *round // being given; nil: reading the log
-	next  int    // the entry to give next
-	base  uint64 // what the reader held at the start of the round; 0: nothing
+	view      *stateView // being given; nil: reading the log
+	nextEntry int        // the entry to give next
+	base      uint64     // what the reader held at the start of the round; 0: nothing
 
 	// stale: an entry was given newer than it was frozen, since its own event
 	// had left the log. The events after the round are then no way to go on,
 	// as they would take that vehicle back in time; another round is. And until
 	// that is done no id may be told, as resuming from it would do the same.
-	stale, held bool
+	stale, withholdID bool
 
-	sent    int    // events given since the stream, or the round, began
-	losing  bool   // how many events the reader missed is not known
-	oldest  int64  // when the first live event taken was published; 0: none was
-	counted uint64 // log bytes there had been when backlog was counted
-	backlog uint64 // bytes in scope that the reader was behind then
+	sent        int    // events given since the stream, or the round, began
+	lossUnknown bool   // how many events the reader missed is not known
+	oldest      int64  // when the first live event taken was published; 0: none was
+	countedAt   uint64 // log bytes there had been when backlog was counted
+	backlog     uint64 // bytes in scope that the reader was behind then
 }
 
 // begin places the cursor by the id that the client brought.
@@ -64,77 +64,77 @@ func (s *Subscription) begin() {
 		s.reset("epoch", head)
 	default:
 		s.pos = id.Seq
-		s.mode = byReplay
+		s.mode = modeReplay
 		if s.query.Interval > 0 {
-			s.mode = byConflation
+			s.mode = modeConflated
 		}
 		if s.pos+1 < first || s.lagging(s.pos+1) {
 			s.catchUp()
 			return
 		}
-		s.until, s.more = head+1, true
+		s.replayEnd, s.more = head+1, true
 	}
 }
 
 // reset tells the reader to forget what it holds, and begins to tell it anew,
 // from a state no older than head.
 func (s *Subscription) reset(reason string, head uint64) {
-	s.losing = reason != "new"
-	if s.losing || !s.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
+	s.lossUnknown = reason != "new"
+	if s.lossUnknown || !s.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
 		s.send(appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason)))
 	}
 	if s.query.Tail {
-		s.mode, s.sent = byTail, 0
-		s.pos, s.until, s.more = head, head+1, true
-		s.stale, s.held = false, false
+		s.mode, s.sent = modeTail, 0
+		s.pos, s.replayEnd, s.more = head, head+1, true
+		s.stale, s.withholdID = false, false
 		return
 	}
-	s.startRound(s.hub.freeze(&s.scope), 0, bySnapshot)
+	s.startView(s.hub.freeze(&s.scope), 0, modeSnapshot)
 }
 
 // catchUp brings a reader to date for whom the log is no way, or no longer.
 func (s *Subscription) catchUp() {
 	s.hub.counters.conflations.Add(1)
-	announced := byConflation
-	if s.query.Interval > 0 && s.mode == silently {
-		announced = silently
+	announced := modeConflated
+	if s.query.Interval > 0 && s.mode == modeSilent {
+		announced = modeSilent
 	}
 	if s.scope.exact() {
 		r := s.hub.freeze(&s.scope)
 		if s.pos >= r.forgotten {
-			s.startRound(r, s.pos, announced)
+			s.startView(r, s.pos, announced)
 			return
 		}
 	}
 	s.reset("behind", s.hub.Head().Seq)
 }
 
-func (s *Subscription) startRound(r *round, base uint64, mode string) {
-	s.round, s.base, s.next = r, base, r.after(base)
-	s.mode, s.until, s.more = mode, 0, true
+func (s *Subscription) startView(r *stateView, base uint64, mode string) {
+	s.view, s.base, s.nextEntry = r, base, r.indexAfter(base)
+	s.mode, s.replayEnd, s.more = mode, 0, true
 	s.stale, s.sent = false, 0
 }
 
-// take gives the next bytes to write and how many events they hold; none when
+// read gives the next bytes to write and how many events they hold; none when
 // the reader has everything, or is behind. The bytes are valid until the next
 // call.
-func (s *Subscription) take(buf []byte) (p []byte, events int) {
+func (s *Subscription) read(buf []byte) (p []byte, events int) {
 	before := s.sent
 	// What becomes pending meanwhile is for the next flush.
 	for more := s.due(); more && len(buf) == 0 && !s.behind; more = s.more {
 		s.oldest = 0
-		if s.round != nil {
-			buf = s.takeRound(buf)
+		if s.view != nil {
+			buf = s.readView(buf)
 		} else {
-			buf = s.takeLog(buf)
+			buf = s.readLog(buf)
 		}
 		before = min(before, s.sent) // a round begins to count anew
 	}
 	return buf, s.sent - before
 }
 
-// takeLog takes events from the log.
-func (s *Subscription) takeLog(buf []byte) []byte {
+// readLog takes events from the log.
+func (s *Subscription) readLog(buf []byte) []byte {
 	from := s.pos + 1
 	if !s.more {
 		// Swapped before the head is looked at: what is routed after that is
@@ -144,28 +144,28 @@ func (s *Subscription) takeLog(buf []byte) []byte {
 	if s.behind = s.stale || s.lagging(from); s.behind {
 		return buf
 	}
-	if buf = s.takeEvents(buf, from); s.until != 0 && !s.more && !s.behind {
-		s.until = 0
+	if buf = s.readEvents(buf, from); s.replayEnd != 0 && !s.more && !s.behind {
+		s.replayEnd = 0
 		buf = s.appendLive(buf)
 	}
 	return buf
 }
 
-// takeEvents takes a chunk of the log's events from seq on, if they are all there.
-func (s *Subscription) takeEvents(buf []byte, seq uint64) []byte {
+// readEvents takes a chunk of the log's events from seq on, if they are all there.
+func (s *Subscription) readEvents(buf []byte, seq uint64) []byte {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()
 	if s.behind = s.lost(seq); s.behind {
 		return buf
 	}
 	to := s.hub.log.head()
-	if s.until == 0 && s.query.Interval > 0 {
-		s.until = to + 1 // frozen, as a round is
+	if s.replayEnd == 0 && s.query.Interval > 0 {
+		s.replayEnd = to + 1 // frozen, as a round is
 	}
-	if s.until != 0 {
-		to = s.until - 1
+	if s.replayEnd != 0 {
+		to = s.replayEnd - 1
 	}
-	buf = s.gather(buf, seq, to)
+	buf = s.readRange(buf, seq, to)
 	s.more = s.pos < to
 	return buf
 }
@@ -208,33 +208,33 @@ func (s *Subscription) lagging(seq uint64) bool {
 	if s.scope.whole() {
 		return true
 	}
-	if s.counted > 0 && s.backlog+total-s.counted <= limit {
+	if s.countedAt > 0 && s.backlog+total-s.countedAt <= limit {
 		return false // cannot be more than it was, and all that came since
 	}
-	s.backlog, s.counted = s.bytesFrom(seq, limit), total
+	s.backlog, s.countedAt = s.countBacklog(seq, limit), total
 	return s.backlog > limit
 }
 
-// bytesFrom counts the bytes in scope from seq on, up to something over limit.
-func (s *Subscription) bytesFrom(seq, limit uint64) (bytes uint64) {
+// countBacklog counts the bytes in scope from seq on, up to something over limit.
+func (s *Subscription) countBacklog(seq, limit uint64) (bytes uint64) {
 	for more := true; more && bytes <= limit; {
 		var some uint64
-		some, seq, more = s.someBytesFrom(seq)
+		some, seq, more = s.countBytes(seq)
 		bytes += some
 	}
 	return bytes
 }
 
-// someBytesFrom looks at a few of the events, and tells with which one to go on,
+// countBytes looks at a few of the events, and tells with which one to go on,
 // if there are more.
-func (s *Subscription) someBytesFrom(seq uint64) (bytes, next uint64, more bool) {
+func (s *Subscription) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	h := s.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	seq = max(seq, h.log.first())
-	to := min(h.log.head(), seq+scan-1)
-	s.each(seq, to, func(_ uint64, r *record, event []byte) bool {
-		if s.scope.judge(r) != nothing {
+	to := min(h.log.head(), seq+scanLimit-1)
+	s.eachEvent(seq, to, func(_ uint64, r *record, event []byte) bool {
+		if s.scope.delivery(r) != deliverNothing {
 			bytes += uint64(len(event))
 		}
 		return true
@@ -245,31 +245,31 @@ func (s *Subscription) someBytesFrom(seq uint64) (bytes, next uint64, more bool)
 // appendLive tells that the reader now holds the truth as of pos.
 func (s *Subscription) appendLive(buf []byte) []byte {
 	mode := s.mode
-	s.mode = silently
-	if mode == silently {
+	s.mode = modeSilent
+	if mode == modeSilent {
 		return buf
 	}
 	data := fmt.Appendf(nil, `{"mode":%q,"events":%d`, mode, s.sent)
 	switch {
-	case mode == byReplay, mode != byConflation && !s.losing:
+	case mode == modeReplay, mode != modeConflated && !s.lossUnknown:
 		data = append(data, `,"skipped":0`...)
-	case mode == byConflation && s.scope.whole() && s.round != nil:
+	case mode == modeConflated && s.scope.whole() && s.view != nil:
 		data = append(data, `,"skipped":`...)
 		data = strconv.AppendUint(data, s.pos-s.base-uint64(s.sent), 10)
 	}
-	data = fmt.Appendf(data, `,"protocol":%q,"time":%s}`, s.query.Protocol, s.hub.clock())
-	return appendControl(buf, "live", s.restingID(), string(data))
+	data = fmt.Appendf(data, `,"protocol":%q,"time":%s}`, s.query.Protocol, s.hub.wireTime())
+	return appendControl(buf, "live", s.resumeID(), string(data))
 }
 
-// restingID is the id from which the reader could go on now, "" while none may
+// resumeID is the id from which the reader could go on now, "" while none may
 // be told.
-func (s *Subscription) restingID() string {
+func (s *Subscription) resumeID() string {
 	// Loaded before pending: what is routed by now and not pending is not in scope.
 	routed := s.hub.routed.Load()
-	if s.held {
+	if s.withholdID {
 		return ""
 	}
-	if s.mode == silently && s.round == nil && !s.more && s.pending.Load() == 0 {
+	if s.mode == modeSilent && s.view == nil && !s.more && s.pending.Load() == 0 {
 		s.pos = max(s.pos, routed)
 	}
 	return s.hub.id(s.pos).String()

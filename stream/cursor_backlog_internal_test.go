@@ -24,26 +24,26 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 			s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box)}
 			const from = 3
 			inScope := 0
-			for i := range 3*scan + 5 {
+			for i := range 3*scanLimit + 5 {
 				publish(t, h, `{"vehicle_id":"v%d","lat":%d,"lon":2,"topics":["t%d"],"n":%d}`, i%7, i*7919%10, i%3, i)
 				if i%3 == 0 {
 					publish(t, h, `{"vehicle_id":"v%d","lat":%d,"lon":2,"topics":["x"],"n":%d}`, i%7, i*7919%10, -i)
 				}
 			}
 			for seq := uint64(from); seq <= h.Head().Seq; seq++ {
-				if r, event := h.log.at(seq); s.scope.judge(r) != nothing {
+				if r, event := h.log.at(seq); s.scope.delivery(r) != deliverNothing {
 					inScope += len(event)
 				}
 			}
 			h.config.MaxBacklog = inScope
 			require.False(t, s.lagging(from))
-			s.counted = 0
+			s.countedAt = 0
 			h.config.MaxBacklog--
 			require.True(t, s.lagging(from))
 
 			// What was counted is not counted again, unless it may have become too much.
 			h.config.MaxBacklog += 10_000
-			s.counted = 0
+			s.countedAt = 0
 			require.False(t, s.lagging(from))
 			for i := range 80 {
 				publish(t, h, `{"vehicle_id":"v1","lat":1,"lon":2,"topics":["x"],"n":%d}`, -100_000-i)

@@ -53,19 +53,19 @@ func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, pu
 	}
 	publish(len(fleet))
 	s = h.Subscribe(query)
-	s.out = waiting(func([]byte) error { return nil })
+	s.out = outletFunc(func([]byte) error { return nil })
 	s.begin()
 	taken(s)
 	return h, s, publish
 }
 
-var buffer [chunk + 1024]byte
+var buffer [chunkSize + 1024]byte
 
 // taken takes all there is and tells how many events that was.
 func taken(s *Subscription) (events int) {
 	for {
 		s.oldest = 0
-		p, n := s.take(buffer[:0])
+		p, n := s.read(buffer[:0])
 		events += n
 		if len(p) == 0 {
 			return events
@@ -75,7 +75,7 @@ func taken(s *Subscription) (events int) {
 
 // rewind puts a reader back to where it was at seq.
 func rewind(s *Subscription, seq uint64) {
-	s.pos, s.more, s.until = seq, true, 0
+	s.pos, s.more, s.replayEnd = seq, true, 0
 }
 
 // A delivery allocates nothing.
@@ -100,7 +100,7 @@ func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
 	r := s.hub.freezeFleet()
 	events := 0
 	require.Zero(t, testing.AllocsPerRun(20, func() {
-		s.startRound(r, 0, silently)
+		s.startView(r, 0, modeSilent)
 		events = taken(s)
 	}))
 	require.Equal(t, 1000, events)

@@ -16,19 +16,19 @@ import (
 // With two cache lines of 64 bytes it is what a position must fetch.
 type vehicle struct {
 	id    string
-	seq   uint64 // of the event that made the state: its newest position, or that it went
-	time  int64  // timestamp of its newest position, Unix nanoseconds
-	slot  int    // in fleet.slots and fleet.silence; -1: forgotten
-	here  place  // topics nil: gone
-	index seqs   // its events in the log
-	event []byte // the bytes of event seq
-	sum   uint64 // of a gone vehicle's newest Feature, to know a repeat of it
+	seq   uint64   // of the event that made the state: its newest position, or that it went
+	time  int64    // timestamp of its newest position, Unix nanoseconds
+	slot  int      // in fleet.slots and fleet.silence; -1: forgotten
+	here  place    // topics nil: gone
+	index seqIndex // its events in the log
+	event []byte   // the bytes of event seq
+	hash  uint64   // of a gone vehicle's newest Feature, to know a repeat of it
 }
 
 func (v *vehicle) present() bool { return !v.here.nowhere() }
 
-// at is where late positions of the vehicle are filed.
-func (v *vehicle) at() place {
+// lastPlace is where late positions of the vehicle are filed.
+func (v *vehicle) lastPlace() place {
 	if v.present() {
 		return v.here
 	}
@@ -40,18 +40,18 @@ type fleet struct {
 	byID    map[string]*vehicle // the forgotten too
 	slots   []*vehicle          // one stable slot each, nil where free: to walk in pieces
 	free    []int               // slots
-	silence silence             // of the slots
+	recency recency             // of the slots
 	present int                 // vehicles
 	gone    int                 // vehicles
 	// forgotten is the newest event that told of a vehicle's end, or came late
 	// after it, and that no tombstone remembers: a reader from before it cannot be
 	// told what it missed.
-	forgotten uint64
-	fetched   uint64 // what fetch read
+	forgotten  uint64
+	prefetched uint64 // what fetch read
 }
 
 func newFleet() fleet {
-	return fleet{byID: map[string]*vehicle{}, slots: make([]*vehicle, rings), silence: newSilence()}
+	return fleet{byID: map[string]*vehicle{}, slots: make([]*vehicle, ringCount), recency: newRecency()}
 }
 
 // get gives the vehicle, gone or not; nil when it is not known.
@@ -70,13 +70,13 @@ func (f *fleet) size() int { return f.present + f.gone }
 func (f *fleet) add(id string, unknown uint64) *vehicle {
 	v := f.byID[id]
 	if v == nil {
-		v = &vehicle{id: strings.Clone(id), index: seqs{dropped: unknown}}
+		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: unknown}}
 		f.byID[v.id] = v
 	}
-	v.time, v.sum, v.here = 0, 0, place{}
+	v.time, v.hash, v.here = 0, 0, place{}
 	v.slot = f.slotFor(v)
 	f.gone++
-	f.silence.join(goneRing, int32(v.slot))
+	f.recency.insert(goneRing, int32(v.slot))
 	return v
 }
 
@@ -86,29 +86,29 @@ func (f *fleet) slotFor(v *vehicle) int {
 		f.free, f.slots[slot] = f.free[:n-1], v
 		return slot
 	}
-	f.slots, f.silence = append(f.slots, v), append(f.silence, link{})
+	f.slots, f.recency = append(f.slots, v), append(f.recency, recencyLink{})
 	return len(f.slots) - 1
 }
 
 // touch notes that something arrived from the vehicle.
 func (f *fleet) touch(v *vehicle, now time.Duration) {
-	f.silence[v.slot].seen = int64(now)
-	f.silence.move(ring(v), int32(v.slot))
+	f.recency[v.slot].seen = int64(now)
+	f.recency.moveToNewest(ringOf(v), int32(v.slot))
 }
 
-// seen tells when anything arrived from the vehicle, on the hub's monotonic
+// lastSeen tells when anything arrived from the vehicle, on the hub's monotonic
 // clock, nanoseconds.
-func (f *fleet) seen(v *vehicle) int64 { return f.silence[v.slot].seen }
+func (f *fleet) lastSeen(v *vehicle) int64 { return f.recency[v.slot].seen }
 
-func ring(v *vehicle) int32 {
+func ringOf(v *vehicle) int32 {
 	if v.present() {
 		return presentRing
 	}
 	return goneRing
 }
 
-// move puts a vehicle at another place, which may be nowhere.
-func (f *fleet) move(v *vehicle, to place) {
+// setPlace puts a vehicle at another place, which may be nowhere.
+func (f *fleet) setPlace(v *vehicle, to place) {
 	was := v.present()
 	v.here = to
 	switch is := v.present(); {
@@ -119,66 +119,66 @@ func (f *fleet) move(v *vehicle, to place) {
 	default:
 		f.present, f.gone = f.present-1, f.gone+1
 	}
-	f.silence.move(ring(v), int32(v.slot))
+	f.recency.moveToNewest(ringOf(v), int32(v.slot))
 }
 
 // silentSince gives a present vehicle from which nothing has arrived since the
 // moment old; nil when there is none.
 func (f *fleet) silentSince(old time.Duration) *vehicle {
-	slot := f.silence.longest(presentRing)
-	if slot == presentRing || f.silence[slot].seen > int64(old) {
+	slot := f.recency.oldest(presentRing)
+	if slot == presentRing || f.recency[slot].seen > int64(old) {
 		return nil
 	}
 	return f.slots[slot]
 }
 
-// longestSilent gives the vehicle, present or gone, from which nothing arrived
+// leastRecent gives the vehicle, present or gone, from which nothing arrived
 // for the longest time. There must be one.
-func (f *fleet) longestSilent() *vehicle {
-	present, gone := f.silence.longest(presentRing), f.silence.longest(goneRing)
-	if present == presentRing || gone != goneRing && f.silence[gone].seen < f.silence[present].seen {
+func (f *fleet) leastRecent() *vehicle {
+	present, gone := f.recency.oldest(presentRing), f.recency.oldest(goneRing)
+	if present == presentRing || gone != goneRing && f.recency[gone].seen < f.recency[present].seen {
 		return f.slots[gone]
 	}
 	return f.slots[present]
 }
 
-// sortBySilence puts the rings in their order, after vehicles were added in another.
-func (f *fleet) sortBySilence() {
+// sortByRecency puts the rings in their order, after vehicles were added in another.
+func (f *fleet) sortByRecency() {
 	known := make([]*vehicle, 0, len(f.slots))
 	for _, v := range f.slots {
 		if v != nil {
 			known = append(known, v)
 		}
 	}
-	slices.SortStableFunc(known, func(a, b *vehicle) int { return cmp.Compare(f.seen(a), f.seen(b)) })
+	slices.SortStableFunc(known, func(a, b *vehicle) int { return cmp.Compare(f.lastSeen(a), f.lastSeen(b)) })
 	for _, v := range known {
-		f.silence.move(ring(v), int32(v.slot))
+		f.recency.moveToNewest(ringOf(v), int32(v.slot))
 	}
 }
 
-// fetch reads what publishing and unfiling an event touch of each vehicle that
+// prefetch reads what publishing and unfiling an event touch of each vehicle that
 // is not nil. In a large fleet nearly all of it is in no cache of the processor,
 // and waiting for it takes longer than all else: what is asked for together comes
 // together, so it is worth looking at some dozens before beginning with the first.
-func (f *fleet) fetch(vehicles []*vehicle) {
+func (f *fleet) prefetch(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil {
-			f.fetched += v.seq + v.index.dropped // one in each cache line
+			f.prefetched += v.seq + v.index.dropped // one in each cache line
 		}
 	}
 	for _, v := range vehicles {
 		if v != nil && len(v.index.list) > 0 {
-			f.fetched += v.index.list[0]
+			f.prefetched += v.index.list[0]
 		}
 	}
 }
 
-// fetchSilence does the same for what touch needs.
-func (f *fleet) fetchSilence(vehicles []*vehicle) {
+// prefetchRecency does the same for what touch needs.
+func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil && v.slot >= 0 {
-			l := f.silence[v.slot]
-			f.fetched += uint64(f.silence[l.older].newer + f.silence[l.newer].older)
+			l := f.recency[v.slot]
+			f.prefetched += uint64(f.recency[l.older].newer + f.recency[l.newer].older)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (f *fleet) fetchSilence(vehicles []*vehicle) {
 func (f *fleet) forget(v *vehicle) {
 	f.forgotten = max(f.forgotten, v.seq)
 	f.gone--
-	f.silence.leave(int32(v.slot))
+	f.recency.remove(int32(v.slot))
 	f.slots[v.slot] = nil
 	f.free = append(f.free, v.slot)
 	v.slot = -1
@@ -202,8 +202,8 @@ func (f *fleet) release(v *vehicle) {
 	}
 }
 
-// sum tells one Feature from another.
-func sum(feature []byte) uint64 {
+// hashFeature tells one Feature from another.
+func hashFeature(feature []byte) uint64 {
 	h := fnv.New64a()
 	h.Write(feature)
 	return h.Sum64()
@@ -213,7 +213,7 @@ func sum(feature []byte) uint64 {
 // it now.
 type topic struct {
 	id      string
-	index   seqs
+	index   seqIndex
 	members map[*vehicle]struct{}
 	set     *topicSet // the one made last with this topic in it
 }
@@ -227,19 +227,19 @@ func (ts topics) set(ids []string, known *topicSet, unknown uint64) *topicSet {
 	if len(ids) == 0 {
 		return noTopics
 	}
-	if known != nil && same(*known, ids) {
+	if known != nil && sameTopics(*known, ids) {
 		return known
 	}
 	set := make(topicSet, len(ids))
 	for i, id := range ids {
 		set[i] = ts.get(id, unknown)
 	}
-	return shared(set)
+	return shareTopicSet(set)
 }
 
-// shared gives the set that other vehicles of the same topics have, if the last
+// shareTopicSet gives the set that other vehicles of the same topics have, if the last
 // one made with any of them is it: those of a line share one.
-func shared(set topicSet) *topicSet {
+func shareTopicSet(set topicSet) *topicSet {
 	for _, t := range set {
 		if t.set != nil && slices.Equal(*t.set, set) {
 			return t.set
@@ -251,7 +251,7 @@ func shared(set topicSet) *topicSet {
 	return &set
 }
 
-func same(set topicSet, ids []string) bool {
+func sameTopics(set topicSet, ids []string) bool {
 	if len(set) != len(ids) {
 		return false
 	}
@@ -266,14 +266,14 @@ func same(set topicSet, ids []string) bool {
 func (ts topics) get(id string, unknown uint64) *topic {
 	t := ts[id]
 	if t == nil {
-		t = &topic{id: strings.Clone(id), index: seqs{dropped: unknown}, members: map[*vehicle]struct{}{}}
+		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: unknown}, members: map[*vehicle]struct{}{}}
 		ts[t.id] = t
 	}
 	return t
 }
 
-// move makes v a member of the topics after instead of before.
-func (ts topics) move(v *vehicle, before, after *topicSet) {
+// moveMember makes v a member of the topics after instead of before.
+func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	if before == after {
 		return
 	}
@@ -301,9 +301,9 @@ func (ts topics) release(set *topicSet) {
 	}
 }
 
-// filed calls file once for each index an event of v belongs in: its own and
+// eachIndex calls file once for each index an event of v belongs in: its own and
 // those of the topics before and after, so that leaving is seen.
-func filed(v *vehicle, before, after *topicSet, file func(*seqs)) {
+func eachIndex(v *vehicle, before, after *topicSet, file func(*seqIndex)) {
 	file(&v.index)
 	if before != nil {
 		for _, t := range *before {

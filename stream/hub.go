@@ -41,18 +41,18 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	or(&c.History, 64<<20)
-	or(&c.MaxBacklog, 16<<20)
-	or(&c.FlushInterval, 20*time.Millisecond)
-	or(&c.Heartbeat, 15*time.Second)
-	or(&c.MaxVehicles, 200_000)
+	setDefault(&c.History, 64<<20)
+	setDefault(&c.MaxBacklog, 16<<20)
+	setDefault(&c.FlushInterval, 20*time.Millisecond)
+	setDefault(&c.Heartbeat, 15*time.Second)
+	setDefault(&c.MaxVehicles, 200_000)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
 	return c
 }
 
-func or[T comparable](field *T, value T) {
+func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value
@@ -73,17 +73,17 @@ type Hub struct {
 	topics topics
 	event  []byte // the event being published
 
-	audience audience
+	router   router
 	writers  []*writer // of attached streams
 	attached atomic.Uint64
 	freezer  freezer
 	counters counters
 
-	poked    chan struct{} // something was published
-	done     chan struct{} // the hub is closed
-	draining atomic.Bool
-	routed   atomic.Uint64 // events up to this seq have found their subscribers
-	running  sync.WaitGroup
+	published chan struct{} // something was published
+	done      chan struct{} // the hub is closed
+	draining  atomic.Bool
+	routed    atomic.Uint64 // events up to this seq have found their subscribers
+	running   sync.WaitGroup
 }
 
 // New starts a hub with an empty log of a new epoch. Close ends it.
@@ -95,12 +95,12 @@ func New(config Config) *Hub {
 
 		otherClock: config.Clock != nil,
 
-		fleet:  newFleet(),
-		topics: topics{},
-		poked:  make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		fleet:     newFleet(),
+		topics:    topics{},
+		published: make(chan struct{}, 1),
+		done:      make(chan struct{}),
 	}
-	h.audience.init()
+	h.router.init()
 	h.log = newLog(h.config.History, 1)
 	h.startWriters()
 	h.running.Go(h.route)
@@ -159,48 +159,48 @@ func (h *Hub) Head() ID {
 	return h.id(h.log.head())
 }
 
-// welcome makes a vehicle known, at the cost of the longest silent when there
+// addVehicle makes a vehicle known, at the cost of the longest silent when there
 // are too many.
-func (h *Hub) welcome(id string) *vehicle {
-	h.makeRoom(h.config.MaxVehicles - 1)
+func (h *Hub) addVehicle(id string) *vehicle {
+	h.evict(h.config.MaxVehicles - 1)
 	v := h.fleet.add(id, h.log.first()-1)
 	v.time = math.MinInt64
 	return v
 }
 
-// makeRoom forgets the longest silent vehicles until there are no more than so many.
-func (h *Hub) makeRoom(most int) {
+// evict forgets the longest silent vehicles until there are no more than so many.
+func (h *Hub) evict(most int) {
 	for h.fleet.size() > most {
-		v := h.fleet.longestSilent()
+		v := h.fleet.leastRecent()
 		if v.present() {
-			h.end(v, Expired)
+			h.markGone(v, Expired)
 		}
 		h.fleet.forget(v)
 	}
 }
 
-// end makes a present vehicle a gone one.
-func (h *Hub) end(v *vehicle, reason GoneReason) {
-	v.sum = sum(feature(v.event))
+// markGone makes a present vehicle a gone one.
+func (h *Hub) markGone(v *vehicle, reason GoneReason) {
+	v.hash = hashFeature(feature(v.event))
 	h.event = appendGone(h.event[:0], h.epoch, h.log.head()+1, v.id, reason)
-	h.move(v, gone, place{point: v.here.point}, h.now())
+	h.commitState(v, kindGone, place{point: v.here.point}, h.now())
 }
 
-// move puts h.event at the end of the log as the one that made v's state: to
+// commitState puts h.event at the end of the log as the one that made v's state: to
 // be at the place after.
-func (h *Hub) move(v *vehicle, k kind, after place, now time.Duration) {
+func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duration) {
 	before := v.here
-	h.fleet.move(v, after)
-	h.topics.move(v, before.topics, after.topics)
+	h.fleet.setPlace(v, after)
+	h.topics.moveMember(v, before.topics, after.topics)
 	v.seq = h.log.head() + 1
-	v.event = h.record(v, k, before, after, now)
+	v.event = h.appendEvent(v, k, before, after, now)
 }
 
-// record puts h.event at the end of the log and files it, and drops what the
+// appendEvent puts h.event at the end of the log and files it, and drops what the
 // log has no room for.
-func (h *Hub) record(v *vehicle, k kind, before, after place, now time.Duration) []byte {
+func (h *Hub) appendEvent(v *vehicle, k eventKind, before, after place, now time.Duration) []byte {
 	seq, indexed := h.log.head()+1, 0
-	filed(v, before.topics, after.topics, func(index *seqs) {
+	eachIndex(v, before.topics, after.topics, func(index *seqIndex) {
 		index.add(seq)
 		indexed++
 	})
@@ -208,34 +208,34 @@ func (h *Hub) record(v *vehicle, k kind, before, after place, now time.Duration)
 		kind: k, vehicle: v, before: before, after: after, published: int64(now),
 	}, indexed)
 	for s := h.log.drop(); s != nil; s = h.log.drop() {
-		h.unfile(s)
+		h.unindexSegment(s)
 	}
 	return event
 }
 
-// unfile lets go of a segment that left the log. A parked vehicle, whose newest
+// unindexSegment lets go of a segment that left the log. A parked vehicle, whose newest
 // event was in it, keeps a copy and does not pin the segment.
-func (h *Hub) unfile(s *segment) {
+func (h *Hub) unindexSegment(s *segment) {
 	last, seq := s.next()-1, s.first
-	for some := range slices.Chunk(s.records, piece) {
-		var of [piece]*vehicle
+	for some := range slices.Chunk(s.records, publishBatch) {
+		var of [publishBatch]*vehicle
 		for i := range some {
 			of[i] = some[i].vehicle
 		}
-		h.fleet.fetch(of[:len(some)])
+		h.fleet.prefetch(of[:len(some)])
 		for i := range some {
-			h.unfileOne(&some[i], seq, last)
+			h.unindexEvent(&some[i], seq, last)
 			seq++
 		}
 	}
 }
 
-// unfileOne lets go of event seq, whose segment ends with the event last.
-func (h *Hub) unfileOne(r *record, seq, last uint64) {
+// unindexEvent lets go of event seq, whose segment ends with the event last.
+func (h *Hub) unindexEvent(r *record, seq, last uint64) {
 	if r.vehicle.seq == seq {
 		r.vehicle.event = slices.Clone(r.vehicle.event)
 	}
-	filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) { index.trim(last) })
+	eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) { index.trim(last) })
 	h.fleet.release(r.vehicle)
 	h.topics.release(r.before.topics)
 	if r.after.topics != r.before.topics {
@@ -251,15 +251,15 @@ func (h *Hub) Delete(vehicleID string) bool {
 	if v == nil || !v.present() {
 		return false
 	}
-	h.end(v, Deleted)
-	h.poke()
+	h.markGone(v, Deleted)
+	h.signalRouter()
 	return true
 }
 
-// poke wakes the goroutine that finds the subscribers of new events.
-func (h *Hub) poke() {
+// signalRouter wakes the goroutine that finds the subscribers of new events.
+func (h *Hub) signalRouter() {
 	select {
-	case h.poked <- struct{}{}:
+	case h.published <- struct{}{}:
 	default:
 	}
 }
@@ -293,8 +293,8 @@ func (h *Hub) expireSome() bool {
 		if v == nil {
 			return false
 		}
-		h.end(v, Expired)
-		h.poke()
+		h.markGone(v, Expired)
+		h.signalRouter()
 	}
 	return true
 }

@@ -35,7 +35,7 @@ func consistent(t testing.TB, h *Hub) {
 			r := &s.records[i]
 			seq := s.first + uint64(i)
 			vehicles[r.vehicle] = true
-			filed(r.vehicle, r.before.topics, r.after.topics, func(index *seqs) {
+			eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) {
 				require.Contains(t, index.from(seq), seq)
 				entries++
 			})
@@ -115,7 +115,7 @@ func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
 
 // An index does not keep the entries that it has dropped.
 func TestIndexIsBounded(t *testing.T) {
-	var index seqs
+	var index seqIndex
 	for seq := range uint64(1_000_000) {
 		index.add(seq + 1)
 		if seq >= 1000 {
@@ -206,15 +206,15 @@ func TestAudienceIsLetGo(t *testing.T) {
 			h.Subscribe(Query{Topics: []string{"x", "x", "vehicle:b", fmt.Sprint("t", i)}}))
 	}
 	require.Equal(t, 60, h.Stats().Streams)
-	require.Len(t, h.audience.topics["x"], 20)
-	require.Equal(t, 40, h.audience.boxes.Len())
+	require.Len(t, h.router.topics["x"], 20)
+	require.Equal(t, 40, h.router.boxes.Len())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, s := range all {
 		s.Serve(ctx, func([]byte) error { return nil })
 	}
-	a := &h.audience
-	require.Zero(t, len(a.everyone)+len(a.whole)+a.boxes.Len()+len(a.vehicles)+len(a.topics))
+	a := &h.router
+	require.Zero(t, len(a.all)+len(a.whole)+a.boxes.Len()+len(a.vehicles)+len(a.topics))
 	for _, s := range a.whole[:cap(a.whole)] {
 		require.Nil(t, s)
 	}

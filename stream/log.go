@@ -16,13 +16,13 @@ const (
 	seqSize        = 8 * 2 // an index entry, with the slack that growing slices have
 )
 
-// kind tells what an event says of its vehicle.
-type kind uint8
+// eventKind tells what an event says of its vehicle.
+type eventKind uint8
 
 const (
-	position kind = iota // where it is now
-	late                 // where it was at a time before
-	gone                 // that it went
+	kindPosition eventKind = iota // where it is now
+	kindLate                      // where it was at a time before
+	kindGone                      // that it went
 )
 
 // topicSet is the topics a vehicle is in, besides its own and the whole
@@ -44,7 +44,7 @@ func (p place) nowhere() bool { return p.topics == nil }
 // filed where its vehicle is, not where it was: before and after are the same.
 type record struct {
 	off, end      uint32 // of the event's bytes in the segment
-	kind          kind
+	kind          eventKind
 	vehicle       *vehicle
 	before, after place
 	published     int64 // hub's monotonic clock, nanoseconds
@@ -174,17 +174,17 @@ func (l *eventLog) run(seq uint64, limit int) (events []byte, n int) {
 	return s.bytes[off:records[n-1].end:records[n-1].end], n
 }
 
-// seqs is an index: the events of one topic or vehicle that the log holds, in
+// seqIndex is an index: the events of one topic or vehicle that the log holds, in
 // rising order.
-type seqs struct {
+type seqIndex struct {
 	list    []uint64
 	dropped uint64 // the newest that left with its segment
 }
 
-func (s *seqs) add(seq uint64) { s.list = append(s.list, seq) }
+func (s *seqIndex) add(seq uint64) { s.list = append(s.list, seq) }
 
 // trim forgets the events up to and including seq.
-func (s *seqs) trim(seq uint64) {
+func (s *seqIndex) trim(seq uint64) {
 	n := 0
 	for n < len(s.list) && s.list[n] <= seq {
 		n++
@@ -208,7 +208,7 @@ func (s *seqs) trim(seq uint64) {
 const fewSeqs = 4
 
 // from gives the events from seq on.
-func (s *seqs) from(seq uint64) []uint64 {
+func (s *seqIndex) from(seq uint64) []uint64 {
 	i, _ := slices.BinarySearch(s.list, seq)
 	return s.list[i:]
 }

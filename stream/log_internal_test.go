@@ -90,7 +90,7 @@ func TestLogDropsWhatIsOverItsLimit(t *testing.T) {
 }
 
 func TestSeqs(t *testing.T) {
-	var index seqs
+	var index seqIndex
 	for _, seq := range []uint64{3, 5, 9} {
 		index.add(seq)
 	}

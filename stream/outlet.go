@@ -12,9 +12,9 @@ type Outlet interface {
 	Wait() error
 }
 
-// waiting is an Outlet that waits at once.
-type waiting func(p []byte) error
+// outletFunc is an Outlet that waits at once.
+type outletFunc func(p []byte) error
 
-func (w waiting) Write(p []byte) (waits bool, err error) { return false, w(p) }
+func (w outletFunc) Write(p []byte) (waits bool, err error) { return false, w(p) }
 
-func (w waiting) Wait() error { return nil }
+func (w outletFunc) Wait() error { return nil }

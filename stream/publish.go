@@ -27,13 +27,13 @@ type Receipt struct {
 // more than MaxAhead ahead of the hub's clock.
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	now := h.moment()
-	if err := ahead(p, now.wall); err != nil {
+	if err := checkAhead(p, now.wall); err != nil {
 		return Receipt{}, err
 	}
 	receipt := h.publishOne(p, now)
 	h.counters.count(receipt.Verdict)
 	if receipt.Verdict != Duplicate {
-		h.poke()
+		h.signalRouter()
 	}
 	return receipt, nil
 }
@@ -41,20 +41,20 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.take(p, h.fleet.byID[p.VehicleID], now)
+	return h.publishLocked(p, h.fleet.byID[p.VehicleID], now)
 }
 
-// piece is how many positions are published under one taking of the lock: the
+// publishBatch is how many positions are published under one taking of the lock: the
 // others wait for tens of microseconds.
-const piece = 64
+const publishBatch = 64
 
 // PublishAll publishes positions in their order and tells of each, in the same
 // order, what Publish would have returned. For each of them that is cheaper than
 // Publish. Other publishers' positions may come in between, and told is called
 // while later ones are not published yet; it may reuse those it was told of.
 func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Receipt, err error)) {
-	for first := 0; first < len(positions); first += piece {
-		some := positions[first:min(first+piece, len(positions))]
+	for first := 0; first < len(positions); first += publishBatch {
+		some := positions[first:min(first+publishBatch, len(positions))]
 		receipts, errs := h.publishSome(some)
 		for i := range some {
 			told(first+i, receipts[i], errs[i])
@@ -62,31 +62,31 @@ func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Rece
 	}
 }
 
-// publishSome publishes up to a piece of positions.
-func (h *Hub) publishSome(some []geo.Position) (receipts [piece]Receipt, errs [piece]error) {
-	h.takeSome(some, &receipts, &errs)
+// publishSome publishes up to publishBatch positions.
+func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, errs [publishBatch]error) {
+	h.publishSomeLocked(some, &receipts, &errs)
 	for i := range some {
 		if errs[i] == nil {
 			h.counters.count(receipts[i].Verdict)
 		}
 	}
-	h.poke()
+	h.signalRouter()
 	return receipts, errs
 }
 
-func (h *Hub) takeSome(some []geo.Position, receipts *[piece]Receipt, errs *[piece]error) {
+func (h *Hub) publishSomeLocked(some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error) {
 	now := h.moment()
-	var of [piece]*vehicle
+	var of [publishBatch]*vehicle
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range some {
 		of[i] = h.fleet.byID[some[i].VehicleID]
 	}
-	h.fleet.fetch(of[:len(some)])
-	h.fleet.fetchSilence(of[:len(some)])
+	h.fleet.prefetch(of[:len(some)])
+	h.fleet.prefetchRecency(of[:len(some)])
 	for i := range some {
-		if errs[i] = ahead(&some[i], now.wall); errs[i] == nil {
-			receipts[i] = h.take(&some[i], of[i], now)
+		if errs[i] = checkAhead(&some[i], now.wall); errs[i] == nil {
+			receipts[i] = h.publishLocked(&some[i], of[i], now)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func (h *Hub) takeSome(some []geo.Position, receipts *[piece]Receipt, errs *[pie
 // Check tells what Publish would answer, and publishes nothing.
 func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	now := h.config.Clock()
-	if err := ahead(p, now); err != nil {
+	if err := checkAhead(p, now); err != nil {
 		return 0, err
 	}
 	h.mu.RLock()
@@ -103,12 +103,12 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	if v == nil {
 		return Accepted, nil
 	}
-	at := arrival(p, v, now)
+	at := timestampOf(p, v, now)
 	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
 }
 
-// ahead refuses a position from the future.
-func ahead(p *geo.Position, now time.Time) error {
+// checkAhead refuses a position from the future.
+func checkAhead(p *geo.Position, now time.Time) error {
 	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
 		return nil
 	}
@@ -117,10 +117,10 @@ func ahead(p *geo.Position, now time.Time) error {
 		p.Time.Sub(now).Round(time.Second), MaxAhead)}
 }
 
-// arrival gives a position's timestamp: its own, or that of its arrival, which
+// timestampOf gives a position's timestamp: its own, or that of its arrival, which
 // is never before the vehicle's newest, so that the marker moves even if
 // the hub's clock was set back.
-func arrival(p *geo.Position, v *vehicle, now time.Time) time.Time {
+func timestampOf(p *geo.Position, v *vehicle, now time.Time) time.Time {
 	if !p.Time.IsZero() {
 		return p.Time
 	}
@@ -140,31 +140,31 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 		return Late
 	case at > v.time:
 		return Accepted
-	case !v.present() && v.sum == sum(data):
+	case !v.present() && v.hash == hashFeature(data):
 		return Duplicate
-	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || same(*v.here.topics, p.Topics)):
+	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
 		return Duplicate
 	}
 	return Accepted
 }
 
-// take is Publish under the lock, at the moment now. v is what is known of the
+// publishLocked is Publish under the lock, at the moment now. v is what is known of the
 // vehicle, or was: publishing for another may have made it forgotten.
-func (h *Hub) take(p *geo.Position, v *vehicle, now moment) Receipt {
+func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 	if v == nil || v.slot < 0 {
 		if v = h.fleet.get(p.VehicleID); v == nil {
-			v = h.welcome(p.VehicleID)
+			v = h.addVehicle(p.VehicleID)
 		}
 	}
 	h.fleet.touch(v, now.mono)
-	at, seq := arrival(p, v, now.wall), h.log.head()+1
+	at, seq := timestampOf(p, v, now.wall), h.log.head()+1
 	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
 	switch h.verdict(p, v, at.UnixNano(), feature(h.event)) {
 	case Duplicate:
 		return Receipt{Verdict: Duplicate}
 	case Late:
 		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
-		h.record(v, late, v.at(), v.at(), now.mono)
+		h.appendEvent(v, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
 		return Receipt{Late, h.id(seq)}
 	}
 	topics := v.here.topics
@@ -172,6 +172,6 @@ func (h *Hub) take(p *geo.Position, v *vehicle, now moment) Receipt {
 		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
 	}
 	v.time = at.UnixNano()
-	h.move(v, position, place{topics, p.Point}, now.mono)
+	h.commitState(v, kindPosition, place{topics, p.Point}, now.mono)
 	return Receipt{Accepted, h.id(seq)}
 }

@@ -38,7 +38,7 @@ func TestPublishAllIsPublishForEach(t *testing.T) {
 		defer all.Close()
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 300 {
-			positions := somePositions(t, random, random.IntN(3*piece))
+			positions := somePositions(t, random, random.IntN(3*publishBatch))
 			var want, got []told
 			for i := range positions {
 				want = append(want, tell(each.Publish(&positions[i])))
@@ -90,7 +90,7 @@ func newest(h *Hub) (all []string) {
 func TestPublishAllTellsWhatIsDone(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()
-	positions := somePositions(t, rand.New(rand.NewPCG(3, 4)), 2*piece)
+	positions := somePositions(t, rand.New(rand.NewPCG(3, 4)), 2*publishBatch)
 	h.PublishAll(positions, func(i int, receipt Receipt, err error) {
 		if err == nil && receipt.Verdict == Accepted {
 			data, _, ok := h.Vehicle(positions[i].VehicleID)

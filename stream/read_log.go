@@ -2,26 +2,26 @@ package stream
 
 import "slices"
 
-// gather appends what is in scope of the events in [from, to], as much as a
+// readRange appends what is in scope of the events in [from, to], as much as a
 // chunk takes, and moves the cursor. Hub.mu is held.
-func (s *Subscription) gather(buf []byte, from, to uint64) []byte {
+func (s *Subscription) readRange(buf []byte, from, to uint64) []byte {
 	if from > to {
 		s.pos = max(s.pos, to)
 		return buf
 	}
 	if s.scope.whole() && s.query.Interval == 0 {
-		return s.gatherRun(from, to)
+		return s.readRun(from, to)
 	}
 	looked, full := 0, false
-	s.each(from, to, func(seq uint64, r *record, event []byte) bool {
-		outcome := s.outcome(seq, r, to)
-		if full = len(buf) > 0 && outcome != nothing && len(buf)+len(event) > chunk || looked == scan; full {
+	s.eachEvent(from, to, func(seq uint64, r *record, event []byte) bool {
+		outcome := s.delivery(seq, r, to)
+		if full = len(buf) > 0 && outcome != deliverNothing && len(buf)+len(event) > chunkSize || looked == scanLimit; full {
 			return false
 		}
 		looked++
 		s.pos = seq
-		if outcome != nothing {
-			buf = s.appendOutcome(buf, outcome, seq, r, event)
+		if outcome != deliverNothing {
+			buf = s.appendDelivery(buf, outcome, seq, r, event)
 		}
 		return true
 	})
@@ -31,44 +31,44 @@ func (s *Subscription) gather(buf []byte, from, to uint64) []byte {
 	return buf
 }
 
-// gatherRun gives consecutive events as they stand in the log.
-func (s *Subscription) gatherRun(from, to uint64) []byte {
+// readRun gives consecutive events as they stand in the log.
+func (s *Subscription) readRun(from, to uint64) []byte {
 	r, _ := s.hub.log.at(from)
-	events, n := s.hub.log.run(from, chunk)
+	events, n := s.hub.log.run(from, chunkSize)
 	if over := int(from) + n - 1 - int(to); over > 0 {
 		last, _ := s.hub.log.at(to)
 		events, n = events[:last.end-r.off:last.end-r.off], n-over
 	}
 	s.pos = from + uint64(n) - 1
 	s.sent += n
-	if s.until == 0 {
+	if s.replayEnd == 0 {
 		s.oldest = r.published
 	}
 	return events
 }
 
-// outcome is what the reader gets of an event, given that it hears of all up
+// delivery is what the reader gets of an event, given that it hears of all up
 // to the event to.
-func (s *Subscription) outcome(seq uint64, r *record, to uint64) outcome {
+func (s *Subscription) delivery(seq uint64, r *record, to uint64) delivery {
 	if s.query.Interval == 0 {
-		return s.scope.judge(r)
+		return s.scope.delivery(r)
 	}
-	if r.kind == late {
-		return nothing
+	if r.kind == kindLate {
+		return deliverNothing
 	}
-	o := s.scope.judge(r)
+	o := s.scope.delivery(r)
 	last := s.hub.lastState(r.vehicle, to)
 	if last == seq {
 		return o
 	}
 	// Only its last position counts, unless it went or left and did not come
 	// back: that is told in its own place, so that one who resumes after it knows.
-	if o == leaving || o == verbatim && r.kind == gone {
-		if end, _ := s.hub.log.at(last); !s.scope.holds(r.vehicle.id, end.after) {
+	if o == deliverGone || o == deliverEvent && r.kind == kindGone {
+		if end, _ := s.hub.log.at(last); !s.scope.contains(r.vehicle.id, end.after) {
 			return o
 		}
 	}
-	return nothing
+	return deliverNothing
 }
 
 // lastState gives the last event up to seq that says where v is. There must be
@@ -82,26 +82,26 @@ func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
 		i--
 	}
 	for ; ; i-- {
-		if r, _ := h.log.at(v.index.list[i]); r.kind != late {
+		if r, _ := h.log.at(v.index.list[i]); r.kind != kindLate {
 			return v.index.list[i]
 		}
 	}
 }
 
-func (s *Subscription) appendOutcome(buf []byte, o outcome, seq uint64, r *record, event []byte) []byte {
+func (s *Subscription) appendDelivery(buf []byte, o delivery, seq uint64, r *record, event []byte) []byte {
 	s.sent++
-	if s.oldest == 0 && s.until == 0 {
+	if s.oldest == 0 && s.replayEnd == 0 {
 		s.oldest = r.published
 	}
-	if o == leaving {
+	if o == deliverGone {
 		return appendGone(buf, s.hub.epoch, seq, r.vehicle.id, Left)
 	}
 	return append(buf, event...)
 }
 
-// each visits the events in [from, to] that may be in scope, in order, until
+// eachEvent visits the events in [from, to] that may be in scope, in order, until
 // visit says no. Hub.mu is held.
-func (s *Subscription) each(from, to uint64, visit func(seq uint64, r *record, event []byte) bool) {
+func (s *Subscription) eachEvent(from, to uint64, visit func(seq uint64, r *record, event []byte) bool) {
 	if !s.scope.all {
 		s.eachIndexed(from, to, visit)
 		return
@@ -120,7 +120,7 @@ func (s *Subscription) each(from, to uint64, visit func(seq uint64, r *record, e
 // eachIndexed merges the indexes of the vehicles and topics in scope.
 func (s *Subscription) eachIndexed(from, to uint64, visit func(seq uint64, r *record, event []byte) bool) {
 	var few [4][]uint64
-	lists := s.indexes(few[:0], from)
+	lists := s.indexLists(few[:0], from)
 	for {
 		seq := to + 1
 		for _, list := range lists {
@@ -143,7 +143,7 @@ func (s *Subscription) eachIndexed(from, to uint64, visit func(seq uint64, r *re
 	}
 }
 
-func (s *Subscription) indexes(lists [][]uint64, from uint64) [][]uint64 {
+func (s *Subscription) indexLists(lists [][]uint64, from uint64) [][]uint64 {
 	for _, id := range s.scope.vehicles {
 		if v := s.hub.fleet.byID[id]; v != nil {
 			lists = append(lists, v.index.from(from))

@@ -4,47 +4,47 @@ package stream
 const (
 	presentRing = iota // of present vehicles
 	goneRing           // of gone ones
-	rings
+	ringCount
 )
 
-// silence orders the slots of the fleet by how long nothing has arrived from
+// recency orders the slots of the fleet by how long nothing has arrived from
 // their vehicles. The links lie apart from the vehicles, close together: a
 // position moves its vehicle and so touches both neighbours, which are others
 // each time.
-type silence []link
+type recency []recencyLink
 
-type link struct {
+type recencyLink struct {
 	older, newer int32 // slots
 	seen         int64 // when anything arrived, hub's monotonic clock, nanoseconds
 }
 
-func newSilence() silence {
-	s := make(silence, rings)
-	for ring := range int32(rings) {
+func newRecency() recency {
+	s := make(recency, ringCount)
+	for ring := range int32(ringCount) {
 		s[ring].older, s[ring].newer = ring, ring
 	}
 	return s
 }
 
-// longest gives the slot that is silent for the longest time; the ring itself
+// oldest gives the slot that is silent for the longest time; the ring itself
 // when there is none.
-func (s silence) longest(ring int32) int32 { return s[ring].newer }
+func (s recency) oldest(ring int32) int32 { return s[ring].newer }
 
-// join puts a slot, which is in no ring, at the end of one.
-func (s silence) join(ring, slot int32) {
+// insert puts a slot, which is in no ring, at the end of one.
+func (s recency) insert(ring, slot int32) {
 	last := s[ring].older
 	s[slot].older, s[slot].newer = last, ring
 	s[last].newer, s[ring].older = slot, slot
 }
 
-// leave takes a slot out of its ring.
-func (s silence) leave(slot int32) {
+// remove takes a slot out of its ring.
+func (s recency) remove(slot int32) {
 	l := s[slot]
 	s[l.older].newer, s[l.newer].older = l.newer, l.older
 }
 
-// move takes a slot to the end of a ring, its own or the other.
-func (s silence) move(ring, slot int32) {
-	s.leave(slot)
-	s.join(ring, slot)
+// moveToNewest takes a slot to the end of a ring, its own or the other.
+func (s recency) moveToNewest(ring, slot int32) {
+	s.remove(slot)
+	s.insert(ring, slot)
 }

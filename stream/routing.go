@@ -9,38 +9,38 @@ import (
 	"github.com/tidwall/rtree"
 )
 
-// audience is the subscribers, by what they asked for, so that an event finds
+// router is the subscribers, by what they asked for, so that an event finds
 // those concerned without asking every one.
-type audience struct {
+type router struct {
 	mu       sync.Mutex // guards what follows; taken before Hub.mu, never after
-	everyone map[*Subscription]struct{}
+	all      map[*Subscription]struct{}
 	whole    []*Subscription             // of the whole fleet, everywhere
 	boxes    rtree.RTreeG[*Subscription] // of the whole fleet, or some of it, in a box
 	vehicles map[string][]*Subscription
 	topics   map[string][]*Subscription
 	empty    chan struct{} // closed when nobody is left; nil: nobody waits for that
 
-	vehiclesOf, topicsOf beginnings // by how ids begin
+	vehiclePrefixes, topicPrefixes prefixIndex // by how ids begin
 }
 
-func (a *audience) init() {
-	a.everyone = map[*Subscription]struct{}{}
+func (a *router) init() {
+	a.all = map[*Subscription]struct{}{}
 	a.vehicles = map[string][]*Subscription{}
 	a.topics = map[string][]*Subscription{}
-	a.vehiclesOf.init()
-	a.topicsOf.init()
+	a.vehiclePrefixes.init()
+	a.topicPrefixes.init()
 }
 
-func (a *audience) size() int {
+func (a *router) size() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.everyone)
+	return len(a.all)
 }
 
-func (a *audience) join(s *Subscription) {
+func (a *router) add(s *Subscription) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.everyone[s] = struct{}{}
+	a.all[s] = struct{}{}
 	switch {
 	case s.scope.whole():
 		a.whole = append(a.whole, s)
@@ -49,68 +49,68 @@ func (a *audience) join(s *Subscription) {
 			a.boxes.Insert(rect[0], rect[1], s)
 		}
 	}
-	s.scope.eachIndex(func(vehicle string) {
+	s.scope.eachKey(func(vehicle string) {
 		a.vehicles[vehicle] = append(a.vehicles[vehicle], s)
 	}, func(topic string) {
 		a.topics[topic] = append(a.topics[topic], s)
 	}, func(vehicles string) {
-		a.vehiclesOf.add(vehicles, s)
+		a.vehiclePrefixes.add(vehicles, s)
 	}, func(topics string) {
-		a.topicsOf.add(topics, s)
+		a.topicPrefixes.add(topics, s)
 	})
 }
 
-// eachIndex tells by what a subscriber is found, besides its box: ids of vehicles
+// eachKey tells by what a subscriber is found, besides its box: ids of vehicles
 // and of topics, and beginnings of them.
-func (s *scope) eachIndex(vehicle, topic, vehiclesOf, topicsOf func(id string)) {
-	each(s.vehicles, vehicle)
-	each(s.topics, topic)
-	if s.only != nil && s.all && s.box == nil {
-		each(s.only.vehicles, vehicle)
-		each(s.only.topics, topic)
-		each(s.only.vehiclesOf, vehiclesOf)
-		each(s.only.topicsOf, topicsOf)
+func (s *scope) eachKey(vehicle, topic, vehiclesOf, topicsOf func(id string)) {
+	eachID(s.vehicles, vehicle)
+	eachID(s.topics, topic)
+	if s.patterns != nil && s.all && s.box == nil {
+		eachID(s.patterns.vehicles, vehicle)
+		eachID(s.patterns.topics, topic)
+		eachID(s.patterns.vehiclePrefixes, vehiclesOf)
+		eachID(s.patterns.topicPrefixes, topicsOf)
 	}
 }
 
-func each(ids []string, do func(id string)) {
+func eachID(ids []string, do func(id string)) {
 	for _, id := range ids {
 		do(id)
 	}
 }
 
-func (a *audience) leave(s *Subscription) {
+func (a *router) remove(s *Subscription) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.everyone, s)
+	delete(a.all, s)
 	switch {
 	case s.scope.whole():
-		a.whole = without(a.whole, s)
+		a.whole = removeSubscriber(a.whole, s)
 	case s.scope.scans() && s.scope.box != nil:
 		for _, rect := range s.scope.box.Rects() {
 			a.boxes.Delete(rect[0], rect[1], s)
 		}
 	}
-	s.scope.eachIndex(func(vehicle string) {
-		drop(a.vehicles, vehicle, s)
+	s.scope.eachKey(func(vehicle string) {
+		removeKey(a.vehicles, vehicle, s)
 	}, func(topic string) {
-		drop(a.topics, topic, s)
+		removeKey(a.topics, topic, s)
 	}, func(vehicles string) {
-		a.vehiclesOf.drop(vehicles, s)
+		a.vehiclePrefixes.drop(vehicles, s)
 	}, func(topics string) {
-		a.topicsOf.drop(topics, s)
+		a.topicPrefixes.drop(topics, s)
 	})
-	a.tellEmpty()
+	a.closeIfEmpty()
 }
 
-func without(list []*Subscription, s *Subscription) []*Subscription {
+func removeSubscriber(list []*Subscription, s *Subscription) []*Subscription {
 	i, last := slices.Index(list, s), len(list)-1
 	list[i], list[last] = list[last], nil
 	return list[:last]
 }
 
-func drop(lists map[string][]*Subscription, id string, s *Subscription) {
-	if list := without(lists[id], s); len(list) > 0 {
+func removeKey(lists map[string][]*Subscription, id string, s *Subscription) {
+	if list := removeSubscriber(lists[id], s); len(list) > 0 {
 		lists[id] = list
 	} else {
 		delete(lists, id)
@@ -128,27 +128,27 @@ func (h *Hub) route() {
 		select {
 		case <-h.done:
 			return
-		case <-h.poked:
-			for h.routeSome() {
+		case <-h.published:
+			for h.routeSegment() {
 			}
 			time.Sleep(routePause)
 		}
 	}
 }
 
-// routeSome routes the events of one segment and tells whether there may be more.
-func (h *Hub) routeSome() bool {
+// routeSegment routes the events of one segment and tells whether there may be more.
+func (h *Hub) routeSegment() bool {
 	from := h.routed.Load() + 1
-	h.audience.mu.Lock()
-	defer h.audience.mu.Unlock()
+	h.router.mu.Lock()
+	defer h.router.mu.Unlock()
 	first, records := h.unrouted(from)
 	if first > from {
 		// Publishing outran us by the whole log: each must look for itself.
-		for s := range h.audience.everyone {
+		for s := range h.router.all {
 			s.notify(from)
 		}
 	}
-	h.audience.tell(first, records)
+	h.router.notify(first, records)
 	h.routed.Store(first + uint64(len(records)) - 1)
 	return len(records) > 0
 }
@@ -167,60 +167,60 @@ func (h *Hub) unrouted(from uint64) (first uint64, records []record) {
 	return first, s.records[first-s.first:]
 }
 
-// tell notifies those whose scope one of the consecutive events is in.
-func (a *audience) tell(first uint64, records []record) {
+// notify notifies those whose scope one of the consecutive events is in.
+func (a *router) notify(first uint64, records []record) {
 	if len(records) == 0 {
 		return
 	}
 	for _, s := range a.whole {
 		s.notify(first)
 	}
-	if len(a.everyone) == len(a.whole) {
+	if len(a.all) == len(a.whole) {
 		return
 	}
 	for i := range records {
-		a.tellOf(first+uint64(i), &records[i])
+		a.notifyEvent(first+uint64(i), &records[i])
 	}
 }
 
-func (a *audience) tellOf(seq uint64, r *record) {
+func (a *router) notifyEvent(seq uint64, r *record) {
 	for _, s := range a.vehicles[r.vehicle.id] {
 		s.notify(seq)
 	}
-	a.vehiclesOf.consider(r.vehicle.id, seq, r)
-	a.tellTopics(seq, r, r.before)
-	a.tellBoxes(seq, r, r.before)
+	a.vehiclePrefixes.notify(r.vehicle.id, seq, r)
+	a.notifyTopics(seq, r, r.before)
+	a.notifyBoxes(seq, r, r.before)
 	if r.after != r.before {
-		a.tellTopics(seq, r, r.after)
-		a.tellBoxes(seq, r, r.after)
+		a.notifyTopics(seq, r, r.after)
+		a.notifyBoxes(seq, r, r.after)
 	}
 }
 
-func (a *audience) tellTopics(seq uint64, r *record, at place) {
-	if at.nowhere() || len(a.topics)+len(a.topicsOf.of) == 0 {
+func (a *router) notifyTopics(seq uint64, r *record, at place) {
+	if at.nowhere() || len(a.topics)+len(a.topicPrefixes.subscribers) == 0 {
 		return
 	}
 	for _, t := range *at.topics {
 		for _, s := range a.topics[t.id] {
-			s.consider(seq, r)
+			s.notifyIfInScope(seq, r)
 		}
-		a.topicsOf.consider(t.id, seq, r)
+		a.topicPrefixes.notify(t.id, seq, r)
 	}
 }
 
-func (a *audience) tellBoxes(seq uint64, r *record, at place) {
+func (a *router) notifyBoxes(seq uint64, r *record, at place) {
 	if at.nowhere() || a.boxes.Len() == 0 {
 		return
 	}
 	a.boxes.Search(at.point, at.point, func(_, _ [2]float64, s *Subscription) bool {
-		s.consider(seq, r)
+		s.notifyIfInScope(seq, r)
 		return true
 	})
 }
 
-// consider notifies a subscriber if the event is in its scope.
-func (s *Subscription) consider(seq uint64, r *record) {
-	if s.pending.Load() == 0 && s.scope.judge(r) != nothing {
+// notifyIfInScope notifies a subscriber if the event is in its scope.
+func (s *Subscription) notifyIfInScope(seq uint64, r *record) {
+	if s.pending.Load() == 0 && s.scope.delivery(r) != deliverNothing {
 		s.notify(seq)
 	}
 }
@@ -234,24 +234,24 @@ func (s *Subscription) notify(seq uint64) {
 }
 
 // list gives all subscribers, in no order.
-func (a *audience) list() []*Subscription {
+func (a *router) list() []*Subscription {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Collect(maps.Keys(a.everyone))
+	return slices.Collect(maps.Keys(a.all))
 }
 
-// emptied gives a channel that is closed when nobody is left.
-func (a *audience) emptied() <-chan struct{} {
+// whenEmpty gives a channel that is closed when nobody is left.
+func (a *router) whenEmpty() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	empty := make(chan struct{})
 	a.empty = empty
-	a.tellEmpty()
+	a.closeIfEmpty()
 	return empty
 }
 
-func (a *audience) tellEmpty() {
-	if len(a.everyone) == 0 && a.empty != nil {
+func (a *router) closeIfEmpty() {
+	if len(a.all) == 0 && a.empty != nil {
 		close(a.empty)
 		a.empty = nil
 	}

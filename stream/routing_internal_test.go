@@ -42,14 +42,14 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 		}
 		mu.Unlock()
 
-		h.audience.mu.Lock()
+		h.router.mu.Lock()
 		publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"n":1}`)
 		filler := strings.Repeat("x", 8000)
 		for n := range 60 {
 			publish(t, h, `{"vehicle_id":"f","lat":1,"lon":2,"n":%d,"filler":%q}`, n, filler)
 		}
 		require.False(t, h.log.holds(3))
-		h.audience.mu.Unlock()
+		h.router.mu.Unlock()
 		synctest.Wait()
 		h.Drain(t.Context(), 0)
 		streams.Wait()
@@ -69,11 +69,11 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 func TestLookingThroughManyEventsIsDoneInPieces(t *testing.T) {
 	h, s, more := deliver(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
 	from := h.Head().Seq
-	more(3 * scan)
+	more(3 * scanLimit)
 	rewind(s, from)
 	for n := range uint64(3) {
-		require.Empty(t, s.takeLog(nil))
-		require.Equal(t, from+scan*(n+1), s.pos)
+		require.Empty(t, s.readLog(nil))
+		require.Equal(t, from+scanLimit*(n+1), s.pos)
 	}
 	require.False(t, s.more)
 }

@@ -21,9 +21,9 @@ const (
 	stateVersion = 1
 	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 25 KiB
 
-	// maxSilence is not told from a longer one, so that sums stay in range
+	// maxSilent is not told from a longer one, so that sums stay in range
 	// whatever clocks were set to.
-	maxSilence = 100 * 365 * 24 * time.Hour
+	maxSilent = 100 * 365 * 24 * time.Hour
 )
 
 type stateHeader struct {
@@ -59,7 +59,7 @@ func (h *Hub) Save(w io.Writer) error {
 	}
 	saved := 0
 	var buf []byte
-	for some := range slices.Chunk(r.entries, piece) {
+	for some := range slices.Chunk(r.entries, publishBatch) {
 		var n int
 		buf, n = h.appendStates(buf[:0], some)
 		if _, err := out.Write(buf); err != nil {
@@ -75,13 +75,13 @@ func (h *Hub) Save(w io.Writer) error {
 
 // appendStates appends the lines of vehicles, and tells how many: not of those
 // that are forgotten.
-func (h *Hub) appendStates(dst []byte, some []entry) (lines []byte, n int) {
+func (h *Hub) appendStates(dst []byte, some []viewEntry) (lines []byte, n int) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	now := int64(h.now())
 	for _, e := range some {
 		if v := e.vehicle; v.slot >= 0 {
-			dst = appendState(dst, v, now-h.fleet.seen(v))
+			dst = appendState(dst, v, now-h.fleet.lastSeen(v))
 			n++
 		}
 	}
@@ -94,7 +94,7 @@ func (h *Hub) appendStates(dst []byte, some []entry) (lines []byte, n int) {
 func appendState(dst []byte, v *vehicle, silent int64) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
-			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.sum,
+			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,
 		})
 		if err != nil {
 			panic("stream: " + err.Error()) // it holds finite numbers and text
@@ -132,8 +132,8 @@ func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 		h.fleet, h.topics, h.log = newFleet(), topics{}, newLog(h.config.History, 1)
 		return 0, err
 	}
-	h.fleet.sortBySilence()
-	h.makeRoom(h.config.MaxVehicles)
+	h.fleet.sortByRecency()
+	h.evict(h.config.MaxVehicles)
 	h.routed.Store(h.log.head())
 	return min(lines, h.config.MaxVehicles), nil
 }
@@ -149,7 +149,7 @@ func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 	}
 	for in.Scan() {
 		var line struct {
-			restored
+			restoredLine
 			stateFooter
 		}
 		line.Vehicles = -1
@@ -163,7 +163,7 @@ func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
 		}
 		vehicles++
-		h.restore(&line.restored, down)
+		h.restoreVehicle(&line.restoredLine, down)
 	}
 	return 0, errors.Join(errors.New("stream: saved state is torn"), in.Err())
 }
@@ -177,20 +177,20 @@ func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
 	if header.Version != stateVersion {
 		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d", header.Version, stateVersion)
 	}
-	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilence), nil
+	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent), nil
 }
 
-// restored is a line of the state with what it says, checked.
-type restored struct {
+// restoredLine is a line of the state with what it says, checked.
+type restoredLine struct {
 	stateLine
 	position geo.Position
 }
 
-func (l *restored) check() (err error) {
+func (l *restoredLine) check() (err error) {
 	if l.Silent < 0 {
 		return errors.New("silent is negative")
 	}
-	l.Silent = min(l.Silent, int64(maxSilence))
+	l.Silent = min(l.Silent, int64(maxSilent))
 	if l.Gone == Deleted {
 		return geo.CheckVehicleID(l.VehicleID)
 	}
@@ -208,10 +208,10 @@ func (l *restored) check() (err error) {
 	return err
 }
 
-// restore makes a vehicle known. Its state is an event of the log, like any other:
+// restoreVehicle makes a vehicle known. Its state is an event of the log, like any other:
 // else who is told it while the vehicle moves on could not be told what it was. The
 // hub was down for a time in which the vehicle was silent too.
-func (h *Hub) restore(l *restored, down time.Duration) {
+func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	id := l.VehicleID
 	if l.Gone == "" {
 		id = l.position.VehicleID
@@ -221,15 +221,15 @@ func (h *Hub) restore(l *restored, down time.Duration) {
 	}
 	v := h.fleet.add(id, h.log.first()-1)
 	seen := h.now() - down
-	h.fleet.silence[v.slot].seen = int64(seen) - l.Silent
+	h.fleet.recency[v.slot].seen = int64(seen) - l.Silent
 	seq := h.log.head() + 1
 	if l.Gone != "" {
-		v.time, v.sum = l.Time, l.Sum
+		v.time, v.hash = l.Time, l.Sum
 		h.event = appendGone(h.event[:0], h.epoch, seq, v.id, l.Gone)
-		h.move(v, gone, place{point: l.Point}, seen)
+		h.commitState(v, kindGone, place{point: l.Point}, seen)
 		return
 	}
 	v.time = l.position.Time.UnixNano()
 	h.event = appendPosition(h.event[:0], h.epoch, seq, &l.position, l.position.Time)
-	h.move(v, position, place{h.topics.set(l.Topics, nil, h.log.first()-1), l.position.Point}, seen)
+	h.commitState(v, kindPosition, place{h.topics.set(l.Topics, nil, h.log.first()-1), l.position.Point}, seen)
 }

@@ -15,11 +15,11 @@ const (
 
 // scope is which vehicles a reader asks for. It never changes.
 type scope struct {
-	all      bool     // the whole fleet, as far as only and the box reach
-	only     *only    // nil: every vehicle
-	vehicles []string // ids, sorted; no box restricts these
-	topics   []string // sorted
-	box      *geo.Box // nil: everywhere
+	all      bool        // the whole fleet, as far as only and the box reach
+	patterns *patternSet // nil: every vehicle
+	vehicles []string    // ids, sorted; no box restricts these
+	topics   []string    // sorted
+	box      *geo.Box    // nil: everywhere
 }
 
 // newScope makes the scope of a query. A box that holds every point is none,
@@ -28,7 +28,7 @@ type scope struct {
 func newScope(topics []string, box *geo.Box, patterns ...string) scope {
 	var s scope
 	if patterns != nil { // none at all match nothing
-		s.only = newOnly(patterns)
+		s.patterns = newPatternSet(patterns)
 	}
 	if box != nil && !box.World() {
 		s.box = box
@@ -45,17 +45,17 @@ func newScope(topics []string, box *geo.Box, patterns ...string) scope {
 	if s.whole() {
 		return scope{all: true}
 	}
-	s.vehicles, s.topics = distinct(s.vehicles), distinct(s.topics)
+	s.vehicles, s.topics = sortUnique(s.vehicles), sortUnique(s.topics)
 	return s
 }
 
-func distinct(ids []string) []string {
+func sortUnique(ids []string) []string {
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
 
 // whole tells whether every event of the hub is in scope.
-func (s *scope) whole() bool { return s.all && s.box == nil && s.only == nil }
+func (s *scope) whole() bool { return s.all && s.box == nil && s.patterns == nil }
 
 // scans tells whether every event of the hub must be looked at to find those
 // in scope. For the rest there are indexes.
@@ -65,33 +65,33 @@ func (s *scope) scans() bool { return s.all && !s.whole() }
 // time: a vehicle that was in scope still is, or is gone. With boxes and topics
 // vehicles come and go unseen.
 func (s *scope) exact() bool {
-	return s.box == nil && len(s.topics) == 0 && (s.only == nil || len(s.only.topics)+len(s.only.topicsOf) == 0)
+	return s.box == nil && len(s.topics) == 0 && (s.patterns == nil || len(s.patterns.topics)+len(s.patterns.topicPrefixes) == 0)
 }
 
-// names tells whether a vehicle is in scope wherever it is.
-func (s *scope) names(vehicleID string) bool {
-	if s.whole() || s.all && s.box == nil && s.only.names(vehicleID) {
+// namesVehicle tells whether a vehicle is in scope wherever it is.
+func (s *scope) namesVehicle(vehicleID string) bool {
+	if s.whole() || s.all && s.box == nil && s.patterns.matchesVehicle(vehicleID) {
 		return true
 	}
 	_, found := slices.BinarySearch(s.vehicles, vehicleID)
 	return found
 }
 
-// holds tells whether a vehicle is in scope when it is at a place.
-func (s *scope) holds(vehicleID string, at place) bool {
+// contains tells whether a vehicle is in scope when it is at a place.
+func (s *scope) contains(vehicleID string, at place) bool {
 	if at.nowhere() {
 		return false
 	}
-	if s.names(vehicleID) {
+	if s.namesVehicle(vehicleID) {
 		return true
 	}
 	if s.box != nil && !s.box.Contains(at.point) {
 		return false
 	}
-	return s.all && (s.only == nil || s.only.names(vehicleID) || s.only.meets(at.topics)) || s.meets(at.topics)
+	return s.all && (s.patterns == nil || s.patterns.matchesVehicle(vehicleID) || s.patterns.matchesTopic(at.topics)) || s.hasTopic(at.topics)
 }
 
-func (s *scope) meets(topics *topicSet) bool {
+func (s *scope) hasTopic(topics *topicSet) bool {
 	for _, t := range *topics {
 		if _, found := slices.BinarySearch(s.topics, t.id); found {
 			return true
@@ -100,23 +100,23 @@ func (s *scope) meets(topics *topicSet) bool {
 	return false
 }
 
-// outcome is what a reader gets of an event.
-type outcome uint8
+// delivery is what a reader gets of an event.
+type delivery uint8
 
 const (
-	nothing  outcome = iota
-	verbatim         // the event as it is in the log
-	leaving          // a `gone` event: the vehicle left the scope with it
+	deliverNothing delivery = iota
+	deliverEvent            // the event as it is in the log
+	deliverGone             // a `gone` event: the vehicle left the scope with it
 )
 
-// judge tells what a reader gets of an event.
-func (s *scope) judge(r *record) outcome {
+// delivery tells what a reader gets of an event.
+func (s *scope) delivery(r *record) delivery {
 	id := r.vehicle.id
 	switch {
-	case r.kind == gone && s.holds(id, r.before), r.kind != gone && s.holds(id, r.after):
-		return verbatim
-	case r.kind == position && s.holds(id, r.before):
-		return leaving
+	case r.kind == kindGone && s.contains(id, r.before), r.kind != kindGone && s.contains(id, r.after):
+		return deliverEvent
+	case r.kind == kindPosition && s.contains(id, r.before):
+		return deliverGone
 	}
-	return nothing
+	return deliverNothing
 }

@@ -53,7 +53,7 @@ func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
 		return nil, false
 	}
 	for _, seq := range v.index.list {
-		if r, event := h.log.at(seq); r.kind != gone {
+		if r, event := h.log.at(seq); r.kind != kindGone {
 			features = append(features, feature(event))
 		}
 	}
@@ -65,25 +65,25 @@ type Snapshot struct {
 	ID    ID // from which a stream of the same query goes on
 	hub   *Hub
 	scope scope
-	round *round
+	view  *stateView
 }
 
 // Snapshot freezes what is in scope now. Patterns are as in Query.Only.
 func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
 	s := newScope(topics, box, only...)
 	r := h.freeze(&s)
-	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, round: r}
+	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, view: r}
 }
 
 // Write writes the snapshot as a GeoJSON FeatureCollection, in pieces of some
 // 16 KiB. Of a vehicle that moved on while the log lost what it was at the
 // moment, it has the newest position.
 func (s *Snapshot) Write(write func([]byte) error) error {
-	buffer := buffers.Get().(*[chunk + 1024]byte)
-	defer buffers.Put(buffer)
+	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
+	defer chunkBuffers.Put(buffer)
 	buf := append(buffer[:0], `{"type":"FeatureCollection","features":[`...)
-	for next, empty := 0, true; next < len(s.round.entries); {
-		buf, next, empty = s.appendSome(buf, next, empty)
+	for next, empty := 0, true; next < len(s.view.entries); {
+		buf, next, empty = s.appendFeatures(buf, next, empty)
 		if err := write(buf); err != nil {
 			return err
 		}
@@ -92,13 +92,13 @@ func (s *Snapshot) Write(write func([]byte) error) error {
 	return write(append(buf, "]}\n"...))
 }
 
-// appendSome appends Features from the entry next on. empty: there were none yet.
-func (s *Snapshot) appendSome(buf []byte, next int, empty bool) ([]byte, int, bool) {
+// appendFeatures appends Features from the entry next on. empty: there were none yet.
+func (s *Snapshot) appendFeatures(buf []byte, next int, empty bool) ([]byte, int, bool) {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()
-	for looked := 0; next < len(s.round.entries) && looked < scan; looked++ {
-		event, _ := s.hub.resolve(s.round.entries[next], &s.scope, false)
-		if len(buf) > 0 && len(buf)+len(event) > chunk {
+	for looked := 0; next < len(s.view.entries) && looked < scanLimit; looked++ {
+		event, _ := s.hub.resolve(s.view.entries[next], &s.scope, false)
+		if len(buf) > 0 && len(buf)+len(event) > chunkSize {
 			break
 		}
 		next++

@@ -7,44 +7,44 @@ import (
 	"sync"
 )
 
-// round is the state of vehicles at one moment, frozen: which event made each
+// stateView is the state of vehicles at one moment, frozen: which event made each
 // one's state, in rising order of seq. It holds no bytes, so that a reader who
 // takes hours over it does not keep hours of the log alive. It never changes and
 // is shared.
 //
 // It must be frozen: a cursor that walked the live state in order of seq would
 // never reach the vehicles that keep moving.
-type round struct {
+type stateView struct {
 	head      uint64 // the newest event at that moment
 	forgotten uint64 // fleet.forgotten at that moment
-	entries   []entry
+	entries   []viewEntry
 }
 
-type entry struct {
+type viewEntry struct {
 	vehicle *vehicle
 	seq     uint64
 }
 
-// after gives where the entries newer than seq begin.
-func (r *round) after(seq uint64) int {
+// indexAfter gives where the entries newer than seq begin.
+func (r *stateView) indexAfter(seq uint64) int {
 	return sort.Search(len(r.entries), func(i int) bool { return r.entries[i].seq > seq })
 }
 
-func (r *round) sort() {
-	slices.SortFunc(r.entries, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
+func (r *stateView) sort() {
+	slices.SortFunc(r.entries, func(a, b viewEntry) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// emptyRound makes a round of now, without vehicles yet. Hub.mu is held.
-func (h *Hub) emptyRound() *round {
-	return &round{head: h.log.head(), forgotten: h.fleet.forgotten}
+// newStateView makes a round of now, without vehicles yet. Hub.mu is held.
+func (h *Hub) newStateView() *stateView {
+	return &stateView{head: h.log.head(), forgotten: h.fleet.forgotten}
 }
 
-// smallRound is up to how many vehicles are frozen under the lock.
-const smallRound = 1024
+// smallView is up to how many vehicles are frozen under the lock.
+const smallView = 1024
 
 // freeze makes a round of what a scope may concern: more vehicles than that
 // may be in it, gone ones too. It is no older than the call.
-func (h *Hub) freeze(s *scope) *round {
+func (h *Hub) freeze(s *scope) *stateView {
 	if !s.all {
 		if r := h.freezeFew(s); r != nil {
 			return r
@@ -55,13 +55,13 @@ func (h *Hub) freeze(s *scope) *round {
 
 // freezeFew freezes the vehicles and the members of the topics in scope; nil
 // when they are too many to do it under the lock.
-func (h *Hub) freezeFew(s *scope) *round {
+func (h *Hub) freezeFew(s *scope) *stateView {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	r := h.emptyRound()
+	r := h.newStateView()
 	for _, id := range s.vehicles {
 		if v := h.fleet.get(id); v != nil {
-			r.entries = append(r.entries, entry{v, v.seq})
+			r.entries = append(r.entries, viewEntry{v, v.seq})
 		}
 	}
 	for _, id := range s.topics {
@@ -69,11 +69,11 @@ func (h *Hub) freezeFew(s *scope) *round {
 		if t == nil {
 			continue
 		}
-		if len(r.entries)+len(t.members) > smallRound {
+		if len(r.entries)+len(t.members) > smallView {
 			return nil
 		}
 		for v := range t.members {
-			r.entries = append(r.entries, entry{v, v.seq})
+			r.entries = append(r.entries, viewEntry{v, v.seq})
 		}
 	}
 	r.sort()
@@ -84,21 +84,21 @@ func (h *Hub) freezeFew(s *scope) *round {
 // freezer freezes the whole fleet, once for all who ask while it is at it.
 type freezer struct {
 	mu   sync.Mutex
-	next *freezing // has not begun, takes more who ask; nil: none
+	next *freezeCall // has not begun, takes more who ask; nil: none
 	busy sync.Mutex
 }
 
-// freezing is a round being made.
-type freezing struct {
-	once  sync.Once
-	round *round
+// freezeCall is a round being made.
+type freezeCall struct {
+	once sync.Once
+	view *stateView
 }
 
 // freeze gives a round that was begun after the call was.
-func (f *freezer) freeze(h *Hub) *round {
+func (f *freezer) freeze(h *Hub) *stateView {
 	f.mu.Lock()
 	if f.next == nil {
-		f.next = &freezing{}
+		f.next = &freezeCall{}
 	}
 	mine := f.next
 	f.mu.Unlock()
@@ -109,54 +109,54 @@ func (f *freezer) freeze(h *Hub) *round {
 		f.mu.Lock()
 		f.next = nil
 		f.mu.Unlock()
-		mine.round = h.freezeFleet()
+		mine.view = h.freezeFleet()
 	})
-	return mine.round
+	return mine.view
 }
 
 // freezeFleet freezes every vehicle without holding publishers up: first it
 // looks at all of them piece by piece, then, under the lock, at those that
 // changed meanwhile, which are in the log.
-func (h *Hub) freezeFleet() *round { return h.settle(h.collect()) }
+func (h *Hub) freezeFleet() *stateView { return h.completeView(h.collectEntries()) }
 
-// settle makes what was collected since the event began the state of now.
-func (h *Hub) settle(began uint64, entries []entry) *round {
+// completeView makes what was collected since the event began the state of now.
+func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 	h.mu.RLock()
-	r := h.emptyRound()
+	r := h.newStateView()
 	if began+1 < h.log.first() {
 		h.mu.RUnlock()
-		return h.freezeLocked()
+		return h.freezeAllLocked()
 	}
 	changed := h.changedSince(began)
 	h.mu.RUnlock()
 
-	r.entries = slices.DeleteFunc(entries, func(e entry) bool {
+	r.entries = slices.DeleteFunc(entries, func(e viewEntry) bool {
 		_, found := changed[e.vehicle]
 		return found
 	})
 	for v, seq := range changed {
 		if seq != 0 {
-			r.entries = append(r.entries, entry{v, seq})
+			r.entries = append(r.entries, viewEntry{v, seq})
 		}
 	}
 	r.sort()
 	return r
 }
 
-// collect gives the state of every vehicle, each as it was at some moment after
+// collectEntries gives the state of every vehicle, each as it was at some moment after
 // the event began.
-func (h *Hub) collect() (began uint64, entries []entry) {
-	const piece = 1024
+func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
+	const freezeBatch = 1024
 	h.mu.RLock()
 	began = h.log.head()
-	entries = make([]entry, 0, h.fleet.size()+piece)
+	entries = make([]viewEntry, 0, h.fleet.size()+freezeBatch)
 	h.mu.RUnlock()
-	for slot := 0; ; slot += piece {
+	for slot := 0; ; slot += freezeBatch {
 		h.mu.RLock()
 		slots := h.fleet.slots
-		for _, v := range slots[min(slot, len(slots)):min(slot+piece, len(slots))] {
+		for _, v := range slots[min(slot, len(slots)):min(slot+freezeBatch, len(slots))] {
 			if v != nil {
-				entries = append(entries, entry{v, v.seq})
+				entries = append(entries, viewEntry{v, v.seq})
 			}
 		}
 		h.mu.RUnlock()
@@ -175,7 +175,7 @@ func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 		s := h.log.find(seq)
 		for i := range s.records[seq-s.first:] {
 			r := &s.records[seq-s.first+uint64(i)]
-			if r.kind == late {
+			if r.kind == kindLate {
 				continue
 			}
 			if changed[r.vehicle] = r.vehicle.seq; r.vehicle.slot < 0 {
@@ -187,47 +187,47 @@ func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 	return changed
 }
 
-// freezeLocked freezes every vehicle under the lock. It is for the case that
+// freezeAllLocked freezes every vehicle under the lock. It is for the case that
 // the whole log was replaced while one looked at the fleet.
-func (h *Hub) freezeLocked() *round {
+func (h *Hub) freezeAllLocked() *stateView {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	r := h.emptyRound()
+	r := h.newStateView()
 	for _, v := range h.fleet.slots {
 		if v != nil {
-			r.entries = append(r.entries, entry{v, v.seq})
+			r.entries = append(r.entries, viewEntry{v, v.seq})
 		}
 	}
 	r.sort()
 	return r
 }
 
-// takeRound takes from the round.
-func (s *Subscription) takeRound(buf []byte) []byte {
-	buf = s.takeEntries(buf)
-	if s.next == len(s.round.entries) && len(buf) < chunk {
-		buf = s.endRound(buf)
+// readView takes from the round.
+func (s *Subscription) readView(buf []byte) []byte {
+	buf = s.readEntries(buf)
+	if s.nextEntry == len(s.view.entries) && len(buf) < chunkSize {
+		buf = s.endView(buf)
 	}
 	return buf
 }
 
-// takeEntries takes a chunk of the round's entries.
-func (s *Subscription) takeEntries(buf []byte) []byte {
+// readEntries takes a chunk of the round's entries.
+func (s *Subscription) readEntries(buf []byte) []byte {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()
-	for looked := 0; s.next < len(s.round.entries) && looked < scan; looked++ {
-		event, stale := s.hub.resolve(s.round.entries[s.next], &s.scope, s.base > 0)
-		if len(buf) > 0 && len(buf)+len(event) > chunk {
+	for looked := 0; s.nextEntry < len(s.view.entries) && looked < scanLimit; looked++ {
+		event, stale := s.hub.resolve(s.view.entries[s.nextEntry], &s.scope, s.base > 0)
+		if len(buf) > 0 && len(buf)+len(event) > chunkSize {
 			break
 		}
-		s.next++
+		s.nextEntry++
 		if event == nil {
 			continue
 		}
 		if stale {
-			s.stale, s.held = true, true
+			s.stale, s.withholdID = true, true
 		}
-		if s.held {
+		if s.withholdID {
 			event = withoutID(event)
 		}
 		buf = append(buf, event...)
@@ -240,7 +240,7 @@ func (s *Subscription) takeEntries(buf []byte) []byte {
 // it is not in scope. A vehicle that went is told to those who may have held it.
 // stale: the vehicle has moved on and the log no longer holds the event; what
 // is given is newer. Hub.mu is held.
-func (h *Hub) resolve(e entry, s *scope, held bool) (event []byte, stale bool) {
+func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event []byte, stale bool) {
 	v := e.vehicle
 	event, at := v.event, v.here
 	if v.seq != e.seq {
@@ -251,17 +251,17 @@ func (h *Hub) resolve(e entry, s *scope, held bool) (event []byte, stale bool) {
 		}
 	}
 	switch {
-	case s.holds(v.id, at), at.nowhere() && held && s.names(v.id):
+	case s.contains(v.id, at), at.nowhere() && held && s.namesVehicle(v.id):
 		return event, stale
 	}
 	return nil, false
 }
 
-// endRound goes on from the log, or with another round if that cannot be.
-func (s *Subscription) endRound(buf []byte) []byte {
-	s.pos = s.round.head
-	s.held = s.held && s.stale
+// endView goes on from the log, or with another round if that cannot be.
+func (s *Subscription) endView(buf []byte) []byte {
+	s.pos = s.view.head
+	s.withholdID = s.withholdID && s.stale
 	buf = s.appendLive(buf)
-	s.round, s.more = nil, s.stale
+	s.view, s.more = nil, s.stale
 	return buf
 }

@@ -14,7 +14,7 @@ import (
 
 // frozen checks that a round is in order, holds each vehicle once, and gives
 // it by vehicle.
-func frozen(t *testing.T, r *round) map[string]uint64 {
+func frozen(t *testing.T, r *stateView) map[string]uint64 {
 	t.Helper()
 	last, seqs := uint64(0), map[string]uint64{}
 	for _, e := range r.entries {
@@ -29,7 +29,7 @@ func frozen(t *testing.T, r *round) map[string]uint64 {
 	return seqs
 }
 
-func all(t *testing.T, h *Hub) map[string]uint64 { return frozen(t, h.freezeLocked()) }
+func all(t *testing.T, h *Hub) map[string]uint64 { return frozen(t, h.freezeAllLocked()) }
 
 // The three ways to freeze agree when nothing moves.
 func TestFreezeWaysAgree(t *testing.T) {
@@ -66,11 +66,11 @@ func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 		for i := range 50 {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2}`, i)
 		}
-		began, entries := h.collect()
+		began, entries := h.collectEntries()
 		for i := range events {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%60, i)
 		}
-		require.Equal(t, all(t, h), frozen(t, h.settle(began, entries)), "after %d events", events)
+		require.Equal(t, all(t, h), frozen(t, h.completeView(began, entries)), "after %d events", events)
 		h.Close()
 	}
 }
@@ -79,19 +79,19 @@ func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 func TestFreezeOfManyMembers(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()
-	for i := range smallRound {
+	for i := range smallView {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"]}`, i)
 	}
 	x, y, both := newScope([]string{"x"}, nil), newScope([]string{"y", "vehicle:v7"}, nil), newScope([]string{"x", "y"}, nil)
-	require.Len(t, frozen(t, h.freezeFew(&x)), smallRound)
+	require.Len(t, frozen(t, h.freezeFew(&x)), smallView)
 	require.Nil(t, h.freezeFew(&y))
 	require.Nil(t, h.freezeFew(&both))
-	for i := range smallRound / 2 {
+	for i := range smallView / 2 {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"],"n":1}`, i*2)
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["z"],"n":1}`, i*2+1)
 	}
-	require.Len(t, frozen(t, h.freezeFew(&both)), smallRound/2)
-	require.Len(t, frozen(t, h.freezeFew(&y)), smallRound/2+1)
+	require.Len(t, frozen(t, h.freezeFew(&both)), smallView/2)
+	require.Len(t, frozen(t, h.freezeFew(&y)), smallView/2+1)
 }
 
 // changedSince knows moved, ended and forgotten vehicles, and not the late.
@@ -146,7 +146,7 @@ func TestFreezeUnderPublishing(t *testing.T) {
 				// was last where.
 				h.mu.RLock()
 				for seq := h.log.first(); seq <= r.head; seq++ {
-					if record, _ := h.log.at(seq); record.kind != late {
+					if record, _ := h.log.at(seq); record.kind != kindLate {
 						seqs[record.vehicle.id] = seq
 					}
 				}
@@ -168,7 +168,7 @@ func TestFreezeUnderPublishing(t *testing.T) {
 					}
 					h.mu.RLock()
 					record, _ := h.log.at(max(seq, h.log.first()))
-					gone := record.kind == gone || !h.log.holds(seq)
+					gone := record.kind == kindGone || !h.log.holds(seq)
 					h.mu.RUnlock()
 					require.True(t, gone, "only who went can have been forgotten: %s", id)
 				}
@@ -203,7 +203,7 @@ func TestFreezeIsShared(t *testing.T) {
 	defer h.Close()
 	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2}`)
 	h.freezer.busy.Lock()
-	rounds := make(chan *round)
+	rounds := make(chan *stateView)
 	for range 50 {
 		go func() { rounds <- h.freezer.freeze(h) }()
 	}
@@ -217,7 +217,7 @@ func TestFreezeIsShared(t *testing.T) {
 	}
 	publish(t, h, `{"vehicle_id":"b","lat":1,"lon":2}`)
 	h.freezer.busy.Unlock()
-	distinct := map[*round]int{}
+	distinct := map[*stateView]int{}
 	for range 50 {
 		r := <-rounds
 		distinct[r]++

@@ -47,7 +47,7 @@ func (h *Hub) Stats() Stats {
 		Duplicate:   h.counters.duplicate.Load(),
 		Written:     h.counters.written.Load(),
 		Conflations: h.counters.conflations.Load(),
-		Streams:     h.audience.size(),
+		Streams:     h.router.size(),
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()

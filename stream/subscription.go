@@ -56,23 +56,23 @@ type Subscription struct {
 	ending  atomic.Pointer[Reason] // the stream is to end; nil: it goes on
 	writer  atomic.Pointer[writer] // who gives it its turns; nil: nobody yet
 
-	cursor // of who writes it, like what follows
-	out    Outlet
-	ended  func(Summary)
-	flight flight
-	behind bool // the log is no way to go on: the reader must be brought to date
-	parted bool // the reader was told `bye`
+	cursor   // of who writes it, like what follows
+	out      Outlet
+	onEnd    func(Summary)
+	inFlight pendingWrite
+	behind   bool // the log is no way to go on: the reader must be brought to date
+	byeSent  bool // the reader was told `bye`
 	// On the hub's monotonic clock: when events were last written, anything
 	// was last written, and a ping was last sent.
-	flushed, written, pinged time.Duration
-	ends                     time.Duration // when it is to end; 0: never
-	summary                  Summary
+	lastFlush, lastWrite, lastPing time.Duration
+	endsAt                         time.Duration // when it is to end; 0: never
+	summary                        Summary
 
-	turns turns // of its writer's goroutine
+	turn turnState // of its writer's goroutine
 }
 
-// flight is what was written last, and may not be on the wire yet.
-type flight struct {
+// pendingWrite is what was written last, and may not be on the wire yet.
+type pendingWrite struct {
 	waits  bool // the outlet has kept some of it
 	paced  bool // the next one waits out the flush interval
 	bytes  int
@@ -82,8 +82,8 @@ type flight struct {
 
 // Subscribe registers a reader. From here on nothing it asked for escapes it.
 func (h *Hub) Subscribe(q Query) *Subscription {
-	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q, ends: h.moment().until(q.Until)}
-	h.audience.join(s)
+	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q, endsAt: h.moment().until(q.Until)}
+	h.router.add(s)
 	if h.draining.Load() {
 		s.end(Draining)
 	}
@@ -96,13 +96,13 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (summary Summary) {
 	defer context.AfterFunc(ctx, s.Leave)()
 	w := newWriter(s.hub)
-	w.patient = true
-	s.ended = func(its Summary) {
+	w.dedicated = true
+	s.onEnd = func(its Summary) {
 		summary = its
 		w.close()
 	}
-	s.open(waiting(write))
-	w.adopt(s)
+	s.open(outletFunc(write))
+	w.add(s)
 	w.run()
 	return summary
 }
@@ -112,9 +112,9 @@ func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (sum
 // has begun. When it has ended, ended is told, which should not take long, and
 // out is used no more. Leave says that the client went.
 func (s *Subscription) Attach(out Outlet, ended func(Summary)) {
-	s.ended = ended
+	s.onEnd = ended
 	s.open(out)
-	s.hub.nextWriter().adopt(s)
+	s.hub.nextWriter().add(s)
 }
 
 // Leave ends the stream because its client went.
@@ -136,34 +136,34 @@ func (s *Subscription) wake() {
 
 // open begins the stream.
 func (s *Subscription) open(out Outlet) {
-	defer s.shield()
+	defer s.recoverPanic()
 	s.out = out
-	s.pinged = s.hub.now()
+	s.lastPing = s.hub.now()
 	retry := time.Second + rand.N(2*time.Second) // so that clients do not come back in one wave
 	s.send(appendGreeting(nil, retry.Truncate(time.Millisecond)))
-	s.land()
+	s.waitFlushed()
 	s.begin()
-	s.land()
+	s.waitFlushed()
 }
 
-// over tells whether the stream has ended.
-func (s *Subscription) over() bool { return s.summary.Reason != "" }
+// ended tells whether the stream has ended.
+func (s *Subscription) ended() bool { return s.summary.Reason != "" }
 
-// goesOn tells whether the stream is not to end, and ends it if it is.
-func (s *Subscription) goesOn() bool {
+// checkEnd tells whether the stream is not to end, and ends it if it is.
+func (s *Subscription) checkEnd() bool {
 	why := s.ending.Load()
 	switch {
-	case why == nil, s.over():
-	case *why == Cancelled, s.parted:
+	case why == nil, s.ended():
+	case *why == Cancelled, s.byeSent:
 		s.stop(*why, nil)
 	default:
-		s.parted = true
+		s.byeSent = true
 		s.send(appendBye(nil, *why))
-		if !s.flight.waits {
+		if !s.inFlight.waits {
 			s.stop(*why, nil)
 		}
 	}
-	return !s.over() && !s.parted
+	return !s.ended() && !s.byeSent
 }
 
 // stop notes why the stream ends; the first reason counts.
@@ -181,48 +181,48 @@ type Panic struct {
 
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// shield has a panic end the stream that it came from, and no other.
-func (s *Subscription) shield() {
+// recoverPanic has a panic end the stream that it came from, and no other.
+func (s *Subscription) recoverPanic() {
 	if value := recover(); value != nil {
-		s.flight.waits, s.behind = false, false
+		s.inFlight.waits, s.behind = false, false
 		s.stop(Panicked, &Panic{value, debug.Stack()})
 	}
 }
 
 // send writes bytes.
-func (s *Subscription) send(p []byte) { s.fly(p, flight{bytes: len(p)}) }
+func (s *Subscription) send(p []byte) { s.write(p, pendingWrite{bytes: len(p)}) }
 
-func (s *Subscription) fly(p []byte, f flight) {
-	if s.over() {
+func (s *Subscription) write(p []byte, f pendingWrite) {
+	if s.ended() {
 		return
 	}
 	waits, err := s.out.Write(p)
-	s.flight = f
-	if s.flight.waits = waits && err == nil; !s.flight.waits {
-		s.landed(err)
+	s.inFlight = f
+	if s.inFlight.waits = waits && err == nil; !s.inFlight.waits {
+		s.wrote(err)
 	}
 }
 
-// land waits for what was written to be on the wire.
-func (s *Subscription) land() {
-	if s.flight.waits {
-		s.landed(s.out.Wait())
+// waitFlushed waits for what was written to be on the wire.
+func (s *Subscription) waitFlushed() {
+	if s.inFlight.waits {
+		s.wrote(s.out.Wait())
 	}
 }
 
-// landed notes that what was written is on the wire, or that it failed.
-func (s *Subscription) landed(err error) {
-	s.flight.waits = false
+// wrote notes that what was written is on the wire, or that it failed.
+func (s *Subscription) wrote(err error) {
+	s.inFlight.waits = false
 	if err != nil {
 		s.stop(Failed, err)
 		return
 	}
-	s.written = s.hub.now()
-	if s.flight.paced {
-		s.flushed = s.written
+	s.lastWrite = s.hub.now()
+	if s.inFlight.paced {
+		s.lastFlush = s.lastWrite
 	}
-	s.summary.Bytes += int64(s.flight.bytes)
-	s.count(s.flight.events, s.flight.oldest)
+	s.summary.Bytes += int64(s.inFlight.bytes)
+	s.count(s.inFlight.events, s.inFlight.oldest)
 }
 
 // count notes that n events were written, the oldest of them, if live, having
@@ -234,22 +234,22 @@ func (s *Subscription) count(n int, oldest int64) {
 	s.summary.Events += int64(n)
 	s.hub.counters.written.Add(uint64(n))
 	if delay := s.hub.config.Delay; delay != nil && oldest != 0 {
-		delay(s.written - time.Duration(oldest))
+		delay(s.lastWrite - time.Duration(oldest))
 	}
 }
 
 // due tells whether there may be something to take.
 func (s *Subscription) due() bool { return s.more || s.pending.Load() != 0 }
 
-// stuck tells whether the stream cannot go on without waiting: for its reader,
+// blocked tells whether the stream cannot go on without waiting: for its reader,
 // or for the state of the fleet.
-func (s *Subscription) stuck() bool { return s.flight.waits || s.behind }
+func (s *Subscription) blocked() bool { return s.inFlight.waits || s.behind }
 
-// unstick waits for what the stream is stuck on.
-func (s *Subscription) unstick() {
-	defer s.shield()
-	s.land()
-	if s.behind && !s.over() {
+// unblock waits for what the stream is stuck on.
+func (s *Subscription) unblock() {
+	defer s.recoverPanic()
+	s.waitFlushed()
+	if s.behind && !s.ended() {
 		s.behind = false
 		s.catchUp()
 	}
@@ -258,103 +258,103 @@ func (s *Subscription) unstick() {
 // advance writes what is due, and tells when there is something to do again
 // unless the stream is woken before.
 func (s *Subscription) advance() (next time.Duration) {
-	defer s.shield()
-	if s.stuck() || !s.goesOn() {
+	defer s.recoverPanic()
+	if s.blocked() || !s.checkEnd() {
 		return 0
 	}
 	now := s.hub.now()
-	if s.ends != 0 && now >= s.ends {
+	if s.endsAt != 0 && now >= s.endsAt {
 		s.end(Outdated)
-		s.goesOn()
+		s.checkEnd()
 		return 0
 	}
-	s.keepWarm(now)
-	if s.due() && !s.stuck() && (s.more || s.flushed == 0 || now >= s.rested()) {
+	s.heartbeat(now)
+	if s.due() && !s.blocked() && (s.more || s.lastFlush == 0 || now >= s.nextFlush()) {
 		s.flush()
 	}
 	if s.due() {
-		return min(s.rested(), s.silentUntil())
+		return min(s.nextFlush(), s.nextHeartbeat())
 	}
-	return s.silentUntil()
+	return s.nextHeartbeat()
 }
 
-// rested is when the stream may write events again.
-func (s *Subscription) rested() time.Duration {
-	return s.flushed + max(s.hub.config.FlushInterval, s.query.Interval)
+// nextFlush is when the stream may write events again.
+func (s *Subscription) nextFlush() time.Duration {
+	return s.lastFlush + max(s.hub.config.FlushInterval, s.query.Interval)
 }
 
-// buffers lends out the bytes that a stream needs only while it is written.
-var buffers = sync.Pool{New: func() any { return new([chunk + 1024]byte) }}
+// chunkBuffers lends out the bytes that a stream needs only while it is written.
+var chunkBuffers = sync.Pool{New: func() any { return new([chunkSize + 1024]byte) }}
 
-// inTurn is how many chunks a stream writes in one turn.
-const inTurn = 4
+// turnChunks is how many chunks a stream writes in one turn.
+const turnChunks = 4
 
 // flush writes all there is, as far as a turn goes.
 func (s *Subscription) flush() {
-	buffer := buffers.Get().(*[chunk + 1024]byte)
-	defer buffers.Put(buffer)
-	for range inTurn {
-		p, n := s.take(buffer[:0])
+	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
+	defer chunkBuffers.Put(buffer)
+	for range turnChunks {
+		p, n := s.read(buffer[:0])
 		if len(p) == 0 {
 			return
 		}
-		s.fly(p, flight{paced: true, bytes: len(p), events: n, oldest: s.oldest})
-		if s.stuck() || !s.goesOn() {
+		s.write(p, pendingWrite{paced: true, bytes: len(p), events: n, oldest: s.oldest})
+		if s.blocked() || !s.checkEnd() {
 			return
 		}
-		s.ping(s.written) // a reader that is always behind never waits
-		if !s.more || s.stuck() {
+		s.ping(s.lastWrite) // a reader that is always behind never waits
+		if !s.more || s.blocked() {
 			return
 		}
 	}
 }
 
-// keepWarm sends what silence asks for.
-func (s *Subscription) keepWarm(now time.Duration) {
+// heartbeat sends what silence asks for.
+func (s *Subscription) heartbeat(now time.Duration) {
 	s.ping(now)
-	if now >= s.written+s.hub.config.Heartbeat && !s.stuck() {
-		s.send(appendHeartbeat(nil, s.restingID()))
+	if now >= s.lastWrite+s.hub.config.Heartbeat && !s.blocked() {
+		s.send(appendHeartbeat(nil, s.resumeID()))
 	}
 }
 
 // ping sends a ping when it is time.
 func (s *Subscription) ping(now time.Duration) {
-	if s.query.Ping > 0 && now >= s.pinged+s.query.Ping {
-		s.pinged = now
-		s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.clock())))
+	if s.query.Ping > 0 && now >= s.lastPing+s.query.Ping {
+		s.lastPing = now
+		s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.wireTime())))
 	}
 }
 
-// silentUntil tells until when nothing need be written if nothing happens.
-func (s *Subscription) silentUntil() time.Duration {
-	until := s.written + s.hub.config.Heartbeat
+// nextHeartbeat tells until when nothing need be written if nothing happens.
+func (s *Subscription) nextHeartbeat() time.Duration {
+	until := s.lastWrite + s.hub.config.Heartbeat
 	if s.query.Ping > 0 {
-		until = min(until, s.pinged+s.query.Ping)
+		until = min(until, s.lastPing+s.query.Ping)
 	}
-	if s.ends != 0 {
-		until = min(until, s.ends)
+	if s.endsAt != 0 {
+		until = min(until, s.endsAt)
 	}
 	return until
 }
 
-// clock gives the time of day as the wire has it: Unix seconds, to the millisecond.
-func (h *Hub) clock() []byte {
+// wireTime gives the time of day as the wire has it: Unix seconds, to the millisecond.
+func (h *Hub) wireTime() []byte {
 	return geo.AppendTime(nil, h.config.Clock().Truncate(time.Millisecond))
 }
 
-// endEvery is how far apart streams are ended, unless they are so many that
+// drainEvery is how far apart streams are ended, unless they are so many that
 // they would take longer than the time there is.
-const endEvery = 5 * time.Millisecond
+const drainEvery = 5 * time.Millisecond
 
 // Drain ends every stream with `bye`, spread over up to the time given so that
 // the clients do not come back in one wave; new ones are ended at once. It
 // returns when all have ended or ctx is done.
 func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	h.draining.Store(true)
-	streams := h.audience.list()
-	every := endEvery
+	streams := h.router.list()
+	every := drainEvery
 	if n := time.Duration(len(streams)); n > 0 {
-		every = min(endEvery, over/n)
+		every = min(drainEvery, over/n)
 	}
 	ticker := time.NewTicker(max(every, time.Microsecond))
 	defer ticker.Stop()
@@ -372,6 +372,6 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	}
 	select {
 	case <-ctx.Done():
-	case <-h.audience.emptied():
+	case <-h.router.whenEmpty():
 	}
 }

@@ -90,7 +90,7 @@ func TestLargestEventFits(t *testing.T) {
 	frame := len(appendLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0))) - feature
 	live := appendControl(nil, "live", ID{newEpoch(), 1<<64 - 1}.String(),
 		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,"protocol":"h3","time":1795421061.123}`)
-	require.Less(t, geo.MaxFeature+frame+len(live), chunk+1024)
+	require.Less(t, geo.MaxFeature+frame+len(live), chunkSize+1024)
 	require.Less(t, geo.MaxFeature+frame, minSegmentSize)
-	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunk)
+	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunkSize)
 }

@@ -14,43 +14,43 @@ import (
 // has a few writers with many streams each, which cost nothing while they are
 // idle. A stream served in a goroutine of its own has a writer to itself.
 type writer struct {
-	hub     *Hub
-	patient bool // it has one stream, and waits for it
-	poked   chan struct{}
-	over    atomic.Bool // it has no more to do
+	hub       *Hub
+	dedicated bool // it has one stream, and waits for it
+	signaled  chan struct{}
+	closed    atomic.Bool // it has no more to do
 
-	mu    sync.Mutex // guards what follows
-	woken []*Subscription
-	freed []*Subscription // that were away
+	mu        sync.Mutex // guards what follows
+	woken     []*Subscription
+	unblocked []*Subscription // that were away
 
 	// Of its goroutine.
-	ready   []*Subscription // to be given a turn now
-	spare   []*Subscription
-	resting resting
-	wanted  int           // of the resting, how many have something to write
-	roused  time.Duration // when rests were last ended
-	alarms  alarms
-	timer   *time.Timer   // pokes
-	rings   time.Duration // when it does
+	ready             []*Subscription // to be given a turn now
+	spare             []*Subscription
+	cooldowns         cooldownQueue
+	coolingWithEvents int           // of the resting, how many have something to write
+	cooldownsEnded    time.Duration // when rests were last ended
+	deadlines         deadlineHeap
+	timer             *time.Timer   // pokes
+	timerAt           time.Duration // when it does
 }
 
-// rousePause is how long a writer sleeps, at least, between ending rests: so
+// cooldownPause is how long a writer sleeps, at least, between ending rests: so
 // that streams that began to rest one shortly after the other are written in one go.
-const rousePause = time.Millisecond
+const cooldownPause = time.Millisecond
 
-// turns is what a writer knows of one of its streams.
-type turns struct {
-	ready   bool // in writer.ready
-	away    bool // stuck, or over
-	resting bool // in writer.resting
-	wanted  bool // resting, though it has something to write
-	alarm   time.Duration
-	slot    int // in writer.alarms, from 1; 0: in none
+// turnState is what a writer knows of one of its streams.
+type turnState struct {
+	ready       bool // in writer.ready
+	parked      bool // stuck, or over
+	coolingDown bool // in writer.resting
+	hasEvents   bool // resting, though it has something to write
+	deadline    time.Duration
+	slot        int // in writer.alarms, from 1; 0: in none
 }
 
 func newWriter(h *Hub) *writer {
-	w := &writer{hub: h, poked: make(chan struct{}, 1), rings: math.MaxInt64}
-	w.timer = time.AfterFunc(math.MaxInt64, w.poke)
+	w := &writer{hub: h, signaled: make(chan struct{}, 1), timerAt: math.MaxInt64}
+	w.timer = time.AfterFunc(math.MaxInt64, w.signal)
 	return w
 }
 
@@ -65,8 +65,8 @@ func (h *Hub) startWriters() {
 
 // close ends a writer that has no streams.
 func (w *writer) close() {
-	w.over.Store(true)
-	w.poke()
+	w.closed.Store(true)
+	w.signal()
 }
 
 // nextWriter gives the writer who is to take the next stream.
@@ -74,8 +74,8 @@ func (h *Hub) nextWriter() *writer {
 	return h.writers[h.attached.Add(1)%uint64(len(h.writers))]
 }
 
-// adopt has the writer give a stream its turns from now on.
-func (w *writer) adopt(s *Subscription) {
+// add has the writer give a stream its turns from now on.
+func (w *writer) add(s *Subscription) {
 	s.writer.Store(w)
 	w.wake(s)
 }
@@ -85,20 +85,20 @@ func (w *writer) wake(s *Subscription) {
 	w.mu.Lock()
 	w.woken = append(w.woken, s)
 	w.mu.Unlock()
-	w.poke()
+	w.signal()
 }
 
-// free has a stream that was away given a turn.
-func (w *writer) free(s *Subscription) {
+// unblock has a stream that was away given a turn.
+func (w *writer) unblock(s *Subscription) {
 	w.mu.Lock()
-	w.freed = append(w.freed, s)
+	w.unblocked = append(w.unblocked, s)
 	w.mu.Unlock()
-	w.poke()
+	w.signal()
 }
 
-func (w *writer) poke() {
+func (w *writer) signal() {
 	select {
-	case w.poked <- struct{}{}:
+	case w.signaled <- struct{}{}:
 	default:
 	}
 }
@@ -106,32 +106,32 @@ func (w *writer) poke() {
 // run gives turns until the writer is closed.
 func (w *writer) run() {
 	defer w.timer.Stop()
-	for !w.over.Load() {
-		w.sleep()
-		w.round()
+	for !w.closed.Load() {
+		w.wait()
+		w.serveReady()
 	}
 }
 
-// sleep returns when there is something to do.
-func (w *writer) sleep() {
+// wait returns when there is something to do.
+func (w *writer) wait() {
 	if len(w.ready) > 0 {
 		return
 	}
-	if next := w.next(); next != w.rings {
-		w.rings = next
+	if next := w.nextDeadline(); next != w.timerAt {
+		w.timerAt = next
 		w.timer.Reset(next - w.hub.now())
 	}
-	<-w.poked
+	<-w.signaled
 }
 
-// next tells when there is something to do though nobody is woken.
-func (w *writer) next() time.Duration {
+// nextDeadline tells when there is something to do though nobody is woken.
+func (w *writer) nextDeadline() time.Duration {
 	next := time.Duration(math.MaxInt64)
-	if len(w.alarms) > 0 {
-		next = min(next, w.alarms[0].turns.alarm)
+	if len(w.deadlines) > 0 {
+		next = min(next, w.deadlines[0].turn.deadline)
 	}
-	if first, ok := w.resting.first(); ok && w.wanted > 0 {
-		next = min(next, max(first.until, w.roused+rousePause))
+	if first, ok := w.cooldowns.first(); ok && w.coolingWithEvents > 0 {
+		next = min(next, max(first.until, w.cooldownsEnded+cooldownPause))
 	}
 	return next
 }
@@ -139,16 +139,16 @@ func (w *writer) next() time.Duration {
 // yieldEvery is after how many turns a writer lets others run, publishers above all.
 const yieldEvery = 64
 
-// round gives a turn to each stream that is to have one now.
-func (w *writer) round() {
-	w.listen()
+// serveReady gives a turn to each stream that is to have one now.
+func (w *writer) serveReady() {
+	w.collectWoken()
 	now := w.hub.now()
-	w.endRests(now)
-	w.ringAlarms(now)
+	w.endCooldowns(now)
+	w.fireDeadlines(now)
 	batch := w.ready
 	w.ready, w.spare = w.spare[:0], batch
 	for i, s := range batch {
-		w.turn(s)
+		w.serve(s)
 		batch[i] = nil
 		if i%yieldEvery == yieldEvery-1 {
 			runtime.Gosched()
@@ -156,190 +156,190 @@ func (w *writer) round() {
 	}
 }
 
-// listen makes ready who was woken, unless it rests, and who was freed.
-func (w *writer) listen() {
+// collectWoken makes ready who was woken, unless it rests, and who was freed.
+func (w *writer) collectWoken() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, s := range w.woken {
-		if w.want(s); !s.turns.resting || s.ending.Load() != nil {
-			w.prepare(s)
+		if w.markHasEvents(s); !s.turn.coolingDown || s.ending.Load() != nil {
+			w.markReady(s)
 		}
 		w.woken[i] = nil
 	}
-	for i, s := range w.freed {
-		s.turns.away = false
-		w.prepare(s)
-		w.freed[i] = nil
+	for i, s := range w.unblocked {
+		s.turn.parked = false
+		w.markReady(s)
+		w.unblocked[i] = nil
 	}
-	w.woken, w.freed = w.woken[:0], w.freed[:0]
+	w.woken, w.unblocked = w.woken[:0], w.unblocked[:0]
 }
 
-// rest has a stream wait until it may write again.
-func (w *writer) rest(s *Subscription) {
-	s.turns.resting = true
-	w.resting.add(s)
+// startCooldown has a stream wait until it may write again.
+func (w *writer) startCooldown(s *Subscription) {
+	s.turn.coolingDown = true
+	w.cooldowns.push(s)
 	if s.due() {
-		w.want(s)
+		w.markHasEvents(s)
 	}
 }
 
-// want notes of a resting stream that it has something to write. For the others
+// markHasEvents notes of a resting stream that it has something to write. For the others
 // nobody need be woken when their rests are over.
-func (w *writer) want(s *Subscription) {
-	if s.turns.resting && !s.turns.wanted {
-		s.turns.wanted = true
-		w.wanted++
+func (w *writer) markHasEvents(s *Subscription) {
+	if s.turn.coolingDown && !s.turn.hasEvents {
+		s.turn.hasEvents = true
+		w.coolingWithEvents++
 	}
 }
 
-// endRests makes ready who has rested and has something to write.
-func (w *writer) endRests(now time.Duration) {
-	for first, ok := w.resting.first(); ok && first.until <= now; first, ok = w.resting.first() {
-		w.resting.drop()
-		w.roused = now
+// endCooldowns makes ready who has rested and has something to write.
+func (w *writer) endCooldowns(now time.Duration) {
+	for first, ok := w.cooldowns.first(); ok && first.until <= now; first, ok = w.cooldowns.first() {
+		w.cooldowns.pop()
+		w.cooldownsEnded = now
 		s := first.stream
-		s.turns.resting = false
-		if s.turns.wanted {
-			s.turns.wanted = false
-			w.wanted--
-			w.prepare(s)
+		s.turn.coolingDown = false
+		if s.turn.hasEvents {
+			s.turn.hasEvents = false
+			w.coolingWithEvents--
+			w.markReady(s)
 		}
 	}
 }
 
-func (w *writer) ringAlarms(now time.Duration) {
-	for len(w.alarms) > 0 && w.alarms[0].turns.alarm <= now {
-		w.prepare(heap.Pop(&w.alarms).(*Subscription))
+func (w *writer) fireDeadlines(now time.Duration) {
+	for len(w.deadlines) > 0 && w.deadlines[0].turn.deadline <= now {
+		w.markReady(heap.Pop(&w.deadlines).(*Subscription))
 	}
 }
 
-// prepare has a stream given one turn in the round that comes next. Given two,
+// markReady has a stream given one turn in the round that comes next. Given two,
 // one with a long backlog would hold up the others for longer.
-func (w *writer) prepare(s *Subscription) {
-	if !s.turns.ready {
-		s.turns.ready = true
+func (w *writer) markReady(s *Subscription) {
+	if !s.turn.ready {
+		s.turn.ready = true
 		w.ready = append(w.ready, s)
 	}
 }
 
-// turn lets a stream write, and sees to when it is to have its next turn.
-func (w *writer) turn(s *Subscription) {
-	s.turns.ready = false
-	if s.turns.away {
+// serve lets a stream write, and sees to when it is to have its next turn.
+func (w *writer) serve(s *Subscription) {
+	s.turn.ready = false
+	if s.turn.parked {
 		return
 	}
-	flushed := s.flushed
+	flushed := s.lastFlush
 	next := s.advance()
-	for w.patient && s.stuck() && !s.over() {
-		s.unstick()
+	for w.dedicated && s.blocked() && !s.ended() {
+		s.unblock()
 		next = s.advance()
 	}
 	switch {
-	case s.over():
-		w.leave(s)
-	case s.stuck():
-		s.turns.away = true
+	case s.ended():
+		w.remove(s)
+	case s.blocked():
+		s.turn.parked = true
 		w.hub.running.Go(func() {
-			s.unstick()
-			w.free(s)
+			s.unblock()
+			w.unblock(s)
 		})
 	case s.more:
-		w.prepare(s)
+		w.markReady(s)
 	default:
-		if s.flushed != flushed && s.query.Interval == 0 && !s.turns.resting && !w.patient {
-			w.rest(s)
+		if s.lastFlush != flushed && s.query.Interval == 0 && !s.turn.coolingDown && !w.dedicated {
+			w.startCooldown(s)
 		}
-		if s.turns.resting {
-			next = s.silentUntil()
+		if s.turn.coolingDown {
+			next = s.nextHeartbeat()
 		}
-		w.alarms.set(s, next)
+		w.deadlines.set(s, next)
 	}
 }
 
-// leave lets go of a stream that is over.
-func (w *writer) leave(s *Subscription) {
-	s.turns.away = true
-	w.alarms.cancel(s)
-	w.hub.audience.leave(s)
-	s.ended(s.summary)
+// remove lets go of a stream that is over.
+func (w *writer) remove(s *Subscription) {
+	s.turn.parked = true
+	w.deadlines.cancel(s)
+	w.hub.router.remove(s)
+	s.onEnd(s.summary)
 }
 
-// resting is the streams that wrote events less than a flush interval ago, in
+// cooldownQueue is the streams that wrote events less than a flush interval ago, in
 // the order in which they did: so one clock does for all.
-type resting struct {
-	list []rest
+type cooldownQueue struct {
+	list []cooldown
 	head int
 }
 
-type rest struct {
+type cooldown struct {
 	stream *Subscription
 	until  time.Duration
 }
 
-func (r *resting) add(s *Subscription) {
+func (r *cooldownQueue) push(s *Subscription) {
 	if half := len(r.list) / 2; len(r.list) == cap(r.list) && r.head > half {
 		n := copy(r.list, r.list[r.head:])
 		clear(r.list[n:])
 		r.list, r.head = r.list[:n], 0
 	}
-	r.list = append(r.list, rest{s, s.rested()})
+	r.list = append(r.list, cooldown{s, s.nextFlush()})
 }
 
-func (r *resting) first() (first rest, ok bool) {
+func (r *cooldownQueue) first() (first cooldown, ok bool) {
 	if r.head == len(r.list) {
-		return rest{}, false
+		return cooldown{}, false
 	}
 	return r.list[r.head], true
 }
 
-func (r *resting) drop() {
-	r.list[r.head] = rest{}
+func (r *cooldownQueue) pop() {
+	r.list[r.head] = cooldown{}
 	if r.head++; r.head == len(r.list) {
 		r.list, r.head = r.list[:0], 0
 	}
 }
 
-// alarms is a heap of streams by when they must be given a turn though nobody
+// deadlineHeap is a heap of streams by when they must be given a turn though nobody
 // wakes them. An alarm may ring too early: it is not put off whenever a stream
 // is written, since that is often and heartbeats are rare.
-type alarms []*Subscription
+type deadlineHeap []*Subscription
 
-func (a *alarms) set(s *Subscription, at time.Duration) {
-	switch t := &s.turns; {
+func (a *deadlineHeap) set(s *Subscription, at time.Duration) {
+	switch t := &s.turn; {
 	case t.slot == 0:
-		t.alarm = at
+		t.deadline = at
 		heap.Push(a, s)
-	case at < t.alarm:
-		t.alarm = at
+	case at < t.deadline:
+		t.deadline = at
 		heap.Fix(a, t.slot-1)
 	}
 }
 
-func (a *alarms) cancel(s *Subscription) {
-	if s.turns.slot > 0 {
-		heap.Remove(a, s.turns.slot-1)
+func (a *deadlineHeap) cancel(s *Subscription) {
+	if s.turn.slot > 0 {
+		heap.Remove(a, s.turn.slot-1)
 	}
 }
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
-func (a alarms) Len() int           { return len(a) }
-func (a alarms) Less(i, j int) bool { return a[i].turns.alarm < a[j].turns.alarm }
+func (a deadlineHeap) Len() int           { return len(a) }
+func (a deadlineHeap) Less(i, j int) bool { return a[i].turn.deadline < a[j].turn.deadline }
 
-func (a alarms) Swap(i, j int) {
+func (a deadlineHeap) Swap(i, j int) {
 	a[i], a[j] = a[j], a[i]
-	a[i].turns.slot, a[j].turns.slot = i+1, j+1
+	a[i].turn.slot, a[j].turn.slot = i+1, j+1
 }
 
-func (a *alarms) Push(s any) {
+func (a *deadlineHeap) Push(s any) {
 	*a = append(*a, s.(*Subscription))
-	s.(*Subscription).turns.slot = len(*a)
+	s.(*Subscription).turn.slot = len(*a)
 }
 
-func (a *alarms) Pop() any {
+func (a *deadlineHeap) Pop() any {
 	last := len(*a) - 1
 	s := (*a)[last]
 	(*a)[last] = nil
 	*a = (*a)[:last]
-	s.turns.slot = 0
+	s.turn.slot = 0
 	return s
 }

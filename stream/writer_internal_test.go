@@ -41,7 +41,7 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 				s.pending.Store(0)
 				s.notify(from + 1)
 				for range 20 {
-					w.round()
+					w.serveReady()
 				}
 			}))
 			require.Positive(t, out.writes)

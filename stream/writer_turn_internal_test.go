@@ -19,7 +19,7 @@ func TestWritersShareTheStreams(t *testing.T) {
 	streams, ended := map[*writer]int{}, make(chan Summary, each*len(h.writers))
 	for range cap(ended) {
 		s := h.Subscribe(Query{Topics: []string{AllTopic}})
-		s.Attach(waiting(func([]byte) error { return nil }), func(its Summary) { ended <- its })
+		s.Attach(outletFunc(func([]byte) error { return nil }), func(its Summary) { ended <- its })
 		defer func() { <-ended }()
 		defer s.Leave()
 		streams[s.writer.Load()]++
@@ -33,20 +33,22 @@ func TestWritersShareTheStreams(t *testing.T) {
 // reads a round, and of a publisher, which its server recovers.
 func TestPanicUnderALock(t *testing.T) {
 	for name, breaks := range map[string]func(h *Hub, s *Subscription){
-		"log":   func(h *Hub, s *Subscription) { s.more, s.pos, s.until = true, 0, 9 },
-		"round": func(h *Hub, s *Subscription) { s.startRound(&round{entries: []entry{{seq: 1}}}, 0, bySnapshot) },
+		"log": func(h *Hub, s *Subscription) { s.more, s.pos, s.replayEnd = true, 0, 9 },
+		"round": func(h *Hub, s *Subscription) {
+			s.startView(&stateView{entries: []viewEntry{{seq: 1}}}, 0, modeSnapshot)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New(Config{})
 			defer h.Close()
 			s := h.Subscribe(Query{Topics: []string{AllTopic}})
-			s.out = waiting(func([]byte) error { return nil })
+			s.out = outletFunc(func([]byte) error { return nil })
 			breaks(h, s)
 			s.advance()
 			require.Equal(t, Panicked, s.summary.Reason)
 			require.True(t, h.mu.TryLock())
 			h.mu.Unlock()
-			h.audience.leave(s)
+			h.router.remove(s)
 		})
 	}
 	t.Run("publishing", func(t *testing.T) {
@@ -75,13 +77,13 @@ func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
 		streams := make([]*Subscription, n)
 		for i := range streams {
 			s := h.Subscribe(Query{Topics: []string{AllTopic}})
-			s.ended = func(Summary) {}
-			s.open(waiting(func([]byte) error { return nil }))
+			s.onEnd = func(Summary) {}
+			s.open(outletFunc(func([]byte) error { return nil }))
 			s.writer.Store(w)
-			w.prepare(s)
+			w.markReady(s)
 			streams[i] = s
 		}
-		w.round() // they are live
+		w.serveReady() // they are live
 		time.Sleep(time.Second)
 		wake := func(some ...*Subscription) {
 			for _, s := range some {
@@ -97,25 +99,25 @@ func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
 		for _, s := range woken { // one shortly after the other
 			time.Sleep(time.Microsecond)
 			w.wake(s)
-			w.round()
+			w.serveReady()
 		}
 		streams = woken
-		require.Greater(t, w.next(), streams[n-1].rested(), "nobody wants anything")
+		require.Greater(t, w.nextDeadline(), streams[n-1].nextFlush(), "nobody wants anything")
 		wake(streams[1:]...)
 		wake(streams[1]) // again
-		w.round()
-		require.Equal(t, streams[0].rested(), w.next(), "somebody does: the first rest ends")
-		time.Sleep(w.next() - h.now())
-		w.round()
-		require.Equal(t, n-1, w.wanted)
-		require.Equal(t, h.now()+rousePause, w.next(), "not the second one a microsecond later")
-		time.Sleep(rousePause)
-		w.round()
-		require.Zero(t, w.wanted)
+		w.serveReady()
+		require.Equal(t, streams[0].nextFlush(), w.nextDeadline(), "somebody does: the first rest ends")
+		time.Sleep(w.nextDeadline() - h.now())
+		w.serveReady()
+		require.Equal(t, n-1, w.coolingWithEvents)
+		require.Equal(t, h.now()+cooldownPause, w.nextDeadline(), "not the second one a microsecond later")
+		time.Sleep(cooldownPause)
+		w.serveReady()
+		require.Zero(t, w.coolingWithEvents)
 		for _, s := range streams {
 			s.end(Cancelled)
 		}
-		w.round()
-		require.Equal(t, time.Duration(math.MaxInt64), w.next())
+		w.serveReady()
+		require.Equal(t, time.Duration(math.MaxInt64), w.nextDeadline())
 	})
 }
