@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"strconv"
+	"sync/atomic"
 )
 
 const (
@@ -23,167 +24,193 @@ const (
 	modeSilent    = ""          // not to be announced
 )
 
-// cursor is how far a reader has come. Serve's goroutine owns it.
+// cursor is how far a reader has come in what it asked for, and what it is given
+// next. It knows of no time and no connection: it returns bytes, and a
+// Subscription writes them. All but pending is of the goroutine that does so.
 type cursor struct {
-	pos  uint64 // everything in scope up to this event has been given
-	more bool   // there may be more to take, though nothing is pending
+	hub   *Hub
+	scope scope
+	query Query
+
+	pending atomic.Uint64 // the first event in scope since the log was last read; 0: none
+
+	pos    uint64 // everything in scope up to this event has been given
+	more   bool   // there may be more to read, though nothing is pending
+	behind bool   // the log is no way to go on: catchUp must be called
 
 	// replayEnd, if not 0, is the event before which a catching up with the log
 	// ends, which need not be there yet: live is then told with mode.
 	replayEnd uint64
 	mode      string
 
+	viewDue   bool       // the reader was reset: freezeView must be called
 	view      *stateView // being given; nil: reading the log
 	nextEntry int        // the entry to give next
-	base      uint64     // what the reader held at the start of the round; 0: nothing
+	base      uint64     // what the reader held at the start of the view; 0: nothing
 
 	// stale: an entry was given newer than it was frozen, since its own event
-	// had left the log. The events after the round are then no way to go on,
-	// as they would take that vehicle back in time; another round is. And until
+	// had left the log. The events after the view are then no way to go on,
+	// as they would take that vehicle back in time; another view is. And until
 	// that is done no id may be told, as resuming from it would do the same.
 	stale, withholdID bool
 
-	sent        int    // events given since the stream, or the round, began
+	sent        int    // events given since the stream, or the view, began
 	lossUnknown bool   // how many events the reader missed is not known
-	oldest      int64  // when the first live event taken was published; 0: none was
+	oldest      int64  // when the first live event read was published; 0: none was
 	countedAt   uint64 // log bytes there had been when backlog was counted
 	backlog     uint64 // bytes in scope that the reader was behind then
 }
 
-// begin places the cursor by the id that the client brought.
-func (s *Subscription) begin() {
-	h := s.hub
+// begin places the cursor by the id that the client brought. What it returns is
+// written before freezeView is called.
+func (c *cursor) begin() (control []byte) {
+	h := c.hub
 	h.mu.RLock()
 	head, first := h.log.head(), h.log.first()
 	h.mu.RUnlock()
-	id, known := ParseID(s.query.LastEventID)
+	id, known := ParseID(c.query.LastEventID)
 	switch {
-	case s.query.LastEventID == "":
-		s.reset("new", head)
+	case c.query.LastEventID == "":
+		return c.reset("new", head)
 	case !known || id.Epoch != h.epoch || id.Seq > head:
-		s.reset("epoch", head)
-	default:
-		s.pos = id.Seq
-		s.mode = modeReplay
-		if s.query.Interval > 0 {
-			s.mode = modeConflated
-		}
-		if s.pos+1 < first || s.lagging(s.pos+1) {
-			s.catchUp()
-			return
-		}
-		s.replayEnd, s.more = head+1, true
+		return c.reset("epoch", head)
+	}
+	c.pos = id.Seq
+	c.mode = modeReplay
+	if c.query.Interval > 0 {
+		c.mode = modeConflated
+	}
+	if c.pos+1 < first || c.lagging(c.pos+1) {
+		return c.catchUp()
+	}
+	c.replayEnd, c.more = head+1, true
+	return nil
+}
+
+// reset returns the event that has the reader forget what it holds. It is told
+// anew, from a state no older than head.
+func (c *cursor) reset(reason string, head uint64) (control []byte) {
+	c.lossUnknown = reason != "new"
+	if c.lossUnknown || !c.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
+		control = appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason))
+	}
+	if !c.query.Tail {
+		c.viewDue = true
+		return control
+	}
+	c.mode, c.sent = modeTail, 0
+	c.pos, c.replayEnd, c.more = head, head+1, true
+	c.stale, c.withholdID = false, false
+	return control
+}
+
+// freezeView freezes the view that a reset promised, if there was one. It is
+// called when the reset is written, so that the view is not older than need be.
+func (c *cursor) freezeView() {
+	if c.viewDue {
+		c.viewDue = false
+		c.startView(c.hub.freeze(&c.scope), 0, modeSnapshot)
 	}
 }
 
-// reset tells the reader to forget what it holds, and begins to tell it anew,
-// from a state no older than head.
-func (s *Subscription) reset(reason string, head uint64) {
-	s.lossUnknown = reason != "new"
-	if s.lossUnknown || !s.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
-		s.send(appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason)))
-	}
-	if s.query.Tail {
-		s.mode, s.sent = modeTail, 0
-		s.pos, s.replayEnd, s.more = head, head+1, true
-		s.stale, s.withholdID = false, false
-		return
-	}
-	s.startView(s.hub.freeze(&s.scope), 0, modeSnapshot)
-}
-
-// catchUp brings a reader to date for whom the log is no way, or no longer.
-func (s *Subscription) catchUp() {
-	s.hub.counters.conflations.Add(1)
+// catchUp brings a reader to date for whom the log is no way, or no longer. What
+// it returns is written before freezeView is called.
+func (c *cursor) catchUp() (control []byte) {
+	c.behind = false
+	c.hub.counters.conflations.Add(1)
 	announced := modeConflated
-	if s.query.Interval > 0 && s.mode == modeSilent {
+	if c.query.Interval > 0 && c.mode == modeSilent {
 		announced = modeSilent
 	}
-	if s.scope.exact() {
-		r := s.hub.freeze(&s.scope)
-		if s.pos >= r.forgotten {
-			s.startView(r, s.pos, announced)
-			return
+	if c.scope.exact() {
+		v := c.hub.freeze(&c.scope)
+		if c.pos >= v.forgotten {
+			c.startView(v, c.pos, announced)
+			return nil
 		}
 	}
-	s.reset("behind", s.hub.Head().Seq)
+	return c.reset("behind", c.hub.Head().Seq)
 }
 
-func (s *Subscription) startView(r *stateView, base uint64, mode string) {
-	s.view, s.base, s.nextEntry = r, base, r.indexAfter(base)
-	s.mode, s.replayEnd, s.more = mode, 0, true
-	s.stale, s.sent = false, 0
+func (c *cursor) startView(v *stateView, base uint64, mode string) {
+	c.view, c.base, c.nextEntry = v, base, v.indexAfter(base)
+	c.mode, c.replayEnd, c.more = mode, 0, true
+	c.stale, c.sent = false, 0
 }
 
-// read gives the next bytes to write and how many events they hold; none when
-// the reader has everything, or is behind. The bytes are valid until the next
-// call.
-func (s *Subscription) read(buf []byte) (p []byte, events int) {
-	before := s.sent
-	// What becomes pending meanwhile is for the next flush.
-	for more := s.due(); more && len(buf) == 0 && !s.behind; more = s.more {
-		s.oldest = 0
-		if s.view != nil {
-			buf = s.readView(buf)
+// due reports whether there may be something to read.
+func (c *cursor) due() bool { return c.more || c.pending.Load() != 0 }
+
+// read returns the next bytes to write, appended to buf or straight from the log:
+// none when the reader has everything, or is behind. They hold so many events, of
+// which the first live one was published at oldest, if that is not 0. The bytes
+// are valid until buf is used again.
+func (c *cursor) read(buf []byte) (p []byte, events int, oldest int64) {
+	c.oldest = 0
+	before := c.sent
+	// What becomes pending meanwhile is for the next call.
+	for more := c.due(); more && len(buf) == 0 && !c.behind; more = c.more {
+		if c.view != nil {
+			buf = c.readView(buf)
 		} else {
-			buf = s.readLog(buf)
+			buf = c.readLog(buf)
 		}
-		before = min(before, s.sent) // a round begins to count anew
+		before = min(before, c.sent) // a view begins to count anew
 	}
-	return buf, s.sent - before
+	return buf, c.sent - before, c.oldest
 }
 
 // readLog takes events from the log.
-func (s *Subscription) readLog(buf []byte) []byte {
-	from := s.pos + 1
-	if !s.more {
+func (c *cursor) readLog(buf []byte) []byte {
+	from := c.pos + 1
+	if !c.more {
 		// Swapped before the head is looked at: what is routed after that is
 		// pending again.
-		from = max(from, s.pending.Swap(0))
+		from = max(from, c.pending.Swap(0))
 	}
-	if s.behind = s.stale || s.lagging(from); s.behind {
+	if c.behind = c.stale || c.lagging(from); c.behind {
 		return buf
 	}
-	if buf = s.readEvents(buf, from); s.replayEnd != 0 && !s.more && !s.behind {
-		s.replayEnd = 0
-		buf = s.appendLive(buf)
+	if buf = c.readEvents(buf, from); c.replayEnd != 0 && !c.more && !c.behind {
+		c.replayEnd = 0
+		buf = c.appendLive(buf)
 	}
 	return buf
 }
 
 // readEvents takes a chunk of the log's events from seq on, if they are all there.
-func (s *Subscription) readEvents(buf []byte, seq uint64) []byte {
-	s.hub.mu.RLock()
-	defer s.hub.mu.RUnlock()
-	if s.behind = s.lost(seq); s.behind {
+func (c *cursor) readEvents(buf []byte, seq uint64) []byte {
+	c.hub.mu.RLock()
+	defer c.hub.mu.RUnlock()
+	if c.behind = c.lost(seq); c.behind {
 		return buf
 	}
-	to := s.hub.log.head()
-	if s.replayEnd == 0 && s.query.Interval > 0 {
-		s.replayEnd = to + 1 // frozen, as a round is
+	to := c.hub.log.head()
+	if c.replayEnd == 0 && c.query.Interval > 0 {
+		c.replayEnd = to + 1 // frozen, as a round is
 	}
-	if s.replayEnd != 0 {
-		to = s.replayEnd - 1
+	if c.replayEnd != 0 {
+		to = c.replayEnd - 1
 	}
-	buf = s.readRange(buf, seq, to)
-	s.more = s.pos < to
+	buf = c.readRange(buf, seq, to)
+	c.more = c.pos < to
 	return buf
 }
 
 // lost tells whether events in scope from seq on have left the log; where
 // there is no index, whether they may have. Hub.mu is held, and must be until
 // the events are taken, or they could leave meanwhile.
-func (s *Subscription) lost(seq uint64) bool {
-	h := s.hub
-	if seq >= h.log.first() || s.scope.all {
+func (c *cursor) lost(seq uint64) bool {
+	h := c.hub
+	if seq >= h.log.first() || c.scope.all {
 		return seq < h.log.first()
 	}
-	for _, id := range s.scope.vehicles {
+	for _, id := range c.scope.vehicles {
 		if v := h.fleet.byID[id]; v == nil && h.fleet.forgotten >= seq || v != nil && v.index.dropped >= seq {
 			return true
 		}
 	}
-	for _, id := range s.scope.topics {
+	for _, id := range c.scope.topics {
 		if t := h.topics[id]; t == nil || t.index.dropped >= seq {
 			return true
 		}
@@ -193,33 +220,33 @@ func (s *Subscription) lost(seq uint64) bool {
 
 // lagging tells whether more bytes than the backlog may have are in scope from
 // seq on. With an interval newest-only is the normal state, and cheap.
-func (s *Subscription) lagging(seq uint64) bool {
-	if s.query.Interval > 0 {
+func (c *cursor) lagging(seq uint64) bool {
+	if c.query.Interval > 0 {
 		return false
 	}
-	limit := uint64(s.hub.config.MaxBacklog)
-	s.hub.mu.RLock()
-	seq = max(seq, s.hub.log.first())
-	distance, total := s.hub.log.distance(seq), s.hub.log.total()
-	s.hub.mu.RUnlock()
+	limit := uint64(c.hub.config.MaxBacklog)
+	c.hub.mu.RLock()
+	seq = max(seq, c.hub.log.first())
+	distance, total := c.hub.log.distance(seq), c.hub.log.total()
+	c.hub.mu.RUnlock()
 	if distance <= limit {
 		return false
 	}
-	if s.scope.whole() {
+	if c.scope.whole() {
 		return true
 	}
-	if s.countedAt > 0 && s.backlog+total-s.countedAt <= limit {
+	if c.countedAt > 0 && c.backlog+total-c.countedAt <= limit {
 		return false // cannot be more than it was, and all that came since
 	}
-	s.backlog, s.countedAt = s.countBacklog(seq, limit), total
-	return s.backlog > limit
+	c.backlog, c.countedAt = c.countBacklog(seq, limit), total
+	return c.backlog > limit
 }
 
 // countBacklog counts the bytes in scope from seq on, up to something over limit.
-func (s *Subscription) countBacklog(seq, limit uint64) (bytes uint64) {
+func (c *cursor) countBacklog(seq, limit uint64) (bytes uint64) {
 	for more := true; more && bytes <= limit; {
 		var some uint64
-		some, seq, more = s.countBytes(seq)
+		some, seq, more = c.countBytes(seq)
 		bytes += some
 	}
 	return bytes
@@ -227,14 +254,14 @@ func (s *Subscription) countBacklog(seq, limit uint64) (bytes uint64) {
 
 // countBytes looks at a few of the events, and tells with which one to go on,
 // if there are more.
-func (s *Subscription) countBytes(seq uint64) (bytes, next uint64, more bool) {
-	h := s.hub
+func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
+	h := c.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	seq = max(seq, h.log.first())
 	to := min(h.log.head(), seq+scanLimit-1)
-	s.eachEvent(seq, to, func(_ uint64, r *record, event []byte) bool {
-		if s.scope.delivery(r) != deliverNothing {
+	c.eachEvent(seq, to, func(_ uint64, r *record, event []byte) bool {
+		if c.scope.delivery(r) != deliverNothing {
 			bytes += uint64(len(event))
 		}
 		return true
@@ -243,34 +270,34 @@ func (s *Subscription) countBytes(seq uint64) (bytes, next uint64, more bool) {
 }
 
 // appendLive tells that the reader now holds the truth as of pos.
-func (s *Subscription) appendLive(buf []byte) []byte {
-	mode := s.mode
-	s.mode = modeSilent
+func (c *cursor) appendLive(buf []byte) []byte {
+	mode := c.mode
+	c.mode = modeSilent
 	if mode == modeSilent {
 		return buf
 	}
-	data := fmt.Appendf(nil, `{"mode":%q,"events":%d`, mode, s.sent)
+	data := fmt.Appendf(nil, `{"mode":%q,"events":%d`, mode, c.sent)
 	switch {
-	case mode == modeReplay, mode != modeConflated && !s.lossUnknown:
+	case mode == modeReplay, mode != modeConflated && !c.lossUnknown:
 		data = append(data, `,"skipped":0`...)
-	case mode == modeConflated && s.scope.whole() && s.view != nil:
+	case mode == modeConflated && c.scope.whole() && c.view != nil:
 		data = append(data, `,"skipped":`...)
-		data = strconv.AppendUint(data, s.pos-s.base-uint64(s.sent), 10)
+		data = strconv.AppendUint(data, c.pos-c.base-uint64(c.sent), 10)
 	}
-	data = fmt.Appendf(data, `,"protocol":%q,"time":%s}`, s.query.Protocol, s.hub.wireTime())
-	return appendControl(buf, "live", s.resumeID(), string(data))
+	data = fmt.Appendf(data, `,"protocol":%q,"time":%s}`, c.query.Protocol, c.hub.wireTime())
+	return appendControl(buf, "live", c.resumeID(), string(data))
 }
 
 // resumeID is the id from which the reader could go on now, "" while none may
 // be told.
-func (s *Subscription) resumeID() string {
+func (c *cursor) resumeID() string {
 	// Loaded before pending: what is routed by now and not pending is not in scope.
-	routed := s.hub.routed.Load()
-	if s.withholdID {
+	routed := c.hub.routed.Load()
+	if c.withholdID {
 		return ""
 	}
-	if s.mode == modeSilent && s.view == nil && !s.more && s.pending.Load() == 0 {
-		s.pos = max(s.pos, routed)
+	if c.mode == modeSilent && c.view == nil && !c.more && c.pending.Load() == 0 {
+		c.pos = max(c.pos, routed)
 	}
-	return s.hub.id(s.pos).String()
+	return c.hub.id(c.pos).String()
 }

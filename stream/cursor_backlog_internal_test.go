@@ -21,7 +21,7 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := New(Config{})
 			defer h.Close()
-			s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box)}
+			s := &cursor{hub: h, scope: newScope(q.Topics, q.Box)}
 			const from = 3
 			inScope := 0
 			for i := range 3*scanLimit + 5 {
@@ -58,7 +58,7 @@ func TestBacklogOfIntervalIsNone(t *testing.T) {
 	h := New(Config{MaxBacklog: 1})
 	defer h.Close()
 	publish(t, h, `{"vehicle_id":"v","lat":1,"lon":2}`)
-	s := &Subscription{hub: h, scope: newScope([]string{AllTopic}, nil)}
+	s := &cursor{hub: h, scope: newScope([]string{AllTopic}, nil)}
 	require.True(t, s.lagging(1))
 	s.query.Interval = 1
 	require.False(t, s.lagging(1))

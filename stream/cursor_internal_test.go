@@ -54,7 +54,7 @@ func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, pu
 	publish(len(fleet))
 	s = h.Subscribe(query)
 	s.out = outletFunc(func([]byte) error { return nil })
-	s.begin()
+	s.sendAndFreeze(s.cursor.begin())
 	taken(s)
 	return h, s, publish
 }
@@ -64,8 +64,7 @@ var buffer [chunkSize + 1024]byte
 // taken takes all there is and tells how many events that was.
 func taken(s *Subscription) (events int) {
 	for {
-		s.oldest = 0
-		p, n := s.read(buffer[:0])
+		p, n, _ := s.cursor.read(buffer[:0])
 		events += n
 		if len(p) == 0 {
 			return events

@@ -202,36 +202,41 @@ func (h *Hub) freezeAllLocked() *stateView {
 	return r
 }
 
-// readView takes from the round.
-func (s *Subscription) readView(buf []byte) []byte {
-	buf = s.readEntries(buf)
-	if s.nextEntry == len(s.view.entries) && len(buf) < chunkSize {
-		buf = s.endView(buf)
+// readView reads from the view. At its end it goes on from the log, or with
+// another view if that cannot be.
+func (c *cursor) readView(buf []byte) []byte {
+	buf = c.readEntries(buf)
+	if c.nextEntry < len(c.view.entries) || len(buf) >= chunkSize {
+		return buf
 	}
+	c.pos = c.view.head
+	c.withholdID = c.withholdID && c.stale
+	buf = c.appendLive(buf)
+	c.view, c.more = nil, c.stale
 	return buf
 }
 
 // readEntries takes a chunk of the round's entries.
-func (s *Subscription) readEntries(buf []byte) []byte {
-	s.hub.mu.RLock()
-	defer s.hub.mu.RUnlock()
-	for looked := 0; s.nextEntry < len(s.view.entries) && looked < scanLimit; looked++ {
-		event, stale := s.hub.resolve(s.view.entries[s.nextEntry], &s.scope, s.base > 0)
+func (c *cursor) readEntries(buf []byte) []byte {
+	c.hub.mu.RLock()
+	defer c.hub.mu.RUnlock()
+	for looked := 0; c.nextEntry < len(c.view.entries) && looked < scanLimit; looked++ {
+		event, stale := c.hub.resolve(c.view.entries[c.nextEntry], &c.scope, c.base > 0)
 		if len(buf) > 0 && len(buf)+len(event) > chunkSize {
 			break
 		}
-		s.nextEntry++
+		c.nextEntry++
 		if event == nil {
 			continue
 		}
 		if stale {
-			s.stale, s.withholdID = true, true
+			c.stale, c.withholdID = true, true
 		}
-		if s.withholdID {
+		if c.withholdID {
 			event = withoutID(event)
 		}
 		buf = append(buf, event...)
-		s.sent++
+		c.sent++
 	}
 	return buf
 }
@@ -255,13 +260,4 @@ func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event []byte, stale boo
 		return event, stale
 	}
 	return nil, false
-}
-
-// endView goes on from the log, or with another round if that cannot be.
-func (s *Subscription) endView(buf []byte) []byte {
-	s.pos = s.view.head
-	s.withholdID = s.withholdID && s.stale
-	buf = s.appendLive(buf)
-	s.view, s.more = nil, s.stale
-	return buf
 }

@@ -48,19 +48,15 @@ type Summary struct {
 // Subscription is one reader's stream: what it asked for, and a cursor. Make it
 // with Hub.Subscribe; Serve or Attach must be called, once.
 type Subscription struct {
-	hub   *Hub
-	scope scope
-	query Query
+	cursor
 
-	pending atomic.Uint64          // the first event in scope since the cursor last looked; 0: none
-	ending  atomic.Pointer[Reason] // the stream is to end; nil: it goes on
-	writer  atomic.Pointer[writer] // who gives it its turns; nil: nobody yet
+	ending atomic.Pointer[Reason] // the stream is to end; nil: it goes on
+	writer atomic.Pointer[writer] // who gives it its turns; nil: nobody yet
 
-	cursor   // of who writes it, like what follows
+	// Of the goroutine that writes the stream, like what follows.
 	out      Outlet
 	onEnd    func(Summary)
 	inFlight pendingWrite
-	behind   bool // the log is no way to go on: the reader must be brought to date
 	byeSent  bool // the reader was told `bye`
 	// On the hub's monotonic clock: when events were last written, anything
 	// was last written, and a ping was last sent.
@@ -82,7 +78,10 @@ type pendingWrite struct {
 
 // Subscribe registers a reader. From here on nothing it asked for escapes it.
 func (h *Hub) Subscribe(q Query) *Subscription {
-	s := &Subscription{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q, endsAt: h.moment().until(q.Until)}
+	s := &Subscription{
+		cursor: cursor{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q},
+		endsAt: h.moment().until(q.Until),
+	}
 	h.router.add(s)
 	if h.draining.Load() {
 		s.end(Draining)
@@ -142,7 +141,7 @@ func (s *Subscription) open(out Outlet) {
 	retry := time.Second + rand.N(2*time.Second) // so that clients do not come back in one wave
 	s.send(appendGreeting(nil, retry.Truncate(time.Millisecond)))
 	s.waitFlushed()
-	s.begin()
+	s.sendAndFreeze(s.cursor.begin())
 	s.waitFlushed()
 }
 
@@ -210,6 +209,15 @@ func (s *Subscription) waitFlushed() {
 	}
 }
 
+// sendAndFreeze writes what the cursor has to say first, if anything, and has it
+// freeze the view that this promises.
+func (s *Subscription) sendAndFreeze(control []byte) {
+	if len(control) > 0 {
+		s.send(control)
+	}
+	s.cursor.freezeView()
+}
+
 // wrote notes that what was written is on the wire, or that it failed.
 func (s *Subscription) wrote(err error) {
 	s.inFlight.waits = false
@@ -218,28 +226,20 @@ func (s *Subscription) wrote(err error) {
 		return
 	}
 	s.lastWrite = s.hub.now()
-	if s.inFlight.paced {
+	w := &s.inFlight
+	if w.paced {
 		s.lastFlush = s.lastWrite
 	}
-	s.summary.Bytes += int64(s.inFlight.bytes)
-	s.count(s.inFlight.events, s.inFlight.oldest)
-}
-
-// count notes that n events were written, the oldest of them, if live, having
-// been published at oldest.
-func (s *Subscription) count(n int, oldest int64) {
-	if n == 0 {
+	s.summary.Bytes += int64(w.bytes)
+	if w.events == 0 {
 		return
 	}
-	s.summary.Events += int64(n)
-	s.hub.counters.written.Add(uint64(n))
-	if delay := s.hub.config.Delay; delay != nil && oldest != 0 {
-		delay(s.lastWrite - time.Duration(oldest))
+	s.summary.Events += int64(w.events)
+	s.hub.counters.written.Add(uint64(w.events))
+	if delay := s.hub.config.Delay; delay != nil && w.oldest != 0 {
+		delay(s.lastWrite - time.Duration(w.oldest))
 	}
 }
-
-// due tells whether there may be something to take.
-func (s *Subscription) due() bool { return s.more || s.pending.Load() != 0 }
 
 // blocked tells whether the stream cannot go on without waiting: for its reader,
 // or for the state of the fleet.
@@ -250,8 +250,7 @@ func (s *Subscription) unblock() {
 	defer s.recoverPanic()
 	s.waitFlushed()
 	if s.behind && !s.ended() {
-		s.behind = false
-		s.catchUp()
+		s.sendAndFreeze(s.cursor.catchUp())
 	}
 }
 
@@ -294,11 +293,11 @@ func (s *Subscription) flush() {
 	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
 	defer chunkBuffers.Put(buffer)
 	for range turnChunks {
-		p, n := s.read(buffer[:0])
+		p, events, oldest := s.cursor.read(buffer[:0])
 		if len(p) == 0 {
 			return
 		}
-		s.write(p, pendingWrite{paced: true, bytes: len(p), events: n, oldest: s.oldest})
+		s.write(p, pendingWrite{paced: true, bytes: len(p), events: events, oldest: oldest})
 		if s.blocked() || !s.checkEnd() {
 			return
 		}
