@@ -260,9 +260,9 @@ func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	defer h.mu.RUnlock()
 	seq = max(seq, h.log.first())
 	to := min(h.log.head(), seq+scanLimit-1)
-	c.eachEvent(seq, to, func(_ uint64, r *record, event []byte) bool {
+	c.eachEvent(seq, to, func(_ uint64, r *record, event frame) bool {
 		if c.scope.delivery(r) != deliverNothing {
-			bytes += uint64(len(event))
+			bytes += uint64(len(event.text))
 		}
 		return true
 	})

@@ -32,7 +32,7 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 			}
 			for seq := uint64(from); seq <= h.Head().Seq; seq++ {
 				if r, event := h.log.at(seq); s.scope.delivery(r) != deliverNothing {
-					inScope += len(event)
+					inScope += len(event.text)
 				}
 			}
 			h.config.MaxBacklog = inScope

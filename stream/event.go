@@ -55,44 +55,64 @@ const (
 	Deleted GoneReason = "deleted" // somebody deleted it
 )
 
-// appendID appends the `id:` line of event seq.
-func appendID(dst []byte, epoch string, seq uint64) []byte {
+// frame is an event in the wire form of server-sent events. Its data is one line of
+// JSON: a Feature, or the object of a `gone` event.
+type frame struct {
+	text   []byte
+	dataAt uint8 // where the data begins: at most 57 bytes of id and name come before
+}
+
+// frameEnd follows the data of every event.
+const frameEnd = "\n\n"
+
+// feature returns the Feature that a position or late event carries.
+func (f frame) feature() []byte { return f.text[f.dataAt : len(f.text)-len(frameEnd)] }
+
+// appendHead appends what comes before the data of event seq. name is "" for an
+// unnamed event.
+func appendHead(dst []byte, epoch string, seq uint64, name string) []byte {
 	dst = append(dst, "id: "...)
 	dst = append(dst, epoch...)
 	dst = append(dst, '-')
 	dst = strconv.AppendUint(dst, seq, 10)
-	return append(dst, '\n')
+	if name != "" {
+		dst = append(dst, "\nevent: "...)
+		dst = append(dst, name...)
+	}
+	return append(dst, "\ndata: "...)
 }
 
-// appendPosition appends an unnamed event: the newest position of a vehicle.
-func appendPosition(dst []byte, epoch string, seq uint64, p *geo.Position, at time.Time) []byte {
-	dst = appendID(dst, epoch, seq)
-	dst = append(dst, "data: "...)
-	dst = p.AppendFeature(dst, at)
-	return append(dst, "\n\n"...)
+// framePosition makes an unnamed event, the newest position of a vehicle, in the
+// memory of buf.
+func framePosition(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
+	head := appendHead(buf[:0], epoch, seq, "")
+	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
 }
 
-// appendLate appends a `late` event: an older position of a vehicle.
-func appendLate(dst []byte, epoch string, seq uint64, p *geo.Position, at time.Time) []byte {
-	dst = appendID(dst, epoch, seq)
-	dst = append(dst, "event: late\ndata: "...)
-	dst = p.AppendFeature(dst, at)
-	return append(dst, "\n\n"...)
+// frameLate makes a `late` event, an older position of a vehicle, in the memory of
+// buf.
+func frameLate(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
+	head := appendHead(buf[:0], epoch, seq, "late")
+	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
+}
+
+// frameGone makes a `gone` event in the memory of buf.
+func frameGone(buf []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) frame {
+	head := appendHead(buf[:0], epoch, seq, "gone")
+	return frame{appendGoneData(head, vehicleID, reason), uint8(len(head))}
 }
 
 // appendGone appends a `gone` event.
 func appendGone(dst []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) []byte {
-	dst = appendID(dst, epoch, seq)
-	dst = append(dst, `event: gone`+"\n"+`data: {"vehicle_id":`...)
+	return appendGoneData(appendHead(dst, epoch, seq, "gone"), vehicleID, reason)
+}
+
+func appendGoneData(dst []byte, vehicleID string, reason GoneReason) []byte {
+	dst = append(dst, `{"vehicle_id":`...)
 	dst = geo.AppendString(dst, vehicleID)
 	dst = append(dst, `,"reason":"`...)
 	dst = append(dst, reason...)
-	return append(dst, `"}`+"\n\n"...)
-}
-
-// feature gives the Feature that a position or late event carries.
-func feature(event []byte) []byte {
-	return event[bytes.Index(event, []byte("\ndata: "))+len("\ndata: ") : len(event)-len("\n\n")]
+	return append(append(dst, `"}`...), frameEnd...)
 }
 
 // withoutID gives the event without its `id:` line: a reader keeps the id it has.

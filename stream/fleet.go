@@ -15,15 +15,19 @@ import (
 //
 // With two cache lines of 64 bytes it is what a position must fetch.
 type vehicle struct {
-	id    string
-	seq   uint64   // of the event that made the state: its newest position, or that it went
-	time  int64    // timestamp of its newest position, Unix nanoseconds
-	slot  int      // in fleet.slots and fleet.silence; -1: forgotten
-	here  place    // topics nil: gone
-	index seqIndex // its events in the log
-	event []byte   // the bytes of event seq
-	hash  uint64   // of a gone vehicle's newest Feature, to know a repeat of it
+	id     string
+	seq    uint64   // of the event that made the state: its newest position, or that it went
+	time   int64    // timestamp of its newest position, Unix nanoseconds
+	slot   int32    // in fleet.slots and fleet.recency; -1: forgotten
+	dataAt uint8    // of event, as in frame
+	here   place    // topics nil: gone
+	index  seqIndex // its events in the log
+	event  []byte   // the bytes of event seq
+	hash   uint64   // of a gone vehicle's newest Feature, to know a repeat of it
 }
+
+// feature returns the newest Feature of a present vehicle.
+func (v *vehicle) feature() []byte { return frame{v.event, v.dataAt}.feature() }
 
 func (v *vehicle) present() bool { return !v.here.nowhere() }
 
@@ -39,7 +43,7 @@ func (v *vehicle) lastPlace() place {
 type fleet struct {
 	byID    map[string]*vehicle // the forgotten too
 	slots   []*vehicle          // one stable slot each, nil where free: to walk in pieces
-	free    []int               // slots
+	free    []int32             // slots
 	recency recency             // of the slots
 	present int                 // vehicles
 	gone    int                 // vehicles
@@ -76,24 +80,24 @@ func (f *fleet) add(id string, unknown uint64) *vehicle {
 	v.time, v.hash, v.here = 0, 0, place{}
 	v.slot = f.slotFor(v)
 	f.gone++
-	f.recency.insert(goneRing, int32(v.slot))
+	f.recency.insert(goneRing, v.slot)
 	return v
 }
 
-func (f *fleet) slotFor(v *vehicle) int {
+func (f *fleet) slotFor(v *vehicle) int32 {
 	if n := len(f.free); n > 0 {
 		slot := f.free[n-1]
 		f.free, f.slots[slot] = f.free[:n-1], v
 		return slot
 	}
 	f.slots, f.recency = append(f.slots, v), append(f.recency, recencyLink{})
-	return len(f.slots) - 1
+	return int32(len(f.slots) - 1)
 }
 
 // touch notes that something arrived from the vehicle.
 func (f *fleet) touch(v *vehicle, now time.Duration) {
 	f.recency[v.slot].seen = int64(now)
-	f.recency.moveToNewest(ringOf(v), int32(v.slot))
+	f.recency.moveToNewest(ringOf(v), v.slot)
 }
 
 // lastSeen tells when anything arrived from the vehicle, on the hub's monotonic
@@ -119,7 +123,7 @@ func (f *fleet) setPlace(v *vehicle, to place) {
 	default:
 		f.present, f.gone = f.present-1, f.gone+1
 	}
-	f.recency.moveToNewest(ringOf(v), int32(v.slot))
+	f.recency.moveToNewest(ringOf(v), v.slot)
 }
 
 // silentSince gives a present vehicle from which nothing has arrived since the
@@ -152,7 +156,7 @@ func (f *fleet) sortByRecency() {
 	}
 	slices.SortStableFunc(known, func(a, b *vehicle) int { return cmp.Compare(f.lastSeen(a), f.lastSeen(b)) })
 	for _, v := range known {
-		f.recency.moveToNewest(ringOf(v), int32(v.slot))
+		f.recency.moveToNewest(ringOf(v), v.slot)
 	}
 }
 
@@ -187,7 +191,7 @@ func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 func (f *fleet) forget(v *vehicle) {
 	f.forgotten = max(f.forgotten, v.seq)
 	f.gone--
-	f.recency.remove(int32(v.slot))
+	f.recency.remove(v.slot)
 	f.slots[v.slot] = nil
 	f.free = append(f.free, v.slot)
 	v.slot = -1

@@ -71,7 +71,7 @@ type Hub struct {
 	log    *eventLog
 	fleet  fleet
 	topics topics
-	event  []byte // the event being published
+	event  frame // the event being published
 
 	router   router
 	writers  []*writer // of attached streams
@@ -181,8 +181,8 @@ func (h *Hub) evict(most int) {
 
 // markGone makes a present vehicle a gone one.
 func (h *Hub) markGone(v *vehicle, reason GoneReason) {
-	v.hash = hashFeature(feature(v.event))
-	h.event = appendGone(h.event[:0], h.epoch, h.log.head()+1, v.id, reason)
+	v.hash = hashFeature(v.feature())
+	h.event = frameGone(h.event.text, h.epoch, h.log.head()+1, v.id, reason)
 	h.commitState(v, kindGone, place{point: v.here.point}, h.now())
 }
 
@@ -193,7 +193,7 @@ func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duratio
 	h.fleet.setPlace(v, after)
 	h.topics.moveMember(v, before.topics, after.topics)
 	v.seq = h.log.head() + 1
-	v.event = h.appendEvent(v, k, before, after, now)
+	v.event, v.dataAt = h.appendEvent(v, k, before, after, now), h.event.dataAt
 }
 
 // appendEvent puts h.event at the end of the log and files it, and drops what the

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -35,6 +36,7 @@ func consistent(t testing.TB, h *Hub) {
 			r := &s.records[i]
 			seq := s.first + uint64(i)
 			vehicles[r.vehicle] = true
+			requireData(t, s.event(r))
 			eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) {
 				require.Contains(t, index.from(seq), seq)
 				entries++
@@ -57,6 +59,7 @@ func consistent(t testing.TB, h *Hub) {
 		require.True(t, v.slot >= 0 || vehicles[v], "a forgotten vehicle without events: %s", id)
 		if v.slot >= 0 {
 			require.Same(t, v, h.fleet.slots[v.slot])
+			requireData(t, frame{v.event, v.dataAt})
 			listed++
 		}
 		entries -= len(v.index.list)
@@ -64,7 +67,7 @@ func consistent(t testing.TB, h *Hub) {
 	}
 	require.Equal(t, h.fleet.size(), listed)
 	for slot, v := range h.fleet.slots {
-		require.True(t, v == nil || v.slot == slot, "a free slot holds a vehicle")
+		require.True(t, v == nil || v.slot == int32(slot), "a free slot holds a vehicle")
 	}
 	for id, topic := range h.topics {
 		require.Equal(t, id, topic.id)
@@ -75,6 +78,16 @@ func consistent(t testing.TB, h *Hub) {
 		entries -= len(topic.index.list)
 	}
 	require.Zero(t, entries, "index entries without events")
+}
+
+// requireData checks that an event knows where its data begins and ends: after the
+// only "data: " that a line begins with, and before the blank line.
+func requireData(t testing.TB, event frame) {
+	t.Helper()
+	_, rest, _ := bytes.Cut(event.text, []byte("\ndata: "))
+	data, rest, _ := bytes.Cut(rest, []byte("\n"))
+	require.Equal(t, string(data), string(event.feature()))
+	require.Equal(t, "\n", string(rest))
 }
 
 // Many vehicles and topics pass through a small hub, and it lets go of them.

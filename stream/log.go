@@ -45,6 +45,7 @@ func (p place) nowhere() bool { return p.topics == nil }
 type record struct {
 	off, end      uint32 // of the event's bytes in the segment
 	kind          eventKind
+	dataAt        uint8 // as in frame
 	vehicle       *vehicle
 	before, after place
 	published     int64 // hub's monotonic clock, nanoseconds
@@ -65,7 +66,7 @@ func (s *segment) next() uint64 { return s.first + uint64(len(s.records)) }
 
 func (s *segment) size() int { return cap(s.bytes) + cap(s.records)*recordSize + s.extra }
 
-func (s *segment) event(r *record) []byte { return s.bytes[r.off:r.end:r.end] }
+func (s *segment) event(r *record) frame { return frame{s.bytes[r.off:r.end:r.end], r.dataAt} }
 
 // eventLog is the events of the hub in order of seq, as far back as limit
 // bytes go. Hub.mu guards it.
@@ -112,19 +113,19 @@ func (l *eventLog) total() uint64 { return l.last().start + uint64(len(l.last().
 
 // append puts an event at the end, as seq head+1, and returns the bytes that
 // the log holds of it from now on. indexed is in how many indexes it is filed.
-func (l *eventLog) append(event []byte, r record, indexed int) []byte {
+func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	s := l.last()
-	if len(s.bytes)+len(event) > cap(s.bytes) || len(s.records) == cap(s.records) {
+	if len(s.bytes)+len(event.text) > cap(s.bytes) || len(s.records) == cap(s.records) {
 		l.open(s)
 		s = l.last()
 	}
 	r.off = uint32(len(s.bytes))
-	s.bytes = append(s.bytes, event...)
-	r.end = uint32(len(s.bytes))
+	s.bytes = append(s.bytes, event.text...)
+	r.end, r.dataAt = uint32(len(s.bytes)), event.dataAt
 	s.records = append(s.records, r)
 	s.extra += indexed * seqSize
 	l.size += indexed * seqSize
-	return s.event(&r)
+	return s.event(&r).text
 }
 
 // drop takes the oldest segment off while the log is over its limit, or
@@ -148,7 +149,7 @@ func (l *eventLog) find(seq uint64) *segment {
 func (l *eventLog) holds(seq uint64) bool { return seq >= l.first() && seq <= l.head() }
 
 // at gives the record and bytes of seq, which must be in the log.
-func (l *eventLog) at(seq uint64) (*record, []byte) {
+func (l *eventLog) at(seq uint64) (*record, frame) {
 	s := l.find(seq)
 	r := &s.records[seq-s.first]
 	return r, s.event(r)

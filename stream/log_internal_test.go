@@ -13,7 +13,7 @@ func logOf(events, limit int) *eventLog {
 	l := newLog(limit, 11)
 	v := &vehicle{}
 	for i := range events {
-		l.append(bytes.Repeat([]byte{byte(i)}, 1000), record{vehicle: v}, 1)
+		l.append(frame{bytes.Repeat([]byte{byte(i)}, 1000), 7}, record{vehicle: v}, 1)
 	}
 	return l
 }
@@ -35,9 +35,10 @@ func TestLogGrowsBySegments(t *testing.T) {
 	require.False(t, l.holds(10) || l.holds(l.head()+1))
 	for seq := l.first(); seq <= l.head(); seq++ {
 		_, event := l.at(seq)
-		require.Equal(t, byte(seq-11), event[0])
-		require.Len(t, event, 1000)
-		require.Equal(t, 1000, cap(event), "nobody can append to an event in place")
+		require.EqualValues(t, 7, event.dataAt)
+		require.Equal(t, byte(seq-11), event.text[0])
+		require.Len(t, event.text, 1000)
+		require.Equal(t, 1000, cap(event.text), "nobody can append to an event in place")
 		require.Equal(t, 1000*(l.head()+1-seq), l.distance(seq))
 	}
 	require.EqualValues(t, 3000*perSegment, l.total())

@@ -142,7 +142,7 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 		return Accepted
 	case !v.present() && v.hash == hashFeature(data):
 		return Duplicate
-	case v.present() && string(feature(v.event)) == string(data) && (p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
+	case v.present() && string(v.feature()) == string(data) && (p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
 		return Duplicate
 	}
 	return Accepted
@@ -158,12 +158,12 @@ func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 	}
 	h.fleet.touch(v, now.mono)
 	at, seq := timestampOf(p, v, now.wall), h.log.head()+1
-	h.event = appendPosition(h.event[:0], h.epoch, seq, p, at)
-	switch h.verdict(p, v, at.UnixNano(), feature(h.event)) {
+	h.event = framePosition(h.event.text, h.epoch, seq, p, at)
+	switch h.verdict(p, v, at.UnixNano(), h.event.feature()) {
 	case Duplicate:
 		return Receipt{Verdict: Duplicate}
 	case Late:
-		h.event = appendLate(h.event[:0], h.epoch, seq, p, at)
+		h.event = frameLate(h.event.text, h.epoch, seq, p, at)
 		h.appendEvent(v, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
 		return Receipt{Late, h.id(seq)}
 	}

@@ -13,9 +13,9 @@ func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
 		return c.readRun(from, to)
 	}
 	looked, full := 0, false
-	c.eachEvent(from, to, func(seq uint64, r *record, event []byte) bool {
+	c.eachEvent(from, to, func(seq uint64, r *record, event frame) bool {
 		d := c.delivery(seq, r, to)
-		if looked == scanLimit || len(buf) > 0 && d != deliverNothing && len(buf)+len(event) > chunkSize {
+		if looked == scanLimit || len(buf) > 0 && d != deliverNothing && len(buf)+len(event.text) > chunkSize {
 			full = true
 			return false
 		}
@@ -31,7 +31,7 @@ func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
 		if d == deliverGone {
 			buf = appendGone(buf, c.hub.epoch, seq, r.vehicle.id, Left)
 		} else {
-			buf = append(buf, event...)
+			buf = append(buf, event.text...)
 		}
 		return true
 	})
@@ -100,7 +100,7 @@ func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
 
 // eachEvent visits the events in [from, to] that may be in scope, in order, until
 // visit says no. Hub.mu is held.
-func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, event []byte) bool) {
+func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, event frame) bool) {
 	if !c.scope.all {
 		c.eachIndexed(from, to, visit)
 		return
@@ -117,7 +117,7 @@ func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, ev
 }
 
 // eachIndexed merges the indexes of the vehicles and topics in scope.
-func (c *cursor) eachIndexed(from, to uint64, visit func(seq uint64, r *record, event []byte) bool) {
+func (c *cursor) eachIndexed(from, to uint64, visit func(seq uint64, r *record, event frame) bool) {
 	var few [4][]uint64
 	lists := c.indexLists(few[:0], from)
 	for {

@@ -114,7 +114,7 @@ func appendState(dst []byte, v *vehicle, silent int64) []byte {
 	if len(*v.here.topics) > 0 {
 		dst = append(dst, ']')
 	}
-	dst = append(append(dst, `,"feature":`...), feature(v.event)...)
+	dst = append(append(dst, `,"feature":`...), v.feature()...)
 	return append(dst, "}\n"...)
 }
 
@@ -225,11 +225,11 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	seq := h.log.head() + 1
 	if l.Gone != "" {
 		v.time, v.hash = l.Time, l.Sum
-		h.event = appendGone(h.event[:0], h.epoch, seq, v.id, l.Gone)
+		h.event = frameGone(h.event.text, h.epoch, seq, v.id, l.Gone)
 		h.commitState(v, kindGone, place{point: l.Point}, seen)
 		return
 	}
 	v.time = l.position.Time.UnixNano()
-	h.event = appendPosition(h.event[:0], h.epoch, seq, &l.position, l.position.Time)
+	h.event = framePosition(h.event.text, h.epoch, seq, &l.position, l.position.Time)
 	h.commitState(v, kindPosition, place{h.topics.set(l.Topics, nil, h.log.first()-1), l.position.Point}, seen)
 }

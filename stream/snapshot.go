@@ -17,7 +17,7 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 	if v == nil || !v.present() {
 		return nil, ID{}, false
 	}
-	return feature(v.event), h.id(v.seq), true
+	return v.feature(), h.id(v.seq), true
 }
 
 // Track gives the Features of a vehicle that the log still holds and that are
@@ -54,7 +54,7 @@ func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
 	}
 	for _, seq := range v.index.list {
 		if r, event := h.log.at(seq); r.kind != kindGone {
-			features = append(features, feature(event))
+			features = append(features, event.feature())
 		}
 	}
 	return features, true
@@ -98,17 +98,17 @@ func (s *Snapshot) appendFeatures(buf []byte, next int, empty bool) ([]byte, int
 	defer s.hub.mu.RUnlock()
 	for looked := 0; next < len(s.view.entries) && looked < scanLimit; looked++ {
 		event, _ := s.hub.resolve(s.view.entries[next], &s.scope, false)
-		if len(buf) > 0 && len(buf)+len(event) > chunkSize {
+		if len(buf) > 0 && len(buf)+len(event.text) > chunkSize {
 			break
 		}
 		next++
-		if event == nil {
+		if event.text == nil {
 			continue
 		}
 		if !empty {
 			buf = append(buf, ',')
 		}
-		buf, empty = append(buf, feature(event)...), false
+		buf, empty = append(buf, event.feature()...), false
 	}
 	return buf, next, empty
 }

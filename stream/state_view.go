@@ -222,20 +222,21 @@ func (c *cursor) readEntries(buf []byte) []byte {
 	defer c.hub.mu.RUnlock()
 	for looked := 0; c.nextEntry < len(c.view.entries) && looked < scanLimit; looked++ {
 		event, stale := c.hub.resolve(c.view.entries[c.nextEntry], &c.scope, c.base > 0)
-		if len(buf) > 0 && len(buf)+len(event) > chunkSize {
+		if len(buf) > 0 && len(buf)+len(event.text) > chunkSize {
 			break
 		}
 		c.nextEntry++
-		if event == nil {
+		if event.text == nil {
 			continue
 		}
 		if stale {
 			c.stale, c.withholdID = true, true
 		}
+		text := event.text
 		if c.withholdID {
-			event = withoutID(event)
+			text = withoutID(text)
 		}
-		buf = append(buf, event...)
+		buf = append(buf, text...)
 		c.sent++
 	}
 	return buf
@@ -245,9 +246,9 @@ func (c *cursor) readEntries(buf []byte) []byte {
 // it is not in scope. A vehicle that went is told to those who may have held it.
 // stale: the vehicle has moved on and the log no longer holds the event; what
 // is given is newer. Hub.mu is held.
-func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event []byte, stale bool) {
+func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event frame, stale bool) {
 	v := e.vehicle
-	event, at := v.event, v.here
+	event, at := frame{v.event, v.dataAt}, v.here
 	if v.seq != e.seq {
 		if stale = !h.log.holds(e.seq); !stale {
 			var r *record
@@ -259,5 +260,5 @@ func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event []byte, stale boo
 	case s.contains(v.id, at), at.nowhere() && held && s.namesVehicle(v.id):
 		return event, stale
 	}
-	return nil, false
+	return frame{}, false
 }

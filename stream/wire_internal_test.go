@@ -3,8 +3,10 @@ package stream
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tmaxmax/go-sse"
@@ -29,25 +31,26 @@ func FuzzEventFrames(f *testing.F) {
 		}
 		id := ID{"mh3k2p", seq}.String()
 		data := string(p.AppendFeature(nil, at))
-		checkFrame(t, appendPosition(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Data: data})
-		checkFrame(t, appendLate(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
+		checkFrame(t, framePosition(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Data: data})
+		checkFrame(t, frameLate(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
 		for _, reason := range []GoneReason{Left, Expired, Deleted} {
 			name, err := json.Marshal(p.VehicleID)
 			require.NoError(t, err)
-			event := appendGone(nil, "mh3k2p", seq, p.VehicleID, reason)
+			event := frameGone(nil, "mh3k2p", seq, p.VehicleID, reason)
+			require.Equal(t, string(event.text), string(appendGone(nil, "mh3k2p", seq, p.VehicleID, reason)))
 			var said struct {
 				VehicleID string `json:"vehicle_id"`
 				Reason    string
 			}
-			require.NoError(t, json.Unmarshal(feature(event), &said), "name %s", name)
+			require.NoError(t, json.Unmarshal(event.feature(), &said), "name %s", name)
 			require.Equal(t, p.VehicleID, said.VehicleID)
 			require.Equal(t, string(reason), said.Reason)
-			checkFrame(t, event, sse.Event{LastEventID: id, Type: "gone", Data: string(feature(event))})
+			checkFrame(t, event, sse.Event{LastEventID: id, Type: "gone", Data: string(event.feature())})
 		}
 	})
 }
 
-func checkFrame(t *testing.T, event []byte, want sse.Event) {
+func checkFrame(t *testing.T, event frame, want sse.Event) {
 	t.Helper()
 	message := sse.Message{ID: sse.ID(want.LastEventID)}
 	if want.Type != "" {
@@ -56,15 +59,15 @@ func checkFrame(t *testing.T, event []byte, want sse.Event) {
 	message.AppendData(want.Data)
 	text, err := message.MarshalText()
 	require.NoError(t, err)
-	require.Equal(t, string(text), string(event))
-	require.Equal(t, want.Data, string(feature(event)))
+	require.Equal(t, string(text), string(event.text))
+	require.Equal(t, want.Data, string(event.feature()))
 
 	// Between two others it is still one event.
 	around := appendControl(nil, "before", "", "{}")
-	bytes := append(append(bytes.Clone(around), event...), around...)
+	bytes := append(append(bytes.Clone(around), event.text...), around...)
 	require.Equal(t, []sse.Event{{Type: "before", Data: "{}"}, want, {LastEventID: want.LastEventID, Type: "before", Data: "{}"}}, parse(t, bytes))
 	want.LastEventID = ""
-	require.Equal(t, []sse.Event{want}, parse(t, withoutID(event)))
+	require.Equal(t, []sse.Event{want}, parse(t, withoutID(event.text)))
 }
 
 func parse(t *testing.T, text []byte) (events []sse.Event) {
@@ -87,10 +90,29 @@ func TestHeartbeatHasNoData(t *testing.T) {
 func TestLargestEventFits(t *testing.T) {
 	p := geo.Position{VehicleID: string(bytes.Repeat([]byte(`"`), geo.MaxVehicleID))}
 	feature := len(p.AppendFeature(nil, time.Unix(1, 0)))
-	frame := len(appendLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0))) - feature
+	frame := len(frameLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0)).text) - feature
 	live := appendControl(nil, "live", ID{newEpoch(), 1<<64 - 1}.String(),
 		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,"protocol":"h3","time":1795421061.123}`)
 	require.Less(t, geo.MaxFeature+frame+len(live), chunkSize+1024)
 	require.Less(t, geo.MaxFeature+frame, minSegmentSize)
 	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunkSize)
+}
+
+// Where the data begins is kept in a byte, also after the longest id there is.
+func TestDataAfterTheLongestHead(t *testing.T) {
+	longest := ID{strconv.FormatUint(1<<64-1, 36), 1<<64 - 1}
+	head := appendHead(nil, longest.Epoch, longest.Seq, "late")
+	require.Equal(t, "id: "+longest.String()+"\nevent: late\ndata: ", string(head))
+	require.Len(t, head, 57)
+	p := geo.Position{VehicleID: "a"}
+	event := frameLate(head, longest.Epoch, longest.Seq, &p, time.Unix(1, 0))
+	require.EqualValues(t, 57, event.dataAt, "what buf held is not before it")
+	require.Equal(t, string(p.AppendFeature(nil, time.Unix(1, 0))), string(event.feature()))
+}
+
+// A record of the log and a vehicle's state are what a history and a fleet cost
+// beside the bytes of events. A vehicle is two cache lines.
+func TestRecordsAndVehiclesDoNotGrow(t *testing.T) {
+	require.Equal(t, 80, recordSize)
+	require.EqualValues(t, 128, unsafe.Sizeof(vehicle{}))
 }
