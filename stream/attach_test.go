@@ -106,15 +106,15 @@ func (s *socket) Wait() error {
 	return err
 }
 
-// stick has the reader take nothing from now on.
-func (s *socket) stick() {
+// block has the reader take nothing from now on.
+func (s *socket) block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stuck = true
 }
 
-// unstick has the reader take everything again.
-func (s *socket) unstick() {
+// unblock has the reader take everything again.
+func (s *socket) unblock() {
 	s.mu.Lock()
 	waits := s.kept != nil
 	s.stuck = false
@@ -124,8 +124,8 @@ func (s *socket) unstick() {
 	}
 }
 
-// took gives what was taken since it was last asked, when all is quiet.
-func (s *socket) took() []write {
+// takeWrites gives what was taken since it was last asked, when all is quiet.
+func (s *socket) takeWrites() []write {
 	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +134,8 @@ func (s *socket) took() []write {
 	return writes
 }
 
-// told gives what was taken since it was last asked, in short. See brief.
-func (s *socket) told() string { return brief(text(s.took())) }
+// takeEvents gives what was taken since it was last asked, in short. See brief.
+func (s *socket) takeEvents() string { return brief(joinText(s.takeWrites())) }
 
 // ended tells how often the stream ended.
 func (s *socket) ended() int {
@@ -144,7 +144,7 @@ func (s *socket) ended() int {
 	return s.ends
 }
 
-func text(writes []write) string {
+func joinText(writes []write) string {
 	var all strings.Builder
 	for _, w := range writes {
 		all.WriteString(w.text)

@@ -24,9 +24,9 @@ func fleetOf(b *testing.B, n int) []geo.Position {
 	return all
 }
 
-// audienceOf opens n streams that discard what they are sent; when the
+// openStreams opens n streams that discard what they are sent; when the
 // benchmark is over it reports how many events they were sent per publish.
-func audienceOf(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Query) {
+func openStreams(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Query) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var streams sync.WaitGroup
 	var begun sync.WaitGroup
@@ -54,7 +54,7 @@ func audienceOf(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Que
 // what they get at once.
 func BenchmarkPublish(b *testing.B) {
 	everyone := func(int) stream.Query { return fleetQuery }
-	one := func(i int) stream.Query { return topics(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
+	one := func(i int) stream.Query { return topicQuery(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
 	for _, test := range []struct {
 		name  string
 		n     int
@@ -66,7 +66,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			h := start(b, stream.Config{})
 			fleet := fleetOf(b, 10_000)
-			audienceOf(b, h, test.n, test.query)
+			openStreams(b, h, test.n, test.query)
 			written := h.Stats().Written
 			n := 0
 			b.ReportAllocs()
@@ -115,7 +115,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	for _, test := range []struct {
 		name string
 		q    stream.Query
-	}{{"whole", fleetQuery}, {"topic", topics("t3")}, {"vehicle", topics("vehicle:vehicle-00007")}} {
+	}{{"whole", fleetQuery}, {"topic", topicQuery("t3")}, {"vehicle", topicQuery("vehicle:vehicle-00007")}} {
 		b.Run(test.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

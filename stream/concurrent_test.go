@@ -16,22 +16,22 @@ import (
 	"livemap/stream"
 )
 
-// told is what publishers were answered: events by seq, each with the number of
+// published is what publishers were answered: events by seq, each with the number of
 // the position.
-type told struct {
+type published struct {
 	mu     sync.Mutex
 	events map[uint64]modelEvent
 }
 
-func (m *told) add(seq uint64, e modelEvent) {
+func (m *published) add(seq uint64, e modelEvent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.events[seq] = e
 }
 
-// truth gives a model of the events up to the last, all of which must be known.
-func (m *told) truth(t *testing.T) *truth {
-	all := &truth{}
+// model gives a model of the events up to the last, all of which must be known.
+func (m *published) model(t *testing.T) *model {
+	all := &model{}
 	for seq := range uint64(len(m.events)) {
 		e, ok := m.events[seq+1]
 		require.True(t, ok, "event %d was not answered", seq+1)
@@ -40,8 +40,8 @@ func (m *told) truth(t *testing.T) *truth {
 	return all
 }
 
-// view is what a client of q held at a `live`.
-type view struct {
+// heldAtLive is what a client of q held at a `live`.
+type heldAtLive struct {
 	seq  int
 	held map[string]int
 	mode string
@@ -57,30 +57,30 @@ func TestConcurrentReadersHoldTheTruth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, config)
-			m := &told{events: map[uint64]modelEvent{}}
+			m := &published{events: map[uint64]modelEvent{}}
 			var stop atomic.Bool
 			var publishers, readers sync.WaitGroup
 			for g := range 4 {
 				publishers.Go(func() { m.publish(t, h, g, &stop) })
 			}
 			queries := []stream.Query{
-				fleetQuery, topics("depot:1"), topics("depot:2", "vehicle:v1-7"), topics("vehicle:v0-1", "vehicle:v3-2"),
+				fleetQuery, topicQuery("depot:1"), topicQuery("depot:2", "vehicle:v1-7"), topicQuery("vehicle:v0-1", "vehicle:v3-2"),
 				{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,90,45")},
 				{Topics: []string{stream.AllTopic}, Interval: 2 * time.Millisecond},
 			}
-			views := make([][]view, len(queries)*4)
+			views := make([][]heldAtLive, len(queries)*4)
 			for i := range views {
 				readers.Go(func() { views[i] = follow(t, h, queries[i%len(queries)]) })
 			}
 			readers.Wait()
 			stop.Store(true)
 			publishers.Wait()
-			all := m.truth(t)
+			all := m.model(t)
 			for i, views := range views {
 				require.NotEmpty(t, views)
 				q := &queries[i%len(queries)]
 				for _, v := range views {
-					r := &reader{truth: all, query: *q, vehicles: v.held}
+					r := &reader{model: all, query: *q, vehicles: v.held}
 					require.Equal(t, r.expected(v.seq), v.held, "%v: at live (%s)", q.Topics, v.mode)
 				}
 			}
@@ -89,7 +89,7 @@ func TestConcurrentReadersHoldTheTruth(t *testing.T) {
 }
 
 // publish publishes for the vehicles of publisher g until told to stop.
-func (m *told) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Bool) {
+func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Bool) {
 	random := rand.New(rand.NewPCG(uint64(g), 3))
 	states := map[string]modelState{}
 	for n := 1; !stop.Load(); n++ {
@@ -121,7 +121,7 @@ var errCut = errors.New("cut")
 
 // follow reads the streams of a client that is cut now and then, and gives what
 // it held at each `live`.
-func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []view) {
+func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []heldAtLive) {
 	held, repeated := map[string]int{}, map[string]bool(nil)
 	for range 8 {
 		writes := 0
@@ -146,7 +146,7 @@ func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []view) {
 					}
 					repeated = nil
 					if seq, ok := stream.ParseID(id); ok {
-						views = append(views, view{int(seq.Seq), clone(held), between(event, `"mode":"`, `"`)})
+						views = append(views, heldAtLive{int(seq.Seq), clone(held), between(event, `"mode":"`, `"`)})
 					}
 				case strings.Contains(event, `"n":`):
 					held[vehicle] = number(event)

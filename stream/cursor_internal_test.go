@@ -25,8 +25,8 @@ var deliveries = []struct {
 	{"interval", Query{Topics: []string{AllTopic}, Interval: time.Second}, ""},
 }
 
-// deliver makes a hub with a reader at its head; publish gives it more.
-func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, publish func(n int)) {
+// newDelivery makes a hub with a reader at its head; publish gives it more.
+func newDelivery(t testing.TB, query Query, box string) (h *Hub, s *Subscription, publish func(n int)) {
 	if box != "" {
 		b, err := geo.ParseBox(box)
 		require.NoError(t, err)
@@ -55,14 +55,14 @@ func deliver(t testing.TB, query Query, box string) (h *Hub, s *Subscription, pu
 	s = h.Subscribe(query)
 	s.out = outletFunc(func([]byte) error { return nil })
 	s.sendAndFreeze(s.cursor.begin())
-	taken(s)
+	readAll(s)
 	return h, s, publish
 }
 
 var buffer [chunkSize + 1024]byte
 
-// taken takes all there is and tells how many events that was.
-func taken(s *Subscription) (events int) {
+// readAll takes all there is and tells how many events that was.
+func readAll(s *Subscription) (events int) {
 	for {
 		p, n, _ := s.cursor.read(buffer[:0])
 		events += n
@@ -81,12 +81,12 @@ func rewind(s *Subscription, seq uint64) {
 func TestDeliveryDoesNotAllocate(t *testing.T) {
 	for _, test := range deliveries {
 		t.Run(test.name, func(t *testing.T) {
-			h, s, publish := deliver(t, test.query, test.box)
+			h, s, publish := newDelivery(t, test.query, test.box)
 			from := h.Head().Seq
 			publish(2000)
 			require.Zero(t, testing.AllocsPerRun(20, func() {
 				rewind(s, from)
-				taken(s)
+				readAll(s)
 			}))
 			require.Positive(t, s.sent)
 		})
@@ -95,12 +95,12 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 
 // A round allocates only what it is.
 func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
-	_, s, _ := deliver(t, Query{Topics: []string{AllTopic}}, "")
+	_, s, _ := newDelivery(t, Query{Topics: []string{AllTopic}}, "")
 	r := s.hub.freezeFleet()
 	events := 0
 	require.Zero(t, testing.AllocsPerRun(20, func() {
 		s.startView(r, 0, modeSilent)
-		events = taken(s)
+		events = readAll(s)
 	}))
 	require.Equal(t, 1000, events)
 }
@@ -109,14 +109,14 @@ func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
 func BenchmarkDelivery(b *testing.B) {
 	for _, test := range deliveries {
 		b.Run(test.name, func(b *testing.B) {
-			h, s, publish := deliver(b, test.query, test.box)
+			h, s, publish := newDelivery(b, test.query, test.box)
 			from, events := h.Head().Seq, 0
 			publish(10_000)
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
 				rewind(s, from)
-				events += taken(s)
+				events += readAll(s)
 				n++
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events), "ns/event")

@@ -37,7 +37,7 @@ func TestDrainSpreadsByes(t *testing.T) {
 				require.Equal(t, test.took, time.Since(began))
 				byes := map[time.Duration]int{}
 				for _, c := range clients {
-					writes := c.took()
+					writes := c.takeWrites()
 					last := writes[len(writes)-1]
 					require.Equal(t, "bye draining", brief(last.text))
 					byes[last.at.Sub(began)]++
@@ -49,7 +49,7 @@ func TestDrainSpreadsByes(t *testing.T) {
 				}
 				require.Zero(t, h.Stats().Streams)
 				late := listen(t, h, fleetQuery)
-				require.Equal(t, "hello | reset new | bye draining", late.told(), "new ones get it at once")
+				require.Equal(t, "hello | reset new | bye draining", late.takeEvents(), "new ones get it at once")
 			})
 		})
 	}
@@ -58,9 +58,9 @@ func TestDrainSpreadsByes(t *testing.T) {
 // A reader that has much to read yet is ended after the write that is under way.
 func TestDrainDoesNotWaitForSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		for _, id := range []string{"a", "b", "c", "d"} {
-			fill(t, h, id, 8000)
+			fillLog(t, h, id, 8000)
 		}
 		c := listenSlowly(t, h, fleetQuery)
 		for range 2 {
@@ -71,7 +71,7 @@ func TestDrainDoesNotWaitForSlowReaders(t *testing.T) {
 		synctest.Wait()
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, "hello | reset new | 2 a | 4 b | bye draining", c.told())
+		require.Equal(t, "hello | reset new | 2 a | 4 b | bye draining", c.takeEvents())
 	})
 }
 
@@ -85,22 +85,22 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 		began := time.Now()
 		h.Drain(ctx, time.Second)
 		require.Equal(t, 3*time.Second, time.Since(began))
-		require.Contains(t, fast.told(), "bye draining")
+		require.Contains(t, fast.takeEvents(), "bye draining")
 		require.Equal(t, 1, h.Stats().Streams)
 
 		h.Drain(ctx, time.Second)
 		require.Equal(t, 3*time.Second, time.Since(began), "again, and nothing left to wait for")
 		stalled.open()
-		require.Equal(t, "hello | reset new | bye draining", stalled.told())
+		require.Equal(t, "hello | reset new | bye draining", stalled.takeEvents())
 	})
 }
 
 func TestStreamEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
-		put(t, h, "a", "")
+		h := quietHub(t)
+		publish(t, h, "a", "")
 		c := listen(t, h, fleetQuery)
-		text := c.text()
+		text := c.takeText()
 		require.Equal(t, 1, h.Stats().Streams)
 		summary := c.close()
 		require.Equal(t, stream.Summary{Reason: stream.Cancelled, Events: 1, Bytes: int64(len(text))}, summary)
@@ -115,7 +115,7 @@ func TestStreamEnds(t *testing.T) {
 					return broken
 				}
 				if n == 3 {
-					go put(t, h, "a", `"n":1`)
+					go publish(t, h, "a", `"n":1`)
 				}
 				return nil
 			})
@@ -135,25 +135,25 @@ func TestStreamEnds(t *testing.T) {
 // A stalled writer delays nobody else, and costs no more than its cursor.
 func TestStalledWriterDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		var stalled []*client
 		for range 20 {
 			stalled = append(stalled, listenSlowly(t, h, fleetQuery))
 		}
 		fast := listen(t, h, fleetQuery)
-		fast.took()
+		fast.takeWrites()
 		for range 50 {
 			time.Sleep(time.Second)
 			now := time.Now()
-			fill(t, h, "a", 100_000)
+			fillLog(t, h, "a", 100_000)
 			require.Zero(t, time.Since(now))
-			writes := fast.took()
+			writes := fast.takeWrites()
 			require.Zero(t, writes[0].at.Sub(now))
 			time.Sleep(100 * time.Millisecond)
-			require.Contains(t, writes[len(writes)-1].text+fast.text(), "id: "+h.Head().String()+"\n")
+			require.Contains(t, writes[len(writes)-1].text+fast.takeText(), "id: "+h.Head().String()+"\n")
 		}
 		for _, c := range stalled {
-			require.Empty(t, c.took())
+			require.Empty(t, c.takeWrites())
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 // log is full and the vehicles come in no order: what more of them cost is
 // memory that is not in the processor's caches.
 func BenchmarkPublishFleet(b *testing.B) {
-	one := func(i int) stream.Query { return topics(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
+	one := func(i int) stream.Query { return topicQuery(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
 	for _, way := range []struct {
 		name    string
 		publish func(*stream.Hub, []geo.Position) error
@@ -33,7 +33,7 @@ func BenchmarkPublishFleet(b *testing.B) {
 					for p.publish(b, 100_000); h.Stats().LogBytes < 63<<20; {
 						p.publish(b, 10_000)
 					}
-					audienceOf(b, h, streams, one)
+					openStreams(b, h, streams, one)
 					b.ReportAllocs()
 					b.ResetTimer()
 					p.cpu = 0

@@ -24,7 +24,7 @@ func FuzzResume(f *testing.F) {
 	h := stream.New(stream.Config{})
 	f.Cleanup(h.Close)
 	for n, id := range []string{"a", "b", "a", "c", "b"} {
-		put(f, h, id, fmt.Sprintf(`"n":%d`, n))
+		publish(f, h, id, fmt.Sprintf(`"n":%d`, n))
 	}
 	for _, seed := range []string{"", "-", "x-1", "0", "5", "-5", "+5", "05", "18446744073709551615", "18446744073709551616", "5 ", "\x00", strings.Repeat("9", 60)} {
 		f.Add(seed, false)
@@ -36,7 +36,7 @@ func FuzzResume(f *testing.F) {
 			id = head.Epoch + "-" + id
 		}
 		seq := checkID(t, id)
-		told := toldOn(t, h, id)
+		told := eventsFrom(t, h, id)
 		ids := []string{}
 		for _, e := range told {
 			ids = append(ids, e.Type+strings.TrimPrefix(e.LastEventID, head.Epoch))
@@ -71,8 +71,8 @@ func checkID(t *testing.T, text string) int {
 	return int(min(id.Seq, 1_000_000))
 }
 
-// toldOn gives the events of a stream up to `live`.
-func toldOn(t *testing.T, h *stream.Hub, lastEventID string) (events []sse.Event) {
+// eventsFrom gives the events of a stream up to `live`.
+func eventsFrom(t *testing.T, h *stream.Hub, lastEventID string) (events []sse.Event) {
 	t.Helper()
 	var out bytes.Buffer
 	enough := errors.New("enough")

@@ -61,9 +61,9 @@ func setDefault[T comparable](field *T, value T) {
 
 // Hub takes positions from publishers and gives them to subscribers.
 type Hub struct {
-	config Config
-	epoch  string
-	born   time.Time // the zero of the monotonic clock
+	config  Config
+	epoch   string
+	started time.Time // the zero of the monotonic clock
 
 	otherClock bool // config.Clock is not time.Now
 
@@ -89,9 +89,9 @@ type Hub struct {
 // New starts a hub with an empty log of a new epoch. Close ends it.
 func New(config Config) *Hub {
 	h := &Hub{
-		config: config.withDefaults(),
-		epoch:  newEpoch(),
-		born:   time.Now(),
+		config:  config.withDefaults(),
+		epoch:   newEpoch(),
+		started: time.Now(),
 
 		otherClock: config.Clock != nil,
 
@@ -121,7 +121,7 @@ func (h *Hub) Close() {
 }
 
 // now is the hub's monotonic clock.
-func (h *Hub) now() time.Duration { return time.Since(h.born) }
+func (h *Hub) now() time.Duration { return time.Since(h.started) }
 
 // moment is a moment on both clocks.
 type moment struct {
@@ -142,7 +142,7 @@ func (m moment) until(at time.Time) time.Duration {
 // moment reads both clocks, which are one unless Config.Clock is another.
 func (h *Hub) moment() moment {
 	now := time.Now()
-	m := moment{now, now.Sub(h.born)}
+	m := moment{now, now.Sub(h.started)}
 	if h.otherClock {
 		m.wall = h.config.Clock()
 	}

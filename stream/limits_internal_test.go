@@ -23,8 +23,8 @@ func publish(t testing.TB, h *Hub, text string, args ...any) {
 	require.NoError(t, err)
 }
 
-// consistent checks what must hold of a hub's indexes at any time.
-func consistent(t testing.TB, h *Hub) {
+// requireConsistent checks what must hold of a hub's indexes at any time.
+func requireConsistent(t testing.TB, h *Hub) {
 	t.Helper()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -107,10 +107,10 @@ func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
 			peak = max(peak, len(h.fleet.byID), stats.Topics)
 		}
 		if i%(n/4) == 0 {
-			consistent(t, h)
+			requireConsistent(t, h)
 		}
 	}
-	consistent(t, h)
+	requireConsistent(t, h)
 	events := int(h.Stats().LogEvents)
 	require.Less(t, events, 10_000, "the log is small")
 	require.LessOrEqual(t, peak, 1000+events+1000, "no more than the fleet's and the log's")
@@ -121,7 +121,7 @@ func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
 	for i := range 30_000 {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%1000, i)
 	}
-	consistent(t, h)
+	requireConsistent(t, h)
 	require.Len(t, h.fleet.byID, 1000)
 	require.Empty(t, h.topics)
 }

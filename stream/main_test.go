@@ -46,21 +46,21 @@ func position(t testing.TB, id, members string) *geo.Position {
 	return &p
 }
 
-// put publishes a position, which must be taken.
-func put(t testing.TB, h *stream.Hub, id, members string) stream.Receipt {
+// publish publishes a position, which must be taken.
+func publish(t testing.TB, h *stream.Hub, id, members string) stream.Receipt {
 	t.Helper()
 	receipt, err := h.Publish(position(t, id, members))
 	require.NoError(t, err)
 	return receipt
 }
 
-// fill publishes positions of the vehicle until at least bytes of them are in
+// fillLog publishes positions of the vehicle until at least bytes of them are in
 // the log, each with another number.
-func fill(t testing.TB, h *stream.Hub, id string, bytes int) {
+func fillLog(t testing.TB, h *stream.Hub, id string, bytes int) {
 	t.Helper()
 	filler := strings.Repeat("x", 8000)
 	for n := range bytes/8000 + 1 {
-		put(t, h, id, fmt.Sprintf(`"n":%d,"filler":%q`, n, filler))
+		publish(t, h, id, fmt.Sprintf(`"n":%d,"filler":%q`, n, filler))
 	}
 }
 
@@ -117,7 +117,7 @@ func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, w
 		summary = s.Serve(ctx, write)
 	} else {
 		ended := make(chan stream.Summary, 1)
-		s.Attach(&outlet{write: write, slow: slow}, func(summary stream.Summary) { ended <- summary })
+		s.Attach(&testOutlet{write: write, slow: slow}, func(summary stream.Summary) { ended <- summary })
 		defer context.AfterFunc(ctx, s.Leave)()
 		summary = <-ended
 	}
@@ -127,14 +127,14 @@ func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, w
 	return summary
 }
 
-// outlet is an Outlet that has no room for anything when it is slow.
-type outlet struct {
+// testOutlet is an Outlet that has no room for anything when it is slow.
+type testOutlet struct {
 	write func([]byte) error
 	slow  bool
 	kept  []byte
 }
 
-func (o *outlet) Write(p []byte) (waits bool, err error) {
+func (o *testOutlet) Write(p []byte) (waits bool, err error) {
 	if o.kept != nil {
 		panic("written while it waits")
 	}
@@ -145,7 +145,7 @@ func (o *outlet) Write(p []byte) (waits bool, err error) {
 	return false, o.write(p)
 }
 
-func (o *outlet) Wait() error {
+func (o *testOutlet) Wait() error {
 	kept := o.kept
 	o.kept = nil
 	return o.write(kept)
@@ -175,8 +175,8 @@ func (c *client) close() stream.Summary {
 	return c.summary
 }
 
-// took gives what was written since it was last asked, when all is quiet.
-func (c *client) took() []write {
+// takeWrites gives what was written since it was last asked, when all is quiet.
+func (c *client) takeWrites() []write {
 	synctest.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,18 +185,18 @@ func (c *client) took() []write {
 	return writes
 }
 
-// text gives what was written since it was last asked.
-func (c *client) text() string {
+// takeText gives what was written since it was last asked.
+func (c *client) takeText() string {
 	var text strings.Builder
-	for _, w := range c.took() {
+	for _, w := range c.takeWrites() {
 		text.WriteString(w.text)
 	}
 	return text.String()
 }
 
-// told gives what was written since it was last asked, in short. See brief.
-func (c *client) told() string {
-	return brief(c.text())
+// takeEvents gives what was written since it was last asked, in short. See brief.
+func (c *client) takeEvents() string {
+	return brief(c.takeText())
 }
 
 var (

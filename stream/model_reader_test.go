@@ -20,7 +20,7 @@ import (
 type reader struct {
 	t     *testing.T
 	name  string
-	truth *truth
+	model *model
 	query stream.Query
 
 	vehicles  map[string]int  // the number of the position it has
@@ -28,7 +28,7 @@ type reader struct {
 	newest    map[string]int  // the number of the newest position seen, per vehicle
 	following int             // every event in scope up to this seq was seen; -1: not so
 	lastID    string
-	lives     int
+	liveCount int
 	byMode    map[string]int
 	skipping  bool // events were left out, which a `live` must announce
 
@@ -64,20 +64,20 @@ func (r *reader) event(text string) {
 	}
 	if data == "" {
 		if id != "" {
-			r.rest(seq)
+			r.heartbeat(seq)
 		}
 		return
 	}
 	switch name {
 	case "":
 		r.position(data)
-		r.follow(seq, name)
+		r.checkOrder(seq, name)
 	case "late":
-		r.follow(seq, name)
+		r.checkOrder(seq, name)
 	case "gone":
 		vehicle := between(data, `"vehicle_id":"`, `"`)
 		delete(r.vehicles, vehicle)
-		r.follow(seq, name)
+		r.checkOrder(seq, name)
 	case "reset":
 		r.repeated, r.following, r.skipping = map[string]bool{}, -1, false
 		// A reset that is cut goes on from an id within it, which may be older than
@@ -114,8 +114,8 @@ func (r *reader) position(data string) {
 	}
 }
 
-// follow checks that between the event before and this one nothing was in scope.
-func (r *reader) follow(seq int, name string) {
+// checkOrder checks that between the event before and this one nothing was in scope.
+func (r *reader) checkOrder(seq int, name string) {
 	if seq < 0 || r.following < 0 || r.query.Interval > 0 {
 		if seq < 0 {
 			r.following = -1
@@ -124,30 +124,30 @@ func (r *reader) follow(seq int, name string) {
 	}
 	require.Greater(r.t, seq, r.following, "%s: an event came twice, or ids fell", r.name)
 	for s := r.following + 1; s < seq; s++ {
-		if r.truth.wanted(&r.query, s) != "-" {
+		if r.model.expectedEvent(&r.query, s) != "-" {
 			r.skipping = true
 		}
 	}
 	if !r.skipping {
-		require.Equal(r.t, r.truth.wanted(&r.query, seq), name, "%s: event %d", r.name, seq)
+		require.Equal(r.t, r.model.expectedEvent(&r.query, seq), name, "%s: event %d", r.name, seq)
 	}
 	r.following = seq
 }
 
-// rest checks a heartbeat's id: the reader must have had everything up to it.
-func (r *reader) rest(seq int) {
+// heartbeat checks a heartbeat's id: the reader must have had everything up to it.
+func (r *reader) heartbeat(seq int) {
 	if r.following < 0 || r.query.Interval > 0 {
 		return
 	}
 	require.GreaterOrEqual(r.t, seq, r.following, "%s: heartbeat", r.name)
 	for s := r.following + 1; s <= seq; s++ {
-		require.Equal(r.t, "-", r.truth.wanted(&r.query, s), "%s: heartbeat %d passes over %d", r.name, seq, s)
+		require.Equal(r.t, "-", r.model.expectedEvent(&r.query, s), "%s: heartbeat %d passes over %d", r.name, seq, s)
 	}
 	r.following = seq
 }
 
 func (r *reader) live(seq int, mode string) {
-	r.lives++
+	r.liveCount++
 	r.byMode[mode]++
 	if r.repeated != nil {
 		for id := range r.vehicles {
@@ -165,7 +165,7 @@ func (r *reader) live(seq int, mode string) {
 		return // ids are held back: more is to come at once
 	}
 	if mode == "replay" {
-		r.rest(seq)
+		r.heartbeat(seq)
 	}
 	if !r.query.Tail {
 		require.Equal(r.t, r.expected(seq), r.vehicles, "%s: at live (%s)", r.name, mode)
@@ -176,8 +176,8 @@ func (r *reader) live(seq int, mode string) {
 // expected is what the reader must hold at the live of seq. A vehicle that has
 // left since, while the log lost where it was at seq, may be missing already.
 func (r *reader) expected(seq int) map[string]int {
-	expected := r.truth.at(&r.query, seq)
-	for _, e := range r.truth.events[seq:] {
+	expected := r.model.heldAfter(&r.query, seq)
+	for _, e := range r.model.events[seq:] {
 		if _, held := r.vehicles[e.vehicle]; !held && e.kind != "late" && !holds(&r.query, e.vehicle, e.after) {
 			delete(expected, e.vehicle)
 		}
@@ -196,7 +196,7 @@ func (r *reader) connect(h *stream.Hub) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.ended, r.read = cancel, make(chan struct{}), nil
 	r.t.Cleanup(r.disconnect)
-	s, lives := h.Subscribe(r.query), int64(r.lives)
+	s, lives := h.Subscribe(r.query), int64(r.liveCount)
 	go func() {
 		defer close(r.ended)
 		run(ctx, r.t, s, r.gate != nil, func(p []byte) error {
@@ -223,8 +223,8 @@ func (r *reader) add(p []byte) {
 	r.read = append(r.read, p...)
 }
 
-// look takes the whole events off what was read.
-func (r *reader) look() {
+// parse takes the whole events off what was read.
+func (r *reader) parse() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -240,11 +240,11 @@ func (r *reader) look() {
 func (r *reader) disconnect() {
 	r.cancel()
 	<-r.ended
-	r.look()
+	r.parse()
 }
 
-// move lets a reader read some, or cuts it off and has it come back.
-func (r *reader) move(h *stream.Hub, random *rand.Rand) {
+// step lets a reader read some, or cuts it off and has it come back.
+func (r *reader) step(h *stream.Hub, random *rand.Rand) {
 	if r.gate != nil {
 		for range random.IntN(3) {
 			select {
@@ -274,15 +274,15 @@ func (r *reader) move(h *stream.Hub, random *rand.Rand) {
 }
 
 // finish compares, after the reader has read all there is.
-func (r *reader) finish(m *truth) {
-	r.look()
+func (r *reader) finish(m *model) {
+	r.parse()
 	require.False(r.t, r.skipping, "%s: events were left out and not announced", r.name)
 	if !r.query.Tail {
-		require.Equal(r.t, m.at(&r.query, len(m.events)), r.vehicles, "%s: at the end", r.name)
+		require.Equal(r.t, m.heldAfter(&r.query, len(m.events)), r.vehicles, "%s: at the end", r.name)
 	}
 	if r.following >= 0 && r.query.Interval == 0 {
 		for s := r.following + 1; s <= len(m.events); s++ {
-			require.Equal(r.t, "-", m.wanted(&r.query, s), "%s: event %d never came", r.name, s)
+			require.Equal(r.t, "-", m.expectedEvent(&r.query, s), "%s: event %d never came", r.name, s)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestModel(t *testing.T) {
 // runModel makes one run and counts the modes of live that readers were told.
 func runModel(t *testing.T, seed uint64) map[string]int {
 	random := rand.New(rand.NewPCG(seed, 1))
-	m := &truth{vehicles: map[string]*modelVehicle{}, max: 40, ttl: 90 * time.Second, filler: 900, born: time.Now()}
+	m := &model{vehicles: map[string]*modelVehicle{}, max: 40, ttl: 90 * time.Second, filler: 900, born: time.Now()}
 	if seed%2 == 1 {
 		m.filler = 9000
 	}
@@ -74,8 +74,8 @@ func runModel(t *testing.T, seed uint64) map[string]int {
 		synctest.Wait()
 		m.expire()
 		for _, r := range readers {
-			r.look()
-			r.move(h, random)
+			r.parse()
+			r.step(h, random)
 		}
 	}
 	for _, r := range readers {
@@ -97,7 +97,7 @@ func runModel(t *testing.T, seed uint64) map[string]int {
 }
 
 // makeReaders makes fast and slow readers of every kind of query.
-func makeReaders(t *testing.T, m *truth, random *rand.Rand) (readers []*reader) {
+func makeReaders(t *testing.T, m *model, random *rand.Rand) (readers []*reader) {
 	box := func(s string) *geo.Box {
 		b, err := geo.ParseBox(s)
 		require.NoError(t, err)
@@ -134,7 +134,7 @@ func makeReaders(t *testing.T, m *truth, random *rand.Rand) (readers []*reader) 
 	}) {
 		for _, slow := range []bool{false, true} {
 			r := &reader{
-				t: t, name: name, truth: m, query: queries[name], following: -1,
+				t: t, name: name, model: m, query: queries[name], following: -1,
 				vehicles: map[string]int{}, newest: map[string]int{}, byMode: map[string]int{},
 			}
 			if slow {
@@ -147,7 +147,7 @@ func makeReaders(t *testing.T, m *truth, random *rand.Rand) (readers []*reader) 
 }
 
 // modelStep does one thing to the hub and the model.
-func modelStep(t *testing.T, m *truth, h *stream.Hub, random *rand.Rand, n int) {
+func modelStep(t *testing.T, m *model, h *stream.Hub, random *rand.Rand, n int) {
 	id := fmt.Sprint("v", random.IntN(48))
 	switch random.IntN(30) {
 	case 0:

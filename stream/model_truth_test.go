@@ -9,9 +9,9 @@ import (
 	"livemap/stream"
 )
 
-// truth is a naive hub that keeps everything: one entry per event, with
+// model is a naive hub that keeps everything: one entry per event, with
 // the state of the vehicle it concerns before and after.
-type truth struct {
+type model struct {
 	events   []modelEvent // events[i] has seq i+1
 	vehicles map[string]*modelVehicle
 	max      int
@@ -46,7 +46,7 @@ type modelEvent struct {
 }
 
 // publish tells the verdict and records the events that the hub must make.
-func (m *truth) publish(id string, stamp int64, point geo.Point, topics []string, data string, now time.Time) stream.Verdict {
+func (m *model) publish(id string, stamp int64, point geo.Point, topics []string, data string, now time.Time) stream.Verdict {
 	v := m.vehicles[id]
 	if v == nil {
 		for len(m.vehicles) >= m.max {
@@ -84,9 +84,9 @@ func equalSets(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-func (m *truth) add(e modelEvent) { m.events = append(m.events, e) }
+func (m *model) add(e modelEvent) { m.events = append(m.events, e) }
 
-func (m *truth) evict() {
+func (m *model) evict() {
 	var present, gone *modelVehicle
 	for _, v := range m.vehicles {
 		if !v.gone && (present == nil || v.arrived < present.arrived) {
@@ -106,7 +106,7 @@ func (m *truth) evict() {
 	delete(m.vehicles, v.id)
 }
 
-func (m *truth) end(v *modelVehicle) {
+func (m *model) end(v *modelVehicle) {
 	before := v.state
 	m.clock++
 	v.gone, v.wentAt = true, m.clock
@@ -114,7 +114,7 @@ func (m *truth) end(v *modelVehicle) {
 	m.add(modelEvent{kind: "gone", vehicle: v.id, before: before})
 }
 
-func (m *truth) delete(id string) bool {
+func (m *model) delete(id string) bool {
 	v := m.vehicles[id]
 	if v == nil || v.gone {
 		return false
@@ -124,7 +124,7 @@ func (m *truth) delete(id string) bool {
 }
 
 // expire ends vehicles as the hub does: every second, the longest silent first.
-func (m *truth) expire() {
+func (m *model) expire() {
 	now := m.born.Add(time.Since(m.born).Truncate(time.Second))
 	var due []*modelVehicle
 	for _, v := range m.vehicles {
@@ -171,8 +171,8 @@ func allowed(q *stream.Query, id string, topics []string) bool {
 	return false
 }
 
-// at gives what a reader of q must hold after event seq.
-func (m *truth) at(q *stream.Query, seq int) map[string]int {
+// heldAfter gives what a reader of q must hold after event seq.
+func (m *model) heldAfter(q *stream.Query, seq int) map[string]int {
 	state := map[string]modelState{}
 	for _, e := range m.events[:seq] {
 		if e.kind != "late" {
@@ -188,9 +188,9 @@ func (m *truth) at(q *stream.Query, seq int) map[string]int {
 	return held
 }
 
-// wanted tells what a reader that hears every event gets of event seq: "" for
+// expectedEvent tells what a reader that hears every event gets of event seq: "" for
 // a position, "-" for nothing.
-func (m *truth) wanted(q *stream.Query, seq int) string {
+func (m *model) expectedEvent(q *stream.Query, seq int) string {
 	e := m.events[seq-1]
 	switch {
 	case e.kind == "late":

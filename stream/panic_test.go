@@ -17,7 +17,7 @@ import (
 func TestPanicEndsItsStreamOnly(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4} { // the greeting, `reset`, `live`, the first event
 		synctest.Test(t, func(t *testing.T) {
-			h := quiet(t)
+			h := quietHub(t)
 			others := attachMany(t, h, 2, fleetQuery)
 			s := newSocket(t, h, fleetQuery)
 			s.panics, s.before = true, func(asked int) {
@@ -27,11 +27,11 @@ func TestPanicEndsItsStreamOnly(t *testing.T) {
 			}
 			s.attach()
 			time.Sleep(time.Second)
-			put(t, h, "a", "")
+			publish(t, h, "a", "")
 			synctest.Wait()
 			requirePanic(t, s.summary)
 			for _, other := range others {
-				require.Len(t, other.took(), 1)
+				require.Len(t, other.takeWrites(), 1)
 			}
 			require.Equal(t, len(others), h.Stats().Streams)
 			h.Drain(t.Context(), 0)
@@ -42,17 +42,17 @@ func TestPanicEndsItsStreamOnly(t *testing.T) {
 
 func TestPanicWhileItWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		s := attach(t, h, fleetQuery)
 		s.panics = true
 		time.Sleep(time.Second)
-		s.stick()
-		put(t, h, "a", "")
+		s.block()
+		publish(t, h, "a", "")
 		synctest.Wait()
 		s.mu.Lock()
 		s.cause = "the cause"
 		s.mu.Unlock()
-		s.unstick()
+		s.unblock()
 		synctest.Wait()
 		requirePanic(t, s.summary)
 		require.Zero(t, h.Stats().Streams)
@@ -61,7 +61,7 @@ func TestPanicWhileItWaits(t *testing.T) {
 
 func TestPanicOfOneWhoIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		summary := h.Subscribe(fleetQuery).Serve(t.Context(), func(p []byte) error {
 			if bytes.Contains(p, []byte("event: live")) {
 				panic("the cause")
@@ -80,10 +80,10 @@ func TestPanicOfWhoIsToldOfDelays(t *testing.T) {
 		s := attach(t, h, fleetQuery)
 		s.panics = true
 		time.Sleep(time.Second)
-		put(t, h, "a", "")
+		publish(t, h, "a", "")
 		synctest.Wait()
 		requirePanic(t, s.summary)
-		put(t, h, "b", "")
+		publish(t, h, "b", "")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		h.Drain(ctx, 0)

@@ -80,7 +80,7 @@ func (b *prefixIndex) add(prefix string, s *Subscription) {
 	}
 }
 
-func (b *prefixIndex) drop(prefix string, s *Subscription) {
+func (b *prefixIndex) remove(prefix string, s *Subscription) {
 	removeKey(b.subscribers, prefix, s)
 	n := len(prefix)
 	if b.count[n]--; b.count[n] == 0 {

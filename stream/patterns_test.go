@@ -12,7 +12,7 @@ import (
 	"livemap/stream"
 )
 
-func only(patterns ...string) stream.Query {
+func patternQuery(patterns ...string) stream.Query {
 	return stream.Query{Topics: []string{stream.AllTopic}, Only: patterns}
 }
 
@@ -38,20 +38,20 @@ func TestOnly(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				const first = "hello | reset new | 0 live snapshot 0 0"
-				before, live := listen(t, h, only(test.patterns...)), attach(t, h, only(test.patterns...))
-				require.Equal(t, first, before.told())
-				require.Equal(t, first, live.told())
+				before, live := listen(t, h, patternQuery(test.patterns...)), attach(t, h, patternQuery(test.patterns...))
+				require.Equal(t, first, before.takeEvents())
+				require.Equal(t, first, live.takeEvents())
 				before.close()
-				put(t, h, "TRUCK-1", "")
-				put(t, h, "TRUCK-2", `"topics":["depot:7"]`)
+				publish(t, h, "TRUCK-1", "")
+				publish(t, h, "TRUCK-2", `"topics":["depot:7"]`)
 				time.Sleep(time.Second)
-				put(t, h, "VAN-1", `"topics":["yard","depot:77"]`)
+				publish(t, h, "VAN-1", `"topics":["yard","depot:77"]`)
 				time.Sleep(time.Second)
-				require.Equal(t, test.want, fixes(live.took()), "live")
-				later := listen(t, h, only(test.patterns...))
-				require.Equal(t, test.want, fixes(later.took()), "from the state")
+				require.Equal(t, test.want, joinFixes(live.takeWrites()), "live")
+				later := listen(t, h, patternQuery(test.patterns...))
+				require.Equal(t, test.want, joinFixes(later.takeWrites()), "from the state")
 				ids, _ := collection(t, h.Snapshot([]string{stream.AllTopic}, nil, test.patterns...))
 				require.Equal(t, test.want, ids)
 			})
@@ -62,62 +62,62 @@ func TestOnly(t *testing.T) {
 // A vehicle that leaves the last topic that a pattern matches has left.
 func TestLeavingAPattern(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
-		c := listen(t, h, only("depot:*"))
-		put(t, h, "a", `"topics":["depot:1"]`)
+		h := quietHub(t)
+		c := listen(t, h, patternQuery("depot:*"))
+		publish(t, h, "a", `"topics":["depot:1"]`)
 		time.Sleep(time.Second)
-		c.took()
-		put(t, h, "a", `"topics":["depot:2"],"n":1`)
+		c.takeWrites()
+		publish(t, h, "a", `"topics":["depot:2"],"n":1`)
 		time.Sleep(time.Second)
-		require.Equal(t, "2 a", c.told())
-		put(t, h, "a", `"topics":["yard"],"n":2`)
+		require.Equal(t, "2 a", c.takeEvents())
+		publish(t, h, "a", `"topics":["yard"],"n":2`)
 		time.Sleep(time.Second)
-		require.Equal(t, "3 gone a left", c.told())
+		require.Equal(t, "3 gone a left", c.takeEvents())
 	})
 }
 
 // A stream ends when its time has come: with `bye`, and not before.
 func TestUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		q := fleetQuery
 		q.Until = time.Now().Add(time.Minute)
 		served, attached := listen(t, h, q), attach(t, h, q)
 		stuck := attach(t, h, q)
 		time.Sleep(time.Minute - 1)
-		for _, took := range [][]write{served.took(), attached.took(), stuck.took()} {
-			require.NotContains(t, text(took), "bye")
+		for _, took := range [][]write{served.takeWrites(), attached.takeWrites(), stuck.takeWrites()} {
+			require.NotContains(t, joinText(took), "bye")
 		}
-		stuck.stick()
-		put(t, h, "a", "")
-		require.Empty(t, stuck.took())
+		stuck.block()
+		publish(t, h, "a", "")
+		require.Empty(t, stuck.takeWrites())
 		time.Sleep(time.Nanosecond)
-		require.Equal(t, "1 a | bye expired", served.told())
-		require.Equal(t, "1 a | bye expired", attached.told())
+		require.Equal(t, "1 a | bye expired", served.takeEvents())
+		require.Equal(t, "1 a | bye expired", attached.takeEvents())
 		<-served.ended
 		require.Equal(t, stream.Outdated, served.summary.Reason)
 		require.Equal(t, stream.Outdated, attached.summary.Reason)
 		require.NoError(t, attached.summary.Err)
-		stuck.unstick()
-		require.Equal(t, "1 a | bye expired", stuck.told(), "as soon as it can be told")
+		stuck.unblock()
+		require.Equal(t, "1 a | bye expired", stuck.takeEvents(), "as soon as it can be told")
 
 		q.Until = time.Now().Add(-time.Hour)
 		late := listen(t, h, q)
-		require.Equal(t, "hello | reset new | bye expired", late.told())
+		require.Equal(t, "hello | reset new | bye expired", late.takeEvents())
 		require.Equal(t, 0, h.Stats().Streams)
 
 		q.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // farther than a Duration goes
 		never := listen(t, h, q)
 		time.Sleep(time.Hour)
-		require.NotContains(t, text(never.took()), "bye")
+		require.NotContains(t, joinText(never.takeWrites()), "bye")
 		require.Equal(t, 1, h.Stats().Streams)
 	})
 }
 
-// fixes gives the vehicles of the positions that were told, in their order.
-func fixes(writes []write) string {
+// joinFixes gives the vehicles of the positions that were told, in their order.
+func joinFixes(writes []write) string {
 	var ids []string
-	for _, match := range featureIDs.FindAllStringSubmatch(text(writes), -1) {
+	for _, match := range featureIDs.FindAllStringSubmatch(joinText(writes), -1) {
 		ids = append(ids, match[1])
 	}
 	return strings.Join(ids, " ")

@@ -13,18 +13,18 @@ import (
 	"livemap/geo"
 )
 
-// told is what a publisher is told of a position.
-type told struct {
+// outcome is what a publisher is told of a position.
+type outcome struct {
 	verdict Verdict
 	seq     uint64
 	refused string
 }
 
-func tell(receipt Receipt, err error) told {
+func outcomeOf(receipt Receipt, err error) outcome {
 	if err != nil {
-		return told{refused: err.Error()}
+		return outcome{refused: err.Error()}
 	}
-	return told{receipt.Verdict, receipt.ID.Seq, ""}
+	return outcome{receipt.Verdict, receipt.ID.Seq, ""}
 }
 
 // PublishAll does and tells what Publish does for one after the other: also
@@ -39,17 +39,17 @@ func TestPublishAllIsPublishForEach(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 300 {
 			positions := somePositions(t, random, random.IntN(3*publishBatch))
-			var want, got []told
+			var want, got []outcome
 			for i := range positions {
-				want = append(want, tell(each.Publish(&positions[i])))
+				want = append(want, outcomeOf(each.Publish(&positions[i])))
 			}
 			all.PublishAll(positions, func(i int, receipt Receipt, err error) {
 				require.Len(t, got, i, "in order, each once")
-				got = append(got, tell(receipt, err))
+				got = append(got, outcomeOf(receipt, err))
 			})
 			require.Equal(t, want, got)
-			require.Equal(t, newest(each), newest(all))
-			consistent(t, all)
+			require.Equal(t, newestEvents(each), newestEvents(all))
+			requireConsistent(t, all)
 		}
 		want, got := each.Stats(), all.Stats()
 		require.Equal(t, []uint64{want.Accepted, want.Late, want.Duplicate}, []uint64{got.Accepted, got.Late, got.Duplicate})
@@ -74,9 +74,9 @@ func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Posi
 	return positions
 }
 
-// newest gives the hub's vehicles with the seqs and the Features of their
+// newestEvents gives the hub's vehicles with the seqs and the Features of their
 // newest events.
-func newest(h *Hub) (all []string) {
+func newestEvents(h *Hub) (all []string) {
 	for id := range h.fleet.byID {
 		if v := h.fleet.get(id); v != nil {
 			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.seq, withoutID(v.event)))

@@ -63,7 +63,7 @@ func TestVerdicts(t *testing.T) {
 				h := start(t, stream.Config{})
 				time.Sleep(time.Second)
 				c := listen(t, h, fleetQuery)
-				c.took()
+				c.takeWrites()
 				for i, step := range steps {
 					if step.members == "delete" {
 						require.True(t, h.Delete("a"))
@@ -86,7 +86,7 @@ func TestVerdicts(t *testing.T) {
 						}
 					}
 					time.Sleep(25 * time.Millisecond)
-					require.Equal(t, step.told, c.told())
+					require.Equal(t, step.told, c.takeEvents())
 				}
 			})
 		})
@@ -96,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 func TestCountersOfVerdicts(t *testing.T) {
 	h := start(t, stream.Config{})
 	for _, members := range []string{`"timestamp":100`, `"timestamp":99`, `"timestamp":98`, `"timestamp":100`, `"timestamp":100`, `"timestamp":100`} {
-		put(t, h, "a", members)
+		publish(t, h, "a", members)
 	}
 	stats := h.Stats()
 	require.EqualValues(t, []uint64{1, 2, 3}, []uint64{stats.Accepted, stats.Late, stats.Duplicate})
@@ -107,17 +107,17 @@ func TestCountersOfVerdicts(t *testing.T) {
 func TestClockJumpsBack(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 5e8, time.UTC)
 	h := start(t, stream.Config{Clock: func() time.Time { return now }})
-	put(t, h, "a", `"n":1`)
+	publish(t, h, "a", `"n":1`)
 	now = now.Add(-time.Hour)
-	require.Equal(t, accepted, put(t, h, "a", `"n":2`).Verdict)
+	require.Equal(t, accepted, publish(t, h, "a", `"n":2`).Verdict)
 	data, _, _ := h.Vehicle("a")
 	require.Equal(t, "1795435200.5", string(geo.Timestamp(data)), "never before the vehicle's newest")
-	require.Equal(t, duplicate, put(t, h, "a", `"n":2`).Verdict)
-	put(t, h, "b", "")
+	require.Equal(t, duplicate, publish(t, h, "a", `"n":2`).Verdict)
+	publish(t, h, "b", "")
 	data, _, _ = h.Vehicle("b")
 	require.Equal(t, "1795431600.5", string(geo.Timestamp(data)))
 	h.Delete("a")
-	require.Equal(t, accepted, put(t, h, "a", `"n":3`).Verdict)
+	require.Equal(t, accepted, publish(t, h, "a", `"n":3`).Verdict)
 	data, _, _ = h.Vehicle("a")
 	require.Equal(t, "1795435200.5", string(geo.Timestamp(data)))
 }
@@ -125,9 +125,9 @@ func TestClockJumpsBack(t *testing.T) {
 func TestArrivalIsToTheMillisecond(t *testing.T) {
 	now := time.Unix(1795435200, 123_987_654)
 	h := start(t, stream.Config{Clock: func() time.Time { return now }})
-	put(t, h, "a", "")
-	put(t, h, "b", "")
-	put(t, h, "b", `"n":1`)
+	publish(t, h, "a", "")
+	publish(t, h, "b", "")
+	publish(t, h, "b", `"n":1`)
 	for _, id := range []string{"a", "b"} {
 		data, _, _ := h.Vehicle(id)
 		// A new vehicle is stamped like a known one.
@@ -138,7 +138,7 @@ func TestArrivalIsToTheMillisecond(t *testing.T) {
 func TestAheadOfTheClockIsRefused(t *testing.T) {
 	now := time.Unix(1795435200, 0)
 	h := start(t, stream.Config{Clock: func() time.Time { return now }})
-	require.Equal(t, accepted, put(t, h, "a", `"timestamp":1795435260`).Verdict, "60 s ahead")
+	require.Equal(t, accepted, publish(t, h, "a", `"timestamp":1795435260`).Verdict, "60 s ahead")
 	for _, timestamp := range []string{"1795435260.001", "1795435261", "1795438800"} {
 		p := position(t, "a", `"timestamp":`+timestamp)
 		_, err := h.Publish(p)
@@ -161,7 +161,7 @@ func TestPublishKeepsNothing(t *testing.T) {
 	_, err := h.Publish(p)
 	require.NoError(t, err)
 	p.Topics[0], p.VehicleID, p.Point = "y", "b", geo.Point{9, 9}
-	require.Equal(t, duplicate, put(t, h, "a", `"topics":["x"],"timestamp":`+stamp(h, "a")).Verdict)
+	require.Equal(t, duplicate, publish(t, h, "a", `"topics":["x"],"timestamp":`+stamp(h, "a")).Verdict)
 }
 
 func stamp(h *stream.Hub, id string) string {
@@ -174,22 +174,22 @@ func TestTooManyVehicles(t *testing.T) {
 		h := start(t, stream.Config{MaxVehicles: 3})
 		time.Sleep(time.Second)
 		c := listen(t, h, fleetQuery)
-		c.took()
+		c.takeWrites()
 		for _, id := range []string{"a", "b", "c"} {
-			put(t, h, id, `"timestamp":100`)
+			publish(t, h, id, `"timestamp":100`)
 			time.Sleep(time.Second)
 		}
-		put(t, h, "a", `"timestamp":100`) // a duplicate, but a sign of life
+		publish(t, h, "a", `"timestamp":100`) // a duplicate, but a sign of life
 		h.Delete("c")
 		time.Sleep(time.Second)
-		c.took()
-		put(t, h, "d", "")
+		c.takeWrites()
+		publish(t, h, "d", "")
 		time.Sleep(time.Second)
-		require.Equal(t, "5 gone b expired | 6 d", c.told(), "the longest silent goes")
-		put(t, h, "e", "")
+		require.Equal(t, "5 gone b expired | 6 d", c.takeEvents(), "the longest silent goes")
+		publish(t, h, "e", "")
 		time.Sleep(time.Second)
-		require.Equal(t, "7 e", c.told(), "a tombstone goes without a word")
-		require.Equal(t, accepted, put(t, h, "c", `"timestamp":99`).Verdict, "and is not remembered")
+		require.Equal(t, "7 e", c.takeEvents(), "a tombstone goes without a word")
+		require.Equal(t, accepted, publish(t, h, "c", `"timestamp":99`).Verdict, "and is not remembered")
 		stats := h.Stats()
 		require.Equal(t, 3, stats.Vehicles+stats.Gone)
 	})
@@ -200,22 +200,22 @@ func TestVehicleExpires(t *testing.T) {
 		h := start(t, stream.Config{VehicleTTL: 10 * time.Second, Heartbeat: time.Hour})
 		time.Sleep(500 * time.Millisecond)
 		c := listen(t, h, fleetQuery)
-		c.took()
-		put(t, h, "a", `"timestamp":100`)
-		put(t, h, "b", `"timestamp":100`)
+		c.takeWrites()
+		publish(t, h, "a", `"timestamp":100`)
+		publish(t, h, "b", `"timestamp":100`)
 		time.Sleep(5 * time.Second)
-		put(t, h, "b", `"timestamp":99`)
+		publish(t, h, "b", `"timestamp":99`)
 		for n := range 700 {
-			put(t, h, fmt.Sprint("v", n), "")
+			publish(t, h, fmt.Sprint("v", n), "")
 		}
 		time.Sleep(4 * time.Second)
-		c.took()
+		c.takeWrites()
 		time.Sleep(time.Second)
-		require.Empty(t, c.took())
+		require.Empty(t, c.takeWrites())
 		time.Sleep(time.Second)
-		require.Equal(t, "704 gone a expired", c.told())
+		require.Equal(t, "704 gone a expired", c.takeEvents())
 		time.Sleep(4 * time.Second)
-		c.took()
+		c.takeWrites()
 		time.Sleep(time.Second)
 		require.Zero(t, h.Stats().Vehicles, "a late position is a sign of life, too")
 		require.Equal(t, 702, h.Stats().Gone)

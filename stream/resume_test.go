@@ -18,32 +18,32 @@ func resume(t *testing.T, h *stream.Hub, q stream.Query, id string) string {
 	t.Helper()
 	q.LastEventID = id
 	c := listen(t, h, q)
-	told := c.told()
+	told := c.takeEvents()
 	c.close()
 	return strings.TrimPrefix(told, "hello | ")
 }
 
-func topics(ids ...string) stream.Query { return stream.Query{Topics: ids} }
+func topicQuery(ids ...string) stream.Query { return stream.Query{Topics: ids} }
 
 func TestResumeWithoutID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		require.Equal(t, "reset new | 0 live snapshot 0 0", resume(t, h, fleetQuery, ""))
 		require.Equal(t, "0 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
 		require.Equal(t, "0 live replay 0 0", resume(t, h, fleetQuery, h.Head().String()))
-		put(t, h, "a", `"topics":["x"]`)
-		put(t, h, "b", `"topics":["x","y"]`)
-		put(t, h, "c", `"lat":-1,"lon":-1`)
-		put(t, h, "a", `"n":1`)
+		publish(t, h, "a", `"topics":["x"]`)
+		publish(t, h, "b", `"topics":["x","y"]`)
+		publish(t, h, "c", `"lat":-1,"lon":-1`)
+		publish(t, h, "a", `"n":1`)
 		h.Delete("c")
-		put(t, h, "d", `"topics":["x"]`)
-		put(t, h, "d", `"topics":[]`)
+		publish(t, h, "d", `"topics":["x"]`)
+		publish(t, h, "d", `"topics":[]`)
 		require.Equal(t, "reset new | 2 b | 4 a | 7 d | 7 live snapshot 3 0", resume(t, h, fleetQuery, ""),
 			"in rising order of ids, without those that went")
-		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topics("x"), ""))
-		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topics("x", "y", "vehicle:a", "x"), ""))
-		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0", resume(t, h, topics("vehicle:a", "vehicle:c", "vehicle:z"), ""))
-		require.Equal(t, "reset new | 7 live snapshot 0 0", resume(t, h, topics("nothing"), ""))
+		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topicQuery("x"), ""))
+		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topicQuery("x", "y", "vehicle:a", "x"), ""))
+		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0", resume(t, h, topicQuery("vehicle:a", "vehicle:c", "vehicle:z"), ""))
+		require.Equal(t, "reset new | 7 live snapshot 0 0", resume(t, h, topicQuery("nothing"), ""))
 		require.Equal(t, "7 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
 		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0",
 			resume(t, h, stream.Query{Topics: []string{"x", "vehicle:a"}, Box: box(t, "5,5,6,6")}, ""),
@@ -53,23 +53,23 @@ func TestResumeWithoutID(t *testing.T) {
 
 func TestResumeByReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
-		put(t, h, "a", `"topics":["x"],"timestamp":100`)
-		put(t, h, "b", `"topics":["y"]`)
-		put(t, h, "a", `"timestamp":101`)
-		put(t, h, "a", `"timestamp":99`)
-		put(t, h, "a", `"timestamp":102,"topics":[],"lat":50,"lon":2`)
+		h := quietHub(t)
+		publish(t, h, "a", `"topics":["x"],"timestamp":100`)
+		publish(t, h, "b", `"topics":["y"]`)
+		publish(t, h, "a", `"timestamp":101`)
+		publish(t, h, "a", `"timestamp":99`)
+		publish(t, h, "a", `"timestamp":102,"topics":[],"lat":50,"lon":2`)
 		h.Delete("b")
 		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
 		require.Equal(t, "2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 5 0", resume(t, h, fleetQuery, id(1)))
 		require.Equal(t, "1 a | 2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 6 0", resume(t, h, fleetQuery, id(0)))
 		require.Equal(t, "6 gone b deleted | 6 live replay 1 0", resume(t, h, fleetQuery, id(5)))
 		require.Equal(t, "6 live replay 0 0", resume(t, h, fleetQuery, id(6)))
-		require.Equal(t, "3 a | 4 late a | 5 gone a left | 6 live replay 3 0", resume(t, h, topics("x"), id(1)))
+		require.Equal(t, "3 a | 4 late a | 5 gone a left | 6 live replay 3 0", resume(t, h, topicQuery("x"), id(1)))
 		require.Equal(t, "4 late a | 5 gone a left | 6 gone b deleted | 6 live replay 3 0",
 			resume(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,9,9")}, id(3)))
-		require.Equal(t, "6 gone b deleted | 6 live replay 1 0", resume(t, h, topics("vehicle:b"), id(2)))
-		require.Equal(t, "6 live replay 0 0", resume(t, h, topics("nothing"), id(2)))
+		require.Equal(t, "6 gone b deleted | 6 live replay 1 0", resume(t, h, topicQuery("vehicle:b"), id(2)))
+		require.Equal(t, "6 live replay 0 0", resume(t, h, topicQuery("nothing"), id(2)))
 		require.Equal(t, "5 a | 6 gone b deleted | 6 live replay 2 0",
 			resume(t, h, stream.Query{Topics: []string{stream.AllTopic}, Tail: true}, id(4)))
 		require.Equal(t, "5 a | 6 gone b deleted | 6 live conflated 2",
@@ -78,9 +78,9 @@ func TestResumeByReplay(t *testing.T) {
 	})
 }
 
-// small is a hub whose log holds some hundreds of KiB, and readers may be 32
+// smallHub is a hub whose log holds some hundreds of KiB, and readers may be 32
 // KiB behind.
-func small(t *testing.T) *stream.Hub {
+func smallHub(t *testing.T) *stream.Hub {
 	h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 32 << 10, MaxVehicles: 50, Heartbeat: time.Hour})
 	time.Sleep(time.Second)
 	return h
@@ -95,15 +95,15 @@ func TestResumeBehind(t *testing.T) {
 	}{{"over the backlog", 64 << 10}, {"out of the log", 512 << 10}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := small(t)
-				put(t, h, "a", `"topics":["x"]`)
-				put(t, h, "b", `"topics":["x"]`)
-				put(t, h, "c", `"topics":["x"]`)
+				h := smallHub(t)
+				publish(t, h, "a", `"topics":["x"]`)
+				publish(t, h, "b", `"topics":["x"]`)
+				publish(t, h, "c", `"topics":["x"]`)
 				id := h.Head().String()
-				put(t, h, "b", `"n":1`)
+				publish(t, h, "b", `"n":1`)
 				h.Delete("c")
-				put(t, h, "f", `"topics":["x"]`)
-				fill(t, h, "f", test.fill)
+				publish(t, h, "f", `"topics":["x"]`)
+				fillLog(t, h, "f", test.fill)
 				head := h.Head().Seq
 
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3 %d", head, head-3-3),
@@ -111,11 +111,11 @@ func TestResumeBehind(t *testing.T) {
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3 %d", head, head-3-3),
 					resume(t, h, stream.Query{Topics: []string{stream.AllTopic, "x"}, Box: box(t, "-200,-90,200,90")}, id), "the world")
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3", head),
-					resume(t, h, topics("vehicle:a", "vehicle:b", "vehicle:c", "vehicle:f"), id), "vehicles")
+					resume(t, h, topicQuery("vehicle:a", "vehicle:b", "vehicle:c", "vehicle:f"), id), "vehicles")
 				require.Equal(t, fmt.Sprintf("reset behind | 1 a | 4 b | %d f | %[1]d live snapshot 3", head),
-					resume(t, h, topics("x"), id), "a topic")
+					resume(t, h, topicQuery("x"), id), "a topic")
 				require.Equal(t, fmt.Sprintf("reset behind | 1 a | 4 b | %d f | %[1]d live snapshot 3", head),
-					resume(t, h, topics("x", "vehicle:b"), id), "a topic and a vehicle")
+					resume(t, h, topicQuery("x", "vehicle:b"), id), "a topic and a vehicle")
 				require.Equal(t, fmt.Sprintf("reset behind | 1 a | 4 b | %d f | %[1]d live snapshot 3", head),
 					resume(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")}, id), "a box")
 				require.Equal(t, fmt.Sprintf("reset behind | %d live tail 0", head),
@@ -130,14 +130,14 @@ func TestResumeBehind(t *testing.T) {
 // What others do does not put a reader behind, as long as the log has its id.
 func TestResumeQuietStreamIsNotBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := small(t)
-		put(t, h, "a", `"topics":["x"]`)
+		h := smallHub(t)
+		publish(t, h, "a", `"topics":["x"]`)
 		id := h.Head().String()
-		put(t, h, "a", `"n":1`)
-		fill(t, h, "f", 64<<10)
+		publish(t, h, "a", `"n":1`)
+		fillLog(t, h, "f", 64<<10)
 		head := h.Head().Seq
 		for _, q := range []stream.Query{
-			topics("x"), topics("vehicle:a"), topics("x", "vehicle:a"), topics("nothing", "x"),
+			topicQuery("x"), topicQuery("vehicle:a"), topicQuery("x", "vehicle:a"), topicQuery("nothing", "x"),
 			{Topics: []string{"x"}, Box: box(t, "0,0,5,5")},
 		} {
 			require.Equal(t, fmt.Sprintf("2 a | %d live replay 1 0", head), resume(t, h, q, id), q.Topics)
@@ -147,8 +147,8 @@ func TestResumeQuietStreamIsNotBehind(t *testing.T) {
 
 func TestResumeWithForeignID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
-		put(t, h, "a", "")
+		h := quietHub(t)
+		publish(t, h, "a", "")
 		epoch := h.Head().Epoch
 		for name, id := range map[string]string{
 			"another epoch": "0-1", "the future": epoch + "-2", "far future": epoch + "-18446744073709551615",
@@ -165,18 +165,18 @@ func TestResumeWithForeignID(t *testing.T) {
 // Ids from before a tombstone that was dropped get a reset, those from after do not.
 func TestResumeAfterTombstonesWereDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := small(t)
-		put(t, h, "a", "")
+		h := smallHub(t)
+		publish(t, h, "a", "")
 		before := h.Head().String()
 		h.Delete("a")
 		after := h.Head().String()
 		time.Sleep(time.Second)
 		for n := range 50 {
-			put(t, h, fmt.Sprint("v", n), "")
+			publish(t, h, fmt.Sprint("v", n), "")
 		}
-		fill(t, h, "v0", 512<<10)
+		fillLog(t, h, "v0", 512<<10)
 		require.Zero(t, h.Stats().Gone)
-		for _, q := range []stream.Query{fleetQuery, topics("vehicle:a"), topics("vehicle:v1")} {
+		for _, q := range []stream.Query{fleetQuery, topicQuery("vehicle:a"), topicQuery("vehicle:v1")} {
 			require.Contains(t, resume(t, h, q, before), "reset behind | ")
 			told := resume(t, h, q, after)
 			require.NotContains(t, told, "reset")
@@ -190,35 +190,35 @@ func TestResumeAfterTombstonesWereDropped(t *testing.T) {
 // something.
 func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := small(t)
-		put(t, h, "a", `"timestamp":100`)
-		c := listenSlowly(t, h, topics("vehicle:a"))
+		h := smallHub(t)
+		publish(t, h, "a", `"timestamp":100`)
+		c := listenSlowly(t, h, topicQuery("vehicle:a"))
 		for range 3 {
 			c.gate <- struct{}{}
 		}
-		require.Equal(t, "hello | reset new | 1 a | 1 live snapshot 1 0", c.told())
+		require.Equal(t, "hello | reset new | 1 a | 1 live snapshot 1 0", c.takeEvents())
 		h.Delete("a")
 		time.Sleep(time.Second) // its write begins
-		put(t, h, "a", `"timestamp":99`)
+		publish(t, h, "a", `"timestamp":99`)
 		time.Sleep(time.Second)
 		for n := range 50 {
-			put(t, h, fmt.Sprint("v", n), "")
+			publish(t, h, fmt.Sprint("v", n), "")
 		}
-		fill(t, h, "v0", 512<<10)
+		fillLog(t, h, "v0", 512<<10)
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Seq), c.told())
+		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Seq), c.takeEvents())
 	})
 }
 
 // A cut anywhere resumes without loss: from the id of each event of a snapshot.
 func TestResumeFromWithinSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		for _, id := range []string{"a", "b", "c", "d"} {
-			put(t, h, id, "")
+			publish(t, h, id, "")
 		}
-		put(t, h, "b", `"n":1`)
+		publish(t, h, "b", `"n":1`)
 		require.Equal(t, "reset new | 1 a | 3 c | 4 d | 5 b | 5 live snapshot 4 0", resume(t, h, fleetQuery, ""))
 		require.Equal(t, "4 d | 5 b | 5 live replay 2 0", resume(t, h, fleetQuery, stream.ID{Epoch: h.Head().Epoch, Seq: 3}.String()))
 	})
@@ -228,22 +228,22 @@ func TestResumeFromWithinSnapshot(t *testing.T) {
 func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 	for _, id := range []string{"x", "vehicle:a"} {
 		synctest.Test(t, func(t *testing.T) {
-			h := small(t)
-			put(t, h, "a", `"topics":["x"]`)
-			s := h.Subscribe(topics(id))
-			put(t, h, "a", `"n":1`)
+			h := smallHub(t)
+			publish(t, h, "a", `"topics":["x"]`)
+			s := h.Subscribe(topicQuery(id))
+			publish(t, h, "a", `"n":1`)
 			synctest.Wait() // the stream has been told of this event; its snapshot has it
 			c := serve(t, h, s, make(chan struct{}))
 			for range 2 {
 				c.gate <- struct{}{}
 				synctest.Wait()
 			}
-			fill(t, h, "f", 512<<10)
+			fillLog(t, h, "f", 512<<10)
 			c.open()
 			time.Sleep(time.Second)
-			require.Equal(t, "hello | reset new | 2 a | 2 live snapshot 1 0", c.told())
-			put(t, h, "a", `"n":2`)
-			require.Equal(t, fmt.Sprint(h.Head().Seq, " a"), c.told())
+			require.Equal(t, "hello | reset new | 2 a | 2 live snapshot 1 0", c.takeEvents())
+			publish(t, h, "a", `"n":2`)
+			require.Equal(t, fmt.Sprint(h.Head().Seq, " a"), c.takeEvents())
 		})
 	}
 }
@@ -251,22 +251,22 @@ func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 // A replay ends at what was newest when it began; what comes meanwhile is live.
 func TestReplayEndsWhereTheHeadWas(t *testing.T) {
 	for _, q := range []stream.Query{
-		fleetQuery, topics("x"), {Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
+		fleetQuery, topicQuery("x"), {Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			h := quiet(t)
+			h := quietHub(t)
 			large := fmt.Sprintf(`"topics":["x"],"filler":"%s"`, strings.Repeat("x", 9000))
 			for n := range 4 {
-				put(t, h, "a", fmt.Sprintf(`%s,"n":%d`, large, n))
+				publish(t, h, "a", fmt.Sprintf(`%s,"n":%d`, large, n))
 			}
 			q.LastEventID = stream.ID{Epoch: h.Head().Epoch}.String()
 			c := listenSlowly(t, h, q)
 			c.gate <- struct{}{}
 			synctest.Wait()
-			put(t, h, "a", `"n":5`)
+			publish(t, h, "a", `"n":5`)
 			c.open()
 			time.Sleep(time.Second)
-			require.Equal(t, "hello | 1 a | 2 a | 3 a | 4 a | 4 live replay 4 0 | 5 a", c.told())
+			require.Equal(t, "hello | 1 a | 2 a | 3 a | 4 a | 4 live replay 4 0 | 5 a", c.takeEvents())
 		})
 	}
 }

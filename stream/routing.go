@@ -23,84 +23,89 @@ type router struct {
 	vehiclePrefixes, topicPrefixes prefixIndex // by how ids begin
 }
 
-func (a *router) init() {
-	a.all = map[*Subscription]struct{}{}
-	a.vehicles = map[string][]*Subscription{}
-	a.topics = map[string][]*Subscription{}
-	a.vehiclePrefixes.init()
-	a.topicPrefixes.init()
+func (rt *router) init() {
+	rt.all = map[*Subscription]struct{}{}
+	rt.vehicles = map[string][]*Subscription{}
+	rt.topics = map[string][]*Subscription{}
+	rt.vehiclePrefixes.init()
+	rt.topicPrefixes.init()
 }
 
-func (a *router) size() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.all)
+func (rt *router) size() int {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return len(rt.all)
 }
 
-func (a *router) add(s *Subscription) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all[s] = struct{}{}
+func (rt *router) add(s *Subscription) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.all[s] = struct{}{}
 	switch {
 	case s.scope.whole():
-		a.whole = append(a.whole, s)
+		rt.whole = append(rt.whole, s)
 	case s.scope.scans() && s.scope.box != nil:
 		for _, rect := range s.scope.box.Rects() {
-			a.boxes.Insert(rect[0], rect[1], s)
+			rt.boxes.Insert(rect[0], rect[1], s)
 		}
 	}
-	s.scope.eachKey(func(vehicle string) {
-		a.vehicles[vehicle] = append(a.vehicles[vehicle], s)
-	}, func(topic string) {
-		a.topics[topic] = append(a.topics[topic], s)
-	}, func(vehicles string) {
-		a.vehiclePrefixes.add(vehicles, s)
-	}, func(topics string) {
-		a.topicPrefixes.add(topics, s)
-	})
-}
-
-// eachKey tells by what a subscriber is found, besides its box: ids of vehicles
-// and of topics, and beginnings of them.
-func (s *scope) eachKey(vehicle, topic, vehiclesOf, topicsOf func(id string)) {
-	eachID(s.vehicles, vehicle)
-	eachID(s.topics, topic)
-	if s.patterns != nil && s.all && s.box == nil {
-		eachID(s.patterns.vehicles, vehicle)
-		eachID(s.patterns.topics, topic)
-		eachID(s.patterns.vehiclePrefixes, vehiclesOf)
-		eachID(s.patterns.topicPrefixes, topicsOf)
+	keys := s.scope.keys()
+	for _, id := range keys.vehicles {
+		rt.vehicles[id] = append(rt.vehicles[id], s)
+	}
+	for _, id := range keys.topics {
+		rt.topics[id] = append(rt.topics[id], s)
+	}
+	for _, prefix := range keys.vehiclePrefixes {
+		rt.vehiclePrefixes.add(prefix, s)
+	}
+	for _, prefix := range keys.topicPrefixes {
+		rt.topicPrefixes.add(prefix, s)
 	}
 }
 
-func eachID(ids []string, do func(id string)) {
-	for _, id := range ids {
-		do(id)
-	}
+// routingKeys is by what the router finds a subscriber, besides its box.
+type routingKeys struct {
+	vehicles, topics               []string // ids
+	vehiclePrefixes, topicPrefixes []string
 }
 
-func (a *router) remove(s *Subscription) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.all, s)
+func (s *scope) keys() routingKeys {
+	keys := routingKeys{vehicles: s.vehicles, topics: s.topics}
+	if p := s.patterns; p != nil && s.all && s.box == nil {
+		keys.vehicles = slices.Concat(s.vehicles, p.vehicles)
+		keys.topics = slices.Concat(s.topics, p.topics)
+		keys.vehiclePrefixes, keys.topicPrefixes = p.vehiclePrefixes, p.topicPrefixes
+	}
+	return keys
+}
+
+func (rt *router) remove(s *Subscription) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	delete(rt.all, s)
 	switch {
 	case s.scope.whole():
-		a.whole = removeSubscriber(a.whole, s)
+		rt.whole = removeSubscriber(rt.whole, s)
 	case s.scope.scans() && s.scope.box != nil:
 		for _, rect := range s.scope.box.Rects() {
-			a.boxes.Delete(rect[0], rect[1], s)
+			rt.boxes.Delete(rect[0], rect[1], s)
 		}
 	}
-	s.scope.eachKey(func(vehicle string) {
-		removeKey(a.vehicles, vehicle, s)
-	}, func(topic string) {
-		removeKey(a.topics, topic, s)
-	}, func(vehicles string) {
-		a.vehiclePrefixes.drop(vehicles, s)
-	}, func(topics string) {
-		a.topicPrefixes.drop(topics, s)
-	})
-	a.closeIfEmpty()
+	keys := s.scope.keys()
+	for _, id := range keys.vehicles {
+		removeKey(rt.vehicles, id, s)
+	}
+	for _, id := range keys.topics {
+		removeKey(rt.topics, id, s)
+	}
+	for _, prefix := range keys.vehiclePrefixes {
+		rt.vehiclePrefixes.remove(prefix, s)
+	}
+	for _, prefix := range keys.topicPrefixes {
+		rt.topicPrefixes.remove(prefix, s)
+	}
+	rt.closeIfEmpty()
 }
 
 func removeSubscriber(list []*Subscription, s *Subscription) []*Subscription {
@@ -168,51 +173,51 @@ func (h *Hub) unrouted(from uint64) (first uint64, records []record) {
 }
 
 // notify notifies those whose scope one of the consecutive events is in.
-func (a *router) notify(first uint64, records []record) {
+func (rt *router) notify(first uint64, records []record) {
 	if len(records) == 0 {
 		return
 	}
-	for _, s := range a.whole {
+	for _, s := range rt.whole {
 		s.notify(first)
 	}
-	if len(a.all) == len(a.whole) {
+	if len(rt.all) == len(rt.whole) {
 		return
 	}
 	for i := range records {
-		a.notifyEvent(first+uint64(i), &records[i])
+		rt.notifyEvent(first+uint64(i), &records[i])
 	}
 }
 
-func (a *router) notifyEvent(seq uint64, r *record) {
-	for _, s := range a.vehicles[r.vehicle.id] {
+func (rt *router) notifyEvent(seq uint64, r *record) {
+	for _, s := range rt.vehicles[r.vehicle.id] {
 		s.notify(seq)
 	}
-	a.vehiclePrefixes.notify(r.vehicle.id, seq, r)
-	a.notifyTopics(seq, r, r.before)
-	a.notifyBoxes(seq, r, r.before)
+	rt.vehiclePrefixes.notify(r.vehicle.id, seq, r)
+	rt.notifyTopics(seq, r, r.before)
+	rt.notifyBoxes(seq, r, r.before)
 	if r.after != r.before {
-		a.notifyTopics(seq, r, r.after)
-		a.notifyBoxes(seq, r, r.after)
+		rt.notifyTopics(seq, r, r.after)
+		rt.notifyBoxes(seq, r, r.after)
 	}
 }
 
-func (a *router) notifyTopics(seq uint64, r *record, at place) {
-	if at.nowhere() || len(a.topics)+len(a.topicPrefixes.subscribers) == 0 {
+func (rt *router) notifyTopics(seq uint64, r *record, at place) {
+	if at.nowhere() || len(rt.topics)+len(rt.topicPrefixes.subscribers) == 0 {
 		return
 	}
 	for _, t := range *at.topics {
-		for _, s := range a.topics[t.id] {
+		for _, s := range rt.topics[t.id] {
 			s.notifyIfInScope(seq, r)
 		}
-		a.topicPrefixes.notify(t.id, seq, r)
+		rt.topicPrefixes.notify(t.id, seq, r)
 	}
 }
 
-func (a *router) notifyBoxes(seq uint64, r *record, at place) {
-	if at.nowhere() || a.boxes.Len() == 0 {
+func (rt *router) notifyBoxes(seq uint64, r *record, at place) {
+	if at.nowhere() || rt.boxes.Len() == 0 {
 		return
 	}
-	a.boxes.Search(at.point, at.point, func(_, _ [2]float64, s *Subscription) bool {
+	rt.boxes.Search(at.point, at.point, func(_, _ [2]float64, s *Subscription) bool {
 		s.notifyIfInScope(seq, r)
 		return true
 	})
@@ -234,25 +239,25 @@ func (s *Subscription) notify(seq uint64) {
 }
 
 // list gives all subscribers, in no order.
-func (a *router) list() []*Subscription {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Collect(maps.Keys(a.all))
+func (rt *router) list() []*Subscription {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return slices.Collect(maps.Keys(rt.all))
 }
 
 // whenEmpty gives a channel that is closed when nobody is left.
-func (a *router) whenEmpty() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (rt *router) whenEmpty() <-chan struct{} {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
 	empty := make(chan struct{})
-	a.empty = empty
-	a.closeIfEmpty()
+	rt.empty = empty
+	rt.closeIfEmpty()
 	return empty
 }
 
-func (a *router) closeIfEmpty() {
-	if len(a.all) == 0 && a.empty != nil {
-		close(a.empty)
-		a.empty = nil
+func (rt *router) closeIfEmpty() {
+	if len(rt.all) == 0 && rt.empty != nil {
+		close(rt.empty)
+		rt.empty = nil
 	}
 }

@@ -67,7 +67,7 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 // Publishers do not wait for a reader with a lot to look through: it looks at
 // so many events, lets go of the lock, and goes on.
 func TestLookingThroughManyEventsIsDoneInPieces(t *testing.T) {
-	h, s, more := deliver(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
+	h, s, more := newDelivery(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
 	from := h.Head().Seq
 	more(3 * scanLimit)
 	rewind(s, from)

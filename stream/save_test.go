@@ -28,8 +28,8 @@ func save(t testing.TB, h *stream.Hub) string {
 	return state.String()
 }
 
-// reborn gives a new hub that has loaded the state, which must be of n vehicles.
-func reborn(t testing.TB, config stream.Config, state string, n int) *stream.Hub {
+// restoredHub gives a new hub that has loaded the state, which must be of n vehicles.
+func restoredHub(t testing.TB, config stream.Config, state string, n int) *stream.Hub {
 	t.Helper()
 	h := start(t, config)
 	loaded, err := h.Load(strings.NewReader(state))
@@ -40,15 +40,15 @@ func reborn(t testing.TB, config stream.Config, state string, n int) *stream.Hub
 
 func TestStateRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		awkwardTopic := "<\u2028 \"\\ü"
 		awkward := `"topics":["<\u2028 \"\\ü"],"note":"<b> & \u2028 \n ü","filler":"` + strings.Repeat("<", 12_000) + `"`
-		put(t, old, "a", `"topics":["x","y"],"timestamp":946684800.123456789`)
-		put(t, old, "b<", awkward)
-		put(t, old, "c", `"topics":["x"]`)
-		put(t, old, "a", `"n":1`)
+		publish(t, old, "a", `"topics":["x","y"],"timestamp":946684800.123456789`)
+		publish(t, old, "b<", awkward)
+		publish(t, old, "c", `"topics":["x"]`)
+		publish(t, old, "a", `"n":1`)
 		old.Delete("c")
-		h := reborn(t, stream.Config{}, save(t, old), 3)
+		h := restoredHub(t, stream.Config{}, save(t, old), 3)
 
 		require.NotEqual(t, old.Head().Epoch, h.Head().Epoch, "ids are never used again")
 		for _, id := range []string{"a", "b<"} {
@@ -64,13 +64,13 @@ func TestStateRoundTrip(t *testing.T) {
 		require.Equal(t, 2, stats.Vehicles)
 		require.Equal(t, 1, stats.Gone)
 		require.EqualValues(t, 3, stats.LogEvents)
-		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("x"), ""))
-		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topics("y"), ""))
-		require.Equal(t, "reset new | 1 b< | 3 live snapshot 1 0", resume(t, h, topics(awkwardTopic), ""))
+		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topicQuery("x"), ""))
+		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topicQuery("y"), ""))
+		require.Equal(t, "reset new | 1 b< | 3 live snapshot 1 0", resume(t, h, topicQuery(awkwardTopic), ""))
 		require.Equal(t, "reset epoch | 1 b< | 2 a | 3 live snapshot 2", resume(t, h, fleetQuery, old.Head().String()))
 
 		// What a save of it says is the same again.
-		again := reborn(t, stream.Config{}, save(t, h), 3)
+		again := restoredHub(t, stream.Config{}, save(t, h), 3)
 		want, _, _ := h.Vehicle("b<")
 		got, _, _ := again.Vehicle("b<")
 		require.Equal(t, string(want), string(got))
@@ -79,22 +79,22 @@ func TestStateRoundTrip(t *testing.T) {
 
 func TestStateKeepsVerdicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
-		put(t, old, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`)
-		put(t, old, "c", `"topics":["x"],"timestamp":946684800.5`)
+		old := quietHub(t)
+		publish(t, old, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`)
+		publish(t, old, "c", `"topics":["x"],"timestamp":946684800.5`)
 		old.Delete("c")
-		h := reborn(t, stream.Config{}, save(t, old), 2)
-		require.Equal(t, stream.Duplicate, put(t, h, "a", `"timestamp":946684800.5,"note":"<&>"`).Verdict)
-		require.Equal(t, stream.Duplicate, put(t, h, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`).Verdict)
-		require.Equal(t, stream.Late, put(t, h, "a", `"timestamp":946684800.4`).Verdict)
+		h := restoredHub(t, stream.Config{}, save(t, old), 2)
+		require.Equal(t, stream.Duplicate, publish(t, h, "a", `"timestamp":946684800.5,"note":"<&>"`).Verdict)
+		require.Equal(t, stream.Duplicate, publish(t, h, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`).Verdict)
+		require.Equal(t, stream.Late, publish(t, h, "a", `"timestamp":946684800.4`).Verdict)
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "1,0.5,5,5")})
-		c.took()
-		require.Equal(t, stream.Late, put(t, h, "c", `"timestamp":946684800.4`).Verdict, "a straggler does not bring it back")
+		c.takeWrites()
+		require.Equal(t, stream.Late, publish(t, h, "c", `"timestamp":946684800.4`).Verdict, "a straggler does not bring it back")
 		time.Sleep(time.Second)
-		require.Equal(t, "4 late c", c.told(), "filed where it was")
-		require.Equal(t, stream.Duplicate, put(t, h, "c", `"timestamp":946684800.5`).Verdict, "nor does a repeat")
+		require.Equal(t, "4 late c", c.takeEvents(), "filed where it was")
+		require.Equal(t, stream.Duplicate, publish(t, h, "c", `"timestamp":946684800.5`).Verdict, "nor does a repeat")
 		require.Equal(t, 1, h.Stats().Gone)
-		receipt := put(t, h, "c", `"timestamp":946684800.6`)
+		receipt := publish(t, h, "c", `"timestamp":946684800.6`)
 		require.Equal(t, stream.Accepted, receipt.Verdict)
 		require.Zero(t, h.Stats().Gone)
 		require.EqualValues(t, 5, receipt.ID.Seq, "after those of the two vehicles and the two late ones")
@@ -106,13 +106,13 @@ func TestStateSilenceCountsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := stream.Config{VehicleTTL: 100 * time.Second}
 		old := start(t, config)
-		put(t, old, "a", "")
-		put(t, old, "b", "")
+		publish(t, old, "a", "")
+		publish(t, old, "b", "")
 		time.Sleep(30 * time.Second)
-		put(t, old, "a", "")
+		publish(t, old, "a", "")
 		state := save(t, old)
 		time.Sleep(50 * time.Second)
-		h := reborn(t, config, state, 2)
+		h := restoredHub(t, config, state, 2)
 		time.Sleep(19500 * time.Millisecond)
 		require.Equal(t, 2, h.Stats().Vehicles)
 		time.Sleep(time.Second)
@@ -127,15 +127,15 @@ func TestStateSilenceCountsOn(t *testing.T) {
 // The order of silence is another than that of positions.
 func TestStateKeepsOrderOfSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		for _, id := range []string{"a", "b", "c"} {
-			put(t, old, id, `"timestamp":100`)
+			publish(t, old, id, `"timestamp":100`)
 			time.Sleep(time.Second)
 		}
-		put(t, old, "a", `"timestamp":99`)
-		h := reborn(t, stream.Config{MaxVehicles: 3}, save(t, old), 3)
-		put(t, h, "d", "")
-		put(t, h, "e", "")
+		publish(t, old, "a", `"timestamp":99`)
+		h := restoredHub(t, stream.Config{MaxVehicles: 3}, save(t, old), 3)
+		publish(t, h, "d", "")
+		publish(t, h, "e", "")
 		_, _, ok := h.Vehicle("a")
 		require.True(t, ok)
 		require.Equal(t, 3, h.Stats().Vehicles)
@@ -144,11 +144,11 @@ func TestStateKeepsOrderOfSilence(t *testing.T) {
 
 func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		for n := range 20 {
-			put(t, old, fmt.Sprint("v", n), fmt.Sprintf(`"topics":["t%d"]`, n))
+			publish(t, old, fmt.Sprint("v", n), fmt.Sprintf(`"topics":["t%d"]`, n))
 		}
-		h := reborn(t, stream.Config{MaxVehicles: 5}, save(t, old), 5)
+		h := restoredHub(t, stream.Config{MaxVehicles: 5}, save(t, old), 5)
 		require.Equal(t, 5, h.Stats().Vehicles)
 		require.Equal(t, 20, h.Stats().Topics, "the log still holds what happened in them")
 		_, _, ok := h.Vehicle("v15")
@@ -161,19 +161,19 @@ func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 // A reader that was cut right after the load, within its snapshot, goes on.
 func TestStateResumeAfterLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		for _, id := range []string{"a", "b", "c"} {
-			put(t, old, id, `"topics":["x"]`)
+			publish(t, old, id, `"topics":["x"]`)
 		}
-		h := reborn(t, stream.Config{}, save(t, old), 3)
+		h := restoredHub(t, stream.Config{}, save(t, old), 3)
 		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
 		require.Equal(t, "3 live replay 0 0", resume(t, h, fleetQuery, id(3)))
 		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, fleetQuery, id(1)))
-		require.Equal(t, "3 c | 3 live replay 1 0", resume(t, h, topics("vehicle:c"), id(2)))
-		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, topics("x"), id(1)))
-		require.Equal(t, "3 live replay 0 0", resume(t, h, topics("x"), id(3)))
-		put(t, h, "a", `"n":1`)
-		require.Equal(t, "4 a | 4 live replay 1 0", resume(t, h, topics("x"), id(3)))
+		require.Equal(t, "3 c | 3 live replay 1 0", resume(t, h, topicQuery("vehicle:c"), id(2)))
+		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, topicQuery("x"), id(1)))
+		require.Equal(t, "3 live replay 0 0", resume(t, h, topicQuery("x"), id(3)))
+		publish(t, h, "a", `"n":1`)
+		require.Equal(t, "4 a | 4 live replay 1 0", resume(t, h, topicQuery("x"), id(3)))
 		require.Equal(t, "2 b | 3 c | 4 a | 4 live replay 3 0", resume(t, h, fleetQuery, id(1)))
 	})
 }
@@ -182,29 +182,29 @@ func TestStateResumeAfterLoad(t *testing.T) {
 // the state: each is told what was, once and with its id, and then what is.
 func TestStateIsToldWhileVehiclesMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		const n = 600 // of which a write takes some dozens
 		for i := range n {
-			put(t, old, fmt.Sprintf("v%03d", i), `"filler":"`+strings.Repeat("x", 200)+`"`)
+			publish(t, old, fmt.Sprintf("v%03d", i), `"filler":"`+strings.Repeat("x", 200)+`"`)
 		}
 		old.Delete("v000")
-		h := reborn(t, stream.Config{}, save(t, old), n)
+		h := restoredHub(t, stream.Config{}, save(t, old), n)
 		c := listenSlowly(t, h, fleetQuery)
 		for range 4 { // into the snapshot
 			c.gate <- struct{}{}
 			synctest.Wait()
 		}
-		told := c.text()
+		told := c.takeText()
 		require.NotEmpty(t, told)
 		require.False(t, strings.Contains(told, "event: live"), "it is in the midst of it")
 		for i := range n {
 			if i%3 == 0 {
-				put(t, h, fmt.Sprintf("v%03d", i), `"n":1`)
+				publish(t, h, fmt.Sprintf("v%03d", i), `"n":1`)
 			}
 		}
 		close(c.gate)
 		time.Sleep(time.Minute)
-		told += c.text()
+		told += c.takeText()
 		require.False(t, strings.Contains(told, "conflated"))
 		require.Equal(t, 1, strings.Count(told, "event: live"))
 		require.Equal(t, n-1+n/3, strings.Count(told, "Feature"), "every state, and every move")
@@ -219,12 +219,12 @@ func TestStateIsToldWhileVehiclesMove(t *testing.T) {
 // A state that the log has no room for is known all the same.
 func TestStateLargerThanTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := quiet(t)
+		old := quietHub(t)
 		const n = 2000
 		for i := range n {
-			put(t, old, fmt.Sprintf("v%04d", i), `"topics":["x"],"filler":"`+strings.Repeat("x", 1000)+`"`)
+			publish(t, old, fmt.Sprintf("v%04d", i), `"topics":["x"],"filler":"`+strings.Repeat("x", 1000)+`"`)
 		}
-		h := reborn(t, stream.Config{History: 1 << 20}, save(t, old), n)
+		h := restoredHub(t, stream.Config{History: 1 << 20}, save(t, old), n)
 		require.Less(t, h.Stats().LogEvents, uint64(n))
 		for _, topic := range []string{stream.AllTopic, "x"} {
 			ids, _ := collection(t, h.Snapshot([]string{topic}, nil))
@@ -236,9 +236,9 @@ func TestStateLargerThanTheLog(t *testing.T) {
 
 func TestStateIsRefused(t *testing.T) {
 	old := start(t, stream.Config{})
-	put(t, old, "a", `"topics":["x"]`)
-	put(t, old, "b", "")
-	put(t, old, "c", "")
+	publish(t, old, "a", `"topics":["x"]`)
+	publish(t, old, "b", "")
+	publish(t, old, "c", "")
 	old.Delete("c")
 	state := save(t, old)
 	lines := strings.SplitAfter(state, "\n")
@@ -259,15 +259,15 @@ func TestStateIsRefused(t *testing.T) {
 		"long line":      strings.Join(lines[:1], "") + strings.Repeat(" ", 100_000) + strings.Join(lines[1:], ""),
 	} {
 		require.NotEqual(t, state, text, name)
-		refused(t, name, text)
+		requireRejected(t, name, text)
 	}
 	for n := range len(state) - 1 {
-		refused(t, fmt.Sprint("torn at ", n), state[:n])
+		requireRejected(t, fmt.Sprint("torn at ", n), state[:n])
 	}
 }
 
-// refused loads a state that must be refused and leave an empty hub that works.
-func refused(t *testing.T, name, state string) {
+// requireRejected loads a state that must be refused and leave an empty hub that works.
+func requireRejected(t *testing.T, name, state string) {
 	h := stream.New(stream.Config{})
 	defer h.Close()
 	_, err := h.Load(strings.NewReader(state))
@@ -275,12 +275,12 @@ func refused(t *testing.T, name, state string) {
 	require.NotEmpty(t, err.Error())
 	stats := h.Stats()
 	require.Zero(t, stats.Vehicles+stats.Gone+stats.Topics, name)
-	require.EqualValues(t, 1, put(t, h, "a", "").ID.Seq, name)
+	require.EqualValues(t, 1, publish(t, h, "a", "").ID.Seq, name)
 }
 
 func TestStateIsLoadedIntoANewHubOnly(t *testing.T) {
 	h := start(t, stream.Config{})
-	put(t, h, "a", "")
+	publish(t, h, "a", "")
 	_, err := h.Load(strings.NewReader(save(t, h)))
 	require.Error(t, err)
 	require.Equal(t, 1, h.Stats().Vehicles)
@@ -292,8 +292,8 @@ func TestStateFromAnotherTime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			config := stream.Config{VehicleTTL: time.Hour}
 			old := start(t, stream.Config{Clock: func() time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }})
-			put(t, old, "a", "")
-			h := reborn(t, config, save(t, old), 1)
+			publish(t, old, "a", "")
+			h := restoredHub(t, config, save(t, old), 1)
 			time.Sleep(2 * time.Hour)
 			require.Zero(t, h.Stats().Vehicles)
 		})
@@ -302,8 +302,8 @@ func TestStateFromAnotherTime(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	h := stream.New(stream.Config{})
-	put(f, h, "a", `"topics":["x","y"],"altitude":3`)
-	put(f, h, "b", `"note":"<"`)
+	publish(f, h, "a", `"topics":["x","y"],"altitude":3`)
+	publish(f, h, "b", `"note":"<"`)
 	h.Delete("b")
 	f.Add(save(f, h))
 	h.Close()

@@ -15,35 +15,35 @@ import (
 // slowReader keeps what it was told, and takes its stream for slow as 16 KiB a
 // second.
 type slowReader struct {
-	t      *testing.T
-	hub    *stream.Hub
-	client *client
-	query  stream.Query
-	lastID string
-	newest map[string]int // number of the newest position, per vehicle
-	round  map[string]int // how often each vehicle was told since the last `live`
-	rounds int            // that told every vehicle
-	events int64          // told over this connection
+	t             *testing.T
+	hub           *stream.Hub
+	client        *client
+	query         stream.Query
+	lastID        string
+	newest        map[string]int // number of the newest position, per vehicle
+	seenSinceLive map[string]int // how often each vehicle was told since the last `live`
+	rounds        int            // that told every vehicle
+	events        int64          // told over this connection
 }
 
 // read takes one write.
 func (r *slowReader) read(vehicles int) {
 	r.client.gate <- struct{}{}
-	for event := range strings.SplitSeq(r.client.text(), "\n\n") {
+	for event := range strings.SplitSeq(r.client.takeText(), "\n\n") {
 		if id := between(event+"\n", "id: ", "\n"); strings.HasPrefix(event, "id: ") {
 			r.lastID = id
 		}
 		switch {
 		case strings.Contains(event, "event: live"):
-			require.Len(r.t, r.round, vehicles, "every vehicle is told in every round")
+			require.Len(r.t, r.seenSinceLive, vehicles, "every vehicle is told in every round")
 			r.rounds++
-			clear(r.round)
+			clear(r.seenSinceLive)
 		case strings.Contains(event, "event: reset"), event == "", strings.Contains(event, "retry: "):
 		default:
 			vehicle, n := between(event, `"vehicle_id":"`, `"`), number(event)
 			require.GreaterOrEqual(r.t, n, r.newest[vehicle], "%s went back in time", vehicle)
 			r.newest[vehicle] = n
-			r.round[vehicle]++
+			r.seenSinceLive[vehicle]++
 			r.events++
 		}
 	}
@@ -52,7 +52,7 @@ func (r *slowReader) read(vehicles int) {
 func (r *slowReader) connect() {
 	r.query.LastEventID = r.lastID
 	r.client = listenSlowly(r.t, r.hub, r.query)
-	clear(r.round)
+	clear(r.seenSinceLive)
 	r.events = 0
 }
 
@@ -73,7 +73,7 @@ func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
 	}{
 		{"whole fleet", 0, fleetQuery},
 		{"box", 0, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")}},
-		{"topic", 0, topics("x")},
+		{"topic", 0, topicQuery("x")},
 		{"interval", 0, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second}},
 		{"whole fleet, cut", 61, fleetQuery},
 		{"box, cut", 61, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")}},
@@ -82,10 +82,10 @@ func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 64 << 10, Heartbeat: time.Hour})
-				r := &slowReader{t: t, hub: h, query: test.q, newest: map[string]int{}, round: map[string]int{}}
+				r := &slowReader{t: t, hub: h, query: test.q, newest: map[string]int{}, seenSinceLive: map[string]int{}}
 				move := func(n int) {
 					for v := range vehicles {
-						put(t, h, fmt.Sprint("v", v), fmt.Sprintf(`"n":%d,"topics":["x"],"filler":"%s"`, n, filler))
+						publish(t, h, fmt.Sprint("v", v), fmt.Sprintf(`"n":%d,"topics":["x"],"filler":"%s"`, n, filler))
 					}
 				}
 				move(0)
@@ -109,7 +109,7 @@ func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
 				// When the fleet rests the reader comes to hold what is true.
 				r.client.open()
 				time.Sleep(time.Minute)
-				for event := range strings.SplitSeq(r.client.text(), "\n\n") {
+				for event := range strings.SplitSeq(r.client.takeText(), "\n\n") {
 					if strings.Contains(event, `"n":`) {
 						vehicle, n := between(event, `"vehicle_id":"`, `"`), number(event)
 						require.GreaterOrEqual(t, n, r.newest[vehicle], "%s went back in time", vehicle)
@@ -132,40 +132,40 @@ func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
 	large := fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)) // leaves no room in a write
 	for name, q := range map[string]stream.Query{
 		"whole fleet": fleetQuery,
-		"vehicles":    topics("vehicle:first", "vehicle:v", "vehicle:second"),
+		"vehicles":    topicQuery("vehicle:first", "vehicle:v", "vehicle:second"),
 	} {
 		for cut := range 6 { // 5: not cut
 			t.Run(fmt.Sprint(name, ", cut after ", cut), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					h := small(t)
-					put(t, h, "first", large)
-					put(t, h, "v", `"n":1,"timestamp":100`)
+					h := smallHub(t)
+					publish(t, h, "first", large)
+					publish(t, h, "v", `"n":1,"timestamp":100`)
 					c := listenSlowly(t, h, q)
 					for range 2 { // the greeting and the reset; then the first is frozen, and taken
 						c.gate <- struct{}{}
 						synctest.Wait()
 					}
-					fill(t, h, "f", 512<<10)
-					put(t, h, "second", large)
-					put(t, h, "v", `"n":2,"timestamp":100`)
-					put(t, h, "v", `"n":3,"timestamp":100`)
+					fillLog(t, h, "f", 512<<10)
+					publish(t, h, "second", large)
+					publish(t, h, "v", `"n":2,"timestamp":100`)
+					publish(t, h, "v", `"n":3,"timestamp":100`)
 					for range cut % 5 {
 						c.gate <- struct{}{}
 						synctest.Wait()
 					}
 					if cut == 5 {
 						c.open()
-						require.Regexp(t, `\| \d+ live conflated \d+( \d+)?$`, c.told(), "in the end it holds the truth, of an id")
+						require.Regexp(t, `\| \d+ live conflated \d+( \d+)?$`, c.takeEvents(), "in the end it holds the truth, of an id")
 						return
 					}
-					text := c.text()
+					text := c.takeText()
 					c.close()
 					id := "" // of the last whole event
 					if i := strings.LastIndex(text, "\nid: "); i >= 0 {
 						id, _, _ = strings.Cut(text[i+len("\nid: "):], "\n")
 					}
 					q.LastEventID = id
-					text += listen(t, h, q).text()
+					text += listen(t, h, q).takeText()
 					newest := 0
 					for event := range strings.SplitSeq(text, "\n\n") {
 						if strings.Contains(event, `"vehicle_id":"v"`) {
@@ -184,26 +184,26 @@ func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
 // who went, begins anew.
 func TestTailBeginsAnewWhileNewerIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := small(t)
-		put(t, h, "before", "")
-		put(t, h, "first", fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)))
-		put(t, h, "v", "")
-		put(t, h, "z", "")
-		fill(t, h, "f", 512<<10)
+		h := smallHub(t)
+		publish(t, h, "before", "")
+		publish(t, h, "first", fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)))
+		publish(t, h, "v", "")
+		publish(t, h, "z", "")
+		fillLog(t, h, "f", 512<<10)
 		c := listenSlowly(t, h, stream.Query{
 			Topics: []string{stream.AllTopic}, Tail: true, LastEventID: stream.ID{Epoch: h.Head().Epoch, Seq: 1}.String(),
 		})
 		c.gate <- struct{}{}
 		time.Sleep(time.Second)
-		put(t, h, "v", `"n":1`)
+		publish(t, h, "v", `"n":1`)
 		h.Delete("z")
 		for n := range 49 {
-			put(t, h, fmt.Sprint("v", n), "")
+			publish(t, h, fmt.Sprint("v", n), "")
 			time.Sleep(time.Second)
 		}
-		fill(t, h, "v48", 512<<10)
+		fillLog(t, h, "v48", 512<<10)
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.told())
+		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.takeEvents())
 	})
 }

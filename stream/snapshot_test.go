@@ -18,9 +18,9 @@ func TestVehicle(t *testing.T) {
 	h := start(t, stream.Config{})
 	_, _, ok := h.Vehicle("a")
 	require.False(t, ok)
-	put(t, h, "a", `"timestamp":100,"n":1`)
-	receipt := put(t, h, "a", `"timestamp":101,"n":2`)
-	put(t, h, "a", `"timestamp":99,"n":3`)
+	publish(t, h, "a", `"timestamp":100,"n":1`)
+	receipt := publish(t, h, "a", `"timestamp":101,"n":2`)
+	publish(t, h, "a", `"timestamp":99,"n":3`)
 	data, id, ok := h.Vehicle("a")
 	require.True(t, ok)
 	require.Equal(t, receipt.ID, id)
@@ -45,8 +45,8 @@ func TestTrack(t *testing.T) {
 	_, ok := h.Track("a", time.Time{})
 	require.False(t, ok)
 	for _, timestamp := range []string{"100", "102", "101", "102.5", "103"} {
-		put(t, h, "a", `"timestamp":`+timestamp)
-		put(t, h, "b", "")
+		publish(t, h, "a", `"timestamp":`+timestamp)
+		publish(t, h, "b", "")
 	}
 	require.Equal(t, "100 101 102 102.5 103", track(0), "late ones in their place")
 	require.Equal(t, "102 102.5 103", track(102), "not older than")
@@ -54,9 +54,9 @@ func TestTrack(t *testing.T) {
 	h.Delete("a")
 	_, ok = h.Track("a", time.Time{})
 	require.False(t, ok)
-	put(t, h, "a", `"timestamp":104`)
+	publish(t, h, "a", `"timestamp":104`)
 	require.Equal(t, "100 101 102 102.5 103 104", track(0))
-	fill(t, h, "b", 512<<10)
+	fillLog(t, h, "b", 512<<10)
 	require.Equal(t, "", track(0), "the log holds none of it")
 }
 
@@ -83,10 +83,10 @@ func TestSnapshot(t *testing.T) {
 	h := start(t, stream.Config{})
 	ids, _ := collection(t, h.Snapshot([]string{stream.AllTopic}, nil))
 	require.Empty(t, ids)
-	put(t, h, "a", `"topics":["x"]`)
-	put(t, h, "b", `"lat":-1,"lon":-1`)
-	put(t, h, "c", "")
-	put(t, h, "a", `"n":1`)
+	publish(t, h, "a", `"topics":["x"]`)
+	publish(t, h, "b", `"lat":-1,"lon":-1`)
+	publish(t, h, "c", "")
+	publish(t, h, "a", `"n":1`)
 	h.Delete("c")
 	for _, test := range []struct {
 		topics []string
@@ -102,7 +102,7 @@ func TestSnapshot(t *testing.T) {
 		require.Equal(t, test.ids, ids)
 	}
 	for n := range 40 {
-		put(t, h, fmt.Sprintf("d%02d", n), fmt.Sprintf(`"filler":%q`, strings.Repeat("x", 3000)))
+		publish(t, h, fmt.Sprintf("d%02d", n), fmt.Sprintf(`"filler":%q`, strings.Repeat("x", 3000)))
 	}
 	ids, writes := collection(t, h.Snapshot([]string{stream.AllTopic}, nil))
 	require.Len(t, strings.Fields(ids), 42)
@@ -114,12 +114,12 @@ func TestSnapshot(t *testing.T) {
 // goes on from its id.
 func TestSnapshotIsOfOneMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
-		put(t, h, "a", "")
-		put(t, h, "b", "")
+		h := quietHub(t)
+		publish(t, h, "a", "")
+		publish(t, h, "b", "")
 		s := h.Snapshot([]string{stream.AllTopic}, nil)
-		put(t, h, "b", `"n":1`)
-		put(t, h, "c", "")
+		publish(t, h, "b", `"n":1`)
+		publish(t, h, "c", "")
 		h.Delete("a")
 		ids, _ := collection(t, s)
 		require.Equal(t, "a b", ids)
@@ -129,14 +129,14 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 
 func TestStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		require.Zero(t, h.Stats().LogSpan)
-		put(t, h, "a", `"topics":["x","y"]`)
+		publish(t, h, "a", `"topics":["x","y"]`)
 		time.Sleep(3 * time.Second)
-		put(t, h, "b", "")
+		publish(t, h, "b", "")
 		h.Delete("b")
 		c := listen(t, h, fleetQuery)
-		c.took()
+		c.takeWrites()
 		stats := h.Stats()
 		require.Equal(t, stream.Stats{
 			Accepted: 2, Written: 1, LogBytes: stats.LogBytes, LogEvents: 3, LogSpan: 3 * time.Second,
@@ -155,24 +155,24 @@ func TestDelay(t *testing.T) {
 			FlushInterval: 100 * time.Millisecond, Delay: func(d time.Duration) { delays <- d },
 		})
 		time.Sleep(time.Second)
-		put(t, h, "a", "")
+		publish(t, h, "a", "")
 		id := h.Head().String()
-		put(t, h, "a", `"n":1`)
+		publish(t, h, "a", `"n":1`)
 		time.Sleep(time.Second)
 		for _, q := range []stream.Query{
-			fleetQuery, topics("vehicle:a"), {Topics: []string{stream.AllTopic}, LastEventID: id},
+			fleetQuery, topicQuery("vehicle:a"), {Topics: []string{stream.AllTopic}, LastEventID: id},
 			{Topics: []string{"vehicle:a"}, LastEventID: id},
 		} {
 			c := listen(t, h, q)
-			c.took()
+			c.takeWrites()
 			require.Empty(t, delays, "a snapshot or replay is not live")
 			time.Sleep(time.Second)
-			put(t, h, "a", `"n":2`)
+			publish(t, h, "a", `"n":2`)
 			synctest.Wait()
 			require.Zero(t, <-delays)
-			put(t, h, "a", `"n":3`)
+			publish(t, h, "a", `"n":3`)
 			time.Sleep(30 * time.Millisecond)
-			put(t, h, "a", `"n":4`)
+			publish(t, h, "a", `"n":4`)
 			time.Sleep(time.Second)
 			require.Equal(t, 100*time.Millisecond, <-delays)
 			require.Empty(t, delays)

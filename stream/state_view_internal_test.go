@@ -12,9 +12,9 @@ import (
 	"livemap/geo"
 )
 
-// frozen checks that a round is in order, holds each vehicle once, and gives
+// requireView checks that a round is in order, holds each vehicle once, and gives
 // it by vehicle.
-func frozen(t *testing.T, r *stateView) map[string]uint64 {
+func requireView(t *testing.T, r *stateView) map[string]uint64 {
 	t.Helper()
 	last, seqs := uint64(0), map[string]uint64{}
 	for _, e := range r.entries {
@@ -29,7 +29,7 @@ func frozen(t *testing.T, r *stateView) map[string]uint64 {
 	return seqs
 }
 
-func all(t *testing.T, h *Hub) map[string]uint64 { return frozen(t, h.freezeAllLocked()) }
+func liveView(t *testing.T, h *Hub) map[string]uint64 { return requireView(t, h.freezeAllLocked()) }
 
 // The three ways to freeze agree when nothing moves.
 func TestFreezeWaysAgree(t *testing.T) {
@@ -41,17 +41,17 @@ func TestFreezeWaysAgree(t *testing.T) {
 	for i := range 100 {
 		h.Delete(fmt.Sprint("v", i*7))
 	}
-	want := all(t, h)
+	want := liveView(t, h)
 	require.Len(t, want, 3000, "the gone ones, too")
-	require.Equal(t, want, frozen(t, h.freezeFleet()))
-	require.Equal(t, want, frozen(t, h.freezer.freeze(h)))
+	require.Equal(t, want, requireView(t, h.freezeFleet()))
+	require.Equal(t, want, requireView(t, h.freezer.freeze(h)))
 	for _, topics := range [][]string{{"all"}, {"t0", "t1"}, {"all", "vehicle:v3"}} {
 		s := newScope(topics, nil)
 		require.Nil(t, h.freezeFew(&s), "more members than are frozen under the lock")
-		require.Equal(t, want, frozen(t, h.freeze(&s)))
+		require.Equal(t, want, requireView(t, h.freeze(&s)))
 	}
 	s := newScope([]string{"t0", "vehicle:v1", "vehicle:v0", "vehicle:nobody", "nothing"}, nil)
-	few := frozen(t, h.freezeFew(&s))
+	few := requireView(t, h.freezeFew(&s))
 	require.Len(t, few, 2+966)
 	for id, seq := range few {
 		require.Equal(t, want[id], seq)
@@ -70,7 +70,7 @@ func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 		for i := range events {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%60, i)
 		}
-		require.Equal(t, all(t, h), frozen(t, h.completeView(began, entries)), "after %d events", events)
+		require.Equal(t, liveView(t, h), requireView(t, h.completeView(began, entries)), "after %d events", events)
 		h.Close()
 	}
 }
@@ -83,15 +83,15 @@ func TestFreezeOfManyMembers(t *testing.T) {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"]}`, i)
 	}
 	x, y, both := newScope([]string{"x"}, nil), newScope([]string{"y", "vehicle:v7"}, nil), newScope([]string{"x", "y"}, nil)
-	require.Len(t, frozen(t, h.freezeFew(&x)), smallView)
+	require.Len(t, requireView(t, h.freezeFew(&x)), smallView)
 	require.Nil(t, h.freezeFew(&y))
 	require.Nil(t, h.freezeFew(&both))
 	for i := range smallView / 2 {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"],"n":1}`, i*2)
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["z"],"n":1}`, i*2+1)
 	}
-	require.Len(t, frozen(t, h.freezeFew(&both)), smallView/2)
-	require.Len(t, frozen(t, h.freezeFew(&y)), smallView/2+1)
+	require.Len(t, requireView(t, h.freezeFew(&both)), smallView/2)
+	require.Len(t, requireView(t, h.freezeFew(&y)), smallView/2+1)
 }
 
 // changedSince knows moved, ended and forgotten vehicles, and not the late.

@@ -100,7 +100,7 @@ func busyHub(t *testing.T, rest time.Duration) *stream.Hub {
 
 func queriesOf(t *testing.T) []stream.Query {
 	return []stream.Query{
-		fleetQuery, topics("vehicle:a"), topics("x"),
+		fleetQuery, topicQuery("vehicle:a"), topicQuery("x"),
 		{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
 		{Topics: []string{stream.AllTopic}, Interval: 300 * time.Microsecond},
 	}
@@ -130,7 +130,7 @@ func TestNoEventIsSleptThrough(t *testing.T) {
 			for n := range 500 {
 				var last uint64
 				for m := range 1 + random.IntN(test.burst) {
-					last = put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(100*n+m)).ID.Seq
+					last = publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(100*n+m)).ID.Seq
 					for range random.IntN(300 / test.burst) {
 						runtime.Gosched()
 					}
@@ -156,7 +156,7 @@ func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
 			for range n % 16 {
 				runtime.Gosched()
 			}
-			published <- put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n)).ID.Seq
+			published <- publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n)).ID.Seq
 		}()
 		if n%3 == 0 {
 			seq := <-published
@@ -181,7 +181,7 @@ func TestNoLeaveIsSleptThrough(t *testing.T) {
 			f.attach()
 		} else {
 			f.attach()
-			put(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n))
+			publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n))
 			for range n % 32 {
 				runtime.Gosched()
 			}

@@ -17,7 +17,7 @@ import (
 // golden gives what a client was sent since it was last asked, with E for the
 // epoch and R for the milliseconds of retry.
 func golden(c *client) string {
-	text := strings.ReplaceAll(c.text(), c.hub.Head().Epoch+"-", "E-")
+	text := strings.ReplaceAll(c.takeText(), c.hub.Head().Epoch+"-", "E-")
 	return regexp.MustCompile(`retry: \d+`).ReplaceAllString(text, "retry: R")
 }
 
@@ -26,8 +26,8 @@ func golden(c *client) string {
 func TestWireSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})
-		put(t, h, "TRUCK-042", `"speed_kmh":85,"timestamp":946684799.5,"topics":["depot:7"]`)
-		put(t, h, `"\`+"\u2028", `"note":"<b> & ü","altitude":34`)
+		publish(t, h, "TRUCK-042", `"speed_kmh":85,"timestamp":946684799.5,"topics":["depot:7"]`)
+		publish(t, h, `"\`+"\u2028", `"note":"<b> & ü","altitude":34`)
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h3"})
 		require.Equal(t, `retry: R
 : livemap
@@ -54,13 +54,13 @@ func TestWireLiveEvents(t *testing.T) {
 		h := start(t, stream.Config{VehicleTTL: time.Minute, Heartbeat: time.Hour})
 		c := listen(t, h, stream.Query{Topics: []string{"depot:7"}, Protocol: "h1"})
 		time.Sleep(1500 * time.Millisecond)
-		c.took()
+		c.takeWrites()
 
-		put(t, h, "a", `"topics":["depot:7"],"timestamp":946684801`)
-		put(t, h, "a", `"timestamp":946684800`)
-		put(t, h, "a", `"topics":["depot:8"],"timestamp":946684802`)
-		put(t, h, "a", `"topics":["depot:7"],"timestamp":946684803`)
-		put(t, h, "<ü>", `"topics":["depot:7"],"timestamp":946684801`)
+		publish(t, h, "a", `"topics":["depot:7"],"timestamp":946684801`)
+		publish(t, h, "a", `"timestamp":946684800`)
+		publish(t, h, "a", `"topics":["depot:8"],"timestamp":946684802`)
+		publish(t, h, "a", `"topics":["depot:7"],"timestamp":946684803`)
+		publish(t, h, "<ü>", `"topics":["depot:7"],"timestamp":946684801`)
 		require.True(t, h.Delete("<ü>"))
 		time.Sleep(time.Second)
 		require.Equal(t, `id: E-1
@@ -87,7 +87,7 @@ data: {"vehicle_id":"<ü>","reason":"deleted"}
 `, golden(c))
 
 		time.Sleep(59 * time.Second)
-		c.took()
+		c.takeWrites()
 		time.Sleep(time.Second)
 		require.Equal(t, `id: E-7
 event: gone
@@ -101,11 +101,11 @@ func TestWireLiveModes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{MaxBacklog: 4000})
 		time.Sleep(1123456 * time.Microsecond)
-		put(t, h, "a", "")
-		old := put(t, h, "b", "").ID.String()
-		fill(t, h, "a", 20_000)
-		recent := put(t, h, "b", `"n":1`).ID.String()
-		put(t, h, "c", "")
+		publish(t, h, "a", "")
+		old := publish(t, h, "b", "").ID.String()
+		fillLog(t, h, "a", 20_000)
+		recent := publish(t, h, "b", `"n":1`).ID.String()
+		publish(t, h, "c", "")
 		for _, test := range []struct{ name, id, live string }{
 			{"snapshot", "", `{"mode":"snapshot","events":3,"skipped":0,"protocol":"h2","time":946684801.123}`},
 			{"replay", recent, `{"mode":"replay","events":1,"skipped":0,"protocol":"h2","time":946684801.123}`},
@@ -135,7 +135,7 @@ func TestWireSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Ping: 20 * time.Second})
-		c.took()
+		c.takeWrites()
 		time.Sleep(15 * time.Second)
 		require.Equal(t, ":\nid: E-0\n\n", golden(c), "heartbeat")
 		time.Sleep(5 * time.Second)
@@ -151,7 +151,7 @@ func TestWireRetryIsSpread(t *testing.T) {
 		h := start(t, stream.Config{})
 		low, high := 10_000, 0
 		for range 200 {
-			text := listen(t, h, fleetQuery).text()
+			text := listen(t, h, fleetQuery).takeText()
 			found := regexp.MustCompile(`^retry: (\d+)\n: livemap\n\n`).FindStringSubmatch(text)
 			require.NotNil(t, found, text)
 			retry, err := strconv.Atoi(found[1])
@@ -190,13 +190,13 @@ func TestWireNamesCannotInject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})
 		c := listen(t, h, fleetQuery)
-		c.took()
+		c.takeWrites()
 		p := &geo.Position{VehicleID: "a\n\ndata: x\r\n\nid: 9"}
 		_, err := h.Publish(p)
 		require.NoError(t, err)
 		h.Delete(p.VehicleID)
 		time.Sleep(time.Second)
-		text := c.text()
+		text := c.takeText()
 		require.Equal(t, 2, strings.Count(text, "\n\n"), text)
 		require.NotContains(t, text, "\r")
 		require.NotContains(t, text, "\ndata: x")

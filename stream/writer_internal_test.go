@@ -9,27 +9,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frozenOutlet takes everything, or waits for every write.
-type frozenOutlet struct {
+// stubOutlet takes everything, or waits for every write.
+type stubOutlet struct {
 	waits  bool
 	writes int
 }
 
-func (o *frozenOutlet) Write([]byte) (waits bool, err error) {
+func (o *stubOutlet) Write([]byte) (waits bool, err error) {
 	o.writes++
 	return o.waits, nil
 }
 
-func (o *frozenOutlet) Wait() error { return nil }
+func (o *stubOutlet) Wait() error { return nil }
 
 // A delivery by a writer, from waking the stream to having it rest, allocates
 // nothing. (The race detector has sync.Pool forget at random.)
 func TestWriterDoesNotAllocate(t *testing.T) {
 	for _, test := range deliveries {
 		t.Run(test.name, func(t *testing.T) {
-			h, s, publish := deliver(t, test.query, test.box)
+			h, s, publish := newDelivery(t, test.query, test.box)
 			h.config.FlushInterval, s.query.Interval = time.Nanosecond, min(s.query.Interval, time.Nanosecond)
-			out := &frozenOutlet{}
+			out := &stubOutlet{}
 			s.out = out
 			w := newWriter(h)
 			defer w.timer.Stop()

@@ -25,7 +25,7 @@ func attachMany(t testing.TB, h *stream.Hub, n int, q stream.Query) (all []*sock
 	}
 	time.Sleep(time.Second)
 	for _, s := range all {
-		s.took()
+		s.takeWrites()
 	}
 	return all
 }
@@ -34,37 +34,37 @@ func TestStuckReaderDelaysNobodyOfItsWriter(t *testing.T) {
 	for name, stuck := range map[string]int{"one": 1, "half of them": 2 * runtime.GOMAXPROCS(0)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				all := attachMany(t, h, 4, fleetQuery)
 				for _, s := range all[:stuck] {
-					s.stick()
+					s.block()
 				}
 				var want strings.Builder
 				for n := range 20 {
 					now := time.Now()
-					put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+					publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 					var first []write
 					for _, s := range all[stuck:] {
-						writes := s.took()
+						writes := s.takeWrites()
 						require.Len(t, writes, 1)
 						require.Zero(t, writes[0].at.Sub(now))
 						first = writes
 					}
-					want.WriteString(text(first))
+					want.WriteString(joinText(first))
 					time.Sleep(time.Second)
 				}
 				for _, s := range all[:stuck] {
-					require.Empty(t, s.took())
-					s.unstick()
+					require.Empty(t, s.takeWrites())
+					s.unblock()
 				}
 				time.Sleep(time.Second)
 				for _, s := range all[:stuck] {
-					require.True(t, want.String() == text(s.took()), "everything, in order, once")
+					require.True(t, want.String() == joinText(s.takeWrites()), "everything, in order, once")
 				}
 				now := time.Now()
-				put(t, h, "a", "")
+				publish(t, h, "a", "")
 				for _, s := range all {
-					writes := s.took()
+					writes := s.takeWrites()
 					require.Len(t, writes, 1)
 					require.Zero(t, writes[0].at.Sub(now), "it is as good as any other again")
 				}
@@ -76,35 +76,35 @@ func TestStuckReaderDelaysNobodyOfItsWriter(t *testing.T) {
 func TestStuckReaderComesBackConflated(t *testing.T) {
 	for name, q := range map[string]stream.Query{
 		"whole fleet": fleetQuery,
-		"vehicles":    topics("vehicle:a", "vehicle:b"),
+		"vehicles":    topicQuery("vehicle:a", "vehicle:b"),
 		"box":         {Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := small(t)
+				h := smallHub(t)
 				all := attachMany(t, h, 2, q)
 				for _, s := range all {
-					s.stick()
+					s.block()
 				}
-				put(t, h, "a", "")
-				put(t, h, "b", "")
+				publish(t, h, "a", "")
+				publish(t, h, "b", "")
 				synctest.Wait()
-				fill(t, h, "a", 512<<10)
-				put(t, h, "b", `"n":1`)
+				fillLog(t, h, "a", 512<<10)
+				publish(t, h, "b", `"n":1`)
 				head := h.Head().Seq
 				for _, s := range all {
-					require.Empty(t, s.took())
-					s.unstick()
+					require.Empty(t, s.takeWrites())
+					s.unblock()
 					time.Sleep(time.Second)
-					told := s.told()
+					told := s.takeEvents()
 					require.Regexp(t, `^1 a \| `, told, "what it was stuck on comes first")
 					require.NotContains(t, told, fmt.Sprint(head-2), "that was skipped")
 					require.Regexp(t, fmt.Sprintf(`%d a \| %d b \| %d live (conflated|snapshot) \d`, head-1, head, head), told)
 				}
-				put(t, h, "b", `"n":2`)
+				publish(t, h, "b", `"n":2`)
 				time.Sleep(time.Second)
 				for _, s := range all {
-					require.Equal(t, fmt.Sprint(head+1, " b"), s.told(), "the log is the way on")
+					require.Equal(t, fmt.Sprint(head+1, " b"), s.takeEvents(), "the log is the way on")
 				}
 			})
 		})
@@ -114,21 +114,21 @@ func TestStuckReaderComesBackConflated(t *testing.T) {
 // A reader may be stuck on what brings it back, too.
 func TestStuckAgainWhileBroughtToDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := small(t)
+		h := smallHub(t)
 		s := attach(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")})
 		time.Sleep(time.Second)
-		s.took()
-		s.stick()
-		put(t, h, "a", "")
+		s.takeWrites()
+		s.block()
+		publish(t, h, "a", "")
 		synctest.Wait()
-		fill(t, h, "b", 512<<10)
+		fillLog(t, h, "b", 512<<10)
 		for _, want := range []string{"1 a", "reset behind"} {
 			s.taken <- nil
-			require.Equal(t, want, s.told())
+			require.Equal(t, want, s.takeEvents())
 		}
-		s.unstick()
+		s.unblock()
 		head := h.Head().Seq
-		require.Equal(t, fmt.Sprintf("1 a | %d b | %d live snapshot 2", head, head), s.told())
+		require.Equal(t, fmt.Sprintf("1 a | %d b | %d live snapshot 2", head, head), s.takeEvents())
 	})
 }
 
@@ -146,12 +146,12 @@ func TestDrainWhileStuck(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				s := attach(t, h, fleetQuery)
 				time.Sleep(time.Second)
-				before := int64(len(text(s.took())))
-				s.stick()
-				put(t, h, "a", "")
+				before := int64(len(joinText(s.takeWrites())))
+				s.block()
+				publish(t, h, "a", "")
 				synctest.Wait()
 				drained := make(chan struct{})
 				go func() {
@@ -162,14 +162,14 @@ func TestDrainWhileStuck(t *testing.T) {
 				require.Zero(t, s.ended())
 				require.Equal(t, 1, h.Stats().Streams)
 				if test.take == nil {
-					s.unstick()
+					s.unblock()
 				} else {
 					s.taken <- test.take
 				}
 				<-drained
-				writes := s.took()
-				require.Equal(t, test.told, brief(text(writes)))
-				test.want.Bytes = before + int64(len(text(writes)))
+				writes := s.takeWrites()
+				require.Equal(t, test.told, brief(joinText(writes)))
+				test.want.Bytes = before + int64(len(joinText(writes)))
 				require.Equal(t, test.want, s.summary)
 			})
 		})
@@ -189,11 +189,11 @@ func TestDrainJustWhenStuck(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := small(t)
+				h := smallHub(t)
 				s := attach(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")})
 				time.Sleep(time.Second)
-				s.took()
-				s.stick()
+				s.takeWrites()
+				s.block()
 				writes := 0
 				s.before = func(int) {
 					if writes++; writes == len(test.before)+1 {
@@ -202,17 +202,17 @@ func TestDrainJustWhenStuck(t *testing.T) {
 						h.Drain(over, 0)
 					}
 				}
-				put(t, h, "a", "")
+				publish(t, h, "a", "")
 				synctest.Wait()
-				fill(t, h, "b", 512<<10)
+				fillLog(t, h, "b", 512<<10)
 				for _, told := range test.before {
 					s.taken <- nil
-					require.Equal(t, told, s.told())
+					require.Equal(t, told, s.takeEvents())
 				}
 				time.Sleep(time.Minute)
 				require.Zero(t, s.ended())
-				s.unstick()
-				require.Equal(t, test.told, s.told())
+				s.unblock()
+				require.Equal(t, test.told, s.takeEvents())
 				require.Equal(t, stream.Draining, s.summary.Reason)
 			})
 		})
@@ -223,10 +223,10 @@ func TestStuckOnBye(t *testing.T) {
 	for take, want := range map[error]stream.Reason{nil: stream.Draining, errBroken: stream.Failed} {
 		t.Run(string(want), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				s := attach(t, h, fleetQuery)
-				s.took()
-				s.stick()
+				s.takeWrites()
+				s.block()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				h.Drain(ctx, 0)
@@ -235,7 +235,7 @@ func TestStuckOnBye(t *testing.T) {
 				synctest.Wait()
 				require.Zero(t, s.ended())
 				s.taken <- take
-				told := s.told()
+				told := s.takeEvents()
 				require.Equal(t, want, s.summary.Reason)
 				if take == nil {
 					require.Equal(t, "bye draining", told)
@@ -263,17 +263,17 @@ func TestLeaveEndsOnce(t *testing.T) {
 		},
 		"resting": func(t *testing.T, h *stream.Hub, s *socket) {
 			s.attach()
-			put(t, h, "a", "")
+			publish(t, h, "a", "")
 			synctest.Wait()
-			put(t, h, "a", `"n":1`)
+			publish(t, h, "a", `"n":1`)
 			synctest.Wait()
 			s.sub.Leave()
 		},
 		"stuck": func(t *testing.T, h *stream.Hub, s *socket) {
 			s.attach()
 			time.Sleep(time.Second)
-			s.stick()
-			put(t, h, "a", "")
+			s.block()
+			publish(t, h, "a", "")
 			synctest.Wait()
 			s.sub.Leave()
 			time.Sleep(time.Minute)
@@ -295,21 +295,21 @@ func TestLeaveEndsOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				other := attach(t, h, fleetQuery)
 				s := newSocket(t, h, fleetQuery)
 				leave(t, h, s)
 				synctest.Wait()
 				require.Equal(t, 1, s.ended(), "at once")
 				require.Equal(t, stream.Cancelled, s.summary.Reason)
-				require.Equal(t, int64(len(text(s.took()))), s.summary.Bytes)
+				require.Equal(t, int64(len(joinText(s.takeWrites()))), s.summary.Bytes)
 				require.Equal(t, 1, h.Stats().Streams, "the other")
 				time.Sleep(time.Second)
-				other.took()
-				put(t, h, "a", `"n":2`)
+				other.takeWrites()
+				publish(t, h, "a", `"n":2`)
 				time.Sleep(time.Minute)
 				require.Equal(t, 1, s.ended())
-				require.Contains(t, other.told(), " a", "its writer goes on")
+				require.Contains(t, other.takeEvents(), " a", "its writer goes on")
 			})
 		})
 	}
@@ -320,7 +320,7 @@ func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
 	for n := range 4 {
 		t.Run(fmt.Sprint("write ", n+1), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := quiet(t)
+				h := quietHub(t)
 				s := newSocket(t, h, stream.Query{Topics: []string{stream.AllTopic}, Ping: 5 * time.Second})
 				s.before = func(asked int) {
 					if asked > n {
@@ -328,13 +328,13 @@ func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
 					}
 				}
 				s.attach()
-				put(t, h, "a", "")
+				publish(t, h, "a", "")
 				time.Sleep(time.Minute)
 				require.Equal(t, 1, s.ended())
 				require.Equal(t, stream.Failed, s.summary.Reason)
 				require.Equal(t, errBroken, s.summary.Err)
 				require.Equal(t, n+1, s.asked, "nothing is written after")
-				require.Equal(t, int64(len(text(s.took()))), s.summary.Bytes)
+				require.Equal(t, int64(len(joinText(s.takeWrites()))), s.summary.Bytes)
 				require.Zero(t, h.Stats().Streams)
 			})
 		})
@@ -345,17 +345,17 @@ func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
 // those that rest, nor the alarms.
 func TestEndedStreamsAreLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		var all []weak.Pointer[stream.Subscription]
 		for n := range 100 {
 			q := stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Duration(n%2) * time.Second}
 			s := h.Subscribe(q)
-			s.Attach(&outlet{slow: n%3 == 0, write: func([]byte) error { return nil }}, func(stream.Summary) {})
+			s.Attach(&testOutlet{slow: n%3 == 0, write: func([]byte) error { return nil }}, func(stream.Summary) {})
 			all = append(all, weak.Make(s))
 		}
-		put(t, h, "a", "")
+		publish(t, h, "a", "")
 		time.Sleep(time.Second)
-		put(t, h, "a", `"n":1`)
+		publish(t, h, "a", `"n":1`)
 		synctest.Wait()
 		leaveAll(all)
 		time.Sleep(time.Second)
@@ -378,18 +378,18 @@ func leaveAll(all []weak.Pointer[stream.Subscription]) {
 
 func TestAttachedStreamsTakeAllInOneWriteWhenRested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		all := attachMany(t, h, 20, fleetQuery)
 		for round := range 3 {
 			began := time.Now()
 			for range 9 {
-				put(t, h, "a", "")
+				publish(t, h, "a", "")
 				time.Sleep(10 * time.Millisecond)
 			}
 			first := h.Head().Seq - 8
 			time.Sleep(20 * time.Millisecond)
 			for _, s := range all {
-				writes := s.took()
+				writes := s.takeWrites()
 				require.Len(t, writes, 2, round)
 				require.Equal(t, fmt.Sprint(first, " a"), brief(writes[0].text))
 				require.Zero(t, writes[0].at.Sub(began))
@@ -405,23 +405,23 @@ func TestAttachedStreamsTakeAllInOneWriteWhenRested(t *testing.T) {
 // has not.
 func TestRestBeginsWhenReaderHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		all := attachMany(t, h, 2, fleetQuery)
 		for _, s := range all {
-			s.stick()
+			s.block()
 		}
-		put(t, h, "a", "")
+		publish(t, h, "a", "")
 		time.Sleep(time.Minute)
 		for _, s := range all {
-			s.unstick()
+			s.unblock()
 		}
 		synctest.Wait()
 		took := time.Now()
 		time.Sleep(30 * time.Millisecond)
-		put(t, h, "a", `"n":1`)
+		publish(t, h, "a", `"n":1`)
 		time.Sleep(time.Second)
 		for _, s := range all {
-			writes := s.took()
+			writes := s.takeWrites()
 			require.Len(t, writes, 2)
 			require.Zero(t, writes[0].at.Sub(took))
 			require.Equal(t, 100*time.Millisecond, writes[1].at.Sub(took))
@@ -431,16 +431,16 @@ func TestRestBeginsWhenReaderHasTaken(t *testing.T) {
 
 func TestIntervalOfAttachedStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		every := attachMany(t, h, 2, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second})
 		busy := attachMany(t, h, 2, fleetQuery)
 		began := time.Now()
 		for n := range 399 {
-			put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+			publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 			time.Sleep(10 * time.Millisecond)
 		}
 		for _, s := range every {
-			writes := s.took()
+			writes := s.takeWrites()
 			require.Len(t, writes, 4)
 			for i, w := range writes {
 				require.Equal(t, time.Duration(i)*time.Second, w.at.Sub(began))
@@ -448,7 +448,7 @@ func TestIntervalOfAttachedStreams(t *testing.T) {
 			}
 		}
 		for _, s := range busy {
-			require.Len(t, s.took(), 40)
+			require.Len(t, s.takeWrites(), 40)
 		}
 	})
 }
@@ -458,24 +458,24 @@ func TestSilenceOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second, FlushInterval: 20 * time.Millisecond})
 		busy := attachMany(t, h, 4, fleetQuery)
 		for _, s := range busy[:len(busy)/2] {
-			s.stick()
+			s.block()
 		}
 		began := time.Now()
-		silent, pinged := topics("vehicle:nobody"), topics("vehicle:nobody")
+		silent, pinged := topicQuery("vehicle:nobody"), topicQuery("vehicle:nobody")
 		pinged.Ping = 7 * time.Second
 		var beats, pings []*socket
 		for range 2 * runtime.GOMAXPROCS(0) {
 			beats, pings = append(beats, attach(t, h, silent)), append(pings, attach(t, h, pinged))
 		}
 		for n := range 6100 {
-			put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+			publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 			time.Sleep(5 * time.Millisecond)
 		}
 		for _, s := range beats {
-			requireTimes(t, "-", 10*time.Second, began, s.took()[1:], 3)
+			requireTimes(t, "-", 10*time.Second, began, s.takeWrites()[1:], 3)
 		}
 		for _, s := range pings {
-			requireTimes(t, "ping", 7*time.Second, began, s.took()[1:], 4)
+			requireTimes(t, "ping", 7*time.Second, began, s.takeWrites()[1:], 4)
 		}
 	})
 }
@@ -497,11 +497,11 @@ func requireTimes(t *testing.T, what string, every time.Duration, began time.Tim
 // one more that may have been under way; not for all of it.
 func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := quiet(t)
+		h := quietHub(t)
 		for n := range 400 {
-			put(t, h, fmt.Sprint("v", n), fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 8000)))
+			publish(t, h, fmt.Sprint("v", n), fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 8000)))
 		}
-		others := attachMany(t, h, 2, topics("vehicle:a"))
+		others := attachMany(t, h, 2, topicQuery("vehicle:a"))
 		for n := range 4 {
 			big := newSocket(t, h, fleetQuery)
 			between, waited := 0, 0
@@ -509,7 +509,7 @@ func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 			big.before = func(asked int) {
 				// Some way into the snapshot an event for all comes by.
 				if asked == 20+n {
-					put(t, h, "a", fmt.Sprintf(`"n":%d`, n))
+					publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 					synctest.Wait()
 					close(published)
 				}
@@ -520,11 +520,11 @@ func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 			}
 			big.attach()
 			<-published
-			require.Contains(t, big.told(), "live snapshot")
+			require.Contains(t, big.takeEvents(), "live snapshot")
 			require.Greater(t, waited, 100)
 			require.LessOrEqual(t, between, 8, "writes of 16 KiB")
 			for _, s := range others {
-				require.Contains(t, s.told(), " a")
+				require.Contains(t, s.takeEvents(), " a")
 			}
 			big.sub.Leave()
 			time.Sleep(time.Second)
@@ -551,7 +551,7 @@ func TestSummaryCountsWhatWasTaken(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 64 << 10})
 			for n := range 5 {
-				fill(t, h, fmt.Sprint("v", n), 8000)
+				fillLog(t, h, fmt.Sprint("v", n), 8000)
 			}
 			written := h.Stats().Written
 			var events uint64
@@ -561,23 +561,23 @@ func TestSummaryCountsWhatWasTaken(t *testing.T) {
 			}
 			for range 50 {
 				if random.IntN(10) == 0 {
-					fill(t, h, "v0", 100<<10)
+					fillLog(t, h, "v0", 100<<10)
 				} else {
-					fill(t, h, fmt.Sprint("v", random.IntN(5)), 8000)
+					fillLog(t, h, fmt.Sprint("v", random.IntN(5)), 8000)
 				}
 				s := all[random.IntN(len(all))]
 				synctest.Wait()
 				if random.IntN(2) == 0 {
-					s.stick()
+					s.block()
 				} else {
-					s.unstick()
+					s.unblock()
 				}
 				time.Sleep(time.Duration(random.IntN(50)) * time.Millisecond)
 			}
 			for i, s := range all {
 				synctest.Wait()
-				s.stick()
-				fill(t, h, "v1", 8000)
+				s.block()
+				fillLog(t, h, "v1", 8000)
 				time.Sleep(time.Second)
 				if i%2 == 0 {
 					s.taken <- errBroken
@@ -586,10 +586,10 @@ func TestSummaryCountsWhatWasTaken(t *testing.T) {
 					s.fails = errBroken
 					s.mu.Unlock()
 					s.taken <- nil
-					fill(t, h, "v1", 8000)
+					fillLog(t, h, "v1", 8000)
 					time.Sleep(time.Second)
 				}
-				told := text(s.took())
+				told := joinText(s.takeWrites())
 				require.Equal(t, 1, s.ended())
 				n := int64(strings.Count(told, `"filler"`))
 				require.Equal(t, stream.Summary{Reason: stream.Failed, Err: errBroken, Bytes: int64(len(told)), Events: n}, s.summary)
