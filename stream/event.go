@@ -18,14 +18,15 @@ import (
 // longer one is no id of ours.
 const maxIDLength = 64
 
-// ID names an event: the epoch is one life of the log, Seq rises by one with
-// every event in it. An id that rises in Seq is newer.
+// ID names an event. Epoch names one life of the log: [New] chooses it at random. Seq rises by one
+// with every event of that life, so of two ids with one epoch the higher Seq is the newer event.
 type ID struct {
 	Epoch string
 	Seq   uint64
 }
 
-// ParseID reads `<epoch>-<seq>`, the form an id has on the wire.
+// ParseID reads `<epoch>-<seq>`, the form of an id on the wire. It returns false for any other
+// text, and for one of more than 64 bytes.
 func ParseID(s string) (ID, bool) {
 	epoch, seq, found := strings.Cut(s, "-")
 	if !found || epoch == "" || len(s) > maxIDLength {
@@ -35,8 +36,8 @@ func ParseID(s string) (ID, bool) {
 	return ID{epoch, n}, err == nil && strconv.FormatUint(n, 10) == seq
 }
 
-// String gives the id as on the wire: at most 40 bytes of [0-9a-z-], so that
-// Last-Event-ID never causes a CORS preflight.
+// String returns the id as on the wire: at most 40 bytes of [0-9a-z-]. With these characters a
+// Last-Event-ID header never causes a CORS preflight.
 func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Seq, 10) }
 
 // newEpoch makes a name for a life of the log that no other life has had.
@@ -46,13 +47,14 @@ func newEpoch() string {
 	return strconv.FormatUint(binary.BigEndian.Uint64(random[:]), 36)
 }
 
-// GoneReason says why a vehicle's marker is to be taken away.
+// GoneReason says why a subscriber removes a vehicle's marker. It is the `reason` of a `gone`
+// event.
 type GoneReason string
 
 const (
-	Left    GoneReason = "left"    // it left all of the stream's topics, or its box
-	Expired GoneReason = "expired" // nothing arrived from it for too long
-	Deleted GoneReason = "deleted" // somebody deleted it
+	Left    GoneReason = "left"    // the vehicle left the stream's topics or box
+	Expired GoneReason = "expired" // the vehicle was silent for Config.VehicleTTL, or made room for another
+	Deleted GoneReason = "deleted" // [Hub.Delete] was called
 )
 
 // frame is an event in the wire form of server-sent events. Its data is one line of
@@ -149,8 +151,9 @@ func appendBye(dst []byte, why Reason) []byte {
 	return appendControl(dst, "bye", "", fmt.Sprintf(`{"reason":%q}`, why))
 }
 
-// TurnedAway is a whole stream of somebody for whom there is no room: it tells them to
-// come back after some time, which no answer but a stream would tell a browser.
+// TurnedAway returns a whole stream for a client that finds no room. It ends with `bye` and asks
+// the client to come back after retry. A browser's EventSource gives up on an error status, but
+// comes back after a stream.
 func TurnedAway(retry time.Duration) []byte {
 	return appendBye(appendGreeting(nil, retry), TooMany)
 }

@@ -1,14 +1,3 @@
-// Package stream fans positions out: a stream is a cursor over one shared log.
-//
-// Every event is encoded once, when it is published, and appended to the log.
-// A subscriber owns no queue, only a cursor and the scope it asked for. What
-// there is in scope after the cursor has two answers: every event, from the
-// log, while the log reaches back that far and the backlog is bounded; else the
-// newest event of each vehicle, from the fleet. State at the start, resume,
-// slow readers and intervals are all this one mechanism, and publishing never
-// waits for a reader.
-//
-// The package starts no HTTP; it writes bytes to functions it is given.
 package stream
 
 import (
@@ -19,24 +8,29 @@ import (
 	"time"
 )
 
-// MaxAhead is how far a position's timestamp may be ahead of the hub's clock.
+// MaxAhead is how far the timestamp of a position may be ahead of the hub's clock.
 const MaxAhead = 60 * time.Second
 
-// Config is what can be set on a hub. The zero value of a field is its default.
+// Config holds the settings of a [Hub]. A field that is zero has its default.
 type Config struct {
-	History       int           // bytes of the log, its index included; 64 MiB
-	MaxBacklog    int           // bytes a reader may be behind before it gets newest positions; 16 MiB
-	FlushInterval time.Duration // longest time an event waits for company; 20 ms
-	Heartbeat     time.Duration // silence after which a stream gets a heartbeat; 15 s
-	MaxVehicles   int           // vehicles remembered, gone ones included; 200,000
-	VehicleTTL    time.Duration // silence after which a vehicle is gone; 0 is never
-
-	// Clock is the wall clock that positions are stamped and compared with.
-	// Timeouts do not use it, so that it may jump. Default time.Now.
+	// History is the memory of the log with its index, in bytes. Default 64 MiB.
+	History int
+	// MaxBacklog is how many bytes a reader may be behind. A reader that is further behind skips to the
+	// newest positions. Default 16 MiB.
+	MaxBacklog int
+	// FlushInterval is the shortest time between two writes of new events to a stream. Default 20 ms.
+	FlushInterval time.Duration
+	// Heartbeat is how long a stream may be silent before the hub writes a heartbeat. Default 15 s.
+	Heartbeat time.Duration
+	// MaxVehicles is how many vehicles the hub remembers, gone ones included. Default 200,000.
+	MaxVehicles int
+	// VehicleTTL is how long a vehicle may be silent before it is gone. Zero: for ever.
+	VehicleTTL time.Duration
+	// Clock is the wall clock for timestamps; default [time.Now]. It may jump: timeouts use the
+	// monotonic clock instead.
 	Clock func() time.Time
-	// Delay, if set, is told how long the oldest event of a live write waited
-	// from being published until it was written. It is called often and from
-	// many goroutines.
+	// Delay, if set, receives the delivery time of each live write: from publishing its oldest
+	// event until the write was done. Many goroutines call it, and often.
 	Delay func(time.Duration)
 }
 
@@ -59,7 +53,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// Hub takes positions from publishers and gives them to subscribers.
+// Hub takes positions from publishers and delivers them to subscribers. [New] makes one. All its
+// methods may be called from several goroutines, except [Hub.Close] and [Hub.Load].
 type Hub struct {
 	config  Config
 	epoch   string
@@ -86,7 +81,7 @@ type Hub struct {
 	running   sync.WaitGroup
 }
 
-// New starts a hub with an empty log of a new epoch. Close ends it.
+// New starts a hub with an empty log of a new epoch. [Hub.Close] ends it.
 func New(config Config) *Hub {
 	h := &Hub{
 		config:  config.withDefaults(),
@@ -110,8 +105,8 @@ func New(config Config) *Hub {
 	return h
 }
 
-// Close ends the hub's own goroutines; nothing may be published after. The
-// streams must have ended before.
+// Close ends the goroutines of the hub. All streams must have ended before, and nothing may be
+// published after: see [Hub.Drain].
 func (h *Hub) Close() {
 	close(h.done)
 	for _, w := range h.writers {
@@ -152,7 +147,7 @@ func (h *Hub) moment() moment {
 // id gives the id of event seq.
 func (h *Hub) id(seq uint64) ID { return ID{h.epoch, seq} }
 
-// Head gives the id of the newest event.
+// Head returns the id of the newest event. Its Seq is 0 before the first.
 func (h *Hub) Head() ID {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -243,7 +238,9 @@ func (h *Hub) unindexEvent(r *record, seq, last uint64) {
 	}
 }
 
-// Delete makes a vehicle go (`gone`, `deleted`). It tells whether there was one.
+// Delete removes a present vehicle: its subscribers get `gone` with the reason [Deleted]. It
+// reports whether there was one. The hub keeps a tombstone, so a late position does not bring the
+// vehicle back.
 func (h *Hub) Delete(vehicleID string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

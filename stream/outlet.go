@@ -1,14 +1,14 @@
 package stream
 
-// Outlet is where the bytes of a stream go. Its methods are not called at once
-// from several goroutines.
+// Outlet puts the bytes of an attached stream on the wire: see [Subscription.Attach]. Its methods
+// are called by one goroutine at a time.
 type Outlet interface {
-	// Write puts p on the wire as far as that can be done without waiting for
-	// the reader. What is left it keeps a copy of, and says that it waits: then
-	// Wait is called before the next Write.
+	// Write puts p on the wire as far as it can without waiting for the reader. It keeps a copy of
+	// the rest and returns waits = true. Then Wait is called before the next Write. An error ends
+	// the stream.
 	Write(p []byte) (waits bool, err error)
-	// Wait puts on the wire what the last Write left, or fails when the reader
-	// does not take it in time.
+	// Wait puts the rest of the last Write on the wire. It returns an error when the reader does
+	// not take it in time, and that ends the stream.
 	Wait() error
 }
 

@@ -7,24 +7,24 @@ import (
 	"livemap/geo"
 )
 
-// Verdict is what became of a position.
+// Verdict is the hub's decision about a published position.
 type Verdict uint8
 
 const (
-	Accepted  Verdict = iota // it is the vehicle's newest
+	Accepted  Verdict = iota // the vehicle's newest position: delivered to subscribers
 	Late                     // older than the vehicle's newest: delivered as `late`
 	Duplicate                // equal to the vehicle's newest: not delivered
 )
 
-// Receipt tells what became of a published position.
+// Receipt is the hub's answer to a published position.
 type Receipt struct {
 	Verdict Verdict
-	ID      ID // zero for a duplicate
+	ID      ID // of the event; zero for a duplicate
 }
 
-// Publish takes a position. When it returns, the position has its id and is in
-// the log; p may be reused. The error is a *geo.Refusal when its timestamp is
-// more than MaxAhead ahead of the hub's clock.
+// Publish adds a position to the log and returns its verdict and id. It never waits for a
+// subscriber, and p may be reused after it. The error is a [*geo.Refusal] when the timestamp is
+// more than [MaxAhead] ahead of the hub's clock.
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	now := h.moment()
 	if err := checkAhead(p, now.wall); err != nil {
@@ -48,10 +48,10 @@ func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
 // others wait for tens of microseconds.
 const publishBatch = 64
 
-// PublishAll publishes positions in their order and tells of each, in the same
-// order, what Publish would have returned. For each of them that is cheaper than
-// Publish. Other publishers' positions may come in between, and told is called
-// while later ones are not published yet; it may reuse those it was told of.
+// PublishAll publishes positions in their order, for less work each than [Hub.Publish]. It calls
+// told in the same order with what Publish would have returned. Positions of other publishers may
+// come in between. When told is called for positions[i], later ones may still be unpublished; told
+// may reuse positions[i].
 func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Receipt, err error)) {
 	for first := 0; first < len(positions); first += publishBatch {
 		some := positions[first:min(first+publishBatch, len(positions))]
@@ -91,7 +91,7 @@ func (h *Hub) publishSomeLocked(some []geo.Position, receipts *[publishBatch]Rec
 	}
 }
 
-// Check tells what Publish would answer, and publishes nothing.
+// Check returns the verdict and error that [Hub.Publish] would return, and publishes nothing.
 func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	now := h.config.Clock()
 	if err := checkAhead(p, now); err != nil {

@@ -49,7 +49,8 @@ type stateLine struct {
 	Sum       uint64     `json:"sum,omitempty"`
 }
 
-// Save writes the last-known state of all vehicles.
+// Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. Publishing goes on
+// meanwhile: a vehicle that moves is saved with its old or its new position.
 func (h *Hub) Save(w io.Writer) error {
 	r := h.freezer.freeze(h)
 	out := bufio.NewWriterSize(w, 64<<10)
@@ -118,9 +119,9 @@ func appendState(dst []byte, v *vehicle, silent int64) []byte {
 	return append(dst, "}\n"...)
 }
 
-// Load brings back what Save wrote, under new ids, and tells how many vehicles
-// that was. The hub must be new: nothing published, nobody subscribed. After an
-// error, which is also for a torn file, the hub knows no vehicle.
+// Load restores what [Hub.Save] wrote, under new ids, and returns the number of vehicles. The hub
+// must be new: nothing published, nobody subscribed. After an error the hub knows no vehicle. A
+// file that was cut short is an error too.
 func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,7 +7,8 @@ import (
 	"livemap/geo"
 )
 
-// Topics that every vehicle is in by itself.
+// Topics of every vehicle, which no publisher has to name: AllTopic is the whole fleet, and
+// VehiclePrefix with a vehicle's id is that vehicle.
 const (
 	AllTopic      = "live_updates:all"
 	VehiclePrefix = "vehicle:"

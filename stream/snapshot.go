@@ -7,9 +7,8 @@ import (
 	"livemap/geo"
 )
 
-// Vehicle gives the last-known Feature of a vehicle, to be kept as long as
-// wanted, and the id of the event that told it. ok is false when the vehicle is
-// not known, or gone.
+// Vehicle returns the last-known GeoJSON Feature of a vehicle and the id of its event. The caller
+// may keep the Feature, but must not change it. ok is false when the vehicle is unknown or gone.
 func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -20,9 +19,9 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 	return v.feature(), h.id(v.seq), true
 }
 
-// Track gives the Features of a vehicle that the log still holds and that are
-// not older than since, in order of their timestamps. ok is false when
-// the vehicle is not known, or gone.
+// Track returns the Features of a vehicle that the log still holds, in order of their timestamps.
+// It leaves out those older than since. The caller must not change them. ok is false when the
+// vehicle is unknown or gone.
 func (h *Hub) Track(vehicleID string, since time.Time) (features [][]byte, ok bool) {
 	features, ok = h.track(vehicleID)
 	type fix struct {
@@ -60,24 +59,25 @@ func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
 	return features, true
 }
 
-// Snapshot is the last-known positions in scope at one moment.
+// Snapshot is the last-known positions in scope at one moment. [Hub.Snapshot] makes it.
 type Snapshot struct {
-	ID    ID // from which a stream of the same query goes on
+	ID    ID // a stream of the same query continues from here
 	hub   *Hub
 	scope scope
 	view  *stateView
 }
 
-// Snapshot freezes what is in scope now. Patterns are as in Query.Only.
+// Snapshot freezes the positions that are in scope now. topics, box and only mean what they mean in
+// a [Query].
 func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
 	s := newScope(topics, box, only...)
 	r := h.freeze(&s)
 	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, view: r}
 }
 
-// Write writes the snapshot as a GeoJSON FeatureCollection, in pieces of some
-// 16 KiB. Of a vehicle that moved on while the log lost what it was at the
-// moment, it has the newest position.
+// Write writes the snapshot as a GeoJSON FeatureCollection, with calls of write for some 16 KiB
+// each. It returns the first error of write. If a vehicle has moved on and the log has dropped the
+// frozen position, its newest position is written.
 func (s *Snapshot) Write(write func([]byte) error) error {
 	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
 	defer chunkBuffers.Put(buffer)

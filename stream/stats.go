@@ -23,23 +23,23 @@ func (c *counters) count(v Verdict) {
 	}
 }
 
-// Stats tells how the hub is doing.
+// Stats holds the figures of a [Hub].
 type Stats struct {
-	// Since the start: positions by verdict, events written to streams, and how
-	// often a stream was brought to date with newest positions only.
+	// Totals since the start: positions by verdict, events written to streams, and how often a
+	// stream skipped to newest positions.
 	Accepted, Late, Duplicate, Written, Conflations uint64
 
-	LogBytes  int           // in use, of Config.History
-	LogEvents uint64        // events the log holds
-	LogSpan   time.Duration // how long ago the oldest of them was published
+	LogBytes  int           // bytes in use, of Config.History
+	LogEvents uint64        // events in the log
+	LogSpan   time.Duration // time since the oldest of them was published
 
-	Vehicles int // present
-	Gone     int // gone ones still remembered
-	Topics   int // named by publishers, with members or events
-	Streams  int // open
+	Vehicles int // present vehicles
+	Gone     int // gone vehicles that the hub still remembers
+	Topics   int // topics with members or events in the log
+	Streams  int // open streams
 }
 
-// Stats gives the numbers of now.
+// Stats returns the current figures.
 func (h *Hub) Stats() Stats {
 	s := Stats{
 		Accepted:    h.counters.accepted.Load(),

@@ -12,41 +12,44 @@ import (
 	"livemap/geo"
 )
 
-// Query is what a subscriber asks for.
+// Query is what a subscriber asks for. [Hub.Subscribe] takes it.
 type Query struct {
-	Topics      []string      // ids; at least one
-	Only        []string      // patterns of topics, `*` at the end only, one of which a vehicle must match for AllTopic; nil: none need
-	Box         *geo.Box      // nil: everywhere
-	Interval    time.Duration // at most one position per vehicle in this time; 0: every one
-	Ping        time.Duration // a `ping` event at least this often; 0: none
-	Tail        bool          // no last-known positions at the start
+	Topics []string // ids of topics; at least one
+	// Only restricts AllTopic to the vehicles that match one of these patterns of topics. A pattern may
+	// end with `*`, which stands for any text. Nil: no restriction.
+	Only        []string
+	Box         *geo.Box      // restricts AllTopic and topics, but no VehiclePrefix; nil: everywhere
+	Interval    time.Duration // at most one position per vehicle in this time; 0: every position
+	Ping        time.Duration // longest time between two `ping` events; 0: no ping
+	Tail        bool          // true: no last-known positions at the start
 	LastEventID string        // as the client sent it; "": none
-	Protocol    string        // told in `live`: h1, h2, h3
-	Until       time.Time     // when the stream is ended; zero: never
+	Protocol    string        // of the connection, for `live`: h1, h2 or h3
+	Until       time.Time     // when the stream ends; zero: never
 }
 
-// Reason says why a stream ended.
+// Reason says why a stream ended. The hub sends it in `bye` when it ends the stream itself.
 type Reason string
 
 const (
-	Cancelled Reason = "client"   // its context was cancelled: the client went
+	Cancelled Reason = "client"   // the client left, or the context of Serve is done
 	Failed    Reason = "write"    // a write failed
-	Panicked  Reason = "panic"    // so it did; the hub and its other streams go on
-	Draining  Reason = "draining" // the hub is going down
+	Panicked  Reason = "panic"    // the stream panicked; the hub and its other streams continue
+	Draining  Reason = "draining" // the hub shuts down: see Hub.Drain
 	Outdated  Reason = "expired"  // Query.Until has come
-	TooMany   Reason = "too-many" // it was not to begin: see TurnedAway
+	TooMany   Reason = "too-many" // the stream was not to begin: see TurnedAway
 )
 
-// Summary tells of a stream that ended.
+// Summary describes a stream that ended.
 type Summary struct {
 	Reason Reason
-	Err    error // of the write that failed; a *Panic
-	Events int64 // positions, `late` and `gone`
+	Err    error // the error of the failed write, or a *Panic; nil otherwise
+	Events int64 // written events: positions, `late` and `gone`
 	Bytes  int64
 }
 
-// Subscription is one reader's stream: what it asked for, and a cursor. Make it
-// with Hub.Subscribe; Serve or Attach must be called, once.
+// Subscription is the stream of one reader: a cursor, and the pace, heartbeat and end of what it
+// reads. [Hub.Subscribe] makes it. Its owner must call [Subscription.Serve] or
+// [Subscription.Attach], once.
 type Subscription struct {
 	cursor
 
@@ -76,7 +79,8 @@ type pendingWrite struct {
 	oldest int64 // when the first live event in it was published; 0: there is none
 }
 
-// Subscribe registers a reader. From here on nothing it asked for escapes it.
+// Subscribe registers a reader. Every event that is published from now on and is in the query's
+// scope reaches it.
 func (h *Hub) Subscribe(q Query) *Subscription {
 	s := &Subscription{
 		cursor: cursor{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q},
@@ -89,9 +93,9 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 	return s
 }
 
-// Serve writes the stream, in the caller's goroutine, until ctx is done, a write
-// fails, or the hub ends it. write must put all it is given on the wire before
-// it returns, and must not keep or change it.
+// Serve writes the stream in the caller's goroutine. It returns when ctx is done, a write fails, or
+// the hub ends the stream. write must put all its bytes on the wire before it returns, and must not
+// keep or change them.
 func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (summary Summary) {
 	defer context.AfterFunc(ctx, s.Leave)()
 	w := newWriter(s.hub)
@@ -106,17 +110,17 @@ func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (sum
 	return summary
 }
 
-// Attach has the stream written by one of the hub's own few goroutines, which
-// never wait for a reader: it costs no goroutine. Attach returns when the stream
-// has begun. When it has ended, ended is told, which should not take long, and
-// out is used no more. Leave says that the client went.
+// Attach writes the stream in one of the few goroutines of the hub, and so costs no goroutine of
+// its own. It returns when the stream has begun. At the end the hub calls ended once, which must
+// not take long; it does not use out any more. [Subscription.Leave] ends the stream when its client
+// leaves.
 func (s *Subscription) Attach(out Outlet, ended func(Summary)) {
 	s.onEnd = ended
 	s.open(out)
 	s.hub.nextWriter().add(s)
 }
 
-// Leave ends the stream because its client went.
+// Leave ends the stream because its client left.
 func (s *Subscription) Leave() { s.end(Cancelled) }
 
 // end asks the stream to end; the first reason counts.
@@ -172,10 +176,10 @@ func (s *Subscription) stop(why Reason, err error) {
 	}
 }
 
-// Panic is the error of a stream that panicked.
+// Panic is the error in the [Summary] of a stream that panicked.
 type Panic struct {
-	Value any    // what panic was called with
-	Stack []byte // as debug.Stack has it
+	Value any    // the value of the panic
+	Stack []byte // as debug.Stack returns it
 }
 
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
@@ -345,9 +349,9 @@ func (h *Hub) wireTime() []byte {
 // they would take longer than the time there is.
 const drainEvery = 5 * time.Millisecond
 
-// Drain ends every stream with `bye`, spread over up to the time given so that
-// the clients do not come back in one wave; new ones are ended at once. It
-// returns when all have ended or ctx is done.
+// Drain ends every stream with `bye`, and new streams at once. It spreads the ends over the given
+// time, so that clients do not come back in one wave. Drain returns when all streams have ended or
+// ctx is done.
 func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	h.draining.Store(true)
 	streams := h.router.list()

@@ -1,0 +1,27 @@
+// Package stream delivers the positions of a fleet to many subscribers: a stream is a cursor over one log.
+//
+// A [Hub] holds the log and the fleet. The log is the newest events, in the order in which they were
+// published. The fleet is the last-known state of every vehicle. [Hub.Publish] encodes a position once, as
+// a server-sent event with a GeoJSON Feature, and appends it to the log.
+//
+// [Hub.Subscribe] takes a [Query] and returns a [Subscription]. That owns no queue, only a cursor and the
+// scope of its query. The cursor has two ways to its next bytes:
+//
+//   - from the log, every event in scope, as long as the log reaches back to the cursor and the reader is
+//     less than [Config].MaxBacklog bytes behind;
+//   - from the fleet, the newest event of every vehicle in scope.
+//
+// The state at the start, resuming with Last-Event-ID, slow readers and intervals are all made of these
+// two. A publisher never waits for a reader.
+//
+// # Map
+//
+//   - Publish: [Hub.Publish], [Hub.PublishAll] and [Hub.Check] return a [Verdict], the first two in a
+//     [Receipt] with the [ID] of the event. [Hub.Delete] removes a vehicle.
+//   - Subscribe: [Hub.Subscribe], then [Subscription.Serve] in a goroutine of your own, or
+//     [Subscription.Attach] with an [Outlet] to share the hub's. Both end with a [Summary].
+//   - Read once: [Hub.Vehicle], [Hub.Track] and [Hub.Snapshot].
+//   - Run: [New] with a [Config], [Hub.Stats], [Hub.Save] and [Hub.Load], [Hub.Drain] and [Hub.Close].
+//
+// The package knows no HTTP and no network. It writes bytes to functions that it is given.
+package stream
