@@ -17,14 +17,14 @@ export function unroll(ring) {
 		turn += step > 180 ? -360 : step < -180 ? 360 : 0;
 		return [lon + turn, lat];
 	});
-	return turn ? aroundPole(out, turn) : out;
+	return turn ? closeAroundPole(out, turn) : out;
 }
 
 /**
  * Closes a ring around the south pole at −90°. It overlaps itself by some degrees, so that its ends lie beyond the antimeridian.
  * @param {Line} path @param {number} turn ±360 @returns {Line}
  */
-function aroundPole(path, turn) {
+function closeAroundPole(path, turn) {
 	const far = (/** @type {Point} */ from) => (/** @type {Point} */ p) => Math.abs(p[0] - from[0]) > 15;
 	/** @param {number} by @returns {(p: Point) => Point} */
 	const moved = (by) => ([lon, lat]) => [lon + by, lat];
@@ -38,7 +38,7 @@ function aroundPole(path, turn) {
  * Joins the shapes that are cut at the antimeridian, as some of the 10 m ones are: the cut would be drawn as a coast.
  * @param {Polygon[]} polygons of unrolled rings @returns {Polygon[]}
  */
-export function joined(polygons) {
+export function joinAtAntimeridian(polygons) {
 	/** @type {{ rings: Polygon, path: Line }[]} the outer ring as a path from one end of its cut to the other */
 	const open = [];
 	const whole = polygons.filter((rings) => {
@@ -46,7 +46,7 @@ export function joined(polygons) {
 		const cut = ring.findIndex(([lon], i) => Math.abs(lon) === 180 && ring.at(i - 1)?.[0] === lon);
 		if (cut < 0) return true;
 		const path = [...ring.slice(cut), ...ring.slice(0, cut)];
-		const other = open.find(({ path: p }) => close(p[0], path[path.length - 1]) && close(p[p.length - 1], path[0]));
+		const other = open.find(({ path: p }) => sameEnd(p[0], path[path.length - 1]) && sameEnd(p[p.length - 1], path[0]));
 		if (!other) open.push({ rings, path });
 		else other.rings[0] = [...other.path, ...path.map(([lon, lat]) => /** @type {Point} */ ([lon + other.path[0][0] - path[0][0], lat])), other.path[0]];
 		return !other;
@@ -55,7 +55,7 @@ export function joined(polygons) {
 }
 
 /** @param {Point} a @param {Point} b at ±180, within the outlines' grid */
-const close = (a, b) => Math.abs(a[1] - b[1]) < 0.005;
+const sameEnd = (a, b) => Math.abs(a[1] - b[1]) < 0.005;
 
 /** Douglas and Peucker's simplification. @param {Line} line @param {number} tolerance @returns {Line} */
 export function simplified(line, tolerance) {
@@ -95,7 +95,7 @@ export function smooth(line) {
 }
 
 /** The parts of a line in which `inside` holds, each with one point more. @param {Line} line @param {(p: Point) => boolean} inside */
-export function parts(line, inside) {
+export function clip(line, inside) {
 	/** @type {Line[]} */
 	const out = [];
 	line.forEach((p, i) => {
@@ -107,15 +107,15 @@ export function parts(line, inside) {
 }
 
 /** The point of a ring farthest from its edge; east to west counts half, as names are wide. @param {Line} ring */
-export function inside(ring) {
-	let best = { x: ring[0][0], y: ring[0][1], room: -Infinity };
+export function labelPoint(ring) {
+	let best = { x: ring[0][0], y: ring[0][1], clearance: -Infinity };
 	const [xs, ys] = [0, 1].map((i) => ring.map((p) => p[i]));
 	let [west, north, width, height] = [min(xs), min(ys), extentOf(xs), extentOf(ys)];
 	for (const n of [24, 10, 10]) {
 		for (let i = 0; i < n * n; i++) {
 			const [x, y] = [west + ((i % n) + 0.5) * (width / n), north + (Math.floor(i / n) + 0.5) * (height / n)];
-			const room = roomAt(x, y, ring);
-			if (room > best.room) best = { x, y, room };
+			const clearance = clearanceAt(x, y, ring);
+			if (clearance > best.clearance) best = { x, y, clearance };
 		}
 		[width, height] = [(4 * width) / n, (4 * height) / n];
 		[west, north] = [best.x - width / 2, best.y - height / 2];
@@ -124,16 +124,16 @@ export function inside(ring) {
 }
 
 /** From a point to a ring's edge, negative outside. @param {number} x @param {number} y @param {Line} ring */
-function roomAt(x, y, ring) {
-	let [room, odd] = [Infinity, false];
+function clearanceAt(x, y, ring) {
+	let [clearance, odd] = [Infinity, false];
 	for (let i = 1; i < ring.length; i++) {
 		const [[ax, ay], [bx, by]] = [ring[i - 1], ring[i]];
 		if (ay > y !== by > y && x < ax + ((bx - ax) * (y - ay)) / (by - ay)) odd = !odd;
 		const [dx, dy, px, py] = [(bx - ax) / 2, by - ay, (x - ax) / 2, y - ay];
 		const t = Math.max(0, Math.min(1, (px * dx + py * dy) / (dx * dx + dy * dy || 1)));
-		room = Math.min(room, Math.hypot(px - t * dx, py - t * dy));
+		clearance = Math.min(clearance, Math.hypot(px - t * dx, py - t * dy));
 	}
-	return odd ? room : -room;
+	return odd ? clearance : -clearance;
 }
 
 /** @param {Point} p in degrees @returns {Point} 0 to 1 from the northwest */

@@ -13,20 +13,20 @@ import { fileURLToPath } from "node:url";
 import { GeoJSONVT } from "@maplibre/geojson-vt";
 import { fromGeojsonVt } from "@maplibre/vt-pbf";
 import { feature, mesh } from "topojson-client";
-import { area, extent, inside, joined, latitude, mercator, middle, parts, simplified, smooth, unroll } from "./basemap-geometry.mjs";
+import { area, extent, labelPoint, joinAtAntimeridian, latitude, mercator, middle, clip, simplified, smooth, unroll } from "./basemap-geometry.mjs";
 
 /** @typedef {import("./basemap-geometry.mjs").Point} Point */
 /** @typedef {import("./basemap-geometry.mjs").Line} Line */
 /** @typedef {import("./basemap-geometry.mjs").Polygon} Polygon */
 
 /** The population from which a town is listed. */
-const TOWN = 10_000;
+const MIN_POPULATION = 10_000;
 /** The room that a label takes, in px. */
-const LABEL = [96, 40];
+const LABEL_SIZE = [96, 40];
 /** The zoom at which all towns are shown. */
-const LAST = 12;
+const ALL_TOWNS_ZOOM = 12;
 /** The zoom of the finest tiles. */
-const LEVELS = 5;
+const MAX_ZOOM = 5;
 /** The grid of a tile: at zoom 5 a step is 0.0027°, the outlines' own grid 0.0036°. */
 const EXTENT = 4096;
 
@@ -66,7 +66,7 @@ export async function basemap(out) {
 function outlines(atlas, tolerance) {
 	const borders = /** @type {Line[]} */ (mesh(atlas, atlas.objects.countries, (a, b) => a !== b).coordinates);
 	return {
-		land: joined(polygons(atlas, "land").map((rings) => rings.map(unroll)))
+		land: joinAtAntimeridian(polygons(atlas, "land").map((rings) => rings.map(unroll)))
 			.map((rings) => rings.map((ring) => simplified(ring, tolerance)).filter((ring) => ring.length > 3))
 			.filter((rings) => rings.length),
 		borders: borders.map((line) => simplified(line, tolerance)),
@@ -86,8 +86,8 @@ async function inlands(world) {
 		/** @param {Point} p */
 		const own = (p) => continentOf(p) === continent;
 		all.lakes.push(...polygons(atlas, "lakes").filter(([ring]) => own(middle(ring))));
-		all.rivers.push(...lines(atlas, "rivers").flatMap((line) => parts(line, own)).map(smooth));
-		if (continent === "north-america") all.states.push(...borders(atlas, /USA|CAN/).flatMap((line) => parts(line, own)));
+		all.rivers.push(...lines(atlas, "rivers").flatMap((line) => clip(line, own)).map(smooth));
+		if (continent === "north-america") all.states.push(...borders(atlas, /USA|CAN/).flatMap((line) => clip(line, own)));
 	}
 	all.states.push(...borders(world, /AUS|BRA/));
 	return all;
@@ -101,11 +101,11 @@ function borders(atlas, of) {
 
 /**
  * Cuts the layers into tiles.
- * @param {number[]} zooms the last of all, LEVELS, has every name
+ * @param {number[]} zooms the last of all, MAX_ZOOM, has every name
  * @param {Shapes} shapes @param {Name[]} names
  */
 function pack(zooms, shapes, names) {
-	const options = { maxZoom: LEVELS, indexMaxZoom: LEVELS, indexMaxPoints: 0, extent: EXTENT, buffer: 64, tolerance: 4 };
+	const options = { maxZoom: MAX_ZOOM, indexMaxZoom: MAX_ZOOM, indexMaxPoints: 0, extent: EXTENT, buffer: 64, tolerance: 4 };
 	const cut = Object.entries(shapes).map(([layer, coordinates]) => {
 		const type = Array.isArray(coordinates[0][0][0]) ? "MultiPolygon" : "MultiLineString";
 		return /** @type {const} */ ([layer, new GeoJSONVT(/** @type {any} */ ({ type: "Feature", properties: {}, geometry: { type, coordinates } }), options)]);
@@ -115,7 +115,7 @@ function pack(zooms, shapes, names) {
 	/** @type {Uint8Array[]} */
 	const tiles = [];
 	for (const z of zooms) {
-		const shown = names.filter((n) => z === LEVELS || n.kind !== "places" || n.rank <= z);
+		const shown = names.filter((n) => z === MAX_ZOOM || n.kind !== "places" || n.rank <= z);
 		const named = grouped(shown, (n) => mercator([n.lon, n.lat]).map((v) => Math.floor(v * 2 ** z)).join());
 		for (let x = 0; x < 2 ** z; x++) for (let y = 0; y < 2 ** z; y++) {
 			const layers = cut.map(([layer, tiler]) => [layer, tiler.getTile(z, x, y)]).filter(([, tile]) => tile);
@@ -145,7 +145,7 @@ function grouped(names, key) {
 
 /** The names' layers of a tile, on a finer grid than the shapes': they are shown in all greater zooms. @param {Name[]} names @param {number} z @param {number} x @param {number} y */
 function labels(names, z, x, y) {
-	const grid = z === LEVELS ? EXTENT * 8 : EXTENT;
+	const grid = z === MAX_ZOOM ? EXTENT * 8 : EXTENT;
 	const layers = [...grouped(names, (n) => n.kind)].map(([kind, some]) => [kind, {
 		features: some.map(({ kind, lon, lat, ...tags }) => {
 			const [mx, my] = mercator([lon, lat]);
@@ -177,21 +177,21 @@ function lines(atlas, name) {
  * @param {any} atlas
  */
 function countries(atlas) {
-	return features(atlas, "countries").filter((f) => f.id || FULL[f.properties.name]).map(({ properties: p, geometry: g }) => {
+	return features(atlas, "countries").filter((f) => f.id || FULL_NAMES[f.properties.name]).map(({ properties: p, geometry: g }) => {
 		/** @type {Polygon[]} */
 		const all = g.type === "Polygon" ? [g.coordinates] : g.coordinates;
 		const largest = all.map(([outer]) => unroll(outer).map(mercator)).reduce((a, b) => (area(b) > area(a) ? b : a));
 		const ring = simplified(largest, Math.min(1e-4, extent(largest) / 50));
-		const { x, y, room } = inside(ring);
-		const name = FULL[p.name] ?? p.name;
+		const { x, y, clearance } = labelPoint(ring);
+		const name = FULL_NAMES[p.name] ?? p.name;
 		// A letter is some 8 px wide; a name may be a little wider than its land, and a small country's waits for zoom 6.
-		const zoom = Math.log2((name.length * 8 * 0.5) / (room * 4 * 512));
+		const zoom = Math.log2((name.length * 8 * 0.5) / (clearance * 4 * 512));
 		return { kind: "countries", name, lon: ((x + 2) % 1) * 360 - 180, lat: latitude(y), rank: Math.round(Math.min(6, zoom) * 10) / 10 };
 	});
 }
 
 /** Names that Natural Earth shortens or that have changed since. @type {Record<string, string>} */
-const FULL = {
+const FULL_NAMES = {
 	"United States of America": "United States", Macedonia: "North Macedonia", eSwatini: "Eswatini", Turkey: "Türkiye",
 	"S. Sudan": "South Sudan", "W. Sahara": "Western Sahara", "Dem. Rep. Congo": "DR Congo", "Central African Rep.": "Central African Republic",
 	"Dominican Rep.": "Dominican Republic", "Eq. Guinea": "Equatorial Guinea", "Bosnia and Herz.": "Bosnia and Herzegovina",
@@ -219,7 +219,7 @@ const SEAS = [
  */
 function places(rows) {
 	const towns = rows
-		.filter((r) => r.capital === "primary" || Number(r.population) >= TOWN)
+		.filter((r) => r.capital === "primary" || Number(r.population) >= MIN_POPULATION)
 		.map((r) => ({
 			kind: "places", name: r.city, lon: Number(r.lng), lat: Number(r.lat), population: Number(Number(r.population).toPrecision(2)),
 			capital: Number(r.capital === "primary"), rank: 0, weight: Number(r.population) * (r.capital === "primary" ? 3 : r.capital === "admin" ? 1.5 : 1),
@@ -228,8 +228,8 @@ function places(rows) {
 	let waiting = towns;
 	/** @type {Point[]} */
 	const shown = [];
-	for (let zoom = 2; zoom < LAST && waiting.length; zoom++) {
-		const [wide, high] = [LABEL[0] / 512 / 2 ** zoom, LABEL[1] / 512 / 2 ** zoom];
+	for (let zoom = 2; zoom < ALL_TOWNS_ZOOM && waiting.length; zoom++) {
+		const [wide, high] = [LABEL_SIZE[0] / 512 / 2 ** zoom, LABEL_SIZE[1] / 512 / 2 ** zoom];
 		/** @type {Map<string, Point[]>} the labels in each cell of a grid with cells as large as a label */
 		const grid = new Map();
 		/** @param {Point} p @param {number} dx @param {number} dy */
@@ -248,7 +248,7 @@ function places(rows) {
 			return false;
 		});
 	}
-	for (const town of waiting) town.rank = LAST;
+	for (const town of waiting) town.rank = ALL_TOWNS_ZOOM;
 	return towns.map(({ weight, ...town }) => town);
 }
 

@@ -4,7 +4,7 @@
  */
 
 /**
- * @typedef {object} Look
+ * @typedef {object} ViewState
  * @property {{zoom: number, lat: number, lon: number} | null} map degrees; null: wherever the vehicles are
  * @property {string | null} vehicle
  * @property {boolean} follow
@@ -13,16 +13,16 @@
  * @property {string} q what is searched for
  */
 
-/** @type {Look} */
-export const START = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
+/** @type {ViewState} */
+export const DEFAULTS = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
 
-/** Reads an address's fragment; what it cannot read is as at the start. @param {string} hash @returns {Look} */
-export function read(hash) {
+/** Reads an address's fragment; what it cannot read is as at the start. @param {string} hash @returns {ViewState} */
+export function parse(hash) {
 	const params = new URLSearchParams(hash.replace(/^#/, ""));
 	const filter = params.get("filter");
 	const sort = params.get("sort");
 	return {
-		map: place(params.get("map") ?? ""),
+		map: parseMap(params.get("map") ?? ""),
 		vehicle: params.get("vehicle") || null,
 		follow: params.has("follow"),
 		filter: filter === "moving" || filter === "parked" || filter === "silent" ? filter : "all",
@@ -32,28 +32,28 @@ export function read(hash) {
 }
 
 /** @param {string} text zoom/latitude/longitude, in the order that OpenStreetMap has made usual */
-function place(text) {
+function parseMap(text) {
 	const [zoom, lat, lon, ...rest] = text.split("/").map((part) => (part.trim() === "" ? NaN : Number(part)));
 	const sound = rest.length === 0 && zoom >= 0 && zoom <= 24 && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
 	return sound ? { zoom, lat, lon } : null;
 }
 
-/** @param {Look} look @returns {string} a fragment with its # */
-export function write(look) {
+/** @param {ViewState} viewState @returns {string} a fragment with its # */
+export function format(viewState) {
 	const parts = [];
-	if (look.map) {
-		const digits = Math.max(2, Math.ceil((look.map.zoom * Math.LN2) / Math.LN10) + 1);
-		parts.push(`map=${+look.map.zoom.toFixed(2)}/${look.map.lat.toFixed(digits)}/${look.map.lon.toFixed(digits)}`);
+	if (viewState.map) {
+		const digits = Math.max(2, Math.ceil((viewState.map.zoom * Math.LN2) / Math.LN10) + 1);
+		parts.push(`map=${+viewState.map.zoom.toFixed(2)}/${viewState.map.lat.toFixed(digits)}/${viewState.map.lon.toFixed(digits)}`);
 	}
-	if (look.vehicle !== null) {
-		parts.push(`vehicle=${encodeURIComponent(look.vehicle)}`);
-		if (look.follow) {
+	if (viewState.vehicle !== null) {
+		parts.push(`vehicle=${encodeURIComponent(viewState.vehicle)}`);
+		if (viewState.follow) {
 			parts.push("follow");
 		}
 	}
 	for (const name of /** @type {const} */ (["filter", "sort", "q"])) {
-		if (look[name] !== START[name]) {
-			parts.push(`${name}=${encodeURIComponent(look[name])}`);
+		if (viewState[name] !== DEFAULTS[name]) {
+			parts.push(`${name}=${encodeURIComponent(viewState[name])}`);
 		}
 	}
 	return `#${parts.join("&")}`;

@@ -16,10 +16,10 @@ export function debug(feed, map, markers, trail) {
 		status: () => ({ ...feed.status }),
 		/** Where a vehicle is drawn by itself, in CSS pixels of the map, and what it is taken for. @param {string} id */
 		drawn(id) {
-			const mark = markers.drawn.single.find((m) => m.vehicle.id === id);
-			return mark ? { left: mark.left, top: mark.top, state: mark.state } : null;
+			const marker = markers.drawn.single.find((m) => m.vehicle.id === id);
+			return marker ? { left: marker.left, top: marker.top, state: marker.state } : null;
 		},
-		clusters: () => markers.drawn.clusters.map((c) => ({ count: c.marks.length, left: c.left, top: c.top })),
+		clusters: () => markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),
 		/** How often the markers were drawn. */
 		frames: () => markers.frames,
 		/** How many positions the trail has. */

@@ -12,18 +12,18 @@ export function element(id, type) {
 }
 
 /** Writes only what is new, so that screen readers and layout rest. @param {Element} element @param {string} text */
-export function write(element, text) {
+export function setText(element, text) {
 	if (element.textContent !== text) {
 		element.textContent = text;
 	}
 }
 
-/** Words over the map. @param {string} words @param {number} [ms] how long; default: until others come */
-export function notice(words, ms) {
-	const place = element("notice", HTMLElement);
-	write(place, words);
-	place.hidden = words === "";
+/** Words over the map. @param {string} text @param {number} [ms] how long; default: until others come */
+export function showNotice(text, ms) {
+	const line = element("notice", HTMLElement);
+	setText(line, text);
+	line.hidden = text === "";
 	if (ms) {
-		setTimeout(() => place.textContent === words && notice(""), ms);
+		setTimeout(() => line.textContent === text && showNotice(""), ms);
 	}
 }

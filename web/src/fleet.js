@@ -1,5 +1,5 @@
 /**
- * fleet.js knows where every vehicle is now: its last fix, carried on along its
+ * fleet.js knows where every vehicle is now: its last fix, extrapolated on along its
  * speed and heading for as long as that can be trusted. It draws nothing and
  * asks no clock.
  */
@@ -7,20 +7,20 @@
 /** @typedef {import("./livemap.js").Feature} Feature */
 /** @typedef {"moving" | "parked" | "silent"} State */
 
-const EARTH = 40_075_016.686; // metres around the equator (WGS 84)
+const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84)
 
 /** km/h below which a vehicle is parked: GPS noise has a speed too. */
 const PARKED_BELOW = 3;
-/** Seconds between fixes, until a vehicle has shown its own rhythm. */
-const RHYTHM = { moving: 20, parked: 100 };
+/** Seconds between fixes, until a vehicle has shown its own interval. */
+const DEFAULT_INTERVAL = { moving: 20, parked: 100 };
 /** Intervals without a fix after which a vehicle is silent, and the least and most that may be, in seconds. */
 const SILENT = { intervals: 3, least: 5, most: 900 };
-/** Intervals that a vehicle is carried on beyond its fix, and the most, in seconds. */
-const CARRIED = { intervals: 1.5, most: 10 };
+/** Intervals that a vehicle is extrapolated on beyond its fix, and the most, in seconds. */
+const EXTRAPOLATION = { intervals: 1.5, most: 10 };
 /** Seconds in which most of a correction is made, and metres beyond which it is made at once. */
 const CORRECTION = { tau: 0.35, most: 400 };
 /** Metres that a vehicle must have moved for its direction to be told from that. */
-const COURSE_FROM = 8;
+const MIN_COURSE_DISTANCE = 8;
 
 /** A position in web mercator, the world being the unit square, y downward. @param {number} lon @param {number} lat degrees */
 export function project(lon, lat) {
@@ -56,18 +56,18 @@ export class Vehicle {
 	 * Seconds between its fixes: who is parked reports less often.
 	 * @type {{moving: number | null, parked: number | null}}
 	 */
-	#rhythms = { moving: null, parked: null };
+	#intervals = { moving: null, parked: null };
 
 	/** @param {Feature} feature @param {number} now the hub's clock, Unix seconds */
 	constructor(feature, now) {
 		this.id = feature.id;
 		this.feature = feature;
-		this.#take(feature, 0, now);
+		this.#set(feature, 0, now);
 		this.#corrected = now;
 	}
 
 	/** @param {Feature} feature @param {number} derived km/h, for a vehicle that does not report its speed @param {number} now */
-	#take(feature, derived, now) {
+	#set(feature, derived, now) {
 		const [lon, lat] = feature.geometry.coordinates;
 		const { timestamp, speed_kmh: speed = derived, heading } = feature.properties;
 		this.feature = feature;
@@ -78,10 +78,10 @@ export class Vehicle {
 		this.speed = speed;
 		this.course = heading ?? this.course;
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
-		const pace = reported && speed >= PARKED_BELOW ? speed / 3.6 / (EARTH * Math.cos((lat * Math.PI) / 180)) : 0;
+		const unitsPerSecond = reported && speed >= PARKED_BELOW ? speed / 3.6 / (EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) : 0;
 		const turn = ((heading ?? 0) * Math.PI) / 180;
-		this.#vx = pace * Math.sin(turn);
-		this.#vy = -pace * Math.cos(turn);
+		this.#vx = unitsPerSecond * Math.sin(turn);
+		this.#vy = -unitsPerSecond * Math.cos(turn);
 	}
 
 	/**
@@ -90,24 +90,24 @@ export class Vehicle {
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
 	update(feature, now) {
-		const drawn = this.at(now);
-		const { x, y, time, lat, driving } = this;
-		const metres = EARTH * Math.cos((lat * Math.PI) / 180);
+		const drawn = this.positionAt(now);
+		const { x, y, time, lat, motion } = this;
+		const metres = EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180);
 		const [lon2, lat2] = feature.geometry.coordinates;
 		const next = project(lon2, lat2);
 		const moved = Math.hypot(next.x - x, next.y - y) * metres;
 		const gap = Math.min(feature.properties.timestamp, now) - time;
-		this.#take(feature, gap > 0 ? (moved / gap) * 3.6 : 0, now);
+		this.#set(feature, gap > 0 ? (moved / gap) * 3.6 : 0, now);
 		if (gap > 0) {
-			const known = this.#rhythms[driving];
-			this.#rhythms[driving] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;
+			const known = this.#intervals[motion];
+			this.#intervals[motion] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;
 		}
-		if (feature.properties.heading === undefined && moved > COURSE_FROM) {
+		if (feature.properties.heading === undefined && moved > MIN_COURSE_DISTANCE) {
 			this.course = ((Math.atan2(next.x - x, y - next.y) * 180) / Math.PI + 360) % 360;
 		}
 		this.#dx = this.#dy = 0;
 		this.#corrected = now;
-		const target = this.at(now);
+		const target = this.positionAt(now);
 		if (Math.hypot(drawn.x - target.x, drawn.y - target.y) * metres < CORRECTION.most) {
 			this.#dx = drawn.x - target.x;
 			this.#dy = drawn.y - target.y;
@@ -115,18 +115,18 @@ export class Vehicle {
 	}
 
 	/** @returns {"moving" | "parked"} what its newest fix tells */
-	get driving() {
+	get motion() {
 		return this.speed >= PARKED_BELOW ? "moving" : "parked";
 	}
 
 	/** Seconds between its fixes, or null before there were two. */
-	get rhythm() {
-		return this.#rhythms[this.driving];
+	get interval() {
+		return this.#intervals[this.motion];
 	}
 
 	/** Seconds after which it is silent: a few of its own intervals. */
-	get patience() {
-		return Math.min(SILENT.most, Math.max(SILENT.least, SILENT.intervals * (this.rhythm ?? RHYTHM[this.driving])));
+	get silentAfter() {
+		return Math.min(SILENT.most, Math.max(SILENT.least, SILENT.intervals * (this.interval ?? DEFAULT_INTERVAL[this.motion])));
 	}
 
 	/** Seconds since its fix. @param {number} now */
@@ -136,32 +136,32 @@ export class Vehicle {
 
 	/** @param {number} now @returns {State} */
 	state(now) {
-		return this.age(now) > this.patience ? "silent" : this.driving;
+		return this.age(now) > this.silentAfter ? "silent" : this.motion;
 	}
 
 	/**
-	 * Where to draw it, as a point in the unit square: carried on from its fix,
+	 * Where to draw it, as a point in the unit square: extrapolated on from its fix,
 	 * but no further than a vehicle's next fix is likely to be late, and back at
 	 * its fix when it is silent: that is all that is known then.
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
-	at(now) {
+	positionAt(now) {
 		const age = this.age(now);
-		const bound = Math.min(CARRIED.most, CARRIED.intervals * (this.rhythm ?? CARRIED.most));
-		const silent = Math.max(0, age - this.patience);
-		const carried = Math.min(age, bound) * Math.exp(-silent / CORRECTION.tau);
+		const bound = Math.min(EXTRAPOLATION.most, EXTRAPOLATION.intervals * (this.interval ?? EXTRAPOLATION.most));
+		const silent = Math.max(0, age - this.silentAfter);
+		const extrapolated = Math.min(age, bound) * Math.exp(-silent / CORRECTION.tau);
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
 		return {
-			x: this.x + this.#vx * carried + this.#dx * left,
-			y: this.y + this.#vy * carried + this.#dy * left,
+			x: this.x + this.#vx * extrapolated + this.#dx * left,
+			y: this.y + this.#vy * extrapolated + this.#dy * left,
 		};
 	}
 
 	/** How fast it is drawn to move, in units of the world per second, at most. @param {number} now */
-	pace(now) {
-		const carried = this.age(now) < this.patience + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
+	drawnSpeed(now) {
+		const extrapolated = this.age(now) < this.silentAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
-		return carried + (Math.hypot(this.#dx, this.#dy) * left) / CORRECTION.tau;
+		return extrapolated + (Math.hypot(this.#dx, this.#dy) * left) / CORRECTION.tau;
 	}
 }
 
@@ -170,7 +170,7 @@ export class Fleet {
 	/** @type {Map<string, Vehicle>} */
 	vehicles = new Map();
 	/** Changes whenever a vehicle comes or goes. */
-	members = 0;
+	version = 0;
 
 	/** @param {() => number} clock the hub's clock, Unix seconds */
 	constructor(clock) {
@@ -178,7 +178,7 @@ export class Fleet {
 	}
 
 	/** @param {Feature} feature */
-	position(feature) {
+	update(feature) {
 		const known = this.vehicles.get(feature.id);
 		if (known) {
 			known.update(feature, this.clock());
@@ -186,13 +186,13 @@ export class Fleet {
 		}
 		const vehicle = new Vehicle(feature, this.clock());
 		this.vehicles.set(vehicle.id, vehicle);
-		this.members++;
+		this.version++;
 		return vehicle;
 	}
 
 	/** @param {string} id */
-	gone(id) {
-		this.members++;
+	remove(id) {
+		this.version++;
 		return this.vehicles.delete(id);
 	}
 

@@ -10,18 +10,18 @@ const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle:
 export const count = (count) => count.toLocaleString("en");
 
 /** "12 s", "5 min", "3 h", "2 days". @param {number} seconds */
-export function span(seconds) {
+export function duration(seconds) {
 	const s = Math.max(0, Math.floor(seconds));
 	return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 172_800 ? `${Math.floor(s / 3600)} h` : `${count(Math.floor(s / 86_400))} days`;
 }
 
 /** @param {number} seconds */
 export function ago(seconds) {
-	return seconds < 1 ? "now" : `${span(seconds)} ago`;
+	return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 
 /** A moment, with its day unless that is today. @param {number} time Unix seconds @param {number} now */
-export function moment(time, now) {
+export function dateTime(time, now) {
 	return (now - time < 43_200 ? CLOCK : DAY).format(time * 1000);
 }
 
@@ -39,7 +39,7 @@ export function heading(degrees) {
 export const speed = (kmh) => `${Math.round(kmh)} km/h`;
 
 /** Latitude first, as people write and paste it. @param {number} lon @param {number} lat degrees */
-export const place = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
+export const coordinates = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 
 /** A protocol's name as people know it. @param {string} protocol */
 export function protocol(protocol) {
@@ -61,11 +61,11 @@ const UNITS = [
 export function telemetry(name, value) {
 	const [ending, unit] = typeof value === "number" ? (UNITS.find(([e]) => /** @type {RegExp} */ (e).test(name)) ?? []) : [];
 	const words = (ending ? name.replace(ending, "") : name).replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
-	return [words.charAt(0).toUpperCase() + words.slice(1), unit ? `${value.toLocaleString("en")} ${unit}` : worded(value)];
+	return [words.charAt(0).toUpperCase() + words.slice(1), unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value)];
 }
 
 /** @param {any} value any JSON */
-function worded(value) {
+function valueText(value) {
 	switch (typeof value) {
 		case "string": return value;
 		case "boolean": return value ? "yes" : "no";

@@ -86,7 +86,7 @@ const REFUSED_WAIT = 60_000; // ms, when asking again is unlikely to help: someb
 const TOO_MANY_WAIT = 60_000; // ms, what the hub asks of who has too many streams
 
 /** How every request is made: with cookies, of another origin's hub too. @type {RequestInit} */
-const ASKING = { cache: "no-store", credentials: "include" };
+const REQUEST = { cache: "no-store", credentials: "include" };
 
 /** Feed is what a page holds: the vehicles in view, and the connection's status. */
 export class Feed {
@@ -103,11 +103,11 @@ export class Feed {
 	/** The stream of the view before, which is shown until the new one is live. @type {Stream | null} */ #before = null;
 	#closed = false;
 	#options;
-	#watch;
-	#check = () => this.#stream.check();
-	#now = () => this.retry();
+	#checkTimer;
+	#onVisibility = () => this.#stream.check();
+	#onOnline = () => this.retry();
 	/** @param {PageTransitionEvent} event */
-	#shown = (event) => event.persisted && this.retry();
+	#onPageShow = (event) => event.persisted && this.retry();
 
 	/** @param {Options} options */
 	constructor(options) {
@@ -116,10 +116,10 @@ export class Feed {
 		this.ping = this.#options.ping;
 		this.#stream = new Stream(this, this.#options, options);
 		// A laptop that wakes up, a network that returns, a page that comes back.
-		this.#watch = setInterval(this.#check, 1000);
-		globalThis.addEventListener?.("online", this.#now);
-		globalThis.addEventListener?.("pageshow", this.#shown);
-		globalThis.document?.addEventListener("visibilitychange", this.#check);
+		this.#checkTimer = setInterval(this.#onVisibility, 1000);
+		globalThis.addEventListener?.("online", this.#onOnline);
+		globalThis.addEventListener?.("pageshow", this.#onPageShow);
+		globalThis.document?.addEventListener("visibilitychange", this.#onVisibility);
 		queueMicrotask(() => this.#stream.start()); // who made this has it by then
 	}
 
@@ -159,14 +159,14 @@ export class Feed {
 
 	/** Ends it for good. */
 	close() {
-		clearInterval(this.#watch);
-		globalThis.removeEventListener?.("online", this.#now);
-		globalThis.removeEventListener?.("pageshow", this.#shown);
-		globalThis.document?.removeEventListener("visibilitychange", this.#check);
+		clearInterval(this.#checkTimer);
+		globalThis.removeEventListener?.("online", this.#onOnline);
+		globalThis.removeEventListener?.("pageshow", this.#onPageShow);
+		globalThis.document?.removeEventListener("visibilitychange", this.#onVisibility);
 		this.#closed = true;
 		this.#before?.close();
 		this.#stream.close();
-		this.told(this.#stream);
+		this.statusChanged(this.#stream);
 	}
 
 	/**
@@ -203,7 +203,7 @@ export class Feed {
 		}
 		stream.close();
 		this.#stream = new Stream(this, this.#options, stream.query);
-		this.#stream.again = true;
+		this.#stream.reread = true;
 		this.#stream.start();
 	}
 
@@ -220,7 +220,7 @@ export class Feed {
 	}
 
 	/** A stream's status is another. @param {Stream} stream @package */
-	told(stream) {
+	statusChanged(stream) {
 		if (stream === this.#stream && stream.status.refusal === "unauthorized") {
 			this.#before?.close(); // who is not signed in sees no more of it
 			this.#before = null;
@@ -231,7 +231,7 @@ export class Feed {
 	}
 
 	/** @param {number} time the hub's, in Unix seconds @package */
-	tick(time) {
+	setClock(time) {
 		this.clockOffset = time * 1000 - Date.now();
 	}
 }
@@ -241,12 +241,12 @@ class Stream {
 	/** @type {Map<string, Feature>} */ vehicles = new Map();
 	adopted = false; // its vehicles are those that the feed shows
 	live = false; // its connection is
-	again = false; // it takes the place of one that could not be gone on with
+	reread = false; // it takes the place of one that could not be gone on with
 	/** @type {Status} */
 	status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "", refusal: "" };
 
 	/** @type {string | null} */ #id = null; // the last event's
-	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #told = null;
+	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #confirmed = null;
 	/** @type {EventSource | null} */ #source = null;
 	/** @type {AbortController | null} */ #reading = null;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
@@ -271,8 +271,8 @@ class Stream {
 		}
 		const reading = (this.#reading = new AbortController());
 		try {
-			const answer = await fetch(this.#url("snapshot"), { ...ASKING, signal: reading.signal });
-			const why = answer.ok ? null : await trouble(answer);
+			const answer = await fetch(this.#url("snapshot"), { ...REQUEST, signal: reading.signal });
+			const why = answer.ok ? null : await problemOf(answer);
 			const { features } = why ? { features: [] } : await answer.json();
 			if (reading.signal.aborted) {
 				return;
@@ -300,7 +300,7 @@ class Stream {
 		this.#opened = false;
 		const source = (this.#source = new EventSource(this.#url("stream"), { withCredentials: true }));
 		/** @param {(event: MessageEvent) => void} handle */
-		const heard = (handle) => (/** @type {MessageEvent} */ event) => {
+		const handled = (handle) => (/** @type {MessageEvent} */ event) => {
 			this.#heard = this.status.heard = Date.now();
 			this.#id = event.lastEventId || this.#id;
 			handle(event);
@@ -309,13 +309,13 @@ class Stream {
 			this.#opened = true;
 			this.#heard = this.status.heard = Date.now();
 		};
-		source.onmessage = heard((event) => this.#position(JSON.parse(event.data)));
-		source.addEventListener("late", heard((event) => this.feed.changed(this, "late", JSON.parse(event.data))));
-		source.addEventListener("gone", heard((event) => this.#gone(JSON.parse(event.data))));
-		source.addEventListener("ping", heard((event) => this.feed.tick(JSON.parse(event.data).time)));
-		source.addEventListener("reset", heard((event) => this.#reset(JSON.parse(event.data))));
-		source.addEventListener("live", heard((event) => this.#live(JSON.parse(event.data))));
-		source.addEventListener("bye", heard((event) => this.#bye(JSON.parse(event.data))));
+		source.onmessage = handled((event) => this.#position(JSON.parse(event.data)));
+		source.addEventListener("late", handled((event) => this.feed.changed(this, "late", JSON.parse(event.data))));
+		source.addEventListener("gone", handled((event) => this.#gone(JSON.parse(event.data))));
+		source.addEventListener("ping", handled((event) => this.feed.setClock(JSON.parse(event.data).time)));
+		source.addEventListener("reset", handled((event) => this.#reset(JSON.parse(event.data))));
+		source.addEventListener("live", handled((event) => this.#live(JSON.parse(event.data))));
+		source.addEventListener("bye", handled((event) => this.#bye(JSON.parse(event.data))));
 		source.onerror = () => this.#failed();
 	}
 
@@ -347,22 +347,22 @@ class Stream {
 
 	#begin() {
 		this.#heard = Date.now();
-		this.#becomes("connecting");
+		this.#setPhase("connecting");
 	}
 
 	/** @param {Status["phase"]} phase @param {Partial<Status>} [more] */
-	#becomes(phase, more) {
+	#setPhase(phase, more) {
 		if (this.#closed) {
 			return;
 		}
 		this.status = { ...this.status, retryAt: 0, attempt: this.#attempt, ...more, phase, since: Date.now() };
-		this.feed.told(this);
+		this.feed.statusChanged(this);
 	}
 
 	/** @param {Feature} feature */
 	#position(feature) {
 		this.vehicles.set(feature.id, feature);
-		this.#told?.add(feature.id);
+		this.#confirmed?.add(feature.id);
 		this.feed.changed(this, "position", feature);
 	}
 
@@ -381,26 +381,26 @@ class Stream {
 			this.feed.reread(this);
 			return;
 		}
-		this.#told = new Set();
+		this.#confirmed = new Set();
 	}
 
 	/** @param {{mode: string, protocol?: string, time: number}} live */
 	#live({ mode, protocol = "", time }) {
-		for (const id of this.#told ? [...this.vehicles.keys()] : []) {
-			if (!this.#told?.has(id)) {
+		for (const id of this.#confirmed ? [...this.vehicles.keys()] : []) {
+			if (!this.#confirmed?.has(id)) {
 				this.#gone({ vehicle_id: id, reason: "left" });
 			}
 		}
-		this.#told = null;
+		this.#confirmed = null;
 		this.live = true;
 		this.#attempt = 0;
-		this.feed.tick(time);
-		const state = this.adopted ? this.#resumed(mode) : this.again ? "re-read" : "read";
+		this.feed.setClock(time);
+		const state = this.adopted ? this.#resumed(mode) : this.reread ? "re-read" : "read";
 		if (!this.adopted) {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
-		this.#becomes("live", { protocol, state, reason: "", refusal: "" });
+		this.#setPhase("live", { protocol, state, reason: "", refusal: "" });
 	}
 
 	/** How a stream was resumed. With an interval it has the newest positions, and no other. @param {string} mode @returns {Status["state"]} */
@@ -426,7 +426,7 @@ class Stream {
 			this.#lost("the connection was cut");
 			return;
 		}
-		this.#ask(this.#url("stream"), { Accept: "text/event-stream" }, ({ reason, refusal }) => {
+		this.#probe(this.#url("stream"), { Accept: "text/event-stream" }, ({ reason, refusal }) => {
 			this.#lost(reason || "the connection was cut", refusal);
 		});
 	}
@@ -436,7 +436,7 @@ class Stream {
 		this.#stop();
 		this.#begin();
 		const words = "your sign-in has expired";
-		this.#ask(new URL("session", this.hub), {}, ({ reason, refusal }) => {
+		this.#probe(new URL("session", this.hub), {}, ({ reason, refusal }) => {
 			this.#lost(refusal ? `${words}: ${reason}` : words, reason ? "expired" : "");
 		});
 	}
@@ -444,23 +444,23 @@ class Stream {
 	/**
 	 * Asks what the hub has against a request, unless something else is begun meanwhile.
 	 * @param {URL} url @param {HeadersInit} headers
-	 * @param {(trouble: Trouble) => void} told without reason: it has nothing against it
+	 * @param {(problem: Problem) => void} done without reason: it has nothing against it
 	 */
-	async #ask(url, headers, told) {
+	async #probe(url, headers, done) {
 		this.#source?.close();
 		this.#source = null;
 		this.#opened = false;
 		const reading = (this.#reading = new AbortController());
-		/** @type {Trouble} */
+		/** @type {Problem} */
 		let found = { reason: "the hub cannot be reached", refusal: "" };
 		try {
-			const answer = await fetch(url, { ...ASKING, signal: reading.signal, headers });
-			found = answer.ok ? { reason: "", refusal: "" } : await trouble(answer);
+			const answer = await fetch(url, { ...REQUEST, signal: reading.signal, headers });
+			found = answer.ok ? { reason: "", refusal: "" } : await problemOf(answer);
 		} catch {
 			// as said
 		}
 		if (!reading.signal.aborted) {
-			told(found); // who begins or ends something, and with that a stream that was opened only to ask
+			done(found); // who begins or ends something, and with that a stream that was opened only to ask
 		}
 	}
 
@@ -476,7 +476,7 @@ class Stream {
 		const wait = refusal === "too-many" ? TOO_MANY_WAIT : longest * (0.5 + Math.random() / 2);
 		this.#attempt++;
 		this.#timer = setTimeout(() => this.#again(), wait);
-		this.#becomes(refused ? "refused" : "waiting", { reason, refusal, retryAt: Date.now() + wait });
+		this.#setPhase(refused ? "refused" : "waiting", { reason, refusal, retryAt: Date.now() + wait });
 	}
 
 	#again() {
@@ -534,10 +534,10 @@ function checkView({ topics, bbox, interval }) {
 	}
 }
 
-/** @typedef {{reason: string, refusal: Refusal}} Trouble */
+/** @typedef {{reason: string, refusal: Refusal}} Problem */
 
-/** What an answer that is not a success says of itself. @param {Response} answer @returns {Promise<Trouble>} */
-async function trouble(answer) {
+/** What an answer that is not a success says of itself. @param {Response} answer @returns {Promise<Problem>} */
+async function problemOf(answer) {
 	const what = `the hub answers ${answer.status}`;
 	const refusal = answer.status === 401 ? "unauthorized" : answer.status === 403 ? "forbidden" : "";
 	const detail = (await answer.json().catch(() => null))?.detail;

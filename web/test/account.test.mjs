@@ -10,12 +10,12 @@ const { fetch } = globalThis;
 let waiting = [];
 /** @type {Account} */
 let account;
-let told = 0;
+let changes = 0;
 
 beforeEach(() => {
 	waiting = [];
-	told = 0;
-	account = new Account(() => told++);
+	changes = 0;
+	account = new Account(() => changes++);
 	globalThis.fetch = (_, { method = "GET" } = {}) => new Promise((resolve) => {
 		waiting.push({ method, answer: (status, body = {}) => resolve(Response.json(body, { status })) });
 	});
@@ -39,42 +39,42 @@ const ADA = { subject: "ada", read: ["*"] };
 
 /** Signs in. */
 async function signedIn() {
-	const entering = account.enter("a.b.c");
+	const entering = account.signIn("a.b.c");
 	await answer("POST", 200, ADA);
 	await entering;
 }
 
 describe("an account", () => {
 	test("keeps why a token was refused, whatever is refused after it", async () => {
-		const entering = account.enter("a.b.c");
+		const entering = account.signIn("a.b.c");
 		await answer("POST", 401, { detail: "it is not signed" });
 		await answer("GET", 401, NEEDED);
 		await entering;
-		const seen = told;
-		account.out(NEEDED.detail); // a stream
-		const asking = account.ask();
+		const seen = changes;
+		account.signedOut(NEEDED.detail); // a stream
+		const asking = account.refresh();
 		await answer("GET", 401, NEEDED);
 		await asking;
-		assert.deepEqual([account.state, account.words, account.refused, told], ["out", "it is not signed", true, seen]);
+		assert.deepEqual([account.state, account.reason, account.refused, changes], ["out", "it is not signed", true, seen]);
 		await signedIn();
-		assert.deepEqual([account.state, account.words, account.refused], ["in", "", false]);
+		assert.deepEqual([account.state, account.reason, account.refused], ["in", "", false]);
 	});
 
 	test("is in with a token that was under way when the one before expired", async () => {
 		await signedIn();
-		const entering = account.enter("d.e.f");
-		account.out("it expired");
+		const entering = account.signIn("d.e.f");
+		account.signedOut("it expired");
 		await answer("POST", 200, { ...ADA, subject: "grace" });
 		await entering;
 		assert.deepEqual([account.state, account.subject], ["in", "grace"]);
-		account.out("it expired");
-		assert.deepEqual([account.state, account.words], ["out", "it expired"]);
+		account.signedOut("it expired");
+		assert.deepEqual([account.state, account.reason], ["out", "it expired"]);
 	});
 
 	test("is out whatever the hub said before", async () => {
 		await signedIn();
-		const asking = account.ask();
-		account.out("it expired");
+		const asking = account.refresh();
+		account.signedOut("it expired");
 		await answer("GET", 200, ADA);
 		await asking;
 		assert.equal(account.state, "out");

@@ -28,58 +28,58 @@ test("project and unproject are inverse, and agree with the known corners", () =
 
 test("a vehicle is carried on along its speed and heading, up to a bound", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
-	assert.equal(Math.round(metres(vehicle.at(100))), 0);
-	assert.equal(Math.round(metres(vehicle.at(104))), 80); // 20 m/s
-	assert.equal(Math.round(metres(vehicle.at(110))), 200);
-	assert.equal(Math.round(metres(vehicle.at(115))), 200, "no further than ten seconds");
+	assert.equal(Math.round(metres(vehicle.positionAt(100))), 0);
+	assert.equal(Math.round(metres(vehicle.positionAt(104))), 80); // 20 m/s
+	assert.equal(Math.round(metres(vehicle.positionAt(110))), 200);
+	assert.equal(Math.round(metres(vehicle.positionAt(115))), 200, "no further than ten seconds");
 });
 
 test("the bound is a vehicle's own rhythm where that is shorter", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
 	vehicle.update(fix(102, 0, { speed_kmh: 72, heading: EAST }), 102);
-	assert.equal(vehicle.rhythm, 2);
-	assert.equal(Math.round(metres(vehicle.at(105.5))), 60); // 1.5 intervals of 2 s
+	assert.equal(vehicle.interval, 2);
+	assert.equal(Math.round(metres(vehicle.positionAt(105.5))), 60); // 1.5 intervals of 2 s
 });
 
 test("a vehicle without speed or heading stays at its fix", () => {
 	for (const more of [{}, { speed_kmh: 72 }, { heading: EAST }, { speed_kmh: 2, heading: EAST }]) {
 		const vehicle = new Vehicle(fix(100, 0, more), 100);
-		assert.equal(metres(vehicle.at(104)), 0, JSON.stringify(more));
+		assert.equal(metres(vehicle.positionAt(104)), 0, JSON.stringify(more));
 	}
 });
 
 test("a silent vehicle goes back to where it was last seen", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
-	const long = 100 + vehicle.patience + 10;
+	const long = 100 + vehicle.silentAfter + 10;
 	assert.equal(vehicle.state(long), "silent");
-	assert.equal(Math.round(metres(vehicle.at(long))), 0);
+	assert.equal(Math.round(metres(vehicle.positionAt(long))), 0);
 });
 
 test("a correction is glided, a jump is not", () => {
 	const vehicle = new Vehicle(fix(100, 0), 100);
 	vehicle.update(fix(110, 0.001), 110); // 111 m
-	assert.equal(Math.round(metres(vehicle.at(110))), 0);
-	assert.ok(metres(vehicle.at(110.3)) > 10 && metres(vehicle.at(110.3)) < 100);
-	assert.equal(Math.round(metres(vehicle.at(115))), 111);
+	assert.equal(Math.round(metres(vehicle.positionAt(110))), 0);
+	assert.ok(metres(vehicle.positionAt(110.3)) > 10 && metres(vehicle.positionAt(110.3)) < 100);
+	assert.equal(Math.round(metres(vehicle.positionAt(115))), 111);
 	vehicle.update(fix(120, 0.1), 120); // 11 km
-	assert.equal(Math.round(metres(vehicle.at(120))), 11_132);
+	assert.equal(Math.round(metres(vehicle.positionAt(120))), 11_132);
 	const north = new Vehicle(fix(100, 0), 100);
 	north.update(fix(110, 0, {}, 0.001), 110);
-	assert.equal(north.at(110).y, 0.5);
-	assert.ok(north.at(110.3).y < 0.5 && north.at(110.3).y > project(0, 0.001).y);
+	assert.equal(north.positionAt(110).y, 0.5);
+	assert.ok(north.positionAt(110.3).y < 0.5 && north.positionAt(110.3).y > project(0, 0.001).y);
 });
 
 test("a vehicle is silent after three of its own intervals", () => {
 	const fast = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	fast.update(fix(101, 0, { speed_kmh: 50 }), 101);
 	fast.update(fix(102, 0, { speed_kmh: 50 }), 102);
-	assert.equal(fast.patience, 5, "but five seconds are forgiven");
+	assert.equal(fast.silentAfter, 5, "but five seconds are forgiven");
 	assert.equal(fast.state(106.9), "moving");
 	assert.equal(fast.state(107.1), "silent");
 
 	const slow = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	slow.update(fix(160, 0, { speed_kmh: 50 }), 160);
-	assert.equal(slow.patience, 180);
+	assert.equal(slow.silentAfter, 180);
 	assert.equal(slow.state(339), "moving");
 });
 
@@ -89,28 +89,28 @@ test("who parks reports less often, and is not silent for that", () => {
 	vehicle.update(fix(102, 0, { speed_kmh: 0 }), 102);
 	assert.equal(vehicle.state(132), "parked");
 	vehicle.update(fix(162, 0, { speed_kmh: 0 }), 162);
-	assert.equal(vehicle.rhythm, 60);
+	assert.equal(vehicle.interval, 60);
 	vehicle.update(fix(163, 0, { speed_kmh: 50 }), 163);
-	assert.equal(vehicle.rhythm, 1, "its rhythm when driving is not forgotten");
+	assert.equal(vehicle.interval, 1, "its rhythm when driving is not forgotten");
 	vehicle.update(fix(164, 0, { speed_kmh: 0 }), 164);
-	assert.ok(Math.abs(Number(vehicle.rhythm) - 42.3) < 1e-9, "nor that when parked: 1 s after 60 s");
+	assert.ok(Math.abs(Number(vehicle.interval) - 42.3) < 1e-9, "nor that when parked: 1 s after 60 s");
 });
 
 test("a rhythm is that of several intervals, and one long pause does not spoil it", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	vehicle.update(fix(102, 0, { speed_kmh: 50 }), 102);
 	vehicle.update(fix(103, 0, { speed_kmh: 50 }), 103);
-	assert.equal(vehicle.rhythm, 1.7); // 2 and 1
+	assert.equal(vehicle.interval, 1.7); // 2 and 1
 	vehicle.update(fix(5000, 0, { speed_kmh: 50 }), 5000);
-	assert.ok(Math.abs(Number(vehicle.rhythm) - 3.23) < 1e-9, `${vehicle.rhythm}: as if four intervals`);
+	assert.ok(Math.abs(Number(vehicle.interval) - 3.23) < 1e-9, `${vehicle.interval}: as if four intervals`);
 	vehicle.update(fix(5000, 0.001, { speed_kmh: 50 }), 5001);
-	assert.ok(Math.abs(Number(vehicle.rhythm) - 3.23) < 1e-9, "a correction of the same moment is no interval");
+	assert.ok(Math.abs(Number(vehicle.interval) - 3.23) < 1e-9, "a correction of the same moment is no interval");
 });
 
 test("nobody is waited for longer than a quarter of an hour", () => {
 	const vehicle = new Vehicle(fix(0, 0, { speed_kmh: 0 }), 0);
 	vehicle.update(fix(3600, 0, { speed_kmh: 0 }), 3600);
-	assert.equal(vehicle.patience, 900);
+	assert.equal(vehicle.silentAfter, 900);
 });
 
 test("speed and course are told from two fixes where they are not reported", () => {
@@ -121,7 +121,7 @@ test("speed and course are told from two fixes where they are not reported", () 
 	assert.equal(Math.round(vehicle.speed), 40);
 	assert.equal(vehicle.course, EAST);
 	assert.equal(vehicle.state(110), "moving");
-	assert.equal(Math.round(metres(vehicle.at(118))), 111, "but nothing is carried on by them");
+	assert.equal(Math.round(metres(vehicle.positionAt(118))), 111, "but nothing is carried on by them");
 	vehicle.update(fix(110, 0.002), 111);
 	assert.equal(vehicle.speed, 0, "two fixes of the same moment tell no speed");
 });
@@ -141,74 +141,74 @@ test("a course is told from two fixes that are far enough apart", () => {
 
 test("metres are as long in the north as at the equator", () => {
 	const vehicle = new Vehicle(fix(100, 10, { speed_kmh: 72, heading: 0 }, 60), 100);
-	const [lon, lat] = unproject(vehicle.at(105).x, vehicle.at(105).y);
+	const [lon, lat] = unproject(vehicle.positionAt(105).x, vehicle.positionAt(105).y);
 	assert.ok(Math.abs(lon - 10) < 1e-9);
 	assert.ok(Math.abs((lat - 60) * 111_320 - 100) < 1, `${lat}: 100 m to the north`);
 	const east = new Vehicle(fix(100, 10, {}, 60), 100);
 	east.update(fix(110, 10.01, {}, 60), 110); // 557 m: half of what it is at the equator
 	assert.equal(Math.round(east.speed), 200);
-	assert.equal(east.at(110).x, project(10.01, 60).x, "too far to be glided");
+	assert.equal(east.positionAt(110).x, project(10.01, 60).x, "too far to be glided");
 	east.update(fix(120, 10.016, {}, 60), 120); // 334 m
-	assert.ok(Math.abs(east.at(120).x - project(10.01, 60).x) < 1e-9, "near enough");
+	assert.ok(Math.abs(east.positionAt(120).x - project(10.01, 60).x) < 1e-9, "near enough");
 });
 
 test("a clock that is behind moves nobody backwards", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 95);
 	assert.equal(vehicle.age(95), 0);
-	assert.equal(metres(vehicle.at(95)), 0);
+	assert.equal(metres(vehicle.positionAt(95)), 0);
 	vehicle.update(fix(101, 0.001, { speed_kmh: 72, heading: EAST }), 101);
-	assert.deepEqual(vehicle.at(99), vehicle.at(101), "nor does one that is set back");
+	assert.deepEqual(vehicle.positionAt(99), vehicle.positionAt(101), "nor does one that is set back");
 });
 
 test("what is drawn to move tells how fast, what stands does not move", () => {
 	/** @param {number} pace */
 	const metresPerSecond = (pace) => Math.round(pace * 40_075_016.686);
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
-	assert.equal(metresPerSecond(vehicle.pace(101)), 20);
-	assert.equal(vehicle.pace(100 + vehicle.patience + 10), 0, "silent, and back at its fix");
+	assert.equal(metresPerSecond(vehicle.drawnSpeed(101)), 20);
+	assert.equal(vehicle.drawnSpeed(100 + vehicle.silentAfter + 10), 0, "silent, and back at its fix");
 	const parked = new Vehicle(fix(100, 0, { speed_kmh: 0 }), 100);
-	assert.equal(parked.pace(101), 0);
+	assert.equal(parked.drawnSpeed(101), 0);
 	parked.update(fix(110, 0.001, { speed_kmh: 0 }), 110); // 111 m, glided with a tau of 0.35 s
-	assert.equal(metresPerSecond(parked.pace(110)), 318);
-	assert.equal(metresPerSecond(parked.pace(115)), 0);
+	assert.equal(metresPerSecond(parked.drawnSpeed(110)), 318);
+	assert.equal(metresPerSecond(parked.drawnSpeed(115)), 0);
 });
 
 test("a fleet counts its states", () => {
 	let now = 100;
 	const fleet = new Fleet(() => now);
-	fleet.position({ ...fix(100, 0, { speed_kmh: 50 }), id: "A" });
-	fleet.position({ ...fix(100, 0, { speed_kmh: 0 }), id: "B" });
+	fleet.update({ ...fix(100, 0, { speed_kmh: 50 }), id: "A" });
+	fleet.update({ ...fix(100, 0, { speed_kmh: 0 }), id: "B" });
 	assert.deepEqual(fleet.counts(), { all: 2, moving: 1, parked: 1, silent: 0 });
 	now = 180;
 	assert.deepEqual(fleet.counts(), { all: 2, moving: 0, parked: 1, silent: 1 });
-	assert.equal(fleet.gone("A"), true);
-	assert.equal(fleet.gone("A"), false);
+	assert.equal(fleet.remove("A"), true);
+	assert.equal(fleet.remove("A"), false);
 	assert.equal(fleet.counts().all, 1);
 });
 
 test("a fleet moves whom it knows, and tells when somebody comes or goes", () => {
 	let now = 100;
 	const fleet = new Fleet(() => now);
-	const vehicle = fleet.position(fix(100, 0, { speed_kmh: 50 }));
+	const vehicle = fleet.update(fix(100, 0, { speed_kmh: 50 }));
 	assert.equal(vehicle.time, 100);
-	const { members } = fleet;
+	const { version } = fleet;
 	now = 102;
-	assert.equal(fleet.position(fix(102, 0.001, { speed_kmh: 50 })), vehicle);
+	assert.equal(fleet.update(fix(102, 0.001, { speed_kmh: 50 })), vehicle);
 	assert.equal(vehicle.time, 102);
 	assert.equal(vehicle.lon, 0.001);
-	assert.equal(fleet.members, members, "the same");
-	fleet.gone("VAN-7");
-	assert.notEqual(fleet.members, members);
-	const without = fleet.members;
-	fleet.position(fix(103, 0));
-	assert.notEqual(fleet.members, without);
+	assert.equal(fleet.version, version, "the same");
+	fleet.remove("VAN-7");
+	assert.notEqual(fleet.version, version);
+	const without = fleet.version;
+	fleet.update(fix(103, 0));
+	assert.notEqual(fleet.version, without);
 });
 
 test("a clock that is ahead, or behind, does not make a vehicle livelier than it is", () => {
 	const ahead = new Vehicle(fix(150, 0, { speed_kmh: 50 }), 100);
 	ahead.update(fix(151, 0, { speed_kmh: 50 }), 101);
 	assert.equal(ahead.state(105), "moving");
-	assert.equal(ahead.rhythm, 1);
+	assert.equal(ahead.interval, 1);
 	assert.equal(ahead.state(107), "silent", "six seconds after it was last heard");
 	const behind = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 700);
 	behind.update(fix(101, 0, { speed_kmh: 50 }), 701);

@@ -3,15 +3,15 @@
  */
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { ago, compass, count, moment, place, protocol, span, speed, telemetry } from "../src/format.js";
+import { ago, compass, coordinates, count, dateTime, duration, protocol, speed, telemetry } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
-import { doing, summaryText } from "../src/panel/list.js";
+import { activity, summaryText } from "../src/panel/list.js";
 import { connection } from "../src/panel/connection.js";
 
 test("a span is told in its largest unit", () => {
 	const spans = [[-5, "0 s"], [0, "0 s"], [59.9, "59 s"], [60, "1 min"], [3599, "59 min"], [3600, "1 h"], [172_799, "47 h"], [172_800, "2 days"], [864_000_000, "10,000 days"]];
 	for (const [seconds, words] of /** @type {[number, string][]} */ (spans)) {
-		assert.equal(span(seconds), words);
+		assert.equal(duration(seconds), words);
 	}
 	assert.equal(ago(0.9), "now");
 	assert.equal(ago(1), "1 s ago");
@@ -19,8 +19,8 @@ test("a span is told in its largest unit", () => {
 
 test("a moment has a day when it is not of these hours", () => {
 	const time = Date.UTC(2026, 4, 6, 12, 0, 0) / 1000;
-	assert.doesNotMatch(moment(time, time + 43_199), /2026/);
-	assert.match(moment(time, time + 43_200), /2026/);
+	assert.doesNotMatch(dateTime(time, time + 43_199), /2026/);
+	assert.match(dateTime(time, time + 43_200), /2026/);
 });
 
 test("a direction is the nearest of eight", () => {
@@ -33,7 +33,7 @@ test("a direction is the nearest of eight", () => {
 test("numbers are written as people write them", () => {
 	assert.equal(count(1_234_567), "1,234,567");
 	assert.equal(speed(49.6), "50 km/h");
-	assert.equal(place(13.404954, 52.520008), "52.52001, 13.40495");
+	assert.equal(coordinates(13.404954, 52.520008), "52.52001, 13.40495");
 	assert.deepEqual(["h3", "h2", "http/1.1", "h4", ""].map(protocol), ["HTTP/3", "HTTP/2", "HTTP/1.1", "h4", ""]);
 });
 
@@ -52,12 +52,12 @@ test("telemetry that nobody knows is put into words", () => {
 test("a vehicle's state is told in words", () => {
 	/** @param {Record<string, any>} more */
 	const vehicle = (more) => new Vehicle({ type: "Feature", id: "VAN-7", geometry: { type: "Point", coordinates: [0, 0] }, properties: { vehicle_id: "VAN-7", timestamp: 100, ...more } }, 100);
-	assert.equal(doing(vehicle({ speed_kmh: 49.6, heading: 180 }), "moving", 100), "50 km/h S");
-	assert.equal(doing(vehicle({ speed_kmh: 5, heading: 0 }), "moving", 100), "5 km/h N");
-	assert.equal(doing(vehicle({ speed_kmh: 5 }), "moving", 100), "5 km/h");
-	assert.equal(doing(vehicle({}), "parked", 100), "Parked");
-	assert.equal(doing(vehicle({}), "silent", 100 + 172_799), "Silent");
-	assert.equal(doing(vehicle({}), "silent", 100 + 172_800), "Silent for days");
+	assert.equal(activity(vehicle({ speed_kmh: 49.6, heading: 180 }), "moving", 100), "50 km/h S");
+	assert.equal(activity(vehicle({ speed_kmh: 5, heading: 0 }), "moving", 100), "5 km/h N");
+	assert.equal(activity(vehicle({ speed_kmh: 5 }), "moving", 100), "5 km/h");
+	assert.equal(activity(vehicle({}), "parked", 100), "Parked");
+	assert.equal(activity(vehicle({}), "silent", 100 + 172_799), "Silent");
+	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent for days");
 });
 
 test("the list tells how many it shows, of how many, and where", () => {

@@ -75,7 +75,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3");
 		await says(page, "#connection", /Live HTTP\/3 · (now|\d+ s ago)/);
 		await says(page, "#connection", /· [2-9] s ago/);
-		await says(page, "#nobody", /No vehicle has reported yet/);
+		await says(page, "#empty-list", /No vehicle has reported yet/);
 	});
 
 	test("shows a position that is published with curl, at the right pixel", async (t) => {
@@ -219,7 +219,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.keyboard.press("Enter");
 		await says(page, "#details h2", /^VAN-2$/);
 		await page.locator("#search").fill("FAR-2");
-		await says(page, "#nobody", /Enter looks for/);
+		await says(page, "#empty-list", /Enter looks for/);
 		await page.locator("#search").press("Enter");
 		await says(page, "#notice", /knows no vehicle “FAR-2”/);
 		await page.locator("#search").fill("far");
@@ -369,11 +369,11 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 
 	test("tells why its list is empty", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
-		await says(page, "#nobody", /No vehicle is around here/);
+		await says(page, "#empty-list", /No vehicle is around here/);
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
-		await page.locator("#nobody").waitFor({ state: "hidden" });
+		await page.locator("#empty-list").waitFor({ state: "hidden" });
 		await page.getByRole("radio", { name: /Moving/ }).check();
-		await says(page, "#nobody", /No vehicle is moving/);
+		await says(page, "#empty-list", /No vehicle is moving/);
 	});
 
 	test("has keys that do not get into each other's way", async () => {
@@ -524,7 +524,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.waitForURL(/map=11\/52\.52\d*\/13\.40/);
 		await page.getByRole("radio", { name: /Moving/ }).check();
 		await page.locator("#search").fill("FAR-1");
-		await says(page, "#nobody", /Enter looks for/); // it does not move
+		await says(page, "#empty-list", /Enter looks for/); // it does not move
 		await page.locator("#search").press("Enter");
 		await says(page, "#details h2", /^FAR-1$/);
 		assert.ok(await page.getByRole("radio", { name: /All/ }).isChecked());
@@ -570,7 +570,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	test("shows all vehicles, also from where there is none", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(2, 48, 12));
-		await says(page, "#nobody", /No vehicle is around here/);
+		await says(page, "#empty-list", /No vehicle is around here/);
 		await page.locator("#overview").click();
 		await drawn(page, "VAN-7");
 	});

@@ -111,7 +111,7 @@ async function visit(hash, arrived, at = hub) {
 const places = (page) => page.evaluate(() => /** @type {any} */ (window).places);
 
 /** Waits for words in the panel. @param {string} words */
-const told = (words) => (/** @type {import("playwright-core").Page} */ page) => page.locator("#sign-in .words").getByText(words).waitFor();
+const told = (words) => (/** @type {import("playwright-core").Page} */ page) => page.locator("#sign-in .reason").getByText(words).waitFor();
 
 /** @param {import("playwright-core").Page} page @param {string} token */
 async function paste(page, token) {
@@ -132,7 +132,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		const shown = [];
 		page.on("request", (request) => "authorization" in request.headers() && shown.push(`${request.method()} ${new URL(request.url()).pathname}`));
 		assert.equal(await page.evaluate(() => window.livemap?.status().phase ?? "refused"), "refused");
-		assert.equal(await page.locator("#who").isVisible(), false);
+		assert.equal(await page.locator("#user").isVisible(), false);
 		assert.equal(await page.evaluate(() => document.activeElement?.id), "token");
 		await page.evaluate(axe);
 		const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }));
@@ -150,7 +150,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await paste(page, ` Bearer ${ada().replace(".", ".\n")}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		assert.equal(await page.locator("#sign-in").isVisible(), false);
-		assert.equal(await page.locator("#who").innerText(), "Signed in as ada\nSign out");
+		assert.equal(await page.locator("#user").innerText(), "Signed in as ada\nSign out");
 		assert.equal(await page.getByLabel("Token").inputValue(), "");
 		assert.deepEqual(shown, ["POST /session", "POST /session", "POST /session"], "a token is sent once, and nowhere else");
 		const [cookie] = await page.context().cookies();
@@ -177,7 +177,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		assert.ok(!page.url().includes("token="), "nor is it in the history");
 
 		await page.goto(`${hub.public}/#token=${given(ada({ sub: "grace" }))}`); // in the open page
-		await page.locator("#who").getByText("Signed in as grace").waitFor();
+		await page.locator("#user").getByText("Signed in as grace").waitFor();
 		assert.ok(!page.url().includes("token="));
 		assert.equal(await page.locator("#details h2").innerText(), "TRUCK-2", "what is looked at stays");
 	});
@@ -188,7 +188,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 			location.hash = `token=${token}`; // hashchange comes later
 			history.replaceState(null, "", "#map=12/52.52/13.41");
 		}, given(ada({ sub: "grace" })));
-		await page.locator("#who").getByText("Signed in as grace").waitFor();
+		await page.locator("#user").getByText("Signed in as grace").waitFor();
 	});
 
 	test("takes a token out of the address that is refused, or that nobody gets to use", async () => {
@@ -229,10 +229,10 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	test("says so when the token expires, keeps what it knew, and goes on after another", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 8 }))}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
-		await page.locator("#sign-in .words").getByText("Your sign-in has expired").waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
+		await page.locator("#sign-in .reason").getByText("Your sign-in has expired").waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
 		assert.deepEqual(await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]), ["refused", "expired"]);
 		assert.match(await page.locator("#connection").innerText(), /^Not live\s+You are not signed in\.$/);
-		assert.match(await page.locator("#sign-in .kept").innerText(), /and not live/);
+		assert.match(await page.locator("#sign-in .stale").innerText(), /and not live/);
 		assert.equal(await page.locator("#map").getAttribute("data-live"), "false");
 		assert.deepEqual(await vehicles(page), ["TRUCK-1", "TRUCK-2"]);
 		const before = await places(page);
@@ -291,7 +291,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
 		await page.goto(`${own.public}/`); // still nobody
 		await told("A token is needed")(page);
-		assert.equal(await page.locator("#sign-in .leaving").innerText(), "");
+		assert.equal(await page.locator("#sign-in .redirecting").innerText(), "");
 		assert.equal(await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"), `http://127.0.0.1:${port}/?for=map`);
 		await page.getByRole("link", { name: "Sign in at" }).click();
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);

@@ -76,21 +76,21 @@ test("a trail is what the log holds, and goes on with what arrives", async () =>
 	assert.equal(asked[0].url, "/vehicles/VAN%207%2F%C3%A4/track");
 	await trail.show("VAN-7");
 	assert.deepEqual(chart.line, [1, 2, 4]);
-	trail.position(fix(5));
-	trail.position(fix(6, 6, "VAN-8"));
+	trail.add(fix(5));
+	trail.add(fix(6, 6, "VAN-8"));
 	assert.deepEqual(chart.line, [1, 2, 4, 5], "its own");
-	trail.position(fix(3));
-	trail.position(fix(0.5));
+	trail.add(fix(3));
+	trail.add(fix(0.5));
 	assert.deepEqual(chart.line, [0.5, 1, 2, 3, 4, 5], "a late one in its place");
-	trail.position(fix(3, 3.5));
+	trail.add(fix(3, 3.5));
 	assert.deepEqual(chart.line, [0.5, 1, 2, 3.5, 4, 5], "the last of a moment counts");
 	assert.equal(trail.length, 6);
 });
 
 test("what arrives while the log is read is not lost", async () => {
 	const reading = trail.show("VAN-7");
-	trail.position(fix(5));
-	trail.position(fix(3));
+	trail.add(fix(5));
+	trail.add(fix(3));
 	await reading;
 	assert.deepEqual(chart.line, [1, 2, 3, 4, 5]);
 	answer = track(4, 5);
@@ -103,7 +103,7 @@ test("one position is no line, and none is none", async () => {
 	await trail.show("VAN-7");
 	assert.equal(trail.length, 1);
 	assert.deepEqual(chart.data.features, []);
-	trail.position(fix(2));
+	trail.add(fix(2));
 	assert.deepEqual(chart.line, [1, 2]);
 	answer = track();
 	await trail.show("VAN-8");
@@ -122,16 +122,16 @@ test("another vehicle has another trail, nobody has none", async () => {
 	await trail.show(null);
 	await third;
 	assert.equal(trail.length, 0);
-	trail.position(fix(9, 9, "VAN-8"));
+	trail.add(fix(9, 9, "VAN-8"));
 	assert.equal(trail.length, 0);
 });
 
 test("a trail keeps its newest five thousand positions", async () => {
 	answer = track(...Array.from({ length: 5000 }, (_, i) => i + 1));
 	await trail.show("VAN-7");
-	trail.position(fix(5001));
+	trail.add(fix(5001));
 	assert.equal(trail.length, 5000);
-	trail.position(fix(0.5));
+	trail.add(fix(0.5));
 	assert.equal(trail.length, 5000);
 	assert.equal(chart.data.features[0].geometry.coordinates.length, 5000);
 });
@@ -151,9 +151,9 @@ test("a trail goes on beyond the antimeridian", async () => {
 	await trail.show(null);
 	answer = track();
 	await trail.show("VAN-7");
-	[179, -179, -178, 179.5, 178].forEach((lon, i) => trail.position(fix(i, lon)));
+	[179, -179, -178, 179.5, 178].forEach((lon, i) => trail.add(fix(i, lon)));
 	assert.deepEqual(chart.line, [179, 181, 182, 179.5, 178]);
-	[-179, 179, -179].forEach((lon, i) => trail.position(fix(10 + i, lon)));
+	[-179, 179, -179].forEach((lon, i) => trail.add(fix(10 + i, lon)));
 	assert.deepEqual(chart.line.slice(5), [181, 179, 181]);
 });
 

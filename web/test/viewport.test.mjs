@@ -66,7 +66,7 @@ test("the selected vehicle is followed beyond the box", () => {
 
 test("who may not read the topic of all vehicles names none", () => {
 	const viewport = new Viewport();
-	viewport.reads = (topic) => topic !== "live_updates:all";
+	viewport.canRead = (topic) => topic !== "live_updates:all";
 	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), { bbox: null, interval: null }, "a box would restrict the selected vehicle, too");
@@ -76,7 +76,7 @@ test("who may not read the topic of all vehicles names none", () => {
 
 test("the topic of a vehicle is left out where it may not be read", () => {
 	const viewport = new Viewport();
-	viewport.reads = (topic) => topic === "live_updates:all";
+	viewport.canRead = (topic) => topic === "live_updates:all";
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.bbox, [9, 39.5, 13, 41.5]);
 	const all = { topics: ["live_updates:all"], bbox: null, interval: null };
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), all, "a box would restrict the selected vehicle, too");
@@ -89,22 +89,22 @@ test("a view over the antimeridian or a pole gives a box that the hub takes", ()
 });
 
 /** @param {number} left @param {number} top @param {import("../src/fleet.js").State} [state] @param {number} [world] CSS pixels of the whole world */
-function mark(left, top, state = "moving", world = 512) {
+function marker(left, top, state = "moving", world = 512) {
 	return { vehicle: /** @type {any} */ ({}), state, x: left / world, y: top / world, left, top };
 }
 
 /** @param {number} n @param {number} left @param {number} top */
-const crowd = (n, left, top) => Array.from({ length: n }, () => mark(left, top));
+const crowd = (n, left, top) => Array.from({ length: n }, () => marker(left, top));
 
-/** How many are in each cluster. @param {import("../src/map/clusters.js").Mark[]} marks @param {number} zoom */
-const sizes = (marks, zoom) => clustered(marks, zoom).clusters.map((c) => c.marks.length);
+/** How many are in each cluster. @param {import("../src/map/clusters.js").Marker[]} markers @param {number} zoom */
+const sizes = (markers, zoom) => clustered(markers, zoom).clusters.map((c) => c.markers.length);
 
 test("four in a cell are a cluster in their middle, three are not", () => {
-	const three = [mark(10, 10), mark(20, 10, "parked"), mark(10, 20, "silent")];
+	const three = [marker(10, 10), marker(20, 10, "parked"), marker(10, 20, "silent")];
 	assert.deepEqual(clustered(three, 0), { single: three, clusters: [] });
-	const { single, clusters } = clustered([...three, mark(20, 20), mark(400, 400)], 0);
+	const { single, clusters } = clustered([...three, marker(20, 20), marker(400, 400)], 0);
 	assert.equal(single.length, 1);
-	assert.deepEqual(clusters.map((c) => [c.marks.length, c.left, c.top, c.radius]), [[4, 15, 15, radius(4)]]);
+	assert.deepEqual(clusters.map((c) => [c.markers.length, c.left, c.top, c.radius]), [[4, 15, 15, radius(4)]]);
 	assert.deepEqual(clusters[0].states, { moving: 2, parked: 1, silent: 1 });
 });
 
@@ -131,7 +131,7 @@ test("the grid is the same over half a zoom, then finer", () => {
 
 test("cells that are far apart are never taken for one", () => {
 	const world = 512 * 2 ** 13;
-	const cell = (/** @type {number} */ x, /** @type {number} */ y) => [1, 2].map(() => mark((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
+	const cell = (/** @type {number} */ x, /** @type {number} */ y) => [1, 2].map(() => marker((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
 	for (const y of [256, 1000, 4096, 49_900]) {
 		assert.deepEqual(sizes([...cell(1, 0), ...cell(0, y)], 13), [], `${y}`);
 	}

@@ -6,9 +6,9 @@ import { GRID_ZOOM } from "./basemap-world.js";
 /** @typedef {(z: number, x: number, y: number) => ArrayBuffer} Tiles answers open sea with no bytes */
 
 /** The zoom of the finest tiles. */
-export const LEVELS = 5;
+export const MAX_ZOOM = 5;
 /** From this zoom on tiles are in the detail. */
-const DETAIL = 4;
+const DETAIL_ZOOM = 4;
 
 /** What was asked for, by URL. @type {Map<string, Promise<Tiles>>} */
 const files = new Map();
@@ -20,11 +20,11 @@ const files = new Map();
  * @returns {Promise<ArrayBuffer>}
  */
 export async function tile(lib, z, x, y) {
-	return (await open(`${lib}atlas-${z < DETAIL ? "world" : "detail"}.bin`))(z, x, y);
+	return (await open(`${lib}atlas-${z < DETAIL_ZOOM ? "world" : "detail"}.bin`))(z, x, y);
 }
 
 /** Has the files that failed be tried again. */
-export function retry() {
+export function retryFailed() {
 	for (const [url, file] of files) file.catch(() => files.delete(url));
 }
 
@@ -56,7 +56,7 @@ async function load(url) {
  * @param {MapLibreMap} map
  * @returns {() => void} stops it
  */
-export function addDetail(map) {
+export function addGraticule(map) {
 	const draw = () => {
 		const source = /** @type {GeoJSONSource | undefined} */ (map.getSource("grid"));
 		if (!source || map.getZoom() < GRID_ZOOM) return;

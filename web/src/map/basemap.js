@@ -1,6 +1,6 @@
 // The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any style by URL.
 import { PMTiles, Protocol } from "pmtiles";
-import { LEVELS, addDetail, retry, tile } from "./basemap-atlas.js";
+import { MAX_ZOOM, addGraticule, retryFailed, tile } from "./basemap-atlas.js";
 import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
 import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
 import { worldNames, worldShapes } from "./basemap-world.js";
@@ -17,7 +17,7 @@ import { worldNames, worldShapes } from "./basemap-world.js";
  * @property {(message: string) => void} [report] hears what could not be loaded, in words for the reader
  */
 
-export { addDetail };
+export { addGraticule };
 
 const NATURAL_EARTH = '<a href="https://www.naturalearthdata.com/" target="_blank">Natural Earth</a>';
 const SIMPLEMAPS = '<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> (<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
@@ -28,10 +28,10 @@ const SCHEME = "atlas";
 /** PMTiles' tile types. */
 const VECTOR = new Set([1, 6]), RASTER = new Set([2, 3, 4, 5]);
 /** How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on the world. */
-const PATCH = 300;
+const MIN_EXTENT = 300;
 
 /** Whether a tile was left out because its file could not be loaded. */
-let missed = false;
+let tileFailed = false;
 
 /** Archives stay open from one style to the next. @type {Protocol | undefined} */
 let archives;
@@ -52,7 +52,7 @@ export async function baseStyle(maplibregl, config, dark) {
 		try {
 			return streets({ ...(await pmtilesSource(url)), lib, dark, report });
 		} catch (error) {
-			report(`The street map could not be read, so the world is shown: ${text(error)}`);
+			report(`The street map could not be read, so the world is shown: ${messageOf(error)}`);
 		}
 	}
 	return naturalEarth({ lib, dark });
@@ -66,22 +66,22 @@ export async function baseStyle(maplibregl, config, dark) {
 function register(maplibregl, report = () => {}) {
 	archives ??= new Protocol();
 	maplibregl.addProtocol("pmtiles", archives.tile);
-	retry();
-	missed = false;
+	retryFailed();
+	tileFailed = false;
 	maplibregl.addProtocol(SCHEME, async ({ url }) => {
 		const [lib, z, x, y] = url.slice(`${SCHEME}://`.length).split("/");
 		try {
 			return { data: await tile(decodeURIComponent(lib), Number(z), Number(x), Number(y)) };
 		} catch (error) {
-			if (!missed) report(`The base map could not be loaded: ${text(error)}`);
-			missed = true;
+			if (!tileFailed) report(`The base map could not be loaded: ${messageOf(error)}`);
+			tileFailed = true;
 			return { data: new ArrayBuffer(0) };
 		}
 	});
 }
 
 /** Has archives be opened anew: what they were may be cached, broken as it was. */
-export function forget() {
+export function closeArchives() {
 	archives = undefined;
 }
 
@@ -115,7 +115,7 @@ export function naturalEarth({ lib, dark }) {
 export function streets({ url, metadata, header, dark, lib, report = () => {} }) {
 	const colors = dark ? darkColors : lightColors;
 	const { minLon, minLat, maxLon, maxLat } = header;
-	const from = Math.min(header.maxZoom, Math.max(header.minZoom, Math.ceil(Math.log2((PATCH / 512) * (360 / Math.max(maxLon - minLon, 1e-6))))));
+	const from = Math.min(header.maxZoom, Math.max(header.minZoom, Math.ceil(Math.log2((MIN_EXTENT / 512) * (360 / Math.max(maxLon - minLon, 1e-6))))));
 	const attribution = metadata?.attribution || OPENSTREETMAP;
 	const source = { url: `pmtiles://${url}`, attribution };
 	/** @type {StyleSpecification} */
@@ -155,7 +155,7 @@ export function repaint(map, style) {
 function worldSources(lib) {
 	return {
 		atlas: {
-			type: "vector", tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`], minzoom: 0, maxzoom: LEVELS,
+			type: "vector", tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`], minzoom: 0, maxzoom: MAX_ZOOM,
 			attribution: `${NATURAL_EARTH} | ${SIMPLEMAPS}`,
 		},
 		grid: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
@@ -184,4 +184,4 @@ function layersOf(metadata) {
 }
 
 /** @param {unknown} error */
-const text = (error) => (error instanceof Error ? error.message : String(error));
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));

@@ -6,7 +6,7 @@
 
 /**
  * A vehicle on the screen.
- * @typedef {object} Mark
+ * @typedef {object} Marker
  * @property {import("../fleet.js").Vehicle} vehicle
  * @property {State} state
  * @property {number} x of the unit square: the same wherever the map is
@@ -18,7 +18,7 @@
 /**
  * Vehicles that are drawn as one.
  * @typedef {object} Cluster
- * @property {Mark[]} marks
+ * @property {Marker[]} markers
  * @property {Record<State, number>} states how many are in each
  * @property {number} left CSS pixels, the middle of them all
  * @property {number} top
@@ -26,9 +26,9 @@
  */
 
 /** CSS pixels between lines of the grid, at least. */
-const CELL = 84;
+const CELL_SIZE = 84;
 /** Vehicles that are put together, at least. */
-const COMPANY = 4;
+const MIN_CLUSTER = 4;
 
 /** The radius of a cluster of so many, in CSS pixels. @param {number} count */
 export function radius(count) {
@@ -38,29 +38,29 @@ export function radius(count) {
 /**
  * Puts together those in the same cell of a grid that lies fixed on the earth, so
  * that panning the map changes nothing.
- * @param {Mark[]} marks
+ * @param {Marker[]} markers
  * @param {number} zoom
- * @returns {{single: Mark[], clusters: Cluster[]}}
+ * @returns {{single: Marker[], clusters: Cluster[]}}
  */
-export function clustered(marks, zoom) {
-	const cells = (512 * 2 ** (Math.floor(zoom * 2) / 2)) / CELL;
-	/** @type {Map<number, Mark[]>} */
+export function clustered(markers, zoom) {
+	const cells = (512 * 2 ** (Math.floor(zoom * 2) / 2)) / CELL_SIZE;
+	/** @type {Map<number, Marker[]>} */
 	const grid = new Map();
-	for (const mark of marks) {
-		const key = Math.floor(mark.x * cells) * 0x1000000 + Math.floor(mark.y * cells);
+	for (const marker of markers) {
+		const key = Math.floor(marker.x * cells) * 0x1000000 + Math.floor(marker.y * cells);
 		const cell = grid.get(key);
 		if (cell) {
-			cell.push(mark);
+			cell.push(marker);
 		} else {
-			grid.set(key, [mark]);
+			grid.set(key, [marker]);
 		}
 	}
-	/** @type {Mark[]} */
+	/** @type {Marker[]} */
 	const single = [];
 	/** @type {Cluster[]} */
 	const clusters = [];
 	for (const cell of grid.values()) {
-		if (cell.length < COMPANY) {
+		if (cell.length < MIN_CLUSTER) {
 			single.push(...cell);
 		} else {
 			clusters.push(cluster(cell));
@@ -69,17 +69,17 @@ export function clustered(marks, zoom) {
 	return { single, clusters: merged(clusters) };
 }
 
-/** @param {Mark[]} marks @returns {Cluster} */
-function cluster(marks) {
+/** @param {Marker[]} markers @returns {Cluster} */
+function cluster(markers) {
 	let left = 0;
 	let top = 0;
 	const states = { moving: 0, parked: 0, silent: 0 };
-	for (const mark of marks) {
-		left += mark.left;
-		top += mark.top;
-		states[mark.state]++;
+	for (const marker of markers) {
+		left += marker.left;
+		top += marker.top;
+		states[marker.state]++;
 	}
-	return { marks, states, left: left / marks.length, top: top / marks.length, radius: radius(marks.length) };
+	return { markers, states, left: left / markers.length, top: top / markers.length, radius: radius(markers.length) };
 }
 
 /**
@@ -88,7 +88,7 @@ function cluster(marks) {
  * @returns {Cluster[]}
  */
 function merged(clusters) {
-	clusters.sort((a, b) => b.marks.length - a.marks.length);
+	clusters.sort((a, b) => b.markers.length - a.markers.length);
 	/** @type {Cluster[]} */
 	const apart = [];
 	for (const one of clusters) {
@@ -96,7 +96,7 @@ function merged(clusters) {
 		if (near < 0) {
 			apart.push(one);
 		} else {
-			apart[near] = cluster(apart[near].marks.concat(one.marks));
+			apart[near] = cluster(apart[near].markers.concat(one.markers));
 		}
 	}
 	return apart.length < clusters.length ? merged(apart) : apart; // a larger one may overlap others

@@ -2,38 +2,38 @@
  * map.js makes the map, light or dark as the system is, and moves it.
  */
 import * as maplibregl from "maplibre-gl";
-import { addDetail, baseStyle, forget, repaint } from "./basemap.js";
+import { addGraticule, baseStyle, closeArchives, repaint } from "./basemap.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
-export const darkness = window.matchMedia("(prefers-color-scheme: dark)");
-export const phone = window.matchMedia("(max-width: 720px)");
+export const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
+export const narrowScreen = window.matchMedia("(max-width: 720px)");
 
 /** The zoom at which a vehicle is looked at by itself: without streets there is little to see from nearer. */
-const NEAR = { streets: 14, world: 11 };
-let near = NEAR.streets;
+const CLOSE_ZOOM = { streets: 14, world: 11 };
+let closeZoom = CLOSE_ZOOM.streets;
 /** Milliseconds after which what could not be drawn is tried again. */
-const AGAIN = 15_000;
+const RETRY_INTERVAL = 15_000;
 
 /**
  * @param {import("./basemap.js").Config} config
- * @param {import("../address.js").Look} look
+ * @param {import("../address.js").ViewState} viewState
  */
-export async function makeMap(config, look) {
-	near = config.style || config.pmtiles ? NEAR.streets : NEAR.world;
-	const ground = new Ground(config);
+export async function makeMap(config, viewState) {
+	closeZoom = config.style || config.pmtiles ? CLOSE_ZOOM.streets : CLOSE_ZOOM.world;
+	const baseMap = new BaseMap(config);
 	const map = new maplibregl.Map({
 		container: "map",
-		style: await ground.style(),
-		center: look.map ? [look.map.lon, look.map.lat] : [10, 30],
-		zoom: look.map?.zoom ?? 1.5,
+		style: await baseMap.style(),
+		center: viewState.map ? [viewState.map.lon, viewState.map.lat] : [10, 30],
+		zoom: viewState.map?.zoom ?? 1.5,
 		minZoom: 0.5,
 		maxZoom: 20,
 		maxPitch: 0, // the markers' canvas knows the map from above, north up
 		dragRotate: false,
 		pitchWithRotate: false,
 		rollEnabled: false,
-		attributionControl: { compact: phone.matches },
+		attributionControl: { compact: narrowScreen.matches },
 		locale: { "Map.Title": "Map of the vehicles" },
 	});
 	map.touchZoomRotate.disableRotation();
@@ -41,21 +41,21 @@ export async function makeMap(config, look) {
 	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
 	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
 	map.on("style.load", () => map.setProjection({ type: "mercator" })); // whatever the style says
-	addDetail(map);
-	darkness.addEventListener("change", async () => {
-		const style = await ground.style();
+	addGraticule(map);
+	darkScheme.addEventListener("change", async () => {
+		const style = await baseMap.style();
 		if (typeof style !== "string" && !repaint(map, style)) {
 			map.setStyle(style);
 		}
 	});
-	ground.mend(map);
+	baseMap.retryOnError(map);
 	return map;
 }
 
-/** Ground is what lies under the vehicles, and what is done when that cannot be had. */
-class Ground {
+/** BaseMap is what lies under the vehicles, and what is done when that cannot be had. */
+class BaseMap {
 	#config;
-	#whole = true; // nothing has failed since the style was made
+	#complete = true; // nothing has failed since the style was made
 
 	/** @param {import("./basemap.js").Config} config */
 	constructor(config) {
@@ -66,15 +66,15 @@ class Ground {
 	style() {
 		const { report = () => {} } = this.#config;
 		/** @param {string} words */
-		const told = (words) => {
-			this.#whole = false;
+		const failed = (words) => {
+			this.#complete = false;
 			report(words);
 		};
-		return baseStyle(maplibregl, { ...this.#config, report: told }, darkness.matches);
+		return baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
 	}
 
 	/** Says what cannot be drawn, and tries again until it can. @param {maplibregl.Map} map */
-	mend(map) {
+	retryOnError(map) {
 		const { report = () => {} } = this.#config;
 		let styled = false;
 		map.once("style.load", () => (styled = true));
@@ -86,18 +86,18 @@ class Ground {
 				map.setStyle(await this.style());
 				return;
 			}
-			this.#whole = false;
+			this.#complete = false;
 			report(`Parts of the map could not be loaded: ${error.message}`);
 		});
-		setInterval(() => this.#whole || this.#again(map), AGAIN);
+		setInterval(() => this.#complete || this.#reload(map), RETRY_INTERVAL);
 	}
 
 	/** @param {maplibregl.Map} map */
-	async #again(map) {
-		this.#whole = true;
-		forget();
+	async #reload(map) {
+		this.#complete = true;
+		closeArchives();
 		const style = await this.style();
-		if (!this.#whole) {
+		if (!this.#complete) {
 			return;
 		}
 		if (typeof style !== "string") { // of such MapLibre asks again for what it needs
@@ -129,26 +129,26 @@ export function showAll(map, vehicles, options) {
 	}
 	places.forEach(({ lon, lat }, i) => box.extend([i < first ? lon + 360 : lon, lat]));
 	if (!box.isEmpty()) {
-		map.fitBounds(box, { padding: phone.matches ? 40 : 70, maxZoom: near, ...options });
+		map.fitBounds(box, { padding: narrowScreen.matches ? 40 : 70, maxZoom: closeZoom, ...options });
 	}
 }
 
 /** Shows a place from near. @param {maplibregl.Map} map @param {[number, number]} center longitude, latitude @param {boolean} [animate] */
 export function showPlace(map, center, animate = true) {
-	map.flyTo({ center, zoom: Math.max(map.getZoom(), near), animate, maxDuration: 2500 });
+	map.flyTo({ center, zoom: Math.max(map.getZoom(), closeZoom), animate, maxDuration: 2500 });
 }
 
 /**
  * Keeps a vehicle in the middle, where it is drawn.
  * @param {maplibregl.Map} map
  * @param {Vehicle} vehicle
- * @param {import("./clusters.js").Mark | undefined} mark undefined: it is not on the screen
+ * @param {import("./clusters.js").Marker | undefined} marker undefined: it is not on the screen
  */
-export function keepCentred(map, vehicle, mark) {
+export function keepCentred(map, vehicle, marker) {
 	const { clientWidth, clientHeight } = map.getContainer();
-	if (!mark) {
+	if (!marker) {
 		map.jumpTo({ center: [vehicle.lon, vehicle.lat] });
-	} else if (Math.hypot(mark.left - clientWidth / 2, mark.top - clientHeight / 2) > 0.5) {
-		map.jumpTo({ center: map.unproject([mark.left, mark.top]) });
+	} else if (Math.hypot(marker.left - clientWidth / 2, marker.top - clientHeight / 2) > 0.5) {
+		map.jumpTo({ center: map.unproject([marker.left, marker.top]) });
 	}
 }

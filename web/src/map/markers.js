@@ -8,48 +8,48 @@
  */
 import { clustered } from "./clusters.js";
 import { project } from "../fleet.js";
-import { DIMMED, PALETTE, SIZE, Sprites } from "./sprites.js";
+import { SILENT_ALPHA, PALETTE, SIZE, Sprites } from "./sprites.js";
 
-/** @typedef {import("./clusters.js").Mark} Mark */
+/** @typedef {import("./clusters.js").Marker} Marker */
 /** @typedef {import("./clusters.js").Cluster} Cluster */
 
 /** From here on every vehicle is drawn by itself. */
-const APART_FROM = 14;
+const UNCLUSTERED_FROM = 14;
 /** From here on vehicles have labels; and on any zoom when so few are in view. */
 const LABELS_FROM = 11;
-const LABELS_FOR = 25;
+const LABELS_UP_TO = 25;
 /** Labels in one frame: more could not be read. */
-const MOST_LABELS = 150;
+const MAX_LABELS = 150;
 /** CSS pixels around a click in which a marker is hit. */
-const REACH = 16;
+const HIT_RADIUS = 16;
 /** CSS pixels beyond the edge that are drawn too. */
 const MARGIN = 40;
-/** The part of the time that drawing may take: 1/(1+REST). */
-const REST = 2;
+/** The part of the time that drawing may take: 1/(1+IDLE_FACTOR). */
+const IDLE_FACTOR = 2;
 /** CSS pixels that a marker must have moved to be worth another frame. */
-const STEP = 0.25;
+const MIN_MOVE = 0.25;
 /** Milliseconds within which a new position is drawn, and within which all is drawn again: vehicles fall silent. */
-const SOON = 100;
-const EVENTUALLY = 1000;
+const UPDATE_DELAY = 100;
+const MAX_DELAY = 1000;
 
 export class Markers {
 	/** The vehicle that is drawn on top, by itself. @type {string | null} */
 	selected = null;
 	/** Which states are drawn. @type {(state: import("../fleet.js").State) => boolean} */
-	shows = () => true;
+	filter = () => true;
 	/** @type {(() => void) | null} */
-	onframe = null;
+	onFrame = null;
 
-	/** @type {Mark[]} */ #single = [];
+	/** @type {Marker[]} */ #single = [];
 	/** @type {Cluster[]} */ #clusters = [];
 	/** @type {Map<string, number>} */ #widths = new Map();
 	#sprites = new Sprites(PALETTE.light, 1);
-	#still = window.matchMedia("(prefers-reduced-motion: reduce)");
+	#reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 	#width = 0;
 	#height = 0;
-	#drawn = 0; // when, in ms of performance.now()
-	#due = 0; // when it is to be drawn again
-	#rested = 0; // when it may be
+	#lastDraw = 0; // when, in ms of performance.now()
+	#nextDraw = 0; // when it is to be drawn again
+	#notBefore = 0; // when it may be
 	frames = 0;
 
 	/** @param {import("maplibre-gl").Map} map @param {import("../fleet.js").Fleet} fleet */
@@ -68,35 +68,35 @@ export class Markers {
 	}
 
 	/** @param {boolean} dark */
-	paint(dark) {
+	setDark(dark) {
 		this.#sprites = new Sprites(dark ? PALETTE.dark : PALETTE.light, window.devicePixelRatio);
 		this.redraw();
 	}
 
 	/** Draws as soon as can be. */
 	redraw() {
-		this.#due = 0;
+		this.#nextDraw = 0;
 	}
 
 	/** A vehicle has changed, as thousands may in a second. */
 	changed() {
-		this.#due = Math.min(this.#due, this.#drawn + SOON);
+		this.#nextDraw = Math.min(this.#nextDraw, this.#lastDraw + UPDATE_DELAY);
 	}
 
-	/** What is at a point of the map. @param {{x: number, y: number}} point CSS pixels @returns {{mark?: Mark, cluster?: Cluster}} */
+	/** What is at a point of the map. @param {{x: number, y: number}} point CSS pixels @returns {{marker?: Marker, cluster?: Cluster}} */
 	hit({ x, y }) {
 		const cluster = this.#clusters.find((c) => Math.hypot(c.left - x, c.top - y) < c.radius + 2);
-		/** @type {Mark | undefined} */
-		let mark;
-		let best = REACH;
+		/** @type {Marker | undefined} */
+		let marker;
+		let best = HIT_RADIUS;
 		for (const one of this.#single) {
 			const distance = Math.hypot(one.left - x, one.top - y);
 			if (distance <= best) {
 				best = distance;
-				mark = one;
+				marker = one;
 			}
 		}
-		return mark && (mark.vehicle.id === this.selected || !cluster) ? { mark } : { cluster };
+		return marker && (marker.vehicle.id === this.selected || !cluster) ? { marker } : { cluster };
 	}
 
 	/** What is on the screen now. */
@@ -118,9 +118,9 @@ export class Markers {
 	#loop = () => {
 		requestAnimationFrame(this.#loop);
 		const now = performance.now();
-		if (now >= Math.max(this.#due, this.#rested)) {
+		if (now >= Math.max(this.#nextDraw, this.#notBefore)) {
 			this.#draw();
-			this.onframe?.();
+			this.onFrame?.();
 		}
 	};
 
@@ -129,21 +129,21 @@ export class Markers {
 		this.frames++;
 		const zoom = this.map.getZoom();
 		const now = this.fleet.clock();
-		const { marks, fastest } = this.#project(now, zoom);
-		if (zoom < APART_FROM) {
-			const chosen = marks.findIndex((m) => m.vehicle.id === this.selected);
-			const selected = chosen >= 0 ? marks.splice(chosen, 1) : [];
-			const { single, clusters } = clustered(marks, zoom);
+		const { markers, fastest } = this.#visible(now, zoom);
+		if (zoom < UNCLUSTERED_FROM) {
+			const chosen = markers.findIndex((m) => m.vehicle.id === this.selected);
+			const selected = chosen >= 0 ? markers.splice(chosen, 1) : [];
+			const { single, clusters } = clustered(markers, zoom);
 			this.#single = single.concat(selected);
 			this.#clusters = clusters;
 		} else {
-			this.#single = marks;
+			this.#single = markers;
 			this.#clusters = [];
 		}
 		this.#paint(zoom);
-		this.#drawn = performance.now();
-		this.#due = begun + Math.min(EVENTUALLY, (1000 * STEP) / fastest);
-		this.#rested = this.#drawn + REST * (this.#drawn - begun);
+		this.#lastDraw = performance.now();
+		this.#nextDraw = begun + Math.min(MAX_DELAY, (1000 * MIN_MOVE) / fastest);
+		this.#notBefore = this.#lastDraw + IDLE_FACTOR * (this.#lastDraw - begun);
 	}
 
 	/**
@@ -151,30 +151,30 @@ export class Markers {
 	 * fastest's CSS pixels per second.
 	 * @param {number} now @param {number} zoom
 	 */
-	#project(now, zoom) {
+	#visible(now, zoom) {
 		const { lng, lat } = this.map.getCenter();
 		const centre = project(lng, lat);
 		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
-		/** @type {Mark[]} */
-		const marks = [];
+		/** @type {Marker[]} */
+		const markers = [];
 		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
 			const state = vehicle.state(now);
-			if (!this.shows(state) && vehicle.id !== this.selected) {
+			if (!this.filter(state) && vehicle.id !== this.selected) {
 				continue;
 			}
-			const { x, y } = this.#still.matches ? vehicle : vehicle.at(now);
+			const { x, y } = this.#reducedMotion.matches ? vehicle : vehicle.positionAt(now);
 			const top = (y - centre.y) * world + this.#height / 2;
 			if (top < -MARGIN || top > this.#height + MARGIN) {
 				continue;
 			}
 			const left = (x - centre.x) * world + this.#width / 2;
 			for (let copy = left - world * Math.floor((left + MARGIN) / world); copy < this.#width + MARGIN; copy += world) {
-				fastest = Math.max(fastest, vehicle.pace(now) * world);
-				marks.push({ vehicle, state, x, y, left: copy, top });
+				fastest = Math.max(fastest, vehicle.drawnSpeed(now) * world);
+				markers.push({ vehicle, state, x, y, left: copy, top });
 			}
 		}
-		return { marks, fastest: this.#still.matches ? 0 : fastest };
+		return { markers, fastest: this.#reducedMotion.matches ? 0 : fastest };
 	}
 
 	/** @param {number} zoom */
@@ -184,38 +184,38 @@ export class Markers {
 		ctx.setTransform(1, 0, 0, 1, 0, 0);
 		ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
 		for (const state of ["silent", "parked", "moving"]) {
-			for (const mark of this.#single) {
-				if (mark.state === state && mark.vehicle.id !== this.selected) {
-					this.#marker(mark, ratio);
+			for (const marker of this.#single) {
+				if (marker.state === state && marker.vehicle.id !== this.selected) {
+					this.#marker(marker, ratio);
 				}
 			}
 		}
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
 		this.#clusters.forEach((c) => this.#cluster(c));
-		for (const mark of this.#single) {
-			if (mark.vehicle.id === this.selected) {
-				this.#halo(mark, ratio);
-				this.#marker(mark, ratio);
+		for (const marker of this.#single) {
+			if (marker.vehicle.id === this.selected) {
+				this.#halo(marker, ratio);
+				this.#marker(marker, ratio);
 			}
 		}
 		ctx.globalAlpha = 1;
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		this.#labels(zoom >= LABELS_FROM || this.#single.length <= LABELS_FOR);
+		this.#labels(zoom >= LABELS_FROM || this.#single.length <= LABELS_UP_TO);
 	}
 
-	/** @param {Mark} mark @param {number} ratio */
+	/** @param {Marker} marker @param {number} ratio */
 	#marker({ vehicle, state, left, top }, ratio) {
-		const arrow = vehicle.course !== null && vehicle.driving === "moving";
+		const arrow = vehicle.course !== null && vehicle.motion === "moving";
 		const turn = arrow ? (/** @type {number} */ (vehicle.course) * Math.PI) / 180 : 0;
 		const cos = Math.cos(turn);
 		const sin = Math.sin(turn);
-		this.ctx.globalAlpha = state === "silent" ? DIMMED : 1;
+		this.ctx.globalAlpha = state === "silent" ? SILENT_ALPHA : 1;
 		this.ctx.setTransform(cos, sin, -sin, cos, left * ratio, top * ratio);
 		const half = (SIZE * ratio) / 2;
 		this.ctx.drawImage(this.#sprites.marker(state, arrow), -half, -half);
 	}
 
-	/** @param {Mark} mark @param {number} ratio */
+	/** @param {Marker} marker @param {number} ratio */
 	#halo({ left, top }, ratio) {
 		const { ctx } = this;
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -231,7 +231,7 @@ export class Markers {
 	}
 
 	/** A disc with its count, and a ring that tells how many of them move. @param {Cluster} cluster */
-	#cluster({ marks, states, left, top, radius }) {
+	#cluster({ markers, states, left, top, radius }) {
 		const { ctx } = this;
 		const { colours } = this.#sprites;
 		ctx.globalAlpha = 1;
@@ -247,7 +247,7 @@ export class Markers {
 				continue;
 			}
 			ctx.beginPath();
-			ctx.arc(left, top, radius - 1.5, from, (from += (states[state] / marks.length) * 2 * Math.PI));
+			ctx.arc(left, top, radius - 1.5, from, (from += (states[state] / markers.length) * 2 * Math.PI));
 			ctx.lineWidth = 4;
 			ctx.strokeStyle = colours[state];
 			ctx.stroke();
@@ -260,7 +260,7 @@ export class Markers {
 		ctx.font = "600 12px system-ui, sans-serif";
 		ctx.textAlign = "center";
 		ctx.textBaseline = "middle";
-		ctx.fillText(short(marks.length), left, top + 0.5);
+		ctx.fillText(compactCount(markers.length), left, top + 0.5);
 	}
 
 	/** Names beside the markers, where they cover no other. @param {boolean} all or only the selected one's */
@@ -274,14 +274,14 @@ export class Markers {
 		ctx.lineWidth = 3.5;
 		ctx.strokeStyle = colours.halo;
 		/** @type {Set<number>} */
-		const taken = new Set();
+		const reserved = new Set();
 		let written = 0;
-		for (let i = this.#single.length - 1; i >= 0 && written < MOST_LABELS; i--) {
+		for (let i = this.#single.length - 1; i >= 0 && written < MAX_LABELS; i--) {
 			const { vehicle, left, top, state } = this.#single[i];
 			if (!all && vehicle.id !== this.selected) {
 				continue;
 			}
-			if (this.#take(taken, left + 13, top, this.#widthOf(vehicle.id))) {
+			if (this.#reserve(reserved, left + 13, top, this.#widthOf(vehicle.id))) {
 				ctx.fillStyle = state === "silent" ? colours.parked : colours.text;
 				ctx.strokeText(vehicle.id, left + 13, top);
 				ctx.fillText(vehicle.id, left + 13, top);
@@ -290,18 +290,18 @@ export class Markers {
 		}
 	}
 
-	/** Takes a label's place, unless another has some of it. @param {Set<number>} taken cells of 16 CSS pixels @param {number} left @param {number} top @param {number} width */
-	#take(taken, left, top, width) {
+	/** Takes a label's place, unless another has some of it. @param {Set<number>} reserved cells of 16 CSS pixels @param {number} left @param {number} top @param {number} width */
+	#reserve(reserved, left, top, width) {
 		const row = Math.floor(top / 16);
 		const first = Math.floor(left / 16);
 		const last = Math.floor((left + width) / 16);
 		for (let column = first; column <= last; column++) {
-			if (taken.has(row * 4096 + column)) {
+			if (reserved.has(row * 4096 + column)) {
 				return false;
 			}
 		}
 		for (let column = first; column <= last; column++) {
-			taken.add(row * 4096 + column);
+			reserved.add(row * 4096 + column);
 		}
 		return true;
 	}
@@ -321,6 +321,6 @@ export class Markers {
 }
 
 /** A count in at most four characters. @param {number} count */
-function short(count) {
+function compactCount(count) {
 	return count < 1000 ? String(count) : count < 10_000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
 }

@@ -16,7 +16,7 @@ export const PALETTE = {
 export const SIZE = 40;
 
 /** How much of a silent vehicle is seen. */
-export const DIMMED = 0.5;
+export const SILENT_ALPHA = 0.5;
 
 /** An arrowhead that points north, around (0, 0). */
 const ARROW = new Path2D("M0,-11 L8,8.5 Q8.4,9.8 7,9.3 L0,6 L-7,9.3 Q-8.4,9.8 -8,8.5 Z");

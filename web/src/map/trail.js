@@ -6,9 +6,9 @@ import { PALETTE } from "./sprites.js";
 
 /** @typedef {import("../livemap.js").Feature} Feature */
 
-const NAME = "trail";
+const LAYER = "trail";
 /** Positions in a trail, at most: the oldest go. */
-const MOST = 5000;
+const MAX_POINTS = 5000;
 
 export class Trail {
 	/** @type {string | null} */ #id = null;
@@ -26,7 +26,7 @@ export class Trail {
 	}
 
 	/** Forgets where the vehicle has been: somebody else is here, who may not know it. */
-	forget() {
+	clear() {
 		this.#reading.abort();
 		this.#points = [];
 		this.#draw();
@@ -36,7 +36,7 @@ export class Trail {
 	async show(id) {
 		if (id !== this.#id) {
 			this.#id = id;
-			this.forget();
+			this.clear();
 		}
 		this.#reading.abort();
 		if (id === null || id === "." || id === "..") {
@@ -65,7 +65,7 @@ export class Trail {
 	}
 
 	/** Takes a position, also a late one. @param {Feature} feature */
-	position(feature) {
+	add(feature) {
 		if (feature.id !== this.#id) {
 			return;
 		}
@@ -85,15 +85,15 @@ export class Trail {
 		} else {
 			this.#points.splice(i, 0, point);
 		}
-		this.#points.splice(0, this.#points.length - MOST);
+		this.#points.splice(0, this.#points.length - MAX_POINTS);
 	}
 
 	#draw() {
 		/** @type {GeoJSON.Feature} */
-		const line = { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: unwrapped(this.#points.map((p) => p.at)) } };
+		const line = { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: unwrap(this.#points.map((p) => p.at)) } };
 		/** @type {GeoJSON.FeatureCollection} */
 		const data = { type: "FeatureCollection", features: this.#points.length > 1 ? [line] : [] };
-		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (this.map.getSource(NAME));
+		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (this.map.getSource(LAYER));
 		if (source) {
 			source.setData(data);
 			return;
@@ -101,11 +101,11 @@ export class Trail {
 		if (!this.map.getStyle()) {
 			return; // it is still loading, and style.load draws the trail
 		}
-		this.map.addSource(NAME, { type: "geojson", data, lineMetrics: true });
+		this.map.addSource(LAYER, { type: "geojson", data, lineMetrics: true });
 		this.map.addLayer({
-			id: NAME,
+			id: LAYER,
 			type: "line",
-			source: NAME,
+			source: LAYER,
 			layout: { "line-cap": "round", "line-join": "round" },
 			paint: {
 				"line-width": ["interpolate", ["linear"], ["zoom"], 4, 2, 14, 5],
@@ -116,7 +116,7 @@ export class Trail {
 }
 
 /** A line that goes on beyond ±180 rather than back around the world. @param {[number, number][]} line */
-function unwrapped(line) {
+function unwrap(line) {
 	let turn = 0;
 	return line.map(([lon, lat], i) => {
 		const step = i > 0 ? lon - line[i - 1][0] : 0;

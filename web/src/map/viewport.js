@@ -13,7 +13,7 @@ export const ALL = "live_updates:all";
 export const topicOf = (vehicle) => `vehicle:${vehicle}`;
 
 /** From here on the stream follows the view. */
-const BOX_FROM = 8;
+const BBOX_FROM_ZOOM = 8;
 /**
  * Below this zoom two seconds move a vehicle by hardly a pixel: there the hub
  * need not send more, which spares the browser most of a large fleet's events.
@@ -21,9 +21,9 @@ const BOX_FROM = 8;
 const EVERY_FIX_FROM = 11;
 const INTERVAL = 2; // seconds
 /** How far a box reaches beyond the view, in views, so that small moves need no other. */
-const BEYOND = 0.5;
+const MARGIN = 0.5;
 /** How many times the view's width a box may have, before a narrower one is better. */
-const TOO_WIDE = 4;
+const MAX_WIDTH_RATIO = 4;
 
 /** Viewport holds what the stream was last told to follow. */
 export class Viewport {
@@ -32,7 +32,7 @@ export class Viewport {
 	 * topics, which is all that they may.
 	 * @type {(topic: string) => boolean}
 	 */
-	reads = () => true;
+	canRead = () => true;
 
 	/** @type {Box | null} */ #box = null;
 	/** @type {string | null} */ #vehicle = null;
@@ -52,17 +52,17 @@ export class Viewport {
 	 */
 	next(bounds, zoom, vehicle) {
 		const near = this.#isNear(bounds, zoom, vehicle);
-		const fits = near ? this.#box !== null && bounds !== null && within(bounds, this.#box) : this.#box === null;
+		const fits = near ? this.#box !== null && bounds !== null && covers(bounds, this.#box) : this.#box === null;
 		const known = !near || this.#vehicle === vehicle;
 		return fits && known && this.#interval === interval(zoom, vehicle) ? null : this.view(bounds, zoom, vehicle);
 	}
 
 	/** @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle @returns {View} */
 	view(bounds, zoom, vehicle) {
-		this.#box = bounds !== null && this.#isNear(bounds, zoom, vehicle) ? around(bounds) : null;
+		this.#box = bounds !== null && this.#isNear(bounds, zoom, vehicle) ? expand(bounds) : null;
 		this.#vehicle = vehicle;
 		this.#interval = interval(zoom, vehicle);
-		if (!this.reads(ALL)) {
+		if (!this.canRead(ALL)) {
 			return { bbox: this.#box, interval: this.#interval };
 		}
 		const topics = [ALL];
@@ -74,7 +74,7 @@ export class Viewport {
 
 	/** Where its own topic may not be read, a box restricts the selected vehicle, too. @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle */
 	#isNear(bounds, zoom, vehicle) {
-		return bounds !== null && zoom >= BOX_FROM && (vehicle === null || (this.reads(ALL) && this.reads(topicOf(vehicle))));
+		return bounds !== null && zoom >= BBOX_FROM_ZOOM && (vehicle === null || (this.canRead(ALL) && this.canRead(topicOf(vehicle))));
 	}
 }
 
@@ -84,16 +84,16 @@ function interval(zoom, vehicle) {
 }
 
 /** @param {Box} bounds @returns {Box} */
-function around([west, south, east, north]) {
-	const wide = (east - west) * BEYOND;
-	const high = (north - south) * BEYOND;
+function expand([west, south, east, north]) {
+	const wide = (east - west) * MARGIN;
+	const high = (north - south) * MARGIN;
 	/** @param {number} degrees */
 	const round = (degrees) => Math.round(degrees * 1e5) / 1e5;
 	return [round(west - wide), round(Math.max(-90, south - high)), round(east + wide), round(Math.min(90, north + high))];
 }
 
 /** Whether the view is in the box, and the box not far wider. @param {Box} view @param {Box} box */
-function within(view, box) {
+function covers(view, box) {
 	const inside = view[0] >= box[0] && view[1] >= box[1] && view[2] <= box[2] && view[3] <= box[3];
-	return inside && box[2] - box[0] <= TOO_WIDE * (view[2] - view[0]);
+	return inside && box[2] - box[0] <= MAX_WIDTH_RATIO * (view[2] - view[0]);
 }

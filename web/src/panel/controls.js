@@ -4,15 +4,15 @@
  */
 import { element } from "../element.js";
 
-/** @typedef {import("../address.js").Look} Look */
+/** @typedef {import("../address.js").ViewState} ViewState */
 
 /**
  * @typedef {object} Actions
- * @property {() => Look} look
- * @property {(next: Partial<Look>) => void} change
- * @property {() => void} accept takes what was searched for
- * @property {() => void} enter goes into the list
- * @property {() => void} open shows the panel, where it is hidden
+ * @property {() => ViewState} viewState
+ * @property {(next: Partial<ViewState>) => void} change
+ * @property {() => void} submitSearch takes what was searched for
+ * @property {() => void} focusList goes into the list
+ * @property {() => void} openPanel shows the panel, where it is hidden
  */
 
 const search = element("search", HTMLInputElement);
@@ -20,41 +20,41 @@ const sorting = element("sort", HTMLSelectElement);
 const filter = element("filter", HTMLFieldSetElement);
 
 /** @param {Actions} actions */
-export function controls({ look, change, accept, enter, open }) {
-	search.addEventListener("focus", open);
+export function bindControls({ viewState, change, submitSearch, focusList, openPanel }) {
+	search.addEventListener("focus", openPanel);
 	search.addEventListener("input", () => change({ q: search.value }));
 	search.addEventListener("keydown", (event) => {
 		if (event.key === "ArrowDown") {
 			event.preventDefault();
-			enter();
-		} else if (event.key === "Enter" && look().q.trim() !== "") {
-			accept();
-		} else if (event.key === "Escape" && look().q !== "") {
+			focusList();
+		} else if (event.key === "Enter" && viewState().q.trim() !== "") {
+			submitSearch();
+		} else if (event.key === "Escape" && viewState().q !== "") {
 			event.stopPropagation();
 			change({ q: "" });
 		}
 	});
 	filter.addEventListener("change", (event) => {
 		const { value } = /** @type {HTMLInputElement} */ (event.target);
-		change({ filter: /** @type {Look["filter"]} */ (value) });
+		change({ filter: /** @type {ViewState["filter"]} */ (value) });
 	});
-	sorting.addEventListener("change", () => change({ sort: /** @type {Look["sort"]} */ (sorting.value) }));
+	sorting.addEventListener("change", () => change({ sort: /** @type {ViewState["sort"]} */ (sorting.value) }));
 	document.addEventListener("keydown", (event) => {
 		if (event.key === "/" && event.target !== search && !event.ctrlKey && !event.metaKey && !event.altKey) {
 			event.preventDefault();
-			open();
+			openPanel();
 			search.focus();
-		} else if (event.key === "Escape" && look().vehicle !== null) {
+		} else if (event.key === "Escape" && viewState().vehicle !== null) {
 			change({ vehicle: null, follow: false });
 		}
 	});
 }
 
-/** Makes the controls say what is looked at. @param {Look} look */
-export function controlled(look) {
-	if (search.value !== look.q) {
-		search.value = look.q;
+/** Makes the controls say what is looked at. @param {ViewState} viewState */
+export function syncControls(viewState) {
+	if (search.value !== viewState.q) {
+		search.value = viewState.q;
 	}
-	sorting.value = look.sort;
-	/** @type {HTMLInputElement} */ (filter.querySelector(`[value=${look.filter}]`)).checked = true;
+	sorting.value = viewState.sort;
+	/** @type {HTMLInputElement} */ (filter.querySelector(`[value=${viewState.filter}]`)).checked = true;
 }

@@ -1,8 +1,8 @@
 /**
  * details.js shows all that is known of the selected vehicle, live.
  */
-import { write } from "../element.js";
-import { ago, heading, moment, place, speed, telemetry } from "../format.js";
+import { setText } from "../element.js";
+import { ago, coordinates, dateTime, heading, speed, telemetry } from "../format.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
@@ -89,7 +89,7 @@ export class Details {
 		const state = vehicle.state(now);
 		this.element.dataset.state = state;
 		const age = ago(vehicle.age(now));
-		write(this.state, `${STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
+		setText(this.state, `${STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
 		/** @type {[string, string][]} */
 		const facts = [];
 		if (properties.speed_kmh !== undefined) {
@@ -98,14 +98,14 @@ export class Details {
 		if (properties.heading !== undefined) {
 			facts.push(["Heading", heading(properties.heading)]);
 		}
-		facts.push(["Position", place(vehicle.lon, vehicle.lat)]);
+		facts.push(["Position", coordinates(vehicle.lon, vehicle.lat)]);
 		if (geometry.coordinates.length > 2) {
 			facts.push(["Altitude", `${Math.round(geometry.coordinates[2])} m`]);
 		}
 		if (properties.accuracy !== undefined) {
 			facts.push(["Accuracy", `± ${Math.round(properties.accuracy)} m`]);
 		}
-		facts.push(["Fix", moment(vehicle.time, now)]);
+		facts.push(["Fix", dateTime(vehicle.time, now)]);
 		for (const [name, value] of Object.entries(properties)) {
 			if (!KNOWN.has(name)) {
 				facts.push(telemetry(name, value));
@@ -126,7 +126,7 @@ export class Details {
 			const element = before.get(key) ?? this.#fact(name);
 			before.delete(key);
 			this.#values.set(key, element);
-			write(/** @type {HTMLElement} */ (element.lastElementChild), value);
+			setText(/** @type {HTMLElement} */ (element.lastElementChild), value);
 		}
 		before.forEach((element) => element.remove());
 	}

@@ -2,22 +2,22 @@
  * list.js is the list of vehicles: searched, filtered, sorted, and worked with
  * the keyboard. Only the rows in sight are in the document.
  */
-import { write } from "../element.js";
+import { setText } from "../element.js";
 import { ago, compass, count, speed } from "../format.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
-/** @typedef {import("../address.js").Look} Look */
+/** @typedef {import("../address.js").ViewState} ViewState */
 
 /** CSS pixels of a row. */
-const ROW = 52;
+const ROW_HEIGHT = 52;
 /** Rows beyond those in sight. */
-const SPARE = 4;
+const OVERSCAN = 4;
 
 /** "TRUCK-9" comes before "TRUCK-10". */
 const { compare } = new Intl.Collator("en", { numeric: true });
 
-/** @type {Record<Look["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
-const ORDERS = {
+/** @type {Record<ViewState["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
+const COMPARATORS = {
 	name: null, // as they are
 	speed: (a, b) => b.speed - a.speed,
 	heard: (a, b) => b.time - a.time,
@@ -30,21 +30,21 @@ function matches(q, vehicle) {
 
 export class List {
 	/** @type {Vehicle[]} */ #rows = [];
-	/** All vehicles by name, as of the fleet's `members`: 10,000 names take 100 ms to sort. @type {Vehicle[]} */ #named = [];
-	#members = -1;
+	/** All vehicles by name, as of the fleet's `version`: 10,000 names take 100 ms to sort. @type {Vehicle[]} */ #byName = [];
+	#version = -1;
 	/** The row that the keyboard is at. @type {string | null} */ #active = null;
 	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
 
 	/**
 	 * @param {HTMLElement} element the listbox; its only child is as high as all rows
 	 * @param {import("../fleet.js").Fleet} fleet
-	 * @param {(id: string) => void} choose
+	 * @param {(id: string) => void} onSelect
 	 */
-	constructor(element, fleet, choose) {
+	constructor(element, fleet, onSelect) {
 		this.element = element;
-		this.space = /** @type {HTMLElement} */ (element.firstElementChild);
+		this.content = /** @type {HTMLElement} */ (element.firstElementChild);
 		this.fleet = fleet;
-		this.choose = choose;
+		this.onSelect = onSelect;
 		/** @type {string | null} */
 		this.selected = null;
 		element.addEventListener("scroll", () => this.#render(), { passive: true });
@@ -54,22 +54,22 @@ export class List {
 			const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
 			if (row instanceof HTMLElement && row.dataset.id !== undefined) {
 				this.#activate(row.dataset.id);
-				this.choose(row.dataset.id);
+				this.onSelect(row.dataset.id);
 			}
 		});
 		new ResizeObserver(() => this.#render()).observe(element);
 	}
 
-	/** Finds and sorts anew. @param {Look} look @returns {number} how many there are */
+	/** Finds and sorts anew. @param {ViewState} look @returns {number} how many there are */
 	update({ q, filter, sort }) {
-		const sought = q.trim().toLowerCase();
+		const query = q.trim().toLowerCase();
 		const now = this.fleet.clock();
-		if (this.#members !== this.fleet.members) {
-			this.#members = this.fleet.members;
-			this.#named = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
+		if (this.#version !== this.fleet.version) {
+			this.#version = this.fleet.version;
+			this.#byName = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
 		}
-		this.#rows = this.#named.filter((v) => (filter === "all" || v.state(now) === filter) && (sought === "" || matches(sought, v)));
-		const order = ORDERS[sort];
+		this.#rows = this.#byName.filter((v) => (filter === "all" || v.state(now) === filter) && (query === "" || matches(query, v)));
+		const order = COMPARATORS[sort];
 		if (order) {
 			this.#rows.sort(order); // which leaves equals by name
 		}
@@ -93,8 +93,8 @@ export class List {
 	reveal(id) {
 		const index = this.#rows.findIndex((v) => v.id === id);
 		const { scrollTop, clientHeight } = this.element;
-		if (index >= 0 && (index * ROW < scrollTop || (index + 1) * ROW > scrollTop + clientHeight)) {
-			this.element.scrollTop = index * ROW - clientHeight / 2 + ROW / 2;
+		if (index >= 0 && (index * ROW_HEIGHT < scrollTop || (index + 1) * ROW_HEIGHT > scrollTop + clientHeight)) {
+			this.element.scrollTop = index * ROW_HEIGHT - clientHeight / 2 + ROW_HEIGHT / 2;
 		}
 	}
 
@@ -110,12 +110,12 @@ export class List {
 	/** @param {KeyboardEvent} event */
 	#key(event) {
 		const at = this.#rows.findIndex((v) => v.id === this.#active);
-		const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 1);
+		const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_HEIGHT) - 1);
 		const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: this.#rows.length - 1 }[event.key];
 		if (to !== undefined) {
 			this.#activate(this.#rows[Math.max(0, Math.min(this.#rows.length - 1, to))]?.id);
 		} else if ((event.key === "Enter" || event.key === " ") && at >= 0) {
-			this.choose(this.#rows[at].id);
+			this.onSelect(this.#rows[at].id);
 		} else {
 			return;
 		}
@@ -124,9 +124,9 @@ export class List {
 
 	#render() {
 		const { scrollTop, clientHeight } = this.element;
-		const first = Math.max(0, Math.floor(scrollTop / ROW) - SPARE);
-		const last = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / ROW) + SPARE);
-		this.space.style.height = `${this.#rows.length * ROW}px`;
+		const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - OVERSCAN);
+		const last = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + OVERSCAN);
+		this.content.style.height = `${this.#rows.length * ROW_HEIGHT}px`;
 		const now = this.fleet.clock();
 		const before = this.#elements;
 		this.#elements = new Map();
@@ -137,7 +137,7 @@ export class List {
 			this.#elements.set(vehicle.id, element);
 			this.#fill(element, vehicle, i, now);
 			if (!element.isConnected) {
-				this.space.append(element);
+				this.content.append(element);
 			}
 		}
 		before.forEach((element) => element.remove());
@@ -152,7 +152,7 @@ export class List {
 	/** @param {HTMLElement} element @param {Vehicle} vehicle @param {number} i @param {number} now */
 	#fill(element, vehicle, i, now) {
 		const state = vehicle.state(now);
-		element.style.transform = `translateY(${i * ROW}px)`;
+		element.style.transform = `translateY(${i * ROW_HEIGHT}px)`;
 		set(element, "id", `row-${i}`);
 		set(element, "data-id", vehicle.id);
 		set(element, "data-state", state);
@@ -161,14 +161,14 @@ export class List {
 		set(element, "aria-setsize", String(this.#rows.length));
 		set(element, "aria-posinset", String(i + 1));
 		const [, name, what, heard] = element.children;
-		write(name, vehicle.id);
-		write(what, doing(vehicle, state, now));
-		write(heard, ago(vehicle.age(now)));
+		setText(name, vehicle.id);
+		setText(what, activity(vehicle, state, now));
+		setText(heard, ago(vehicle.age(now)));
 	}
 }
 
 /** What a vehicle does, in words. @param {Vehicle} vehicle @param {import("../fleet.js").State} state @param {number} now */
-export function doing(vehicle, state, now) {
+export function activity(vehicle, state, now) {
 	switch (state) {
 		case "moving": return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;
 		case "parked": return "Parked";

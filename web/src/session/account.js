@@ -7,24 +7,24 @@
 /** What GET /session tells. @typedef {{anonymous?: boolean, subject?: string, expires?: number, read?: string[]}} Session */
 
 /** Milliseconds for the hub to answer. */
-const LIMIT = 20_000;
+const TIMEOUT = 20_000;
 
 export class Account {
 	/** `unknown`: the hub has not answered yet. @type {"unknown" | "anonymous" | "in" | "out"} */
 	state = "unknown";
 	/** Why the reader is not signed in. */
-	words = "";
+	reason = "";
 	/** Whether a token was refused since the page was opened: who gave it is to learn why. */
 	refused = false;
 
 	/** @type {Session} */ #session = {};
 	#asked = 0; // only the last answer counts
-	#entering = 0; // tokens that the hub has not answered yet
-	#told;
+	#signingIn = 0; // tokens that the hub has not answered yet
+	#onChange;
 
-	/** @param {() => void} told hears of every change */
-	constructor(told) {
-		this.#told = told;
+	/** @param {() => void} onChange hears of every change */
+	constructor(onChange) {
+		this.#onChange = onChange;
 	}
 
 	/** Who is signed in; "" if their token does not say. */
@@ -33,87 +33,87 @@ export class Account {
 	}
 
 	/**
-	 * What may be read by who is here now; until the hub has told, all is tried.
+	 * What may be read by who is here now; until the hub has onChange, all is tried.
 	 * @returns {(topic: string) => boolean}
 	 */
-	get reads() {
+	get canRead() {
 		const { read = [] } = this.#session;
 		return this.state !== "in" ? () => true : (topic) => read.some((p) => (p.endsWith("*") ? topic.startsWith(p.slice(0, -1)) : p === topic));
 	}
 
 	/** Differs when something else may be read. */
-	get rights() {
+	get permissions() {
 		return this.state === "in" ? JSON.stringify(this.#session.read ?? []) : "";
 	}
 
 	/** Asks the hub who is signed in. A hub that cannot tell changes nothing. */
-	async ask() {
+	async refresh() {
 		const asked = ++this.#asked;
 		const answer = await request("GET");
-		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) { // who is out was told why
+		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) { // who is out was onChange why
 			this.#take(answer);
 		}
 	}
 
 	/** Signs in with a token. @param {string} given as somebody pasted it */
-	async enter(given) {
+	async signIn(given) {
 		const asked = ++this.#asked;
-		this.#entering++;
+		this.#signingIn++;
 		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
 		const now = answer.status === 200 ? answer : await request("GET"); // there may be another sign-in that is good
-		this.#entering--;
+		this.#signingIn--;
 		if (asked !== this.#asked) {
 			return;
 		}
 		this.refused = answer.status !== 200 && now.status !== 200;
-		this.#take(this.refused ? refusal(answer.words) : now);
+		this.#take(this.refused ? refusal(answer.reason) : now);
 	}
 
 	/** Signs out. @returns {Promise<boolean>} whether the hub has heard of it */
-	async leave() {
+	async signOut() {
 		this.#asked++;
 		return (await request("DELETE")).status === 204;
 	}
 
-	/** The hub does not take the sign-in any more. @param {string} words why; not for who was told already, or soon is */
-	out(words) {
-		if (this.state === "out" || this.#entering > 0) {
+	/** The hub does not take the sign-in any more. @param {string} reason why; not for who was onChange already, or soon is */
+	signedOut(reason) {
+		if (this.state === "out" || this.#signingIn > 0) {
 			return;
 		}
 		this.#asked++;
-		this.#take(refusal(words));
+		this.#take(refusal(reason));
 	}
 
 	/** @param {Answer} answer */
-	#take({ status, words, session }) {
+	#take({ status, reason, session }) {
 		if (status === 200) {
 			this.state = session.anonymous ? "anonymous" : "in";
 			this.#session = session;
-			this.words = "";
+			this.reason = "";
 		} else if (status === 401) {
 			this.state = "out";
-			this.words = words;
+			this.reason = reason;
 		} else {
 			return;
 		}
-		this.#told();
+		this.#onChange();
 	}
 }
 
-/** @typedef {{status: number, words: string, session: Session}} Answer status 0: there was none */
+/** @typedef {{status: number, reason: string, session: Session}} Answer status 0: there was none */
 
-/** @param {string} words @returns {Answer} */
-const refusal = (words) => ({ status: 401, words, session: {} });
+/** @param {string} reason @returns {Answer} */
+const refusal = (reason) => ({ status: 401, reason, session: {} });
 
 /** @param {"GET" | "POST" | "DELETE"} method @param {string} [token] @returns {Promise<Answer>} */
 async function request(method, token) {
 	const headers = token === undefined ? undefined : { Authorization: `Bearer ${token}` };
 	try {
-		const answer = await fetch("/session", { method, headers, cache: "no-store", signal: AbortSignal.timeout(LIMIT) });
+		const answer = await fetch("/session", { method, headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
 		const body = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-		return { status: answer.status, words: body.detail ?? `the hub answers ${answer.status}`, session: body };
+		return { status: answer.status, reason: body.detail ?? `the hub answers ${answer.status}`, session: body };
 	} catch {
-		return { status: 0, words: "the hub cannot be reached; give the token again in a moment", session: {} };
+		return { status: 0, reason: "the hub cannot be reached; give the token again in a moment", session: {} };
 	}
 }

@@ -3,44 +3,44 @@
  * back soon and is still not signed in stays here. What was looked at is kept until then.
  */
 
-const NAME = "livemap-login";
-/** Milliseconds within which who was sent away is not sent away again. */
-const SOON = 60_000;
+const STORAGE_KEY = "livemap-login";
+/** Milliseconds within which who was lastRedirect away is not lastRedirect away again. */
+const LOOP_WINDOW = 60_000;
 /** Milliseconds for which what was looked at is kept. */
-const KEPT = 3_600_000;
+const VIEW_LIFETIME = 3_600_000;
 /** Milliseconds to read why. */
-const PAUSE = 4000;
+const REDIRECT_DELAY = 4000;
 
-/** When somebody was sent away, and what they looked at. @returns {{at: number, hash: string}} */
-function sent() {
+/** When somebody was lastRedirect away, and what they looked at. @returns {{at: number, hash: string}} */
+function lastRedirect() {
 	try {
-		return JSON.parse(sessionStorage.getItem(NAME) ?? "") ?? { at: 0, hash: "" };
+		return JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "") ?? { at: 0, hash: "" };
 	} catch {
 		return { at: 0, hash: "" };
 	}
 }
 
-/** Keeps in mind that the reader is sent away now. @returns {boolean} false where the browser keeps nothing */
-export function keep() {
+/** Keeps in mind that the reader is lastRedirect away now. @returns {boolean} false where the browser keeps nothing */
+export function rememberView() {
 	try {
-		sessionStorage.setItem(NAME, JSON.stringify({ at: Date.now(), hash: location.hash }));
+		sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ at: Date.now(), hash: location.hash }));
 		return true;
 	} catch {
 		return false;
 	}
 }
 
-/** Shows again what was looked at before the reader was sent away, if the address says nothing else. */
-export function restore() {
-	const { at, hash } = sent();
-	if (location.hash === "" && hash !== "" && Date.now() - at < KEPT) {
+/** Shows again what was looked at before the reader was lastRedirect away, if the address says nothing else. */
+export function restoreView() {
+	const { at, hash } = lastRedirect();
+	if (location.hash === "" && hash !== "" && Date.now() - at < VIEW_LIFETIME) {
 		history.replaceState(history.state, "", hash);
 	}
 }
 
 export class Login {
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
-	#may = true; // this page has not been come back to in vain
+	#allowed = true; // this page has not been come back to in vain
 
 	/** @param {string | null} url null: there is no such place */
 	constructor(url) {
@@ -48,25 +48,25 @@ export class Login {
 	}
 
 	/** Sends the reader there after a moment. @returns {boolean} whether it will */
-	begin() {
-		this.#may &&= this.url !== null && Date.now() - sent().at > SOON;
-		if (this.#may && this.#timer === undefined) {
-			this.#timer = setTimeout(() => this.go(), PAUSE);
+	schedule() {
+		this.#allowed &&= this.url !== null && Date.now() - lastRedirect().at > LOOP_WINDOW;
+		if (this.#allowed && this.#timer === undefined) {
+			this.#timer = setTimeout(() => this.redirect(), REDIRECT_DELAY);
 		}
 		return this.#timer !== undefined;
 	}
 
-	/** Stays here after all. @param {boolean} [again] whether the reader may be sent there another time */
-	stay(again = false) {
+	/** Stays here after all. @param {boolean} [again] whether the reader may be lastRedirect there another time */
+	cancel(again = false) {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
-		this.#may = again;
+		this.#allowed = again;
 	}
 
 	/** Sends the reader there, if it can be kept in mind that they were. */
-	go() {
-		this.stay();
-		if (this.url !== null && keep()) {
+	redirect() {
+		this.cancel();
+		if (this.url !== null && rememberView()) {
 			location.assign(this.url);
 		}
 	}

@@ -2,15 +2,15 @@
  * sign-in.js is where readers sign in and out: a panel that says why it is needed, and a
  * line that says who is signed in.
  */
-import { element, notice, write } from "../element.js";
-import { keep } from "./login.js";
+import { element, showNotice, setText } from "../element.js";
+import { rememberView } from "./login.js";
 
 /** @typedef {import("./account.js").Account} Account */
 
 export class SignIn {
 	#panel = element("sign-in", HTMLElement);
 	#token = element("token", HTMLInputElement);
-	#who = element("who", HTMLElement);
+	#user = element("user", HTMLElement);
 	#account;
 	#login;
 
@@ -23,18 +23,18 @@ export class SignIn {
 			event.preventDefault();
 			const given = this.#token.value;
 			this.#token.value = "";
-			login.stay();
-			account.enter(given);
+			login.cancel();
+			account.signIn(given);
 		});
-		this.#token.addEventListener("input", () => this.#stay());
+		this.#token.addEventListener("input", () => this.#cancelRedirect());
 		if (login.url !== null) {
 			const link = /** @type {HTMLAnchorElement} */ (this.#part(".login a"));
 			link.href = login.url;
 			link.textContent = `Sign in at ${link.host}`;
 			this.#part(".login").hidden = false;
-			link.addEventListener("click", keep);
+			link.addEventListener("click", rememberView);
 		}
-		element("leave", HTMLButtonElement).addEventListener("click", () => this.#leave());
+		element("sign-out", HTMLButtonElement).addEventListener("click", () => this.#signOut());
 	}
 
 	/** @param {string} selector @returns {HTMLElement} */
@@ -42,18 +42,18 @@ export class SignIn {
 		return /** @type {HTMLElement} */ (this.#panel.querySelector(selector));
 	}
 
-	/** Shows how the account is. @param {number} seen ms of Date.now(): when the map was last live; 0: never */
-	show(seen) {
-		const { state, words, subject, refused } = this.#account;
-		this.#who.hidden = state !== "in";
-		write(this.#part(".words"), state === "out" ? `${words.charAt(0).toUpperCase()}${words.slice(1)}.` : "");
-		write(/** @type {HTMLElement} */ (this.#who.querySelector(".subject")), subject ? `Signed in as ${subject}` : "Signed in");
+	/** Shows how the account is. @param {number} lastHeard ms of Date.now(): when the map was last live; 0: never */
+	show(lastHeard) {
+		const { state, reason, subject, refused } = this.#account;
+		this.#user.hidden = state !== "in";
+		setText(this.#part(".reason"), state === "out" ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.` : "");
+		setText(/** @type {HTMLElement} */ (this.#user.querySelector(".subject")), subject ? `Signed in as ${subject}` : "Signed in");
 		if (state !== "out") {
-			this.#login.stay(this.#login.url !== null);
+			this.#login.cancel(this.#login.url !== null);
 			this.#panel.hidden = true;
 			return;
 		}
-		write(this.#part(".kept"), seen ? `What is shown is from ${new Date(seen).toLocaleTimeString()}, and not live.` : "");
+		setText(this.#part(".stale"), lastHeard ? `What is shown is from ${new Date(lastHeard).toLocaleTimeString()}, and not live.` : "");
 		if (this.#panel.hidden) {
 			this.#panel.hidden = false;
 			if (document.activeElement === document.body) {
@@ -61,21 +61,21 @@ export class SignIn {
 			}
 		}
 		// A refused token was given by somebody who is here, and nobody is where the page is hidden.
-		const leaving = !refused && !document.hidden && this.#login.begin();
-		write(this.#part(".leaving"), leaving ? "You are being taken there." : "");
+		const redirecting = !refused && !document.hidden && this.#login.schedule();
+		setText(this.#part(".redirecting"), redirecting ? "You are being taken there." : "");
 	}
 
-	#stay() {
-		this.#login.stay();
-		write(this.#part(".leaving"), "");
+	#cancelRedirect() {
+		this.#login.cancel();
+		setText(this.#part(".redirecting"), "");
 	}
 
 	/** Signs out, and forgets the fleet with the page. */
-	async #leave() {
-		if (await this.#account.leave()) {
+	async #signOut() {
+		if (await this.#account.signOut()) {
 			location.reload();
 		} else {
-			notice("The hub cannot be reached, so you are still signed in.", 5000);
+			showNotice("The hub cannot be reached, so you are still signed in.", 5000);
 		}
 	}
 }

@@ -26,8 +26,8 @@ export function takeToken(hash = location.hash) {
 let token = takeToken();
 
 /** The token that the page was opened with, the first time it is asked for. */
-export function handOver() {
-	const given = token;
+export function takeInitialToken() {
+	const initial = token;
 	token = null;
-	return given;
+	return initial;
 }
