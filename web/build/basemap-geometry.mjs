@@ -5,8 +5,8 @@
 /** @typedef {Line[]} Polygon the outer ring first */
 
 /**
- * Unrolls a ring across the antimeridian. world-atlas stitches its shapes on the sphere: a ring jumps from 180 to −180, and
- * Antarctica's goes once around the pole, which is not on the map; it is closed below.
+ * Unrolls a ring across the antimeridian. world-atlas stitches its shapes on the sphere: a ring jumps from
+ * 180 to −180, and Antarctica's goes once around the pole, which is not on the map; it is closed below.
  * @param {Line} ring @returns {Line} without jumps, perhaps beyond ±180
  */
 export function unroll(ring) {
@@ -21,13 +21,16 @@ export function unroll(ring) {
 }
 
 /**
- * Closes a ring around the south pole at −90°. It overlaps itself by some degrees, so that its ends lie beyond the antimeridian.
+ * Closes a ring around the south pole at −90°. It overlaps itself by some degrees, so that its ends lie
+ * beyond the antimeridian.
  * @param {Line} path @param {number} turn ±360 @returns {Line}
  */
 function closeAroundPole(path, turn) {
 	const far = (/** @type {Point} */ from) => (/** @type {Point} */ p) => Math.abs(p[0] - from[0]) > 15;
 	/** @param {number} by @returns {(p: Point) => Point} */
-	const moved = (by) => ([lon, lat]) => [lon + by, lat];
+	const moved =
+		(by) =>
+		([lon, lat]) => [lon + by, lat];
 	const head = path.slice(1, path.findIndex(far(path[0]))).map(moved(turn));
 	const tail = path.slice(path.findLastIndex(far(path[path.length - 1])) + 1, -1).map(moved(-turn));
 	const ring = [...tail, ...path, ...head];
@@ -35,20 +38,32 @@ function closeAroundPole(path, turn) {
 }
 
 /**
- * Joins the shapes that are cut at the antimeridian, as some of the 10 m ones are: the cut would be drawn as a coast.
+ * Joins the shapes that are cut at the antimeridian, as some of the 10 m ones are: the cut would be drawn as
+ * a coast.
  * @param {Polygon[]} polygons of unrolled rings @returns {Polygon[]}
  */
 export function joinAtAntimeridian(polygons) {
-	/** @type {{ rings: Polygon, path: Line }[]} the outer ring as a path from one end of its cut to the other */
+	/**
+	 * @type {{ rings: Polygon, path: Line }[]} the outer ring as a path from one end of its cut to the other
+	 */
 	const open = [];
 	const whole = polygons.filter((rings) => {
 		const ring = rings[0].slice(1);
 		const cut = ring.findIndex(([lon], i) => Math.abs(lon) === 180 && ring.at(i - 1)?.[0] === lon);
 		if (cut < 0) return true;
 		const path = [...ring.slice(cut), ...ring.slice(0, cut)];
-		const other = open.find(({ path: p }) => sameEnd(p[0], path[path.length - 1]) && sameEnd(p[p.length - 1], path[0]));
+		const other = open.find(
+			({ path: p }) => sameEnd(p[0], path[path.length - 1]) && sameEnd(p[p.length - 1], path[0]),
+		);
 		if (!other) open.push({ rings, path });
-		else other.rings[0] = [...other.path, ...path.map(([lon, lat]) => /** @type {Point} */ ([lon + other.path[0][0] - path[0][0], lat])), other.path[0]];
+		else
+			other.rings[0] = [
+				...other.path,
+				...path.map(
+					([lon, lat]) => /** @type {Point} */ ([lon + other.path[0][0] - path[0][0], lat]),
+				),
+				other.path[0],
+			];
 		return !other;
 	});
 	return [...whole, ...open.map(({ rings }) => rings)];
@@ -69,7 +84,10 @@ export function simplified(line, tolerance) {
 			const d = distance(line[i], line[from], line[to]);
 			if (d > best) [far, best] = [i, d];
 		}
-		if (far) { keep[far] = 1; open.push([from, far], [far, to]); }
+		if (far) {
+			keep[far] = 1;
+			open.push([from, far], [far, to]);
+		}
 	}
 	return line.filter((_, i) => keep[i]);
 }
@@ -82,7 +100,11 @@ function distance(p, a, b) {
 	return Math.hypot(px - t * dx, py - t * dy);
 }
 
-/** Chaikin's corner cutting: the rivers' grid shows as steps from zoom 7 on. @param {Line} line @returns {Line} */
+/**
+ * Chaikin's corner cutting: the rivers' grid shows as steps from zoom 7 on.
+ * @param {Line} line
+ * @returns {Line}
+ */
 export function smooth(line) {
 	/** @type {Line} */
 	const out = [line[0]];
@@ -94,7 +116,11 @@ export function smooth(line) {
 	return [...out, line[line.length - 1]];
 }
 
-/** The parts of a line in which `inside` holds, each with one point more. @param {Line} line @param {(p: Point) => boolean} inside */
+/**
+ * The parts of a line in which `inside` holds, each with one point more.
+ * @param {Line} line
+ * @param {(p: Point) => boolean} inside
+ */
 export function clip(line, inside) {
 	/** @type {Line[]} */
 	const out = [];
@@ -106,14 +132,20 @@ export function clip(line, inside) {
 	return out.filter((part) => part.length > 1);
 }
 
-/** The point of a ring farthest from its edge; east to west counts half, as names are wide. @param {Line} ring */
+/**
+ * The point of a ring farthest from its edge; east to west counts half, as names are wide.
+ * @param {Line} ring
+ */
 export function labelPoint(ring) {
 	let best = { x: ring[0][0], y: ring[0][1], clearance: -Infinity };
 	const [xs, ys] = [0, 1].map((i) => ring.map((p) => p[i]));
 	let [west, north, width, height] = [min(xs), min(ys), extentOf(xs), extentOf(ys)];
 	for (const n of [24, 10, 10]) {
 		for (let i = 0; i < n * n; i++) {
-			const [x, y] = [west + ((i % n) + 0.5) * (width / n), north + (Math.floor(i / n) + 0.5) * (height / n)];
+			const [x, y] = [
+				west + ((i % n) + 0.5) * (width / n),
+				north + (Math.floor(i / n) + 0.5) * (height / n),
+			];
 			const clearance = clearanceAt(x, y, ring);
 			if (clearance > best.clearance) best = { x, y, clearance };
 		}
@@ -145,7 +177,13 @@ export function mercator([lon, lat]) {
 /** @param {number} y */
 export const latitude = (y) => (Math.atan(Math.sinh((0.5 - y) * 2 * Math.PI)) * 180) / Math.PI;
 /** @param {Line} ring */
-export const area = (ring) => Math.abs(ring.reduce((sum, [x, y], i) => { const q = ring[(i + 1) % ring.length]; return sum + x * q[1] - q[0] * y; }, 0));
+export const area = (ring) =>
+	Math.abs(
+		ring.reduce((sum, [x, y], i) => {
+			const q = ring[(i + 1) % ring.length];
+			return sum + x * q[1] - q[0] * y;
+		}, 0),
+	);
 /** @param {number[]} numbers */
 const min = (numbers) => numbers.reduce((a, b) => Math.min(a, b), Infinity);
 /** @param {number[]} numbers */
@@ -153,4 +191,7 @@ const extentOf = (numbers) => -min(numbers.map((n) => -n)) - min(numbers);
 /** @param {Line} line the longer side of its box, in degrees */
 export const extent = (line) => Math.max(extentOf(line.map((p) => p[0])), extentOf(line.map((p) => p[1])));
 /** @param {Line} line @returns {Point} */
-export const middle = (line) => [min(line.map((p) => p[0])) + extentOf(line.map((p) => p[0])) / 2, min(line.map((p) => p[1])) + extentOf(line.map((p) => p[1])) / 2];
+export const middle = (line) => [
+	min(line.map((p) => p[0])) + extentOf(line.map((p) => p[0])) / 2,
+	min(line.map((p) => p[1])) + extentOf(line.map((p) => p[1])) / 2,
+];

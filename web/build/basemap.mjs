@@ -1,19 +1,33 @@
-// Writes the data of the offline base map, Natural Earth's outlines and SimpleMaps' places, as vector tiles in two files.
+// Writes the data of the offline base map, Natural Earth's outlines and SimpleMaps' places, as vector tiles
+// in two files.
 //
 //   atlas-world.bin   zoom 0 to 3 from the 50 m outlines; loads at once
 //   atlas-detail.bin  zoom 4 and 5 from the 10 m outlines, with every town of 10,000 people and every capital
 //
-// Tiles, because MapLibre takes them as bytes; GeoJSON of this size stops the page for seconds on its way to the worker.
-// One file for all, because gzip does better on it, and the hub serves compressed files without ranges. A file is the
-// length of its index (uint32, little-endian), the index (JSON: z, x, y, bytes, z, x, y, bytes, …) and the tiles in its
-// order, each in Mapbox Vector Tile format. By itself: node web/build/basemap.mjs DIRECTORY
+// Tiles, because MapLibre takes them as bytes; GeoJSON of this size stops the page for seconds on its way to
+// the worker. One file for all, because gzip does better on it, and the hub serves compressed files without
+// ranges. A file is the length of its index (uint32, little-endian), the index (JSON: z, x, y, bytes, z, x,
+// y, bytes, …) and the tiles in its order, each in Mapbox Vector Tile format. By itself: node
+// web/build/basemap.mjs DIRECTORY
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GeoJSONVT } from "@maplibre/geojson-vt";
 import { fromGeojsonVt } from "@maplibre/vt-pbf";
 import { feature, mesh } from "topojson-client";
-import { area, extent, labelPoint, joinAtAntimeridian, latitude, mercator, middle, clip, simplified, smooth, unroll } from "./basemap-geometry.mjs";
+import {
+	area,
+	extent,
+	labelPoint,
+	joinAtAntimeridian,
+	latitude,
+	mercator,
+	middle,
+	clip,
+	simplified,
+	smooth,
+	unroll,
+} from "./basemap-geometry.mjs";
 
 /** @typedef {import("./basemap-geometry.mjs").Point} Point */
 /** @typedef {import("./basemap-geometry.mjs").Line} Line */
@@ -31,7 +45,8 @@ const MAX_ZOOM = 5;
 const EXTENT = 4096;
 
 /** @param {string} path a file of a package */
-const load = async (path) => JSON.parse(await readFile(new URL(`../node_modules/${path}`, import.meta.url), "utf8"));
+const load = async (path) =>
+	JSON.parse(await readFile(new URL(`../node_modules/${path}`, import.meta.url), "utf8"));
 
 /**
  * Writes the files and tells their names.
@@ -60,22 +75,29 @@ export async function basemap(out) {
 }
 
 /** @typedef {Record<string, Polygon[] | Line[]>} Shapes by layer */
-/** @typedef {{ kind: string, name: string, lon: number, lat: number, rank: number, population?: number, capital?: number }} Name */
+/**
+ * @typedef {{ kind: string, name: string, lon: number, lat: number, rank: number, population?: number,
+ * capital?: number }} Name
+ */
 
 /** @param {any} atlas a world-atlas file @param {number} tolerance degrees @returns {Shapes} */
 function outlines(atlas, tolerance) {
-	const borders = /** @type {Line[]} */ (mesh(atlas, atlas.objects.countries, (a, b) => a !== b).coordinates);
+	const borders = /** @type {Line[]} */ (
+		mesh(atlas, atlas.objects.countries, (a, b) => a !== b).coordinates
+	);
 	return {
 		land: joinAtAntimeridian(polygons(atlas, "land").map((rings) => rings.map(unroll)))
-			.map((rings) => rings.map((ring) => simplified(ring, tolerance)).filter((ring) => ring.length > 3))
+			.map((rings) =>
+				rings.map((ring) => simplified(ring, tolerance)).filter((ring) => ring.length > 3),
+			)
 			.filter((rings) => rings.length),
 		borders: borders.map((line) => simplified(line, tolerance)),
 	};
 }
 
 /**
- * Lakes, rivers and states from the continents' files, which are two to four times as exact as the world's. They
- * overlap, so each continent gives what lies in its own part of the world.
+ * Lakes, rivers and states from the continents' files, which are two to four times as exact as the world's.
+ * They overlap, so each continent gives what lies in its own part of the world.
  * @param {any} world
  */
 async function inlands(world) {
@@ -86,17 +108,33 @@ async function inlands(world) {
 		/** @param {Point} p */
 		const own = (p) => continentOf(p) === continent;
 		all.lakes.push(...polygons(atlas, "lakes").filter(([ring]) => own(middle(ring))));
-		all.rivers.push(...lines(atlas, "rivers").flatMap((line) => clip(line, own)).map(smooth));
-		if (continent === "north-america") all.states.push(...borders(atlas, /USA|CAN/).flatMap((line) => clip(line, own)));
+		all.rivers.push(
+			...lines(atlas, "rivers")
+				.flatMap((line) => clip(line, own))
+				.map(smooth),
+		);
+		if (continent === "north-america")
+			all.states.push(...borders(atlas, /USA|CAN/).flatMap((line) => clip(line, own)));
 	}
 	all.states.push(...borders(world, /AUS|BRA/));
 	return all;
 }
 
-/** The borders between the states of some countries. @param {any} atlas @param {RegExp} of @returns {Line[]} */
+/**
+ * The borders between the states of some countries.
+ * @param {any} atlas
+ * @param {RegExp} of
+ * @returns {Line[]}
+ */
 function borders(atlas, of) {
-	return /** @type {Line[]} */ (mesh(atlas, atlas.objects.subunits, (/** @type {any} */ a, /** @type {any} */ b) =>
-		a !== b && a.properties.gu === b.properties.gu && of.test(a.properties.gu)).coordinates);
+	return /** @type {Line[]} */ (
+		mesh(
+			atlas,
+			atlas.objects.subunits,
+			(/** @type {any} */ a, /** @type {any} */ b) =>
+				a !== b && a.properties.gu === b.properties.gu && of.test(a.properties.gu),
+		).coordinates
+	);
 }
 
 /**
@@ -105,10 +143,23 @@ function borders(atlas, of) {
  * @param {Shapes} shapes @param {Name[]} names
  */
 function pack(zooms, shapes, names) {
-	const options = { maxZoom: MAX_ZOOM, indexMaxZoom: MAX_ZOOM, indexMaxPoints: 0, extent: EXTENT, buffer: 64, tolerance: 4 };
+	const options = {
+		maxZoom: MAX_ZOOM,
+		indexMaxZoom: MAX_ZOOM,
+		indexMaxPoints: 0,
+		extent: EXTENT,
+		buffer: 64,
+		tolerance: 4,
+	};
 	const cut = Object.entries(shapes).map(([layer, coordinates]) => {
 		const type = Array.isArray(coordinates[0][0][0]) ? "MultiPolygon" : "MultiLineString";
-		return /** @type {const} */ ([layer, new GeoJSONVT(/** @type {any} */ ({ type: "Feature", properties: {}, geometry: { type, coordinates } }), options)]);
+		return /** @type {const} */ ([
+			layer,
+			new GeoJSONVT(
+				/** @type {any} */ ({ type: "Feature", properties: {}, geometry: { type, coordinates } }),
+				options,
+			),
+		]);
 	});
 	/** @type {number[]} */
 	const index = [];
@@ -116,14 +167,24 @@ function pack(zooms, shapes, names) {
 	const tiles = [];
 	for (const z of zooms) {
 		const shown = names.filter((n) => z === MAX_ZOOM || n.kind !== "places" || n.rank <= z);
-		const named = grouped(shown, (n) => mercator([n.lon, n.lat]).map((v) => Math.floor(v * 2 ** z)).join());
-		for (let x = 0; x < 2 ** z; x++) for (let y = 0; y < 2 ** z; y++) {
-			const layers = cut.map(([layer, tiler]) => [layer, tiler.getTile(z, x, y)]).filter(([, tile]) => tile);
-			const tile = Buffer.concat([fromGeojsonVt(Object.fromEntries(layers), { version: 2, extent: EXTENT }), labels(named.get(`${x},${y}`) ?? [], z, x, y)]);
-			if (!tile.length) continue;
-			index.push(z, x, y, tile.length);
-			tiles.push(tile);
-		}
+		const named = grouped(shown, (n) =>
+			mercator([n.lon, n.lat])
+				.map((v) => Math.floor(v * 2 ** z))
+				.join(),
+		);
+		for (let x = 0; x < 2 ** z; x++)
+			for (let y = 0; y < 2 ** z; y++) {
+				const layers = cut
+					.map(([layer, tiler]) => [layer, tiler.getTile(z, x, y)])
+					.filter(([, tile]) => tile);
+				const tile = Buffer.concat([
+					fromGeojsonVt(Object.fromEntries(layers), { version: 2, extent: EXTENT }),
+					labels(named.get(`${x},${y}`) ?? [], z, x, y),
+				]);
+				if (!tile.length) continue;
+				index.push(z, x, y, tile.length);
+				tiles.push(tile);
+			}
 	}
 	const head = Buffer.from(JSON.stringify(index));
 	const length = Buffer.alloc(4);
@@ -143,15 +204,28 @@ function grouped(names, key) {
 	return groups;
 }
 
-/** The names' layers of a tile, on a finer grid than the shapes': they are shown in all greater zooms. @param {Name[]} names @param {number} z @param {number} x @param {number} y */
+/**
+ * The names' layers of a tile, on a finer grid than the shapes': they are shown in all greater zooms.
+ * @param {Name[]} names
+ * @param {number} z
+ * @param {number} x
+ * @param {number} y
+ */
 function labels(names, z, x, y) {
 	const grid = z === MAX_ZOOM ? EXTENT * 8 : EXTENT;
-	const layers = [...grouped(names, (n) => n.kind)].map(([kind, some]) => [kind, {
-		features: some.map(({ kind, lon, lat, ...tags }) => {
-			const [mx, my] = mercator([lon, lat]);
-			return { type: 1, tags, geometry: [[Math.floor((mx * 2 ** z - x) * grid), Math.floor((my * 2 ** z - y) * grid)]] };
-		}),
-	}]);
+	const layers = [...grouped(names, (n) => n.kind)].map(([kind, some]) => [
+		kind,
+		{
+			features: some.map(({ kind, lon, lat, ...tags }) => {
+				const [mx, my] = mercator([lon, lat]);
+				return {
+					type: 1,
+					tags,
+					geometry: [[Math.floor((mx * 2 ** z - x) * grid), Math.floor((my * 2 ** z - y) * grid)]],
+				};
+			}),
+		},
+	]);
 	return fromGeojsonVt(/** @type {any} */ (Object.fromEntries(layers)), { version: 2, extent: grid });
 }
 
@@ -164,52 +238,112 @@ function continentOf([lon, lat]) {
 
 /** @param {any} atlas @param {string} name @returns {Polygon[]} */
 function polygons(atlas, name) {
-	return features(atlas, name).flatMap(({ geometry: g }) => (g.type === "Polygon" ? [g.coordinates] : g.coordinates));
+	return features(atlas, name).flatMap(({ geometry: g }) =>
+		g.type === "Polygon" ? [g.coordinates] : g.coordinates,
+	);
 }
 
 /** @param {any} atlas @param {string} name @returns {Line[]} */
 function lines(atlas, name) {
-	return features(atlas, name).flatMap(({ geometry: g }) => (g.type === "LineString" ? [g.coordinates] : g.coordinates));
+	return features(atlas, name).flatMap(({ geometry: g }) =>
+		g.type === "LineString" ? [g.coordinates] : g.coordinates,
+	);
 }
 
 /**
- * The countries' labels. Natural Earth's small areas in dispute, military bases and reefs have no number and no label.
+ * The countries' labels. Natural Earth's small areas in dispute, military bases and reefs have no number and
+ * no label.
  * @param {any} atlas
  */
 function countries(atlas) {
-	return features(atlas, "countries").filter((f) => f.id || FULL_NAMES[f.properties.name]).map(({ properties: p, geometry: g }) => {
-		/** @type {Polygon[]} */
-		const all = g.type === "Polygon" ? [g.coordinates] : g.coordinates;
-		const largest = all.map(([outer]) => unroll(outer).map(mercator)).reduce((a, b) => (area(b) > area(a) ? b : a));
-		const ring = simplified(largest, Math.min(1e-4, extent(largest) / 50));
-		const { x, y, clearance } = labelPoint(ring);
-		const name = FULL_NAMES[p.name] ?? p.name;
-		// A letter is some 8 px wide; a name may be a little wider than its land, and a small country's waits for zoom 6.
-		const zoom = Math.log2((name.length * 8 * 0.5) / (clearance * 4 * 512));
-		return { kind: "countries", name, lon: ((x + 2) % 1) * 360 - 180, lat: latitude(y), rank: Math.round(Math.min(6, zoom) * 10) / 10 };
-	});
+	return features(atlas, "countries")
+		.filter((f) => f.id || FULL_NAMES[f.properties.name])
+		.map(({ properties: p, geometry: g }) => {
+			/** @type {Polygon[]} */
+			const all = g.type === "Polygon" ? [g.coordinates] : g.coordinates;
+			const largest = all
+				.map(([outer]) => unroll(outer).map(mercator))
+				.reduce((a, b) => (area(b) > area(a) ? b : a));
+			const ring = simplified(largest, Math.min(1e-4, extent(largest) / 50));
+			const { x, y, clearance } = labelPoint(ring);
+			const name = FULL_NAMES[p.name] ?? p.name;
+			// A letter is some 8 px wide; a name may be a little wider than its land, and a small country's
+			// waits for zoom 6.
+			const zoom = Math.log2((name.length * 8 * 0.5) / (clearance * 4 * 512));
+			return {
+				kind: "countries",
+				name,
+				lon: ((x + 2) % 1) * 360 - 180,
+				lat: latitude(y),
+				rank: Math.round(Math.min(6, zoom) * 10) / 10,
+			};
+		});
 }
 
 /** Names that Natural Earth shortens or that have changed since. @type {Record<string, string>} */
 const FULL_NAMES = {
-	"United States of America": "United States", Macedonia: "North Macedonia", eSwatini: "Eswatini", Turkey: "Türkiye",
-	"S. Sudan": "South Sudan", "W. Sahara": "Western Sahara", "Dem. Rep. Congo": "DR Congo", "Central African Rep.": "Central African Republic",
-	"Dominican Rep.": "Dominican Republic", "Eq. Guinea": "Equatorial Guinea", "Bosnia and Herz.": "Bosnia and Herzegovina",
-	"Fr. Polynesia": "French Polynesia", "Solomon Is.": "Solomon Islands", "Marshall Is.": "Marshall Islands", "Faeroe Is.": "Faroe Islands",
-	"Falkland Is.": "Falkland Islands", "Cook Is.": "Cook Islands", "Cayman Is.": "Cayman Islands", "N. Mariana Is.": "Northern Mariana Islands",
-	"Antigua and Barb.": "Antigua and Barbuda", "St. Kitts and Nevis": "Saint Kitts and Nevis", "St. Vin. and Gren.": "Saint Vincent and the Grenadines",
-	"São Tomé and Principe": "São Tomé and Príncipe", Kosovo: "Kosovo", Somaliland: "Somaliland", "N. Cyprus": "Northern Cyprus",
+	"United States of America": "United States",
+	Macedonia: "North Macedonia",
+	eSwatini: "Eswatini",
+	Turkey: "Türkiye",
+	"S. Sudan": "South Sudan",
+	"W. Sahara": "Western Sahara",
+	"Dem. Rep. Congo": "DR Congo",
+	"Central African Rep.": "Central African Republic",
+	"Dominican Rep.": "Dominican Republic",
+	"Eq. Guinea": "Equatorial Guinea",
+	"Bosnia and Herz.": "Bosnia and Herzegovina",
+	"Fr. Polynesia": "French Polynesia",
+	"Solomon Is.": "Solomon Islands",
+	"Marshall Is.": "Marshall Islands",
+	"Faeroe Is.": "Faroe Islands",
+	"Falkland Is.": "Falkland Islands",
+	"Cook Is.": "Cook Islands",
+	"Cayman Is.": "Cayman Islands",
+	"N. Mariana Is.": "Northern Mariana Islands",
+	"Antigua and Barb.": "Antigua and Barbuda",
+	"St. Kitts and Nevis": "Saint Kitts and Nevis",
+	"St. Vin. and Gren.": "Saint Vincent and the Grenadines",
+	"São Tomé and Principe": "São Tomé and Príncipe",
+	Kosovo: "Kosovo",
+	Somaliland: "Somaliland",
+	"N. Cyprus": "Northern Cyprus",
 };
 
-/** Names for the water, with the zoom from which they are shown. @type {[string, number, number, number][]} */
+/**
+ * Names for the water, with the zoom from which they are shown.
+ * @type {[string, number, number, number][]}
+ */
 const SEAS = [
-	["Pacific Ocean", -140, 12, 0], ["Pacific Ocean", 166, 27, 1], ["Atlantic Ocean", -38, 28, 0], ["Atlantic Ocean", -16, -24, 1],
-	["Indian Ocean", 78, -22, 0], ["Arctic Ocean", -150, 78, 1.5], ["Southern Ocean", 20, -58, 1], ["Southern Ocean", -120, -60, 1],
-	["Mediterranean Sea", 18.5, 34.6, 3], ["Black Sea", 34.5, 43.2, 4], ["Baltic Sea", 19.2, 56.3, 4.5], ["North Sea", 3.2, 56.4, 3.5],
-	["Norwegian Sea", 3, 67.5, 3], ["Barents Sea", 40, 74, 3], ["Caribbean Sea", -75.5, 14.8, 3], ["Gulf of Mexico", -91, 25, 3],
-	["Hudson Bay", -85.5, 59.5, 3], ["Bering Sea", -177, 58, 3], ["Sea of Okhotsk", 149, 54, 3], ["Sea of Japan", 134.5, 40, 3.5],
-	["South China Sea", 114, 14, 3], ["Philippine Sea", 132, 20, 3], ["Bay of Bengal", 88, 15, 3], ["Arabian Sea", 64, 15, 3],
-	["Coral Sea", 153, -16, 3], ["Tasman Sea", 160, -37, 3], ["Red Sea", 38.2, 20, 4.5], ["Persian Gulf", 51, 27.2, 5], ["Caspian Sea", 50.6, 41.8, 4],
+	["Pacific Ocean", -140, 12, 0],
+	["Pacific Ocean", 166, 27, 1],
+	["Atlantic Ocean", -38, 28, 0],
+	["Atlantic Ocean", -16, -24, 1],
+	["Indian Ocean", 78, -22, 0],
+	["Arctic Ocean", -150, 78, 1.5],
+	["Southern Ocean", 20, -58, 1],
+	["Southern Ocean", -120, -60, 1],
+	["Mediterranean Sea", 18.5, 34.6, 3],
+	["Black Sea", 34.5, 43.2, 4],
+	["Baltic Sea", 19.2, 56.3, 4.5],
+	["North Sea", 3.2, 56.4, 3.5],
+	["Norwegian Sea", 3, 67.5, 3],
+	["Barents Sea", 40, 74, 3],
+	["Caribbean Sea", -75.5, 14.8, 3],
+	["Gulf of Mexico", -91, 25, 3],
+	["Hudson Bay", -85.5, 59.5, 3],
+	["Bering Sea", -177, 58, 3],
+	["Sea of Okhotsk", 149, 54, 3],
+	["Sea of Japan", 134.5, 40, 3.5],
+	["South China Sea", 114, 14, 3],
+	["Philippine Sea", 132, 20, 3],
+	["Bay of Bengal", 88, 15, 3],
+	["Arabian Sea", 64, 15, 3],
+	["Coral Sea", 153, -16, 3],
+	["Tasman Sea", 160, -37, 3],
+	["Red Sea", 38.2, 20, 4.5],
+	["Persian Gulf", 51, 27.2, 5],
+	["Caspian Sea", 50.6, 41.8, 4],
 ];
 
 /**
@@ -221,9 +355,16 @@ function places(rows) {
 	const towns = rows
 		.filter((r) => r.capital === "primary" || Number(r.population) >= MIN_POPULATION)
 		.map((r) => ({
-			kind: "places", name: r.city, lon: Number(r.lng), lat: Number(r.lat), population: Number(Number(r.population).toPrecision(2)),
-			capital: Number(r.capital === "primary"), rank: 0, weight: Number(r.population) * (r.capital === "primary" ? 3 : r.capital === "admin" ? 1.5 : 1),
-		})).sort((a, b) => b.weight - a.weight);
+			kind: "places",
+			name: r.city,
+			lon: Number(r.lng),
+			lat: Number(r.lat),
+			population: Number(Number(r.population).toPrecision(2)),
+			capital: Number(r.capital === "primary"),
+			rank: 0,
+			weight: Number(r.population) * (r.capital === "primary" ? 3 : r.capital === "admin" ? 1.5 : 1),
+		}))
+		.sort((a, b) => b.weight - a.weight);
 	/** @type {typeof towns} */
 	let waiting = towns;
 	/** @type {Point[]} */
@@ -235,13 +376,18 @@ function places(rows) {
 		/** @param {Point} p @param {number} dx @param {number} dy */
 		const cell = ([x, y], dx = 0, dy = 0) => `${Math.floor(x / wide) + dx},${Math.floor(y / high) + dy}`;
 		/** @param {Point} p */
-		const put = (p) => { const key = cell(p); grid.set(key, [...(grid.get(key) ?? []), p]); };
+		const put = (p) => {
+			const key = cell(p);
+			grid.set(key, [...(grid.get(key) ?? []), p]);
+		};
 		shown.forEach(put);
 		waiting = waiting.filter((town) => {
 			const p = mercator([town.lon, town.lat]);
 			if (town.weight < 2e7 / 3 ** (zoom - 2)) return true;
-			for (const dx of [-1, 0, 1]) for (const dy of [-1, 0, 1])
-				for (const q of grid.get(cell(p, dx, dy)) ?? []) if (Math.abs(p[0] - q[0]) < wide && Math.abs(p[1] - q[1]) < high) return true;
+			for (const dx of [-1, 0, 1])
+				for (const dy of [-1, 0, 1])
+					for (const q of grid.get(cell(p, dx, dy)) ?? [])
+						if (Math.abs(p[0] - q[0]) < wide && Math.abs(p[1] - q[1]) < high) return true;
 			town.rank = zoom;
 			put(p);
 			shown.push(p);

@@ -20,7 +20,8 @@ const aside = join(web, "dist.new"); // not in dist, all of which is embedded
  * @type {Record<string, () => Promise<string>>} */
 const libraries = {
 	"maplibre-gl.mjs": () => installed("maplibre-gl/dist/maplibre-gl.mjs"),
-	"maplibre-gl-worker.mjs": () => installed("maplibre-gl/dist/maplibre-gl-worker.mjs"), // found by its name, beside the other
+	// Found by its name, beside the other.
+	"maplibre-gl-worker.mjs": () => installed("maplibre-gl/dist/maplibre-gl-worker.mjs"),
 	"maplibre-gl.css": () => installed("maplibre-gl/dist/maplibre-gl.css"),
 	"pmtiles.mjs": async () => relative(await installed("pmtiles/dist/esm/index.js"), "fflate"),
 	"fflate.mjs": () => installed("fflate/esm/browser.js"),
@@ -38,14 +39,17 @@ async function installed(path) {
  * @param {string} text @param {string} name */
 function relative(text, name) {
 	const found = text.split(`"${name}"`);
-	if (found.length !== 2) throw new Error(`"${name}" is there ${found.length - 1} times, where one import was expected`);
+	if (found.length !== 2)
+		throw new Error(`"${name}" is there ${found.length - 1} times, where one import was expected`);
 	return found.join(`"./${name}.mjs"`);
 }
 
 /** Gives the licences of all packages that something in lib was made from. */
 async function licenses() {
 	const { packages } = JSON.parse(await readFile(join(web, "package-lock.json"), "utf8"));
-	const shipped = Object.keys(packages).filter((path) => path && !packages[path].dev && !path.includes("/@types/"));
+	const shipped = Object.keys(packages).filter(
+		(path) => path && !packages[path].dev && !path.includes("/@types/"),
+	);
 	const texts = shipped.map(async (path) => {
 		const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
 		const title = `${name} ${packages[path].version} (${packages[path].license})`;
@@ -61,7 +65,9 @@ async function license(name, dir) {
 	if (file) return readFile(join(dir, file), "utf8");
 	const ours = join(web, "licenses", `${name}.txt`);
 	if (existsSync(ours)) return readFile(ours, "utf8");
-	const section = /^#+ [^\n]*licen[cs]e[^\n]*\n(.*?)(?=^#|$(?![\s\S]))/ims.exec(await readFile(join(dir, "README.md"), "utf8"));
+	const section = /^#+ [^\n]*licen[cs]e[^\n]*\n(.*?)(?=^#|$(?![\s\S]))/ims.exec(
+		await readFile(join(dir, "README.md"), "utf8"),
+	);
 	if (!section) throw new Error(`${name} has no licence; put its text into web/licenses/${name}.txt`);
 	return section[1];
 }
@@ -78,7 +84,10 @@ async function baseMap(out) {
 async function files(dir) {
 	if (!existsSync(dir)) return [];
 	const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-	return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1)).sort();
+	return entries
+		.filter((entry) => entry.isFile())
+		.map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
+		.sort();
 }
 
 /** Replaces every file below a directory with its compressed form.
@@ -96,7 +105,12 @@ async function compress(dir) {
 /** Gives a text that tells files apart by their names and contents.
  * @param {string} dir @param {string[]} names */
 async function fingerprint(dir, names) {
-	const lines = names.map(async (name) => `${createHash("sha256").update(await readFile(join(dir, name))).digest("hex")} ${name}\n`);
+	const lines = names.map(
+		async (name) =>
+			`${createHash("sha256")
+				.update(await readFile(join(dir, name)))
+				.digest("hex")} ${name}\n`,
+	);
 	return (await Promise.all(lines)).join("");
 }
 

@@ -16,7 +16,11 @@
 /** @type {ViewState} */
 export const DEFAULTS = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
 
-/** Reads an address's fragment; what it cannot read is as at the start. @param {string} hash @returns {ViewState} */
+/**
+ * Reads an address's fragment; what it cannot read is as at the start.
+ * @param {string} hash
+ * @returns {ViewState}
+ */
 export function parse(hash) {
 	const params = new URLSearchParams(hash.replace(/^#/, ""));
 	const filter = params.get("filter");
@@ -33,7 +37,9 @@ export function parse(hash) {
 
 /** @param {string} text zoom/latitude/longitude, in the order that OpenStreetMap has made usual */
 function parseMap(text) {
-	const [zoom, lat, lon, ...rest] = text.split("/").map((part) => (part.trim() === "" ? NaN : Number(part)));
+	const [zoom, lat, lon, ...rest] = text
+		.split("/")
+		.map((part) => (part.trim() === "" ? NaN : Number(part)));
 	const sound = rest.length === 0 && zoom >= 0 && zoom <= 24 && Math.abs(lat) <= 90 && Math.abs(lon) <= 180;
 	return sound ? { zoom, lat, lon } : null;
 }
@@ -43,7 +49,8 @@ export function format(viewState) {
 	const parts = [];
 	if (viewState.map) {
 		const digits = Math.max(2, Math.ceil((viewState.map.zoom * Math.LN2) / Math.LN10) + 1);
-		parts.push(`map=${+viewState.map.zoom.toFixed(2)}/${viewState.map.lat.toFixed(digits)}/${viewState.map.lon.toFixed(digits)}`);
+		const { zoom, lat, lon } = viewState.map;
+		parts.push(`map=${+zoom.toFixed(2)}/${lat.toFixed(digits)}/${lon.toFixed(digits)}`);
 	}
 	if (viewState.vehicle !== null) {
 		parts.push(`vehicle=${encodeURIComponent(viewState.vehicle)}`);

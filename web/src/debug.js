@@ -14,12 +14,16 @@ export function debug(feed, map, markers, trail) {
 		/** The truth of the stream: every vehicle's newest Feature. */
 		vehicles: () => [...feed.vehicles.values()],
 		status: () => ({ ...feed.status }),
-		/** Where a vehicle is drawn by itself, in CSS pixels of the map, and what it is taken for. @param {string} id */
+		/**
+		 * Where a vehicle is drawn by itself, in CSS pixels of the map, and what it is taken for.
+		 * @param {string} id
+		 */
 		drawn(id) {
 			const marker = markers.drawn.single.find((m) => m.vehicle.id === id);
 			return marker ? { left: marker.left, top: marker.top, state: marker.state } : null;
 		},
-		clusters: () => markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),
+		clusters: () =>
+			markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),
 		/** How often the markers were drawn. */
 		frames: () => markers.frames,
 		/** How many positions the trail has. */

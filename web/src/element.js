@@ -2,7 +2,13 @@
  * element.js finds and writes what is in the document.
  */
 
-/** The element of an id. @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
+/**
+ * The element of an id.
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
 export function element(id, type) {
 	const found = document.getElementById(id);
 	if (!(found instanceof type)) {
@@ -11,7 +17,11 @@ export function element(id, type) {
 	return found;
 }
 
-/** Writes only what is new, so that screen readers and layout rest. @param {Element} element @param {string} text */
+/**
+ * Writes only what is new, so that screen readers and layout rest.
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
 	if (element.textContent !== text) {
 		element.textContent = text;

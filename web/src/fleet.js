@@ -13,7 +13,9 @@ const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84
 const PARKED_BELOW = 3;
 /** Seconds between fixes, until a vehicle has shown its own interval. */
 const DEFAULT_INTERVAL = { moving: 20, parked: 100 };
-/** Intervals without a fix after which a vehicle is silent, and the least and most that may be, in seconds. */
+/**
+ * Intervals without a fix after which a vehicle is silent, and the least and most that may be, in seconds.
+ */
 const SILENT = { intervals: 3, least: 5, most: 900 };
 /** Intervals that a vehicle is extrapolated on beyond its fix, and the most, in seconds. */
 const EXTRAPOLATION = { intervals: 1.5, most: 10 };
@@ -22,13 +24,22 @@ const CORRECTION = { tau: 0.35, most: 400 };
 /** Metres that a vehicle must have moved for its direction to be told from that. */
 const MIN_COURSE_DISTANCE = 8;
 
-/** A position in web mercator, the world being the unit square, y downward. @param {number} lon @param {number} lat degrees */
+/**
+ * A position in web mercator, the world being the unit square, y downward.
+ * @param {number} lon
+ * @param {number} lat degrees
+ */
 export function project(lon, lat) {
 	const sin = Math.sin((Math.max(-85.051129, Math.min(85.051129, lat)) * Math.PI) / 180);
 	return { x: (lon + 180) / 360, y: 0.5 - Math.log((1 + sin) / (1 - sin)) / (4 * Math.PI) };
 }
 
-/** The inverse of project. @param {number} x @param {number} y @returns {[number, number]} longitude, latitude in degrees */
+/**
+ * The inverse of project.
+ * @param {number} x
+ * @param {number} y
+ * @returns {[number, number]} longitude, latitude in degrees
+ */
 export function unproject(x, y) {
 	return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
 }
@@ -66,7 +77,11 @@ export class Vehicle {
 		this.#corrected = now;
 	}
 
-	/** @param {Feature} feature @param {number} derived km/h, for a vehicle that does not report its speed @param {number} now */
+	/**
+	 * @param {Feature} feature
+	 * @param {number} derived km/h, for a vehicle that does not report its speed
+	 * @param {number} now
+	 */
 	#set(feature, derived, now) {
 		const [lon, lat] = feature.geometry.coordinates;
 		const { timestamp, speed_kmh: speed = derived, heading } = feature.properties;
@@ -78,7 +93,10 @@ export class Vehicle {
 		this.speed = speed;
 		this.course = heading ?? this.course;
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
-		const unitsPerSecond = reported && speed >= PARKED_BELOW ? speed / 3.6 / (EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180)) : 0;
+		const unitsPerSecond =
+			reported && speed >= PARKED_BELOW
+				? speed / 3.6 / (EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180))
+				: 0;
 		const turn = ((heading ?? 0) * Math.PI) / 180;
 		this.#vx = unitsPerSecond * Math.sin(turn);
 		this.#vy = -unitsPerSecond * Math.cos(turn);
@@ -126,7 +144,10 @@ export class Vehicle {
 
 	/** Seconds after which it is silent: a few of its own intervals. */
 	get silentAfter() {
-		return Math.min(SILENT.most, Math.max(SILENT.least, SILENT.intervals * (this.interval ?? DEFAULT_INTERVAL[this.motion])));
+		return Math.min(
+			SILENT.most,
+			Math.max(SILENT.least, SILENT.intervals * (this.interval ?? DEFAULT_INTERVAL[this.motion])),
+		);
 	}
 
 	/** Seconds since its fix. @param {number} now */
@@ -147,7 +168,10 @@ export class Vehicle {
 	 */
 	positionAt(now) {
 		const age = this.age(now);
-		const bound = Math.min(EXTRAPOLATION.most, EXTRAPOLATION.intervals * (this.interval ?? EXTRAPOLATION.most));
+		const bound = Math.min(
+			EXTRAPOLATION.most,
+			EXTRAPOLATION.intervals * (this.interval ?? EXTRAPOLATION.most),
+		);
 		const silent = Math.max(0, age - this.silentAfter);
 		const extrapolated = Math.min(age, bound) * Math.exp(-silent / CORRECTION.tau);
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
@@ -159,7 +183,8 @@ export class Vehicle {
 
 	/** How fast it is drawn to move, in units of the world per second, at most. @param {number} now */
 	drawnSpeed(now) {
-		const extrapolated = this.age(now) < this.silentAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
+		const extrapolated =
+			this.age(now) < this.silentAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
 		return extrapolated + (Math.hypot(this.#dx, this.#dy) * left) / CORRECTION.tau;
 	}

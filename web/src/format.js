@@ -12,7 +12,13 @@ export const count = (count) => count.toLocaleString("en");
 /** "12 s", "5 min", "3 h", "2 days". @param {number} seconds */
 export function duration(seconds) {
 	const s = Math.max(0, Math.floor(seconds));
-	return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 172_800 ? `${Math.floor(s / 3600)} h` : `${count(Math.floor(s / 86_400))} days`;
+	return s < 60
+		? `${s} s`
+		: s < 3600
+			? `${Math.floor(s / 60)} min`
+			: s < 172_800
+				? `${Math.floor(s / 3600)} h`
+				: `${count(Math.floor(s / 86_400))} days`;
 }
 
 /** @param {number} seconds */
@@ -43,12 +49,22 @@ export const coordinates = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 
 /** A protocol's name as people know it. @param {string} protocol */
 export function protocol(protocol) {
-	return { h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", h1: "HTTP/1.1" }[protocol] ?? protocol;
+	return (
+		{ h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", h1: "HTTP/1.1" }[protocol] ??
+		protocol
+	);
 }
 
 const UNITS = [
-	[/_kmh$/, "km/h"], [/_km$/, "km"], [/_(percent|pct)$/, "%"], [/_(c|celsius)$/, "°C"], [/_kg$/, "kg"],
-	[/_l$/, "l"], [/_v$/, "V"], [/_m$/, "m"], [/_s$/, "s"],
+	[/_kmh$/, "km/h"],
+	[/_km$/, "km"],
+	[/_(percent|pct)$/, "%"],
+	[/_(c|celsius)$/, "°C"],
+	[/_kg$/, "kg"],
+	[/_l$/, "l"],
+	[/_v$/, "V"],
+	[/_m$/, "m"],
+	[/_s$/, "s"],
 ];
 
 /**
@@ -59,17 +75,28 @@ const UNITS = [
  * @returns {[string, string]}
  */
 export function telemetry(name, value) {
-	const [ending, unit] = typeof value === "number" ? (UNITS.find(([e]) => /** @type {RegExp} */ (e).test(name)) ?? []) : [];
-	const words = (ending ? name.replace(ending, "") : name).replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
-	return [words.charAt(0).toUpperCase() + words.slice(1), unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value)];
+	const [ending, unit] =
+		typeof value === "number" ? (UNITS.find(([e]) => /** @type {RegExp} */ (e).test(name)) ?? []) : [];
+	const words = (ending ? name.replace(ending, "") : name)
+		.replace(/[_-]+/g, " ")
+		.replace(/([a-z])([A-Z])/g, "$1 $2")
+		.trim();
+	return [
+		words.charAt(0).toUpperCase() + words.slice(1),
+		unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value),
+	];
 }
 
 /** @param {any} value any JSON */
 function valueText(value) {
 	switch (typeof value) {
-		case "string": return value;
-		case "boolean": return value ? "yes" : "no";
-		case "number": return String(Math.round(value * 1000) / 1000);
-		default: return JSON.stringify(value);
+		case "string":
+			return value;
+		case "boolean":
+			return value ? "yes" : "no";
+		case "number":
+			return String(Math.round(value * 1000) / 1000);
+		default:
+			return JSON.stringify(value);
 	}
 }

@@ -30,36 +30,44 @@
  * @typedef {object} Feature
  * @property {"Feature"} type
  * @property {string} id the vehicle's id
- * @property {{type: "Point", coordinates: number[]}} geometry longitude and latitude in WGS 84 degrees, then metres of altitude where known
- * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number} & Record<string, any>} properties
- *   telemetry: `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north, `accuracy` in metres
+ * @property {{type: "Point", coordinates: number[]}} geometry longitude and latitude in WGS 84 degrees, then
+ *   metres of altitude where known
+ * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number}
+ *   & Record<string, any>} properties
+ *   telemetry: `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north,
+ * `accuracy` in metres
  */
 
 /**
  * What of the fleet to follow.
  * @typedef {object} View
  * @property {string[]} [topics] topic ids, 1 to 128; default: every vehicle
- * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:` topics are not restricted to it
- * @property {number | null} [interval] seconds: at most one position per vehicle in each, the newest (0.1 to 60)
+ * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:`
+ *   topics are not restricted to it
+ * @property {number | null} [interval] seconds: at most one position per vehicle in each, the newest (0.1 to
+ *   60)
  */
 
 /**
  * How the connection is. Times are in milliseconds of Date.now().
  * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: this reader may not, and it is tried again only once a minute
+ * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: this reader may not,
+ *   and it is tried again only once a minute
  * @property {number} since when this phase began
  * @property {number} heard when the last event or ping came; 0: none yet
  * @property {number} retryAt in phases `waiting` and `refused`: when it will be tried again; else 0
  * @property {number} attempt connections that failed since the last that was live
  * @property {string} protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty
- * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how what is shown was come by: read at the start, every event since the cut, the newest positions since, or all read again
+ * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how what is shown was come by: read at the
+ *   start, every event since the cut, the newest positions since, or all read again
  * @property {string} reason why it is not live, in words
  * @property {Refusal} refusal what the hub has against this reader
  */
 
 /**
  * `unauthorized`: there is no valid sign-in. `expired`: it was valid until now. `forbidden`:
- * it does not allow this view. `too-many`: there is no room for another stream (phase `waiting`, for a minute). Empty: nothing.
+ * it does not allow this view. `too-many`: there is no room for another stream (phase `waiting`, for a
+ * minute). Empty: nothing.
  * @typedef {"" | "unauthorized" | "expired" | "forbidden" | "too-many"} Refusal
  */
 
@@ -71,7 +79,8 @@
  *   onLate?: (feature: Feature) => void,
  *   onGone?: (id: string, reason: string) => void,
  *   onStatus?: (status: Status) => void,
- * }} Options `hub` is the hub's address (default: where this module came from), `ping` the seconds between pings (5 to 300, default 15)
+ * }} Options `hub` is the hub's address (default: where this module came from), `ping` the seconds between
+ * pings (5 to 300, default 15)
  */
 
 /** Follows a hub from now on. @param {Options} [options] @returns {Feed} */
@@ -100,7 +109,12 @@ export class Feed {
 	clockOffset = 0;
 
 	/** @type {Stream} */ #stream;
-	/** The stream of the view before, which is shown until the new one is live. @type {Stream | null} */ #before = null;
+	/**
+	 * The stream of the view before, which is shown until the new one is live.
+	 * @type {Stream | null}
+	 */
+	#before =
+		null;
 	#closed = false;
 	#options;
 	#checkTimer;
@@ -207,15 +221,24 @@ export class Feed {
 		this.#stream.start();
 	}
 
-	/** @param {Stream} stream @param {"position" | "late" | "gone"} what @param {any} subject @param {string} [reason] @package */
+	/**
+	 * @param {Stream} stream
+	 * @param {"position" | "late" | "gone"} what
+	 * @param {any} subject
+	 * @param {string} [reason]
+	 * @package
+	 */
 	changed(stream, what, subject, reason = "") {
 		if (stream.vehicles !== this.vehicles) {
 			return; // not shown yet
 		}
 		switch (what) {
-			case "position": return this.#options.onPosition?.(subject);
-			case "late": return this.#options.onLate?.(subject);
-			case "gone": return this.#options.onGone?.(subject, reason);
+			case "position":
+				return this.#options.onPosition?.(subject);
+			case "late":
+				return this.#options.onLate?.(subject);
+			case "gone":
+				return this.#options.onGone?.(subject, reason);
 		}
 	}
 
@@ -243,7 +266,17 @@ class Stream {
 	live = false; // its connection is
 	reread = false; // it takes the place of one that could not be gone on with
 	/** @type {Status} */
-	status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "", refusal: "" };
+	status = {
+		phase: "connecting",
+		since: Date.now(),
+		heard: 0,
+		retryAt: 0,
+		attempt: 0,
+		protocol: "",
+		state: "",
+		reason: "",
+		refusal: "",
+	};
 
 	/** @type {string | null} */ #id = null; // the last event's
 	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #confirmed = null;
@@ -287,7 +320,11 @@ class Stream {
 			this.connect();
 		} catch (error) {
 			if (!reading.signal.aborted) {
-				this.#lost(error instanceof TypeError ? "the hub cannot be reached" : String(/** @type {Error} */ (error).message));
+				this.#lost(
+					error instanceof TypeError
+						? "the hub cannot be reached"
+						: String(/** @type {Error} */ (error).message),
+				);
 			}
 		}
 	}
@@ -310,12 +347,30 @@ class Stream {
 			this.#heard = this.status.heard = Date.now();
 		};
 		source.onmessage = handled((event) => this.#position(JSON.parse(event.data)));
-		source.addEventListener("late", handled((event) => this.feed.changed(this, "late", JSON.parse(event.data))));
-		source.addEventListener("gone", handled((event) => this.#gone(JSON.parse(event.data))));
-		source.addEventListener("ping", handled((event) => this.feed.setClock(JSON.parse(event.data).time)));
-		source.addEventListener("reset", handled((event) => this.#reset(JSON.parse(event.data))));
-		source.addEventListener("live", handled((event) => this.#live(JSON.parse(event.data))));
-		source.addEventListener("bye", handled((event) => this.#bye(JSON.parse(event.data))));
+		source.addEventListener(
+			"late",
+			handled((event) => this.feed.changed(this, "late", JSON.parse(event.data))),
+		);
+		source.addEventListener(
+			"gone",
+			handled((event) => this.#gone(JSON.parse(event.data))),
+		);
+		source.addEventListener(
+			"ping",
+			handled((event) => this.feed.setClock(JSON.parse(event.data).time)),
+		);
+		source.addEventListener(
+			"reset",
+			handled((event) => this.#reset(JSON.parse(event.data))),
+		);
+		source.addEventListener(
+			"live",
+			handled((event) => this.#live(JSON.parse(event.data))),
+		);
+		source.addEventListener(
+			"bye",
+			handled((event) => this.#bye(JSON.parse(event.data))),
+		);
 		source.onerror = () => this.#failed();
 	}
 
@@ -355,7 +410,14 @@ class Stream {
 		if (this.#closed) {
 			return;
 		}
-		this.status = { ...this.status, retryAt: 0, attempt: this.#attempt, ...more, phase, since: Date.now() };
+		this.status = {
+			...this.status,
+			retryAt: 0,
+			attempt: this.#attempt,
+			...more,
+			phase,
+			since: Date.now(),
+		};
 		this.feed.statusChanged(this);
 	}
 
@@ -403,7 +465,11 @@ class Stream {
 		this.#setPhase("live", { protocol, state, reason: "", refusal: "" });
 	}
 
-	/** How a stream was resumed. With an interval it has the newest positions, and no other. @param {string} mode @returns {Status["state"]} */
+	/**
+	 * How a stream was resumed. With an interval it has the newest positions, and no other.
+	 * @param {string} mode
+	 * @returns {Status["state"]}
+	 */
 	#resumed(mode) {
 		if (mode === "snapshot") {
 			return "re-read";
@@ -414,9 +480,12 @@ class Stream {
 	/** @param {{reason: string}} bye */
 	#bye({ reason }) {
 		switch (reason) {
-			case "too-many": return this.#lost("too many streams are open", "too-many");
-			case "expired": return this.#expired();
-			default: return this.#lost("the hub is restarting");
+			case "too-many":
+				return this.#lost("too many streams are open", "too-many");
+			case "expired":
+				return this.#expired();
+			default:
+				return this.#lost("the hub is restarting");
 		}
 	}
 
@@ -524,9 +593,14 @@ class Stream {
 /** Refuses what would quietly follow something else. @param {View} view @throws {TypeError} */
 function checkView({ topics, bbox, interval }) {
 	if (topics !== undefined && !(Array.isArray(topics) && topics.length > 0 && topics.length <= 128)) {
-		throw new TypeError("topics must be an array of 1 to 128 topic ids; leave it out to follow every vehicle");
+		throw new TypeError(
+			"topics must be an array of 1 to 128 topic ids; leave it out to follow every vehicle",
+		);
 	}
-	if (bbox && !(Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite) && bbox[1] <= bbox[3])) {
+	if (
+		bbox &&
+		!(Array.isArray(bbox) && bbox.length === 4 && bbox.every(Number.isFinite) && bbox[1] <= bbox[3])
+	) {
 		throw new TypeError("bbox must be [west, south, east, north] in degrees, south not above north");
 	}
 	if (interval && !(interval >= 0.1 && interval <= 60)) {
@@ -536,7 +610,11 @@ function checkView({ topics, bbox, interval }) {
 
 /** @typedef {{reason: string, refusal: Refusal}} Problem */
 
-/** What an answer that is not a success says of itself. @param {Response} answer @returns {Promise<Problem>} */
+/**
+ * What an answer that is not a success says of itself.
+ * @param {Response} answer
+ * @returns {Promise<Problem>}
+ */
 async function problemOf(answer) {
 	const what = `the hub answers ${answer.status}`;
 	const refusal = answer.status === 401 ? "unauthorized" : answer.status === 403 ? "forbidden" : "";
@@ -546,5 +624,9 @@ async function problemOf(answer) {
 
 /** Whether two features tell the same. @param {Feature | undefined} a @param {Feature} b */
 function same(a, b) {
-	return a !== undefined && a.properties.timestamp === b.properties.timestamp && JSON.stringify(a) === JSON.stringify(b);
+	return (
+		a !== undefined &&
+		a.properties.timestamp === b.properties.timestamp &&
+		JSON.stringify(a) === JSON.stringify(b)
+	);
 }

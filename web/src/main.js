@@ -24,7 +24,9 @@ import { ALL, Viewport, topicOf } from "./map/viewport.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
 
-const config = JSON.parse(/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content);
+const config = JSON.parse(
+	/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content,
+);
 let started = false; // the fleet
 let lastHeard = 0; // ms of Date.now(), when something was last heard of it
 let permissions = ""; // of who follows it
@@ -63,7 +65,11 @@ const setSheet = sheet(panel, element("sheet", HTMLElement));
 permissions = account.permissions;
 accountChecked = account.state !== "unknown";
 const feed = follow({
-	...viewport.view(viewState.map && viewState.q === "" ? bounds(map) : null, map.getZoom(), viewState.vehicle),
+	...viewport.view(
+		viewState.map && viewState.q === "" ? bounds(map) : null,
+		map.getZoom(),
+		viewState.vehicle,
+	),
 	ping: 10,
 	onPosition(feature) {
 		const vehicle = fleet.update(feature);
@@ -110,7 +116,14 @@ const feed = follow({
 	},
 });
 const showConnection = connection(element("connection", HTMLElement), feed);
-const summary = new Summary({ fleet, feed, list, details, viewState: () => viewState, near: () => viewport.near });
+const summary = new Summary({
+	fleet,
+	feed,
+	list,
+	details,
+	viewState: () => viewState,
+	near: () => viewport.near,
+});
 
 started = true;
 
@@ -121,7 +134,8 @@ function accountChanged() {
 		return;
 	}
 	if (account.state === "out") {
-		if (feed.status.phase === "live") { // signed out elsewhere
+		if (feed.status.phase === "live") {
+			// signed out elsewhere
 			feed.view(currentView());
 		}
 	} else if (account.permissions !== permissions) {
@@ -229,12 +243,18 @@ async function findVehicle(id) {
 	// the space around it.
 	const topics = new URLSearchParams([...new Set([id, id.trim()])].map((id) => ["topic", topicOf(id)]));
 	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
-	const undisclosed = answer?.status === 403 && viewport.canRead(ALL); // but the list has all vehicles while something is searched
+	// But the list has all vehicles while something is searched.
+	const undisclosed = answer?.status === 403 && viewport.canRead(ALL);
 	if (!answer?.ok && !undisclosed) {
 		if (answer?.status === 401) {
 			account.refresh();
 		}
-		showNotice(answer?.status === 403 ? `You may not look for the vehicle “${id.trim()}” by its name.` : "The hub cannot be asked now.", 5000);
+		showNotice(
+			answer?.status === 403
+				? `You may not look for the vehicle “${id.trim()}” by its name.`
+				: "The hub cannot be asked now.",
+			5000,
+		);
 		return;
 	}
 	const [feature] = undisclosed ? [] : (await answer.json()).features;
@@ -268,7 +288,11 @@ element("overview", HTMLElement).addEventListener("click", () => {
 map.on("click", (event) => {
 	const { marker, cluster } = markers.hit(event.point);
 	if (cluster) {
-		showAll(map, cluster.markers.map((m) => m.vehicle), { maxZoom: 15 });
+		showAll(
+			map,
+			cluster.markers.map((m) => m.vehicle),
+			{ maxZoom: 15 },
+		);
 		return;
 	}
 	const id = marker?.vehicle.id ?? null;
@@ -281,7 +305,8 @@ map.on("mousemove", (event) => {
 	const { marker, cluster } = markers.hit(event.point);
 	map.getCanvas().style.cursor = marker || cluster ? "pointer" : "";
 });
-map.on("dragstart", () => viewState.follow && change({ follow: false })); // who drags the map away wants to look elsewhere
+// Who drags the map away wants to look elsewhere.
+map.on("dragstart", () => viewState.follow && change({ follow: false }));
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // somebody has moved it
 	if (loaded && mapPlaced) {
@@ -294,7 +319,11 @@ map.on("moveend", (event) => {
 markers.onFrame = () => {
 	const vehicle = viewState.follow && viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
 	if (vehicle && loaded && !map.isMoving()) {
-		keepCentred(map, vehicle, markers.drawn.single.find((m) => m.vehicle === vehicle));
+		keepCentred(
+			map,
+			vehicle,
+			markers.drawn.single.find((m) => m.vehicle === vehicle),
+		);
 	}
 };
 window.addEventListener("hashchange", ({ newURL }) => {
@@ -302,7 +331,8 @@ window.addEventListener("hashchange", ({ newURL }) => {
 	const token = takeToken(hash);
 	if (token !== null) {
 		account.signIn(token);
-		if (!hash.includes("&")) { // it says nothing of what to look at
+		if (!hash.includes("&")) {
+			// it says nothing of what to look at
 			return saveAddress();
 		}
 	}

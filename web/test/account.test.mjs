@@ -6,7 +6,10 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { Account } from "../src/session/account.js";
 
 const { fetch } = globalThis;
-/** Requests that were not answered yet. @type {{method: string, answer: (status: number, body?: object) => void}[]} */
+/**
+ * Requests that were not answered yet.
+ * @type {{method: string, answer: (status: number, body?: object) => void}[]}
+ */
 let waiting = [];
 /** @type {Account} */
 let account;
@@ -16,9 +19,10 @@ beforeEach(() => {
 	waiting = [];
 	changes = 0;
 	account = new Account(() => changes++);
-	globalThis.fetch = (_, { method = "GET" } = {}) => new Promise((resolve) => {
-		waiting.push({ method, answer: (status, body = {}) => resolve(Response.json(body, { status })) });
-	});
+	globalThis.fetch = (_, { method = "GET" } = {}) =>
+		new Promise((resolve) => {
+			waiting.push({ method, answer: (status, body = {}) => resolve(Response.json(body, { status })) });
+		});
 });
 afterEach(() => {
 	globalThis.fetch = fetch;
@@ -55,7 +59,10 @@ describe("an account", () => {
 		const asking = account.refresh();
 		await answer("GET", 401, NEEDED);
 		await asking;
-		assert.deepEqual([account.state, account.reason, account.refused, changes], ["out", "it is not signed", true, seen]);
+		assert.deepEqual(
+			[account.state, account.reason, account.refused, changes],
+			["out", "it is not signed", true, seen],
+		);
 		await signedIn();
 		assert.deepEqual([account.state, account.reason, account.refused], ["in", "", false]);
 	});

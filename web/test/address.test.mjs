@@ -3,7 +3,15 @@ import { test } from "node:test";
 import { DEFAULTS, format, parse } from "../src/address.js";
 
 test("an address is read as it was written", () => {
-	const look = { ...DEFAULTS, map: { zoom: 12.5, lat: 48.1372, lon: 11.5756 }, vehicle: "TRUCK 42/ä&b#c", follow: true, filter: /** @type {const} */ ("parked"), sort: /** @type {const} */ ("speed"), q: "a=b&c" };
+	const look = {
+		...DEFAULTS,
+		map: { zoom: 12.5, lat: 48.1372, lon: 11.5756 },
+		vehicle: "TRUCK 42/ä&b#c",
+		follow: true,
+		filter: /** @type {const} */ ("parked"),
+		sort: /** @type {const} */ ("speed"),
+		q: "a=b&c",
+	};
 	const hash = format(look);
 	assert.ok(!/[ "<>]/.test(hash), hash);
 	assert.deepEqual(parse(hash), look);
@@ -13,7 +21,11 @@ test("an address is read as it was written", () => {
 			assert.deepEqual(parse(format({ ...DEFAULTS, filter, sort })), { ...DEFAULTS, filter, sort });
 		}
 	}
-	assert.deepEqual(parse(format({ ...DEFAULTS, vehicle: "VAN-7" })), { ...DEFAULTS, vehicle: "VAN-7" }, "not followed");
+	assert.deepEqual(
+		parse(format({ ...DEFAULTS, vehicle: "VAN-7" })),
+		{ ...DEFAULTS, vehicle: "VAN-7" },
+		"not followed",
+	);
 });
 
 test("the ends of the world can be looked at", () => {
@@ -22,14 +34,35 @@ test("the ends of the world can be looked at", () => {
 });
 
 test("what cannot be read is as at the start", () => {
-	for (const hash of ["", "#", "#map=1/2", "#map=1/2/3/4", "#map=x/y/z", "#map=5/91/0", "#map=5/-91/0", "#map=5/0/181", "#map=5/0/-181", "#map=-1/0/0", "#map=99/0/0", "#map=//", "#filter=all2&sort=up", "#vehicle="]) {
+	for (const hash of [
+		"",
+		"#",
+		"#map=1/2",
+		"#map=1/2/3/4",
+		"#map=x/y/z",
+		"#map=5/91/0",
+		"#map=5/-91/0",
+		"#map=5/0/181",
+		"#map=5/0/-181",
+		"#map=-1/0/0",
+		"#map=99/0/0",
+		"#map=//",
+		"#filter=all2&sort=up",
+		"#vehicle=",
+	]) {
 		assert.deepEqual(parse(hash), DEFAULTS, hash);
 	}
 });
 
 test("a position is written as exactly as the zoom shows it", () => {
-	assert.match(format({ ...DEFAULTS, map: { zoom: 3, lat: 48.13719999, lon: 11 } }), /map=3\/48\.14\/11\.00/);
-	assert.match(format({ ...DEFAULTS, map: { zoom: 17, lat: 48.1234567, lon: 11 } }), /map=17\/48\.1234567\/11/);
+	assert.match(
+		format({ ...DEFAULTS, map: { zoom: 3, lat: 48.13719999, lon: 11 } }),
+		/map=3\/48\.14\/11\.00/,
+	);
+	assert.match(
+		format({ ...DEFAULTS, map: { zoom: 17, lat: 48.1234567, lon: 11 } }),
+		/map=17\/48\.1234567\/11/,
+	);
 	assert.match(format({ ...DEFAULTS, map: { zoom: 0, lat: 48.1372, lon: 11 } }), /map=0\/48\.14\/11\.00/);
 	assert.match(format({ ...DEFAULTS, map: { zoom: 12.34567, lat: 0, lon: 0 } }), /map=12\.35\//);
 });

@@ -13,7 +13,15 @@ import { tile } from "../src/map/basemap-atlas.js";
 import { baseStyle, naturalEarth, streets } from "../src/map/basemap.js";
 
 const lib = "/lib/abc/";
-const header = /** @type {any} */ ({ tileType: 1, minZoom: 0, maxZoom: 14, minLon: 11.15, minLat: 43.72, maxLon: 11.33, maxLat: 43.84 });
+const header = /** @type {any} */ ({
+	tileType: 1,
+	minZoom: 0,
+	maxZoom: 14,
+	minLon: 11.15,
+	minLat: 43.72,
+	maxLon: 11.33,
+	maxLat: 43.84,
+});
 const planet = { ...header, minLon: -180, minLat: -85, maxLon: 180, maxLat: 85 };
 const metadata = { vector_layers: ["earth", "water", "roads"].map((id) => ({ id })) };
 const url = "http://localhost/map.pmtiles";
@@ -28,40 +36,72 @@ const styles = {
 
 for (const [name, style] of Object.entries(styles)) {
 	test(`${name}: MapLibre takes the style, light and dark`, () => {
-		for (const dark of [false, true]) assert.deepEqual(validateStyleMin(style(dark)).map((e) => e.message), []);
+		for (const dark of [false, true])
+			assert.deepEqual(
+				validateStyleMin(style(dark)).map((e) => e.message),
+				[],
+			);
 	});
 
 	test(`${name}: light and dark differ in paint alone`, () => {
-		const bare = (/** @type {boolean} */ dark) => style(dark).layers.map((/** @type {any} */ { paint, ...layer }) => layer);
+		const bare = (/** @type {boolean} */ dark) =>
+			style(dark).layers.map((/** @type {any} */ { paint, ...layer }) => layer);
 		assert.deepEqual(bare(true), bare(false));
 		assert.deepEqual(style(true).sources, style(false).sources);
 		assert.notDeepEqual(style(true).layers, style(false).layers);
 	});
 
 	test(`${name}: every text contrasts with its halo by 4.5 to 1`, () => {
-		for (const dark of [false, true]) for (const { id, type, paint } of style(dark).layers) {
-			if (type !== "symbol") continue;
-			const texts = colors(paint["text-color"]), halos = colors(paint["text-halo-color"]);
-			assert.ok(texts.length && halos.length && paint["text-halo-width"] > 0, id);
-			for (const text of texts) for (const halo of halos) {
-				const ratio = contrast(text, halo);
-				assert.ok(ratio >= 4.5, `${id}, ${dark ? "dark" : "light"}: ${text} on ${halo} is ${ratio.toFixed(2)}`);
+		for (const dark of [false, true])
+			for (const { id, type, paint } of style(dark).layers) {
+				if (type !== "symbol") continue;
+				const texts = colors(paint["text-color"]),
+					halos = colors(paint["text-halo-color"]);
+				assert.ok(texts.length && halos.length && paint["text-halo-width"] > 0, id);
+				for (const text of texts)
+					for (const halo of halos) {
+						const ratio = contrast(text, halo);
+						assert.ok(
+							ratio >= 4.5,
+							`${id}, ${dark ? "dark" : "light"}: ${text} on ${halo} is ${ratio.toFixed(2)}`,
+						);
+					}
 			}
-		}
 	});
 }
 
 test("attribution is given for each source, the archive's own first", () => {
-	const of = (/** @type {any} */ style) => Object.values(style.sources).map((s) => s.attribution).join();
+	const of = (/** @type {any} */ style) =>
+		Object.values(style.sources)
+			.map((s) => s.attribution)
+			.join();
 	assert.match(of(styles.world(false)), /Natural Earth.*SimpleMaps.*CC BY 4\.0/);
 	assert.match(of(styles["streets of a town"](false)), /© OpenStreetMap contributors/);
-	assert.match(of(streets({ url, metadata: { ...metadata, attribution: "The mapmakers" }, header, dark: false, lib })), /The mapmakers/);
+	assert.match(
+		of(
+			streets({
+				url,
+				metadata: { ...metadata, attribution: "The mapmakers" },
+				header,
+				dark: false,
+				lib,
+			}),
+		),
+		/The mapmakers/,
+	);
 });
 
 test("an archive of another schema leaves the world, and says so", () => {
 	/** @type {string[]} */
 	const said = [];
-	const style = streets({ url, metadata: { vector_layers: [{ id: "transportation" }] }, header, dark: false, lib, report: (m) => said.push(m) });
+	const style = streets({
+		url,
+		metadata: { vector_layers: [{ id: "transportation" }] },
+		header,
+		dark: false,
+		lib,
+		report: (m) => said.push(m),
+	});
 	assert.equal(style.sources.streets, undefined);
 	assert.match(said.join(), /transportation/);
 });
@@ -77,10 +117,27 @@ test("without data there are empty tiles and one report", async (t) => {
 	const protocols = {};
 	/** @type {string[]} */
 	const said = [];
-	const config = { lib: "/lib/gone/", style: null, pmtiles: null, report: (/** @type {string} */ m) => said.push(m) };
-	const style = /** @type {any} */ (await baseStyle({ addProtocol: (name, load) => { protocols[name] = load; } }, config, false));
+	const config = {
+		lib: "/lib/gone/",
+		style: null,
+		pmtiles: null,
+		report: (/** @type {string} */ m) => said.push(m),
+	};
+	const style = /** @type {any} */ (
+		await baseStyle(
+			{
+				addProtocol: (name, load) => {
+					protocols[name] = load;
+				},
+			},
+			config,
+			false,
+		)
+	);
 	for (const xyz of ["0/0/0", "5/1/1"]) {
-		const { data } = await protocols.atlas({ url: style.sources.atlas.tiles[0].replace("{z}/{x}/{y}", xyz) });
+		const { data } = await protocols.atlas({
+			url: style.sources.atlas.tiles[0].replace("{z}/{x}/{y}", xyz),
+		});
 		assert.equal(data.byteLength, 0);
 	}
 	assert.equal(said.length, 1);
@@ -102,10 +159,18 @@ after(async () => {
 });
 
 /** @param {number} z @returns {Promise<{ z: number, x: number, y: number, layers: any }[]>} */
-const level = (z) => Promise.all(Array.from({ length: 4 ** z }, async (_, i) => {
-	const [x, y] = [i % 2 ** z, Math.floor(i / 2 ** z)];
-	return { z, x, y, layers: new VectorTile(new PbfReader(new Uint8Array(await tile(`${out}/`, z, x, y)))).layers };
-}));
+const level = (z) =>
+	Promise.all(
+		Array.from({ length: 4 ** z }, async (_, i) => {
+			const [x, y] = [i % 2 ** z, Math.floor(i / 2 ** z)];
+			return {
+				z,
+				x,
+				y,
+				layers: new VectorTile(new PbfReader(new Uint8Array(await tile(`${out}/`, z, x, y)))).layers,
+			};
+		}),
+	);
 
 /** @param {any} layer */
 const features = (layer) => Array.from({ length: layer?.length ?? 0 }, (_, i) => layer.feature(i));
@@ -114,38 +179,61 @@ for (const z of [0, 3, 5]) {
 	test(`zoom ${z}: the countries, seas and places are there, each on the map`, async () => {
 		/** @type {Record<string, Set<string>>} */
 		const names = { countries: new Set(), seas: new Set(), places: new Set() };
-		for (const { x, y, layers } of await level(z)) for (const kind of Object.keys(names)) for (const f of features(layers[kind])) {
-			const [lon, lat] = f.toGeoJSON(x, y, z).geometry.coordinates;
-			assert.ok(Math.abs(lon) <= 180 && Math.abs(lat) <= 90, `${f.properties.name} is at ${lon}, ${lat}`);
-			assert.ok(Number.isFinite(f.properties.rank), f.properties.name);
-			names[kind].add(`${f.properties.name} ${lon} ${lat}`);
-		}
-		assert.ok(names.countries.size >= 170 && names.countries.size < 260, `${names.countries.size} countries`);
+		for (const { x, y, layers } of await level(z))
+			for (const kind of Object.keys(names))
+				for (const f of features(layers[kind])) {
+					const [lon, lat] = f.toGeoJSON(x, y, z).geometry.coordinates;
+					assert.ok(
+						Math.abs(lon) <= 180 && Math.abs(lat) <= 90,
+						`${f.properties.name} is at ${lon}, ${lat}`,
+					);
+					assert.ok(Number.isFinite(f.properties.rank), f.properties.name);
+					names[kind].add(`${f.properties.name} ${lon} ${lat}`);
+				}
+		assert.ok(
+			names.countries.size >= 170 && names.countries.size < 260,
+			`${names.countries.size} countries`,
+		);
 		assert.ok(names.seas.size >= 20, `${names.seas.size} seas`);
 		if (z === 5) assert.ok(names.places.size >= 20_000, `${names.places.size} places`);
 	});
 }
 
 test("shapes end with their tile", async () => {
-	for (const z of [0, 2, 5]) for (const { x, y, layers } of await level(z)) for (const kind of ["land", "lakes", "rivers", "borders", "states"])
-		for (const f of features(layers[kind])) {
-			const [west, north, east, south] = f.bbox();
-			assert.ok(Math.min(west, north) >= -64 && Math.max(east, south) <= 4096 + 64, `${kind} in ${z}/${x}/${y}: ${f.bbox()}`);
-		}
+	for (const z of [0, 2, 5])
+		for (const { x, y, layers } of await level(z))
+			for (const kind of ["land", "lakes", "rivers", "borders", "states"])
+				for (const f of features(layers[kind])) {
+					const [west, north, east, south] = f.bbox();
+					assert.ok(
+						Math.min(west, north) >= -64 && Math.max(east, south) <= 4096 + 64,
+						`${kind} in ${z}/${x}/${y}: ${f.bbox()}`,
+					);
+				}
 });
 
 test("land has no edge along the antimeridian", async () => {
-	for (const z of [3, 5]) for (const { x, y, layers } of await level(z)) for (const f of x % (2 ** z - 1) ? [] : features(layers.land)) {
-		const seam = x ? 4096 : 0;
-		for (const ring of f.loadGeometry()) for (let i = 1; i < ring.length; i++) {
-			const [a, b] = [ring[i - 1], ring[i]];
-			assert.ok(Math.abs(a.x - seam) > 1 || Math.abs(b.x - seam) > 1 || Math.abs(a.y - b.y) < 100, `a streak in ${z}/${x}/${y} from ${a.y} to ${b.y}`);
-		}
-	}
+	for (const z of [3, 5])
+		for (const { x, y, layers } of await level(z))
+			for (const f of x % (2 ** z - 1) ? [] : features(layers.land)) {
+				const seam = x ? 4096 : 0;
+				for (const ring of f.loadGeometry())
+					for (let i = 1; i < ring.length; i++) {
+						const [a, b] = [ring[i - 1], ring[i]];
+						assert.ok(
+							Math.abs(a.x - seam) > 1 || Math.abs(b.x - seam) > 1 || Math.abs(a.y - b.y) < 100,
+							`a streak in ${z}/${x}/${y} from ${a.y} to ${b.y}`,
+						);
+					}
+			}
 });
 
 test("the files are small once compressed", async () => {
-	const [world, detail] = await Promise.all(["world", "detail"].map(async (name) => gzipSync(await readFile(join(out, `atlas-${name}.bin`))).length));
+	const [world, detail] = await Promise.all(
+		["world", "detail"].map(
+			async (name) => gzipSync(await readFile(join(out, `atlas-${name}.bin`))).length,
+		),
+	);
 	assert.ok(world < 250_000, `world: ${world}`);
 	assert.ok(world + detail < 2_000_000, `both: ${world + detail}`);
 });
@@ -155,7 +243,13 @@ const colors = (value) => JSON.stringify(value ?? "").match(/#[0-9a-f]{6}\b/gi) 
 
 /** WCAG 2's contrast ratio. @param {string} a @param {string} b */
 function contrast(a, b) {
-	const [l, d] = [a, b].map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
-		.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)).sort((x, y) => y - x);
+	const [l, d] = [a, b]
+		.map((hex) =>
+			[1, 3, 5]
+				.map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
+				.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+				.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0),
+		)
+		.sort((x, y) => y - x);
 	return (l + 0.05) / (d + 0.05);
 }

@@ -2,7 +2,20 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+	appendFileSync,
+	cpSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	readdirSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	truncateSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,7 +27,8 @@ const web = join(import.meta.dirname, "..");
 function copy(t) {
 	const dir = mkdtempSync(join(tmpdir(), "livemap-build-"));
 	t.after(() => rmSync(dir, { recursive: true }));
-	for (const name of ["build/build.mjs", "package.json", "package-lock.json", "licenses"]) cpSync(join(web, name), join(dir, name), { recursive: true });
+	for (const name of ["build/build.mjs", "package.json", "package-lock.json", "licenses"])
+		cpSync(join(web, name), join(dir, name), { recursive: true });
 	symlinkSync(join(web, "node_modules"), join(dir, "node_modules"));
 	mkdirSync(join(dir, "dist"));
 	basemap(dir, "{}");
@@ -23,31 +37,57 @@ function copy(t) {
 
 /** Gives the copy a base map. @param {string} dir @param {string} data */
 function basemap(dir, data) {
-	writeFileSync(join(dir, "build/basemap.mjs"), `import { writeFileSync } from "node:fs";
-		export async function basemap(out) { writeFileSync(out + "/atlas.json", ${JSON.stringify(data)}); }`);
+	writeFileSync(
+		join(dir, "build/basemap.mjs"),
+		`import { writeFileSync } from "node:fs";
+		export async function basemap(out) { writeFileSync(out + "/atlas.json", ${JSON.stringify(data)}); }`,
+	);
 }
 
 /** Builds, and tells whether anything was done. @param {string} dir */
 function build(dir) {
-	const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, "build/build.mjs")], { encoding: "utf8" });
+	const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, "build/build.mjs")], {
+		encoding: "utf8",
+	});
 	assert.equal(status, 0, stderr);
 	return stdout !== "";
 }
 
 /** Reads all that was built: contents by name. @param {string} dir */
-const built = (dir) => Object.fromEntries(readdirSync(join(dir, "dist/lib")).sort().map((name) => [name, readFileSync(join(dir, "dist/lib", name), "base64")]));
+const built = (dir) =>
+	Object.fromEntries(
+		readdirSync(join(dir, "dist/lib"))
+			.sort()
+			.map((name) => [name, readFileSync(join(dir, "dist/lib", name), "base64")]),
+	);
 
 test("lib holds what the page needs, compressed", (t) => {
 	const dir = copy(t);
 	assert.equal(build(dir), true);
-	assert.deepEqual(Object.keys(built(dir)), ["LICENSES.txt.gz", "atlas.json.gz", "fflate.mjs.gz", "maplibre-gl-worker.mjs.gz", "maplibre-gl.css.gz", "maplibre-gl.mjs.gz", "pmtiles.mjs.gz"]);
+	assert.deepEqual(Object.keys(built(dir)), [
+		"LICENSES.txt.gz",
+		"atlas.json.gz",
+		"fflate.mjs.gz",
+		"maplibre-gl-worker.mjs.gz",
+		"maplibre-gl.css.gz",
+		"maplibre-gl.mjs.gz",
+		"pmtiles.mjs.gz",
+	]);
 	for (const [name, content] of Object.entries(built(dir))) {
 		const packed = Buffer.from(content, "base64");
 		assert.equal(packed.readUInt32LE(4), 0, `${name} has no date`);
 		assert.doesNotMatch(gunzipSync(packed).toString(), /sourceMappingURL=/, name);
 	}
 	const licenses = gunzipSync(Buffer.from(built(dir)["LICENSES.txt.gz"], "base64")).toString();
-	for (const text of ["MapLibre contributors", "Protomaps LLC", "Arjun Barrett", "Mike Bostock", "Gary Court", "SimpleMaps"]) assert.match(licenses, new RegExp(text));
+	for (const text of [
+		"MapLibre contributors",
+		"Protomaps LLC",
+		"Arjun Barrett",
+		"Mike Bostock",
+		"Gary Court",
+		"SimpleMaps",
+	])
+		assert.match(licenses, new RegExp(text));
 	assert.doesNotMatch(licenses, /playwright|typescript /i);
 });
 
@@ -63,7 +103,7 @@ test("modules can be imported, and need nothing else", async (t) => {
 
 test("the same inputs make the same bytes, and nothing is done twice", (t) => {
 	const [one, other] = [copy(t), copy(t)];
-	build(one), build(other);
+	(build(one), build(other));
 	assert.deepEqual(built(one), built(other));
 	const before = statSync(join(one, "dist/lib/maplibre-gl.mjs.gz"));
 	assert.equal(build(one), false);
@@ -73,7 +113,12 @@ test("the same inputs make the same bytes, and nothing is done twice", (t) => {
 test("what changed is built again", (t) => {
 	const dir = copy(t);
 	build(dir);
-	for (const change of [() => basemap(dir, "[]"), () => writeFileSync(join(dir, "build/basemap-x.mjs"), ""), () => appendFileSync(join(dir, "package-lock.json"), "\n"), () => appendFileSync(join(dir, "licenses/pmtiles.txt"), "\n")]) {
+	for (const change of [
+		() => basemap(dir, "[]"),
+		() => writeFileSync(join(dir, "build/basemap-x.mjs"), ""),
+		() => appendFileSync(join(dir, "package-lock.json"), "\n"),
+		() => appendFileSync(join(dir, "licenses/pmtiles.txt"), "\n"),
+	]) {
 		change();
 		assert.equal(build(dir), true);
 		assert.equal(build(dir), false);
@@ -87,9 +132,22 @@ test("a run that was interrupted is repaired by the next", (t) => {
 	const whole = built(dir);
 	const [lib, stamp, aside] = [join(dir, "dist/lib"), join(dir, "dist/.stamp"), join(dir, "dist.new")];
 	for (const [when, interrupt] of /** @type {[string, () => void][]} */ ([
-		["while it wrote aside", () => { mkdirSync(aside); writeFileSync(join(aside, "half.gz"), ""); rmSync(stamp); }],
+		[
+			"while it wrote aside",
+			() => {
+				mkdirSync(aside);
+				writeFileSync(join(aside, "half.gz"), "");
+				rmSync(stamp);
+			},
+		],
 		["before it took the old away", () => rmSync(stamp)],
-		["before it renamed", () => { rmSync(stamp); rmSync(lib, { recursive: true }); }],
+		[
+			"before it renamed",
+			() => {
+				rmSync(stamp);
+				rmSync(lib, { recursive: true });
+			},
+		],
 		["in the middle of the stamp", () => truncateSync(stamp, 100)],
 		["and somebody deleted lib", () => rmSync(lib, { recursive: true })],
 		["or a file", () => rmSync(join(lib, "fflate.mjs.gz"))],

@@ -4,10 +4,18 @@ import { Fleet, project, unproject, Vehicle } from "../src/fleet.js";
 
 const EAST = 90;
 
-/** A Feature at a time. @param {number} timestamp @param {number} lon @param {Record<string, any>} [more] @param {number} [lat] */
+/**
+ * A Feature at a time.
+ * @param {number} timestamp
+ * @param {number} lon
+ * @param {Record<string, any>} [more]
+ * @param {number} [lat]
+ */
 function fix(timestamp, lon, more = {}, lat = 0) {
 	return /** @type {import("../src/livemap.js").Feature} */ ({
-		type: "Feature", id: "VAN-7", geometry: { type: "Point", coordinates: [lon, lat] },
+		type: "Feature",
+		id: "VAN-7",
+		geometry: { type: "Point", coordinates: [lon, lat] },
 		properties: { vehicle_id: "VAN-7", timestamp, ...more },
 	});
 }
@@ -18,8 +26,15 @@ const metres = ({ x }) => (x - 0.5) * 40_075_016.686;
 test("project and unproject are inverse, and agree with the known corners", () => {
 	assert.deepEqual(project(0, 0), { x: 0.5, y: 0.5 });
 	assert.ok(Math.abs(project(180, 85.0511287798).y) < 1e-9);
-	assert.ok(Math.abs(project(0, 90).y) < 1e-8 && Math.abs(project(0, -90).y - 1) < 1e-8, "the poles are at the edge");
-	for (const [lon, lat] of [[13.404954, 52.520008], [-179.9, -84], [0, 0]]) {
+	assert.ok(
+		Math.abs(project(0, 90).y) < 1e-8 && Math.abs(project(0, -90).y - 1) < 1e-8,
+		"the poles are at the edge",
+	);
+	for (const [lon, lat] of [
+		[13.404954, 52.520008],
+		[-179.9, -84],
+		[0, 0],
+	]) {
 		const { x, y } = project(lon, lat);
 		const [lon2, lat2] = unproject(x, y);
 		assert.ok(Math.abs(lon - lon2) < 1e-9 && Math.abs(lat - lat2) < 1e-9);
@@ -104,7 +119,10 @@ test("a rhythm is that of several intervals, and one long pause does not spoil i
 	vehicle.update(fix(5000, 0, { speed_kmh: 50 }), 5000);
 	assert.ok(Math.abs(Number(vehicle.interval) - 3.23) < 1e-9, `${vehicle.interval}: as if four intervals`);
 	vehicle.update(fix(5000, 0.001, { speed_kmh: 50 }), 5001);
-	assert.ok(Math.abs(Number(vehicle.interval) - 3.23) < 1e-9, "a correction of the same moment is no interval");
+	assert.ok(
+		Math.abs(Number(vehicle.interval) - 3.23) < 1e-9,
+		"a correction of the same moment is no interval",
+	);
 });
 
 test("nobody is waited for longer than a quarter of an hour", () => {
@@ -127,7 +145,12 @@ test("speed and course are told from two fixes where they are not reported", () 
 });
 
 test("a course is told from two fixes that are far enough apart", () => {
-	for (const [lon, lat, course] of [[0.001, 0, 90], [0, -0.001, 180], [-0.001, 0, 270], [0, 0.001, 0]]) {
+	for (const [lon, lat, course] of [
+		[0.001, 0, 90],
+		[0, -0.001, 180],
+		[-0.001, 0, 270],
+		[0, 0.001, 0],
+	]) {
 		const vehicle = new Vehicle(fix(100, 0), 100);
 		vehicle.update(fix(110, lon, {}, lat), 110);
 		assert.equal(Math.round(Number(vehicle.course)), course);

@@ -19,10 +19,23 @@ async function publish() {
 		for (let i = tick % 10; i < vehicles; i += 10) {
 			const angle = i * 2.399963 + t * 0.0001;
 			const radius = 0.6 * Math.sqrt(i / vehicles);
-			lines.push(JSON.stringify({ vehicle_id: `CAR-${i}`, lon: 13.4 + radius * 1.6 * Math.cos(angle), lat: 52.5 + radius * Math.sin(angle), timestamp: t, speed_kmh: 50, heading: (i * 7) % 360 }));
+			lines.push(
+				JSON.stringify({
+					vehicle_id: `CAR-${i}`,
+					lon: 13.4 + radius * 1.6 * Math.cos(angle),
+					lat: 52.5 + radius * Math.sin(angle),
+					timestamp: t,
+					speed_kmh: 50,
+					heading: (i * 7) % 360,
+				}),
+			);
 		}
 		const due = performance.now() + 100;
-		await fetch(`${hub.internal}/publish`, { method: "POST", headers: { "Content-Type": "application/x-ndjson" }, body: lines.join("\n") });
+		await fetch(`${hub.internal}/publish`, {
+			method: "POST",
+			headers: { "Content-Type": "application/x-ndjson" },
+			body: lines.join("\n"),
+		});
 		await sleep(Math.max(0, due - performance.now()));
 	}
 }
@@ -36,21 +49,40 @@ for (const zoom of [6, 9, 12, 15]) {
 	await sleep(3000);
 	const figures = await page.evaluate(async (ms) => {
 		let long = 0;
-		new PerformanceObserver((list) => list.getEntries().forEach((e) => (long += e.duration))).observe({ type: "longtask" });
+		new PerformanceObserver((list) => list.getEntries().forEach((e) => (long += e.duration))).observe({
+			type: "longtask",
+		});
 		const frames = window.livemap.frames();
 		/** @type {number[]} */
 		const gaps = [];
 		const end = performance.now() + ms;
-		for (let last = performance.now(); last < end; ) {
+		for (let last = performance.now(); last < end;) {
 			const t = await new Promise((resolve) => requestAnimationFrame(resolve));
 			gaps.push(t - last);
 			last = t;
 		}
 		gaps.sort((a, b) => a - b);
-		return { drawn: window.livemap.frames() - frames, p50: gaps[gaps.length >> 1], p95: gaps[Math.floor(gaps.length * 0.95)], worst: gaps[gaps.length - 1], long, held: window.livemap.vehicles().length };
+		return {
+			drawn: window.livemap.frames() - frames,
+			p50: gaps[gaps.length >> 1],
+			p95: gaps[Math.floor(gaps.length * 0.95)],
+			worst: gaps[gaps.length - 1],
+			long,
+			held: window.livemap.vehicles().length,
+		};
 	}, seconds * 1000);
-	const age = await page.evaluate(() => Math.max(...window.livemap.vehicles().map((v) => Date.now() / 1000 - v.properties.timestamp)));
-	console.log(`zoom ${zoom}: ${figures.held} vehicles held, markers drawn ${(figures.drawn / seconds).toFixed(1)} times a second, frame gap p50 ${figures.p50.toFixed(0)} p95 ${figures.p95.toFixed(0)} worst ${figures.worst.toFixed(0)} ms, long tasks ${((figures.long / seconds / 1000) * 100).toFixed(0)} % of the time, oldest position ${age.toFixed(1)} s`);
+	const age = await page.evaluate(() =>
+		Math.max(...window.livemap.vehicles().map((v) => Date.now() / 1000 - v.properties.timestamp)),
+	);
+	console.log(
+		[
+			`zoom ${zoom}: ${figures.held} vehicles held`,
+			`markers drawn ${(figures.drawn / seconds).toFixed(1)} times a second`,
+			`frame gap p50 ${figures.p50.toFixed(0)} p95 ${figures.p95.toFixed(0)} worst ${figures.worst.toFixed(0)} ms`,
+			`long tasks ${((figures.long / seconds / 1000) * 100).toFixed(0)} % of the time`,
+			`oldest position ${age.toFixed(1)} s`,
+		].join(", "),
+	);
 	await page.context().close();
 }
 running = false;

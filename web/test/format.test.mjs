@@ -3,13 +3,33 @@
  */
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { ago, compass, coordinates, count, dateTime, duration, protocol, speed, telemetry } from "../src/format.js";
+import {
+	ago,
+	compass,
+	coordinates,
+	count,
+	dateTime,
+	duration,
+	protocol,
+	speed,
+	telemetry,
+} from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
 import { activity, summaryText } from "../src/panel/list.js";
 import { connection } from "../src/panel/connection.js";
 
 test("a span is told in its largest unit", () => {
-	const spans = [[-5, "0 s"], [0, "0 s"], [59.9, "59 s"], [60, "1 min"], [3599, "59 min"], [3600, "1 h"], [172_799, "47 h"], [172_800, "2 days"], [864_000_000, "10,000 days"]];
+	const spans = [
+		[-5, "0 s"],
+		[0, "0 s"],
+		[59.9, "59 s"],
+		[60, "1 min"],
+		[3599, "59 min"],
+		[3600, "1 h"],
+		[172_799, "47 h"],
+		[172_800, "2 days"],
+		[864_000_000, "10,000 days"],
+	];
 	for (const [seconds, words] of /** @type {[number, string][]} */ (spans)) {
 		assert.equal(duration(seconds), words);
 	}
@@ -24,7 +44,18 @@ test("a moment has a day when it is not of these hours", () => {
 });
 
 test("a direction is the nearest of eight", () => {
-	const directions = [[0, "N"], [22, "N"], [23, "NE"], [90, "E"], [180, "S"], [270, "W"], [315, "NW"], [337, "NW"], [338, "N"], [360, "N"]];
+	const directions = [
+		[0, "N"],
+		[22, "N"],
+		[23, "NE"],
+		[90, "E"],
+		[180, "S"],
+		[270, "W"],
+		[315, "NW"],
+		[337, "NW"],
+		[338, "N"],
+		[360, "N"],
+	];
 	for (const [degrees, name] of /** @type {[number, string][]} */ (directions)) {
 		assert.equal(compass(degrees), name, `${degrees}`);
 	}
@@ -34,15 +65,29 @@ test("numbers are written as people write them", () => {
 	assert.equal(count(1_234_567), "1,234,567");
 	assert.equal(speed(49.6), "50 km/h");
 	assert.equal(coordinates(13.404954, 52.520008), "52.52001, 13.40495");
-	assert.deepEqual(["h3", "h2", "http/1.1", "h4", ""].map(protocol), ["HTTP/3", "HTTP/2", "HTTP/1.1", "h4", ""]);
+	assert.deepEqual(["h3", "h2", "http/1.1", "h4", ""].map(protocol), [
+		"HTTP/3",
+		"HTTP/2",
+		"HTTP/1.1",
+		"h4",
+		"",
+	]);
 });
 
 test("telemetry that nobody knows is put into words", () => {
 	const members = [
-		["fuel_percent", 62.5, "Fuel", "62.5 %"], ["odometer_km", 123_456.7, "Odometer", "123,456.7 km"], ["oil_temp_c", 90, "Oil temp", "90 °C"],
-		["wind_kmh", 12, "Wind", "12 km/h"], ["length_m", 9, "Length", "9 m"], ["fuel_percent", "full", "Fuel percent", "full"],
-		["doorOpen", true, "Door Open", "yes"], ["door-open", false, "Door open", "no"], ["ratio", 0.123456, "Ratio", "0.123"],
-		["stops", ["A", 2], "Stops", '["A",2]'], ["line", null, "Line", "null"], ["_km", 5, "", "5 km"],
+		["fuel_percent", 62.5, "Fuel", "62.5 %"],
+		["odometer_km", 123_456.7, "Odometer", "123,456.7 km"],
+		["oil_temp_c", 90, "Oil temp", "90 °C"],
+		["wind_kmh", 12, "Wind", "12 km/h"],
+		["length_m", 9, "Length", "9 m"],
+		["fuel_percent", "full", "Fuel percent", "full"],
+		["doorOpen", true, "Door Open", "yes"],
+		["door-open", false, "Door open", "no"],
+		["ratio", 0.123456, "Ratio", "0.123"],
+		["stops", ["A", 2], "Stops", '["A",2]'],
+		["line", null, "Line", "null"],
+		["_km", 5, "", "5 km"],
 	];
 	for (const [name, value, words, told] of members) {
 		assert.deepEqual(telemetry(/** @type {string} */ (name), value), [words, told], `${name}`);
@@ -51,7 +96,16 @@ test("telemetry that nobody knows is put into words", () => {
 
 test("a vehicle's state is told in words", () => {
 	/** @param {Record<string, any>} more */
-	const vehicle = (more) => new Vehicle({ type: "Feature", id: "VAN-7", geometry: { type: "Point", coordinates: [0, 0] }, properties: { vehicle_id: "VAN-7", timestamp: 100, ...more } }, 100);
+	const vehicle = (more) =>
+		new Vehicle(
+			{
+				type: "Feature",
+				id: "VAN-7",
+				geometry: { type: "Point", coordinates: [0, 0] },
+				properties: { vehicle_id: "VAN-7", timestamp: 100, ...more },
+			},
+			100,
+		);
 	assert.equal(activity(vehicle({ speed_kmh: 49.6, heading: 180 }), "moving", 100), "50 km/h S");
 	assert.equal(activity(vehicle({ speed_kmh: 5, heading: 0 }), "moving", 100), "5 km/h N");
 	assert.equal(activity(vehicle({ speed_kmh: 5 }), "moving", 100), "5 km/h");
@@ -72,9 +126,22 @@ test("the connection line tells how the connection is, and never better than it 
 	/** @type {Record<string, any>} */
 	const parts = {};
 	/** @type {any} */
-	const element = { dataset: {}, querySelector: (/** @type {string} */ name) => (parts[name] = Object.assign(new EventTarget(), { textContent: "" })) };
+	const element = {
+		dataset: {},
+		querySelector: (/** @type {string} */ name) =>
+			(parts[name] = Object.assign(new EventTarget(), { textContent: "" })),
+	};
 	const retry = mock.fn();
-	const status = { phase: "connecting", since: Date.now(), heard: 0, retryAt: 0, attempt: 0, protocol: "", state: "", reason: "" };
+	const status = {
+		phase: "connecting",
+		since: Date.now(),
+		heard: 0,
+		retryAt: 0,
+		attempt: 0,
+		protocol: "",
+		state: "",
+		reason: "",
+	};
 	const show = connection(element, /** @type {any} */ ({ status, retry, ping: 15 }));
 	/** @param {Record<string, any>} next */
 	const says = (next) => {
@@ -84,20 +151,39 @@ test("the connection line tells how the connection is, and never better than it 
 	};
 	assert.deepEqual(says({}), ["Connecting…", "", ""]);
 	assert.equal(parts[".retry"].hidden, true);
-	assert.deepEqual(says({ phase: "live", heard: Date.now() - 500, protocol: "h3", state: "read" }), ["Live", "HTTP/3 · now", ""]);
+	assert.deepEqual(says({ phase: "live", heard: Date.now() - 500, protocol: "h3", state: "read" }), [
+		"Live",
+		"HTTP/3 · now",
+		"",
+	]);
 	assert.equal(says({ phase: "live", heard: Date.now() - 17_900, protocol: "h3" })[0], "Live");
-	assert.deepEqual(says({ phase: "live", heard: Date.now() - 18_100, protocol: "h3", state: "read" }), ["No sign of life", "HTTP/3 · 18 s ago", ""], "a ping is three seconds late");
-	assert.deepEqual(says({ heard: Date.now() - 12_000, state: "resumed" }), ["Live", "HTTP/3 · 12 s ago", "Resumed: nothing was missed."]);
+	assert.deepEqual(
+		says({ phase: "live", heard: Date.now() - 18_100, protocol: "h3", state: "read" }),
+		["No sign of life", "HTTP/3 · 18 s ago", ""],
+		"a ping is three seconds late",
+	);
+	assert.deepEqual(says({ heard: Date.now() - 12_000, state: "resumed" }), [
+		"Live",
+		"HTTP/3 · 12 s ago",
+		"Resumed: nothing was missed.",
+	]);
 	assert.equal(says({ state: "newest" })[2], "Resumed with the newest positions.");
 	assert.equal(says({ state: "re-read" })[2], "All positions were read again.");
 	assert.equal(says({ since: Date.now() - 60_000 })[2], "", "which is no news for ever");
 	assert.deepEqual(element.dataset, { phase: "live", state: "re-read" });
 	assert.equal(parts[".retry"].hidden, true);
-	assert.deepEqual(says({ phase: "waiting", retryAt: Date.now() + 3001, reason: "the connection was cut" }), ["Reconnecting", "in 4 s", "The connection was cut."]);
+	assert.deepEqual(
+		says({ phase: "waiting", retryAt: Date.now() + 3001, reason: "the connection was cut" }),
+		["Reconnecting", "in 4 s", "The connection was cut."],
+	);
 	assert.equal(parts[".retry"].hidden, false);
 	parts[".retry"].dispatchEvent(new Event("click"));
 	assert.equal(retry.mock.callCount(), 1);
-	assert.deepEqual(says({ phase: "connecting" }), ["Connecting…", "", "The connection was cut."], "which is still why");
+	assert.deepEqual(
+		says({ phase: "connecting" }),
+		["Connecting…", "", "The connection was cut."],
+		"which is still why",
+	);
 	assert.deepEqual(says({ phase: "closed", reason: "" }), ["Closed", "", ""]);
 	mock.timers.reset();
 });

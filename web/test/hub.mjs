@@ -47,21 +47,44 @@ export class Hub {
 	async run() {
 		const listen = this.public ? new URL(this.public).host : "localhost:0";
 		const publish = this.internal ? new URL(this.internal).host : "127.0.0.1:0";
-		const process = spawn(PROGRAM, ["serve", ...(this.flags.includes("--jwt-key") ? [] : ["--anonymous"]), "--listen", listen, "--publish-listen", publish, "--state-dir", this.state, "--drain", "0s", "--log-format", "json", ...this.flags], { stdio: ["ignore", "ignore", "pipe"] });
+		const process = spawn(
+			PROGRAM,
+			[
+				"serve",
+				...(this.flags.includes("--jwt-key") ? [] : ["--anonymous"]),
+				"--listen",
+				listen,
+				"--publish-listen",
+				publish,
+				"--state-dir",
+				this.state,
+				"--drain",
+				"0s",
+				"--log-format",
+				"json",
+				...this.flags,
+			],
+			{ stdio: ["ignore", "ignore", "pipe"] },
+		);
 		this.#process = process;
 		await new Promise((resolve, reject) => {
 			process.once("error", reject);
 			process.once("exit", () => reject(new Error(`the hub ended: ${this.log.join("\n")}`)));
-			createInterface({ input: /** @type {import("node:stream").Readable} */ (process.stderr) }).on("line", (line) => {
-				this.log.push(line);
-				const said = JSON.parse(line);
-				if (said.msg === "the hub is ready") {
-					this.public = said.public ? `https://localhost:${said.public.split(":").pop()}` : this.public; // or that of a proxy
-					this.internal = said.publish;
-					resolve(undefined);
-				}
-				this.key = said.spki_sha256 ?? this.key;
-			});
+			createInterface({ input: /** @type {import("node:stream").Readable} */ (process.stderr) }).on(
+				"line",
+				(line) => {
+					this.log.push(line);
+					const said = JSON.parse(line);
+					if (said.msg === "the hub is ready") {
+						this.public = said.public
+							? `https://localhost:${said.public.split(":").pop()}`
+							: this.public; // or that of a proxy
+						this.internal = said.publish;
+						resolve(undefined);
+					}
+					this.key = said.spki_sha256 ?? this.key;
+				},
+			);
 		});
 	}
 
@@ -83,7 +106,15 @@ export class Hub {
 
 	/** Publishes with curl, as the README does. @param {...Record<string, any>} positions */
 	async publish(...positions) {
-		const { stdout } = await run("curl", ["-sS", "--fail-with-body", `${this.internal}/publish`, "-H", "Content-Type: application/json", "-d", JSON.stringify(positions)]);
+		const { stdout } = await run("curl", [
+			"-sS",
+			"--fail-with-body",
+			`${this.internal}/publish`,
+			"-H",
+			"Content-Type: application/json",
+			"-d",
+			JSON.stringify(positions),
+		]);
 		const ack = JSON.parse(stdout);
 		if (ack.accepted + ack.duplicate !== positions.length) {
 			throw new Error(stdout);
@@ -105,12 +136,18 @@ export class Hub {
 
 	/** @param {string[]} args of another command, which talks to this hub */
 	command(...args) {
-		return spawn(PROGRAM, args, { env: { ...process.env, LIVEMAP_TO: this.internal }, stdio: ["ignore", "ignore", "ignore"] });
+		return spawn(PROGRAM, args, {
+			env: { ...process.env, LIVEMAP_TO: this.internal },
+			stdio: ["ignore", "ignore", "ignore"],
+		});
 	}
 
 	/** A browser that speaks HTTP/3 with this hub, and trusts its certificate for that. */
 	browser() {
-		return browser(`--origin-to-force-quic-on=${new URL(this.public).host}`, `--ignore-certificate-errors-spki-list=${this.key}`);
+		return browser(
+			`--origin-to-force-quic-on=${new URL(this.public).host}`,
+			`--ignore-certificate-errors-spki-list=${this.key}`,
+		);
 	}
 }
 
@@ -120,7 +157,13 @@ export async function browser(...args) {
 	if (!executablePath) {
 		throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");
 	}
-	const headless = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"];
+	const headless = [
+		"--no-sandbox",
+		"--use-gl=angle",
+		"--use-angle=swiftshader",
+		"--enable-unsafe-swiftshader",
+		"--disable-dev-shm-usage",
+	];
 	return chromium.launch({ executablePath, args: [...headless, ...args] });
 }
 
@@ -140,12 +183,21 @@ export async function browser(...args) {
  * @returns {Promise<Opened>}
  */
 export async function open(hub, browser, hash = "", options = {}, prepare = async () => {}, arrived = live) {
-	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "no-preference", ...options });
+	const context = await browser.newContext({
+		viewport: { width: 1280, height: 800 },
+		reducedMotion: "no-preference",
+		...options,
+	});
 	context.setDefaultTimeout(LIMIT);
 	const page = await context.newPage();
 	/** @type {string[]} */
 	const complaints = [];
-	page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`));
+	page.on(
+		"console",
+		(message) =>
+			["error", "warning"].includes(message.type()) &&
+			complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`),
+	);
 	page.on("pageerror", (error) => complaints.push(`${error.stack}`));
 	await prepare(page);
 	await page.goto(`${hub.public}/${hash}`);
@@ -156,13 +208,22 @@ export async function open(hub, browser, hash = "", options = {}, prepare = asyn
 /** @param {import("playwright-core").Page} page */
 export const live = (page) => page.waitForFunction(() => window.livemap?.status().phase === "live");
 
-/** Waits until the map has drawn all it has, and stands still. @param {import("playwright-core").Page} page */
+/**
+ * Waits until the map has drawn all it has, and stands still.
+ * @param {import("playwright-core").Page} page
+ */
 export const rest = (page) => page.waitForFunction(() => window.livemap.idle());
 
-/** Waits for a vehicle to be drawn by itself. @param {import("playwright-core").Page} page @param {string} id */
+/**
+ * Waits for a vehicle to be drawn by itself.
+ * @param {import("playwright-core").Page} page
+ * @param {string} id
+ */
 export async function drawn(page, id) {
 	await page.waitForFunction((id) => window.livemap.drawn(id) !== null, id);
-	return /** @type {{left: number, top: number, state: string}} */ (await page.evaluate((id) => window.livemap.drawn(id), id));
+	return /** @type {{left: number, top: number, state: string}} */ (
+		await page.evaluate((id) => window.livemap.drawn(id), id)
+	);
 }
 
 /** Now, in Unix seconds. */
@@ -176,7 +237,12 @@ export const now = () => Math.round(Date.now()) / 1000;
  */
 export async function pixel(page, { left, top }) {
 	const box = await page.locator("#map").boundingBox();
-	const clip = { x: Math.round((box?.x ?? 0) + left), y: Math.round((box?.y ?? 0) + top), width: 1, height: 1 };
+	const clip = {
+		x: Math.round((box?.x ?? 0) + left),
+		y: Math.round((box?.y ?? 0) + top),
+		width: 1,
+		height: 1,
+	};
 	const png = await page.screenshot({ clip });
 	let data = Buffer.alloc(0);
 	for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {

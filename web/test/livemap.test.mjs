@@ -74,7 +74,10 @@ class Events extends EventTarget {
 	}
 }
 
-/** What the hub answers to snapshots, and how often it was asked. @type {() => Response | Promise<Response>} */
+/**
+ * What the hub answers to snapshots, and how often it was asked.
+ * @type {() => Response | Promise<Response>}
+ */
 let answer;
 /** @type {URL[]} */
 let asked;
@@ -89,17 +92,26 @@ const doc = new Events();
 
 /** @param {string} id @param {number} [timestamp] */
 function feature(id, timestamp = 1) {
-	return { type: "Feature", id, geometry: { type: "Point", coordinates: [1, 2] }, properties: { vehicle_id: id, timestamp } };
+	return {
+		type: "Feature",
+		id,
+		geometry: { type: "Point", coordinates: [1, 2] },
+		properties: { vehicle_id: id, timestamp },
+	};
 }
 
 /** @param {string} id the Last-Event-ID @param {...any} features */
-const snapshot = (id, ...features) => () => Response.json({ features }, { headers: { "Last-Event-ID": id } });
+const snapshot =
+	(id, ...features) =>
+	() =>
+		Response.json({ features }, { headers: { "Last-Event-ID": id } });
 
 /** A hub that does not answer. @returns {Promise<Response>} */
 const silence = () => new Promise(() => {});
 
 /** Fails as fetch does when it is aborted. @param {AbortSignal} signal @returns {Promise<never>} */
-const aborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+const aborted = (signal) =>
+	new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
 /** @param {import("../src/livemap.js").Options} [options] */
 async function start(options = {}) {
@@ -163,9 +175,15 @@ afterEach(() => {
 
 test("the state is a snapshot, and the stream goes on from its id", async () => {
 	const feed = await start({ topics: ["depot:7", "a&b"], bbox: [1, 2, 3, 4], interval: 0.5 });
-	assert.equal(String(asked[0]), "https://hub.example/snapshot?topic=depot%3A7&topic=a%26b&bbox=1%2C2%2C3%2C4");
+	assert.equal(
+		String(asked[0]),
+		"https://hub.example/snapshot?topic=depot%3A7&topic=a%26b&bbox=1%2C2%2C3%2C4",
+	);
 	assert.deepEqual(Source.last.url.searchParams.getAll("topic"), ["depot:7", "a&b"]);
-	assert.deepEqual({ ...Source.last.param, topic: "" }, { topic: "", bbox: "1,2,3,4", ping: "15s", interval: "0.5s", lastEventId: "e-1" });
+	assert.deepEqual(
+		{ ...Source.last.param, topic: "" },
+		{ topic: "", bbox: "1,2,3,4", ping: "15s", interval: "0.5s", lastEventId: "e-1" },
+	);
 	assert.equal(feed.status.phase, "connecting");
 	assert.deepEqual(heard(), [], "nothing is shown before it is the truth");
 	Source.last.live("e-2");
@@ -296,7 +314,9 @@ test("a stream that is refused is asked why", async () => {
 });
 
 test("a hub that cannot be reached is no stack trace", async () => {
-	answer = () => { throw new TypeError("fetch failed"); };
+	answer = () => {
+		throw new TypeError("fetch failed");
+	};
 	const feed = await start();
 	assert.equal(feed.status.reason, "the hub cannot be reached");
 });
@@ -335,7 +355,10 @@ test("who has too many streams waits a minute", async () => {
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "too-many" });
 	assert.equal(feed.status.retryAt - Date.now(), 60_000);
-	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["waiting", "too-many", "too many streams are open"]);
+	assert.deepEqual(
+		[feed.status.phase, feed.status.refusal, feed.status.reason],
+		["waiting", "too-many", "too many streams are open"],
+	);
 	assert.equal(Source.open.length, 0);
 	await pass(59_000);
 	assert.equal(Source.open.length, 0);
@@ -379,16 +402,24 @@ test("of several views in a row only the last comes to be", async () => {
 	await settle();
 	feed.view({ bbox: [0, 0, 3, 3] });
 	await settle();
-	assert.deepEqual(Source.open.map((s) => s.param.bbox), [undefined, "0,0,3,3"]);
+	assert.deepEqual(
+		Source.open.map((s) => s.param.bbox),
+		[undefined, "0,0,3,3"],
+	);
 	Source.last.live("e-2");
-	assert.deepEqual(Source.open.map((s) => s.param.bbox), ["0,0,3,3"]);
+	assert.deepEqual(
+		Source.open.map((s) => s.param.bbox),
+		["0,0,3,3"],
+	);
 });
 
 test("another view while the hub is away does not lose what is shown", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
-	answer = () => { throw new TypeError("fetch failed"); };
+	answer = () => {
+		throw new TypeError("fetch failed");
+	};
 	feed.view({ bbox: [0, 0, 1, 1] });
 	await settle();
 	assert.equal(feed.status.phase, "waiting");
@@ -446,7 +477,10 @@ test("the status is that of what is shown, until a new view fails", async () => 
 test("a closed feed leaves nothing behind", async () => {
 	const clear = mock.method(globalThis, "clearInterval");
 	const feed = await start();
-	assert.deepEqual([...events.listeners.keys(), ...doc.listeners.keys()], ["online", "pageshow", "visibilitychange"]);
+	assert.deepEqual(
+		[...events.listeners.keys(), ...doc.listeners.keys()],
+		["online", "pageshow", "visibilitychange"],
+	);
 	Source.last.live("e-2");
 	feed.view({ bbox: [0, 0, 1, 1] });
 	await settle();
@@ -478,7 +512,10 @@ test("cookies go with every request, and no cache answers", async () => {
 	assert.deepEqual(Source.last.init, { withCredentials: true });
 	Source.last.onerror?.(); // it never opened
 	await settle();
-	assert.deepEqual(asked.map((url) => url.pathname), ["/snapshot", "/stream"]);
+	assert.deepEqual(
+		asked.map((url) => url.pathname),
+		["/snapshot", "/stream"],
+	);
 	for (const { cache, credentials } of inits) {
 		assert.deepEqual({ cache, credentials }, { cache: "no-store", credentials: "include" });
 	}
@@ -494,7 +531,10 @@ test("a page that comes back from the browser's cache is connected at once", asy
 	assert.equal(Source.open.length, 1);
 });
 
-for (const [name, target] of /** @type {[string, Events][]} */ ([["visibilitychange", doc], ["online", events]])) {
+for (const [name, target] of /** @type {[string, Events][]} */ ([
+	["visibilitychange", doc],
+	["online", events],
+])) {
 	test(`a stream that died while the page slept is left at ${name}`, async () => {
 		const feed = await start();
 		Source.last.live("e-2");
@@ -521,7 +561,10 @@ test("a hub that does not answer is left after twenty seconds, each time once", 
 	await pass(20_000);
 	assert.equal(feed.status.phase, "connecting");
 	await pass(1000);
-	assert.deepEqual([feed.status.phase, feed.status.attempt, feed.status.reason], ["waiting", 1, "the hub does not answer"]);
+	assert.deepEqual(
+		[feed.status.phase, feed.status.attempt, feed.status.reason],
+		["waiting", 1, "the hub does not answer"],
+	);
 	answer = snapshot("e-1", feature("A"));
 	await pass(1000);
 	assert.equal(feed.status.phase, "connecting");
@@ -530,7 +573,10 @@ test("a hub that does not answer is left after twenty seconds, each time once", 
 	answer = silence;
 	await settle();
 	await pass(21_000);
-	assert.deepEqual([feed.status.phase, feed.status.attempt, feed.status.reason], ["waiting", 2, "the hub does not answer"]);
+	assert.deepEqual(
+		[feed.status.phase, feed.status.attempt, feed.status.reason],
+		["waiting", 2, "the hub does not answer"],
+	);
 });
 
 test("an answer that took long is given its time", async () => {
@@ -567,13 +613,21 @@ test("what comes without an id does not make the stream forget where it was", as
 test("the state of a view that is no more is not gone on from", async () => {
 	const features = [feature("A")];
 	let arrive = () => {};
-	answer = () => /** @type {any} */ ({ ok: true, headers: new Headers({ "Last-Event-ID": "e-1" }), json: () => new Promise((resolve) => (arrive = () => resolve({ features }))) });
+	answer = () =>
+		/** @type {any} */ ({
+			ok: true,
+			headers: new Headers({ "Last-Event-ID": "e-1" }),
+			json: () => new Promise((resolve) => (arrive = () => resolve({ features }))),
+		});
 	const feed = await start();
 	answer = snapshot("e-2", feature("B"));
 	feed.view({ interval: 5 });
 	arrive(); // too late
 	await settle();
-	assert.deepEqual(Source.all.map((s) => s.param.interval), ["5s"]);
+	assert.deepEqual(
+		Source.all.map((s) => s.param.interval),
+		["5s"],
+	);
 });
 
 test("another life of the hub does not bring back the view before", async () => {
@@ -584,7 +638,10 @@ test("another life of the hub does not bring back the view before", async () => 
 	await settle();
 	before.send("reset", { reason: "epoch" });
 	await settle();
-	assert.deepEqual(Source.open.map((s) => s.param.bbox), ["0,0,1,1"]);
+	assert.deepEqual(
+		Source.open.map((s) => s.param.bbox),
+		["0,0,1,1"],
+	);
 	Source.last.live("e-2");
 	assert.equal(feed.status.phase, "live");
 });
@@ -609,7 +666,10 @@ test("a hub without ids tells the state anew after a cut", async () => {
 test("a correction of the same moment is shown when all is read again", async () => {
 	await start();
 	Source.last.live("e-2");
-	answer = snapshot("f-1", feature("A"), { ...feature("B"), geometry: { type: "Point", coordinates: [3, 4] } });
+	answer = snapshot("f-1", feature("A"), {
+		...feature("B"),
+		geometry: { type: "Point", coordinates: [3, 4] },
+	});
 	Source.last.send("reset", { reason: "behind" });
 	await settle();
 	heard();
@@ -644,7 +704,10 @@ test("a sign-in that expires is told in the session's words, and gone on with af
 	await settle();
 	assert.equal(String(asked[1]), "https://hub.example/session");
 	assert.deepEqual([feed.status.phase, feed.status.refusal], ["refused", "expired"]);
-	assert.equal(feed.status.reason, "your sign-in has expired: the token is not taken: it expired at 2026-11-24T01:00:00Z");
+	assert.equal(
+		feed.status.reason,
+		"your sign-in has expired: the token is not taken: it expired at 2026-11-24T01:00:00Z",
+	);
 	assert.equal(feed.vehicles.size, 2, "what was known is still shown");
 	await pass(59_000);
 	assert.deepEqual([Source.all.length, asked.length], [1, 2], "nothing is asked for a minute");
@@ -673,10 +736,15 @@ test("an expiry that the hub cannot be asked about is one still", async () => {
 	assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the hub does not answer"]);
 	await pass(1000);
 	Source.last.live("e-2");
-	answer = () => { throw new TypeError("fetch failed"); };
+	answer = () => {
+		throw new TypeError("fetch failed");
+	};
 	Source.last.send("bye", { reason: "expired" });
 	await settle();
-	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", "expired", "your sign-in has expired"]);
+	assert.deepEqual(
+		[feed.status.phase, feed.status.refusal, feed.status.reason],
+		["refused", "expired", "your sign-in has expired"],
+	);
 });
 
 for (const [status, refusal, detail] of /** @type {const} */ ([
@@ -687,7 +755,10 @@ for (const [status, refusal, detail] of /** @type {const} */ ([
 		answer = refusing(status, detail);
 		const feed = await start({ topics: ["depot:7"] });
 		for (let minute = 1; minute < 5; minute++) {
-			assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", refusal, detail]);
+			assert.deepEqual(
+				[feed.status.phase, feed.status.refusal, feed.status.reason],
+				["refused", refusal, detail],
+			);
 			assert.equal(feed.status.retryAt - Date.now(), 60_000);
 			assert.equal(asked.length, minute);
 			await pass(60_000);
@@ -707,7 +778,10 @@ for (const [status, refusal, detail] of /** @type {const} */ ([
 		answer = refusing(status, detail);
 		Source.last.onerror?.();
 		await settle();
-		assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["refused", refusal, detail]);
+		assert.deepEqual(
+			[feed.status.phase, feed.status.refusal, feed.status.reason],
+			["refused", refusal, detail],
+		);
 		feed.retry();
 		assert.equal(Source.last.param.lastEventId, "e-2");
 	});
@@ -745,7 +819,10 @@ test("who closes a feed while it tells is told no more", async () => {
 });
 
 test("who closes a feed, or changes the view, when it connects leaves no stream behind", async () => {
-	for (const act of /** @type {((feed: import("../src/livemap.js").Feed) => void)[]} */ ([(feed) => feed.close(), (feed) => feed.view({ interval: 5 })])) {
+	for (const act of /** @type {((feed: import("../src/livemap.js").Feed) => void)[]} */ ([
+		(feed) => feed.close(),
+		(feed) => feed.view({ interval: 5 }),
+	])) {
 		Source.all = [];
 		/** @type {import("../src/livemap.js").Feed} */
 		const feed = await start({
@@ -758,7 +835,10 @@ test("who closes a feed, or changes the view, when it connects leaves no stream 
 		Source.last.live("e-2");
 		Source.last.onerror?.();
 		await pass(1000);
-		assert.ok(Source.open.every((s) => s.param.interval === "5s"), "of the view before");
+		assert.ok(
+			Source.open.every((s) => s.param.interval === "5s"),
+			"of the view before",
+		);
 		assert.ok(Source.open.length <= 1);
 		feed.close();
 	}
@@ -776,9 +856,23 @@ test("with an interval, a stream is resumed with the newest positions, which is 
 
 test("what would quietly follow something else is refused", async () => {
 	const feed = await start();
-	for (const wrong of [{ topics: [] }, { topics: "depot:7" }, { bbox: [1, 2, 3] }, { bbox: [1, 3, 2, 2] }, { bbox: "1,2,3,4" }, { bbox: [1, 2, 3, NaN] }, { interval: "1s" }, { interval: 61 }, { interval: 0.01 }]) {
+	for (const wrong of [
+		{ topics: [] },
+		{ topics: "depot:7" },
+		{ bbox: [1, 2, 3] },
+		{ bbox: [1, 3, 2, 2] },
+		{ bbox: "1,2,3,4" },
+		{ bbox: [1, 2, 3, NaN] },
+		{ interval: "1s" },
+		{ interval: 61 },
+		{ interval: 0.01 },
+	]) {
 		assert.throws(() => feed.view(/** @type {any} */ (wrong)), TypeError, JSON.stringify(wrong));
-		assert.throws(() => follow(/** @type {any} */ ({ hub: "https://hub.example/", ...wrong })), TypeError, JSON.stringify(wrong));
+		assert.throws(
+			() => follow(/** @type {any} */ ({ hub: "https://hub.example/", ...wrong })),
+			TypeError,
+			JSON.stringify(wrong),
+		);
 	}
 	assert.equal(Source.all.length, 1);
 	feed.view({ topics: undefined, bbox: null, interval: null });

@@ -47,13 +47,31 @@ after(async () => {
 async function picture({ page, complaints }, name, expected = /^$/) {
 	await rest(page);
 	await page.screenshot({ path: join(PICTURES, `${name}.png`) });
-	assert.deepEqual(complaints.filter((c) => !expected.test(c)), [], name);
+	assert.deepEqual(
+		complaints.filter((c) => !expected.test(c)),
+		[],
+		name,
+	);
 	await page.evaluate(axe); // through the debugger, which the page's policy does not bind
-	const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }));
-	assert.deepEqual(violations.map((/** @type {any} */ v) => [v.id, v.help, v.nodes.map((/** @type {any} */ n) => [n.html, n.failureSummary])]), [], name);
+	const { violations } = await page.evaluate(() =>
+		/** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }),
+	);
+	assert.deepEqual(
+		violations.map((/** @type {any} */ v) => [
+			v.id,
+			v.help,
+			v.nodes.map((/** @type {any} */ n) => [n.html, n.failureSummary]),
+		]),
+		[],
+		name,
+	);
 }
 
-/** Turns a page dark, and waits until a place on its map is. @param {import("./hub.mjs").Opened} opened @param {{left: number, top: number}} place */
+/**
+ * Turns a page dark, and waits until a place on its map is.
+ * @param {import("./hub.mjs").Opened} opened
+ * @param {{left: number, top: number}} place
+ */
 async function turn({ page }, place) {
 	const limit = Date.now() + LIMIT;
 	await rest(page);
@@ -124,7 +142,14 @@ describe("the page looks right", { timeout: 10 * LIMIT }, () => {
 		const own = await streets.browser();
 		try {
 			await streets.publish(
-				...Array.from({ length: 24 }, (_, i) => ({ vehicle_id: `VAN-${i + 1}`, lon: 11.2558 + 0.006 * Math.cos(i * 2.4) * Math.sqrt(i / 6), lat: 43.7696 + 0.0035 * Math.sin(i * 2.4) * Math.sqrt(i / 6), speed_kmh: i % 4 ? 18 + i : 0, heading: (i * 67) % 360, driver: "Ada Conti" })),
+				...Array.from({ length: 24 }, (_, i) => ({
+					vehicle_id: `VAN-${i + 1}`,
+					lon: 11.2558 + 0.006 * Math.cos(i * 2.4) * Math.sqrt(i / 6),
+					lat: 43.7696 + 0.0035 * Math.sin(i * 2.4) * Math.sqrt(i / 6),
+					speed_kmh: i % 4 ? 18 + i : 0,
+					heading: (i * 67) % 360,
+					driver: "Ada Conti",
+				})),
 			);
 			const opened = await open(streets, own, "#map=15/43.7696/11.2558&vehicle=VAN-2");
 			await picture(opened, "streets");

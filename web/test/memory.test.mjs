@@ -13,10 +13,22 @@ const soak = Number(process.env.SOAK ?? 0); // seconds
 const seconds = soak || 10;
 const rate = soak ? 1 : 20;
 
-/** Starts the demo on ports that are free. @returns {Promise<{url: string, stop: () => Promise<number | null>}>} */
+/**
+ * Starts the demo on ports that are free.
+ * @returns {Promise<{url: string, stop: () => Promise<number | null>}>}
+ */
 async function demo() {
-	const free = ["--listen", "localhost:0", "--proxy-listen", "localhost:0", "--publish-listen", "127.0.0.1:0"];
-	const child = spawn(PROGRAM, ["demo", ...free, "--rate", String(rate)], { stdio: ["ignore", "pipe", "ignore"] });
+	const free = [
+		"--listen",
+		"localhost:0",
+		"--proxy-listen",
+		"localhost:0",
+		"--publish-listen",
+		"127.0.0.1:0",
+	];
+	const child = spawn(PROGRAM, ["demo", ...free, "--rate", String(rate)], {
+		stdio: ["ignore", "pipe", "ignore"],
+	});
 	const ended = new Promise((resolve) => child.once("exit", resolve));
 	for await (const line of createInterface({ input: child.stdout })) {
 		const open = /Open +(http:\S+)/.exec(line);
@@ -28,45 +40,58 @@ async function demo() {
 	throw new Error("the demo has ended without an address");
 }
 
-test("ten minutes of the demo leave the page's memory level", { timeout: 2 * seconds * 1000 + 5 * LIMIT }, async (t) => {
-	const { url, stop } = await demo();
-	const own = await browser();
-	try {
-		const page = await own.newPage({ viewport: { width: 1280, height: 800 } });
-		page.setDefaultTimeout(LIMIT);
-		await page.goto(`${url}#vehicle=BUS-001`);
-		await live(page);
-		await drawn(page, "BUS-001");
-		const session = await page.context().newCDPSession(page);
-		await session.send("Performance.enable");
-		const measure = async () => {
-			await session.send("HeapProfiler.collectGarbage");
-			const { metrics } = await session.send("Performance.getMetrics");
-			const value = (/** @type {string} */ name) => metrics.find((m) => m.name === name)?.value ?? NaN;
-			return { heap: value("JSHeapUsedSize") / 2 ** 20, nodes: value("Nodes"), listeners: value("JSEventListeners") };
-		};
-		await sleep(5000); // caches fill
-		const before = await measure();
-		const began = performance.now();
-		const trail = await page.evaluate(() => window.livemap.trail());
-		for (let i = 0; i < 5; i++) {
-			await sleep((seconds * 1000) / 5);
-			const { heap, nodes } = await measure();
-			t.diagnostic(`${Math.round((performance.now() - began) / 1000)} s: ${heap.toFixed(2)} MiB, ${nodes} nodes`);
+test(
+	"ten minutes of the demo leave the page's memory level",
+	{ timeout: 2 * seconds * 1000 + 5 * LIMIT },
+	async (t) => {
+		const { url, stop } = await demo();
+		const own = await browser();
+		try {
+			const page = await own.newPage({ viewport: { width: 1280, height: 800 } });
+			page.setDefaultTimeout(LIMIT);
+			await page.goto(`${url}#vehicle=BUS-001`);
+			await live(page);
+			await drawn(page, "BUS-001");
+			const session = await page.context().newCDPSession(page);
+			await session.send("Performance.enable");
+			const measure = async () => {
+				await session.send("HeapProfiler.collectGarbage");
+				const { metrics } = await session.send("Performance.getMetrics");
+				const value = (/** @type {string} */ name) =>
+					metrics.find((m) => m.name === name)?.value ?? NaN;
+				return {
+					heap: value("JSHeapUsedSize") / 2 ** 20,
+					nodes: value("Nodes"),
+					listeners: value("JSEventListeners"),
+				};
+			};
+			await sleep(5000); // caches fill
+			const before = await measure();
+			const began = performance.now();
+			const trail = await page.evaluate(() => window.livemap.trail());
+			for (let i = 0; i < 5; i++) {
+				await sleep((seconds * 1000) / 5);
+				const { heap, nodes } = await measure();
+				const elapsed = Math.round((performance.now() - began) / 1000);
+				t.diagnostic(`${elapsed} s: ${heap.toFixed(2)} MiB, ${nodes} nodes`);
+			}
+			let after = await measure();
+			for (let i = 0; i < 10 && after.listeners > before.listeners + 20; i++) {
+				await sleep(1000); // on a busy machine what is under way holds some
+				after = await measure();
+			}
+			t.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
+			assert.ok((await page.evaluate(() => window.livemap.trail())) > trail, "positions have come");
+			assert.ok(after.heap < before.heap * 1.1 + 1, `${before.heap} MiB, then ${after.heap} MiB`);
+			assert.ok(after.nodes < before.nodes * 1.1 + 100, `${before.nodes} nodes, then ${after.nodes}`);
+			assert.ok(
+				after.listeners <= before.listeners + 20,
+				`${before.listeners} listeners, then ${after.listeners}`,
+			);
+			assert.equal(await page.evaluate(() => window.livemap.status().phase), "live");
+		} finally {
+			await own.close();
+			assert.equal(await stop(), 0);
 		}
-		let after = await measure();
-		for (let i = 0; i < 10 && after.listeners > before.listeners + 20; i++) {
-			await sleep(1000); // on a busy machine what is under way holds some
-			after = await measure();
-		}
-		t.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);
-		assert.ok((await page.evaluate(() => window.livemap.trail())) > trail, "positions have come");
-		assert.ok(after.heap < before.heap * 1.1 + 1, `${before.heap} MiB, then ${after.heap} MiB`);
-		assert.ok(after.nodes < before.nodes * 1.1 + 100, `${before.nodes} nodes, then ${after.nodes}`);
-		assert.ok(after.listeners <= before.listeners + 20, `${before.listeners} listeners, then ${after.listeners}`);
-		assert.equal(await page.evaluate(() => window.livemap.status().phase), "live");
-	} finally {
-		await own.close();
-		assert.equal(await stop(), 0);
-	}
-});
+	},
+);

@@ -32,7 +32,10 @@ afterEach(async () => {
 	for (const id of (await hub.truth()).keys()) {
 		await hub.remove(id);
 	}
-	assert.deepEqual(pages.flatMap(({ complaints }) => complaints), []);
+	assert.deepEqual(
+		pages.flatMap(({ complaints }) => complaints),
+		[],
+	);
 });
 
 /** @param {string} [hash] @param {import("playwright-core").BrowserContextOptions} [options] */
@@ -50,7 +53,12 @@ function near(a, b) {
 /** @param {number} lon @param {number} lat @param {number} [zoom] */
 const at = (lon, lat, zoom = 13) => `#map=${zoom}/${lat}/${lon}`;
 
-/** Waits for the words of an element. @param {import("playwright-core").Page} page @param {string} selector @param {RegExp} words */
+/**
+ * Waits for the words of an element.
+ * @param {import("playwright-core").Page} page
+ * @param {string} selector
+ * @param {RegExp} words
+ */
 async function says(page, selector, words) {
 	const limit = Date.now() + LIMIT;
 	const element = page.locator(selector);
@@ -66,9 +74,15 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	test("comes over HTTP/3, as does its stream", async () => {
 		const page = await show();
 		const protocols = await page.evaluate(() => {
-			const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
-			const resources = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
-			return [navigation, ...resources].filter((r) => r.nextHopProtocol !== "").map((r) => r.nextHopProtocol);
+			const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (
+				performance.getEntriesByType("navigation")
+			);
+			const resources = /** @type {PerformanceResourceTiming[]} */ (
+				performance.getEntriesByType("resource")
+			);
+			return [navigation, ...resources]
+				.filter((r) => r.nextHopProtocol !== "")
+				.map((r) => r.nextHopProtocol);
 		});
 		assert.ok(protocols.length > 10);
 		assert.deepEqual([...new Set(protocols)], ["h3"]);
@@ -84,10 +98,19 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await hub.publish({ vehicle_id: "TRUCK-042", ...BERLIN, speed_kmh: 4 });
 		const mark = await drawn(page, "TRUCK-042");
 		t.diagnostic(`on the map ${Math.round(performance.now() - began)} ms after curl was started`);
-		const expected = await page.evaluate(([lon, lat]) => window.livemap.project([lon, lat]), [BERLIN.lon, BERLIN.lat]);
-		assert.ok(Math.hypot(mark.left - expected.x, mark.top - expected.y) < 1, `${JSON.stringify(mark)} ${JSON.stringify(expected)}`);
+		const expected = await page.evaluate(
+			([lon, lat]) => window.livemap.project([lon, lat]),
+			[BERLIN.lon, BERLIN.lat],
+		);
+		assert.ok(
+			Math.hypot(mark.left - expected.x, mark.top - expected.y) < 1,
+			`${JSON.stringify(mark)} ${JSON.stringify(expected)}`,
+		);
 		const { width = 0, height = 0 } = (await page.locator("#map").boundingBox()) ?? {};
-		assert.ok(Math.hypot(mark.left - width / 2, mark.top - height / 2) < 1, "the address has named the middle");
+		assert.ok(
+			Math.hypot(mark.left - width / 2, mark.top - height / 2) < 1,
+			"the address has named the middle",
+		);
 		await page.waitForFunction(() => window.livemap.drawn("TRUCK-042") !== null);
 		assert.ok(near(await pixel(page, mark), BLUE), `${await pixel(page, mark)}`);
 		await says(page, "#list", /TRUCK-042 4 km\/h/);
@@ -97,20 +120,36 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 15));
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, timestamp: now(), speed_kmh: 36, heading: 90 });
 		const first = await drawn(page, "VAN-7");
-		await page.waitForFunction((left) => (window.livemap.drawn("VAN-7")?.left ?? 0) > left + 2, first.left);
+		await page.waitForFunction(
+			(left) => (window.livemap.drawn("VAN-7")?.left ?? 0) > left + 2,
+			first.left,
+		);
 		assert.ok(Math.abs((await drawn(page, "VAN-7")).top - first.top) < 0.5, "due east");
-		await hub.publish({ vehicle_id: "VAN-7", lon: BERLIN.lon, lat: BERLIN.lat + 0.002, timestamp: now(), speed_kmh: 0 });
-		const { x, y } = await page.evaluate(([lon, lat]) => window.livemap.project([lon, lat]), [BERLIN.lon, BERLIN.lat + 0.002]);
-		await page.waitForFunction(({ x, y }) => {
-			const mark = window.livemap.drawn("VAN-7");
-			return mark && Math.hypot(mark.left - x, mark.top - y) < 1 && mark.state === "parked";
-		}, { x, y });
+		await hub.publish({
+			vehicle_id: "VAN-7",
+			lon: BERLIN.lon,
+			lat: BERLIN.lat + 0.002,
+			timestamp: now(),
+			speed_kmh: 0,
+		});
+		const { x, y } = await page.evaluate(
+			([lon, lat]) => window.livemap.project([lon, lat]),
+			[BERLIN.lon, BERLIN.lat + 0.002],
+		);
+		await page.waitForFunction(
+			({ x, y }) => {
+				const mark = window.livemap.drawn("VAN-7");
+				return mark && Math.hypot(mark.left - x, mark.top - y) < 1 && mark.state === "parked";
+			},
+			{ x, y },
+		);
 	});
 
 	test("dims a vehicle that falls silent", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
 		let lively = [0, 0, 0];
-		for (let tries = 0; tries < 5 && !near(lively, BLUE); tries++) { // a busy machine may take so long that it is silent again
+		for (let tries = 0; tries < 5 && !near(lively, BLUE); tries++) {
+			// a busy machine may take so long that it is silent again
 			for (const age of [2, 1, 0]) {
 				await hub.publish({ vehicle_id: "DIM-7", ...BERLIN, timestamp: now() - age, speed_kmh: 4 });
 			}
@@ -126,11 +165,16 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("takes a vehicle away that is gone", async () => {
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN }, { vehicle_id: "VAN-8", lon: 13.41, lat: 52.52 });
+		await hub.publish(
+			{ vehicle_id: "VAN-7", ...BERLIN },
+			{ vehicle_id: "VAN-8", lon: 13.41, lat: 52.52 },
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		const mark = await drawn(page, "VAN-7");
 		await hub.remove("VAN-7");
-		await page.waitForFunction(() => window.livemap.drawn("VAN-7") === null && window.livemap.drawn("VAN-8") !== null);
+		await page.waitForFunction(
+			() => window.livemap.drawn("VAN-7") === null && window.livemap.drawn("VAN-8") !== null,
+		);
 		assert.ok(!near(await pixel(page, mark), [100, 116, 139]));
 		await says(page, "#filter", /All 1/);
 		await says(page, "#details .state", /Gone/);
@@ -138,36 +182,82 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("selects by click, and shows what is known, live", async () => {
-		await hub.publish({ vehicle_id: "TRUCK-042", ...BERLIN, altitude: 34.4, speed_kmh: 85, heading: 270, accuracy: 4, driver: "Ada", fuel_percent: 62.5, doors: { open: [1, 2] }, "<b>": "<img src=x onerror=alert(1)>" });
+		await hub.publish({
+			vehicle_id: "TRUCK-042",
+			...BERLIN,
+			altitude: 34.4,
+			speed_kmh: 85,
+			heading: 270,
+			accuracy: 4,
+			driver: "Ada",
+			fuel_percent: 62.5,
+			doors: { open: [1, 2] },
+			"<b>": "<img src=x onerror=alert(1)>",
+		});
 		const page = await show(at(BERLIN.lon + 0.01, BERLIN.lat));
 		await says(page, "#list", /TRUCK-042/);
 		const { left, top } = await drawn(page, "TRUCK-042");
 		await page.locator("#map").click({ position: { x: left, y: top } });
-		for (const words of [/TRUCK-042/, /Speed 85 km\/h/, /Heading 270° W/, /Position 52.52001, 13.40495/, /Altitude 34 m/, /± 4 m/, /Driver Ada/, /Fuel 62.5 %/, /Doors {"open":\[1,2\]}/, /<b> <img src=x/]) {
+		for (const words of [
+			/TRUCK-042/,
+			/Speed 85 km\/h/,
+			/Heading 270° W/,
+			/Position 52.52001, 13.40495/,
+			/Altitude 34 m/,
+			/± 4 m/,
+			/Driver Ada/,
+			/Fuel 62.5 %/,
+			/Doors {"open":\[1,2\]}/,
+			/<b> <img src=x/,
+		]) {
 			await says(page, "#details", words);
 		}
 		await hub.publish({ vehicle_id: "TRUCK-042", ...BERLIN, speed_kmh: 33, driver: "Grace" });
 		await says(page, "#details", /Speed 33 km\/h.*Driver Grace/);
 		assert.doesNotMatch(await page.locator("#details").innerText(), /Fuel/);
 		await page.waitForURL(/vehicle=TRUCK-042/);
-		assert.equal(await page.locator("[role=option][aria-selected=true]").getAttribute("data-id"), "TRUCK-042");
+		assert.equal(
+			await page.locator("[role=option][aria-selected=true]").getAttribute("data-id"),
+			"TRUCK-042",
+		);
 		await page.keyboard.press("Escape");
 		await page.locator("#details").waitFor({ state: "hidden" });
 	});
 
-	test("draws the trail from the log, goes on with it, and puts late positions in their place", async () => {
+	test("draws the trail from the log, extends it, and sorts late positions in", async () => {
 		const t = now();
 		for (let i = 0; i < 5; i++) {
-			await hub.publish({ vehicle_id: "TRAIL-7", lon: BERLIN.lon + i * 0.002, lat: BERLIN.lat, timestamp: t - 50 + i * 10, speed_kmh: 40 });
+			await hub.publish({
+				vehicle_id: "TRAIL-7",
+				lon: BERLIN.lon + i * 0.002,
+				lat: BERLIN.lat,
+				timestamp: t - 50 + i * 10,
+				speed_kmh: 40,
+			});
 		}
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 14) + "&vehicle=TRAIL-7");
 		await page.waitForFunction(() => window.livemap.trail() === 5);
-		await hub.publish({ vehicle_id: "TRAIL-7", lon: BERLIN.lon + 0.01, lat: BERLIN.lat, timestamp: t, speed_kmh: 40 });
+		await hub.publish({
+			vehicle_id: "TRAIL-7",
+			lon: BERLIN.lon + 0.01,
+			lat: BERLIN.lat,
+			timestamp: t,
+			speed_kmh: 40,
+		});
 		await page.waitForFunction(() => window.livemap.trail() === 6);
-		await hub.publish({ vehicle_id: "TRAIL-7", lon: BERLIN.lon + 0.003, lat: BERLIN.lat + 0.002, timestamp: t - 35, speed_kmh: 40 });
+		await hub.publish({
+			vehicle_id: "TRAIL-7",
+			lon: BERLIN.lon + 0.003,
+			lat: BERLIN.lat + 0.002,
+			timestamp: t - 35,
+			speed_kmh: 40,
+		});
 		await page.waitForFunction(() => window.livemap.trail() === 7);
 		// Between two fixes, where neither marker nor label is, is the trail's amber.
-		const { x, y } = await page.evaluate(([lon, lat]) => window.livemap.project([lon, lat]), [BERLIN.lon + 0.0075, BERLIN.lat]);
+		const { x, y } = await page.evaluate(
+			([lon, lat]) => window.livemap.project([lon, lat]),
+			[BERLIN.lon + 0.0075, BERLIN.lat],
+		);
 		await rest(page);
 		await page.waitForTimeout(0);
 		const [red, green, blue] = await pixel(page, { left: x, top: y });
@@ -178,35 +268,64 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 20 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 14) + "&vehicle=VAN-7");
 		await page.locator("#details .follow").click();
-		await hub.publish({ vehicle_id: "VAN-7", lon: BERLIN.lon + 0.1, lat: BERLIN.lat + 0.05, speed_kmh: 20 });
+		await hub.publish({
+			vehicle_id: "VAN-7",
+			lon: BERLIN.lon + 0.1,
+			lat: BERLIN.lat + 0.05,
+			speed_kmh: 20,
+		});
 		const { width = 0, height = 0 } = (await page.locator("#map").boundingBox()) ?? {};
-		await page.waitForFunction(({ width, height }) => {
-			const mark = window.livemap.drawn("VAN-7");
-			const { x } = window.livemap.project([13.504954, 52.570008]);
-			return mark && Math.hypot(mark.left - width / 2, mark.top - height / 2) < 2 && Math.abs(x - width / 2) < 5;
-		}, { width, height });
+		await page.waitForFunction(
+			({ width, height }) => {
+				const mark = window.livemap.drawn("VAN-7");
+				const { x } = window.livemap.project([13.504954, 52.570008]);
+				return (
+					mark &&
+					Math.hypot(mark.left - width / 2, mark.top - height / 2) < 2 &&
+					Math.abs(x - width / 2) < 5
+				);
+			},
+			{ width, height },
+		);
 		await page.waitForURL(/follow/);
 		await page.mouse.move(700, 600);
 		await page.mouse.down();
 		await page.mouse.move(600, 500, { steps: 5 });
 		await page.mouse.up();
-		await page.waitForFunction(() => document.querySelector("#details .follow")?.getAttribute("aria-pressed") === "false");
+		await page.waitForFunction(
+			() => document.querySelector("#details .follow")?.getAttribute("aria-pressed") === "false",
+		);
 	});
 
 	test("searches, filters and sorts, also by keyboard", async () => {
 		await hub.publish(
-			{ vehicle_id: "VAN-2", lon: 13.4, lat: 52.5, speed_kmh: 0 }, { vehicle_id: "VAN-10", lon: 13.5, lat: 52.5, speed_kmh: 50 },
-			{ vehicle_id: "BUS-1", lon: 13.45, lat: 52.55, speed_kmh: 20, line: "M41 Hauptbahnhof" }, { vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 },
+			{ vehicle_id: "VAN-2", lon: 13.4, lat: 52.5, speed_kmh: 0 },
+			{ vehicle_id: "VAN-10", lon: 13.5, lat: 52.5, speed_kmh: 50 },
+			{ vehicle_id: "BUS-1", lon: 13.45, lat: 52.55, speed_kmh: 20, line: "M41 Hauptbahnhof" },
+			{ vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 },
 		);
 		const page = await show(at(13.45, 52.52, 10));
-		const rows = () => page.locator("[role=option]").evaluateAll((rows) => rows.sort((a, b) => Number(a.getAttribute("aria-posinset")) - Number(b.getAttribute("aria-posinset"))).map((r) => r.getAttribute("data-id")));
+		const rows = () =>
+			page
+				.locator("[role=option]")
+				.evaluateAll((rows) =>
+					rows
+						.sort(
+							(a, b) =>
+								Number(a.getAttribute("aria-posinset")) -
+								Number(b.getAttribute("aria-posinset")),
+						)
+						.map((r) => r.getAttribute("data-id")),
+				);
 		await says(page, "#summary", /^3 around here$/);
 		assert.deepEqual(await rows(), ["BUS-1", "VAN-2", "VAN-10"]);
 		await page.locator("#sort").selectOption("speed");
 		assert.deepEqual(await rows(), ["VAN-10", "BUS-1", "VAN-2"]);
 		await page.getByRole("radio", { name: /Parked/ }).check();
 		assert.deepEqual(await rows(), ["VAN-2"]);
-		await page.waitForFunction(() => window.livemap.drawn("VAN-10") === null && window.livemap.drawn("VAN-2") !== null);
+		await page.waitForFunction(
+			() => window.livemap.drawn("VAN-10") === null && window.livemap.drawn("VAN-2") !== null,
+		);
 		await page.getByRole("radio", { name: /All/ }).check();
 		await page.keyboard.press("/");
 		await page.keyboard.type("hauptbahn");
@@ -237,12 +356,20 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const own = await Hub.start(); // since a path cannot name all of these, to remove them
 		const other = await own.browser();
 		try {
-			await own.publish(...odd.map((vehicle_id, i) => ({ vehicle_id, lon: 13.4 + i / 10, lat: 52.5, speed_kmh: 0 })));
+			await own.publish(
+				...odd.map((vehicle_id, i) => ({ vehicle_id, lon: 13.4 + i / 10, lat: 52.5, speed_kmh: 0 })),
+			);
 			for (const id of odd) {
-				const { page, complaints } = await open(own, other, at(-70, 40, 12) + "&filter=moving"); // so that Enter has to ask the hub
+				// So that Enter has to ask the hub.
+				const { page, complaints } = await open(own, other, at(-70, 40, 12) + "&filter=moving");
 				await page.locator("#search").fill(id);
 				await page.locator("#search").press("Enter");
-				await page.waitForFunction((id) => document.querySelector("#details h2")?.textContent === id && window.livemap.drawn(id) !== null, id);
+				await page.waitForFunction(
+					(id) =>
+						document.querySelector("#details h2")?.textContent === id &&
+						window.livemap.drawn(id) !== null,
+					id,
+				);
 				assert.deepEqual(complaints, [], id);
 				await page.context().close();
 			}
@@ -253,7 +380,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("is shared by its address", async () => {
-		await hub.publish({ vehicle_id: "VAN 7/ä", ...BERLIN, speed_kmh: 0 }, { vehicle_id: "VAN-8", lon: 13.41, lat: 52.52, speed_kmh: 50 });
+		await hub.publish(
+			{ vehicle_id: "VAN 7/ä", ...BERLIN, speed_kmh: 0 },
+			{ vehicle_id: "VAN-8", lon: 13.41, lat: 52.52, speed_kmh: 50 },
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 12));
 		await page.getByRole("radio", { name: /Parked/ }).check();
 		await page.locator("[role=option]").first().click();
@@ -263,7 +393,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(other, "#details h2", /^VAN 7\/ä$/);
 		assert.ok(await other.getByRole("radio", { name: /Parked/ }).isChecked());
 		const [a, b] = [await drawn(page, "VAN 7/ä"), await drawn(other, "VAN 7/ä")];
-		assert.ok(Math.hypot(a.left - b.left, a.top - b.top) < 2, `${JSON.stringify(a)} ${JSON.stringify(b)}`);
+		assert.ok(
+			Math.hypot(a.left - b.left, a.top - b.top) < 2,
+			`${JSON.stringify(a)} ${JSON.stringify(b)}`,
+		);
 		await other.evaluate(() => (location.hash = "#map=5/0/0"));
 		await other.locator("#details").waitFor({ state: "hidden" });
 		await other.waitForFunction(() => window.livemap.drawn("VAN-8") === null);
@@ -271,14 +404,27 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("loads what is where the map is moved to, and leaves no ghost", async () => {
-		await hub.publish({ vehicle_id: "HERE", ...BERLIN }, { vehicle_id: "THERE", lon: 15.5, lat: 52.5 }, { vehicle_id: "CHOSEN", lon: 13.41, lat: 52.52, speed_kmh: 10 });
+		await hub.publish(
+			{ vehicle_id: "HERE", ...BERLIN },
+			{ vehicle_id: "THERE", lon: 15.5, lat: 52.5 },
+			{ vehicle_id: "CHOSEN", lon: 13.41, lat: 52.52, speed_kmh: 10 },
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 12) + "&vehicle=CHOSEN");
-		const known = () => page.evaluate(() => window.livemap.vehicles().map((v) => v.id).sort());
+		const known = () =>
+			page.evaluate(() =>
+				window.livemap
+					.vehicles()
+					.map((v) => v.id)
+					.sort(),
+			);
 		assert.deepEqual(await known(), ["CHOSEN", "HERE"]);
 		await page.evaluate(() => (location.hash = "#map=12/52.5/15.5&vehicle=CHOSEN"));
 		await drawn(page, "THERE");
 		assert.deepEqual(await known(), ["CHOSEN", "THERE"]);
-		await hub.publish({ vehicle_id: "HERE", lon: 13.45, lat: 52.5 }, { vehicle_id: "CHOSEN", lon: 13.42, lat: 52.52, speed_kmh: 77 });
+		await hub.publish(
+			{ vehicle_id: "HERE", lon: 13.45, lat: 52.5 },
+			{ vehicle_id: "CHOSEN", lon: 13.42, lat: 52.52, speed_kmh: 77 },
+		);
 		await says(page, "#details", /Speed 77/);
 		assert.deepEqual(await known(), ["CHOSEN", "THERE"]);
 		await hub.publish({ vehicle_id: "THERE", lon: 18, lat: 52.5 });
@@ -292,19 +438,36 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("puts a crowd together with its count, and takes it apart from near", async () => {
-		await hub.publish(...Array.from({ length: 30 }, (_, i) => ({ vehicle_id: `VAN-${i}`, lon: BERLIN.lon + (i % 6) * 0.004, lat: BERLIN.lat + Math.floor(i / 6) * 0.002 })));
+		await hub.publish(
+			...Array.from({ length: 30 }, (_, i) => ({
+				vehicle_id: `VAN-${i}`,
+				lon: BERLIN.lon + (i % 6) * 0.004,
+				lat: BERLIN.lat + Math.floor(i / 6) * 0.002,
+			})),
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 6));
 		await page.waitForFunction(() => window.livemap.clusters().reduce((n, c) => n + c.count, 0) === 30);
 		const [{ left, top }] = await page.evaluate(() => window.livemap.clusters());
 		await page.locator("#map").click({ position: { x: left, y: top } });
-		await page.waitForFunction(() => window.livemap.clusters().length === 0 && window.livemap.drawn("VAN-29") !== null);
+		await page.waitForFunction(
+			() => window.livemap.clusters().length === 0 && window.livemap.drawn("VAN-29") !== null,
+		);
 	});
 
 	test("moves nothing by itself for those who asked for less motion", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 15), { reducedMotion: "reduce" });
-		await hub.publish({ vehicle_id: "CALM-1", ...BERLIN, timestamp: now() - 2, speed_kmh: 72, heading: 90 });
+		await hub.publish({
+			vehicle_id: "CALM-1",
+			...BERLIN,
+			timestamp: now() - 2,
+			speed_kmh: 72,
+			heading: 90,
+		});
 		const mark = await drawn(page, "CALM-1");
-		const { x, y } = await page.evaluate(([lon, lat]) => window.livemap.project([lon, lat]), [BERLIN.lon, BERLIN.lat]);
+		const { x, y } = await page.evaluate(
+			([lon, lat]) => window.livemap.project([lon, lat]),
+			[BERLIN.lon, BERLIN.lat],
+		);
 		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "at its fix, though it has gone on");
 	});
 
@@ -323,7 +486,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("draws a vehicle on the other side of the antimeridian", async () => {
-		await hub.publish({ vehicle_id: "EAST", lon: 179.99, lat: -17 }, { vehicle_id: "WEST", lon: -179.99, lat: -17 });
+		await hub.publish(
+			{ vehicle_id: "EAST", lon: 179.99, lat: -17 },
+			{ vehicle_id: "WEST", lon: -179.99, lat: -17 },
+		);
 		const page = await show(at(-179.995, -17, 13));
 		const [east, west] = [await drawn(page, "EAST"), await drawn(page, "WEST")];
 		assert.ok(east.left < west.left && west.left - east.left < 300, `${east.left} ${west.left}`);
@@ -332,16 +498,37 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	test("has a list that is worked with the keyboard, and is no longer than what is seen", async () => {
 		const t = now();
 		const id = (/** @type {number} */ i) => `VAN-${String(i).padStart(2, "0")}`;
-		await hub.publish(...Array.from({ length: 60 }, (_, i) => ({ vehicle_id: id(i + 1), lon: BERLIN.lon + (i % 8) * 0.002, lat: BERLIN.lat, timestamp: t - i / 10, speed_kmh: 0 })));
+		await hub.publish(
+			...Array.from({ length: 60 }, (_, i) => ({
+				vehicle_id: id(i + 1),
+				lon: BERLIN.lon + (i % 8) * 0.002,
+				lat: BERLIN.lat,
+				timestamp: t - i / 10,
+				speed_kmh: 0,
+			})),
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + `&vehicle=${id(60)}`);
 		const list = page.locator("#list");
 		const row = (/** @type {number} */ i) => page.locator(`[role=option][data-id="${id(i)}"]`);
-		const active = () => page.evaluate(() => document.getElementById(document.getElementById("list")?.getAttribute("aria-activedescendant") ?? "")?.dataset.id);
+		const active = () =>
+			page.evaluate(
+				() =>
+					document.getElementById(
+						document.getElementById("list")?.getAttribute("aria-activedescendant") ?? "",
+					)?.dataset.id,
+			);
 		await row(60).waitFor(); // the address has named it
-		assert.ok(await page.locator("[role=option]").count() < 40);
+		assert.ok((await page.locator("[role=option]").count()) < 40);
 		await list.focus();
 		assert.equal(await active(), id(60));
-		for (const [key, to] of /** @type {[string, number][]} */ ([["Home", 1], ["ArrowUp", 1], ["ArrowDown", 2], ["End", 60], ["ArrowDown", 60], ["ArrowUp", 59]])) {
+		for (const [key, to] of /** @type {[string, number][]} */ ([
+			["Home", 1],
+			["ArrowUp", 1],
+			["ArrowDown", 2],
+			["End", 60],
+			["ArrowDown", 60],
+			["ArrowUp", 59],
+		])) {
 			await page.keyboard.press(key);
 			assert.equal(await active(), id(to), key);
 			await row(to).click({ trial: true }); // it is in sight
@@ -353,10 +540,18 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await active(), id(59));
 		await page.keyboard.press("Space");
 		await says(page, "#details h2", new RegExp(`^${id(59)}$`));
-		const there = await list.evaluate((list, id) => new Promise((resolve) => {
-			list.addEventListener("scroll", () => resolve(document.querySelector(`[data-id="${id}"]`) !== null), { once: true });
-			list.scrollTop = 15 * 52;
-		}), id(16));
+		const there = await list.evaluate(
+			(list, id) =>
+				new Promise((resolve) => {
+					list.addEventListener(
+						"scroll",
+						() => resolve(document.querySelector(`[data-id="${id}"]`) !== null),
+						{ once: true },
+					);
+					list.scrollTop = 15 * 52;
+				}),
+			id(16),
+		);
 		assert.ok(there, "at once");
 		assert.equal(await row(16).getAttribute("aria-posinset"), "16");
 		assert.equal(await row(16).getAttribute("aria-setsize"), "60");
@@ -364,7 +559,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.locator("#sort").selectOption("heard");
 		await hub.publish({ vehicle_id: id(42), ...BERLIN, speed_kmh: 0 });
 		await list.evaluate((list) => (list.scrollTop = 0));
-		await page.waitForFunction((id) => document.querySelector(`[data-id="${id}"]`)?.getAttribute("aria-posinset") === "1", id(42));
+		await page.waitForFunction(
+			(id) => document.querySelector(`[data-id="${id}"]`)?.getAttribute("aria-posinset") === "1",
+			id(42),
+		);
 	});
 
 	test("tells why its list is empty", async () => {
@@ -395,7 +593,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("shows each vehicle's own details, with buttons that do what they say", async () => {
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10, driver: "Ada" }, { vehicle_id: "VAN-8", lon: BERLIN.lon + 0.01, lat: BERLIN.lat, speed_kmh: 20, driver: "Grace" });
+		await hub.publish(
+			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10, driver: "Ada" },
+			{ vehicle_id: "VAN-8", lon: BERLIN.lon + 0.01, lat: BERLIN.lat, speed_kmh: 20, driver: "Grace" },
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 12) + "&vehicle=VAN-7");
 		await says(page, "#details", /Speed 10.*Driver Ada/);
 		await page.locator('[data-id="VAN-8"]').click();
@@ -434,19 +635,29 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#details", /Moving.*Speed 10/);
 		await page.keyboard.press("Escape");
 		await hub.remove("VAN-7");
-		await page.waitForFunction(() => window.livemap.vehicles().length === 0 && !location.hash.includes("VAN-7"));
+		await page.waitForFunction(
+			() => window.livemap.vehicles().length === 0 && !location.hash.includes("VAN-7"),
+		);
 		await page.evaluate((hash) => (location.hash = hash), at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		await says(page, "#details .state", /knows no such vehicle/);
-		opened[0].complaints = opened[0].complaints.filter((c) => !c.includes("/vehicles/VAN-7/track")); // the browser tells of the 404
+		// The browser tells of the 404.
+		opened[0].complaints = opened[0].complaints.filter((c) => !c.includes("/vehicles/VAN-7/track"));
 	});
 
 	test("takes the nearest marker within reach of a click, and marks it", async () => {
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 }, { vehicle_id: "VAN-8", lon: BERLIN.lon + 0.0002, lat: BERLIN.lat, speed_kmh: 0 }); // 9 pixels
+		await hub.publish(
+			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 },
+			{ vehicle_id: "VAN-8", lon: BERLIN.lon + 0.0002, lat: BERLIN.lat, speed_kmh: 0 },
+		); // 9 pixels
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 15));
 		const { left, top } = await drawn(page, "VAN-7");
 		await drawn(page, "VAN-8");
 		await page.locator("#map").hover({ position: { x: left, y: top + 10 } });
-		await page.waitForFunction(() => /** @type {HTMLElement} */ (document.querySelector(".maplibregl-canvas")).style.cursor === "pointer");
+		await page.waitForFunction(
+			() =>
+				/** @type {HTMLElement} */ (document.querySelector(".maplibregl-canvas")).style.cursor ===
+				"pointer",
+		);
 		await page.locator("#map").click({ position: { x: left + 9, y: top + 10 } });
 		await says(page, "#details h2", /^VAN-8$/);
 		await page.locator("#map").click({ position: { x: left, y: top + 10 } });
@@ -464,12 +675,19 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
 		await drawn(page, "VAN-7");
 		await page.setViewportSize({ width: 1000, height: 600 });
-		await page.waitForFunction(([lon, lat]) => {
-			const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector("canvas.markers"));
-			const { x, y } = window.livemap.project([lon, lat]);
-			const mark = window.livemap.drawn("VAN-7");
-			return mark && Math.hypot(mark.left - x, mark.top - y) < 1 && canvas.width === document.getElementById("map")?.clientWidth;
-		}, [BERLIN.lon, BERLIN.lat]);
+		await page.waitForFunction(
+			([lon, lat]) => {
+				const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector("canvas.markers"));
+				const { x, y } = window.livemap.project([lon, lat]);
+				const mark = window.livemap.drawn("VAN-7");
+				return (
+					mark &&
+					Math.hypot(mark.left - x, mark.top - y) < 1 &&
+					canvas.width === document.getElementById("map")?.clientWidth
+				);
+			},
+			[BERLIN.lon, BERLIN.lat],
+		);
 		const mark = await drawn(page, "VAN-7");
 		assert.ok(near(await pixel(page, mark), BLUE));
 		await page.emulateMedia({ colorScheme: "dark" });
@@ -481,7 +699,13 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("draws the selected vehicle by itself, also in a crowd", async () => {
-		await hub.publish(...Array.from({ length: 9 }, (_, i) => ({ vehicle_id: `VAN-${i}`, lon: BERLIN.lon + i * 0.001, lat: BERLIN.lat })));
+		await hub.publish(
+			...Array.from({ length: 9 }, (_, i) => ({
+				vehicle_id: `VAN-${i}`,
+				lon: BERLIN.lon + i * 0.001,
+				lat: BERLIN.lat,
+			})),
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 6) + "&vehicle=VAN-3");
 		await drawn(page, "VAN-3");
 		assert.deepEqual(await page.evaluate(() => window.livemap.clusters().map((c) => c.count)), [8]);
@@ -518,7 +742,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("goes to a vehicle that is chosen from afar, or searched for", async () => {
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 50 }, { vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 });
+		await hub.publish(
+			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 50 },
+			{ vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 },
+		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 5));
 		await page.locator('[data-id="VAN-7"]').click();
 		await page.waitForURL(/map=11\/52\.52\d*\/13\.40/);
@@ -534,7 +761,11 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 
 	test("has a list on a phone that opens upward, and makes way for who is chosen", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
-		const page = await show(at(BERLIN.lon, BERLIN.lat), { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+		const page = await show(at(BERLIN.lon, BERLIN.lat), {
+			viewport: { width: 390, height: 844 },
+			hasTouch: true,
+			isMobile: true,
+		});
 		const handle = page.locator("#sheet");
 		const row = page.locator('[data-id="VAN-7"]');
 		assert.equal(await handle.getAttribute("aria-expanded"), "false");
@@ -550,7 +781,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("shows all vehicles from afar, wherever it is", async () => {
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 }, { vehicle_id: "VAN-8", lon: 15, lat: 50, speed_kmh: 0 });
+		await hub.publish(
+			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 },
+			{ vehicle_id: "VAN-8", lon: 15, lat: 50, speed_kmh: 0 },
+		);
 		const page = await show(at(10, 50, 5));
 		await drawn(page, "VAN-8");
 		await page.locator("#overview").click();
@@ -561,7 +795,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("shows all vehicles where they are on both sides of the antimeridian", async () => {
-		await hub.publish({ vehicle_id: "EAST", lon: 179, lat: -17, speed_kmh: 0 }, { vehicle_id: "WEST", lon: -179, lat: -17, speed_kmh: 0 });
+		await hub.publish(
+			{ vehicle_id: "EAST", lon: 179, lat: -17, speed_kmh: 0 },
+			{ vehicle_id: "WEST", lon: -179, lat: -17, speed_kmh: 0 },
+		);
 		const page = await show();
 		const [east, west] = [await drawn(page, "EAST"), await drawn(page, "WEST")];
 		assert.ok(west.left - east.left > 300, `${east.left} ${west.left}`);

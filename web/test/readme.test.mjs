@@ -14,7 +14,9 @@ const readme = await readFile(join(ROOT, "README.md"), "utf8");
 
 /** A fenced block of README. @param {string} language @param {RegExp} holds */
 function block(language, holds) {
-	const blocks = [...readme.matchAll(/^```([a-z]*)\n(.*?)^```$/gms)].filter(([, l, text]) => l === language && holds.test(text));
+	const blocks = [...readme.matchAll(/^```([a-z]*)\n(.*?)^```$/gms)].filter(
+		([, l, text]) => l === language && holds.test(text),
+	);
 	assert.equal(blocks.length, 1, `README has ${blocks.length} such blocks of ${language}`);
 	return blocks[0][2].replaceAll("https://localhost:4433", hub.public);
 }
@@ -27,7 +29,10 @@ let browser;
 before(async () => {
 	hub = await Hub.start();
 	browser = await hub.browser();
-	await hub.publish({ vehicle_id: "TRUCK-042", lon: 13.404954, lat: 52.520008, speed_kmh: 85 }, { vehicle_id: "VAN-7", lon: 13.45, lat: 52.51, topics: ["depot:7"] });
+	await hub.publish(
+		{ vehicle_id: "TRUCK-042", lon: 13.404954, lat: 52.520008, speed_kmh: 85 },
+		{ vehicle_id: "VAN-7", lon: 13.45, lat: 52.51, topics: ["depot:7"] },
+	);
 });
 
 after(async () => {
@@ -40,7 +45,9 @@ async function page(files) {
 	const context = await browser.newContext();
 	context.setDefaultTimeout(LIMIT);
 	for (const [path, body] of Object.entries(files)) {
-		await context.route(hub.public + path, (route) => route.fulfill({ body, contentType: path.endsWith(".js") ? "text/javascript" : "text/html" }));
+		await context.route(hub.public + path, (route) =>
+			route.fulfill({ body, contentType: path.endsWith(".js") ? "text/javascript" : "text/html" }),
+		);
 	}
 	const page = await context.newPage();
 	/** @type {string[]} */
@@ -52,18 +59,34 @@ async function page(files) {
 }
 
 /** @param {Record<string, string>} imports */
-const importMap = (imports) => `<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>`;
+const importMap = (imports) =>
+	`<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>`;
 
 describe("README", { timeout: 10 * LIMIT }, () => {
 	test("follows with livemap.js", async () => {
-		const { page: one, said } = await page({ "/example": `<!doctype html><script type="module">${block("js", /livemap\.js/)}; window.feed = feed;</script>` });
+		const script = `${block("js", /onPosition/)}; window.feed = feed;`;
+		const { page: one, said } = await page({
+			"/example": `<!doctype html><script type="module">${script}</script>`,
+		});
 		await one.waitForFunction(() => /** @type {any} */ (window).feed?.status.phase === "live");
 		await hub.publish({ vehicle_id: "TRUCK-042", lon: 13.41, lat: 52.52, speed_kmh: 80 });
-		await one.waitForFunction(() => /** @type {any} */ (window).feed.vehicles.get("TRUCK-042").geometry.coordinates[0] === 13.41);
+		await one.waitForFunction(
+			() =>
+				/** @type {any} */ (window).feed.vehicles.get("TRUCK-042").geometry.coordinates[0] === 13.41,
+		);
 		await hub.remove("TRUCK-042");
 		await one.waitForFunction(() => /** @type {any} */ (window).feed.vehicles.size === 1);
-		for (const words of [/^TRUCK-042 \[13.404954, 52.520008\]/, /^VAN-7 /, /^connecting/, /^live/, /^TRUCK-042 deleted/]) {
-			assert.ok(said.some((s) => words.test(s)), `${words} ${said.join("\n")}`);
+		for (const words of [
+			/^TRUCK-042 \[13.404954, 52.520008\]/,
+			/^VAN-7 /,
+			/^connecting/,
+			/^live/,
+			/^TRUCK-042 deleted/,
+		]) {
+			assert.ok(
+				said.some((s) => words.test(s)),
+				`${words} ${said.join("\n")}`,
+			);
 		}
 		await hub.publish({ vehicle_id: "TRUCK-042", lon: 13.42, lat: 52.52, speed_kmh: 85 });
 	});
@@ -72,7 +95,11 @@ describe("README", { timeout: 10 * LIMIT }, () => {
 		const { descriptor } = parse(block("vue", /livemap\.js/));
 		const component = compileScript(descriptor, { id: "example", inlineTemplate: true }).content;
 		const { page: one } = await page({
-			"/example": `${importMap({ vue: "/vue.js" })}<div id="app"></div><script type="module">import { createApp } from "vue"; import Example from "/component.js"; createApp(Example).mount("#app");</script>`,
+			"/example": `${importMap({ vue: "/vue.js" })}<div id="app"></div><script type="module">
+				import { createApp } from "vue";
+				import Example from "/component.js";
+				createApp(Example).mount("#app");
+			</script>`,
 			"/component.js": component,
 			"/vue.js": await readFile(require.resolve("vue/dist/vue.esm-browser.prod.js"), "utf8"),
 		});
@@ -85,7 +112,10 @@ describe("README", { timeout: 10 * LIMIT }, () => {
 
 	test("follows with Leaflet", async () => {
 		const { page: one, said } = await page({
-			"/example": importMap({ leaflet: "/leaflet.js" }) + "<style>#map { height: 400px }</style>" + block("html", /livemap\.js/),
+			"/example":
+				importMap({ leaflet: "/leaflet.js" }) +
+				"<style>#map { height: 400px }</style>" +
+				block("html", /livemap\.js/),
 			"/leaflet.js": await readFile(require.resolve("leaflet/dist/leaflet-src.esm.js"), "utf8"),
 		});
 		const markers = one.locator(".leaflet-marker-icon");
@@ -93,6 +123,9 @@ describe("README", { timeout: 10 * LIMIT }, () => {
 		await hub.remove("VAN-7");
 		await one.waitForFunction(() => document.querySelectorAll(".leaflet-marker-icon").length === 1);
 		assert.equal(await markers.count(), 1);
-		assert.deepEqual(said.filter((s) => /Error/.test(s)), []);
+		assert.deepEqual(
+			said.filter((s) => /Error/.test(s)),
+			[],
+		);
 	});
 });

@@ -26,7 +26,10 @@ function signed(claims, secret = SECRET) {
 
 const hour = () => Math.floor(Date.now() / 1000) + 3600;
 
-/** A token for all vehicles, or for some topics. @param {{sub?: string, exp?: number, read?: string[]}} [claims] */
+/**
+ * A token for all vehicles, or for some topics.
+ * @param {{sub?: string, exp?: number, read?: string[]}} [claims]
+ */
 const ada = ({ sub = "ada", exp = hour(), read = ["*"] } = {}) => signed({ sub, exp, livemap: { read } });
 
 /** @type {string} */
@@ -39,7 +42,10 @@ let browser;
 let opened = [];
 /** Every token that a test gave. @type {string[]} */
 let tokens = [];
-/** What a test started besides, to be ended when its pages are closed, so that they do not miss it. @type {(() => unknown)[]} */
+/**
+ * What a test started besides, to be ended when its pages are closed, so that they do not miss it.
+ * @type {(() => unknown)[]}
+ */
 let ends = [];
 
 before(async () => {
@@ -49,10 +55,12 @@ before(async () => {
 	browser = await hub.browser();
 });
 
-beforeEach(() => hub.publish(
-	{ vehicle_id: "TRUCK-1", lon: 13.40, lat: 52.52, speed_kmh: 0, topics: ["depot:7"] },
-	{ vehicle_id: "TRUCK-2", lon: 13.41, lat: 52.53, speed_kmh: 0, topics: ["depot:8"] },
-));
+beforeEach(() =>
+	hub.publish(
+		{ vehicle_id: "TRUCK-1", lon: 13.4, lat: 52.52, speed_kmh: 0, topics: ["depot:7"] },
+		{ vehicle_id: "TRUCK-2", lon: 13.41, lat: 52.53, speed_kmh: 0, topics: ["depot:8"] },
+	),
+);
 
 after(async () => {
 	await browser?.close();
@@ -64,9 +72,20 @@ after(async () => {
 afterEach(async () => {
 	try {
 		for (const { page, complaints } of opened.splice(0)) {
-			const kept = `${page.url()} ${complaints} ${await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, document.body.outerHTML]))}`;
+			const stored = await page.evaluate(() =>
+				JSON.stringify([
+					{ ...localStorage },
+					{ ...sessionStorage },
+					document.cookie,
+					document.body.outerHTML,
+				]),
+			);
+			const kept = `${page.url()} ${complaints} ${stored}`;
 			await page.context().close();
-			assert.deepEqual(complaints.filter((c) => !/status of 40[13]/.test(c)), []);
+			assert.deepEqual(
+				complaints.filter((c) => !/status of 40[13]/.test(c)),
+				[],
+			);
 			tokens.forEach((token) => assert.ok(!kept.includes(token), kept));
 		}
 	} finally {
@@ -91,18 +110,29 @@ function given(token) {
  * @param {Hub} [at]
  */
 async function visit(hash, arrived, at = hub) {
-	const one = await open(at, browser, hash, { ignoreHTTPSErrors: at !== hub }, (page) => page.addInitScript(() => {
-		const places = (/** @type {any} */ (window).places = /** @type {string[]} */ ([]));
-		const { fetch, EventSource } = window;
-		window.fetch = (...args) => (places.push(`${args[1]?.method ?? "GET"} ${location.href}`), fetch(...args));
-		window.EventSource = class extends EventSource {
-			/** @param {string | URL} url @param {EventSourceInit} [init] */
-			constructor(url, init) {
-				super(url, init);
-				places.push(`stream ${location.href}`);
-			}
-		};
-	}), arrived);
+	const one = await open(
+		at,
+		browser,
+		hash,
+		{ ignoreHTTPSErrors: at !== hub },
+		(page) =>
+			page.addInitScript(() => {
+				const places = (/** @type {any} */ (window).places = /** @type {string[]} */ ([]));
+				const { fetch, EventSource } = window;
+				window.fetch = (...args) => (
+					places.push(`${args[1]?.method ?? "GET"} ${location.href}`),
+					fetch(...args)
+				);
+				window.EventSource = class extends EventSource {
+					/** @param {string | URL} url @param {EventSourceInit} [init] */
+					constructor(url, init) {
+						super(url, init);
+						places.push(`stream ${location.href}`);
+					}
+				};
+			}),
+		arrived,
+	);
 	opened.push(one);
 	return one.page;
 }
@@ -111,7 +141,8 @@ async function visit(hash, arrived, at = hub) {
 const places = (page) => page.evaluate(() => /** @type {any} */ (window).places);
 
 /** Waits for words in the panel. @param {string} words */
-const told = (words) => (/** @type {import("playwright-core").Page} */ page) => page.locator("#sign-in .reason").getByText(words).waitFor();
+const told = (words) => (/** @type {import("playwright-core").Page} */ page) =>
+	page.locator("#sign-in .reason").getByText(words).waitFor();
 
 /** @param {import("playwright-core").Page} page @param {string} token */
 async function paste(page, token) {
@@ -120,25 +151,54 @@ async function paste(page, token) {
 }
 
 /** @param {import("playwright-core").Page} page */
-const vehicles = (page) => page.evaluate(() => window.livemap.vehicles().map((v) => v.id).sort());
+const vehicles = (page) =>
+	page.evaluate(() =>
+		window.livemap
+			.vehicles()
+			.map((v) => v.id)
+			.sort(),
+	);
 
 /** Waits until the page holds these. @param {import("playwright-core").Page} page @param {string[]} ids */
-const holds = (page, ...ids) => page.waitForFunction((ids) => window.livemap.status().phase === "live" && window.livemap.vehicles().map((v) => v.id).sort().join() === ids.join(), ids);
+const holds = (page, ...ids) =>
+	page.waitForFunction(
+		(ids) =>
+			window.livemap.status().phase === "live" &&
+			window.livemap
+				.vehicles()
+				.map((v) => v.id)
+				.sort()
+				.join() === ids.join(),
+		ids,
+	);
 
 describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () => {
 	test("signs in with a token that is pasted, and out again", async () => {
 		const page = await visit("#map=12/52.52/13.41", told("A token is needed"));
 		/** @type {string[]} */
 		const shown = [];
-		page.on("request", (request) => "authorization" in request.headers() && shown.push(`${request.method()} ${new URL(request.url()).pathname}`));
+		page.on(
+			"request",
+			(request) =>
+				"authorization" in request.headers() &&
+				shown.push(`${request.method()} ${new URL(request.url()).pathname}`),
+		);
 		assert.equal(await page.evaluate(() => window.livemap?.status().phase ?? "refused"), "refused");
 		assert.equal(await page.locator("#user").isVisible(), false);
 		assert.equal(await page.evaluate(() => document.activeElement?.id), "token");
 		await page.evaluate(axe);
-		const { violations } = await page.evaluate(() => /** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }));
-		assert.deepEqual(violations.map((/** @type {any} */ v) => [v.id, v.nodes.map((/** @type {any} */ n) => n.html)]), []);
+		const { violations } = await page.evaluate(() =>
+			/** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }),
+		);
+		assert.deepEqual(
+			violations.map((/** @type {any} */ v) => [v.id, v.nodes.map((/** @type {any} */ n) => n.html)]),
+			[],
+		);
 
-		await paste(page, signed({ sub: "eve", exp: hour() }, "another secret, which is as long as the hub's"));
+		await paste(
+			page,
+			signed({ sub: "eve", exp: hour() }, "another secret, which is as long as the hub's"),
+		);
 		await told("The token is not taken: it is not signed with a key of this hub.")(page);
 		assert.equal(await page.getByLabel("Token").inputValue(), "");
 		await paste(page, ada({ exp: hour() - 7200 }));
@@ -152,16 +212,27 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		assert.equal(await page.locator("#sign-in").isVisible(), false);
 		assert.equal(await page.locator("#user").innerText(), "Signed in as ada\nSign out");
 		assert.equal(await page.getByLabel("Token").inputValue(), "");
-		assert.deepEqual(shown, ["POST /session", "POST /session", "POST /session"], "a token is sent once, and nowhere else");
+		assert.deepEqual(
+			shown,
+			["POST /session", "POST /session", "POST /session"],
+			"a token is sent once, and nowhere else",
+		);
 		const [cookie] = await page.context().cookies();
-		assert.deepEqual([cookie.name, cookie.httpOnly, cookie.secure, cookie.sameSite], ["__Host-livemap", true, true, "Strict"]);
+		assert.deepEqual(
+			[cookie.name, cookie.httpOnly, cookie.secure, cookie.sameSite],
+			["__Host-livemap", true, true, "Strict"],
+		);
 
 		await page.reload();
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.getByRole("button", { name: "Sign out" }).click();
 		await told("A token is needed")(page);
 		assert.deepEqual(await page.context().cookies(), []);
-		assert.deepEqual(await page.evaluate(() => window.livemap?.vehicles() ?? []), [], "the fleet is forgotten");
+		assert.deepEqual(
+			await page.evaluate(() => window.livemap?.vehicles() ?? []),
+			[],
+			"the fleet is forgotten",
+		);
 	});
 
 	test("takes a token out of the address, and keeps the rest", async () => {
@@ -169,7 +240,10 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		assert.match(page.url(), /#map=12\/52\.52\d*\/13\.41\d*&vehicle=TRUCK-2$/);
 		const seen = await places(page);
 		assert.match(seen[0], /^POST .*#map=12\/52.52\/13.41&vehicle=TRUCK-2$/);
-		assert.deepEqual(seen.filter((place) => place.includes("token=")), []);
+		assert.deepEqual(
+			seen.filter((place) => place.includes("token=")),
+			[],
+		);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.goto("about:blank");
 		await page.goBack();
@@ -184,16 +258,22 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 
 	test("takes a token out of an address that the page writes over at once", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada())}`, live);
-		await page.evaluate((token) => {
-			location.hash = `token=${token}`; // hashchange comes later
-			history.replaceState(null, "", "#map=12/52.52/13.41");
-		}, given(ada({ sub: "grace" })));
+		await page.evaluate(
+			(token) => {
+				location.hash = `token=${token}`; // hashchange comes later
+				history.replaceState(null, "", "#map=12/52.52/13.41");
+			},
+			given(ada({ sub: "grace" })),
+		);
 		await page.locator("#user").getByText("Signed in as grace").waitFor();
 	});
 
 	test("takes a token out of the address that is refused, or that nobody gets to use", async () => {
 		const wrong = signed({ exp: hour() }, "another secret, which is as long as the hub's");
-		const page = await visit(`#token=${given(wrong)}&map=12/52.52/13.41`, told("it is not signed with a key of this hub"));
+		const page = await visit(
+			`#token=${given(wrong)}&map=12/52.52/13.41`,
+			told("it is not signed with a key of this hub"),
+		);
 		assert.match(page.url(), /#map=12\/52\.52\d*\/13\.41\d*$/);
 		assert.equal((await places(page)).filter((place) => place.startsWith("POST")).length, 1);
 
@@ -204,11 +284,13 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	});
 
 	test("shows what a token allows and no more, from near and from afar", async () => {
-		const page = await visit(`#map=4/52.52/13.41&token=${given(ada({ read: ["depot:7"] }))}`, (page) => holds(page, "TRUCK-1"));
+		const page = await visit(`#map=4/52.52/13.41&token=${given(ada({ read: ["depot:7"] }))}`, (page) =>
+			holds(page, "TRUCK-1"),
+		);
 		await page.locator("#list").getByText("TRUCK-1").click();
 		await page.waitForFunction(() => window.livemap.drawn("TRUCK-1") !== null);
 		await holds(page, "TRUCK-1");
-		await hub.publish({ vehicle_id: "TRUCK-1", lon: 15.40, lat: 52.52, speed_kmh: 44 }); // out of the view
+		await hub.publish({ vehicle_id: "TRUCK-1", lon: 15.4, lat: 52.52, speed_kmh: 44 }); // out of the view
 		await page.locator("#details").getByText("44 km/h").waitFor();
 		await page.goto(`${hub.public}/#token=${given(ada())}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
@@ -216,33 +298,50 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.goto(`${hub.public}/#token=${given(ada({ read: ["depot:8"] }))}`);
 		await holds(page, "TRUCK-2");
 		assert.equal(await page.evaluate(() => window.livemap.trail()), 0, "nor where a vehicle has been");
-		await page.goto(`${hub.public}/#map=12/52.52/13.41&vehicle=TRUCK-1&token=${given(ada({ read: ["live_updates:all"] }))}`); // and of no vehicle by itself
+		const allOnly = given(ada({ read: ["live_updates:all"] })); // and of no vehicle by itself
+		await page.goto(`${hub.public}/#map=12/52.52/13.41&vehicle=TRUCK-1&token=${allOnly}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.getByLabel("Search vehicles").fill("NOBODY");
 		await page.getByLabel("Search vehicles").press("Enter");
 		await page.getByText("The hub knows no vehicle “NOBODY”.").waitFor();
 		await page.getByLabel("Search vehicles").fill("");
 		await page.goto(`${hub.public}/#token=${given(ada({ read: [] }))}`);
-		await page.locator("#connection").getByText("This token may read nothing: its claim livemap has no read.").waitFor();
+		await page
+			.locator("#connection")
+			.getByText("This token may read nothing: its claim livemap has no read.")
+			.waitFor();
 	});
 
 	test("says so when the token expires, keeps what it knew, and goes on after another", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 8 }))}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
-		await page.locator("#sign-in .reason").getByText("Your sign-in has expired").waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
-		assert.deepEqual(await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]), ["refused", "expired"]);
+		await page
+			.locator("#sign-in .reason")
+			.getByText("Your sign-in has expired")
+			.waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
+		assert.deepEqual(
+			await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]),
+			["refused", "expired"],
+		);
 		assert.match(await page.locator("#connection").innerText(), /^Not live\s+You are not signed in\.$/);
 		assert.match(await page.locator("#sign-in .stale").innerText(), /and not live/);
 		assert.equal(await page.locator("#map").getAttribute("data-live"), "false");
 		assert.deepEqual(await vehicles(page), ["TRUCK-1", "TRUCK-2"]);
 		const before = await places(page);
-		await hub.publish({ vehicle_id: "TRUCK-1", lon: 13.42, lat: 52.52, speed_kmh: 12 }, { vehicle_id: "TRUCK-3", lon: 13.43, lat: 52.52 });
+		await hub.publish(
+			{ vehicle_id: "TRUCK-1", lon: 13.42, lat: 52.52, speed_kmh: 12 },
+			{ vehicle_id: "TRUCK-3", lon: 13.43, lat: 52.52 },
+		);
 		await paste(page, ada());
 		await holds(page, "TRUCK-1", "TRUCK-2", "TRUCK-3");
 		assert.equal(await page.evaluate(() => window.livemap.status().state), "resumed");
 		assert.equal(await page.locator("#map").getAttribute("data-live"), "true");
 		const then = (await places(page)).slice(before.length).map((place) => place.split(" ")[0]);
-		assert.deepEqual(then.filter((what) => what !== "GET"), ["POST", "stream"], "nothing was tried in between");
+		assert.deepEqual(
+			then.filter((what) => what !== "GET"),
+			["POST", "stream"],
+			"nothing was tried in between",
+		);
 		await hub.remove("TRUCK-3");
 		await holds(page, "TRUCK-1", "TRUCK-2");
 	});
@@ -250,8 +349,12 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	test("is no longer live when its reader signs out in another tab", async () => {
 		const page = await visit(`#map=12/52.52/13.41&q=NOBODY&token=${given(ada())}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
-		assert.equal(await page.evaluate(async () => (await fetch("/session", { method: "DELETE" })).status), 204);
-		await page.getByLabel("Search vehicles").press("Enter"); // which asks the hub, and changes nothing else
+		assert.equal(
+			await page.evaluate(async () => (await fetch("/session", { method: "DELETE" })).status),
+			204,
+		);
+		// Which asks the hub, and changes nothing else.
+		await page.getByLabel("Search vehicles").press("Enter");
 		await told("A token is needed")(page);
 		await page.waitForFunction(() => window.livemap.status().phase === "refused");
 	});
@@ -259,40 +362,73 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	test("lets pages of another origin sign in, as README does", async () => {
 		const readme = await readFile(join(ROOT, "README.md"), "utf8");
 		const [signIn] = readme.match(/^async function signIn.*?^}/ms) ?? [];
-		const context = await browser.newContext({ permissions: ["local-network-access"] }); // for who does not come from there
+		// For who does not come from there.
+		const context = await browser.newContext({ permissions: ["local-network-access"] });
 		context.setDefaultTimeout(LIMIT);
 		const script = `import { follow } from "${hub.public}/livemap.js";
 			${signIn?.replaceAll("https://localhost:4433", hub.public)}
 			window.feed = follow();
 			window.enter = (token) => signIn(window.feed, token);`;
-		await context.route(`${ELSEWHERE}/`, (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><script type="module">${script}</script>` }));
+		await context.route(`${ELSEWHERE}/`, (route) =>
+			route.fulfill({
+				contentType: "text/html",
+				body: `<!doctype html><script type="module">${script}</script>`,
+			}),
+		);
 		const page = await context.newPage();
 		await page.goto(ELSEWHERE);
 		await page.waitForFunction(() => /** @type {any} */ (window).feed?.status.phase === "refused");
-		assert.match(await page.evaluate(() => /** @type {any} */ (window).feed.status.reason), /^a token is needed/);
-		await page.evaluate((token) => /** @type {any} */ (window).enter(token), given(ada({ read: ["depot:7"] })));
+		assert.match(
+			await page.evaluate(() => /** @type {any} */ (window).feed.status.reason),
+			/^a token is needed/,
+		);
+		await page.evaluate(
+			(token) => /** @type {any} */ (window).enter(token),
+			given(ada({ read: ["depot:7"] })),
+		);
 		await page.waitForFunction(() => /** @type {any} */ (window).feed.status.phase === "live");
-		assert.deepEqual(await page.evaluate(() => [.../** @type {any} */ (window).feed.vehicles.keys()]), ["TRUCK-1"]);
+		assert.deepEqual(await page.evaluate(() => [.../** @type {any} */ (window).feed.vehicles.keys()]), [
+			"TRUCK-1",
+		]);
 		await page.evaluate(() => /** @type {any} */ (window).feed.view({ topics: ["depot:8"] }));
 		await page.waitForFunction(() => /** @type {any} */ (window).feed.status.refusal === "forbidden");
-		assert.equal(await page.evaluate(() => /** @type {any} */ (window).feed.status.reason), 'this token may not read the topic "depot:8"');
+		assert.equal(
+			await page.evaluate(() => /** @type {any} */ (window).feed.status.reason),
+			'this token may not read the topic "depot:8"',
+		);
 		await context.close();
 	});
 
 	test("sends readers to where they sign in, and not round in circles", async () => {
-		const login = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<title>Who are you?</title>"));
+		const login = createServer((_, answer) =>
+			answer.setHeader("Content-Type", "text/html").end("<title>Who are you?</title>"),
+		);
 		await new Promise((resolve) => login.listen(0, "127.0.0.1", () => resolve(undefined)));
 		ends.push(() => login.close());
 		const { port } = /** @type {import("node:net").AddressInfo} */ (login.address());
-		const own = await Hub.start(["--jwt-key", join(dir, "key"), "--login-url", `http://127.0.0.1:${port}/?for=map`]);
+		const own = await Hub.start([
+			"--jwt-key",
+			join(dir, "key"),
+			"--login-url",
+			`http://127.0.0.1:${port}/?for=map`,
+		]);
 		ends.push(() => own.end());
-		const leaving = { hasText: new RegExp(`Sign in at 127.0.0.1:${port}\\s*You are being taken there\\.`) };
-		const page = await visit("#map=12/52.52/13.41", (page) => page.locator("#sign-in .login", leaving).waitFor(), own);
+		const leaving = {
+			hasText: new RegExp(`Sign in at 127.0.0.1:${port}\\s*You are being taken there\\.`),
+		};
+		const page = await visit(
+			"#map=12/52.52/13.41",
+			(page) => page.locator("#sign-in .login", leaving).waitFor(),
+			own,
+		);
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
 		await page.goto(`${own.public}/`); // still nobody
 		await told("A token is needed")(page);
 		assert.equal(await page.locator("#sign-in .redirecting").innerText(), "");
-		assert.equal(await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"), `http://127.0.0.1:${port}/?for=map`);
+		assert.equal(
+			await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"),
+			`http://127.0.0.1:${port}/?for=map`,
+		);
 		await page.getByRole("link", { name: "Sign in at" }).click();
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
 		await page.goto(`${own.public}/#token=${given(ada())}`);

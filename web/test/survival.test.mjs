@@ -29,13 +29,19 @@ after(async () => {
 });
 
 /** The position of each vehicle. @param {Iterable<any>} features */
-const places = (features) => Object.fromEntries([...features].map((f) => [f.id, [...f.geometry.coordinates, f.properties.timestamp].join()]).sort());
+const places = (features) =>
+	Object.fromEntries(
+		[...features].map((f) => [f.id, [...f.geometry.coordinates, f.properties.timestamp].join()]).sort(),
+	);
 
 /** Waits until the page holds exactly what the hub does. @param {import("playwright-core").Page} page */
 async function agrees(page) {
 	const limit = Date.now() + LIMIT;
 	for (;;) {
-		const [truth, shown] = [places((await hub.truth()).values()), places(await page.evaluate(() => window.livemap.vehicles()))];
+		const [truth, shown] = [
+			places((await hub.truth()).values()),
+			places(await page.evaluate(() => window.livemap.vehicles())),
+		];
 		if (JSON.stringify(truth) === JSON.stringify(shown)) {
 			return truth;
 		}
@@ -47,9 +53,13 @@ async function agrees(page) {
 }
 
 /** @param {import("playwright-core").Page} page @param {string} phase */
-const phase = (page, phase) => page.waitForFunction((phase) => window.livemap.status().phase === phase, phase);
+const phase = (page, phase) =>
+	page.waitForFunction((phase) => window.livemap.status().phase === phase, phase);
 
-/** Waits until there is land in the middle of the map, which is less blue than water. @param {import("playwright-core").Page} page */
+/**
+ * Waits until there is land in the middle of the map, which is less blue than water.
+ * @param {import("playwright-core").Page} page
+ */
 async function land(page) {
 	const limit = Date.now() + LIMIT;
 	for (;;) {
@@ -63,7 +73,7 @@ async function land(page) {
 }
 
 const FLEET = [
-	{ vehicle_id: "PARKED-1", lon: 13.40, lat: 52.52, speed_kmh: 0 },
+	{ vehicle_id: "PARKED-1", lon: 13.4, lat: 52.52, speed_kmh: 0 },
 	{ vehicle_id: "PARKED-2", lon: 13.41, lat: 52.53, speed_kmh: 0 },
 	{ vehicle_id: "MOVING-1", lon: 13.42, lat: 52.51, speed_kmh: 30, heading: 10 },
 ];
@@ -88,7 +98,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("is right again when the hub was killed, parked vehicles included", async () => {
-		await hub.publish({ vehicle_id: "GHOST", lon: 13.40, lat: 52.50 });
+		await hub.publish({ vehicle_id: "GHOST", lon: 13.4, lat: 52.5 });
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41&vehicle=PARKED-2");
 		const published = Date.now();
 		const saved = join(hub.state, "vehicles.ndjson");
@@ -109,12 +119,28 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 	test("comes back from answers that end an EventSource for good", async () => {
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
 		for (const status of [502, 503, 404]) {
-			await page.context().route(/\/stream/, (route) => route.fulfill({ status, contentType: "application/problem+json", body: JSON.stringify({ detail: "not now" }) }));
+			await page
+				.context()
+				.route(/\/stream/, (route) =>
+					route.fulfill({
+						status,
+						contentType: "application/problem+json",
+						body: JSON.stringify({ detail: "not now" }),
+					}),
+				);
 			await hub.stop();
 			await hub.run();
-			await page.waitForFunction((status) => window.livemap.status().reason === `the hub answers ${status}: not now`, status);
+			await page.waitForFunction(
+				(status) => window.livemap.status().reason === `the hub answers ${status}: not now`,
+				status,
+			);
 			await page.context().unroute(/\/stream/);
-			await hub.publish({ vehicle_id: "MOVING-1", lon: 13.42 + status / 1e5, lat: 52.51, speed_kmh: 30 });
+			await hub.publish({
+				vehicle_id: "MOVING-1",
+				lon: 13.42 + status / 1e5,
+				lat: 52.51,
+				speed_kmh: 30,
+			});
 			await live(page);
 			await agrees(page);
 		}
@@ -139,7 +165,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const other = await own.browser();
 		try {
 			const { page } = await open(own, other, "#map=5/50/10");
-			await page.locator("#notice").getByText("The map's style could not be loaded, so the world is shown").waitFor();
+			await page
+				.locator("#notice")
+				.getByText("The map's style could not be loaded, so the world is shown")
+				.waitFor();
 			await land(page);
 		} finally {
 			await other.close();
@@ -160,7 +189,10 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		try {
 			await writeFile(file, "this is no archive");
 			const { page } = await open(own, other, "#map=15/43.7696/11.2558");
-			await page.locator("#notice").getByText("The street map could not be read, so the world is shown").waitFor();
+			await page
+				.locator("#notice")
+				.getByText("The street map could not be read, so the world is shown")
+				.waitFor();
 			await copyFile(STREETS, file);
 			await page.locator("#notice").waitFor({ state: "hidden" });
 			await page.locator(".maplibregl-ctrl-attrib").getByText("OpenStreetMap").waitFor();
@@ -175,7 +207,13 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
 		const session = await page.context().newCDPSession(page);
 		await session.send("Page.setWebLifecycleState", { state: "frozen" });
-		await hub.publish({ vehicle_id: "MOVING-1", lon: 13.425, lat: 52.515, timestamp: now(), speed_kmh: 30 });
+		await hub.publish({
+			vehicle_id: "MOVING-1",
+			lon: 13.425,
+			lat: 52.515,
+			timestamp: now(),
+			speed_kmh: 30,
+		});
 		await hub.remove("NEW");
 		await session.send("Page.setWebLifecycleState", { state: "active" });
 		await agrees(page);
@@ -194,12 +232,16 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await new Promise((resolve) => replay.once("exit", resolve)), 0);
 		t.diagnostic(`replayed in ${Math.round(performance.now() - began)} ms`);
 		const truth = await agrees(page);
-		t.diagnostic(`${Object.keys(truth).length} vehicles, the page agreed after ${Math.round(performance.now() - began)} ms`);
+		const elapsed = Math.round(performance.now() - began);
+		t.diagnostic(`${Object.keys(truth).length} vehicles; the page agreed after ${elapsed} ms`);
 		assert.ok(Object.keys(truth).length > 140);
 		const held = await hub.truth();
 		await page.evaluate(() => (location.hash = "#map=18/30.2672/-97.7431"));
 		const [bus] = [...held.values()].filter((f) => f.geometry.coordinates[0] < -90);
-		await page.evaluate(([lon, lat]) => (location.hash = `#map=18/${lat}/${lon}`), bus.geometry.coordinates);
+		await page.evaluate(
+			([lon, lat]) => (location.hash = `#map=18/${lat}/${lon}`),
+			bus.geometry.coordinates,
+		);
 		const mark = await drawn(page, bus.id);
 		const { x, y } = await page.evaluate((at) => window.livemap.project(at), bus.geometry.coordinates);
 		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "drawn where it was last seen");

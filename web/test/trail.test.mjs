@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 
-Object.assign(globalThis, { Path2D: class { arc() {} } }); // of the sprites, which nobody draws here
+Object.assign(globalThis, {
+	Path2D: class {
+		arc() {}
+	},
+}); // of the sprites, which nobody draws here
 const { Trail } = await import("../src/map/trail.js");
 
 /** A map that has only a trail. */
@@ -33,7 +37,9 @@ class Chart {
 
 	/** The longitudes of what is drawn. */
 	get line() {
-		return (this.data?.features[0]?.geometry.coordinates ?? []).map((/** @type {number[]} */ [lon]) => lon);
+		return (this.data?.features[0]?.geometry.coordinates ?? []).map(
+			(/** @type {number[]} */ [lon]) => lon,
+		);
 	}
 }
 
@@ -47,13 +53,27 @@ let chart;
 let trail;
 
 /** Every vehicle's positions are at its Unix seconds' degrees. @param {...number} times */
-const track = (...times) => () => Response.json({
-	geometry: times.length === 1 ? { type: "Point", coordinates: [times[0], 0] } : times.length > 0 ? { type: "LineString", coordinates: times.map((t) => [t, 0]) } : null,
-	properties: { timestamps: times.length === 1 ? times[0] : times },
-});
+const track =
+	(...times) =>
+	() =>
+		Response.json({
+			geometry:
+				times.length === 1
+					? { type: "Point", coordinates: [times[0], 0] }
+					: times.length > 0
+						? { type: "LineString", coordinates: times.map((t) => [t, 0]) }
+						: null,
+			properties: { timestamps: times.length === 1 ? times[0] : times },
+		});
 
 /** @param {number} timestamp @param {number} [lon] @param {string} [id] */
-const fix = (timestamp, lon = timestamp, id = "VAN-7") => /** @type {import("../src/livemap.js").Feature} */ ({ type: "Feature", id, geometry: { type: "Point", coordinates: [lon, 0] }, properties: { vehicle_id: id, timestamp } });
+const fix = (timestamp, lon = timestamp, id = "VAN-7") =>
+	/** @type {import("../src/livemap.js").Feature} */ ({
+		type: "Feature",
+		id,
+		geometry: { type: "Point", coordinates: [lon, 0] },
+		properties: { vehicle_id: id, timestamp },
+	});
 
 beforeEach(() => {
 	answer = track(1, 2, 4);
@@ -138,7 +158,9 @@ test("a trail keeps its newest five thousand positions", async () => {
 
 test("a hub that is away, or knows no such vehicle, leaves what is shown", async () => {
 	await trail.show("VAN-7");
-	answer = () => { throw new TypeError("fetch failed"); };
+	answer = () => {
+		throw new TypeError("fetch failed");
+	};
 	await trail.show("VAN-7");
 	answer = () => Response.json({ detail: "no such vehicle" }, { status: 404 });
 	await trail.show("VAN-7");

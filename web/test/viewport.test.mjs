@@ -7,26 +7,51 @@ import { Viewport } from "../src/map/viewport.js";
 
 test("from afar the whole fleet is followed", () => {
 	const viewport = new Viewport();
-	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { topics: ["live_updates:all"], bbox: null, interval: null });
-	assert.equal(viewport.next([-10, 40, 10, 50], 5, "VAN-7"), null, "which holds the selected vehicle anyway");
+	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), {
+		topics: ["live_updates:all"],
+		bbox: null,
+		interval: null,
+	});
+	assert.equal(
+		viewport.next([-10, 40, 10, 50], 5, "VAN-7"),
+		null,
+		"which holds the selected vehicle anyway",
+	);
 	assert.equal(viewport.next([-10, 40, 10, 50], 5, "VAN-8"), null, "whichever it is");
 	assert.equal(viewport.near, false);
 });
 
 test("from near a box beyond the view is followed, until the view leaves it", () => {
 	const viewport = new Viewport();
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { topics: ["live_updates:all"], bbox: [9, 39.5, 13, 41.5], interval: 2 });
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), {
+		topics: ["live_updates:all"],
+		bbox: [9, 39.5, 13, 41.5],
+		interval: 2,
+	});
 	assert.equal(viewport.next([10.5, 40.2, 12.5, 41.2], 9, null), null);
 	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 9, null)?.bbox, [10.5, 39.5, 14.5, 41.5]);
 	assert.equal(viewport.near, true);
-	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 7, null), { topics: ["live_updates:all"], bbox: null, interval: 2 });
+	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 7, null), {
+		topics: ["live_updates:all"],
+		bbox: null,
+		interval: 2,
+	});
 });
 
 test("the view may leave its box on any side", () => {
-	for (const [lon, lat] of [[-1.5, 0], [1.5, 0], [0, -1], [0, 1]]) {
+	for (const [lon, lat] of [
+		[-1.5, 0],
+		[1.5, 0],
+		[0, -1],
+		[0, 1],
+	]) {
 		const viewport = new Viewport();
 		viewport.next([10, 40, 12, 41], 9, null);
-		assert.notEqual(viewport.next([10 + lon, 40 + lat, 12 + lon, 41 + lat], 9, null), null, `${lon} ${lat}`);
+		assert.notEqual(
+			viewport.next([10 + lon, 40 + lat, 12 + lon, 41 + lat], 9, null),
+			null,
+			`${lon} ${lat}`,
+		);
 	}
 });
 
@@ -58,9 +83,15 @@ test("every fix is wanted from near, and of a selected vehicle", () => {
 test("the selected vehicle is followed beyond the box", () => {
 	const viewport = new Viewport();
 	viewport.next([10, 40, 12, 41], 9, null);
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7")?.topics, ["live_updates:all", "vehicle:VAN-7"]);
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7")?.topics, [
+		"live_updates:all",
+		"vehicle:VAN-7",
+	]);
 	assert.equal(viewport.next([10, 40, 12, 41], 9, "VAN-7"), null);
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-8")?.topics, ["live_updates:all", "vehicle:VAN-8"]);
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-8")?.topics, [
+		"live_updates:all",
+		"vehicle:VAN-8",
+	]);
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.topics, ["live_updates:all"]);
 });
 
@@ -69,7 +100,11 @@ test("who may not read the topic of all vehicles names none", () => {
 	viewport.canRead = (topic) => topic !== "live_updates:all";
 	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), { bbox: null, interval: null }, "a box would restrict the selected vehicle, too");
+	assert.deepEqual(
+		viewport.next([10, 40, 12, 41], 9, "VAN-7"),
+		{ bbox: null, interval: null },
+		"a box would restrict the selected vehicle, too",
+	);
 	assert.equal(viewport.next([20, 40, 22, 41], 9, "VAN-8"), null);
 	assert.equal(viewport.near, false);
 });
@@ -79,7 +114,11 @@ test("the topic of a vehicle is left out where it may not be read", () => {
 	viewport.canRead = (topic) => topic === "live_updates:all";
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.bbox, [9, 39.5, 13, 41.5]);
 	const all = { topics: ["live_updates:all"], bbox: null, interval: null };
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7"), all, "a box would restrict the selected vehicle, too");
+	assert.deepEqual(
+		viewport.next([10, 40, 12, 41], 9, "VAN-7"),
+		all,
+		"a box would restrict the selected vehicle, too",
+	);
 	assert.deepEqual(viewport.view([10, 40, 12, 41], 9, "VAN-7"), all);
 });
 
@@ -88,7 +127,12 @@ test("a view over the antimeridian or a pole gives a box that the hub takes", ()
 	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8, null)?.bbox, [-184, -90, -176, -81.5]);
 });
 
-/** @param {number} left @param {number} top @param {import("../src/fleet.js").State} [state] @param {number} [world] CSS pixels of the whole world */
+/**
+ * @param {number} left
+ * @param {number} top
+ * @param {import("../src/fleet.js").State} [state]
+ * @param {number} [world] CSS pixels of the whole world
+ */
 function marker(left, top, state = "moving", world = 512) {
 	return { vehicle: /** @type {any} */ ({}), state, x: left / world, y: top / world, left, top };
 }
@@ -96,7 +140,11 @@ function marker(left, top, state = "moving", world = 512) {
 /** @param {number} n @param {number} left @param {number} top */
 const crowd = (n, left, top) => Array.from({ length: n }, () => marker(left, top));
 
-/** How many are in each cluster. @param {import("../src/map/clusters.js").Marker[]} markers @param {number} zoom */
+/**
+ * How many are in each cluster.
+ * @param {import("../src/map/clusters.js").Marker[]} markers
+ * @param {number} zoom
+ */
 const sizes = (markers, zoom) => clustered(markers, zoom).clusters.map((c) => c.markers.length);
 
 test("four in a cell are a cluster in their middle, three are not", () => {
@@ -104,7 +152,10 @@ test("four in a cell are a cluster in their middle, three are not", () => {
 	assert.deepEqual(clustered(three, 0), { single: three, clusters: [] });
 	const { single, clusters } = clustered([...three, marker(20, 20), marker(400, 400)], 0);
 	assert.equal(single.length, 1);
-	assert.deepEqual(clusters.map((c) => [c.markers.length, c.left, c.top, c.radius]), [[4, 15, 15, radius(4)]]);
+	assert.deepEqual(
+		clusters.map((c) => [c.markers.length, c.left, c.top, c.radius]),
+		[[4, 15, 15, radius(4)]],
+	);
 	assert.deepEqual(clusters[0].states, { moving: 2, parked: 1, silent: 1 });
 });
 
@@ -117,7 +168,11 @@ test("clusters that would overlap are one", () => {
 	assert.deepEqual(sizes([...crowd(4, 70, 20), ...crowd(5, 98, 20)], 0), [9], "the grid's line is at 84");
 	assert.deepEqual(sizes([...crowd(4, 65, 20), ...crowd(5, 103, 20)], 0), [5, 4], "the larger first");
 	assert.deepEqual(sizes([...crowd(4, 20, 70), ...crowd(5, 20, 98)], 0), [9]);
-	assert.deepEqual(sizes([...crowd(10, 83, 70), ...crowd(4, 100, 99), ...crowd(4, 100, 70)], 0), [18], "also one that overlaps only what two have become");
+	assert.deepEqual(
+		sizes([...crowd(10, 83, 70), ...crowd(4, 100, 99), ...crowd(4, 100, 70)], 0),
+		[18],
+		"also one that overlaps only what two have become",
+	);
 });
 
 test("the grid is the same over half a zoom, then finer", () => {
@@ -131,7 +186,8 @@ test("the grid is the same over half a zoom, then finer", () => {
 
 test("cells that are far apart are never taken for one", () => {
 	const world = 512 * 2 ** 13;
-	const cell = (/** @type {number} */ x, /** @type {number} */ y) => [1, 2].map(() => marker((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
+	const cell = (/** @type {number} */ x, /** @type {number} */ y) =>
+		[1, 2].map(() => marker((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
 	for (const y of [256, 1000, 4096, 49_900]) {
 		assert.deepEqual(sizes([...cell(1, 0), ...cell(0, y)], 13), [], `${y}`);
 	}

@@ -1,4 +1,5 @@
-// The base map's own data: its tiles, from two files of which the finer is loaded when the map zooms in, and the graticule.
+// The base map's own data: its tiles, from two files of which the finer is loaded when the map zooms in, and
+// the graticule.
 import { GRID_ZOOM } from "./basemap-world.js";
 
 /** @import { GeoJSONSource, Map as MapLibreMap } from "maplibre-gl" */
@@ -35,7 +36,11 @@ function open(url) {
 	return file;
 }
 
-/** Reads a file of build/basemap.mjs, which tells the format. @param {string} url @returns {Promise<Tiles>} */
+/**
+ * Reads a file of build/basemap.mjs, which tells the format.
+ * @param {string} url
+ * @returns {Promise<Tiles>}
+ */
 async function load(url) {
 	const response = await fetch(url);
 	if (!response.ok) throw new Error(`${url} was answered with ${response.status}`);
@@ -51,8 +56,9 @@ async function load(url) {
 }
 
 /**
- * Keeps a graticule under the view, which gives an empty land scale and motion, also after each `setStyle`. The outlines'
- * detail needs nothing: MapLibre asks for its tiles when the zoom does, and shows the coarse ones until they are there.
+ * Keeps a graticule under the view, which gives an empty land scale and motion, also after each `setStyle`.
+ * The outlines' detail needs nothing: MapLibre asks for its tiles when the zoom does, and shows the coarse
+ * ones until they are there.
  * @param {MapLibreMap} map
  * @returns {() => void} stops it
  */
@@ -67,12 +73,14 @@ export function addGraticule(map) {
 	const events = /** @type {const} */ (["moveend", "styledata", "load"]);
 	for (const event of events) map.on(event, draw);
 	draw();
-	return () => { for (const event of events) map.off(event, draw); };
+	return () => {
+		for (const event of events) map.off(event, draw);
+	};
 }
 
 /**
- * The graticule around the view: a line every 60 px or more, each fifth or so stronger. Only the view's lines, as those of the
- * whole world would be a million. At the next zoom they are replaced.
+ * The graticule around the view: a line every 60 px or more, each fifth or so stronger. Only the view's
+ * lines, as those of the whole world would be a million. At the next zoom they are replaced.
  * @param {MapLibreMap} map
  * @returns {FeatureCollection & { key: string }} the key tells one from the next
  */
@@ -88,12 +96,22 @@ function graticule(map) {
 	/** @type {Feature[]} */
 	const features = [];
 	/** @param {number} at @param {Position[]} coordinates */
-	const add = (at, coordinates) => features.push({
-		type: "Feature", geometry: { type: "LineString", coordinates },
-		properties: { strong: Math.abs(at / strong - Math.round(at / strong)) < 1e-6 },
-	});
-	for (let i = 0, x = west; x <= east; x = west + ++i * step) add(x, [[x, south], [x, north]]);
-	for (let i = 0, y = south; y <= north; y = south + ++i * step) add(y, [[west, y], [east, y]]);
+	const add = (at, coordinates) =>
+		features.push({
+			type: "Feature",
+			geometry: { type: "LineString", coordinates },
+			properties: { strong: Math.abs(at / strong - Math.round(at / strong)) < 1e-6 },
+		});
+	for (let i = 0, x = west; x <= east; x = west + ++i * step)
+		add(x, [
+			[x, south],
+			[x, north],
+		]);
+	for (let i = 0, y = south; y <= north; y = south + ++i * step)
+		add(y, [
+			[west, y],
+			[east, y],
+		]);
 	return { type: "FeatureCollection", features, key: [step, west, east, south, north].join() };
 }
 

@@ -3,7 +3,9 @@
 /** @import { ExpressionSpecification, FilterSpecification, LayerSpecification } from "maplibre-gl" */
 /** @import { Colors } from "./basemap-colors.js" */
 
-/** Families of the reader's machine. MapLibre takes the weight and the slant from the first name in the list. */
+/**
+ * Families of the reader's machine. MapLibre takes the weight and the slant from the first name in the list.
+ */
 const FAMILIES = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"];
 export const REGULAR = ["Regular", ...FAMILIES];
 export const MEDIUM = ["Medium", ...FAMILIES];
@@ -23,17 +25,85 @@ export const byZoom = (...stops) => /** @type {any} */ (["interpolate", ["linear
 export function worldShapes(c) {
 	return [
 		{ id: "water", type: "background", paint: { "background-color": c.water } },
-		line("shore", "land", { "line-color": c.shore, "line-width": byZoom(1, 5, 5, 14, 9, 28), "line-blur": byZoom(1, 4, 5, 12, 9, 24), "line-opacity": byZoom(9, 1, 12, 0) }),
-		{ id: "land", type: "fill", source: "atlas", "source-layer": "land", paint: { "fill-color": c.land } },
-		line("states", "states", { "line-color": c.state, "line-width": byZoom(3, 0.5, 8, 1.2), "line-opacity": byZoom(3, 0, 4, 1), "line-dasharray": [3, 2] }, 3),
-		line("rivers", "rivers", { "line-color": c.river, "line-width": byZoom(2.5, 0.3, 5, 0.8, 9, 1.8), "line-opacity": byZoom(2.5, 0, 3.5, 1, 9, 0.9, 12, 0.4) }, 2.5),
-		{ id: "lakes", type: "fill", source: "atlas", "source-layer": "lakes", paint: { "fill-color": c.water } },
-		line("lake-shores", "lakes", { "line-color": c.coast, "line-width": byZoom(4, 0.3, 9, 1), "line-opacity": byZoom(4, 0, 5.5, 1, 10, 1, 13, 0.5) }, 4),
-		line("coast", "land", { "line-color": c.coast, "line-width": byZoom(1, 0.4, 5, 0.7, 9, 1), "line-opacity": byZoom(10, 1, 13, 0.5) }),
-		line("borders", "borders", { "line-color": c.border, "line-width": byZoom(1, 0.4, 4, 0.9, 9, 1.6), "line-opacity": byZoom(1, 0.7, 4, 1) }),
+		line("shore", "land", {
+			"line-color": c.shore,
+			"line-width": byZoom(1, 5, 5, 14, 9, 28),
+			"line-blur": byZoom(1, 4, 5, 12, 9, 24),
+			"line-opacity": byZoom(9, 1, 12, 0),
+		}),
 		{
-			id: "grid", type: "line", source: "grid", minzoom: GRID_ZOOM,
-			paint: { "line-color": c.grid, "line-width": 1, "line-opacity": ["interpolate", ["linear"], ["zoom"], GRID_ZOOM, 0, GRID_ZOOM + 1, ["case", ["get", "strong"], 1, 0.55]] },
+			id: "land",
+			type: "fill",
+			source: "atlas",
+			"source-layer": "land",
+			paint: { "fill-color": c.land },
+		},
+		line(
+			"states",
+			"states",
+			{
+				"line-color": c.state,
+				"line-width": byZoom(3, 0.5, 8, 1.2),
+				"line-opacity": byZoom(3, 0, 4, 1),
+				"line-dasharray": [3, 2],
+			},
+			3,
+		),
+		line(
+			"rivers",
+			"rivers",
+			{
+				"line-color": c.river,
+				"line-width": byZoom(2.5, 0.3, 5, 0.8, 9, 1.8),
+				"line-opacity": byZoom(2.5, 0, 3.5, 1, 9, 0.9, 12, 0.4),
+			},
+			2.5,
+		),
+		{
+			id: "lakes",
+			type: "fill",
+			source: "atlas",
+			"source-layer": "lakes",
+			paint: { "fill-color": c.water },
+		},
+		line(
+			"lake-shores",
+			"lakes",
+			{
+				"line-color": c.coast,
+				"line-width": byZoom(4, 0.3, 9, 1),
+				"line-opacity": byZoom(4, 0, 5.5, 1, 10, 1, 13, 0.5),
+			},
+			4,
+		),
+		line("coast", "land", {
+			"line-color": c.coast,
+			"line-width": byZoom(1, 0.4, 5, 0.7, 9, 1),
+			"line-opacity": byZoom(10, 1, 13, 0.5),
+		}),
+		line("borders", "borders", {
+			"line-color": c.border,
+			"line-width": byZoom(1, 0.4, 4, 0.9, 9, 1.6),
+			"line-opacity": byZoom(1, 0.7, 4, 1),
+		}),
+		{
+			id: "grid",
+			type: "line",
+			source: "grid",
+			minzoom: GRID_ZOOM,
+			paint: {
+				"line-color": c.grid,
+				"line-width": 1,
+				"line-opacity": [
+					"interpolate",
+					["linear"],
+					["zoom"],
+					GRID_ZOOM,
+					0,
+					GRID_ZOOM + 1,
+					["case", ["get", "strong"], 1, 0.55],
+				],
+			},
 		},
 	];
 }
@@ -44,43 +114,124 @@ export function worldShapes(c) {
  * @returns {LayerSpecification[]} labels, from the least to the most important
  */
 export function worldNames(c, where = ["literal", true]) {
-	/** @param {number} [early] levels @returns {FilterSpecification} rank is the zoom from which a name is shown */
+	/**
+	 * @param {number} [early] levels
+	 * @returns {FilterSpecification} rank is the zoom from which a name is shown
+	 */
 	const shown = (early = 0) => ["all", ["<=", ["get", "rank"], ["+", ["zoom"], early]], where];
 	return [
 		{
-			id: "place-dots", type: "circle", source: "atlas", "source-layer": "places", minzoom: 3, maxzoom: 12, filter: shown(),
+			id: "place-dots",
+			type: "circle",
+			source: "atlas",
+			"source-layer": "places",
+			minzoom: 3,
+			maxzoom: 12,
+			filter: shown(),
 			paint: {
-				"circle-radius": ["interpolate", ["linear"], ["zoom"], 3, ["match", ["get", "capital"], 1, 2.2, 1.7], 10, ["match", ["get", "capital"], 1, 3.6, 2.4]],
-				"circle-color": c.land, "circle-stroke-color": c.dot, "circle-stroke-width": ["match", ["get", "capital"], 1, 1.4, 1],
-				"circle-opacity": byZoom(11, 1, 12, 0), "circle-stroke-opacity": byZoom(11, 1, 12, 0),
+				"circle-radius": [
+					"interpolate",
+					["linear"],
+					["zoom"],
+					3,
+					["match", ["get", "capital"], 1, 2.2, 1.7],
+					10,
+					["match", ["get", "capital"], 1, 3.6, 2.4],
+				],
+				"circle-color": c.land,
+				"circle-stroke-color": c.dot,
+				"circle-stroke-width": ["match", ["get", "capital"], 1, 1.4, 1],
+				"circle-opacity": byZoom(11, 1, 12, 0),
+				"circle-stroke-opacity": byZoom(11, 1, 12, 0),
 			},
 		},
 		{
-			id: "place-names", type: "symbol", source: "atlas", "source-layer": "places", minzoom: 3, filter: shown(),
+			id: "place-names",
+			type: "symbol",
+			source: "atlas",
+			"source-layer": "places",
+			minzoom: 3,
+			filter: shown(),
 			layout: {
-				"text-field": ["get", "name"], "text-font": ["case", ["any", ["==", ["get", "capital"], 1], [">", ["get", "population"], 3e6]], ["literal", MEDIUM], ["literal", REGULAR]],
-				"text-size": ["interpolate", ["linear"], ["zoom"], 3, size(10.5, 11.5, 12.5), 7, size(11, 12.5, 15), 12, size(12.5, 15, 19)],
-				"text-variable-anchor": ["left", "right", "bottom", "top"], "text-radial-offset": 0.45, "text-justify": "auto",
-				"text-max-width": 8, "text-padding": 6, "symbol-sort-key": ["-", ["get", "rank"], ["/", ["get", "population"], 5e7]],
+				"text-field": ["get", "name"],
+				"text-font": [
+					"case",
+					["any", ["==", ["get", "capital"], 1], [">", ["get", "population"], 3e6]],
+					["literal", MEDIUM],
+					["literal", REGULAR],
+				],
+				"text-size": [
+					"interpolate",
+					["linear"],
+					["zoom"],
+					3,
+					size(10.5, 11.5, 12.5),
+					7,
+					size(11, 12.5, 15),
+					12,
+					size(12.5, 15, 19),
+				],
+				"text-variable-anchor": ["left", "right", "bottom", "top"],
+				"text-radial-offset": 0.45,
+				"text-justify": "auto",
+				"text-max-width": 8,
+				"text-padding": 6,
+				"symbol-sort-key": ["-", ["get", "rank"], ["/", ["get", "population"], 5e7]],
 			},
-			paint: { "text-color": ["step", ["get", "population"], c.town, 2e5, c.city], "text-halo-color": c.land, "text-halo-width": 1.4 },
+			paint: {
+				"text-color": ["step", ["get", "population"], c.town, 2e5, c.city],
+				"text-halo-color": c.land,
+				"text-halo-width": 1.4,
+			},
 		},
 		{
-			id: "sea-names", type: "symbol", source: "atlas", "source-layer": "seas", maxzoom: 8, filter: shown(),
+			id: "sea-names",
+			type: "symbol",
+			source: "atlas",
+			"source-layer": "seas",
+			maxzoom: 8,
+			filter: shown(),
 			layout: {
-				"text-field": ["get", "name"], "text-font": ITALIC, "text-size": byZoom(1, 10.5, 5, 14), "text-letter-spacing": 0.12,
-				"text-max-width": 7, "text-padding": 8, "symbol-sort-key": ["get", "rank"],
+				"text-field": ["get", "name"],
+				"text-font": ITALIC,
+				"text-size": byZoom(1, 10.5, 5, 14),
+				"text-letter-spacing": 0.12,
+				"text-max-width": 7,
+				"text-padding": 8,
+				"symbol-sort-key": ["get", "rank"],
 			},
 			paint: { "text-color": c.sea, "text-halo-color": c.water, "text-halo-width": 1 },
 		},
 		{
-			id: "country-names", type: "symbol", source: "atlas", "source-layer": "countries", maxzoom: 7.5, filter: shown(0.7),
+			id: "country-names",
+			type: "symbol",
+			source: "atlas",
+			"source-layer": "countries",
+			maxzoom: 7.5,
+			filter: shown(0.7),
 			layout: {
-				"text-field": ["get", "name"], "text-font": BOLD, "text-letter-spacing": 0.05, "text-max-width": 7, "text-padding": 4,
-				"text-size": ["interpolate", ["linear"], ["zoom"], 1, ["interpolate", ["linear"], ["get", "rank"], -1, 11.5, 2, 10], 6, ["interpolate", ["linear"], ["get", "rank"], 0, 18, 5, 12]],
+				"text-field": ["get", "name"],
+				"text-font": BOLD,
+				"text-letter-spacing": 0.05,
+				"text-max-width": 7,
+				"text-padding": 4,
+				"text-size": [
+					"interpolate",
+					["linear"],
+					["zoom"],
+					1,
+					["interpolate", ["linear"], ["get", "rank"], -1, 11.5, 2, 10],
+					6,
+					["interpolate", ["linear"], ["get", "rank"], 0, 18, 5, 12],
+				],
 				"symbol-sort-key": ["get", "rank"],
 			},
-			paint: { "text-color": c.country, "text-halo-color": c.land, "text-halo-width": 1.5, "text-opacity": byZoom(6.5, 1, 7.5, 0) },
+			paint: {
+				"text-color": c.country,
+				"text-halo-color": c.land,
+				"text-halo-width": 1.5,
+				"text-opacity": byZoom(6.5, 1, 7.5, 0),
+			},
 		},
 	];
 }
@@ -97,5 +248,13 @@ function size(town, city, metropolis) {
  * @returns {LayerSpecification}
  */
 function line(id, layer, paint, minzoom = 0) {
-	return { id, type: "line", source: "atlas", "source-layer": layer, minzoom, layout: { "line-join": "round", "line-cap": "butt" }, paint };
+	return {
+		id,
+		type: "line",
+		source: "atlas",
+		"source-layer": layer,
+		minzoom,
+		layout: { "line-join": "round", "line-cap": "butt" },
+		paint,
+	};
 }

@@ -1,11 +1,13 @@
-// The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any style by URL.
+// The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any
+// style by URL.
 import { PMTiles, Protocol } from "pmtiles";
 import { MAX_ZOOM, addGraticule, retryFailed, tile } from "./basemap-atlas.js";
 import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
 import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
 import { worldNames, worldShapes } from "./basemap-world.js";
 
-/** @import { ExpressionSpecification, LayerSpecification, Map as MapLibreMap, StyleSpecification } from "maplibre-gl" */
+/** @import { ExpressionSpecification, LayerSpecification } from "maplibre-gl" */
+/** @import { Map as MapLibreMap, StyleSpecification } from "maplibre-gl" */
 /** @import { Header } from "pmtiles" */
 
 /**
@@ -20,14 +22,21 @@ import { worldNames, worldShapes } from "./basemap-world.js";
 export { addGraticule };
 
 const NATURAL_EARTH = '<a href="https://www.naturalearthdata.com/" target="_blank">Natural Earth</a>';
-const SIMPLEMAPS = '<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> (<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
-const OPENSTREETMAP = '<a href="https://www.openstreetmap.org/copyright" target="_blank">© OpenStreetMap contributors</a>';
+const SIMPLEMAPS =
+	'<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> ' +
+	'(<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
+const OPENSTREETMAP =
+	'<a href="https://www.openstreetmap.org/copyright" target="_blank">© OpenStreetMap contributors</a>';
 
 /** The scheme of the sources' URLs, under which MapLibre asks us for their data. */
 const SCHEME = "atlas";
 /** PMTiles' tile types. */
-const VECTOR = new Set([1, 6]), RASTER = new Set([2, 3, 4, 5]);
-/** How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on the world. */
+const VECTOR = new Set([1, 6]),
+	RASTER = new Set([2, 3, 4, 5]);
+/**
+ * How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on
+ * the world.
+ */
 const MIN_EXTENT = 300;
 
 /** Whether a tile was left out because its file could not be loaded. */
@@ -37,7 +46,8 @@ let tileFailed = false;
 let archives;
 
 /**
- * The style that the hub is configured for. It never fails: without data there is the background, and a report.
+ * The style that the hub is configured for. It never fails: without data there is the background, and a
+ * report.
  * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
  * @param {Config} config
  * @param {boolean} dark
@@ -104,36 +114,57 @@ async function pmtilesSource(url) {
  */
 export function naturalEarth({ lib, dark }) {
 	const colors = dark ? darkColors : lightColors;
-	return { version: 8, name: "Natural Earth", sources: worldSources(lib), layers: [...worldShapes(colors), ...worldNames(colors)] };
+	return {
+		version: 8,
+		name: "Natural Earth",
+		sources: worldSources(lib),
+		layers: [...worldShapes(colors), ...worldNames(colors)],
+	};
 }
 
 /**
  * Streets from an archive, and the world where the archive ends.
- * @param {{ url: string, metadata: Record<string, any>, header: Header, dark: boolean, lib: string, report?: (message: string) => void }} options
+ * @param {{ url: string, metadata: Record<string, any>, header: Header, dark: boolean, lib: string, report?:
+ *   (message: string) => void }} options
  * @returns {StyleSpecification}
  */
 export function streets({ url, metadata, header, dark, lib, report = () => {} }) {
 	const colors = dark ? darkColors : lightColors;
 	const { minLon, minLat, maxLon, maxLat } = header;
-	const from = Math.min(header.maxZoom, Math.max(header.minZoom, Math.ceil(Math.log2((MIN_EXTENT / 512) * (360 / Math.max(maxLon - minLon, 1e-6))))));
+	const from = Math.min(
+		header.maxZoom,
+		Math.max(
+			header.minZoom,
+			Math.ceil(Math.log2((MIN_EXTENT / 512) * (360 / Math.max(maxLon - minLon, 1e-6)))),
+		),
+	);
 	const attribution = metadata?.attribution || OPENSTREETMAP;
 	const source = { url: `pmtiles://${url}`, attribution };
 	/** @type {StyleSpecification} */
 	const style = { version: 8, name: "Streets", sources: worldSources(lib), layers: [] };
 	if (RASTER.has(header.tileType)) {
 		style.sources.streets = { type: "raster", tileSize: 256, ...source };
-		style.layers = [...worldShapes(colors), raster(from, dark), ...worldNames(colors, belowOrOutside(from, header))];
+		style.layers = [
+			...worldShapes(colors),
+			raster(from, dark),
+			...worldNames(colors, belowOrOutside(from, header)),
+		];
 		return style;
 	}
 	const layers = layersOf(metadata);
 	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
-		report(`The archive's tiles are not in Protomaps' basemap schema (it has ${layers.join(", ") || "an unknown tile type"}), so the world is shown.`);
+		const found = layers.join(", ") || "an unknown tile type";
+		report(
+			`The archive's tiles are not in Protomaps' basemap schema (it has ${found}), so the world is shown.`,
+		);
 		return naturalEarth({ lib, dark });
 	}
 	style.sources.streets = { type: "vector", ...source, ...(header.tileType === 6 && { encoding: "mlt" }) };
 	style.layers = [
-		...worldShapes(colors), ...streetShapes(colors, "streets", from),
-		...worldNames(colors, belowOrOutside(from, header)), ...streetNames(colors, "streets", from, within(header)),
+		...worldShapes(colors),
+		...streetShapes(colors, "streets", from),
+		...worldNames(colors, belowOrOutside(from, header)),
+		...streetNames(colors, "streets", from, within(header)),
 	];
 	return style;
 }
@@ -146,8 +177,11 @@ export function streets({ url, metadata, header, dark, lib, report = () => {} })
  */
 export function repaint(map, style) {
 	if (typeof style === "string" || !style.layers.every(({ id }) => map.getLayer(id))) return false;
-	for (const { id, paint = {} } of /** @type {{ id: string, paint?: Record<string, any> }[]} */ (style.layers))
-		for (const [key, value] of Object.entries(paint)) map.setPaintProperty(id, /** @type {any} */ (key), value, { validate: false });
+	for (const { id, paint = {} } of /** @type {{ id: string, paint?: Record<string, any> }[]} */ (
+		style.layers
+	))
+		for (const [key, value] of Object.entries(paint))
+			map.setPaintProperty(id, /** @type {any} */ (key), value, { validate: false });
 	return true;
 }
 
@@ -155,7 +189,10 @@ export function repaint(map, style) {
 function worldSources(lib) {
 	return {
 		atlas: {
-			type: "vector", tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`], minzoom: 0, maxzoom: MAX_ZOOM,
+			type: "vector",
+			tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`],
+			minzoom: 0,
+			maxzoom: MAX_ZOOM,
 			attribution: `${NATURAL_EARTH} | ${SIMPLEMAPS}`,
 		},
 		grid: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
@@ -164,23 +201,59 @@ function worldSources(lib) {
 
 /** @param {number} from @param {boolean} dark @returns {LayerSpecification} */
 function raster(from, dark) {
-	return { id: "raster", type: "raster", source: "streets", minzoom: from, paint: dark ? { "raster-brightness-max": 0.7, "raster-saturation": -0.5 } : { "raster-saturation": -0.25 } };
+	return {
+		id: "raster",
+		type: "raster",
+		source: "streets",
+		minzoom: from,
+		paint: dark
+			? { "raster-brightness-max": 0.7, "raster-saturation": -0.5 }
+			: { "raster-saturation": -0.25 },
+	};
 }
 
 /** @param {Header} header @returns {ExpressionSpecification} */
 function within({ minLon: w, minLat: s, maxLon: e, maxLat: n }) {
-	return ["within", { type: "Polygon", coordinates: [[[w, s], [e, s], [e, n], [w, n], [w, s]]] }];
+	return [
+		"within",
+		{
+			type: "Polygon",
+			coordinates: [
+				[
+					[w, s],
+					[e, s],
+					[e, n],
+					[w, n],
+					[w, s],
+				],
+			],
+		},
+	];
 }
 
-/** Where the archive names nothing. @param {number} from @param {Header} header @returns {ExpressionSpecification} */
+/**
+ * Where the archive names nothing.
+ * @param {number} from
+ * @param {Header} header
+ * @returns {ExpressionSpecification}
+ */
 function belowOrOutside(from, header) {
 	return ["any", ["<", ["zoom"], from], ["!", within(header)]];
 }
 
-/** The vector layers that an archive says it has; older ones tell them in their statistics. @param {Record<string, any>} metadata @returns {string[]} */
+/**
+ * The vector layers that an archive says it has; older ones tell them in their statistics.
+ * @param {Record<string, any>} metadata
+ * @returns {string[]}
+ */
 function layersOf(metadata) {
-	return (metadata?.vector_layers ?? []).map((/** @type {any} */ l) => l.id).concat((metadata?.tilestats?.layers ?? []).map((/** @type {any} */ l) => l.layer))
-		.filter((/** @type {string} */ id, /** @type {number} */ i, /** @type {string[]} */ all) => all.indexOf(id) === i);
+	return (metadata?.vector_layers ?? [])
+		.map((/** @type {any} */ l) => l.id)
+		.concat((metadata?.tilestats?.layers ?? []).map((/** @type {any} */ l) => l.layer))
+		.filter(
+			(/** @type {string} */ id, /** @type {number} */ i, /** @type {string[]} */ all) =>
+				all.indexOf(id) === i,
+		);
 }
 
 /** @param {unknown} error */

@@ -79,7 +79,13 @@ function cluster(markers) {
 		top += marker.top;
 		states[marker.state]++;
 	}
-	return { markers, states, left: left / markers.length, top: top / markers.length, radius: radius(markers.length) };
+	return {
+		markers,
+		states,
+		left: left / markers.length,
+		top: top / markers.length,
+		radius: radius(markers.length),
+	};
 }
 
 /**
@@ -92,7 +98,9 @@ function merged(clusters) {
 	/** @type {Cluster[]} */
 	const apart = [];
 	for (const one of clusters) {
-		const near = apart.findIndex((c) => Math.hypot(c.left - one.left, c.top - one.top) < c.radius + one.radius);
+		const near = apart.findIndex(
+			(c) => Math.hypot(c.left - one.left, c.top - one.top) < c.radius + one.radius,
+		);
 		if (near < 0) {
 			apart.push(one);
 		} else {

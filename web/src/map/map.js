@@ -100,20 +100,30 @@ class BaseMap {
 		if (!this.#complete) {
 			return;
 		}
-		if (typeof style !== "string") { // of such MapLibre asks again for what it needs
+		if (typeof style !== "string") {
+			// of such MapLibre asks again for what it needs
 			map.setStyle(style, { diff: false });
 		}
 		this.#config.report?.("");
 	}
 }
 
-/** What is in view, in degrees; the west may be beyond −180. @param {maplibregl.Map} map @returns {import("./viewport.js").Box} */
+/**
+ * What is in view, in degrees; the west may be beyond −180.
+ * @param {maplibregl.Map} map
+ * @returns {import("./viewport.js").Box}
+ */
 export function bounds(map) {
 	const b = map.getBounds();
 	return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
 }
 
-/** Shows all of these. @param {maplibregl.Map} map @param {Iterable<Vehicle>} vehicles @param {{animate?: boolean, maxZoom?: number}} [options] */
+/**
+ * Shows all of these.
+ * @param {maplibregl.Map} map
+ * @param {Iterable<Vehicle>} vehicles
+ * @param {{animate?: boolean, maxZoom?: number}} [options]
+ */
 export function showAll(map, vehicles, options) {
 	const box = new maplibregl.LngLatBounds();
 	const places = [...vehicles].sort((a, b) => a.lon - b.lon);
@@ -133,7 +143,12 @@ export function showAll(map, vehicles, options) {
 	}
 }
 
-/** Shows a place from near. @param {maplibregl.Map} map @param {[number, number]} center longitude, latitude @param {boolean} [animate] */
+/**
+ * Shows a place from near.
+ * @param {maplibregl.Map} map
+ * @param {[number, number]} center longitude, latitude
+ * @param {boolean} [animate]
+ */
 export function showPlace(map, center, animate = true) {
 	map.flyTo({ center, zoom: Math.max(map.getZoom(), closeZoom), animate, maxDuration: 2500 });
 }

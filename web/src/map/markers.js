@@ -28,7 +28,10 @@ const MARGIN = 40;
 const IDLE_FACTOR = 2;
 /** CSS pixels that a marker must have moved to be worth another frame. */
 const MIN_MOVE = 0.25;
-/** Milliseconds within which a new position is drawn, and within which all is drawn again: vehicles fall silent. */
+/**
+ * Milliseconds within which a new position is drawn, and within which all is drawn again: vehicles fall
+ * silent.
+ */
 const UPDATE_DELAY = 100;
 const MAX_DELAY = 1000;
 
@@ -83,7 +86,11 @@ export class Markers {
 		this.#nextDraw = Math.min(this.#nextDraw, this.#lastDraw + UPDATE_DELAY);
 	}
 
-	/** What is at a point of the map. @param {{x: number, y: number}} point CSS pixels @returns {{marker?: Marker, cluster?: Cluster}} */
+	/**
+	 * What is at a point of the map.
+	 * @param {{x: number, y: number}} point CSS pixels
+	 * @returns {{marker?: Marker, cluster?: Cluster}}
+	 */
 	hit({ x, y }) {
 		const cluster = this.#clusters.find((c) => Math.hypot(c.left - x, c.top - y) < c.radius + 2);
 		/** @type {Marker | undefined} */
@@ -169,7 +176,11 @@ export class Markers {
 				continue;
 			}
 			const left = (x - centre.x) * world + this.#width / 2;
-			for (let copy = left - world * Math.floor((left + MARGIN) / world); copy < this.#width + MARGIN; copy += world) {
+			for (
+				let copy = left - world * Math.floor((left + MARGIN) / world);
+				copy < this.#width + MARGIN;
+				copy += world
+			) {
 				fastest = Math.max(fastest, vehicle.drawnSpeed(now) * world);
 				markers.push({ vehicle, state, x, y, left: copy, top });
 			}
@@ -206,7 +217,7 @@ export class Markers {
 	/** @param {Marker} marker @param {number} ratio */
 	#marker({ vehicle, state, left, top }, ratio) {
 		const arrow = vehicle.course !== null && vehicle.motion === "moving";
-		const turn = arrow ? (/** @type {number} */ (vehicle.course) * Math.PI) / 180 : 0;
+		const turn = arrow ? ((vehicle.course ?? 0) * Math.PI) / 180 : 0;
 		const cos = Math.cos(turn);
 		const sin = Math.sin(turn);
 		this.ctx.globalAlpha = state === "silent" ? SILENT_ALPHA : 1;
@@ -235,7 +246,10 @@ export class Markers {
 		const { ctx } = this;
 		const { colours } = this.#sprites;
 		ctx.globalAlpha = 1;
-		for (const [beyond, colour] of /** @type {[number, string][]} */ ([[3.5, colours.glow], [1.5, colours.rim]])) {
+		for (const [beyond, colour] of /** @type {[number, string][]} */ ([
+			[3.5, colours.glow],
+			[1.5, colours.rim],
+		])) {
 			ctx.beginPath(); // a canvas' own blurred shadows cost far more
 			ctx.arc(left, top, radius + beyond, 0, 7);
 			ctx.fillStyle = colour;
@@ -263,7 +277,10 @@ export class Markers {
 		ctx.fillText(compactCount(markers.length), left, top + 0.5);
 	}
 
-	/** Names beside the markers, where they cover no other. @param {boolean} all or only the selected one's */
+	/**
+	 * Names beside the markers, where they cover no other.
+	 * @param {boolean} all or only the selected one's
+	 */
 	#labels(all) {
 		const { ctx } = this;
 		const { colours } = this.#sprites;
@@ -290,7 +307,13 @@ export class Markers {
 		}
 	}
 
-	/** Takes a label's place, unless another has some of it. @param {Set<number>} reserved cells of 16 CSS pixels @param {number} left @param {number} top @param {number} width */
+	/**
+	 * Takes a label's place, unless another has some of it.
+	 * @param {Set<number>} reserved cells of 16 CSS pixels
+	 * @param {number} left
+	 * @param {number} top
+	 * @param {number} width
+	 */
 	#reserve(reserved, left, top, width) {
 		const row = Math.floor(top / 16);
 		const first = Math.floor(left / 16);
@@ -322,5 +345,9 @@ export class Markers {
 
 /** A count in at most four characters. @param {number} count */
 function compactCount(count) {
-	return count < 1000 ? String(count) : count < 10_000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
+	return count < 1000
+		? String(count)
+		: count < 10_000
+			? `${(count / 1000).toFixed(1)}k`
+			: `${Math.round(count / 1000)}k`;
 }

@@ -6,8 +6,30 @@
 
 /** Colours of what is drawn over the map. */
 export const PALETTE = {
-	light: { moving: "#2563eb", parked: "#64748b", silent: "#8b95a3", selected: "#f59e0b", rim: "#ffffff", shadow: "rgba(15,23,42,.35)", glow: "rgba(15,23,42,.16)", text: "#1c2430", halo: "rgba(255,255,255,.92)", card: "#ffffff" },
-	dark: { moving: "#4f8dff", parked: "#94a3b8", silent: "#6b7683", selected: "#fbbf24", rim: "#0f1319", shadow: "rgba(0,0,0,.6)", glow: "rgba(0,0,0,.35)", text: "#e6ebf2", halo: "rgba(15,19,25,.9)", card: "#1b222b" },
+	light: {
+		moving: "#2563eb",
+		parked: "#64748b",
+		silent: "#8b95a3",
+		selected: "#f59e0b",
+		rim: "#ffffff",
+		shadow: "rgba(15,23,42,.35)",
+		glow: "rgba(15,23,42,.16)",
+		text: "#1c2430",
+		halo: "rgba(255,255,255,.92)",
+		card: "#ffffff",
+	},
+	dark: {
+		moving: "#4f8dff",
+		parked: "#94a3b8",
+		silent: "#6b7683",
+		selected: "#fbbf24",
+		rim: "#0f1319",
+		shadow: "rgba(0,0,0,.6)",
+		glow: "rgba(0,0,0,.35)",
+		text: "#e6ebf2",
+		halo: "rgba(15,19,25,.9)",
+		card: "#1b222b",
+	},
 };
 
 /** @typedef {typeof PALETTE.light} Colours */

@@ -44,16 +44,27 @@ export class Trail {
 		}
 		const { signal } = (this.#reading = new AbortController());
 		try {
-			const answer = await fetch(`/vehicles/${encodeURIComponent(id)}/track`, { signal, cache: "no-store" });
+			const answer = await fetch(`/vehicles/${encodeURIComponent(id)}/track`, {
+				signal,
+				cache: "no-store",
+			});
 			if (!answer.ok) {
 				return; // the vehicle is not known; the details say so
 			}
 			const { geometry, properties } = await answer.json();
 			// A track of one position is a Point.
-			const coordinates = geometry?.type === "LineString" ? geometry.coordinates : geometry ? [geometry.coordinates] : [];
+			const coordinates =
+				geometry?.type === "LineString"
+					? geometry.coordinates
+					: geometry
+						? [geometry.coordinates]
+						: [];
 			const times = [properties.timestamps ?? []].flat();
 			const arrived = this.#points; // while this was read
-			this.#points = coordinates.map((/** @type {number[]} */ [lon, lat], /** @type {number} */ i) => ({ time: times[i], at: [lon, lat] }));
+			this.#points = coordinates.map((/** @type {number[]} */ [lon, lat], /** @type {number} */ i) => ({
+				time: times[i],
+				at: [lon, lat],
+			}));
 			arrived.forEach((p) => this.#insert(p));
 			this.#draw();
 		} catch (error) {
@@ -90,10 +101,16 @@ export class Trail {
 
 	#draw() {
 		/** @type {GeoJSON.Feature} */
-		const line = { type: "Feature", properties: {}, geometry: { type: "LineString", coordinates: unwrap(this.#points.map((p) => p.at)) } };
+		const line = {
+			type: "Feature",
+			properties: {},
+			geometry: { type: "LineString", coordinates: unwrap(this.#points.map((p) => p.at)) },
+		};
 		/** @type {GeoJSON.FeatureCollection} */
 		const data = { type: "FeatureCollection", features: this.#points.length > 1 ? [line] : [] };
-		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (this.map.getSource(LAYER));
+		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (
+			this.map.getSource(LAYER)
+		);
 		if (source) {
 			source.setData(data);
 			return;
@@ -109,7 +126,15 @@ export class Trail {
 			layout: { "line-cap": "round", "line-join": "round" },
 			paint: {
 				"line-width": ["interpolate", ["linear"], ["zoom"], 4, 2, 14, 5],
-				"line-gradient": ["interpolate", ["linear"], ["line-progress"], 0, "rgba(245,158,11,0.1)", 1, PALETTE.light.selected],
+				"line-gradient": [
+					"interpolate",
+					["linear"],
+					["line-progress"],
+					0,
+					"rgba(245,158,11,0.1)",
+					1,
+					PALETTE.light.selected,
+				],
 			},
 		});
 	}

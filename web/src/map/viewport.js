@@ -52,9 +52,13 @@ export class Viewport {
 	 */
 	next(bounds, zoom, vehicle) {
 		const near = this.#isNear(bounds, zoom, vehicle);
-		const fits = near ? this.#box !== null && bounds !== null && covers(bounds, this.#box) : this.#box === null;
+		const fits = near
+			? this.#box !== null && bounds !== null && covers(bounds, this.#box)
+			: this.#box === null;
 		const known = !near || this.#vehicle === vehicle;
-		return fits && known && this.#interval === interval(zoom, vehicle) ? null : this.view(bounds, zoom, vehicle);
+		return fits && known && this.#interval === interval(zoom, vehicle)
+			? null
+			: this.view(bounds, zoom, vehicle);
 	}
 
 	/** @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle @returns {View} */
@@ -72,13 +76,26 @@ export class Viewport {
 		return { topics, bbox: this.#box, interval: this.#interval };
 	}
 
-	/** Where its own topic may not be read, a box restricts the selected vehicle, too. @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle */
+	/**
+	 * Where its own topic may not be read, a box restricts the selected vehicle, too.
+	 * @param {Box | null} bounds
+	 * @param {number} zoom
+	 * @param {string | null} vehicle
+	 */
 	#isNear(bounds, zoom, vehicle) {
-		return bounds !== null && zoom >= BBOX_FROM_ZOOM && (vehicle === null || (this.canRead(ALL) && this.canRead(topicOf(vehicle))));
+		return (
+			bounds !== null &&
+			zoom >= BBOX_FROM_ZOOM &&
+			(vehicle === null || (this.canRead(ALL) && this.canRead(topicOf(vehicle))))
+		);
 	}
 }
 
-/** Seconds between a vehicle's positions; every one is wanted of a selected vehicle. @param {number} zoom @param {string | null} vehicle */
+/**
+ * Seconds between a vehicle's positions; every one is wanted of a selected vehicle.
+ * @param {number} zoom
+ * @param {string | null} vehicle
+ */
 function interval(zoom, vehicle) {
 	return zoom < EVERY_FIX_FROM && vehicle === null ? INTERVAL : null;
 }
@@ -89,7 +106,12 @@ function expand([west, south, east, north]) {
 	const high = (north - south) * MARGIN;
 	/** @param {number} degrees */
 	const round = (degrees) => Math.round(degrees * 1e5) / 1e5;
-	return [round(west - wide), round(Math.max(-90, south - high)), round(east + wide), round(Math.min(90, north + high))];
+	return [
+		round(west - wide),
+		round(Math.max(-90, south - high)),
+		round(east + wide),
+		round(Math.min(90, north + high)),
+	];
 }
 
 /** Whether the view is in the box, and the box not far wider. @param {Box} view @param {Box} box */

@@ -9,7 +9,14 @@ import { ago, duration, protocol } from "../format.js";
 /** Milliseconds for which it is told how a connection was resumed. */
 const RESUME_NOTE_TIME = 60_000;
 
-const PHASES = { connecting: "Connecting…", live: "Live", stale: "No sign of life", waiting: "Reconnecting", refused: "Not live", closed: "Closed" };
+const PHASES = {
+	connecting: "Connecting…",
+	live: "Live",
+	stale: "No sign of life",
+	waiting: "Reconnecting",
+	refused: "Not live",
+	closed: "Closed",
+};
 /** Milliseconds that a ping may be late. */
 const PING_GRACE = 3000;
 const STATES = {
@@ -43,9 +50,12 @@ export function connection(element, feed) {
 /** @param {Status} status @param {number} now ms */
 function factsText(status, now) {
 	switch (status.phase) {
-		case "live": return `${protocol(status.protocol)} · ${ago((now - status.heard) / 1000)}`;
-		case "waiting": return `in ${duration(Math.ceil((status.retryAt - now) / 1000))}`;
-		default: return "";
+		case "live":
+			return `${protocol(status.protocol)} · ${ago((now - status.heard) / 1000)}`;
+		case "waiting":
+			return `in ${duration(Math.ceil((status.retryAt - now) / 1000))}`;
+		default:
+			return "";
 	}
 }
 

@@ -38,9 +38,17 @@ export function bindControls({ viewState, change, submitSearch, focusList, openP
 		const { value } = /** @type {HTMLInputElement} */ (event.target);
 		change({ filter: /** @type {ViewState["filter"]} */ (value) });
 	});
-	sorting.addEventListener("change", () => change({ sort: /** @type {ViewState["sort"]} */ (sorting.value) }));
+	sorting.addEventListener("change", () =>
+		change({ sort: /** @type {ViewState["sort"]} */ (sorting.value) }),
+	);
 	document.addEventListener("keydown", (event) => {
-		if (event.key === "/" && event.target !== search && !event.ctrlKey && !event.metaKey && !event.altKey) {
+		if (
+			event.key === "/" &&
+			event.target !== search &&
+			!event.ctrlKey &&
+			!event.metaKey &&
+			!event.altKey
+		) {
 			event.preventDefault();
 			openPanel();
 			search.focus();

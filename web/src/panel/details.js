@@ -41,7 +41,9 @@ export class Details {
 		this.share = this.#part(".share");
 		this.#part(".close").addEventListener("click", actions.close);
 		this.#part(".show").addEventListener("click", actions.show);
-		this.followed.addEventListener("click", () => actions.follow(this.followed.getAttribute("aria-pressed") !== "true"));
+		this.followed.addEventListener("click", () =>
+			actions.follow(this.followed.getAttribute("aria-pressed") !== "true"),
+		);
 		this.share.addEventListener("click", () => this.#copy());
 	}
 
@@ -134,7 +136,10 @@ export class Details {
 	/** @param {string} name */
 	#fact(name) {
 		const element = document.createElement("div");
-		element.append(Object.assign(document.createElement("dt"), { textContent: name }), document.createElement("dd"));
+		element.append(
+			Object.assign(document.createElement("dt"), { textContent: name }),
+			document.createElement("dd"),
+		);
 		this.facts.append(element);
 		return element;
 	}

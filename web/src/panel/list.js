@@ -25,12 +25,19 @@ const COMPARATORS = {
 
 /** Searches id and whatever telemetry is text. @param {string} q in lower case @param {Vehicle} vehicle */
 function matches(q, vehicle) {
-	return Object.values(vehicle.feature.properties).some((v) => typeof v === "string" && v.toLowerCase().includes(q));
+	return Object.values(vehicle.feature.properties).some(
+		(v) => typeof v === "string" && v.toLowerCase().includes(q),
+	);
 }
 
 export class List {
 	/** @type {Vehicle[]} */ #rows = [];
-	/** All vehicles by name, as of the fleet's `version`: 10,000 names take 100 ms to sort. @type {Vehicle[]} */ #byName = [];
+	/**
+	 * All vehicles by name, as of the fleet's `version`: 10,000 names take 100 ms to sort.
+	 * @type {Vehicle[]}
+	 */
+	#byName =
+		[];
 	#version = -1;
 	/** The row that the keyboard is at. @type {string | null} */ #active = null;
 	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
@@ -49,7 +56,9 @@ export class List {
 		this.selected = null;
 		element.addEventListener("scroll", () => this.#render(), { passive: true });
 		element.addEventListener("keydown", (event) => this.#key(event));
-		element.addEventListener("focus", () => this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id));
+		element.addEventListener("focus", () =>
+			this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id),
+		);
 		element.addEventListener("click", (event) => {
 			const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
 			if (row instanceof HTMLElement && row.dataset.id !== undefined) {
@@ -68,7 +77,9 @@ export class List {
 			this.#version = this.fleet.version;
 			this.#byName = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
 		}
-		this.#rows = this.#byName.filter((v) => (filter === "all" || v.state(now) === filter) && (query === "" || matches(query, v)));
+		this.#rows = this.#byName.filter(
+			(v) => (filter === "all" || v.state(now) === filter) && (query === "" || matches(query, v)),
+		);
 		const order = COMPARATORS[sort];
 		if (order) {
 			this.#rows.sort(order); // which leaves equals by name
@@ -93,7 +104,10 @@ export class List {
 	reveal(id) {
 		const index = this.#rows.findIndex((v) => v.id === id);
 		const { scrollTop, clientHeight } = this.element;
-		if (index >= 0 && (index * ROW_HEIGHT < scrollTop || (index + 1) * ROW_HEIGHT > scrollTop + clientHeight)) {
+		if (
+			index >= 0 &&
+			(index * ROW_HEIGHT < scrollTop || (index + 1) * ROW_HEIGHT > scrollTop + clientHeight)
+		) {
 			this.element.scrollTop = index * ROW_HEIGHT - clientHeight / 2 + ROW_HEIGHT / 2;
 		}
 	}
@@ -111,7 +125,14 @@ export class List {
 	#key(event) {
 		const at = this.#rows.findIndex((v) => v.id === this.#active);
 		const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_HEIGHT) - 1);
-		const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: this.#rows.length - 1 }[event.key];
+		const to = {
+			ArrowDown: at + 1,
+			ArrowUp: at - 1,
+			PageDown: at + page,
+			PageUp: at - page,
+			Home: 0,
+			End: this.#rows.length - 1,
+		}[event.key];
 		if (to !== undefined) {
 			this.#activate(this.#rows[Math.max(0, Math.min(this.#rows.length - 1, to))]?.id);
 		} else if ((event.key === "Enter" || event.key === " ") && at >= 0) {
@@ -125,7 +146,10 @@ export class List {
 	#render() {
 		const { scrollTop, clientHeight } = this.element;
 		const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - OVERSCAN);
-		const last = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + OVERSCAN);
+		const last = Math.min(
+			this.#rows.length,
+			Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + OVERSCAN,
+		);
 		this.content.style.height = `${this.#rows.length * ROW_HEIGHT}px`;
 		const now = this.fleet.clock();
 		const before = this.#elements;
@@ -167,16 +191,29 @@ export class List {
 	}
 }
 
-/** What a vehicle does, in words. @param {Vehicle} vehicle @param {import("../fleet.js").State} state @param {number} now */
+/**
+ * What a vehicle does, in words.
+ * @param {Vehicle} vehicle
+ * @param {import("../fleet.js").State} state
+ * @param {number} now
+ */
 export function activity(vehicle, state, now) {
 	switch (state) {
-		case "moving": return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;
-		case "parked": return "Parked";
-		case "silent": return now - vehicle.time < 172_800 ? "Silent" : "Silent for days";
+		case "moving":
+			return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;
+		case "parked":
+			return "Parked";
+		case "silent":
+			return now - vehicle.time < 172_800 ? "Silent" : "Silent for days";
 	}
 }
 
-/** The words over the list. @param {number} shown @param {number} all @param {boolean} near only those around the view are known */
+/**
+ * The words over the list.
+ * @param {number} shown
+ * @param {number} all
+ * @param {boolean} near only those around the view are known
+ */
 export function summaryText(shown, all, near) {
 	const of = shown === all ? "" : ` of ${count(all)}`;
 	if (near) {

@@ -2,7 +2,11 @@
  * sheet.js is the panel on a phone, where it lies over the map and opens upward.
  */
 
-/** @param {HTMLElement} panel @param {HTMLElement} handle @returns {(open: boolean) => void} opens or closes it */
+/**
+ * @param {HTMLElement} panel
+ * @param {HTMLElement} handle
+ * @returns {(open: boolean) => void} opens or closes it
+ */
 export function sheet(panel, handle) {
 	/** @param {boolean} open */
 	function set(open) {

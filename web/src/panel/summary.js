@@ -60,10 +60,16 @@ export class Summary {
 		const { feed, fleet, viewState, near } = this.#parts;
 		const { q, filter } = viewState();
 		this.#emptyText.hidden = shown > 0 || feed.status.phase !== "live";
-		setText(this.#emptyText,
-			q !== "" ? `Nobody here matches. Enter looks for the vehicle “${q}” everywhere.`
-			: fleet.vehicles.size > 0 ? `No vehicle is ${filter}.`
-			: near() ? "No vehicle is around here." : "No vehicle has reported yet.");
+		setText(
+			this.#emptyText,
+			q !== ""
+				? `Nobody here matches. Enter looks for the vehicle “${q}” everywhere.`
+				: fleet.vehicles.size > 0
+					? `No vehicle is ${filter}.`
+					: near()
+						? "No vehicle is around here."
+						: "No vehicle has reported yet.",
+		);
 	}
 
 	#refreshDetails() {

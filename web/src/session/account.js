@@ -4,7 +4,10 @@
  * nowhere.
  */
 
-/** What GET /session tells. @typedef {{anonymous?: boolean, subject?: string, expires?: number, read?: string[]}} Session */
+/**
+ * What GET /session tells.
+ * @typedef {{anonymous?: boolean, subject?: string, expires?: number, read?: string[]}} Session
+ */
 
 /** Milliseconds for the hub to answer. */
 const TIMEOUT = 20_000;
@@ -38,7 +41,9 @@ export class Account {
 	 */
 	get canRead() {
 		const { read = [] } = this.#session;
-		return this.state !== "in" ? () => true : (topic) => read.some((p) => (p.endsWith("*") ? topic.startsWith(p.slice(0, -1)) : p === topic));
+		return this.state !== "in"
+			? () => true
+			: (topic) => read.some((p) => (p.endsWith("*") ? topic.startsWith(p.slice(0, -1)) : p === topic));
 	}
 
 	/** Differs when something else may be read. */
@@ -50,7 +55,8 @@ export class Account {
 	async refresh() {
 		const asked = ++this.#asked;
 		const answer = await request("GET");
-		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) { // who is out was onChange why
+		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) {
+			// who is out was onChange why
 			this.#take(answer);
 		}
 	}
@@ -61,7 +67,8 @@ export class Account {
 		this.#signingIn++;
 		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
-		const now = answer.status === 200 ? answer : await request("GET"); // there may be another sign-in that is good
+		// There may be another sign-in that is good.
+		const now = answer.status === 200 ? answer : await request("GET");
 		this.#signingIn--;
 		if (asked !== this.#asked) {
 			return;
@@ -76,7 +83,10 @@ export class Account {
 		return (await request("DELETE")).status === 204;
 	}
 
-	/** The hub does not take the sign-in any more. @param {string} reason why; not for who was onChange already, or soon is */
+	/**
+	 * The hub does not take the sign-in any more.
+	 * @param {string} reason why; not for who was onChange already, or soon is
+	 */
 	signedOut(reason) {
 		if (this.state === "out" || this.#signingIn > 0) {
 			return;
@@ -110,10 +120,23 @@ const refusal = (reason) => ({ status: 401, reason, session: {} });
 async function request(method, token) {
 	const headers = token === undefined ? undefined : { Authorization: `Bearer ${token}` };
 	try {
-		const answer = await fetch("/session", { method, headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+		const answer = await fetch("/session", {
+			method,
+			headers,
+			cache: "no-store",
+			signal: AbortSignal.timeout(TIMEOUT),
+		});
 		const body = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-		return { status: answer.status, reason: body.detail ?? `the hub answers ${answer.status}`, session: body };
+		return {
+			status: answer.status,
+			reason: body.detail ?? `the hub answers ${answer.status}`,
+			session: body,
+		};
 	} catch {
-		return { status: 0, reason: "the hub cannot be reached; give the token again in a moment", session: {} };
+		return {
+			status: 0,
+			reason: "the hub cannot be reached; give the token again in a moment",
+			session: {},
+		};
 	}
 }

@@ -20,7 +20,10 @@ function lastRedirect() {
 	}
 }
 
-/** Keeps in mind that the reader is lastRedirect away now. @returns {boolean} false where the browser keeps nothing */
+/**
+ * Keeps in mind that the reader is lastRedirect away now.
+ * @returns {boolean} false where the browser keeps nothing
+ */
 export function rememberView() {
 	try {
 		sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ at: Date.now(), hash: location.hash }));
@@ -30,7 +33,9 @@ export function rememberView() {
 	}
 }
 
-/** Shows again what was looked at before the reader was lastRedirect away, if the address says nothing else. */
+/**
+ * Shows again what was looked at before the reader was lastRedirect away, if the address says nothing else.
+ */
 export function restoreView() {
 	const { at, hash } = lastRedirect();
 	if (location.hash === "" && hash !== "" && Date.now() - at < VIEW_LIFETIME) {
@@ -56,7 +61,10 @@ export class Login {
 		return this.#timer !== undefined;
 	}
 
-	/** Stays here after all. @param {boolean} [again] whether the reader may be lastRedirect there another time */
+	/**
+	 * Stays here after all.
+	 * @param {boolean} [again] whether the reader may be lastRedirect there another time
+	 */
 	cancel(again = false) {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;

@@ -42,18 +42,32 @@ export class SignIn {
 		return /** @type {HTMLElement} */ (this.#panel.querySelector(selector));
 	}
 
-	/** Shows how the account is. @param {number} lastHeard ms of Date.now(): when the map was last live; 0: never */
+	/**
+	 * Shows how the account is.
+	 * @param {number} lastHeard ms of Date.now(): when the map was last live; 0: never
+	 */
 	show(lastHeard) {
 		const { state, reason, subject, refused } = this.#account;
 		this.#user.hidden = state !== "in";
-		setText(this.#part(".reason"), state === "out" ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.` : "");
-		setText(/** @type {HTMLElement} */ (this.#user.querySelector(".subject")), subject ? `Signed in as ${subject}` : "Signed in");
+		setText(
+			this.#part(".reason"),
+			state === "out" ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.` : "",
+		);
+		setText(
+			/** @type {HTMLElement} */ (this.#user.querySelector(".subject")),
+			subject ? `Signed in as ${subject}` : "Signed in",
+		);
 		if (state !== "out") {
 			this.#login.cancel(this.#login.url !== null);
 			this.#panel.hidden = true;
 			return;
 		}
-		setText(this.#part(".stale"), lastHeard ? `What is shown is from ${new Date(lastHeard).toLocaleTimeString()}, and not live.` : "");
+		setText(
+			this.#part(".stale"),
+			lastHeard
+				? `What is shown is from ${new Date(lastHeard).toLocaleTimeString()}, and not live.`
+				: "",
+		);
 		if (this.#panel.hidden) {
 			this.#panel.hidden = false;
 			if (document.activeElement === document.body) {

@@ -31,14 +31,32 @@ export class ProxiedHub extends Hub {
 		await bare.stop();
 		const key = join(bare.state, "key");
 		await run(PROGRAM, ["token", "--make-key", key]);
-		const hub = new ProxiedHub(["--listen", "off", "--proxy-listen", `unix:${bare.state}/hub.sock`, "--anonymous=false", "--jwt-key", key, ...flags], bare.state);
+		const hub = new ProxiedHub(
+			[
+				"--listen",
+				"off",
+				"--proxy-listen",
+				`unix:${bare.state}/hub.sock`,
+				"--anonymous=false",
+				"--jwt-key",
+				key,
+				...flags,
+			],
+			bare.state,
+		);
 		await hub.run();
 		const port = await hub.network.listen();
 		const plain = await freePort();
 		hub.public = `https://localhost:${port}`;
 		hub.#env = {
-			...process.env, XDG_DATA_HOME: hub.state, XDG_CONFIG_HOME: hub.state, CADDY_ADMIN: `unix/${hub.state}/admin.sock`,
-			LIVEMAP_SITE: `localhost:${port}`, LIVEMAP_HTTP_PORT: `${plain}`, LIVEMAP_BIND: HOST, LIVEMAP_UPSTREAM: `unix/${hub.state}/hub.sock`,
+			...process.env,
+			XDG_DATA_HOME: hub.state,
+			XDG_CONFIG_HOME: hub.state,
+			CADDY_ADMIN: `unix/${hub.state}/admin.sock`,
+			LIVEMAP_SITE: `localhost:${port}`,
+			LIVEMAP_HTTP_PORT: `${plain}`,
+			LIVEMAP_BIND: HOST,
+			LIVEMAP_UPSTREAM: `unix/${hub.state}/hub.sock`,
 		};
 		await hub.runCaddy();
 		return hub;
@@ -46,7 +64,10 @@ export class ProxiedHub extends Hub {
 
 	/** Starts Caddy, and waits until it has a certificate. */
 	async runCaddy() {
-		const caddy = spawn(program(), ["run", "--config", CONFIG], { env: this.#env, stdio: ["ignore", "ignore", "pipe"] });
+		const caddy = spawn(program(), ["run", "--config", CONFIG], {
+			env: this.#env,
+			stdio: ["ignore", "ignore", "pipe"],
+		});
 		this.#caddy = caddy;
 		let said = "";
 		caddy.stderr.on("data", (text) => (said += text));
@@ -83,21 +104,38 @@ export class ProxiedHub extends Hub {
 
 	/** Exchanges a token for the page's cookie. @param {import("playwright-core").Page} page */
 	async signIn(page) {
-		const { stdout } = await run(PROGRAM, ["token", "--key", join(this.state, "key"), "--subject", "dispatcher", "--read", "*"]);
+		const { stdout } = await run(PROGRAM, [
+			"token",
+			"--key",
+			join(this.state, "key"),
+			"--subject",
+			"dispatcher",
+			"--read",
+			"*",
+		]);
 		await page.goto(`${this.public}/`);
 		const [before, session] = await page.evaluate(async (token) => {
 			const before = await fetch("/stream");
-			const session = await fetch("/session", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+			const session = await fetch("/session", {
+				method: "POST",
+				headers: { Authorization: `Bearer ${token}` },
+			});
 			return [before.status, session.status];
 		}, stdout.trim());
 		assert.deepEqual([before, session], [401, 200]);
 		await page.goto("about:blank");
 	}
 
-	/** @override A browser that trusts Caddy's certificate for QUIC. @param {boolean} [forced] it uses nothing else; or only what Alt-Svc tells it */
+	/**
+	 * @override A browser that trusts Caddy's certificate for QUIC.
+	 * @param {boolean} [forced] it uses nothing else; or only what Alt-Svc tells it
+	 */
 	browser(forced = true) {
-		return browser("--host-resolver-rules=MAP localhost 127.0.0.1", `--ignore-certificate-errors-spki-list=${this.key}`,
-			`--origin-to-force-quic-on=${forced ? new URL(this.public).host : "localhost:1"}`);
+		return browser(
+			"--host-resolver-rules=MAP localhost 127.0.0.1",
+			`--ignore-certificate-errors-spki-list=${this.key}`,
+			`--origin-to-force-quic-on=${forced ? new URL(this.public).host : "localhost:1"}`,
+		);
 	}
 
 	/** @override */
@@ -135,7 +173,10 @@ class Network {
 
 	/** @returns {Promise<number>} the port, of TCP and UDP */
 	async listen() {
-		this.#udp.on("message", (data, from) => this.losesUDP || this.#back(from.port).send(data, this.#port, HOST));
+		this.#udp.on(
+			"message",
+			(data, from) => this.losesUDP || this.#back(from.port).send(data, this.#port, HOST),
+		);
 		for (;;) {
 			await new Promise((resolve) => this.#tcp.listen(0, "127.0.0.1", () => resolve(undefined)));
 			this.#port = /** @type {import("node:net").AddressInfo} */ (this.#tcp.address()).port;
@@ -153,10 +194,16 @@ class Network {
 	/** @param {import("node:net").Socket} client */
 	#join(client) {
 		const caddy = connect(this.#port, HOST);
-		for (const [one, other] of [[client, caddy], [caddy, client]]) {
+		for (const [one, other] of [
+			[client, caddy],
+			[caddy, client],
+		]) {
 			this.#open.add(one);
 			one.on("error", () => other.destroy());
-			one.on("close", () => { this.#open.delete(one); other.destroy(); });
+			one.on("close", () => {
+				this.#open.delete(one);
+				other.destroy();
+			});
 			one.pipe(other);
 		}
 	}

@@ -28,8 +28,19 @@ class Fleet {
 	async #drive() {
 		while (!this.#stopped) {
 			const n = this.round + 1;
-			const positions = Array.from({ length: 20 }, (_, i) => ({ vehicle_id: `V-${i}`, lon: 13 + i / 50, lat: 52.5 + (n % 1000) / 1e4, timestamp: 1.7e9 + n, n }));
-			await hub.publish(...positions).then(() => { this.round = n; }, () => {}); // the hub may be away
+			const positions = Array.from({ length: 20 }, (_, i) => ({
+				vehicle_id: `V-${i}`,
+				lon: 13 + i / 50,
+				lat: 52.5 + (n % 1000) / 1e4,
+				timestamp: 1.7e9 + n,
+				n,
+			}));
+			await hub.publish(...positions).then(
+				() => {
+					this.round = n;
+				},
+				() => {},
+			); // the hub may be away
 			await sleep(50);
 		}
 	}
@@ -45,7 +56,10 @@ class Fleet {
 	}
 }
 
-/** The protocols of the streams that the page has opened, as the browser saw them. @param {import("playwright-core").Page} page */
+/**
+ * The protocols of the streams that the page has opened, as the browser saw them.
+ * @param {import("playwright-core").Page} page
+ */
 async function streams(page) {
 	/** @type {{at: number, protocol: string}[]} */
 	const opened = [];
@@ -59,14 +73,23 @@ async function streams(page) {
 	return opened;
 }
 
-/** Waits until something holds. @param {string} what @param {() => boolean} holds @param {number} [limit] ms */
+/**
+ * Waits until something holds.
+ * @param {string} what
+ * @param {() => boolean} holds
+ * @param {number} [limit] ms
+ */
 async function until(what, holds, limit = 2 * LIMIT) {
 	for (const end = Date.now() + limit; !holds(); await sleep(50)) {
 		assert.ok(Date.now() < end, `waited in vain: ${what}`);
 	}
 }
 
-/** Waits until the page holds exactly what the hub does, all vehicles in their last place. @param {import("playwright-core").Page} page @param {number} n */
+/**
+ * Waits until the page holds exactly what the hub does, all vehicles in their last place.
+ * @param {import("playwright-core").Page} page
+ * @param {number} n
+ */
 async function agrees(page, n) {
 	/** @param {Iterable<any>} features */
 	const numbers = (features) => Object.fromEntries([...features].map((f) => [f.id, f.properties.n]).sort());
@@ -84,16 +107,26 @@ async function agrees(page, n) {
 	}
 }
 
-/** Waits until the page is live with what was published now. @param {import("playwright-core").Page} page @param {Fleet} fleet */
+/**
+ * Waits until the page is live with what was published now.
+ * @param {import("playwright-core").Page} page
+ * @param {Fleet} fleet
+ */
 async function follows(page, fleet) {
 	const round = fleet.round;
-	await page.waitForFunction((round) => window.livemap.status().phase === "live" && window.livemap.vehicles().every((v) => v.properties.n > round), round, { timeout: 2 * LIMIT });
+	await page.waitForFunction(
+		(round) =>
+			window.livemap.status().phase === "live" &&
+			window.livemap.vehicles().every((v) => v.properties.n > round),
+		round,
+		{ timeout: 2 * LIMIT },
+	);
 }
 
 const seconds = (/** @type {number} */ since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
 describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
-	test("is right with a token over HTTP/3 through reloads, restarts of the hub, and a kill of Caddy", async (t) => {
+	test("recovers over HTTP/3 from reloads, restarts of the hub, and a kill of Caddy", async (t) => {
 		const chromium = await hub.browser();
 		const fleet = new Fleet();
 		try {
@@ -111,7 +144,11 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 				await hub.reload();
 				await until("the stream to be cut and resumed", () => opened.length > before);
 				await follows(page, fleet);
-				assert.equal(await page.evaluate(() => window.livemap.status().state), "newest", "it went on from its id, with the newest of each vehicle");
+				assert.equal(
+					await page.evaluate(() => window.livemap.status().state),
+					"newest",
+					"it went on from its id, with the newest of each vehicle",
+				);
 				t.diagnostic(`resumed ${seconds(began)} after a reload`);
 
 				before = opened.length;
@@ -135,10 +172,24 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 			await live(page);
 			await agrees(page, fleet.round);
 			assert.deepEqual([...new Set(opened.map((stream) => stream.protocol))], ["h3"], "every stream");
-			const hops = await page.evaluate(() => performance.getEntries().flatMap((entry) => "nextHopProtocol" in entry && entry.name.startsWith(location.origin) && entry.nextHopProtocol || []));
+			const hops = await page.evaluate(() =>
+				performance
+					.getEntries()
+					.flatMap(
+						(entry) =>
+							("nextHopProtocol" in entry &&
+								entry.name.startsWith(location.origin) &&
+								entry.nextHopProtocol) ||
+							[],
+					),
+			);
 			assert.ok(hops.length > 3);
 			assert.deepEqual([...new Set(hops)], ["h3"], "everything");
-			assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3", "what the connection line shows");
+			assert.equal(
+				await page.evaluate(() => window.livemap.status().protocol),
+				"h3",
+				"what the connection line shows",
+			);
 		} finally {
 			await fleet.stop();
 			await chromium.close();
@@ -157,7 +208,8 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 				opened = await streams(page);
 			});
 			await until("a stream", () => opened.length > 0);
-			for (let tries = 0; opened.at(-1)?.protocol !== "h3"; tries++) { // the first connections are without Alt-Svc
+			for (let tries = 0; opened.at(-1)?.protocol !== "h3"; tries++) {
+				// the first connections are without Alt-Svc
 				assert.ok(tries < 10, JSON.stringify(opened));
 				const before = opened.length;
 				await page.reload();
