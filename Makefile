@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo web browser test check vulnerabilities fuzz page-tests tests faults soak bench bench-quick
+.PHONY: build demo caddy-demo web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -80,6 +80,9 @@ browser: ## a Chromium for the page's tests, installed where that can be done
 page-tests: build browser ## tests of the page, some of them in the browser
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
 	node --test --test-concurrency=2 --test-reporter=spec $(wildcard web/test/*.test.mjs)
+
+picture: build browser ## web/map.png, the picture of the map in README, drawn anew
+	node web/test/picture.mjs
 
 # What the race detector tells nothing of, or slows down too much.
 RACELESS = $(shell sed -n 's/^func \(Test[A-Za-z0-9]*\).*/\1/p' cmd/livemap/*_norace_test.go | paste -sd '|')|TestStalledReaders

@@ -1,5 +1,5 @@
 /**
- * README's examples of livemap.js, run in the browser against a hub.
+ * The examples of livemap.js in web/README.md, run in the browser against a hub.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -7,17 +7,18 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { compileScript, parse } from "vue/compiler-sfc";
+import { parse as parseAddress } from "../src/address.js";
 import { Hub, LIMIT, ROOT } from "./hub.mjs";
 
 const require = createRequire(import.meta.url);
-const readme = await readFile(join(ROOT, "README.md"), "utf8");
+const readme = await readFile(join(ROOT, "web/README.md"), "utf8");
 
-/** A fenced block of README. @param {string} language @param {RegExp} holds */
+/** A fenced block of web/README.md. @param {string} language @param {RegExp} holds */
 function block(language, holds) {
 	const blocks = [...readme.matchAll(/^```([a-z]*)\n(.*?)^```$/gms)].filter(
 		([, l, text]) => l === language && holds.test(text),
 	);
-	assert.equal(blocks.length, 1, `README has ${blocks.length} such blocks of ${language}`);
+	assert.equal(blocks.length, 1, `web/README.md has ${blocks.length} such blocks of ${language}`);
 	return blocks[0][2].replaceAll("https://localhost:4433", hub.public);
 }
 
@@ -62,7 +63,7 @@ async function page(files) {
 const importMap = (imports) =>
 	`<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>`;
 
-describe("README", { timeout: 10 * LIMIT }, () => {
+describe("web/README.md", { timeout: 10 * LIMIT }, () => {
 	test("follows with livemap.js", async () => {
 		const script = `${block("js", /onPosition/)}; window.feed = feed;`;
 		const { page: one, said } = await page({
@@ -89,6 +90,18 @@ describe("README", { timeout: 10 * LIMIT }, () => {
 			);
 		}
 		await hub.publish({ vehicle_id: "TRUCK-042", lon: 13.42, lat: 52.52, speed_kmh: 85 });
+	});
+
+	test("shares a view by its address", () => {
+		const [, hash] = block("text", /#map=/).trim().split("#");
+		assert.deepEqual(parseAddress(hash), {
+			map: { zoom: 12.5, lat: 48.137, lon: 11.575 },
+			vehicle: "TRUCK-042",
+			follow: true,
+			filter: "moving",
+			sort: "name",
+			q: "042",
+		});
 	});
 
 	test("follows with Vue", async () => {

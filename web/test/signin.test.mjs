@@ -359,8 +359,8 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.waitForFunction(() => window.livemap.status().phase === "refused");
 	});
 
-	test("lets pages of another origin sign in, as README does", async () => {
-		const readme = await readFile(join(ROOT, "README.md"), "utf8");
+	test("lets pages of another origin sign in, as web/README.md does", async () => {
+		const readme = await readFile(join(ROOT, "web/README.md"), "utf8");
 		const [signIn] = readme.match(/^async function signIn.*?^}/ms) ?? [];
 		// For who does not come from there.
 		const context = await browser.newContext({ permissions: ["local-network-access"] });
