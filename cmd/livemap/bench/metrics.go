@@ -3,7 +3,7 @@ package bench
 import (
 	"math"
 
-	"github.com/prometheus/client_model/go"
+	io_prometheus_client "github.com/prometheus/client_model/go"
 )
 
 type family = io_prometheus_client.MetricFamily

@@ -8,17 +8,18 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"livemap/api/problem"
 )
 
-// ack is the hub's answer to a publish.
-type ack struct{ Accepted, Rejected, Late, Duplicate int }
-
-// all requires that so many positions were taken, each as its vehicle's newest.
-func (a ack) all(positions int, err error) error {
-	if err == nil && (a.Accepted != positions || a.Late > 0) {
-		err = fmt.Errorf("of %d positions the hub took %+v", positions, a)
+// requireAll requires that the hub accepted so many positions, each as its
+// vehicle's newest.
+func requireAll(a problem.Ack, positions int) error {
+	if a.Accepted == positions && a.Late == 0 {
+		return nil
 	}
-	return err
+	return fmt.Errorf("of %d positions the hub took {Accepted:%d Rejected:%d Late:%d Duplicate:%d}",
+		positions, a.Accepted, a.Rejected, a.Late, a.Duplicate)
 }
 
 // poster publishes each event with a request of its own, one after the other, on a
@@ -63,7 +64,7 @@ func (p *poster) send(ctx context.Context, client *http.Client, body []byte) err
 
 // upload publishes the events of a schedule in one open NDJSON upload, each line
 // when it is due.
-func upload(ctx context.Context, url string, s schedule, e events) (ack, error) {
+func upload(ctx context.Context, url string, s schedule, e events) (problem.Ack, error) {
 	batch := time.Duration(0)
 	if s.period < time.Second/4000 { // more than a process can send one by one
 		batch = 5 * time.Millisecond
@@ -98,13 +99,13 @@ func (e events) lines(w io.Writer, from, to int, at time.Time) error {
 }
 
 // uploadLines publishes what write writes, as NDJSON.
-func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (taken ack, err error) {
+func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (ack problem.Ack, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	body, lines := io.Pipe()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
-		return taken, err
+		return ack, err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	transport := &http.Transport{WriteBufferSize: 64 << 10}
@@ -112,7 +113,7 @@ func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (
 	go func() { lines.CloseWithError(write(lines)) }() // ends with the request
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return taken, err
+		return ack, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
@@ -120,7 +121,7 @@ func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (
 		err = fmt.Errorf("publishing to %s: %s: %s", url, resp.Status, text)
 	}
 	if err == nil {
-		err = json.Unmarshal(text, &taken)
+		err = json.Unmarshal(text, &ack)
 	}
-	return taken, err
+	return ack, err
 }

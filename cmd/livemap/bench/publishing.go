@@ -17,7 +17,7 @@ var publishNDJSON = scenario{
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
 		return l.publishing(ctx, o, func(h *hub, until time.Time) (int64, error) {
 			var sent int64
-			taken, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
+			ack, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
 				for e := fresh(); time.Now().Before(until) && ctx.Err() == nil; sent += publishBlock {
 					if err := e.lines(w, int(sent), int(sent+publishBlock), time.Now()); err != nil {
 						return err
@@ -25,7 +25,10 @@ var publishNDJSON = scenario{
 				}
 				return nil
 			})
-			return sent, taken.all(int(sent), err)
+			if err != nil {
+				return sent, err
+			}
+			return sent, requireAll(ack, int(sent))
 		})
 	},
 }

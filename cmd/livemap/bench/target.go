@@ -108,8 +108,11 @@ const postRate = 50
 func hubPublisher(internal string, rate float64) func(context.Context, schedule, events) error {
 	if rate > postRate {
 		return func(ctx context.Context, s schedule, e events) error {
-			taken, err := upload(ctx, internal+"/publish", s, e)
-			return taken.all(s.events, err)
+			ack, err := upload(ctx, internal+"/publish", s, e)
+			if err != nil {
+				return err
+			}
+			return requireAll(ack, s.events)
 		}
 	}
 	p := poster{url: internal + "/publish", contentType: "application/json"}
@@ -119,8 +122,11 @@ func hubPublisher(internal string, rate float64) func(context.Context, schedule,
 // prime publishes events [from, to) as fast as the hub takes them.
 func (h *hub) prime(ctx context.Context, e events, from, to int) error {
 	now := time.Now()
-	taken, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
+	ack, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
 		return e.lines(w, from, to, now)
 	})
-	return taken.all(to-from, err)
+	if err != nil {
+		return err
+	}
+	return requireAll(ack, to-from)
 }
