@@ -67,6 +67,10 @@ const (
 	unknown = math.MinInt // for those of which nobody knows the first
 )
 
+// consecutive expects events without an end, each one more than the last, whatever the
+// first is.
+func consecutive() check { return &sequence{unknown, 1, endless} }
+
 // nothing expects no event.
 func nothing(events int) check { return &sequence{events, 1, events} }
 

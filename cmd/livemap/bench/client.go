@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // protocol is how a stream is read.
@@ -96,12 +97,14 @@ type streams struct {
 	connections []connection
 }
 
-// openAll opens n streams, so many at once, and waits until all are live.
-func openAll(ctx context.Context, p protocol, n, atOnce int, stream func(i int) (opening, *receiver)) (*streams, error) {
+// openAll opens n streams, so many at once, and waits until all are live. stream returns
+// how stream i is opened and what its events are checked for; m times them.
+func openAll(ctx context.Context, p protocol, n, atOnce int, m *meter, stream func(i int) (opening, check)) (*streams, error) {
 	return openEach(ctx, n, atOnce, func(ctx context.Context, i int) (connection, *receiver, error) {
-		o, r := stream(i)
-		c, err := p.openLive(ctx, o, r)
-		return c, r, err
+		o, c := stream(i)
+		r := m.newReceiver(i, c)
+		conn, err := p.openLive(ctx, o, r)
+		return conn, r, err
 	})
 }
 
@@ -125,15 +128,22 @@ func openEach(ctx context.Context, n, atOnce int, open func(ctx context.Context,
 		return nil, err
 	}
 	s := &streams{receivers: make([]*receiver, n), connections: make([]connection, n)}
-	err := firstFailure(ctx, atOnce, n, func(ctx context.Context, i int) error {
-		c, r, err := open(ctx, i)
-		if err != nil {
-			return fmt.Errorf("stream %d of %d: %w", i+1, n, err)
-		}
-		s.receivers[i], s.connections[i] = r, c
-		return nil
-	})
-	if err != nil {
+	opening, ctx := errgroup.WithContext(ctx)
+	opening.SetLimit(atOnce)
+	for i := range n {
+		opening.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			c, r, err := open(ctx, i)
+			if err != nil {
+				return fmt.Errorf("stream %d of %d: %w", i+1, n, err)
+			}
+			s.receivers[i], s.connections[i] = r, c
+			return nil
+		})
+	}
+	if err := opening.Wait(); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -149,32 +159,6 @@ func enoughFiles(connections int) error {
 		err = fmt.Errorf("%d connections need %d open files, and the system allows a process %d: raise the hard limit (ulimit -Hn)", connections, connections+others, limit)
 	}
 	return err
-}
-
-// firstFailure does n things, some of them at once, until one fails.
-func firstFailure(ctx context.Context, atOnce, n int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var workers sync.WaitGroup
-	next := make(chan int)
-	for range min(atOnce, n) {
-		workers.Go(func() {
-			for i := range next {
-				if err := do(ctx, i); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := range n {
-		select {
-		case next <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
-	workers.Wait()
-	return context.Cause(ctx)
 }
 
 // liveWithin is how long a stream may take until it is live.
@@ -219,14 +203,23 @@ func (s *streams) close() {
 			r.closing.Store(true)
 		}
 	}
-	firstFailure(context.Background(), 16, len(s.connections), func(_ context.Context, i int) error {
-		if s.connections[i] != nil {
-			s.connections[i].Close()
-			<-s.receivers[i].ended
+	var closing errgroup.Group
+	closing.SetLimit(16)
+	for i, conn := range s.connections {
+		if conn == nil {
+			continue
 		}
-		return nil
-	})
+		closing.Go(func() error {
+			conn.Close()
+			<-s.receivers[i].ended
+			return nil
+		})
+	}
+	closing.Wait()
 }
+
+// chunked reports whether HTTP/1.1 framed the streams.
+func (s *streams) chunked() bool { return s.receivers[0].chunked }
 
 // faults sums up, once the streams are closed.
 func (s *streams) faults() (all Faults) {

@@ -81,7 +81,7 @@ func (c *Custom) run(ctx context.Context, l *lab, o *Outcome) error {
 		warmUp: min(2*time.Second, c.Duration), window: c.Duration, settle: time.Second,
 	}
 	if c.Kind == "raw" {
-		load.check = func(int, int) check { return &sequence{next: unknown, stride: 1, end: endless} }
+		load.check = func(int, int) check { return consecutive() }
 		load.drain = time.Millisecond
 	}
 	run, err := load.measure(ctx, c.target())
@@ -130,22 +130,22 @@ func (c *Custom) publisher(header http.Header) func(context.Context, schedule, e
 		return hubPublisher(strings.TrimSuffix(strings.TrimSuffix(c.Publish, "/"), "/publish"), c.Rate)
 	case "mercure":
 		p.url, p.contentType = withPath(c.Publish, "/.well-known/mercure"), "application/x-www-form-urlencoded"
-		return p.features(func(feature []byte) []byte {
+		return features(p, func(feature []byte) []byte {
 			return []byte(url.Values{"topic": {channel}, "data": {string(feature)}}.Encode())
 		})
 	case "centrifugo":
 		p.url, p.header = withPath(c.Publish, "/api/publish"), http.Header{"X-Api-Key": {c.Token}}
-		return p.features(func(feature []byte) []byte {
+		return features(p, func(feature []byte) []byte {
 			return slices.Concat([]byte(`{"channel":"`+channel+`","data":`), feature, []byte(`}`))
 		})
 	case "nchan":
-		return p.features(bytes.Clone)
+		return features(p, bytes.Clone)
 	}
 	return func(ctx context.Context, s schedule, _ events) error { return sleepUntil(ctx, s.due(s.events)) }
 }
 
 // features publishes events as Features, wrapped as a server wants them.
-func (p *poster) features(wrap func(feature []byte) []byte) func(context.Context, schedule, events) error {
+func features(p poster, wrap func(feature []byte) []byte) func(context.Context, schedule, events) error {
 	return func(ctx context.Context, s schedule, e events) error {
 		return p.publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
 			return wrap(e.appendFeature(b, n, due))

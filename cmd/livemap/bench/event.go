@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"io"
 	"strconv"
 	"time"
 )
@@ -101,4 +102,30 @@ func (e events) coordinates(n int) (lon, lat float64) {
 	w, s, _, _ := e.area(e.group(e.vehicle(n)))
 	step := float64(n%90_000)*1e-5 + float64(n%9+1)*1e-6
 	return w + 0.05 + step, s + 0.05 + step
+}
+
+// array gives events [from, to) as one JSON document.
+func (e events) array(b []byte, from, to int, at time.Time) []byte {
+	for n := from; n < to; n++ {
+		b = e.appendPosition(append(b, ','), n, at)
+	}
+	b = append(b, ']')
+	b[0] = '['
+	return b
+}
+
+// lines writes events [from, to) as NDJSON.
+func (e events) lines(w io.Writer, from, to int, at time.Time) error {
+	var lines []byte
+	for n := from; n < to; n++ {
+		lines = append(e.appendPosition(lines, n, at), '\n')
+		if len(lines) < 60<<10 && n < to-1 {
+			continue
+		}
+		if _, err := w.Write(lines); err != nil {
+			return err
+		}
+		lines = lines[:0]
+	}
+	return nil
 }

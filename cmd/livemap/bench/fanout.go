@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"math"
 	"time"
 )
@@ -20,13 +20,13 @@ var sparseH1 = scenario{
 	Goal: "CPU ≤ 1.15 × write(2); ≤ 8 KB/stream",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
 		load := l.sparse(h1, or(l, 4000, 1000), or(l, 3*time.Second, time.Second))
-		hub, err := load.against(ctx, l, o, "write", "")
+		hub, err := l.against(ctx, load, o, "write", "")
 		if err != nil {
 			return err
 		}
-		o.ratio(hub, 1.15)
+		ratio(o, hub, 1.15)
 		o.most("resident", "KB/stream", *hub.Resident, 8)
-		return load.nchan(ctx, l, o)
+		return l.nchan(ctx, load, o)
 	},
 }
 
@@ -35,11 +35,11 @@ var sparseH2 = scenario{
 	Goal: "CPU ≤ 1.8 × tls.Conn",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
 		load := l.sparse(h2, or(l, 1000, 300), or(l, 3*time.Second, time.Second))
-		hub, err := load.against(ctx, l, o, "tls", h1)
+		hub, err := l.against(ctx, load, o, "tls", h1)
 		if err != nil {
 			return err
 		}
-		o.ratio(hub, 1.8)
+		ratio(o, hub, 1.8)
 		return nil
 	},
 }
@@ -49,11 +49,11 @@ var sparseH3 = scenario{
 	Goal: "CPU ≤ 1.2 × quic-go streams; ≤ 75 KB/stream a minute after",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
 		load := l.sparse(h3, or(l, 1000, 300), or(l, time.Minute, 3*time.Second))
-		hub, err := load.against(ctx, l, o, "quic", raw)
+		hub, err := l.against(ctx, load, o, "quic", raw)
 		if err != nil {
 			return err
 		}
-		o.ratio(hub, 1.2)
+		ratio(o, hub, 1.2)
 		o.most("resident", "KB/stream", *hub.Resident, 75)
 		return nil
 	},
@@ -63,14 +63,14 @@ var denseH1 = scenario{
 	Name: "dense-h1", About: "1,000 streams over HTTP/1.1, plaintext, 1,000 events/s", quick: true,
 	Goal: "≥ 900,000 deliveries/s; ≤ 0.5 µs each; p99 ≤ 50 ms",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		hub, err := l.dense(h1, 1000).against(ctx, l, o, "write", "")
+		hub, err := l.against(ctx, l.dense(h1, 1000), o, "write", "")
 		if err != nil {
 			return err
 		}
 		o.least("deliveries", "/s", hub.PerSecond, 900_000)
-		o.dense(hub, 0.5)
+		denseFigures(o, hub, 0.5)
 		// It cannot do as many: it writes each event by itself.
-		return l.dense(h1, 200).nchan(ctx, l, o)
+		return l.nchan(ctx, l.dense(h1, 200), o)
 	},
 }
 
@@ -78,11 +78,11 @@ var denseH3 = scenario{
 	Name: "dense-h3", About: "200 streams over HTTP/3, one connection each, 1,000 events/s", quick: true,
 	Goal: "all delivered; ≤ 2.8 µs each; p99 ≤ 50 ms",
 	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		hub, err := l.dense(h3, 200).against(ctx, l, o, "quic", raw)
+		hub, err := l.against(ctx, l.dense(h3, 200), o, "quic", raw)
 		if err != nil {
 			return err
 		}
-		o.dense(hub, 2.8)
+		denseFigures(o, hub, 2.8)
 		return nil
 	},
 }
@@ -105,12 +105,12 @@ func (l *lab) dense(p protocol, streams int) load {
 
 // against puts the load on the hub and then on a floor, with as many bytes. The
 // floor's streams are read by another protocol, if one is given.
-func (l load) against(ctx context.Context, lab *lab, o *Outcome, floor string, by protocol) (*Result, error) {
-	run, err := l.alone(ctx, lab, o)
+func (l *lab) against(ctx context.Context, load load, o *Outcome, floor string, by protocol) (*Result, error) {
+	run, err := l.alone(ctx, load, o)
 	if err != nil {
 		return nil, err
 	}
-	bare, err := l.floor(ctx, lab, floor, by, run)
+	bare, err := l.floor(ctx, load, floor, by, run)
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +119,9 @@ func (l load) against(ctx context.Context, lab *lab, o *Outcome, floor string, b
 }
 
 // alone puts the load on a hub of its own.
-func (l load) alone(ctx context.Context, lab *lab, o *Outcome) (run *Result, err error) {
-	err = lab.withHub(func(h *hub) error {
-		run, err = l.measure(ctx, h.target(l.rate))
+func (l *lab) alone(ctx context.Context, load load, o *Outcome) (run *Result, err error) {
+	err = l.withHub(func(h *hub) error {
+		run, err = load.measure(ctx, h.target(load.rate))
 		return err
 	})
 	if err == nil {
@@ -131,51 +131,65 @@ func (l load) alone(ctx context.Context, lab *lab, o *Outcome) (run *Result, err
 }
 
 // floor puts the load on a floor.
-func (l load) floor(ctx context.Context, lab *lab, kind string, by protocol, like *Result) (*Result, error) {
-	setup := floorSetup{Kind: kind, Streams: l.streams, Size: int(math.Round(like.EventBytes)), Chunked: like.Chunked}
-	if l.rate > postRate {
+func (l *lab) floor(ctx context.Context, load load, kind string, by protocol, like *Result) (*Result, error) {
+	setup := floorSetup{Kind: kind, Streams: load.streams, Size: int(math.Round(like.EventBytes)), Chunked: like.Chunked}
+	if load.rate > postRate {
 		setup.Batch = flushTime
 	}
-	t, err := startFloor(lab.program, setup)
+	t, err := startFloor(l.program, setup)
 	if err != nil {
 		return nil, err
 	}
 	defer t.stop()
 	if by != "" {
-		l.protocol = by
+		load.protocol = by
 	}
-	l.settle = min(l.settle, time.Second)
-	l.path = func(int) string { return "/" }
-	run, err := l.measure(ctx, t)
+	load.settle = min(load.settle, time.Second)
+	load.path = func(int) string { return "/" }
+	run, err := load.measure(ctx, t)
 	if err == nil {
 		run.Floor = true
 	}
 	return run, err
 }
 
+// nchan puts the load on it as a peer, in the full set; where it is not installed, that
+// is noted.
+func (l *lab) nchan(ctx context.Context, load load, o *Outcome) error {
+	if l.quick {
+		return nil
+	}
+	t, err := startNchan(ctx, l.dir)
+	if errors.Is(err, errNoNchan) {
+		o.note("%v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer t.stop()
+	load.settle, load.drain = min(load.settle, time.Second), 5*time.Second
+	run, err := load.measure(ctx, t)
+	if err != nil {
+		o.note("%v", err)
+		return nil
+	}
+	run.Peer = true
+	o.Runs = append(o.Runs, run)
+	return nil
+}
+
 // ratio is the hub's CPU time against the floor's.
-func (o *Outcome) ratio(hub *Result, goal float64) {
+func ratio(o *Outcome, hub *Result, goal float64) {
 	floor := o.Runs[1]
 	if hub.CPU != nil && floor.CPU != nil && floor.CPU.Total > 0 {
 		o.most("CPU against "+floor.Subject, "×", hub.CPU.Total/floor.CPU.Total, goal)
 	}
 }
 
-func (o *Outcome) dense(hub *Result, goal float64) {
+// denseFigures are those of a load in which several events go out at once.
+func denseFigures(o *Outcome, hub *Result, goal float64) {
 	o.most("CPU", "µs/delivery", hub.CPU.Total, goal)
 	o.most("p99", "ms", hub.Delay.P99, 50)
-	o.ratio(hub, 0)
-}
-
-// number writes a number with about three digits.
-func number(x float64) string {
-	switch a := math.Abs(x); {
-	case a >= 1000:
-		return thousands(int64(math.Round(x)))
-	case a >= 100:
-		return fmt.Sprintf("%.0f", x)
-	case a >= 10:
-		return fmt.Sprintf("%.1f", x)
-	}
-	return fmt.Sprintf("%.2f", x)
+	ratio(o, hub, 0)
 }

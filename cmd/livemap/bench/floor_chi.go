@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/http"
 
-	"livemap/api/problem"
-
 	"github.com/go-chi/chi/v5"
+
+	"livemap/api/problem"
 )
 
 // serveChi answers publishes as the hub does and does nothing with them, until

@@ -42,14 +42,19 @@ func (w *quicStreams) address() string { return "https://" + w.Addr().String() }
 
 func (w *quicStreams) accept(ctx context.Context) error {
 	w.streams = make([]*quic.Stream, w.want)
-	return firstFailure(ctx, 32, w.want, func(ctx context.Context, i int) error {
-		conn, err := w.Accept(ctx)
-		if err != nil {
+	accepting, ctx := errgroup.WithContext(ctx)
+	accepting.SetLimit(atOnce)
+	for i := range w.want {
+		accepting.Go(func() error {
+			conn, err := w.Accept(ctx)
+			if err != nil {
+				return err
+			}
+			w.streams[i], err = conn.AcceptStream(ctx)
 			return err
-		}
-		w.streams[i], err = conn.AcceptStream(ctx)
-		return err
-	})
+		})
+	}
+	return accepting.Wait()
 }
 
 // writeAll writes to one stream after the other. What does not fit into a packet is

@@ -36,7 +36,7 @@ func TestFloors(t *testing.T) {
 			if test.batch {
 				little.rate = 1000
 			}
-			result, err := little.floor(t.Context(), lab, test.kind, test.by, &Result{EventBytes: 300, Chunked: test.chunked})
+			result, err := lab.floor(t.Context(), little, test.kind, test.by, &Result{EventBytes: 300, Chunked: test.chunked})
 			require.NoError(t, err)
 			require.Nil(t, result.Faults)
 			require.NotNil(t, result.CPU)
@@ -76,7 +76,7 @@ func TestNchan(t *testing.T) {
 	}
 	o, lab := &Outcome{}, testLab(t)
 	lab.quick = false
-	require.NoError(t, littleLoad.nchan(t.Context(), lab, o))
+	require.NoError(t, lab.nchan(t.Context(), littleLoad, o))
 	require.Empty(t, o.Notes)
 	require.Len(t, o.Runs, 1)
 	assert.True(t, o.Runs[0].Peer)

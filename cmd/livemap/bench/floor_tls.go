@@ -10,6 +10,8 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // tlsConns are TLS connections, written one after the other.
@@ -31,18 +33,23 @@ func listenTLS(streams int) (writers, error) {
 func (w *tlsConns) address() string { return "https://" + w.Addr().String() }
 
 // accept answers each request; its head is not looked at.
-func (w *tlsConns) accept(ctx context.Context) error {
+func (w *tlsConns) accept(context.Context) error {
 	w.conns = make([]net.Conn, w.want)
-	return firstFailure(ctx, 32, w.want, func(_ context.Context, i int) (err error) {
-		if w.conns[i], err = w.Accept(); err != nil {
+	var accepting errgroup.Group
+	accepting.SetLimit(atOnce)
+	for i := range w.want {
+		accepting.Go(func() (err error) {
+			if w.conns[i], err = w.Accept(); err != nil {
+				return err
+			}
+			if _, err = w.conns[i].Read(make([]byte, 4<<10)); err != nil {
+				return err
+			}
+			_, err = w.conns[i].Write([]byte(streamHead(false)))
 			return err
-		}
-		if _, err = w.conns[i].Read(make([]byte, 4<<10)); err != nil {
-			return err
-		}
-		_, err = w.conns[i].Write([]byte(streamHead(false)))
-		return err
-	})
+		})
+	}
+	return accepting.Wait()
 }
 
 func (w *tlsConns) writeAll(p []byte) error {

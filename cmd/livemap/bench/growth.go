@@ -22,7 +22,7 @@ var growthStreams = scenario{
 			load := l.sparse(h1, grow.streams, time.Second)
 			load.rate = 3 // the floor takes some 130 ms for an event to 8,000
 			var err error
-			if *grow.run, err = load.against(ctx, l, o, "write", ""); err != nil {
+			if *grow.run, err = l.against(ctx, load, o, "write", ""); err != nil {
 				return err
 			}
 		}

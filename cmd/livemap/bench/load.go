@@ -33,39 +33,6 @@ const (
 // of things, and how long is waited after the last for what could come twice.
 func (l load) margin() time.Duration { return min(l.window, 300*time.Millisecond) }
 
-// Connect is what it took to open the streams, all at once.
-type Connect struct {
-	Seconds float64 `json:"seconds"`       // until all were live
-	CPU     *CPU    `json:"cpu,omitempty"` // of the server, for each
-}
-
-// Result is what one server did under a load.
-type Result struct {
-	Subject  string  `json:"subject"` // hub, a floor or a peer
-	Floor    bool    `json:"floor,omitempty"`
-	Peer     bool    `json:"peer,omitempty"`
-	Protocol string  `json:"protocol"`
-	Streams  int     `json:"streams"`
-	Rate     float64 `json:"events_per_second"`
-
-	Deliveries int64   `json:"deliveries"` // in the window, each checked
-	PerSecond  float64 `json:"deliveries_per_second"`
-	CPU        *CPU    `json:"cpu_per_delivery,omitempty"`    // of the server
-	Busy       float64 `json:"cpu_seconds_per_second"`        // of the server
-	LoadBusy   float64 `json:"load_cpu_seconds_per_second"`   // of the clients and the publisher
-	Others     float64 `json:"others_cpu_seconds_per_second"` // of all else on the machine: it should be near 0
-	Bytes      float64 `json:"bytes_per_delivery"`            // in TCP segments or UDP datagrams
-	EventBytes float64 `json:"bytes_per_event"`               // of the event stream, without framing
-	Chunked    bool    `json:"chunked,omitempty"`             // HTTP/1.1 framed the events
-	Delay      *Delay  `json:"delay,omitempty"`
-	Connect    Connect `json:"connect"`
-	// Resident is the server's memory with all streams open, over that before, for
-	// each, in KB (1000 bytes), MemoryAfter seconds after they were opened.
-	Resident    *float64 `json:"resident_kb_per_stream,omitempty"`
-	MemoryAfter float64  `json:"memory_after_seconds"`
-	Faults      *Faults  `json:"faults,omitempty"`
-}
-
 // schedule gives a run's schedule, and which events are in the window.
 func (l load) schedule() *plan {
 	of := func(d time.Duration) int { return int(d.Seconds()*l.rate + 0.5) }
@@ -90,7 +57,7 @@ func (l load) measure(ctx context.Context, t *target) (*Result, error) {
 	}
 	defer open.close()
 	run := &Result{Subject: t.name, Protocol: string(l.protocol), Streams: l.streams, Rate: l.rate, MemoryAfter: l.settle.Seconds()}
-	run.Chunked = open.receivers[0].chunked
+	run.Chunked = open.chunked()
 	run.Connect.Seconds = time.Since(began).Seconds()
 	if err := l.settled(ctx, t, before, run); err != nil {
 		return nil, err
@@ -108,7 +75,7 @@ func (l load) measure(ctx context.Context, t *target) (*Result, error) {
 
 // open opens the streams.
 func (l load) open(ctx context.Context, t *target, m *meter, events int) (*streams, error) {
-	return openAll(ctx, l.protocol, l.streams, l.protocol.atOnce(), func(i int) (opening, *receiver) {
+	return openAll(ctx, l.protocol, l.streams, l.protocol.atOnce(), m, func(i int) (opening, check) {
 		path, c := "/stream?snapshot=false", check(nil)
 		if l.path != nil {
 			path = l.path(i)
@@ -118,7 +85,7 @@ func (l load) open(ctx context.Context, t *target, m *meter, events int) (*strea
 		} else {
 			c = every(events)
 		}
-		return opening{t.url(l.protocol, path), t.header, t.silent, l.buffer()}, m.newReceiver(i, c)
+		return opening{t.url(l.protocol, path), t.header, t.silent, l.buffer()}, c
 	})
 }
 
@@ -212,21 +179,4 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 	}
 	open.awaitComplete(ctx, drain)
 	return sleep(ctx, l.margin())
-}
-
-func (r *Result) window(first, last snapshot, measured bool) {
-	r.Deliveries = last.received - first.received
-	r.PerSecond = float64(r.Deliveries) / last.at.Sub(first.at).Seconds()
-	if r.Deliveries > 0 {
-		r.Bytes = float64(last.wire-first.wire) / float64(r.Deliveries)
-		r.EventBytes = float64(last.text-first.text) / float64(r.Deliveries)
-	}
-	if measured {
-		used := last.cpu.minus(first.cpu)
-		r.CPU = used.per(float64(r.Deliveries))
-		took := last.at.Sub(first.at).Seconds()
-		r.Busy = used.total.Seconds() / took
-		r.LoadBusy = last.load.minus(first.load).total.Seconds() / took
-		r.Others = max(0, (last.machine-first.machine).Seconds()/took-r.Busy-r.LoadBusy)
-	}
 }

@@ -1,9 +1,13 @@
 package bench
 
 import (
+	"context"
 	"math"
+	"net/http"
 
 	io_prometheus_client "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 type family = io_prometheus_client.MetricFamily
@@ -45,4 +49,21 @@ func (m metrics) buckets(name string) []*io_prometheus_client.Bucket {
 		return one.GetHistogram().GetBucket()
 	}
 	return nil
+}
+
+// metrics is what a hub tells Prometheus.
+type metrics map[string]*family
+
+func (h *hub) metrics(ctx context.Context) (metrics, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.internal+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(resp.Body)
 }

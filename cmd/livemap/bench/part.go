@@ -19,7 +19,7 @@ var filtered = scenario{
 			w, s, e, n := load.events.area(i % 100)
 			return fmt.Sprintf("/stream?snapshot=false&bbox=%g,%g,%g,%g", w, s, e, n)
 		}
-		boxes, err := load.alone(ctx, l, o)
+		boxes, err := l.alone(ctx, load, o)
 		if err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ var filtered = scenario{
 		load.path = func(i int) string {
 			return "/topics/" + load.events.topic(i%100) + "/stream?snapshot=false"
 		}
-		topics, err := load.alone(ctx, l, o)
+		topics, err := l.alone(ctx, load, o)
 		if err != nil {
 			return err
 		}
@@ -138,13 +138,13 @@ var interval = scenario{
 		quiet := l.dense(h1, 1) // what the streams cost is what there is beyond publishing
 		quiet.path = func(int) string { return "/topics/vehicle:nobody/stream?snapshot=false" }
 		quiet.check = func(_, events int) check { return nothing(events) }
-		alone, err := quiet.alone(ctx, l, o)
+		alone, err := l.alone(ctx, quiet, o)
 		if err != nil {
 			return err
 		}
 		alone.Subject, alone.Delay = "hub, publishing alone", nil
 		load := l.dense(h1, 100)
-		each, err := load.alone(ctx, l, o)
+		each, err := l.alone(ctx, load, o)
 		if err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ var interval = scenario{
 		load.path = func(int) string { return "/stream?snapshot=false&interval=1s" }
 		load.check = func(_, events int) check { return newestOf(events, load.events.vehicles) }
 		load.warmUp = 3 * time.Second
-		newest, err := load.alone(ctx, l, o)
+		newest, err := l.alone(ctx, load, o)
 		if err != nil {
 			return err
 		}

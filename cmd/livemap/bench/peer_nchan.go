@@ -8,9 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 )
 
 // nchan is a pub/sub module of nginx, in C.
@@ -51,32 +48,6 @@ http {
 // errNoNchan is that it is not installed.
 var errNoNchan = errors.New("there is no nginx with nchan here (Debian: nginx and libnginx-mod-nchan)")
 
-// nchan puts the load on it as a peer, in the full set; where it is not installed, that
-// is noted.
-func (l load) nchan(ctx context.Context, lab *lab, o *Outcome) error {
-	if lab.quick {
-		return nil
-	}
-	t, err := lab.startNchan(ctx)
-	if errors.Is(err, errNoNchan) {
-		o.note("%v", err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer t.stop()
-	l.settle, l.drain = min(l.settle, time.Second), 5*time.Second
-	run, err := l.measure(ctx, t)
-	if err != nil {
-		o.note("%v", err)
-		return nil
-	}
-	run.Peer = true
-	o.Runs = append(o.Runs, run)
-	return nil
-}
-
 func nchanModule() (nginx, module string, err error) {
 	if nginx, err = exec.LookPath("nginx"); err != nil {
 		if nginx, err = exec.LookPath("/usr/sbin/nginx"); err != nil {
@@ -92,12 +63,13 @@ func nchanModule() (nginx, module string, err error) {
 	return "", "", errNoNchan
 }
 
-func (l *lab) startNchan(ctx context.Context) (*target, error) {
+// startNchan starts an nginx with nchan, whose files are in a folder below dir.
+func startNchan(ctx context.Context, dir string) (*target, error) {
 	nginx, module, err := nchanModule()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(l.dir, "nchan-")
+	dir, err = os.MkdirTemp(dir, "nchan-")
 	if err != nil {
 		return nil, err
 	}
@@ -146,20 +118,4 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// childrenOf gives the processes that pid has started (proc_pid_children(5)).
-func childrenOf(pid int) (pids []int, err error) {
-	text, err := os.ReadFile(procFile(pid, filepath.Join("task", strconv.Itoa(pid), "children")))
-	if err != nil {
-		return nil, needsProc(err)
-	}
-	for _, field := range strings.Fields(string(text)) {
-		child, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, err
-		}
-		pids = append(pids, child)
-	}
-	return pids, nil
 }

@@ -121,3 +121,19 @@ func procFile(pid int, name string) string {
 func needsProc(err error) error {
 	return fmt.Errorf("processor time and memory of a process are read from /proc, as on Linux: %w", err)
 }
+
+// childrenOf gives the processes that pid has started (proc_pid_children(5)).
+func childrenOf(pid int) (pids []int, err error) {
+	text, err := os.ReadFile(procFile(pid, filepath.Join("task", strconv.Itoa(pid), "children")))
+	if err != nil {
+		return nil, needsProc(err)
+	}
+	for _, field := range strings.Fields(string(text)) {
+		child, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, child)
+	}
+	return pids, nil
+}

@@ -82,22 +82,6 @@ func upload(ctx context.Context, url string, s schedule, e events) (problem.Ack,
 	})
 }
 
-// lines writes events [from, to) as NDJSON.
-func (e events) lines(w io.Writer, from, to int, at time.Time) error {
-	var lines []byte
-	for n := from; n < to; n++ {
-		lines = append(e.appendPosition(lines, n, at), '\n')
-		if len(lines) < 60<<10 && n < to-1 {
-			continue
-		}
-		if _, err := w.Write(lines); err != nil {
-			return err
-		}
-		lines = lines[:0]
-	}
-	return nil
-}
-
 // uploadLines publishes what write writes, as NDJSON.
 func uploadLines(ctx context.Context, url string, write func(io.Writer) error) (ack problem.Ack, err error) {
 	ctx, cancel := context.WithCancel(ctx)

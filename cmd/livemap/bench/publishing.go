@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Publishing, with nobody subscribed.
@@ -55,16 +57,6 @@ const publishBlock = 1000 // positions
 
 // fresh are events of 1,000 vehicles.
 func fresh() events { return events{vehicles: 1000} }
-
-// array gives events [from, to) as one JSON document.
-func (e events) array(b []byte, from, to int, at time.Time) []byte {
-	for n := from; n < to; n++ {
-		b = e.appendPosition(append(b, ','), n, at)
-	}
-	b = append(b, ']')
-	b[0] = '['
-	return b
-}
 
 // publishing publishes for a while, and gives how many positions a second of the
 // hub's processor time takes.
@@ -140,22 +132,25 @@ func postFor(ctx context.Context, address string, pid int, d time.Duration) (cpu
 		return before, 0, err
 	}
 	until := time.Now().Add(d)
-	err = firstFailure(ctx, connections, connections, func(ctx context.Context, i int) error {
-		p := poster{url: address + "/publish", contentType: "application/json"}
-		client := &http.Client{Transport: &http.Transport{}}
-		defer client.CloseIdleConnections()
-		var body []byte
-		for n := int(time.Now().UnixMicro()%1e9) * connections; time.Now().Before(until); n += connections {
-			// Each connection has vehicles of its own: order over connections is nobody's.
-			body = events{vehicles: 1000}.appendPosition(body[:0], n-n%connections+i, time.Now())
-			if err := p.send(ctx, client, bytes.Clone(body)); err != nil {
-				return err
+	posting, ctx := errgroup.WithContext(ctx)
+	for i := range connections {
+		posting.Go(func() error {
+			p := poster{url: address + "/publish", contentType: "application/json"}
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			var body []byte
+			for n := int(time.Now().UnixMicro()%1e9) * connections; time.Now().Before(until); n += connections {
+				// Each connection has vehicles of its own: order over connections is nobody's.
+				body = events{vehicles: 1000}.appendPosition(body[:0], n-n%connections+i, time.Now())
+				if err := p.send(ctx, client, bytes.Clone(body)); err != nil {
+					return err
+				}
+				sent.Add(1)
 			}
-			sent.Add(1)
-		}
-		return nil
-	})
-	if err != nil {
+			return nil
+		})
+	}
+	if err := posting.Wait(); err != nil {
 		return before, 0, err
 	}
 	after, err := cpuOf([]int{pid})

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -194,3 +195,11 @@ func (r *receiver) number(data []byte) (int, bool) {
 
 // shown is data as an error may quote it.
 func shown(data []byte) string { return strconv.Quote(string(data[:min(len(data), 120)])) }
+
+// successor makes the receiver of a stream that goes on where this one ended.
+func (r *receiver) successor(m *meter, i int) *receiver {
+	again := m.newReceiver(i, r.check)
+	again.faults, again.lastID = r.faults, slices.Clone(r.lastID)
+	again.newest.Store(r.newest.Load())
+	return again
+}

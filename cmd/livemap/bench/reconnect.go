@@ -3,9 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"slices"
-	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +37,6 @@ type reconnection struct {
 	target        *target
 	wave          load
 	before, after time.Duration // of publishing
-	failed        atomic.Int64  // attempts to come back
 }
 
 func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error {
@@ -65,7 +61,9 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	}
 	open.close()
 	began := time.Now()
-	again, err := r.comeBack(ctx, t, m, open)
+	again, failed, err := open.reopen(ctx, r.wave.protocol, m, func(int) opening {
+		return opening{url: t.url(r.wave.protocol, "/stream?snapshot=false"), silent: t.silent, buffer: r.wave.buffer()}
+	})
 	if err != nil {
 		return err
 	}
@@ -86,43 +84,12 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 	o.most("memory later against before", "×", float64(later.resident)/float64(before.resident), 1.1)
 	o.most("CPU", "µs/client", after.cpu.minus(before.cpu).per(float64(r.wave.streams)).Total, 0)
 	o.note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.resident), mb(after.resident), mb(later.resident))
-	if failed := r.failed.Load(); failed > 0 {
+	if failed > 0 {
 		o.note("%d attempts to come back failed and were made again", failed)
 	}
 	stop()
 	<-published
 	return r.verify(ctx, open)
-}
-
-// comeBack opens all streams again, all at once, where they were cut.
-func (r *reconnection) comeBack(ctx context.Context, t *target, m *meter, was *streams) (*streams, error) {
-	return openEach(ctx, r.wave.streams, r.wave.streams, func(ctx context.Context, i int) (connection, *receiver, error) {
-		limit := time.Now().Add(liveWithin)
-		for last := was.receivers[i]; ; {
-			again := last.successor(m, i)
-			header := http.Header{"Last-Event-Id": {string(again.lastID)}}
-			o := opening{t.url(r.wave.protocol, "/stream?snapshot=false"), header, t.silent, r.wave.buffer()}
-			again.closing.Store(true) // an attempt that fails is made again
-			c, err := r.wave.protocol.openLive(ctx, o, again)
-			if err == nil {
-				again.closing.Store(false)
-				return c, again, nil
-			}
-			if time.Now().After(limit) || ctx.Err() != nil {
-				return nil, nil, err
-			}
-			r.failed.Add(1)
-			last = again
-		}
-	})
-}
-
-// successor makes the receiver of a stream that goes on where this one ended.
-func (r *receiver) successor(m *meter, i int) *receiver {
-	again := m.newReceiver(i, r.check)
-	again.faults, again.lastID = r.faults, slices.Clone(r.lastID)
-	again.newest.Store(r.newest.Load())
-	return again
 }
 
 // verify requires that nobody missed anything of what was published by now, and that
@@ -132,14 +99,7 @@ func (r *reconnection) verify(ctx context.Context, open *streams) error {
 		return err
 	}
 	open.close()
-	faults, first := Faults{}, open.receivers[0].newest.Load()
-	for i, receiver := range open.receivers {
-		if newest := receiver.newest.Load(); newest != first || newest < 0 {
-			faults.note(&faults.Missing, 1, "stream %d came to event %d, another to %d", i, newest, first)
-		}
-		faults.add(receiver.faults)
-	}
-	if faults.any() {
+	if faults := open.faultsOfReturn(); faults.any() {
 		return fmt.Errorf("after coming back: %v", faults)
 	}
 	return nil
@@ -160,14 +120,4 @@ func (r *reconnection) settle(ctx context.Context, open *streams) error {
 		last = most
 	}
 	return nil
-}
-
-// progress gives the newest event of the streams that are least and most far.
-func (s *streams) progress() (least, most int64) {
-	least, most = endless, -1
-	for _, r := range s.receivers {
-		n := r.newest.Load()
-		least, most = min(least, n), max(most, n)
-	}
-	return least, most
 }

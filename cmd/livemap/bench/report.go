@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,3 +192,35 @@ func (o *Outcome) remarks(b *strings.Builder) {
 }
 
 func thousands(n int64) string { return humanize.Comma(n) }
+
+// String is a run in one line.
+func (r *Result) String() string {
+	text := fmt.Sprintf("%-16s %5d %s streams, %s deliveries/s", r.Subject, r.Streams, r.Protocol, number(r.PerSecond))
+	if r.CPU != nil {
+		text += fmt.Sprintf(", %s µs each (%s in the system)", number(r.CPU.Total), number(r.CPU.System))
+	}
+	if r.Resident != nil {
+		text += fmt.Sprintf(", %s KB/stream", number(*r.Resident))
+	}
+	if r.Delay != nil {
+		text += fmt.Sprintf(", p50 %s p99 %s p99.9 %s ms", number(r.Delay.P50), number(r.Delay.P99), number(r.Delay.P999))
+	}
+	text += fmt.Sprintf(", %s bytes, connected in %s s", number(r.Bytes), number(r.Connect.Seconds))
+	if r.Connect.CPU != nil {
+		text += fmt.Sprintf(" (%s µs each)", number(r.Connect.CPU.Total))
+	}
+	return text
+}
+
+// number writes a number with about three digits.
+func number(x float64) string {
+	switch a := math.Abs(x); {
+	case a >= 1000:
+		return thousands(int64(math.Round(x)))
+	case a >= 100:
+		return fmt.Sprintf("%.0f", x)
+	case a >= 10:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.2f", x)
+}

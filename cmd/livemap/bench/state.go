@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // What is remembered, and what returning or many clients cost.
@@ -33,12 +29,12 @@ var residentScenario = scenario{
 			if err != nil {
 				return err
 			}
-			told, err := h.metrics(ctx)
+			metrics, err := h.metrics(ctx)
 			if err != nil {
 				return err
 			}
 			o.most("resident", "MB", float64(resident)/1e6, 300)
-			o.note("the log had %.1f MiB, the fleet %.0f vehicles", told.value("livemap_log_bytes")/(1<<20), told.value("livemap_vehicles"))
+			o.note("the log had %.1f MiB, the fleet %.0f vehicles", metrics.value("livemap_log_bytes")/(1<<20), metrics.value("livemap_vehicles"))
 			return nil
 		})
 	},
@@ -57,27 +53,27 @@ func (l *lab) snapshots(ctx context.Context, h *hub, o *Outcome) error {
 	if err := h.prime(ctx, events{vehicles: vehicles}, 0, vehicles); err != nil {
 		return err
 	}
-	stop := h.publishMeanwhile(ctx, vehicles)
+	stop := publishMeanwhile(ctx, h, vehicles)
 	defer stop()
 	if err := sleep(ctx, 5*time.Second); err != nil {
 		return err
 	}
-	before, err := h.told(ctx)
+	before, err := readUsage(ctx, h)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	m := newMeter()
 	m.tolerant = true // a reset begins the state
-	open, err := openAll(ctx, h1, clients, clients, func(i int) (opening, *receiver) {
-		return opening{h.url(h1, "/stream"), nil, false, 16 << 10}, m.newReceiver(i, stateOf(vehicles))
+	open, err := openAll(ctx, h1, clients, clients, m, func(int) (opening, check) {
+		return opening{h.url(h1, "/stream"), nil, false, 16 << 10}, stateOf(vehicles)
 	})
 	if err != nil {
 		return err
 	}
 	defer open.close()
 	took := time.Since(began)
-	after, err := h.told(ctx)
+	after, err := readUsage(ctx, h)
 	if err != nil {
 		return err
 	}
@@ -107,22 +103,22 @@ func (l *lab) snapshots(ctx context.Context, h *hub, o *Outcome) error {
 
 func mb(bytes int64) float64 { return float64(bytes) / 1e6 }
 
-// told is what a hub has used, and its metrics.
-type told struct {
+// reading is what a hub has used at a moment, and its metrics.
+type reading struct {
 	usage
 	metrics metrics
 }
 
-func (h *hub) told(ctx context.Context) (t told, err error) {
-	if t.usage, err = h.target(0).usage(); err == nil {
-		t.metrics, err = h.metrics(ctx)
+func readUsage(ctx context.Context, h *hub) (r reading, err error) {
+	if r.usage, err = h.target(0).usage(); err == nil {
+		r.metrics, err = h.metrics(ctx)
 	}
-	return t, err
+	return r, err
 }
 
 // publishMeanwhile posts 100 positions a second, of vehicles that come after the
 // first so many, until it is stopped.
-func (h *hub) publishMeanwhile(ctx context.Context, after int) (stop func() error) {
+func publishMeanwhile(ctx context.Context, h *hub, after int) (stop func() error) {
 	const rate = 100
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -145,21 +141,4 @@ func (h *hub) publishMeanwhile(ctx context.Context, after int) (stop func() erro
 		}
 		return nil
 	}
-}
-
-// metrics is what a hub tells Prometheus.
-type metrics map[string]*family
-
-func (h *hub) metrics(ctx context.Context) (metrics, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.internal+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(resp.Body)
 }
