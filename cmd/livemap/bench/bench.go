@@ -26,10 +26,6 @@ type Options struct {
 	Custom    *Custom  // measures a server that runs already, instead
 }
 
-// ErrFailed is a scenario that could not be run, or in which deliveries were not as
-// they have to be.
-var ErrFailed = errors.New("a scenario failed")
-
 // Run measures. The table goes to out, progress to progress.
 func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 	if err := raiseOpenFiles(); err != nil {
@@ -40,25 +36,25 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 		return err
 	}
 	defer l.close()
-	report := newReport(o)
+	r := newReport(o.Hub, o.Quick)
 	for _, s := range o.scenarios() {
 		fmt.Fprintf(progress, "%s: %s\n", s.Name, s.About)
 		outcome := s.measure(ctx, l)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		report.Outcomes = append(report.Outcomes, outcome)
+		r.Outcomes = append(r.Outcomes, outcome)
 		outcome.tell(progress)
 	}
-	if err := report.table(out); err != nil {
+	if err := r.table(out); err != nil {
 		return err
 	}
 	if o.Out != "" {
-		if err := report.save(o.Out); err != nil {
+		if err := r.save(o.Out); err != nil {
 			return err
 		}
 	}
-	return report.err()
+	return r.err()
 }
 
 // scenarios are those that o asks for.

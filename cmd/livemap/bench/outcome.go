@@ -7,13 +7,20 @@ import (
 
 // Outcome is what came of a scenario.
 type Outcome struct {
-	scenario
+	Name    string    `json:"scenario"`
+	About   string    `json:"about"`
+	Goal    string    `json:"goal,omitempty"`
 	Runs    []*Result `json:"runs,omitempty"` // the hub's first
 	Figures []Figure  `json:"figures"`        // what the goal is about
 	Notes   []string  `json:"notes,omitempty"`
 	// Unclear is why figures say nothing about the hub, where that is so.
 	Unclear string `json:"unclear,omitempty"`
 	Failure string `json:"failure,omitempty"`
+}
+
+// newOutcome is of a scenario by its name, what it is about and its goal.
+func newOutcome(name, about, goal string) *Outcome {
+	return &Outcome{Name: name, About: about, Goal: goal, Figures: []Figure{}}
 }
 
 // Figure is one number, and its goal.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -14,6 +15,10 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
+// ErrFailed is a scenario that could not be run, or in which deliveries were not as
+// they have to be.
+var ErrFailed = errors.New("a scenario failed")
+
 // report is all of a benchmark's results.
 type report struct {
 	Date     time.Time  `json:"date"`
@@ -24,8 +29,9 @@ type report struct {
 	Outcomes []*Outcome `json:"outcomes"`
 }
 
-func newReport(o Options) *report {
-	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(o.Hub), Quick: o.Quick, Args: withoutSecrets(os.Args[1:])}
+// newReport begins a report of the program hub, "" for this one.
+func newReport(hub string, quick bool) *report {
+	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(hub), Quick: quick, Args: withoutSecrets(os.Args[1:])}
 }
 
 // withoutSecrets leaves out the token.

@@ -20,13 +20,13 @@ func someReport() *report {
 	hub := &Result{Subject: "hub", Protocol: "h1", Streams: 4000, PerSecond: 40_000, Deliveries: 1, CPU: &CPU{9, 1, 8}, Resident: &kb, Delay: &Delay{1, 2, 3, 4}, Bytes: 250}
 	floor := &Result{Subject: "write(2)", Floor: true, Streams: 4000, CPU: &CPU{6, 0, 6}}
 	peer := &Result{Subject: "<peer> & co", Peer: true, Streams: 200, CPU: &CPU{12, 2, 10}}
-	good := &Outcome{scenario: scenario{Name: "good", About: "about it", Goal: "≤ 2 ×"}, Runs: []*Result{hub, floor, peer}}
+	good := &Outcome{Name: "good", About: "about it", Goal: "≤ 2 ×", Runs: []*Result{hub, floor, peer}}
 	good.most("CPU", "×", 1.5, 2)
-	missed := &Outcome{scenario: scenario{Name: "slow", About: "about it", Goal: "≥ 10"}, Figures: []Figure{}}
+	missed := &Outcome{Name: "slow", About: "about it", Goal: "≥ 10", Figures: []Figure{}}
 	missed.least("rate", "/s", 5, 10)
 	missed.note("a note")
-	failed := &Outcome{scenario: scenario{Name: "broken", About: "about it"}, Failure: "hub: 1 missing"}
-	r := newReport(Options{Quick: true})
+	failed := &Outcome{Name: "broken", About: "about it", Failure: "hub: 1 missing"}
+	r := newReport("", true)
 	r.Outcomes = []*Outcome{good, missed, failed}
 	return r
 }
@@ -112,5 +112,17 @@ func TestTokensAreNotTold(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for x, want := range map[float64]string{0: "0.00", 0.416: "0.42", 9.994: "9.99", 12.34: "12.3", 456.7: "457", 999.7: "1000", 1234.5: "1,235", 1e6: "1,000,000"} {
 		assert.Equal(t, want, number(x))
+	}
+}
+
+func TestFigures(t *testing.T) {
+	for _, test := range []struct {
+		figure Figure
+		met    bool
+	}{
+		{Figure{Value: 2, Goal: 2}, true}, {Figure{Value: 2.1, Goal: 2}, false}, {Figure{Value: 5}, true},
+		{Figure{Value: 2, Goal: 2, Least: true}, true}, {Figure{Value: 1.9, Goal: 2, Least: true}, false},
+	} {
+		assert.Equal(t, test.met, test.figure.met(), "%+v", test.figure)
 	}
 }

@@ -7,10 +7,10 @@ import (
 
 // scenario is something to measure.
 type scenario struct {
-	Name  string `json:"scenario"`
-	About string `json:"about"`
-	Goal  string `json:"goal,omitempty"`
-	quick bool   // part of the quick set
+	Name  string
+	About string
+	Goal  string
+	quick bool // part of the quick set
 	run   func(ctx context.Context, l *lab, o *Outcome) error
 }
 
@@ -26,7 +26,7 @@ var all = []scenario{
 }
 
 func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
-	o := &Outcome{scenario: s, Figures: []Figure{}}
+	o := newOutcome(s.Name, s.About, s.Goal)
 	if l.quick {
 		o.About += " (quick: fewer of everything)"
 	}
