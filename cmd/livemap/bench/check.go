@@ -62,10 +62,8 @@ func every(events int) check { return &sequence{0, 1, events} }
 // everyOf expects each stride-th event from offset on.
 func everyOf(events, stride, offset int) check { return &sequence{offset, stride, events} }
 
-const (
-	endless = math.MaxInt // for runs of which nobody knows the last event
-	unknown = math.MinInt // for those of which nobody knows the first
-)
+// unknown is the first event of a run of which nobody knows it.
+const unknown = math.MinInt
 
 // consecutive expects events without an end, each one more than the last, whatever the
 // first is.

@@ -10,9 +10,6 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// bareQUIC is the application protocol of floors.
-const bareQUIC = "bench"
-
 // quicConn is a QUIC connection with one stream.
 type quicConn struct {
 	*quic.Conn

@@ -15,6 +15,9 @@ const (
 	atOnce    = 32      // streams
 )
 
+// bareQUIC is the application protocol (ALPN) of a floor whose connections are QUIC.
+const bareQUIC = "bench"
+
 // quicStreams are QUIC connections with one stream each.
 type quicStreams struct {
 	*quic.Listener

@@ -149,7 +149,7 @@ func (l load) drive(ctx context.Context, t *target, m *meter, p *plan, open *str
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.start = time.Now().Add(lead)
-	m.plan.Store(p)
+	m.start(p)
 	published := make(chan error, 1)
 	drain := l.drain
 	if drain == 0 {

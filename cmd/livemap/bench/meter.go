@@ -40,6 +40,9 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, maxDelay.Microseconds(), 3)
 }
 
+// start has the events of a plan timed from now on.
+func (m *meter) start(p *plan) { m.plan.Store(p) }
+
 // named takes a named event other than live and ping.
 func (m *meter) named(r *receiver, name string, data []byte) {
 	if !m.tolerant {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -12,6 +13,9 @@ type schedule struct {
 	period time.Duration
 	events int
 }
+
+// endless is how many events a schedule without an end has.
+const endless = math.MaxInt
 
 func (s schedule) due(n int) time.Time { return s.start.Add(time.Duration(n) * s.period) }
 
