@@ -15,6 +15,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"livemap/cmd/livemap/bench/floor"
+	"livemap/cmd/livemap/bench/process"
+	"livemap/cmd/livemap/bench/report"
 )
 
 // Options says what to measure.
@@ -28,7 +32,7 @@ type Options struct {
 
 // Run measures. The table goes to out, progress to progress.
 func Run(ctx context.Context, o Options, out, progress io.Writer) error {
-	if err := raiseOpenFiles(); err != nil {
+	if err := process.RaiseOpenFiles(); err != nil {
 		return fmt.Errorf("raising the limit of open files: %w", err)
 	}
 	l, err := newLab(o)
@@ -36,7 +40,7 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 		return err
 	}
 	defer l.close()
-	r := newReport(o.Hub, o.Quick)
+	r := report.New(o.Hub, o.Quick)
 	for _, s := range o.scenarios() {
 		fmt.Fprintf(progress, "%s: %s\n", s.Name, s.About)
 		outcome := s.measure(ctx, l)
@@ -44,18 +48,21 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 			return context.Cause(ctx)
 		}
 		r.Outcomes = append(r.Outcomes, outcome)
-		outcome.tell(progress)
+		outcome.Print(progress)
 	}
-	if err := r.table(out); err != nil {
+	if err := r.Table(out); err != nil {
 		return err
 	}
 	if o.Out != "" {
-		if err := r.save(o.Out); err != nil {
+		if err := r.Save(o.Out); err != nil {
 			return err
 		}
 	}
-	return r.err()
+	return r.Err()
 }
+
+// Floor is what `livemap bench floor` runs: the process that the hub is compared with.
+func Floor(ctx context.Context, in io.Reader, out io.Writer) error { return floor.Serve(ctx, in, out) }
 
 // scenarios are those that o asks for.
 func (o Options) scenarios() []scenario {

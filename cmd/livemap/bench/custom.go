@@ -9,6 +9,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/measure"
+	"livemap/cmd/livemap/bench/report"
+	"livemap/cmd/livemap/bench/target"
+	"livemap/cmd/livemap/bench/workload"
 )
 
 // Custom is a load of the caller's own, on a server that runs already.
@@ -27,7 +33,7 @@ type Custom struct {
 // Kinds are the servers that can be measured, and Protocols how they can be read.
 var (
 	Kinds     = []string{"hub", "mercure", "centrifugo", "nchan", "raw"}
-	Protocols = []string{string(h1), string(h2), string(h3)}
+	Protocols = []string{string(client.H1), string(client.H2), string(client.H3)}
 )
 
 // Check tells what is wrong, by the name of the flag.
@@ -40,7 +46,7 @@ func (c *Custom) Check() error {
 		return fmt.Errorf("--kind: %q is none of %s", c.Kind, strings.Join(Kinds, ", "))
 	case !slices.Contains(Protocols, c.Protocol):
 		return fmt.Errorf("--protocol: %q is none of %s", c.Protocol, strings.Join(Protocols, ", "))
-	case c.Protocol == string(h3) && target.Scheme != "https":
+	case c.Protocol == string(client.H3) && target.Scheme != "https":
 		return fmt.Errorf("--protocol: h3 needs an https:// target, not %s", c.Target)
 	case c.Kind == "raw" && c.Publish != "":
 		return fmt.Errorf("--publish: a raw source publishes by itself")
@@ -75,16 +81,16 @@ func (c *Custom) scenario() scenario {
 	}
 }
 
-func (c *Custom) run(ctx context.Context, l *lab, o *Outcome) error {
-	load := load{
-		protocol: protocol(c.Protocol), streams: c.Streams, rate: c.Rate, events: events{vehicles: 200},
-		warmUp: min(2*time.Second, c.Duration), window: c.Duration, settle: time.Second,
+func (c *Custom) run(ctx context.Context, l *lab, o *report.Outcome) error {
+	load := measure.Load{
+		Protocol: client.Protocol(c.Protocol), Streams: c.Streams, Rate: c.Rate, Events: workload.Events{Vehicles: 200},
+		WarmUp: min(2*time.Second, c.Duration), Window: c.Duration, Settle: time.Second,
 	}
 	if c.Kind == "raw" {
-		load.check = func(int, int) check { return consecutive() }
-		load.drain = time.Millisecond
+		load.Check = func(int, int) client.Check { return client.Consecutive() }
+		load.Drain = time.Millisecond
 	}
-	run, err := load.measure(ctx, c.target())
+	run, err := load.Measure(ctx, c.target())
 	if err == nil {
 		if c.Kind == "raw" {
 			run.Delay, run.Rate = nil, 0 // nobody knows when an event was due
@@ -95,13 +101,13 @@ func (c *Custom) run(ctx context.Context, l *lab, o *Outcome) error {
 }
 
 // target is the server as its kind is used.
-func (c *Custom) target() *target {
-	t := &target{name: c.Kind, silent: c.Kind != "hub", header: http.Header{}, stop: func() {}}
+func (c *Custom) target() *target.Target {
+	t := &target.Target{Name: c.Kind, Silent: c.Kind != "hub", Header: http.Header{}, Stop: func() {}}
 	if c.PID != 0 {
-		t.pids = []int{c.PID}
+		t.PIDs = []int{c.PID}
 	}
 	if c.Token != "" && c.Kind != "centrifugo" {
-		t.header.Set("Authorization", "Bearer "+c.Token)
+		t.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	stream := map[string]func() string{
 		"hub":        func() string { return withPath(c.Target, "/stream?snapshot=false") },
@@ -112,9 +118,9 @@ func (c *Custom) target() *target {
 	if stream != nil {
 		address = stream()
 	}
-	t.url = func(protocol, string) string { return address }
-	t.chatty = c.Kind == "centrifugo" // which tells that it is connected, and pings
-	t.publish = c.publisher(t.header)
+	t.URL = func(client.Protocol, string) string { return address }
+	t.Chatty = c.Kind == "centrifugo" // which tells that it is connected, and pings
+	t.Publish = c.publisher(t.Header)
 	return t
 }
 
@@ -123,32 +129,34 @@ const channel = "bench"
 var centrifugoSubs = url.QueryEscape(`{"subs":{"` + channel + `":{}}}`)
 
 // publisher gives how events are published to the kind of server.
-func (c *Custom) publisher(header http.Header) func(context.Context, schedule, events) error {
-	p := poster{url: c.Publish, contentType: "application/json", header: header}
+func (c *Custom) publisher(header http.Header) func(context.Context, workload.Schedule, workload.Events) error {
+	p := target.Poster{URL: c.Publish, ContentType: "application/json", Header: header}
 	switch c.Kind {
 	case "hub":
-		return hubPublisher(strings.TrimSuffix(strings.TrimSuffix(c.Publish, "/"), "/publish"), c.Rate)
+		return target.HubPublisher(strings.TrimSuffix(strings.TrimSuffix(c.Publish, "/"), "/publish"), c.Rate)
 	case "mercure":
-		p.url, p.contentType = withPath(c.Publish, "/.well-known/mercure"), "application/x-www-form-urlencoded"
+		p.URL, p.ContentType = withPath(c.Publish, "/.well-known/mercure"), "application/x-www-form-urlencoded"
 		return features(p, func(feature []byte) []byte {
 			return []byte(url.Values{"topic": {channel}, "data": {string(feature)}}.Encode())
 		})
 	case "centrifugo":
-		p.url, p.header = withPath(c.Publish, "/api/publish"), http.Header{"X-Api-Key": {c.Token}}
+		p.URL, p.Header = withPath(c.Publish, "/api/publish"), http.Header{"X-Api-Key": {c.Token}}
 		return features(p, func(feature []byte) []byte {
 			return slices.Concat([]byte(`{"channel":"`+channel+`","data":`), feature, []byte(`}`))
 		})
 	case "nchan":
 		return features(p, bytes.Clone)
 	}
-	return func(ctx context.Context, s schedule, _ events) error { return sleepUntil(ctx, s.due(s.events)) }
+	return func(ctx context.Context, s workload.Schedule, _ workload.Events) error {
+		return workload.SleepUntil(ctx, s.Due(s.Events))
+	}
 }
 
 // features publishes events as Features, wrapped as a server wants them.
-func features(p poster, wrap func(feature []byte) []byte) func(context.Context, schedule, events) error {
-	return func(ctx context.Context, s schedule, e events) error {
-		return p.publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
-			return wrap(e.appendFeature(b, n, due))
+func features(p target.Poster, wrap func(feature []byte) []byte) func(context.Context, workload.Schedule, workload.Events) error {
+	return func(ctx context.Context, s workload.Schedule, e workload.Events) error {
+		return p.Publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
+			return wrap(e.AppendFeature(b, n, due))
 		})
 	}
 }

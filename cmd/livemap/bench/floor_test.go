@@ -10,6 +10,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/floor"
+	"livemap/cmd/livemap/bench/measure"
+	"livemap/cmd/livemap/bench/report"
+	"livemap/cmd/livemap/bench/target"
 )
 
 func testLab(t *testing.T) *lab {
@@ -24,20 +30,20 @@ func TestFloors(t *testing.T) {
 	lab := testLab(t)
 	for _, test := range []struct {
 		kind    string
-		by      protocol
+		by      client.Protocol
 		chunked bool
 		batch   bool
 	}{
-		{"write", h1, false, false}, {"write", h1, true, false}, {"write", h1, true, true},
-		{"tls", h1, false, false}, {"quic", raw, false, false}, {"quic", raw, false, true},
+		{"write", client.H1, false, false}, {"write", client.H1, true, false}, {"write", client.H1, true, true},
+		{"tls", client.H1, false, false}, {"quic", client.BareQUIC, false, false}, {"quic", client.BareQUIC, false, true},
 	} {
 		t.Run(test.kind, func(t *testing.T) {
 			t.Parallel()
 			little := littleLoad
 			if test.batch {
-				little.rate = 1000
+				little.Rate = 1000
 			}
-			result, err := lab.floor(t.Context(), little, test.kind, test.by, &Result{EventBytes: 300, Chunked: test.chunked})
+			result, err := lab.floor(t.Context(), little, test.kind, test.by, &measure.Result{EventBytes: 300, Chunked: test.chunked})
 			require.NoError(t, err)
 			require.Nil(t, result.Faults)
 			require.NotNil(t, result.CPU)
@@ -50,33 +56,33 @@ func TestFloors(t *testing.T) {
 }
 
 func TestChiFloor(t *testing.T) {
-	chi, err := startFloor(testLab(t).program, floorSetup{Kind: "chi"})
+	chi, err := target.StartFloor(testLab(t).program, floor.Setup{Kind: "chi"})
 	require.NoError(t, err)
-	defer chi.stop()
-	resp, err := http.Post(chi.url(h1, "/publish"), "application/json", strings.NewReader("{}"))
+	defer chi.Stop()
+	resp, err := http.Post(chi.URL(client.H1, "/publish"), "application/json", strings.NewReader("{}"))
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusOK, resp.StatusCode)
-	used, sent, err := postFor(t.Context(), chi.url(h1, ""), chi.pids[0], 100*time.Millisecond)
+	used, sent, err := postFor(t.Context(), chi.URL(client.H1, ""), chi.PIDs[0], 100*time.Millisecond)
 	require.NoError(t, err)
 	require.Positive(t, sent)
-	require.Positive(t, used.total)
+	require.Positive(t, used.Total)
 	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestFloorsThatThereAreNot(t *testing.T) {
-	_, err := startFloor(testLab(t).program, floorSetup{Kind: "marble"})
+	_, err := target.StartFloor(testLab(t).program, floor.Setup{Kind: "marble"})
 	require.ErrorContains(t, err, "marble")
 	require.ErrorContains(t, err, "write, tls, quic and chi")
 }
 
 // A peer is measured where it is installed.
 func TestNchan(t *testing.T) {
-	o, lab := &Outcome{}, testLab(t)
+	o, lab := &report.Outcome{}, testLab(t)
 	lab.quick = false
 	require.NoError(t, lab.nchan(t.Context(), littleLoad, o))
-	if slices.Contains(o.Notes, errNoNchan.Error()) {
-		t.Skip(errNoNchan)
+	if slices.Contains(o.Notes, target.ErrNoNchan.Error()) {
+		t.Skip(target.ErrNoNchan)
 	}
 	require.Empty(t, o.Notes)
 	require.Len(t, o.Runs, 1)

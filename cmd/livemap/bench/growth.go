@@ -4,6 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/measure"
+	"livemap/cmd/livemap/bench/report"
+	"livemap/cmd/livemap/bench/target"
 )
 
 // What a delivery and a publish cost when there is more of everything.
@@ -13,23 +18,23 @@ const growthGoal = 1.15
 var growthStreams = scenario{
 	Name: "growth-streams", About: "a delivery to 8,000 streams against one to 500, HTTP/1.1, 3 events/s",
 	Goal: "≤ 1.15 × as dear",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		var few, many *Result
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		var few, many *measure.Result
 		for _, grow := range []struct {
 			streams int
-			run     **Result
+			run     **measure.Result
 		}{{500, &few}, {or(l, 8000, 2000), &many}} {
-			load := l.sparse(h1, grow.streams, time.Second)
-			load.rate = 3 // the floor takes some 130 ms for an event to 8,000
+			load := l.sparse(client.H1, grow.streams, time.Second)
+			load.Rate = 3 // the floor takes some 130 ms for an event to 8,000
 			var err error
 			if *grow.run, err = l.against(ctx, load, o, "write", ""); err != nil {
 				return err
 			}
 		}
-		o.most("hub", "×", many.CPU.Total/few.CPU.Total, growthGoal)
-		o.most("write(2)", "×", o.Runs[3].CPU.Total/o.Runs[1].CPU.Total, 0)
+		o.AtMost("hub", "×", many.CPU.Total/few.CPU.Total, growthGoal)
+		o.AtMost("write(2)", "×", o.Runs[3].CPU.Total/o.Runs[1].CPU.Total, 0)
 		for _, r := range o.Runs {
-			r.Subject = fmt.Sprintf("%s, %s", r.Subject, thousands(int64(r.Streams)))
+			r.Subject = fmt.Sprintf("%s, %s", r.Subject, report.Thousands(int64(r.Streams)))
 		}
 		return nil
 	},
@@ -38,49 +43,49 @@ var growthStreams = scenario{
 var growthEvents = scenario{
 	Name: "growth-events", About: "a delivery (200 streams, HTTP/1.1, 1,000 events/s) and a publish (NDJSON) after 1,000,000 events against before",
 	Goal: "≤ 1.15 × as dear",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		return l.withHub(func(h *hub) error {
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		return l.withHub(func(h *target.Hub) error {
 			delivery, publish, err := l.costs(ctx, h, o, "hub, fresh", aside)
 			if err != nil {
 				return err
 			}
-			if err := h.prime(ctx, fresh(), 2*aside, 2*aside+or(l, 1_000_000, 200_000)); err != nil {
+			if err := h.Prime(ctx, fresh(), 2*aside, 2*aside+or(l, 1_000_000, 200_000)); err != nil {
 				return err
 			}
 			grownDelivery, grownPublish, err := l.costs(ctx, h, o, "hub, grown", 3*aside)
 			if err != nil {
 				return err
 			}
-			o.most("a delivery", "×", grownDelivery/delivery, growthGoal)
-			o.most("a publish", "×", grownPublish/publish, growthGoal)
-			o.note("a publish cost %s µs, then %s µs", number(publish), number(grownPublish))
+			o.AtMost("a delivery", "×", grownDelivery/delivery, growthGoal)
+			o.AtMost("a publish", "×", grownPublish/publish, growthGoal)
+			o.Note("a publish cost %s µs, then %s µs", report.Number(publish), report.Number(grownPublish))
 			return nil
 		})
 	},
 }
 
 // costs gives what a delivery and a publish cost now, in microseconds.
-func (l *lab) costs(ctx context.Context, h *hub, o *Outcome, subject string, from int) (delivery, publish float64, err error) {
-	load := l.dense(h1, 200)
-	load.window = 5 * time.Second
-	t := h.target(load.rate)
-	run, err := load.measure(ctx, t)
+func (l *lab) costs(ctx context.Context, h *target.Hub, o *report.Outcome, subject string, from int) (delivery, publish float64, err error) {
+	load := l.dense(client.H1, 200)
+	load.Window = 5 * time.Second
+	t := h.Target(load.Rate)
+	run, err := load.Measure(ctx, t)
 	if err != nil {
 		return 0, 0, err
 	}
 	run.Subject = subject
 	o.Runs = append(o.Runs, run)
 	const positions = 200_000
-	begun, err := t.usage()
+	begun, err := t.Usage()
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := h.prime(ctx, fresh(), from, from+positions); err != nil {
+	if err := h.Prime(ctx, fresh(), from, from+positions); err != nil {
 		return 0, 0, err
 	}
-	ended, err := t.usage()
+	ended, err := t.Usage()
 	if err != nil {
 		return 0, 0, err
 	}
-	return run.CPU.Total, ended.cpu.minus(begun.cpu).per(positions).Total, nil
+	return run.CPU.Total, ended.CPU.Sub(begun.CPU).Per(positions).Total, nil
 }

@@ -3,6 +3,8 @@ package bench
 import (
 	"os"
 	"path/filepath"
+
+	"livemap/cmd/livemap/bench/target"
 )
 
 // lab is what scenarios are measured with.
@@ -31,21 +33,21 @@ func newLab(o Options) (*lab, error) {
 func (l *lab) close() { os.RemoveAll(l.dir) }
 
 // startHub starts the hub that is measured.
-func (l *lab) startHub(args ...string) (*hub, error) {
+func (l *lab) startHub(args ...string) (*target.Hub, error) {
 	state, err := os.MkdirTemp(l.dir, "hub-")
 	if err != nil {
 		return nil, err
 	}
-	return startHub(l.hub, state, args...)
+	return target.StartHub(l.hub, state, args...)
 }
 
 // withHub starts a hub for as long as do takes.
-func (l *lab) withHub(do func(*hub) error, args ...string) error {
+func (l *lab) withHub(do func(*target.Hub) error, args ...string) error {
 	h, err := l.startHub(args...)
 	if err != nil {
 		return err
 	}
-	defer h.stop()
+	defer h.Stop()
 	return do(h)
 }
 

@@ -9,6 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/floor"
+	"livemap/cmd/livemap/bench/process"
+	"livemap/cmd/livemap/bench/report"
+	"livemap/cmd/livemap/bench/target"
+	"livemap/cmd/livemap/bench/workload"
 )
 
 // Publishing, with nobody subscribed.
@@ -16,12 +23,12 @@ import (
 var publishNDJSON = scenario{
 	Name: "publish-ndjson", About: "one NDJSON upload, as fast as the hub takes it", quick: true,
 	Goal: "≥ 300,000 positions/s per core",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		return l.publishing(ctx, o, func(h *hub, until time.Time) (int64, error) {
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		return l.publishing(ctx, o, func(h *target.Hub, until time.Time) (int64, error) {
 			var sent int64
-			ack, err := uploadLines(ctx, h.internal+"/publish", func(w io.Writer) error {
+			ack, err := target.UploadLines(ctx, h.Internal+"/publish", func(w io.Writer) error {
 				for e := fresh(); time.Now().Before(until) && ctx.Err() == nil; sent += publishBlock {
-					if err := e.lines(w, int(sent), int(sent+publishBlock), time.Now()); err != nil {
+					if err := e.WriteLines(w, int(sent), int(sent+publishBlock), time.Now()); err != nil {
 						return err
 					}
 				}
@@ -30,7 +37,7 @@ var publishNDJSON = scenario{
 			if err != nil {
 				return sent, err
 			}
-			return sent, requireAll(ack, int(sent))
+			return sent, target.RequireAll(ack, int(sent))
 		})
 	},
 }
@@ -38,15 +45,15 @@ var publishNDJSON = scenario{
 var publishJSON = scenario{
 	Name: "publish-json", About: "JSON arrays of 1,000 positions over one connection, as fast as the hub takes them", quick: true,
 	Goal: "≥ 300,000 positions/s per core",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		return l.publishing(ctx, o, func(h *hub, until time.Time) (sent int64, err error) {
-			p := poster{url: h.internal + "/publish", contentType: "application/json"}
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		return l.publishing(ctx, o, func(h *target.Hub, until time.Time) (sent int64, err error) {
+			p := target.Poster{URL: h.Internal + "/publish", ContentType: "application/json"}
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			var body []byte
 			for e := fresh(); err == nil && time.Now().Before(until); sent += publishBlock {
-				body = e.array(body[:0], int(sent), int(sent+publishBlock), time.Now())
-				err = p.send(ctx, client, body)
+				body = e.AppendArray(body[:0], int(sent), int(sent+publishBlock), time.Now())
+				err = p.Send(ctx, client, body)
 			}
 			return sent, err
 		})
@@ -56,17 +63,17 @@ var publishJSON = scenario{
 const publishBlock = 1000 // positions
 
 // fresh are events of 1,000 vehicles.
-func fresh() events { return events{vehicles: 1000} }
+func fresh() workload.Events { return workload.Events{Vehicles: 1000} }
 
 // publishing publishes for a while, and gives how many positions a second of the
 // hub's processor time takes.
-func (l *lab) publishing(ctx context.Context, o *Outcome, publish func(h *hub, until time.Time) (int64, error)) error {
-	return l.withHub(func(h *hub) error {
+func (l *lab) publishing(ctx context.Context, o *report.Outcome, publish func(h *target.Hub, until time.Time) (int64, error)) error {
+	return l.withHub(func(h *target.Hub) error {
 		if _, err := publish(h, time.Now().Add(or(l, 2*time.Second, time.Second))); err != nil {
 			return err
 		}
 		began := time.Now()
-		before, err := cpuOf([]int{h.pid()})
+		before, err := process.CPUTimeOf([]int{h.PID()})
 		if err != nil {
 			return err
 		}
@@ -74,14 +81,14 @@ func (l *lab) publishing(ctx context.Context, o *Outcome, publish func(h *hub, u
 		if err != nil {
 			return err
 		}
-		after, err := cpuOf([]int{h.pid()})
+		after, err := process.CPUTimeOf([]int{h.PID()})
 		if err != nil {
 			return err
 		}
-		used := after.minus(before)
-		o.least("positions/s per core", "", float64(sent)/used.total.Seconds(), 300_000)
-		o.most("each", "µs CPU", used.per(float64(sent)).Total, 0)
-		o.most("reached", "positions/s", float64(sent)/time.Since(began).Seconds(), 0)
+		used := after.Sub(before)
+		o.AtLeast("positions/s per core", "", float64(sent)/used.Total.Seconds(), 300_000)
+		o.AtMost("each", "µs CPU", used.Per(float64(sent)).Total, 0)
+		o.AtMost("reached", "positions/s", float64(sent)/time.Since(began).Seconds(), 0)
 		return nil
 	})
 }
@@ -89,45 +96,45 @@ func (l *lab) publishing(ctx context.Context, o *Outcome, publish func(h *hub, u
 var publishPost = scenario{
 	Name: "publish-post", About: "one POST for each position, over four connections that are kept, against an empty chi handler", quick: true,
 	Goal: "CPU ≤ 1.5 × an empty chi handler",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		var hubCost, chiCost *CPU
-		err := l.withHub(func(h *hub) (err error) {
-			hubCost, err = l.posts(ctx, h.internal, h.pid())
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		var hubCost, chiCost *process.CPU
+		err := l.withHub(func(h *target.Hub) (err error) {
+			hubCost, err = l.posts(ctx, h.Internal, h.PID())
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		chi, err := startFloor(l.program, floorSetup{Kind: "chi"})
+		chi, err := target.StartFloor(l.program, floor.Setup{Kind: "chi"})
 		if err != nil {
 			return err
 		}
-		defer chi.stop()
-		if chiCost, err = l.posts(ctx, chi.url(h1, ""), chi.pids[0]); err != nil {
+		defer chi.Stop()
+		if chiCost, err = l.posts(ctx, chi.URL(client.H1, ""), chi.PIDs[0]); err != nil {
 			return err
 		}
-		o.most("hub", "µs CPU/POST", hubCost.Total, 0)
-		o.most("empty chi handler", "µs CPU/POST", chiCost.Total, 0)
-		o.most("hub against chi", "×", hubCost.Total/chiCost.Total, 1.5)
+		o.AtMost("hub", "µs CPU/POST", hubCost.Total, 0)
+		o.AtMost("empty chi handler", "µs CPU/POST", chiCost.Total, 0)
+		o.AtMost("hub against chi", "×", hubCost.Total/chiCost.Total, 1.5)
 		return nil
 	},
 }
 
 // posts publishes one position with each request, and gives what a request costs.
-func (l *lab) posts(ctx context.Context, address string, pid int) (*CPU, error) {
+func (l *lab) posts(ctx context.Context, address string, pid int) (*process.CPU, error) {
 	if _, _, err := postFor(ctx, address, pid, time.Second); err != nil {
 		return nil, err
 	}
 	used, sent, err := postFor(ctx, address, pid, or(l, 10*time.Second, 4*time.Second))
-	return used.per(float64(sent)), err
+	return used.Per(float64(sent)), err
 }
 
 // postFor posts for some time, and gives the server's processor time and how many
 // it took.
-func postFor(ctx context.Context, address string, pid int, d time.Duration) (cpuTime, int64, error) {
+func postFor(ctx context.Context, address string, pid int, d time.Duration) (process.CPUTime, int64, error) {
 	const connections = 4
 	var sent atomic.Int64
-	before, err := cpuOf([]int{pid})
+	before, err := process.CPUTimeOf([]int{pid})
 	if err != nil {
 		return before, 0, err
 	}
@@ -135,14 +142,14 @@ func postFor(ctx context.Context, address string, pid int, d time.Duration) (cpu
 	posting, ctx := errgroup.WithContext(ctx)
 	for i := range connections {
 		posting.Go(func() error {
-			p := poster{url: address + "/publish", contentType: "application/json"}
+			p := target.Poster{URL: address + "/publish", ContentType: "application/json"}
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			var body []byte
 			for n := int(time.Now().UnixMicro()%1e9) * connections; time.Now().Before(until); n += connections {
 				// Each connection has vehicles of its own: order over connections is nobody's.
-				body = events{vehicles: 1000}.appendPosition(body[:0], n-n%connections+i, time.Now())
-				if err := p.send(ctx, client, bytes.Clone(body)); err != nil {
+				body = workload.Events{Vehicles: 1000}.AppendPosition(body[:0], n-n%connections+i, time.Now())
+				if err := p.Send(ctx, client, bytes.Clone(body)); err != nil {
 					return err
 				}
 				sent.Add(1)
@@ -153,6 +160,6 @@ func postFor(ctx context.Context, address string, pid int, d time.Duration) (cpu
 	if err := posting.Wait(); err != nil {
 		return before, 0, err
 	}
-	after, err := cpuOf([]int{pid})
-	return after.minus(before), sent.Load(), err
+	after, err := process.CPUTimeOf([]int{pid})
+	return after.Sub(before), sent.Load(), err
 }

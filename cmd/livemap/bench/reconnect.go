@@ -4,6 +4,12 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/measure"
+	"livemap/cmd/livemap/bench/report"
+	"livemap/cmd/livemap/bench/target"
+	"livemap/cmd/livemap/bench/workload"
 )
 
 // Everyone comes back at once, with the id of the last event that it got.
@@ -11,22 +17,22 @@ import (
 var reconnectH1 = scenario{
 	Name: "reconnect-h1", About: "10,000 HTTP/1.1 clients are cut and come back at once with their Last-Event-ID, while 10 events/s go on",
 	Goal: "all live in ≤ 5 s; memory within 10 % a minute later",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		return l.reconnect(ctx, o, h1, or(l, 10_000, 1_000), 5)
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		return l.reconnect(ctx, o, client.H1, or(l, 10_000, 1_000), 5)
 	},
 }
 
 var reconnectH3 = scenario{
 	Name: "reconnect-h3", About: "2,000 HTTP/3 clients are cut and come back at once with their Last-Event-ID, while 10 events/s go on",
 	Goal: "all live in ≤ 10 s; memory within 10 % a minute later",
-	run: func(ctx context.Context, l *lab, o *Outcome) error {
-		return l.reconnect(ctx, o, h3, or(l, 2_000, 200), 10)
+	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
+		return l.reconnect(ctx, o, client.H3, or(l, 2_000, 200), 10)
 	},
 }
 
-func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int, goal float64) error {
-	return l.withHub(func(h *hub) error {
-		r := reconnection{target: h.target(sparseRate), wave: load{protocol: p, streams: clients, drain: drainTime, rate: sparseRate, events: events{vehicles: 50}}}
+func (l *lab) reconnect(ctx context.Context, o *report.Outcome, p client.Protocol, clients int, goal float64) error {
+	return l.withHub(func(h *target.Hub) error {
+		r := reconnection{target: h.Target(sparseRate), wave: measure.Load{Protocol: p, Streams: clients, Drain: measure.DrainTime, Rate: sparseRate, Events: workload.Events{Vehicles: 50}}}
 		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
@@ -34,58 +40,60 @@ func (l *lab) reconnect(ctx context.Context, o *Outcome, p protocol, clients int
 
 // reconnection is a wave of clients that return.
 type reconnection struct {
-	target        *target
-	wave          load
+	target        *target.Target
+	wave          measure.Load
 	before, after time.Duration // of publishing
 }
 
-func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error {
-	m := newMeter()
+func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64) error {
+	m := client.NewMeter()
 	t := r.target
-	open, err := r.wave.open(ctx, t, m, endless)
+	open, err := r.wave.Open(ctx, t, m, workload.Endless)
 	if err != nil {
 		return err
 	}
-	defer func() { open.close() }()
+	defer func() { open.Close() }()
 	publishing, stop := context.WithCancel(ctx)
 	defer stop()
 	published := make(chan error, 1)
-	s := schedule{time.Now().Add(lead), time.Duration(float64(time.Second) / r.wave.rate), endless}
-	go func() { published <- t.publish(publishing, s, r.wave.events) }()
-	if err := sleep(ctx, r.before); err != nil {
+	s := workload.Schedule{
+		Start: time.Now().Add(measure.Lead), Period: time.Duration(float64(time.Second) / r.wave.Rate), Events: workload.Endless,
+	}
+	go func() { published <- t.Publish(publishing, s, r.wave.Events) }()
+	if err := workload.Sleep(ctx, r.before); err != nil {
 		return err
 	}
-	before, err := t.usage()
+	before, err := t.Usage()
 	if err != nil {
 		return err
 	}
-	open.close()
+	open.Close()
 	began := time.Now()
-	again, failed, err := open.reopen(ctx, r.wave.protocol, m, func(int) opening {
-		return opening{url: t.url(r.wave.protocol, "/stream?snapshot=false"), silent: t.silent, buffer: r.wave.buffer()}
+	again, failed, err := open.Reopen(ctx, r.wave.Protocol, m, func(int) client.Opening {
+		return client.Opening{URL: t.URL(r.wave.Protocol, "/stream?snapshot=false"), Silent: t.Silent, Buffer: r.wave.Buffer()}
 	})
 	if err != nil {
 		return err
 	}
 	open = again
 	took := time.Since(began)
-	after, err := t.usage()
+	after, err := t.Usage()
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, r.after); err != nil {
+	if err := workload.Sleep(ctx, r.after); err != nil {
 		return err
 	}
-	later, err := t.usage()
+	later, err := t.Usage()
 	if err != nil {
 		return err
 	}
-	o.most("all live in", "s", took.Seconds(), goal)
-	o.most("memory later against before", "×", float64(later.resident)/float64(before.resident), 1.1)
-	o.most("CPU", "µs/client", after.cpu.minus(before.cpu).per(float64(r.wave.streams)).Total, 0)
-	o.note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.resident), mb(after.resident), mb(later.resident))
+	o.AtMost("all live in", "s", took.Seconds(), goal)
+	o.AtMost("memory later against before", "×", float64(later.Resident)/float64(before.Resident), 1.1)
+	o.AtMost("CPU", "µs/client", after.CPU.Sub(before.CPU).Per(float64(r.wave.Streams)).Total, 0)
+	o.Note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.Resident), mb(after.Resident), mb(later.Resident))
 	if failed > 0 {
-		o.note("%d attempts to come back failed and were made again", failed)
+		o.Note("%d attempts to come back failed and were made again", failed)
 	}
 	stop()
 	<-published
@@ -94,12 +102,12 @@ func (r *reconnection) run(ctx context.Context, o *Outcome, goal float64) error 
 
 // verify requires that nobody missed anything of what was published by now, and that
 // all are as far.
-func (r *reconnection) verify(ctx context.Context, open *streams) error {
+func (r *reconnection) verify(ctx context.Context, open *client.Streams) error {
 	if err := r.settle(ctx, open); err != nil {
 		return err
 	}
-	open.close()
-	if faults := open.faultsOfReturn(); faults.any() {
+	open.Close()
+	if faults := open.FaultsOfReturn(); faults.Any() {
 		return fmt.Errorf("after coming back: %v", faults)
 	}
 	return nil
@@ -107,13 +115,13 @@ func (r *reconnection) verify(ctx context.Context, open *streams) error {
 
 // settle waits until all streams are as far, twice in a row, or have had long enough
 // to be.
-func (r *reconnection) settle(ctx context.Context, open *streams) error {
+func (r *reconnection) settle(ctx context.Context, open *client.Streams) error {
 	pause, last := min(r.after, time.Second), int64(0)
-	for until := time.Now().Add(max(r.wave.drain, 10*pause)); time.Now().Before(until); {
-		if err := sleep(ctx, pause); err != nil {
+	for until := time.Now().Add(max(r.wave.Drain, 10*pause)); time.Now().Before(until); {
+		if err := workload.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		least, most := open.progress()
+		least, most := open.Progress()
 		if least == most && most == last {
 			return nil
 		}

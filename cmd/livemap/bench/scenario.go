@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+
+	"livemap/cmd/livemap/bench/report"
 )
 
 // scenario is something to measure.
@@ -11,7 +13,7 @@ type scenario struct {
 	About string
 	Goal  string
 	quick bool // part of the quick set
-	run   func(ctx context.Context, l *lab, o *Outcome) error
+	run   func(ctx context.Context, l *lab, o *report.Outcome) error
 }
 
 // all scenarios. To add one, add an entry.
@@ -25,8 +27,8 @@ var all = []scenario{
 	growthStreams, growthEvents,
 }
 
-func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
-	o := newOutcome(s.Name, s.About, s.Goal)
+func (s scenario) measure(ctx context.Context, l *lab) *report.Outcome {
+	o := report.NewOutcome(s.Name, s.About, s.Goal)
 	if l.quick {
 		o.About += " (quick: fewer of everything)"
 	}
@@ -34,16 +36,16 @@ func (s scenario) measure(ctx context.Context, l *lab) *Outcome {
 		o.Failure = err.Error()
 	}
 	for _, r := range o.Runs {
-		if r.behind() && !r.Peer {
+		if r.Behind() && !r.Peer {
 			o.Unclear = fmt.Sprintf("%s was behind, so events went out together and cost less: the machine was too busy", r.Subject)
 		}
 		if r.Others > othersShown {
-			o.note("%s: others used %s CPUs meanwhile", r.Subject, number(r.Others))
+			o.Note("%s: others used %s CPUs meanwhile", r.Subject, report.Number(r.Others))
 		}
 		switch {
 		case r.Faults == nil:
 		case r.Peer:
-			o.note("%s: %v", r.Subject, r.Faults)
+			o.Note("%s: %v", r.Subject, r.Faults)
 		case o.Failure == "":
 			o.Failure = fmt.Sprintf("%s: %v", r.Subject, r.Faults)
 		}

@@ -7,6 +7,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/bench/client"
+	"livemap/cmd/livemap/bench/measure"
+	"livemap/cmd/livemap/bench/report"
 )
 
 func TestScenarios(t *testing.T) {
@@ -29,19 +33,19 @@ func TestScenarios(t *testing.T) {
 
 // A scenario with a fault has failed, unless it is a peer's.
 func TestFaultsFailScenarios(t *testing.T) {
-	outcome := func(err error, runs ...*Result) *Outcome {
-		s := scenario{run: func(_ context.Context, _ *lab, o *Outcome) error {
+	outcome := func(err error, runs ...*measure.Result) *report.Outcome {
+		s := scenario{run: func(_ context.Context, _ *lab, o *report.Outcome) error {
 			o.Runs = runs
 			return err
 		}}
 		return s.measure(t.Context(), &lab{})
 	}
-	faults := &Faults{Missing: 1}
-	assert.Empty(t, outcome(nil, &Result{}).Failure)
-	assert.Contains(t, outcome(nil, &Result{Subject: "hub", Faults: faults}).Failure, "hub: 1 missing")
-	assert.Contains(t, outcome(nil, &Result{}, &Result{Floor: true, Faults: faults}).Failure, "1 missing")
-	assert.Equal(t, "no", outcome(errors.New("no"), &Result{Faults: faults}).Failure)
-	peer := outcome(nil, &Result{}, &Result{Peer: true, Faults: faults})
+	faults := &client.Faults{Missing: 1}
+	assert.Empty(t, outcome(nil, &measure.Result{}).Failure)
+	assert.Contains(t, outcome(nil, &measure.Result{Subject: "hub", Faults: faults}).Failure, "hub: 1 missing")
+	assert.Contains(t, outcome(nil, &measure.Result{}, &measure.Result{Floor: true, Faults: faults}).Failure, "1 missing")
+	assert.Equal(t, "no", outcome(errors.New("no"), &measure.Result{Faults: faults}).Failure)
+	peer := outcome(nil, &measure.Result{}, &measure.Result{Peer: true, Faults: faults})
 	assert.Empty(t, peer.Failure)
 	assert.Len(t, peer.Notes, 1)
 }
@@ -49,17 +53,17 @@ func TestFaultsFailScenarios(t *testing.T) {
 // Costs of events that went out together are not what the scenario is about.
 func TestBusyMachinesAreNoticed(t *testing.T) {
 	for _, test := range []struct {
-		run     Result
+		run     measure.Result
 		unclear bool
 	}{
-		{Result{Rate: 10, Delay: &Delay{P50: 20}}, false},
-		{Result{Rate: 10, Delay: &Delay{P50: 60}}, true},
-		{Result{Rate: 1000, Delay: &Delay{P50: 60}}, false},
-		{Result{Rate: 10, Delay: &Delay{P50: 60}, Peer: true}, false},
-		{Result{Others: 0.5}, false},
+		{measure.Result{Rate: 10, Delay: &client.Delay{P50: 20}}, false},
+		{measure.Result{Rate: 10, Delay: &client.Delay{P50: 60}}, true},
+		{measure.Result{Rate: 1000, Delay: &client.Delay{P50: 60}}, false},
+		{measure.Result{Rate: 10, Delay: &client.Delay{P50: 60}, Peer: true}, false},
+		{measure.Result{Others: 0.5}, false},
 	} {
-		s := scenario{Name: "x", run: func(_ context.Context, _ *lab, o *Outcome) error {
-			o.Runs = []*Result{&test.run}
+		s := scenario{Name: "x", run: func(_ context.Context, _ *lab, o *report.Outcome) error {
+			o.Runs = []*measure.Result{&test.run}
 			return nil
 		}}
 		o := s.measure(t.Context(), &lab{})
@@ -78,21 +82,21 @@ func TestKinds(t *testing.T) {
 		"raw":        "http://x",
 	} {
 		c := &Custom{Target: "http://x", Kind: kind, Token: "t"}
-		assert.Equal(t, want, c.target().url(h1, ""), kind)
+		assert.Equal(t, want, c.target().URL(client.H1, ""), kind)
 		c.Target = "http://x/own?a=b"
-		assert.Equal(t, c.Target, c.target().url(h1, ""), "%s, an address of one's own", kind)
+		assert.Equal(t, c.Target, c.target().URL(client.H1, ""), "%s, an address of one's own", kind)
 	}
 }
 
 // Of several runs the cheapest is kept, but a lossy one is not lost among them.
 func TestLeastBusy(t *testing.T) {
 	for _, test := range []struct {
-		runs []Result
+		runs []measure.Result
 		want int
 	}{
-		{[]Result{{Busy: 2}, {Busy: 1}, {Busy: 3}}, 1},
-		{[]Result{{Busy: 1}, {Busy: 3, Faults: &Faults{Missing: 1}}, {Busy: 2}}, 1},
-		{[]Result{{Busy: 3, Faults: &Faults{Missing: 1}}, {Busy: 1}}, 0},
+		{[]measure.Result{{Busy: 2}, {Busy: 1}, {Busy: 3}}, 1},
+		{[]measure.Result{{Busy: 1}, {Busy: 3, Faults: &client.Faults{Missing: 1}}, {Busy: 2}}, 1},
+		{[]measure.Result{{Busy: 3, Faults: &client.Faults{Missing: 1}}, {Busy: 1}}, 0},
 	} {
 		var least leastBusy
 		for i := range test.runs {

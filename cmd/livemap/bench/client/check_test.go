@@ -1,0 +1,70 @@
+package client
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/bench/workload"
+)
+
+// What a stream is checked for is told by which events it is to get.
+func TestChecks(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		check Check
+		got   []int
+		want  Faults
+	}{
+		{"every third", EveryOf(10, 3, 1), []int{1, 4, 7}, Faults{}},
+		{"every third, the end is missing", EveryOf(11, 3, 1), []int{1, 4}, Faults{Missing: 2}},
+		{"every third, a gap", EveryOf(11, 3, 1), []int{1, 10}, Faults{Missing: 2}},
+		{"every third, others'", EveryOf(10, 3, 1), []int{1, 2, 4, 7}, Faults{Foreign: 1}},
+		{"nothing is due", EveryOf(3, 10, 5), nil, Faults{}},
+		{"newest: all", NewestOf(5, 2), []int{0, 1, 2, 3, 4}, Faults{}},
+		{"newest: the last of each", NewestOf(5, 2), []int{4, 3}, Faults{}},
+		{"newest: not the last", NewestOf(5, 2), []int{0, 1, 4}, Faults{Missing: 1}},
+		{"newest: back in time", NewestOf(5, 2), []int{2, 0, 4, 3}, Faults{Repeated: 1}},
+		{"newest: twice", NewestOf(5, 2), []int{4, 3, 3}, Faults{Repeated: 1}},
+		{"newest: after the end", NewestOf(5, 2), []int{4, 3, 5}, Faults{Foreign: 1}},
+		{"state: any order, and others", StateOf(3), []int{2, 7, 0, 7, 1}, Faults{}},
+		{"state: not all", StateOf(3), []int{2, 0}, Faults{Missing: 1}},
+		{"state: one twice", StateOf(3), []int{2, 0, 2, 1}, Faults{Repeated: 1}},
+		{"newest: fewer events than vehicles", NewestOf(1, 2), []int{0}, Faults{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var faults Faults
+			for _, n := range test.got {
+				test.check.take(n, &faults)
+			}
+			if !test.want.Any() {
+				assert.True(t, test.check.complete())
+			}
+			test.check.finish(&faults)
+			faults.Example = ""
+			assert.Equal(t, test.want, faults)
+		})
+	}
+}
+
+// Wherever reads cut a stream, the events are the same.
+func TestStreamsAreCutAnywhere(t *testing.T) {
+	var e workload.Events
+	text := []byte("retry: 1000\n: hello\n\nevent: live\ndata: {}\n\n")
+	for n := range 5 {
+		text = e.AppendSSE(text, n, time.Unix(0, 0), 300)
+	}
+	m := NewMeter()
+	for size := 1; size < len(text); size++ {
+		r := m.newReceiver(0, Every(5))
+		for rest := text; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			r.feed(rest[:min(size, len(rest))], time.Now())
+		}
+		require.True(t, r.check.complete(), "cut every %d bytes", size)
+		require.False(t, r.faults.Any())
+		require.EqualValues(t, 5, r.received.Load())
+		<-r.live
+	}
+}

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package bench
-
-func listenWrite(int, bool) (writers, error) { return nil, errLinux }

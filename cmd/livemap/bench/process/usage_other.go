@@ -1,0 +1,19 @@
+//go:build !linux
+
+package process
+
+import (
+	"errors"
+	"math"
+	"time"
+)
+
+var ErrLinux = errors.New("this needs Linux")
+
+func processClock(int) (time.Duration, error) { return 0, ErrLinux }
+
+func Monotonic() (time.Duration, error) { return 0, ErrLinux }
+
+func OpenFiles() (uint64, error) { return math.MaxUint64, nil }
+
+func RaiseOpenFiles() error { return nil }

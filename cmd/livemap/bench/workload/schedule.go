@@ -1,0 +1,70 @@
+// Package workload makes the events of a run: which they are, and when each is due.
+//
+// Publishers, floors and those who check what arrives make the same events of the same
+// numbers, so nothing of them has to be kept.
+package workload
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Schedule says when each of a run's events is due: event n at start + n × period.
+// Delays count from there, however late the publisher is (no coordinated omission).
+type Schedule struct {
+	Start  time.Time
+	Period time.Duration
+	Events int
+}
+
+// Endless is how many events a schedule without an end has.
+const Endless = math.MaxInt
+
+func (s Schedule) Due(n int) time.Time { return s.Start.Add(time.Duration(n) * s.Period) }
+
+// dueBy gives how many events are due by t.
+func (s Schedule) dueBy(t time.Time) int {
+	since := t.Sub(s.Start)
+	if since < 0 {
+		return 0
+	}
+	return min(int(since/s.Period)+1, s.Events) // which may be endless
+}
+
+// Pace emits events [from, to) as they fall due, none left out, until all were.
+// With batch they are collected for as long; without, each is emitted by itself.
+func (s Schedule) Pace(ctx context.Context, batch time.Duration, emit func(from, to int) error) error {
+	for next := 0; next < s.Events; {
+		if err := SleepUntil(ctx, s.Due(next).Add(batch)); err != nil {
+			return err
+		}
+		to := next + 1
+		if batch > 0 {
+			to = s.dueBy(time.Now())
+		}
+		if err := emit(next, to); err != nil {
+			return err
+		}
+		next = to
+	}
+	return nil
+}
+
+// SleepUntil returns at t, or earlier with ctx's error.
+func SleepUntil(ctx context.Context, t time.Time) error {
+	wait := time.Until(t)
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func Sleep(ctx context.Context, d time.Duration) error { return SleepUntil(ctx, time.Now().Add(d)) }
