@@ -1,15 +1,9 @@
 package bench
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,223 +12,195 @@ import (
 	"livemap/cmd/livemap/bench/client"
 	"livemap/cmd/livemap/bench/measure"
 	"livemap/cmd/livemap/bench/report"
-	"livemap/cmd/livemap/bench/target"
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// liar is an event server that does to each stream what a test wants.
-type liar struct {
-	*httptest.Server
-	mu       sync.Mutex
-	streams  []chan string
-	log      []string // of what the first stream was told
-	everyone bool     // is lied to, not only the first stream
-	refusals int      // so many of those who come back with an id are turned away
-	// tell gives what a stream gets instead of an event; "" is nothing.
-	tell func(n int, event string) string
-}
-
-func newLiar(t *testing.T, tell func(n int, event string) string) *liar {
-	l := &liar{tell: tell}
-	l.Server = httptest.NewServer(http.HandlerFunc(l.stream))
-	t.Cleanup(l.Close)
-	return l
-}
-
-func (l *liar) stream(w http.ResponseWriter, r *http.Request) {
-	mine := make(chan string, 1000)
-	w.Header().Set("Content-Type", "text/event-stream")
-	l.mu.Lock()
-	l.streams = append(l.streams, mine)
-	missed := l.log[l.after(r.Header.Get("Last-Event-ID")):]
-	refused := l.refusals > 0 && r.Header.Get("Last-Event-ID") != ""
-	if refused {
-		l.refusals--
-	}
-	l.mu.Unlock()
-	if refused {
-		http.Error(w, "not now", http.StatusServiceUnavailable)
-		return
-	}
-	io.WriteString(w, strings.Join(missed, "")+"id: bench--1\nevent: live\ndata: {}\n\n")
-	http.NewResponseController(w).Flush()
-	for {
-		select {
-		case text, open := <-mine:
-			if !open {
-				return
-			}
-			io.WriteString(w, text)
-			http.NewResponseController(w).Flush()
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-// after gives where in the log one goes on who had an event.
-func (l *liar) after(id string) int {
-	number, had := strings.CutPrefix(id, "bench-")
-	n, err := strconv.Atoi(number)
-	if !had || err != nil {
-		return 0
-	}
-	return n + 1
-}
-
-func (l *liar) publish(n int, event string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	told := l.tell(n, event)
-	l.log = append(l.log, told)
-	for i, stream := range l.streams {
-		if i > 0 && !l.everyone {
-			told = event
-		}
-		select {
-		case stream <- told:
-		default: // nobody reads it any more
-		}
-	}
-}
-
-// target has the load's events lied about on the first stream.
-func (l *liar) target() *target.Target {
-	return &target.Target{
-		Name: "liar",
-		URL:  func(_ client.Protocol, path string) string { return l.URL + path },
-		Publish: func(ctx context.Context, s workload.Schedule, e workload.Events) error {
-			return s.Pace(ctx, 0, func(n, _ int) error {
-				l.publish(n, string(e.AppendSSE(nil, n, s.Due(n), 0)))
-				return nil
-			})
-		},
-	}
-}
-
-// littleLoad has 47 events on 3 streams.
+// littleLoad has 47 events on 3 streams; 10 to 27 are in the window.
 var littleLoad = measure.Load{
 	Protocol: client.H1, Streams: 3, Rate: 200, Events: workload.Events{Vehicles: 4},
 	WarmUp: 50 * time.Millisecond, Window: 90 * time.Millisecond, Drain: time.Second,
 }
 
-// A scenario must not pass while anything is missing, comes twice or out of order.
+// alteration is what a faulty server sends in place of event n.
+type alteration = func(n int, event string) string
+
+func unaltered(_ int, event string) string { return event }
+
+// replaced sends text in place of one event.
+func replaced(at int, text string) alteration {
+	return func(n int, event string) string {
+		if n == at {
+			return text
+		}
+		return event
+	}
+}
+
+// followed sends text after one event.
+func followed(at int, text string) alteration {
+	return func(n int, event string) string {
+		if n == at {
+			return event + text
+		}
+		return event
+	}
+}
+
+// TestFaultsAreFound: a scenario must not pass while an event is missing, comes twice or out
+// of order.
 func TestFaultsAreFound(t *testing.T) {
 	last := littleLoad.Plan().Events - 1
-	held := ""
-	for _, test := range []struct {
-		name string
-		tell func(n int, event string) string
-		want client.Faults
-	}{
-		{"nothing", func(_ int, event string) string { return event }, client.Faults{}},
-		{"one missing", except(12, ""), client.Faults{Missing: 1}},
-		{"the first missing", except(0, ""), client.Faults{Missing: 1}},
-		{"the last missing", except(last, ""), client.Faults{Missing: 1}},
-		{"all missing", func(int, string) string { return "" }, client.Faults{Missing: int64(last + 1)}},
-		{"one twice", func(n int, event string) string { return event + onlyAt(n, 12, event) }, client.Faults{Repeated: 1}},
-		{"the last twice", func(n int, event string) string { return event + onlyAt(n, last, event) }, client.Faults{Repeated: 1}},
-		{"two swapped", func(n int, event string) string {
-			if n == 12 {
-				held = event
-				return ""
-			}
-			return event + onlyAt(n, 13, held)
-		}, client.Faults{Missing: 1, Repeated: 1}},
-		{"one of nobody's", func(n int, event string) string {
-			return event + onlyAt(n, 12, "data: {\"n\":100000999}\n\n")
-		}, client.Faults{Foreign: 1}},
-		{"one without a number", except(12, "data: {}\n\n"), client.Faults{Missing: 1, Other: 1}},
-		{"a number that is none", except(12, "data: {\"n\":x}\n\n"), client.Faults{Missing: 1, Other: 1}},
-		{"a reset", func(n int, event string) string { return event + onlyAt(n, 12, "event: reset\ndata: {}\n\n") }, client.Faults{Other: 1}},
-		{"a late one", func(n int, event string) string { return onlyAt(n, 12, "event: late\n") + event }, client.Faults{Missing: 1, Other: 1}},
-		{"an event that is not closed", func(n int, event string) string {
-			if n == last {
-				return event[:len(event)-1]
+	twice := func(at int) alteration {
+		return func(n int, event string) string {
+			if n == at {
+				return event + event
 			}
 			return event
-		}, client.Faults{Missing: 1}},
-		{"comments and pings", func(n int, event string) string { return ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event }, client.Faults{}},
-		{"other line ends", func(n int, event string) string {
-			return "data:{\"n\":" + fmt.Sprint(workload.FirstNumber+n) + "}\r\n\r\n"
-		}, client.Faults{}},
+		}
+	}
+	held := ""
+	swapped := func(n int, event string) string {
+		switch n {
+		case 12:
+			held = event
+			return ""
+		case 13:
+			return event + held
+		}
+		return event
+	}
+	named := func(n int, event string) string {
+		if n == 12 {
+			return "event: late\n" + event
+		}
+		return event
+	}
+	unclosed := func(n int, event string) string {
+		if n == last {
+			return event[:len(event)-1]
+		}
+		return event
+	}
+	pings := func(_ int, event string) string { return ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event }
+	crlf := func(n int, _ string) string { return fmt.Sprintf("data:{\"n\":%d}\r\n\r\n", workload.FirstNumber+n) }
+	nothing := func(int, string) string { return "" }
+	for _, test := range []struct {
+		name  string
+		alter alteration
+		want  client.Faults
+	}{
+		{"no fault", unaltered, client.Faults{}},
+		{"one missing", replaced(12, ""), client.Faults{Missing: 1}},
+		{"the first missing", replaced(0, ""), client.Faults{Missing: 1}},
+		{"the last missing", replaced(last, ""), client.Faults{Missing: 1}},
+		{"all missing", nothing, client.Faults{Missing: int64(last + 1)}},
+		{"one twice", twice(12), client.Faults{Repeated: 1}},
+		{"the last twice", twice(last), client.Faults{Repeated: 1}},
+		{"two swapped", swapped, client.Faults{Missing: 1, Repeated: 1}},
+		{"an event of no run", followed(12, "data: {\"n\":100000999}\n\n"), client.Faults{Foreign: 1}},
+		{"one without a number", replaced(12, "data: {}\n\n"), client.Faults{Missing: 1, Other: 1}},
+		{"a number that is none", replaced(12, "data: {\"n\":x}\n\n"), client.Faults{Missing: 1, Other: 1}},
+		{"a reset", followed(12, "event: reset\ndata: {}\n\n"), client.Faults{Other: 1}},
+		{"a late one", named, client.Faults{Missing: 1, Other: 1}},
+		{"an event that is not closed", unclosed, client.Faults{Missing: 1}},
+		{"comments and pings", pings, client.Faults{}},
+		{"other line ends", crlf, client.Faults{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			result, err := littleLoad.Measure(t.Context(), newLiar(t, test.tell).target())
-			require.NoError(t, err)
-			if !test.want.Any() {
-				require.Nil(t, result.Faults)
-				require.Positive(t, result.Deliveries)
-				require.NotNil(t, result.Delay)
-				return
-			}
-			require.NotNil(t, result.Faults)
-			assert.NotEmpty(t, result.Faults.Example)
-			result.Faults.Example = ""
-			assert.Equal(t, test.want, *result.Faults)
+			synctest.Test(t, func(t *testing.T) {
+				result, err := littleLoad.Measure(t.Context(), newFaultyServer(t, test.alter).target())
+				require.NoError(t, err)
+				assert.True(t, result.Chunked)
+				if !test.want.Any() {
+					require.Nil(t, result.Faults)
+					assert.InDelta(t, 18*3, result.Deliveries, 2*3, "events due as the window begins or ends may be in it")
+					require.Equal(t, &client.Delay{}, result.Delay, "no time passes between server and client")
+					return
+				}
+				require.NotNil(t, result.Faults)
+				assert.NotEmpty(t, result.Faults.Example)
+				result.Faults.Example = ""
+				assert.Equal(t, test.want, *result.Faults)
+			})
 		})
 	}
 }
 
-func except(at int, instead string) func(int, string) string {
-	return func(n int, event string) string {
-		if n == at {
-			return instead
-		}
-		return event
-	}
-}
-
-func onlyAt(n, at int, text string) string {
-	if n == at {
-		return text
-	}
-	return ""
-}
-
-// A stream that ends is a fault, though it had got everything so far.
+// TestEndIsFound: a stream that ends is a fault, though it had every event so far.
 func TestEndIsFound(t *testing.T) {
-	var l *liar
-	l = newLiar(t, func(n int, event string) string {
-		if n == 20 {
-			l.CloseClientConnections()
-		}
-		return event
+	synctest.Test(t, func(t *testing.T) {
+		var s *faultyServer
+		s = newFaultyServer(t, func(n int, event string) string {
+			if n == 20 {
+				s.Close()
+			}
+			return event
+		})
+		result, err := littleLoad.Measure(t.Context(), s.target())
+		require.NoError(t, err)
+		require.NotNil(t, result.Faults)
+		assert.EqualValues(t, 3, result.Faults.Ended)
+		assert.Positive(t, result.Faults.Missing)
 	})
-	result, err := littleLoad.Measure(t.Context(), l.target())
-	require.NoError(t, err)
-	require.NotNil(t, result.Faults)
-	assert.EqualValues(t, 3, result.Faults.Ended)
-	assert.Positive(t, result.Faults.Missing)
 }
 
-// Who comes back must miss nothing and get nothing twice.
+// TestDelayCountsFromSchedule: an event's delay begins when it is due, however late
+// the publisher is. A measure of what was published in time would omit the wait.
+func TestDelayCountsFromSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFaultyServer(t, func(n int, event string) string {
+			if n == 15 { // of 10 to 27
+				time.Sleep(40 * time.Millisecond)
+			}
+			return event
+		})
+		result, err := littleLoad.Measure(t.Context(), s.target())
+		require.NoError(t, err)
+		require.Nil(t, result.Faults, "no event is left out")
+		// Events 15 to 22 are 40, 35 … 5 ms late, the other ten are in time.
+		assert.Equal(t, &client.Delay{P50: 0, P99: 40, P999: 40, Max: 40}, roundedMillis(result.Delay))
+	})
+}
+
+// roundedMillis undoes the three digits of a histogram.
+func roundedMillis(d *client.Delay) *client.Delay {
+	round := func(ms float64) float64 { return time.Duration(ms * 1e6).Round(time.Millisecond).Seconds() * 1000 }
+	return &client.Delay{P50: round(d.P50), P99: round(d.P99), P999: round(d.P999), Max: round(d.Max)}
+}
+
+// TestFaultsOfReturning: a client that comes back must miss nothing and get nothing twice.
 func TestFaultsOfReturning(t *testing.T) {
+	twice := func(n int, event string) string {
+		if n == 35 {
+			return event + event
+		}
+		return event
+	}
 	for _, test := range []struct {
-		name string
-		tell func(n int, event string) string
-		says string
+		name  string
+		alter alteration
+		says  string
 	}{
-		{"nothing", func(_ int, event string) string { return event }, ""},
-		{"one missing before", except(5, ""), "3 missing"},
-		{"one missing after", except(35, ""), "3 missing"},
-		{"one twice", func(n int, event string) string { return event + onlyAt(n, 35, event) }, "3 repeated"},
-		{"a reset", func(n int, event string) string { return event + onlyAt(n, 35, "event: reset\ndata: {}\n\n") }, "3 other"},
+		{"no fault", unaltered, ""},
+		{"one missing before", replaced(5, ""), "3 missing"},
+		{"one missing after", replaced(35, ""), "3 missing"},
+		{"one twice", twice, "3 repeated"},
+		{"a reset", followed(35, "event: reset\ndata: {}\n\n"), "3 other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLiar(t, test.tell)
-			l.everyone, l.refusals = true, 2
-			o := &report.Outcome{}
-			r := reconnection{target: l.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
-			err := r.run(t.Context(), o, 1)
-			require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
-			if test.says == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, test.says)
+			synctest.Test(t, func(t *testing.T) {
+				s := newFaultyServer(t, test.alter)
+				s.alterAll, s.refusals = true, 2
+				o := &report.Outcome{}
+				r := reconnection{target: s.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
+				err := r.run(t.Context(), o, 1)
+				require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
+				if test.says == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, test.says)
+			})
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"livemap/cmd/livemap/bench/measure"
 	"livemap/cmd/livemap/bench/report"
 	"livemap/cmd/livemap/bench/target"
+	"livemap/cmd/livemap/bench/workload"
 )
 
 func testLab(t *testing.T) *lab {
@@ -25,33 +26,67 @@ func testLab(t *testing.T) *lab {
 	return &lab{quick: true, program: program, dir: t.TempDir()}
 }
 
-// Floors write every event to every stream, as many bytes as they are told.
+// TestFloors: a floor writes every event to every stream, each of the size that it was set to.
 func TestFloors(t *testing.T) {
-	lab := testLab(t)
+	const events, streams, size = 47, 3, 300
+	program := testLab(t).program
 	for _, test := range []struct {
+		name    string
 		kind    string
 		by      client.Protocol
 		chunked bool
-		batch   bool
+		batch   time.Duration
 	}{
-		{"write", client.H1, false, false}, {"write", client.H1, true, false}, {"write", client.H1, true, true},
-		{"tls", client.H1, false, false}, {"quic", client.BareQUIC, false, false}, {"quic", client.BareQUIC, false, true},
+		{"write", "write", client.H1, false, 0},
+		{"write, chunked", "write", client.H1, true, 0},
+		{"write, chunked, batches", "write", client.H1, true, flushTime},
+		{"tls", "tls", client.H1, false, 0},
+		{"quic", "quic", client.BareQUIC, false, 0},
+		{"quic, batches", "quic", client.BareQUIC, false, flushTime},
 	} {
-		t.Run(test.kind, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			little := littleLoad
-			if test.batch {
-				little.Rate = 1000
-			}
-			result, err := lab.floor(t.Context(), little, test.kind, test.by, &measure.Result{EventBytes: 300, Chunked: test.chunked})
+			setup := floor.Setup{Kind: test.kind, Streams: streams, Size: size, Chunked: test.chunked, Batch: test.batch}
+			floor, err := target.StartFloor(program, setup)
 			require.NoError(t, err)
-			require.Nil(t, result.Faults)
-			require.NotNil(t, result.CPU)
-			assert.InEpsilon(t, 300, result.EventBytes, 0.2, "a window may begin or end inside of an event")
-			assert.Equal(t, test.chunked, result.Chunked)
-			assert.True(t, result.Floor)
-			assert.Greater(t, result.Bytes, result.EventBytes*0.8)
+			defer floor.Stop()
+			opening := client.Opening{URL: floor.URL(test.by, "/"), Silent: true, Buffer: 4 << 10}
+			open, err := client.Open(t.Context(), test.by, streams, streams, client.NewMeter(), func(int) (client.Opening, client.Check) {
+				return opening, client.Every(events)
+			})
+			require.NoError(t, err)
+			defer open.Close()
+			schedule := workload.Schedule{Start: time.Now(), Period: time.Millisecond, Events: events}
+			require.NoError(t, floor.Publish(t.Context(), schedule, workload.Events{}))
+			open.AwaitComplete(t.Context(), time.Minute)
+			received, text := open.Received()
+			assert.EqualValues(t, streams*events, received)
+			assert.EqualValues(t, streams*events*size, text)
+			assert.Greater(t, open.Wire(), text, "with what frames the events")
+			assert.Equal(t, test.chunked, open.Chunked())
+			open.Close()
+			faults := open.Faults()
+			assert.False(t, faults.Any(), faults)
 		})
+	}
+}
+
+// TestFloorIsLikeTheHub: a floor writes as many bytes to as many streams, in the same framing.
+func TestFloorIsLikeTheHub(t *testing.T) {
+	load := littleLoad
+	load.Drain, load.Rate = time.Minute, 2*target.PostRate
+	hub := &measure.Result{EventBytes: 299.6, Chunked: true}
+	result, err := testLab(t).floor(t.Context(), load, "write", "", hub)
+	require.NoError(t, err)
+	require.Nil(t, result.Faults)
+	assert.True(t, result.Floor)
+	assert.Equal(t, "write(2)", result.Subject)
+	assert.True(t, result.Chunked)
+	assert.Equal(t, 3, result.Streams)
+	if result.Deliveries > 0 { // a busy machine may have slept through the window
+		require.NotNil(t, result.CPU)
+		assert.InEpsilon(t, 300, result.EventBytes, 0.2, "a window may begin or end inside of an event")
+		assert.Greater(t, result.Bytes, result.EventBytes*0.8)
 	}
 }
 

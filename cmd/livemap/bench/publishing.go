@@ -129,8 +129,8 @@ func (l *lab) posts(ctx context.Context, address string, pid int) (*process.CPU,
 	return used.Per(float64(sent)), err
 }
 
-// postFor posts for some time, and gives the server's processor time and how many
-// it took.
+// postFor posts for some time, at least once over each connection, and returns the
+// server's processor time and how many it took.
 func postFor(ctx context.Context, address string, pid int, d time.Duration) (process.CPUTime, int64, error) {
 	const connections = 4
 	var sent atomic.Int64
@@ -146,15 +146,17 @@ func postFor(ctx context.Context, address string, pid int, d time.Duration) (pro
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			var body []byte
-			for n := int(time.Now().UnixMicro()%1e9) * connections; time.Now().Before(until); n += connections {
+			for n := int(time.Now().UnixMicro()%1e9) * connections; ; n += connections {
 				// Each connection has vehicles of its own: order over connections is nobody's.
 				body = workload.Events{Vehicles: 1000}.AppendPosition(body[:0], n-n%connections+i, time.Now())
 				if err := p.Send(ctx, client, bytes.Clone(body)); err != nil {
 					return err
 				}
 				sent.Add(1)
+				if time.Now().After(until) {
+					return nil
+				}
 			}
-			return nil
 		})
 	}
 	if err := posting.Wait(); err != nil {

@@ -70,7 +70,8 @@ func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64)
 	open.Close()
 	began := time.Now()
 	again, failed, err := open.Reopen(ctx, r.wave.Protocol, m, func(int) client.Opening {
-		return client.Opening{URL: t.URL(r.wave.Protocol, "/stream?snapshot=false"), Silent: t.Silent, Buffer: r.wave.Buffer()}
+		url := t.URL(r.wave.Protocol, "/stream?snapshot=false")
+		return client.Opening{URL: url, Silent: t.Silent, Buffer: r.wave.Buffer(), Dial: t.Dial}
 	})
 	if err != nil {
 		return err

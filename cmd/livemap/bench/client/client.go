@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -37,6 +38,9 @@ type connection interface {
 	wire() int64
 }
 
+// Dial opens a connection to an address of host and port.
+type Dial func(ctx context.Context, address string) (net.Conn, error)
+
 // Opening is what it takes to open a stream.
 type Opening struct {
 	URL    string
@@ -46,6 +50,8 @@ type Opening struct {
 	Silent bool
 	// Buffer is how much is read at once, in bytes.
 	Buffer int
+	// Dial opens the connection of HTTP/1.1 and HTTP/2; nil is TCP.
+	Dial Dial
 }
 
 // open opens a stream and has r read it.

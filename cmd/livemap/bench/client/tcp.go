@@ -25,14 +25,25 @@ func (c *countedConn) Read(p []byte) (int, error) {
 
 func (c *countedConn) wire() int64 { return c.bytes.Load() }
 
-func dialTCP(ctx context.Context, address string) (*countedConn, error) {
+func (d Dial) counted(ctx context.Context, address string) (*countedConn, error) {
+	if d == nil {
+		d = dialTCP
+	}
+	conn, err := d(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return &countedConn{Conn: conn}, nil
+}
+
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	// A reset leaves nothing in TIME_WAIT, of which there is room for some 28,000.
 	conn.(*net.TCPConn).SetLinger(0)
-	return &countedConn{Conn: conn}, nil
+	return conn, nil
 }
 
 // openH1 opens a stream over HTTP/1.1, with TLS if the URL says so.
@@ -41,7 +52,7 @@ func openH1(ctx context.Context, o Opening, r *receiver) (connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp, err := dialTCP(ctx, hostPort(req.URL))
+	tcp, err := o.Dial.counted(ctx, hostPort(req.URL))
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +117,7 @@ func openH2(ctx context.Context, o Opening, r *receiver) (connection, error) {
 	c.transport.Protocols.SetHTTP2(true)
 	c.transport.Protocols.SetUnencryptedHTTP2(true)
 	c.transport.DialContext = func(ctx context.Context, _, address string) (conn net.Conn, err error) {
-		c.countedConn, err = dialTCP(ctx, address)
+		c.countedConn, err = o.Dial.counted(ctx, address)
 		return c.countedConn, err
 	}
 	c.transport.TLSClientConfig = clientTLS()

@@ -92,7 +92,7 @@ func (l Load) Open(ctx context.Context, t *target.Target, m *client.Meter, event
 		} else {
 			c = client.Every(events)
 		}
-		return client.Opening{URL: t.URL(l.Protocol, path), Header: t.Header, Silent: t.Silent, Buffer: l.Buffer()}, c
+		return client.Opening{URL: t.URL(l.Protocol, path), Header: t.Header, Silent: t.Silent, Buffer: l.Buffer(), Dial: t.Dial}, c
 	})
 }
 

@@ -22,6 +22,7 @@ type Target struct {
 	// Chatty servers send events of their own, without a number.
 	Chatty bool
 	Header http.Header // for streams
+	Dial   client.Dial // for streams; nil is TCP
 	// Publish publishes the events of a schedule, each when it is due.
 	Publish func(ctx context.Context, s workload.Schedule, e workload.Events) error
 	Stop    func()
