@@ -164,7 +164,7 @@ func TestDelayCountsFromSchedule(t *testing.T) {
 
 // roundedMillis undoes the three digits of a histogram.
 func roundedMillis(d *client.Delay) *client.Delay {
-	round := func(ms float64) float64 { return time.Duration(ms * 1e6).Round(time.Millisecond).Seconds() * 1000 }
+	round := func(ms float64) float64 { return time.Duration(ms*1e6).Round(time.Millisecond).Seconds() * 1000 }
 	return &client.Delay{P50: round(d.P50), P99: round(d.P99), P999: round(d.P999), Max: round(d.Max)}
 }
 

@@ -68,18 +68,26 @@ func statOf(pid int) (CPUTime, error) {
 	if err != nil {
 		return CPUTime{}, needsProc(err)
 	}
+	c, ok := parseStat(text)
+	if !ok {
+		err = fmt.Errorf("%s is not as expected", procFile(pid, "stat"))
+	}
+	return c, err
+}
+
+func parseStat(text []byte) (c CPUTime, ok bool) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // the name may have blanks
 	if len(fields) < 13 {
-		return CPUTime{}, fmt.Errorf("%s is not as expected", procFile(pid, "stat"))
+		return c, false
 	}
 	user, err1 := strconv.Atoi(string(fields[11]))
 	system, err2 := strconv.Atoi(string(fields[12]))
 	if err1 != nil || err2 != nil {
-		return CPUTime{}, fmt.Errorf("%s is not as expected", procFile(pid, "stat"))
+		return c, false
 	}
-	c := CPUTime{user: time.Duration(user) * tick, system: time.Duration(system) * tick}
+	c = CPUTime{user: time.Duration(user) * tick, system: time.Duration(system) * tick}
 	c.Total = c.user + c.system
-	return c, nil
+	return c, true
 }
 
 // ResidentOf gives the resident memory of processes, in bytes.
@@ -89,23 +97,34 @@ func ResidentOf(pids []int) (sum int64, err error) {
 		if err != nil {
 			return 0, needsProc(err)
 		}
-		for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-			if size, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
-				kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(size), " kB"), 10, 64)
-				if err != nil {
-					return 0, err
-				}
-				sum += kib << 10
-			}
+		resident, err := parseResident(text)
+		if err != nil {
+			return 0, err
 		}
+		sum += resident
 	}
 	return sum, nil
+}
+
+// parseResident reads VmRSS of proc_pid_status(5), which is in KiB; 0 if there is none.
+func parseResident(text []byte) (int64, error) {
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		if size, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(size), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, nil
 }
 
 // MachineBusy gives the processor time of everything on the machine, also what a
 // hypervisor took away; 0 where that is not known (proc_stat(5)).
 func MachineBusy() (busy time.Duration) {
 	text, _ := os.ReadFile("/proc/stat")
+	return parseBusy(text)
+}
+
+func parseBusy(text []byte) (busy time.Duration) {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	for i, field := range bytes.Fields(line) {
 		const idle, iowait, steal = 4, 5, 8

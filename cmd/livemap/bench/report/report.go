@@ -24,8 +24,8 @@ import (
 // they have to be.
 var ErrFailed = errors.New("a scenario failed")
 
-// report is all of a benchmark's results.
-type report struct {
+// Report is all of a benchmark's results.
+type Report struct {
 	Date     time.Time  `json:"date"`
 	Machine  machine    `json:"machine"`
 	Commit   string     `json:"commit"`
@@ -35,8 +35,8 @@ type report struct {
 }
 
 // New begins a report of the program hub, "" for this one.
-func New(hub string, quick bool) *report {
-	return &report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(hub), Quick: quick, Args: withoutSecrets(os.Args[1:])}
+func New(hub string, quick bool) *Report {
+	return &Report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(hub), Quick: quick, Args: withoutSecrets(os.Args[1:])}
 }
 
 // withoutSecrets leaves out the token.
@@ -53,7 +53,7 @@ func withoutSecrets(args []string) []string {
 	return args
 }
 
-func (r *report) Err() error {
+func (r *Report) Err() error {
 	var failed []string
 	for _, o := range r.Outcomes {
 		if o.Failure != "" {
@@ -67,7 +67,7 @@ func (r *report) Err() error {
 }
 
 // Save writes the report into a folder.
-func (r *report) Save(dir string) error {
+func (r *Report) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return err
 }
 
-func (r *report) json(w io.Writer) error {
+func (r *Report) json(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -103,7 +103,7 @@ const tableHead = `| scenario | server | streams | deliveries/s | µs CPU each |
 `
 
 // Table writes the results as a Markdown table.
-func (r *report) Table(w io.Writer) error {
+func (r *Report) Table(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(tableHead)
 	for _, o := range r.Outcomes {

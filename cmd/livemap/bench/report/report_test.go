@@ -19,7 +19,7 @@ import (
 	"livemap/cmd/livemap/bench/process"
 )
 
-func someReport() *report {
+func someReport() *Report {
 	kb := 7.5
 	hub := &measure.Result{Subject: "hub", Protocol: "h1", Streams: 4000, PerSecond: 40_000, Deliveries: 1, CPU: &process.CPU{Total: 9, User: 1, System: 8}, Resident: &kb, Delay: &client.Delay{P50: 1, P99: 2, P999: 3, Max: 4}, Bytes: 250}
 	floor := &measure.Result{Subject: "write(2)", Floor: true, Streams: 4000, CPU: &process.CPU{Total: 6, User: 0, System: 6}}
@@ -114,8 +114,27 @@ func TestTokensAreNotTold(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	for x, want := range map[float64]string{0: "0.00", 0.416: "0.42", 9.994: "9.99", 12.34: "12.3", 456.7: "457", 999.7: "1000", 1234.5: "1,235", 1e6: "1,000,000"} {
-		assert.Equal(t, want, Number(x))
+	for _, test := range []struct {
+		x    float64
+		want string
+	}{
+		{0, "0.00"},
+		{0.416, "0.42"},
+		{9.994, "9.99"},
+		{9.996, "10.00"},
+		{12.34, "12.3"},
+		{99.96, "100.0"},
+		{456.7, "457"},
+		{999.4, "999"},
+		{999.7, "1000"},
+		{1000, "1,000"},
+		{1234.5, "1,235"},
+		{1e6, "1,000,000"},
+		{-0.416, "-0.42"},
+		{-12.34, "-12.3"},
+		{-1234.4, "-1,234"},
+	} {
+		assert.Equal(t, test.want, Number(test.x), "%g", test.x)
 	}
 }
 
@@ -124,8 +143,13 @@ func TestFigures(t *testing.T) {
 		figure Figure
 		met    bool
 	}{
-		{Figure{Value: 2, Goal: 2}, true}, {Figure{Value: 2.1, Goal: 2}, false}, {Figure{Value: 5}, true},
-		{Figure{Value: 2, Goal: 2, Least: true}, true}, {Figure{Value: 1.9, Goal: 2, Least: true}, false},
+		{Figure{Value: 2, Goal: 2}, true},
+		{Figure{Value: 2.1, Goal: 2}, false},
+		{Figure{Value: 5}, true},
+		{Figure{Value: 2, Goal: 2, Least: true}, true},
+		{Figure{Value: 1.9, Goal: 2, Least: true}, false},
+		{Figure{Value: 0, Goal: 2, Least: true}, false},
+		{Figure{Value: 5, Least: true}, true},
 	} {
 		assert.Equal(t, test.met, test.figure.met(), "%+v", test.figure)
 	}

@@ -47,7 +47,7 @@ const (
 
 // svg draws how much of its goal each scenario takes, and what a delivery costs
 // against floors and peers.
-func (r *report) svg(w io.Writer) error {
+func (r *Report) svg(w io.Writer) error {
 	goals := svgChart{Title: "How much of its goal each scenario takes", Note: "The line is the goal: left of it, it is met.", Mark: svgBars / mostOver}
 	costs := svgChart{Title: "CPU time of the server per delivery", Note: "Bars of one scenario are drawn to one scale."}
 	for _, o := range r.Outcomes {
