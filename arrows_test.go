@@ -25,9 +25,10 @@ var arrows = map[string]struct {
 	"api/problem": {},
 	"api/token":   {only: []string{"github.com/golang-jwt/jwt"}},
 	"web":         {ours: []string{"stream", "geo"}},
-	"cmd/livemap": {ours: []string{"", "api", "api/token", "web", "stream", "geo", "cmd/livemap/bench", "cmd/livemap/recording", "cmd/livemap/simulator"}, only: []string{"github.com/quic-go/quic-go", "github.com/coreos/go-systemd"}},
+	"cmd/livemap": {ours: []string{"", "api", "api/problem", "api/token", "web", "stream", "geo", "cmd/livemap/bench", "cmd/livemap/client", "cmd/livemap/recording", "cmd/livemap/simulator"}, only: []string{"github.com/quic-go/quic-go", "github.com/coreos/go-systemd"}},
 	// It knows the hub from the outside only; an empty chi handler is what publishing is measured against.
-	"cmd/livemap/bench": {only: []string{"github.com/quic-go/quic-go", "github.com/go-chi/chi"}},
+	"cmd/livemap/bench":  {only: []string{"github.com/quic-go/quic-go", "github.com/go-chi/chi"}},
+	"cmd/livemap/client": {ours: []string{"api/problem"}, only: []string{"github.com/quic-go/quic-go"}},
 	// A recorded time is read and written as the hub does it.
 	"cmd/livemap/recording": {ours: []string{"geo"}},
 	"cmd/livemap/simulator": {},

@@ -13,6 +13,18 @@ type Ack struct {
 	Errors      []Refusal `json:"errors,omitempty"` // the first hundred
 }
 
+// Total returns how many positions the Ack is about. Where a hub that goes down stopped
+// reading, they are fewer than were sent.
+func (a Ack) Total() int { return a.Accepted + a.Duplicate + a.Rejected }
+
+// Add returns the counts of both, and nothing else of either.
+func (a Ack) Add(b Ack) Ack {
+	return Ack{
+		Accepted: a.Accepted + b.Accepted, Rejected: a.Rejected + b.Rejected,
+		Late: a.Late + b.Late, Duplicate: a.Duplicate + b.Duplicate,
+	}
+}
+
 // Refusal says why the hub did not take one position.
 type Refusal struct {
 	Index     int    `json:"index"` // of the item, from 0; NDJSON: its line, from 1

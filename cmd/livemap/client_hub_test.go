@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"livemap/api/problem"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -54,13 +56,13 @@ func (h *publishedHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // take refuses what has no numbers for latitude and longitude.
 func (h *publishedHub) take(w http.ResponseWriter, r *http.Request) {
-	var answer ack
+	var answer problem.Ack
 	lines := bufio.NewScanner(r.Body)
 	lines.Buffer(nil, 2<<20)
 	for n := 1; lines.Scan(); n++ {
 		if why := judge(lines.Bytes()); why != "" {
 			answer.Rejected++
-			answer.Errors = append(answer.Errors, refusal{Index: n, Field: "lat", Detail: why})
+			answer.Errors = append(answer.Errors, problem.Refusal{Index: n, Field: "lat", Detail: why})
 			continue
 		}
 		answer.Accepted++
@@ -95,10 +97,10 @@ func judge(line []byte) string {
 	return ""
 }
 
-func answerProblem(w http.ResponseWriter, status int, detail string, errors []refusal) {
+func answerProblem(w http.ResponseWriter, status int, detail string, errors []problem.Refusal) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(problem{Title: http.StatusText(status), Detail: detail, Errors: errors})
+	json.NewEncoder(w).Encode(problem.Problem{Title: http.StatusText(status), Detail: detail, Errors: errors})
 }
 
 // published returns what the hub has taken so far.

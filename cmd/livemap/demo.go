@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/listen"
 )
 
@@ -129,7 +130,7 @@ func (h *demoHub) stop() error {
 
 // publish has the fleet publish to the hub at an address.
 func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (summary, error) {
-	var address hubAddress
+	var address client.Address
 	if err := address.UnmarshalText([]byte(to)); err != nil {
 		return summary{}, err
 	}
@@ -139,7 +140,7 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 	}
 	transport.Proxy = nil // the hub is here
 	defer transport.CloseIdleConnections()
-	return c.simulate(ctx, newUplink(address, hubFlags{}, transport, screen.notice), screen)
+	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), screen)
 }
 
 // welcome tells where to look.

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"livemap/cmd/livemap/client"
 )
 
 // healthCmd asks a hub whether it is ready, for container health checks and
 // scripts.
 type healthCmd struct {
-	To      hubAddress    `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
-	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
+	To      client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	Timeout time.Duration  `default:"5s" help:"How long to wait for the answer."`
 	hubFlags
 }
 
@@ -38,7 +40,7 @@ func (c *healthCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	req, err := c.request(ctx, http.MethodGet, c.To.at("/readyz"), nil)
+	req, err := c.hub(c.To, transport).NewRequest(ctx, http.MethodGet, "/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -47,9 +49,9 @@ func (c *healthCmd) Run(ctx context.Context, std streams) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%v: no answer within %v", c.To, c.Timeout)
 	case err != nil:
-		return fmt.Errorf("%v: %w", c.To, adviseTrust(bare(err)))
+		return fmt.Errorf("%v: %w", c.To, client.Explain(err))
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("%v is not ready: %w", c.To, readProblem(resp))
+		return fmt.Errorf("%v is not ready: %w", c.To, client.ReadProblem(resp))
 	}
 	defer resp.Body.Close()
 	_, err = fmt.Fprintf(std.out, "%v is ready\n", c.To)

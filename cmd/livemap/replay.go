@@ -7,15 +7,16 @@ import (
 	"io"
 	"math"
 
+	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/recording"
 )
 
 // replayCmd publishes recordings to a hub.
 type replayCmd struct {
-	Files   []string   `arg:"" name:"file" help:"Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input."`
-	To      hubAddress `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
-	Speed   float64    `default:"1" help:"Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges."`
-	Restamp bool       `help:"Move the recording to now: the first position is of now, and the distances between them are divided by --speed (0: each is of the time it is sent)."`
+	Files   []string       `arg:"" name:"file" help:"Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input."`
+	To      client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	Speed   float64        `default:"1" help:"Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges."`
+	Restamp bool           `help:"Move the recording to now: the first position is of now, and the distances between them are divided by --speed (0: each is of the time it is sent)."`
 	hubFlags
 }
 
@@ -56,14 +57,14 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 		return usageError{err}
 	}
 	screen := newProgress(std.err, recordings.Total())
-	p := newPublisher(c.To, c.hubFlags, transport, screen)
+	p := newPlayer(c.hub(c.To, transport), screen)
 	err = c.play(ctx, recordings, p)
 	screen.clear()
 	return c.conclude(ctx, std, p, err)
 }
 
 // play publishes what is due until there is nothing more.
-func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *publisher) error {
+func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *player) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	t := &timetable{speed: c.Speed, restamp: c.Restamp, queue: readAhead(ctx, recordings)}
@@ -79,11 +80,11 @@ func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p 
 }
 
 // conclude writes the summary, and decides on the exit status.
-func (c *replayCmd) conclude(ctx context.Context, std streams, p *publisher, err error) error {
+func (c *replayCmd) conclude(ctx context.Context, std streams, p *player, err error) error {
 	if n := p.sum.Rejected - p.shown; n > 0 {
 		fmt.Fprintf(std.err, "livemap: and %d more were refused\n", n)
 	}
-	fmt.Fprintln(std.out, p.sum)
+	fmt.Fprintln(std.out, counts(p.sum))
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(std.err, "livemap: stopped before the end of the recording")
@@ -91,7 +92,7 @@ func (c *replayCmd) conclude(ctx context.Context, std streams, p *publisher, err
 	case err != nil:
 		return err
 	case p.sum.Rejected > 0:
-		return fmt.Errorf("%d of %d positions were refused", p.sum.Rejected, p.sum.taken())
+		return fmt.Errorf("%d of %d positions were refused", p.sum.Rejected, p.sum.Total())
 	}
 	return nil
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"time"
 
-	"livemap/cmd/livemap/recording"
+	"golang.org/x/term"
+
+	"livemap/api/problem"
 )
 
 // progress is the line at the bottom of a terminal that tells how far the replay
@@ -28,21 +31,21 @@ const progressInterval = 100 * time.Millisecond
 // eraseLine returns to the start of the line and empties it (ECMA-48, EL).
 const eraseLine = "\r\x1b[K"
 
-// show rewrites the line: how many positions have been published, and how old
+// show rewrites the line: how many positions have been published, and of what time
 // the last of them is.
-func (p *progress) show(sum ack, last recording.Record) {
+func (p *progress) show(sum problem.Ack, last time.Time) {
 	now := time.Now()
 	if !p.terminal || now.Sub(p.shown) < progressInterval {
 		return
 	}
 	p.shown = now
-	done := sum.taken()
+	done := sum.Total()
 	text := fmt.Sprintf("%d positions", done)
 	if p.total > 0 {
 		text = fmt.Sprintf("%3d %%  %d of %d positions", min(100, 100*done/p.total), done, p.total)
 	}
-	if !last.At.IsZero() {
-		text += "  " + last.At.Local().Format(time.DateTime)
+	if !last.IsZero() {
+		text += "  " + last.Local().Format(time.DateTime)
 	}
 	rate := float64(done) / max(now.Sub(p.started).Seconds(), 0.001)
 	fmt.Fprintf(p.out, "%s%s  %.0f/s", eraseLine, text, rate)
@@ -60,4 +63,10 @@ func (p *progress) clear() {
 		fmt.Fprint(p.out, eraseLine)
 	}
 	p.shown = time.Time{}
+}
+
+// isTerminal reports whether stream, one of the standard streams, is one.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

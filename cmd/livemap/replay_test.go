@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"livemap/api/problem"
 	"livemap/cmd/livemap/recording"
 )
 
@@ -95,7 +96,7 @@ func TestReplayCounts(t *testing.T) {
 			records, err := recording.Open([]string{write(t, "day.ndjson", test.recording)}, nil)
 			require.NoError(t, err)
 			var out, stderr console
-			p := newPublisher(c.To, c.hubFlags, http.DefaultTransport, newProgress(&stderr, 0))
+			p := newPlayer(c.hub(c.To, http.DefaultTransport), newProgress(&stderr, 0))
 			err = p.publish(t.Context(), all(t, records))
 			err = c.conclude(t.Context(), streams{nil, &out, &stderr}, p, err)
 			assert.Equal(t, test.exit, exitStatus(err, &stderr))
@@ -239,7 +240,7 @@ func TestReplaySendsTheRestBehindRefusals(t *testing.T) {
 	hub := newPublishedHub(t)
 	hub.meet = func(w http.ResponseWriter, _ *http.Request, n int) bool {
 		if n == 1 { // it read no further than the first line
-			answerProblem(w, http.StatusUnprocessableEntity, "refused", []refusal{{Index: 1, Detail: "no"}})
+			answerProblem(w, http.StatusUnprocessableEntity, "refused", []problem.Refusal{{Index: 1, Detail: "no"}})
 		}
 		return n == 1
 	}
@@ -387,7 +388,7 @@ func TestReplayPace(t *testing.T) {
 					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
 				})
 				c := &replayCmd{Speed: test.speed, Restamp: test.restamp}
-				p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
+				p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
 				require.NoError(t, c.play(t.Context(), played(t, recorded), p))
 				assert.Equal(t, test.want, got)
 				assert.Equal(t, 7, p.sum.Accepted)
@@ -433,7 +434,7 @@ func TestReplayCatchesUp(t *testing.T) {
 			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
 		})
 		c := &replayCmd{Speed: 1}
-		p := newPublisher(c.To, c.hubFlags, hub, newProgress(io.Discard, 0))
+		p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
 		require.NoError(t, c.play(t.Context(), played(t, many(12)), p))
 		assert.Equal(t, []int{1, 9, 1, 1}, sizes)
 	})
@@ -459,7 +460,7 @@ func TestReplayWaits(t *testing.T) {
 		})
 		var stderr console
 		c := &replayCmd{}
-		p := newPublisher(c.To, c.hubFlags, hub, newProgress(&stderr, 0))
+		p := newPlayer(c.hub(c.To, hub), newProgress(&stderr, 0))
 		require.NoError(t, c.play(t.Context(), played(t, many(1)), p))
 		assert.Less(t, time.Since(start), time.Hour+10*time.Second, "the wait does not grow without end")
 		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "an outage is told once: %s", &stderr)
@@ -471,9 +472,9 @@ func TestProgress(t *testing.T) {
 		var screen console
 		p := &progress{out: &screen, terminal: true, total: 400, started: time.Now()}
 		time.Sleep(2 * time.Second)
-		last := recording.Record{At: time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)}
-		p.show(ack{Accepted: 90, Rejected: 10}, last)
-		p.show(ack{Accepted: 91, Rejected: 10}, last) // too soon
+		last := time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)
+		p.show(problem.Ack{Accepted: 90, Rejected: 10}, last)
+		p.show(problem.Ack{Accepted: 91, Rejected: 10}, last) // too soon
 		p.notice("file:1: wrong")
 		assert.Equal(t, eraseLine+" 25 %  100 of 400 positions  2026-11-23 08:00:00  50/s"+eraseLine+"file:1: wrong\n", screen.String())
 	})

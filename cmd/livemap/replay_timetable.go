@@ -91,3 +91,18 @@ func (t *timetable) when(rec recording.Record) time.Time {
 	distance := float64(rec.At.Sub(t.first)) / t.speed
 	return t.start.Add(time.Duration(max(math.MinInt64/2, min(distance, math.MaxInt64/2))))
 }
+
+// sleep waits for d and reports whether ctx lasted as long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
 
+	"livemap/api/problem"
+	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/simulator"
 )
 
 // simulateCmd publishes a simulated fleet to a hub.
 type simulateCmd struct {
-	To hubAddress `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	To client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
 	fleetFlags
 	hubFlags
 }
@@ -56,28 +59,27 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	}
 	defer transport.CloseIdleConnections()
 	screen := newRateLine(std.err, c.Vehicles)
-	outcome, err := c.simulate(ctx, newUplink(c.To, c.hubFlags, transport, screen.notice), screen)
+	outcome, err := c.simulate(ctx, client.NewUpload(c.hub(c.To, transport), screen.notice), screen)
 	fmt.Fprintln(std.out, outcome)
 	return err
 }
 
 // simulate publishes the fleet until ctx is done or the hub refuses it.
-func (c *fleetFlags) simulate(ctx context.Context, up *uplink, screen *rateLine) (summary, error) {
+func (c *fleetFlags) simulate(ctx context.Context, up *client.Upload, screen *rateLine) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	start := time.Now()
 	fleet := simulator.NewFleet(simulator.Config{Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start})
 	ended := make(chan error, 1)
 	go func() { // ends with ctx
-		ended <- up.run(ctx)
+		ended <- up.Run(ctx)
 		stop()
 	}()
 	sent := pace(ctx, fleet, start, up, screen)
-	up.end()
+	up.End()
 	err := <-ended
 	screen.clear()
-	_, sum, _ := up.state()
-	return summary{c.Vehicles, sent, sum}, err
+	return summary{c.Vehicles, sent, up.State().Sum}, err
 }
 
 const (
@@ -88,7 +90,7 @@ const (
 
 // pace has the fleet, whose simulated time began at start, live in real time, and writes
 // what it reports to the uplink, until ctx is done. It returns how many reports were written.
-func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *uplink, screen *rateLine) (written int) {
+func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *client.Upload, screen *rateLine) (written int) {
 	ticker := time.NewTicker(flushInterval)
 	defer ticker.Stop()
 	var due []byte
@@ -99,35 +101,38 @@ func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *upli
 			return written
 		case <-ticker.C:
 		}
-		n, sum, connected := up.state()
-		if n != uploads { // this hub may be a new one
+		state := up.State()
+		if state.Opened != uploads { // this hub may be a new one
 			fleet.ResendTopics()
 		}
-		uploads = n
+		uploads = state.Opened
 		real := time.Since(start)
 		now = min(real, now+catchUp)
 		due = fleet.Advance(now, due[:0])
 		if len(due) == 0 && time.Since(wrote) > lineEvery {
 			due = append(due, '\n')
 		}
-		if connected && len(due) > 0 {
+		if state.Connected && len(due) > 0 {
 			taken, _ := up.Write(due) // an error ends the upload, which opens another
 			written += countReports(due[:taken])
 			wrote = time.Now()
 		}
-		screen.show(fleet.Moving(), written, sum, connected, real-now)
+		screen.show(fleet.Moving(), written, state, real-now)
 	}
 }
+
+// countReports counts lines that have ended and are not blank.
+func countReports(lines []byte) int { return bytes.Count(lines, []byte("}\n")) }
 
 // summary is what a simulation comes to.
 type summary struct {
 	vehicles, sent int
-	sum            ack
+	sum            problem.Ack
 }
 
 func (s summary) String() string {
-	text := fmt.Sprintf("%d vehicles, %d positions sent: %v", s.vehicles, s.sent, s.sum)
-	if lost := s.sent - s.sum.Accepted - s.sum.Duplicate - s.sum.Rejected; lost > 0 {
+	text := fmt.Sprintf("%d vehicles, %d positions sent: %s", s.vehicles, s.sent, counts(s.sum))
+	if lost := s.sent - s.sum.Total(); lost > 0 {
 		text += fmt.Sprintf(", never acknowledged %d", lost)
 	}
 	return text

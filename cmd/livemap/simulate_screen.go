@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"livemap/cmd/livemap/client"
+
 	"github.com/dustin/go-humanize"
 )
 
@@ -32,7 +34,7 @@ func newRateLine(out io.Writer, vehicles int) *rateLine {
 // show writes the line if it is time to: how many vehicles are not parked, how
 // many positions were sent so far, what became of them, and by how much they are
 // sent later than they were due.
-func (r *rateLine) show(moving, written int, sum ack, connected bool, behind time.Duration) {
+func (r *rateLine) show(moving, written int, state client.UploadState, behind time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -43,8 +45,8 @@ func (r *rateLine) show(moving, written int, sum ack, connected bool, behind tim
 	rate := float64(written-r.written) / elapsed.Seconds()
 	r.since, r.written = now, written
 	text := fmt.Sprintf("%s vehicles, %s moving · %s positions/s · accepted %s · late %s · refused %s · %s",
-		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)), grouped(sum.Accepted), grouped(sum.Late),
-		grouped(sum.Rejected), map[bool]string{true: "connected", false: "not connected"}[connected])
+		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)), grouped(state.Sum.Accepted), grouped(state.Sum.Late),
+		grouped(state.Sum.Rejected), map[bool]string{true: "connected", false: "not connected"}[state.Connected])
 	if behind > time.Second {
 		text += fmt.Sprintf(" · %d s behind", int(behind.Seconds()+0.5))
 	}

@@ -13,6 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"livemap/api/problem"
+	"livemap/cmd/livemap/client"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -202,7 +205,7 @@ func TestSimulateTellsRefusals(t *testing.T) {
 	hub.meet = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		http.NewResponseController(w).EnableFullDuplex()
-		answer := ack{Rejected: 3, Errors: []refusal{{VehicleID: "BUS-1", Detail: "lat is 91"}, {VehicleID: "BUS-2", Detail: "no"}}}
+		answer := problem.Ack{Rejected: 3, Errors: []problem.Refusal{{VehicleID: "BUS-1", Detail: "lat is 91"}, {VehicleID: "BUS-2", Detail: "no"}}}
 		for range 2 {
 			json.NewEncoder(w).Encode(answer)
 			w.(http.Flusher).Flush()
@@ -249,7 +252,7 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 		var screen console
 		line := newRateLine(&screen, 1)
 		c := fleetFlags{Vehicles: 1, Rate: 0.01, Seed: 1}
-		outcome, err := c.simulate(ctx, newUplink(hubAddress{}, hubFlags{}, hub, line.notice), line)
+		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), line)
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, 1, outcome.sum.Accepted)
@@ -269,12 +272,12 @@ func TestRateLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen console
 		r := &rateLine{line: &progress{out: &screen, terminal: true}, every: time.Second, vehicles: 1250, since: time.Now()}
-		r.show(1000, 10, ack{}, true, 0) // too soon
+		r.show(1000, 10, client.UploadState{Connected: true}, 0) // too soon
 		time.Sleep(2 * time.Second)
-		r.show(1212, 2462, ack{Accepted: 12345, Late: 12}, true, 3*time.Second)
+		r.show(1212, 2462, client.UploadState{Sum: problem.Ack{Accepted: 12345, Late: 12}, Connected: true}, 3*time.Second)
 		r.notice("livemap: %s", "away")
 		time.Sleep(time.Second)
-		r.show(1212, 2462, ack{Accepted: 12345, Late: 12, Rejected: 1}, false, time.Second)
+		r.show(1212, 2462, client.UploadState{Sum: problem.Ack{Accepted: 12345, Late: 12, Rejected: 1}}, time.Second)
 		r.clear()
 		assert.Equal(t, eraseLine+"1,250 vehicles, 1,212 moving · 1,231 positions/s · accepted 12,345 · late 12 · refused 0 · connected · 3 s behind"+
 			eraseLine+"livemap: away\n"+

@@ -9,19 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"livemap/cmd/livemap/client"
 	"livemap/geo"
 )
 
 // tailCmd follows streams of a hub.
 type tailCmd struct {
-	URL      hubAddress    `arg:"" name:"url" help:"Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801."`
-	Topic    []string      `sep:"none" placeholder:"T" help:"A topic to follow; may be given up to 128 times. Without, everything that may be read."`
-	BBox     string        `name:"bbox" placeholder:"W,S,E,N" help:"Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5."`
-	Interval time.Duration `placeholder:"1s" help:"At most one position per vehicle in this time, 100ms to 60s."`
-	Snapshot bool          `default:"true" negatable:"" help:"Begin with the last-known positions."`
-	Format   string        `default:"auto" enum:"auto,text,ndjson" help:"${enum}; auto is text on a terminal, else ndjson."`
-	HTTP     string        `name:"http" default:"auto" enum:"auto,3,2,1.1" help:"Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1."`
-	Count    int           `placeholder:"N" help:"Stop after N positions."`
+	URL      client.Address `arg:"" name:"url" help:"Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801."`
+	Topic    []string       `sep:"none" placeholder:"T" help:"A topic to follow; may be given up to 128 times. Without, everything that may be read."`
+	BBox     string         `name:"bbox" placeholder:"W,S,E,N" help:"Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5."`
+	Interval time.Duration  `placeholder:"1s" help:"At most one position per vehicle in this time, 100ms to 60s."`
+	Snapshot bool           `default:"true" negatable:"" help:"Begin with the last-known positions."`
+	Format   string         `default:"auto" enum:"auto,text,ndjson" help:"${enum}; auto is text on a terminal, else ndjson."`
+	HTTP     string         `name:"http" default:"auto" enum:"auto,3,2,1.1" help:"Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1."`
+	Count    int            `placeholder:"N" help:"Stop after N positions."`
 	hubFlags
 }
 
@@ -47,7 +48,7 @@ func (c *tailCmd) Validate() error {
 	if c.Count < 0 {
 		return fmt.Errorf("--count: %d is out of range; it must be 1 or more, or 0 for no end", c.Count)
 	}
-	if c.HTTP == "3" && c.URL.base.Scheme != "https" {
+	if c.HTTP == "3" && c.URL.Scheme() != "https" {
 		return fmt.Errorf("--http: 3 needs an https:// address, not %v", c.URL)
 	}
 	return c.validateTopics()
@@ -59,7 +60,7 @@ func (c *tailCmd) validateTopics() error {
 	}
 	for _, topic := range c.Topic {
 		if len(topic) < 1 || len(topic) > 256 {
-			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256", printable(topic), len(topic))
+			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256", client.Printable(topic), len(topic))
 		}
 	}
 	return nil
@@ -67,12 +68,12 @@ func (c *tailCmd) validateTopics() error {
 
 // Run follows until ctx ends or --count positions have come.
 func (c *tailCmd) Run(ctx context.Context, std streams) error {
-	transport, closeAll, err := c.versions(c.URL, c.HTTP)
+	transport, closeAll, err := client.Options(c.hubFlags).StreamTransport(c.URL, c.HTTP)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	defer closeAll()
-	req, err := c.request(ctx, http.MethodGet, c.streamURL(), nil)
+	req, err := c.hub(c.URL, transport).NewRequest(ctx, http.MethodGet, c.streamPath(), nil)
 	if err != nil {
 		return err
 	}
@@ -90,9 +91,9 @@ func (c *tailCmd) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// streamURL is the stream of the topics: of one at its own address, of several
+// streamPath is the stream of the topics: of one at its own address, of several
 // or of everything at /stream.
-func (c *tailCmd) streamURL() string {
+func (c *tailCmd) streamPath() string {
 	query := url.Values{}
 	path := "/stream"
 	switch {
@@ -113,5 +114,5 @@ func (c *tailCmd) streamURL() string {
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.URL.at(path)
+	return path
 }

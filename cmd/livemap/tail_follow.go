@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"livemap/cmd/livemap/client"
+
 	"github.com/tmaxmax/go-sse"
 )
 
@@ -43,7 +45,7 @@ var errSilent = fmt.Errorf("nothing came for %v, not even a heartbeat", silenceL
 func (f *follower) follow(ctx context.Context, req *http.Request) error {
 	ctx, f.stop = context.WithCancelCause(ctx)
 	defer f.stop(nil)
-	client := sse.Client{
+	events := sse.Client{
 		HTTPClient:        &http.Client{Transport: f},
 		ResponseValidator: sse.NoopValidator, // RoundTrip has looked
 		OnRetry:           func(err error, wait time.Duration) { f.retries(ctx, err, wait) },
@@ -54,7 +56,7 @@ func (f *follower) follow(ctx context.Context, req *http.Request) error {
 			Jitter:          1e-9, // retries adds its own, which only lengthens
 		},
 	}
-	connection := client.NewConnection(req.WithContext(ctx))
+	connection := events.NewConnection(req.WithContext(ctx))
 	connection.Buffer(nil, eventLimit)
 	connection.SubscribeToAll(func(e sse.Event) {
 		if ctx.Err() != nil { // stopped, with events still in the buffer
@@ -93,7 +95,7 @@ func (f *follower) reason(err error) error {
 	if err == io.EOF {
 		return errors.New("the stream ended")
 	}
-	return bare(err)
+	return client.Explain(err)
 }
 
 // RoundTrip returns answers that are event streams, and redirects. Others that may
@@ -108,8 +110,8 @@ func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		err = watch.explain(err)
 		cancel(nil)
-		if untrusted(err) {
-			f.stop(adviseTrust(err))
+		if client.IsUntrusted(err) {
+			f.stop(client.Explain(err))
 		}
 		return nil, err
 	}
@@ -129,14 +131,14 @@ func (f *follower) check(resp *http.Response) error {
 		f.print.notice("connected over %s", resp.Proto)
 		return nil
 	case resp.StatusCode == http.StatusOK:
-		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?", printable(media))
+		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?", client.Printable(media))
 		f.stop(err)
 		return err
 	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
 		return nil
 	}
-	problem := readProblem(resp)
-	if f.retryAfter = problem.retryAfter; !problem.passing() && problem.status < 500 {
+	problem := client.ReadProblem(resp)
+	if f.retryAfter = problem.RetryAfter; !problem.Temporary() && problem.Status < 500 {
 		f.stop(problem)
 	}
 	return problem

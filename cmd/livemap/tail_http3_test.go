@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -65,8 +66,9 @@ func TestTailVersions(t *testing.T) {
 func TestTailVersionsInPlaintext(t *testing.T) {
 	hub := &streamingHub{scripts: []string{event(1, "A") + hang}}
 	server := httptest.NewUnstartedServer(hub)
-	server.Config.Protocols = protocols("2")
+	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	defer server.Close()
 	for flag, want := range map[string]string{"auto": "HTTP/1.1", "1.1": "HTTP/1.1", "2": "HTTP/2.0"} {

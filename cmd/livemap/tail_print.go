@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"livemap/cmd/livemap/client"
+
 	"github.com/tmaxmax/go-sse"
 )
 
@@ -59,11 +61,11 @@ func (p *tailPrinter) announce(e sse.Event) {
 	json.Unmarshal([]byte(e.Data), &a) // what cannot be read is left out
 	switch {
 	case e.Type == "reset" && a.Reason != "new":
-		p.notice("reset (%s): the state is told anew", printable(a.Reason))
+		p.notice("reset (%s): the state is told anew", client.Printable(a.Reason))
 	case e.Type == "live":
-		p.notice("live (%s, %d events before it)", printable(a.Mode), a.Events)
+		p.notice("live (%s, %d events before it)", client.Printable(a.Mode), a.Events)
 	case e.Type == "bye":
-		p.notice("bye (%s)", printable(a.Reason))
+		p.notice("bye (%s)", client.Printable(a.Reason))
 	}
 }
 
@@ -74,7 +76,7 @@ func (p *tailPrinter) position(feature string, late bool) error {
 		if json.Compact(&compact, line) == nil {
 			line = compact.Bytes()
 		} else {
-			line = []byte(printable(feature))
+			line = []byte(client.Printable(feature))
 		}
 	}
 	if p.text {
@@ -95,7 +97,7 @@ func (p *tailPrinter) gone(data string) error {
 		Reason    string `json:"reason"`
 	}
 	json.Unmarshal([]byte(data), &gone)
-	vehicle, reason := printable(gone.VehicleID), printable(gone.Reason)
+	vehicle, reason := client.Printable(gone.VehicleID), client.Printable(gone.Reason)
 	if !p.text {
 		p.notice("%s is gone (%s)", vehicle, reason)
 		return nil
@@ -112,8 +114,8 @@ func (p *tailPrinter) write(line []byte) error {
 	return err
 }
 
-// position is what a text line shows of a Feature.
-type position struct {
+// tailPosition is what a text line shows of a Feature.
+type tailPosition struct {
 	Geometry struct {
 		Coordinates []float64 `json:"coordinates"` // longitude, latitude
 	} `json:"geometry"`
@@ -128,13 +130,13 @@ type position struct {
 // textLine is a Feature as an aligned line. One that is not as it should be is
 // shown as it came.
 func textLine(feature []byte, late bool) string {
-	var p position
+	var p tailPosition
 	if json.Unmarshal(feature, &p) != nil || len(p.Geometry.Coordinates) < 2 {
-		return printable(string(feature))
+		return client.Printable(string(feature))
 	}
 	at := time.UnixMilli(int64(p.Properties.Timestamp * 1000))
 	line := fmt.Sprintf("%s  %-20s %11.6f %11.6f %9s %5s %9s", at.Format(time.DateTime),
-		printable(p.Properties.VehicleID), p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
+		client.Printable(p.Properties.VehicleID), p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
 		measure(p.Properties.SpeedKMH, " km/h"), measure(p.Properties.Heading, "°"), age(time.Since(at)))
 	if late {
 		line += "  late"

@@ -1,4 +1,4 @@
-package main
+package client
 
 import (
 	"errors"
@@ -75,10 +75,13 @@ func (t *quicFirst) avoided(req *http.Request) bool {
 	return time.Now().Before(t.avoid)
 }
 
-// versions returns a transport that speaks the wanted version of HTTP, "auto", "3",
-// "2" or "1.1", and what closes its connections.
-func (f hubFlags) versions(a hubAddress, version string) (http.RoundTripper, func(), error) {
-	tcp, err := f.transport(a)
+// StreamTransport returns a transport for requests without a body, and a function that closes
+// its connections. It speaks a version of HTTP: "3", "2" or "1.1"; "auto" is 3 where the
+// hub answers over UDP within 1.5 s, else 2 or 1.1. Over a plaintext address 3 is not spoken.
+//
+// An error is about a file of the options.
+func (o Options) StreamTransport(a Address, version string) (http.RoundTripper, func(), error) {
+	tcp, err := o.Transport(a)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,116 @@
+// Package client talks to a hub from outside, over HTTP as any other client does.
+//
+// [Options.Transport] and [Options.StreamTransport] connect to an [Address]. A [Hub] is an
+// address with a transport: [Publisher] sends it lines and sums up the Acks, [Upload] holds
+// one long publish open. An answer that is no success is a [Problem].
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// Options say what is shown to a hub and whom a client trusts. The zero value shows nothing
+// and trusts the certificates that the system trusts.
+type Options struct {
+	Token    string // of Authorization: Bearer; it is not part of a transport, see [Hub]
+	CACert   string // file of PEM certificates to trust, instead of the system's
+	Insecure bool   // the hub's certificate is not checked
+
+	ClientCert string // file of the PEM certificate to show to a port that asks for one
+	ClientKey  string // file of its PEM private key
+}
+
+// tlsConfig reads the files. Its errors name the flags of the commands.
+func (o Options) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: o.Insecure}
+	if o.ClientCert != "" || o.ClientKey != "" {
+		own, err := tls.LoadX509KeyPair(o.ClientCert, o.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("--client-cert, --client-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
+	if o.CACert == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(o.CACert)
+	if err != nil {
+		return nil, fmt.Errorf("--cacert: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--cacert: %s holds no certificate in PEM form", o.CACert)
+	}
+	return config, nil
+}
+
+// Transport returns a transport to an address, over TCP or its unix socket, that keeps
+// its connections open. It notices a dead HTTP/2 connection by pings. An error is about a
+// file of the options.
+func (o Options) Transport(a Address) (*http.Transport, error) {
+	config, err := o.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = config
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}
+	if a.socket != "" {
+		t.Proxy = nil
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", a.socket)
+		}
+	}
+	return t, nil
+}
+
+// Hub is a hub and how it is reached.
+type Hub struct {
+	Address   Address
+	Token     string // sent as Authorization: Bearer, unless empty
+	Transport http.RoundTripper
+}
+
+// NewRequest makes a request for a path of the hub, as [Address.URL] takes it. The request
+// shows the token.
+func (h Hub) NewRequest(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, h.Address.URL(path), body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "livemap")
+	if h.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+h.Token)
+	}
+	return req, nil
+}
+
+// IsUntrusted reports whether err means that asking again is useless: the hub's
+// certificate is not trusted, or its port does not speak TLS.
+func IsUntrusted(err error) bool {
+	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	return cert || record
+}
+
+// Explain strips the method and the URL, which the user knows, from an error of
+// [http.Client]. To one about the hub's certificate it adds which flags help.
+func Explain(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("%w (name its certificate with --cacert, or use --insecure)", err)
+	}
+	return err
+}
