@@ -2,16 +2,16 @@ package simulator
 
 import "strconv"
 
-// busLine is a line of buses: there and back again, without an end.
+// busLine is a bus line: its route leads there and back again, and repeats.
 type busLine struct {
 	name  string
 	route []hop
 }
 
-// busesPerLine is how many buses a line has, about.
+// busesPerLine is about how many buses a line has.
 const busesPerLine = 6
 
-// line chooses the line of a bus, laying out a new one if the city has too few.
+// line chooses the line of a bus. It lays out a new one if the city has too few.
 func (f *Fleet) line(v *vehicle) busLine {
 	lines := f.lines[v.home]
 	most := min(4+int(cities[v.home].people/150), 30)
@@ -23,7 +23,7 @@ func (f *Fleet) line(v *vehicle) busLine {
 	return lines[v.random.IntN(len(lines))]
 }
 
-// layOut leads a line from one side of the city by its middle to another.
+// layOut lays a line from one side of the city through its middle to another.
 func (f *Fleet) layOut(city int32, number int) busLine {
 	random := chance(uint64(city)<<32|uint64(number), 3)
 	crossings := f.roads.streets[city] // from the centre outwards

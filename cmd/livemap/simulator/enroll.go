@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Two towns have so many vehicles that there is something to see in them.
+// towns are the two cities with so many vehicles that a close look at them is worth it.
 var towns = []struct {
 	city  string
 	share float64 // of the fleet
 }{{"Berlin", 0.30}, {"Paris", 0.10}}
 
-// enroll gives each vehicle its kind, its home and its name.
+// enroll sets the kind, the home and the name of each vehicle.
 func (f *Fleet) enroll() {
 	homes := newHomes()
 	var numbers [kinds]int
@@ -28,13 +28,14 @@ func (f *Fleet) enroll() {
 		v.frost = v.kind == truck && v.random.IntN(10) < 3
 		numbers[v.kind]++
 		t := &traits[v.kind]
-		v.head = fmt.Sprintf(`{"vehicle_id":"%s-%03d","kind":"%s","driver":"%s %s"`, t.prefix, numbers[v.kind], t.name,
+		v.head = fmt.Sprintf(`{"vehicle_id":"%s-%03d","kind":"%s","driver":"%s %s"`,
+			t.prefix, numbers[v.kind], t.name,
 			firstNames[v.random.IntN(len(firstNames))], lastNames[v.random.IntN(len(lastNames))])
 	}
 }
 
-// homes chooses cities: the two towns by their share, all others by their people,
-// the small ones more than these would have it.
+// homes chooses cities: the two towns by their share, all others by the square root of their
+// inhabitants.
 type homes struct {
 	towns []int32
 	sums  []float64
@@ -85,7 +86,7 @@ func chooseKind(random *rand.Rand, town bool) kind {
 	return car
 }
 
-// setOut puts a vehicle somewhere on its way, as if it had been for a while.
+// setOut puts a vehicle somewhere on its way, as if it had driven for a while.
 func (f *Fleet) setOut(v *vehicle) {
 	v.pace = 0.9 + 0.1*v.random.Float64()
 	v.error = 2 + 3*v.random.Float64()
@@ -116,7 +117,7 @@ func (f *Fleet) setOut(v *vehicle) {
 	}
 }
 
-// firstRoute chooses a route and how much of it has been driven.
+// firstRoute chooses a route and how much of it the vehicle has driven already.
 func (f *Fleet) firstRoute(v *vehicle) {
 	switch {
 	case v.kind == bus:
@@ -139,7 +140,7 @@ func (f *Fleet) firstRoute(v *vehicle) {
 	v.next = v.random.IntN(len(v.route))
 }
 
-// startHalted has a vehicle be parked for a while yet.
+// startHalted parks a vehicle for its first minutes.
 func (f *Fleet) startHalted(v *vehicle) {
 	v.stop = stop{wait: f.between(v, 70*time.Second, 15*time.Minute), why: onBreak}
 	f.halt(v)

@@ -36,7 +36,7 @@ type Fleet struct {
 	spare      [][]byte // memory of radios
 }
 
-// parkedInterval is how often a parked vehicle reports at most.
+// parkedInterval is the time between reports of a parked vehicle, unless it departs before.
 const parkedInterval = 30 * time.Second
 
 // NewFleet returns a fleet that has been on its way for a while: most vehicles drive, some
@@ -61,14 +61,14 @@ func NewFleet(config Config) *Fleet {
 	for i := range f.vehicles {
 		v := &f.vehicles[i]
 		f.setOut(v)
-		// All report within two seconds, so that the map fills at once.
+		// All first reports are due within two seconds: the map fills at once.
 		f.due[i] = appointment{f.between(v, 0, min(f.interval, 2*time.Second)), int32(i)}
 	}
 	heap.Init(&f.due)
 	return f
 }
 
-// towns are the cities whose streets are needed.
+// towns returns the cities whose streets the fleet needs.
 func (f *Fleet) towns() (towns []int32) {
 	for i := range f.vehicles {
 		if v := &f.vehicles[i]; !v.far && !slices.Contains(towns, v.home) {
@@ -104,7 +104,7 @@ func (f *Fleet) Advance(to time.Duration, dst []byte) []byte {
 	return dst
 }
 
-// pause is the time to the next report.
+// pause is the time until the next report.
 func (f *Fleet) pause(v *vehicle) time.Duration {
 	if !v.parked {
 		return f.interval
@@ -112,7 +112,7 @@ func (f *Fleet) pause(v *vehicle) time.Duration {
 	return max(min(v.until-v.at, max(parkedInterval, f.interval)), time.Millisecond)
 }
 
-// retire forgets a vehicle that is silent for good.
+// retire drops what is kept for a vehicle that has fallen silent for good.
 func (f *Fleet) retire(v *vehicle) {
 	if !v.parked {
 		f.moving--
@@ -127,7 +127,7 @@ func (f *Fleet) Moving() int { return f.moving }
 // started may not know them.
 func (f *Fleet) ResendTopics() { f.topicRound++ }
 
-// appointment is when a vehicle reports next.
+// appointment is the time of a vehicle's next report.
 type appointment struct {
 	at      time.Duration
 	vehicle int32
@@ -148,8 +148,8 @@ func (a *agenda) Pop() any {
 	return last
 }
 
-// randomOf gives a vehicle random numbers of its own, so that what it does does
-// not depend on what others do.
+// randomOf returns a vehicle's own source of random numbers. Its behaviour therefore does not
+// depend on the other vehicles.
 func (f *Fleet) randomOf(i int) rand.PCG {
 	return *rand.NewPCG(f.config.Seed, uint64(i))
 }

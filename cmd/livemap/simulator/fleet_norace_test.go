@@ -11,17 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Tests of a single goroutine, in which the race detector would find nothing, and take
-// ten times as long.
+// These tests use a single goroutine: the race detector would find nothing and make them ten
+// times as slow.
 
-// Vehicles drive as vehicles do: without jumps, no further than their speed
-// takes them, braking and accelerating as they can, and heading where they go.
+// Vehicles drive without jumps and as far as their speed says. They brake and accelerate within
+// their limits, and head where they go.
 func TestSimulatedVehiclesDrive(t *testing.T) {
 	for _, test := range []struct {
 		vehicles int
 		rate     float64
 		duration time.Duration
-	}{{300, 1, 12 * time.Minute}, {200, 5, 2 * time.Minute}, {300, 0.05, 3 * time.Hour}} {
+	}{
+		{300, 1, 12 * time.Minute},
+		{200, 5, 2 * time.Minute},
+		{300, 0.05, 3 * time.Hour},
+	} {
 		t.Run(fmt.Sprint(test.rate), func(t *testing.T) {
 			t.Parallel()
 			straight, corners := 0, 0
@@ -48,15 +52,15 @@ func TestSimulatedVehiclesDrive(t *testing.T) {
 	}
 }
 
-// What a fleet lives through in hours: halts of every sort, tunnels, batches that
-// come late, vehicles that fall silent.
+// Within hours a fleet has halts of every sort, tunnels, batches that come late and vehicles
+// that fall silent.
 func TestSimulatedFleetLives(t *testing.T) {
 	t.Parallel()
 	f := simulated(200, 0.25, 1)
 	statuses := map[string]int{}
 	newest := map[string]float64{}
 	refilled, late, gaps, tunnels := 0, 0, 0, 0
-	last := map[string]told{}
+	last := map[string]report{}
 	for minute := range 4 * 60 {
 		for _, r := range reports(t, f, time.Duration(minute)*time.Minute) {
 			statuses[r.Status]++
@@ -72,7 +76,7 @@ func TestSimulatedFleetLives(t *testing.T) {
 				continue
 			}
 			if r.Topics != nil {
-				require.Fail(t, "topics are told twice", "%+v", r)
+				require.Fail(t, "topics are reported twice", "%+v", r)
 			}
 			gap := r.Timestamp - before.Timestamp
 			if level(r) > level(before)+1 {

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,8 +17,8 @@ import (
 	"livemap/geo"
 )
 
-// told is a report as it was published.
-type told struct {
+// report is a report as it was published.
+type report struct {
 	VehicleID   string   `json:"vehicle_id"`
 	Kind        string   `json:"kind"`
 	Driver      string   `json:"driver"`
@@ -38,9 +39,9 @@ type told struct {
 	Topics      []string `json:"topics,omitempty"`
 }
 
-func (r told) point() point { return point{r.Lon, r.Lat} }
+func (r report) point() point { return point{r.Lon, r.Lat} }
 
-// simulationStart is a whole second, so that timestamps show what simulated time is.
+// simulationStart is a whole second, so that timestamps show the simulated time.
 var simulationStart = time.Unix(1_800_000_000, 0)
 
 func simulated(vehicles int, rate float64, seed uint64) *Fleet {
@@ -49,11 +50,11 @@ func simulated(vehicles int, rate float64, seed uint64) *Fleet {
 	return f
 }
 
-// reports gives what a fleet reports up to a time, checking each line.
-func reports(t testing.TB, f *Fleet, to time.Duration) (list []told) {
+// reports returns what a fleet reports up to a time. It checks each line.
+func reports(t testing.TB, f *Fleet, to time.Duration) (list []report) {
 	t.Helper()
 	for line := range bytes.Lines(f.Advance(to, nil)) {
-		var r told
+		var r report
 		decoder := json.NewDecoder(bytes.NewReader(line))
 		decoder.DisallowUnknownFields()
 		require.NoError(t, decoder.Decode(&r), "%s", line)
@@ -62,8 +63,8 @@ func reports(t testing.TB, f *Fleet, to time.Duration) (list []told) {
 	return list
 }
 
-// The same plan gives the same reports, in however many steps time passes; what
-// differs in the plan makes others.
+// A fleet of the same config reports the same, in however many steps time passes. A fleet of
+// another config reports otherwise.
 func TestSimulatedFleetIsReproducible(t *testing.T) {
 	const duration = 10 * time.Minute
 	once := string(simulated(150, 1, 7).Advance(duration, nil))
@@ -81,7 +82,7 @@ func TestSimulatedFleetIsReproducible(t *testing.T) {
 	assert.False(t, once == string(simulated(151, 1, 7).Advance(duration, nil)), "another size")
 }
 
-// Reports are in time order for each vehicle, but for those that come late.
+// No report is from the future, and all vehicles report up to the end.
 func TestSimulatedFleetKeepsTime(t *testing.T) {
 	t.Parallel()
 	f := simulated(200, 1, 3)
@@ -101,27 +102,27 @@ func TestSimulatedFleetKeepsTime(t *testing.T) {
 	assert.InDelta(t, float64(simulationStart.Unix())+10*60, last, 1)
 }
 
-// histories gives the reports of each vehicle in the order of their timestamps.
-func histories(t testing.TB, f *Fleet, to time.Duration) map[string][]told {
+// histories returns the reports of each vehicle in the order of their timestamps.
+func histories(t testing.TB, f *Fleet, to time.Duration) map[string][]report {
 	t.Helper()
-	all := map[string][]told{}
+	all := map[string][]report{}
 	for _, r := range reports(t, f, to) {
 		all[r.VehicleID] = append(all[r.VehicleID], r)
 	}
 	for _, history := range all {
-		slices.SortStableFunc(history, func(a, b told) int { return int(math.Copysign(1, a.Timestamp-b.Timestamp)) })
+		slices.SortStableFunc(history, func(a, b report) int { return cmp.Compare(a.Timestamp, b.Timestamp) })
 	}
 	return all
 }
 
-// motion is what a vehicle did between two of its reports.
+// motion is the movement of a vehicle between two of its reports.
 type motion struct {
-	before, after told
+	before, after report
 	seconds       float64
 	distance      float64 // metres, as the crow flies
-	expected      float64 // metres, as its speeds have it
+	expected      float64 // metres, by its speeds
 	turned        float64 // degrees
-	watched       bool    // there were no reports in between
+	watched       bool    // no report is missing in between
 	straight      bool
 	corner        bool
 }
@@ -136,7 +137,7 @@ func (m *motion) measure() {
 	m.corner = m.watched && m.turned > 80
 }
 
-// judge says what no vehicle does.
+// judge returns what is impossible about a motion; "" for a possible one.
 func (m *motion) judge() string {
 	change := math.Abs(m.after.Speed-m.before.Speed) / 3.6 / m.seconds
 	driven := (m.after.Odometer - m.before.Odometer) * 1000
@@ -146,19 +147,19 @@ func (m *motion) judge() string {
 	case driven < m.distance*0.999-101, m.distance > m.seconds*131/3.6:
 		return "a jump"
 	case m.after.Speed > 131:
-		return "too quick for anybody"
+		return "too fast for any vehicle"
 	case !m.watched:
 		return ""
 	case change > 2+0.03/m.seconds:
-		return "no such brakes"
+		return "harder than the brakes"
 	case m.distance > m.expected+0.4:
-		return "further than it drove"
+		return "further than its speed"
 	case m.after.Destination != "" && m.after.Speed > 51 && inTown(m.after.point()):
-		return "too quick for a town"
+		return "too fast for a town"
 	case m.corner && min(m.before.Speed, m.after.Speed) > 25:
-		return "too quick for a corner"
+		return "too fast for a corner"
 	case m.straight && m.distance < m.expected-0.4-0.03*m.distance:
-		return "not as far as it drove"
+		return "not as far as its speed"
 	case m.straight && apart(bearing(m.before.point(), m.after.point()), m.after.Heading) > 8:
 		return "heads elsewhere"
 	}
@@ -168,7 +169,7 @@ func (m *motion) judge() string {
 // apart is the angle between two directions.
 func apart(a, b float64) float64 { return math.Abs(math.Mod(a-b+540, 360) - 180) }
 
-// inTown tells that a point is in the inner part of a city.
+// inTown reports whether a point is in the inner part of a city.
 func inTown(p point) bool {
 	for _, c := range cities {
 		if metres(p, c.point()) < 1900 {
@@ -178,14 +179,14 @@ func inTown(p point) bool {
 	return false
 }
 
-func level(r told) float64 {
+func level(r report) float64 {
 	if r.Fuel != nil {
 		return *r.Fuel
 	}
 	return *r.Battery
 }
 
-// Nobody reports from within a tunnel, which takes from 20 to 60 s.
+// No vehicle reports from within a tunnel. A tunnel takes 20 to 60 s.
 func TestSimulatedTunnels(t *testing.T) {
 	r := newRoads(nil)
 	tunnels := 0
@@ -208,13 +209,13 @@ func TestSimulatedTunnels(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, -1, tunnels, "somebody drives through one")
+	assert.Equal(t, -1, tunnels, "some vehicle drives through one")
 }
 
-// At the start most drive, in the two towns above all, and everywhere else.
+// At the start most vehicles drive: many in the two towns, the others everywhere.
 func TestSimulatedFleetIsMidLife(t *testing.T) {
 	f := simulated(1000, 1, 1)
-	first := map[string]told{}
+	first := map[string]report{}
 	kinds, cells := map[string]int{}, map[string]bool{}
 	driving, berlin := 0, 0
 	for _, r := range reports(t, f, 2*time.Second) {
@@ -231,18 +232,18 @@ func TestSimulatedFleetIsMidLife(t *testing.T) {
 			berlin++
 		}
 	}
-	assert.Len(t, first, 1000, "all are there after two seconds")
+	assert.Len(t, first, 1000, "all report within two seconds")
 	assert.Greater(t, driving, 700)
 	assert.Greater(t, berlin, 200)
 	assert.Less(t, berlin, 400)
-	assert.Greater(t, len(cells), 80, "degrees with somebody in them")
+	assert.Greater(t, len(cells), 80, "cells of one degree with a vehicle in them")
 	for k := range kinds {
 		assert.Greater(t, kinds[k], 100, k)
 	}
 	assert.Len(t, kinds, 4)
 }
 
-// A vehicle's GPS is off by some metres, and says so.
+// The GPS error of a vehicle is some metres, as its reported accuracy says.
 func TestSimulatedGPS(t *testing.T) {
 	f := NewFleet(Config{Vehicles: 200, Rate: 1, Seed: 1, Start: simulationStart})
 	within, n := 0, 0
@@ -251,7 +252,7 @@ func TestSimulatedGPS(t *testing.T) {
 		for i := range f.vehicles {
 			v := &f.vehicles[i]
 			n++
-			var r told
+			var r report
 			require.NoError(t, json.Unmarshal(f.appendReport(nil, v), &r))
 			if math.Hypot(v.drift[0], v.drift[1]) < r.Accuracy {
 				within++
@@ -259,15 +260,16 @@ func TestSimulatedGPS(t *testing.T) {
 			assert.Less(t, math.Hypot(v.drift[0], v.drift[1]), 40.0)
 		}
 	}
-	assert.InDelta(t, 0.68, float64(within)/float64(n), 0.1, "the accuracy that is told")
+	assert.InDelta(t, 0.68, float64(within)/float64(n), 0.1, "the reported accuracy")
 }
 
-// Every report is one that encoding/json would have written, and the hub's own
-// parser takes it.
+// Every report is what encoding/json would have written, and the hub's own parser accepts
+// it.
 func TestSimulatedReportsAreJSON(t *testing.T) {
-	f := NewFleet(Config{Vehicles: 1000, Rate: 1, Seed: 5, Start: simulationStart.Add(123 * time.Millisecond)})
+	start := simulationStart.Add(123 * time.Millisecond)
+	f := NewFleet(Config{Vehicles: 1000, Rate: 1, Seed: 5, Start: start})
 	for line := range bytes.Lines(f.Advance(10*time.Second, nil)) {
-		var r told
+		var r report
 		require.NoError(t, json.Unmarshal(line, &r))
 		again, err := json.Marshal(r)
 		require.NoError(t, err)
@@ -283,7 +285,7 @@ func TestSimulatedReportsAreJSON(t *testing.T) {
 	}
 }
 
-// sorted gives a JSON object's members in order, each as it was written.
+// sorted returns the members of a JSON object in order, each as it was written.
 func sorted(t *testing.T, object []byte) (members []string) {
 	t.Helper()
 	var raw map[string]json.RawMessage
@@ -301,16 +303,26 @@ func TestAppendDecimal(t *testing.T) {
 		digits int
 		want   string
 	}{
-		{0, 6, "0"}, {1, 6, "1"}, {-1.5, 1, "-1.5"}, {52.520008, 6, "52.520008"}, {-0.0000004, 6, "0"},
-		{-0.000001, 6, "-0.000001"}, {13.4, 6, "13.4"}, {99.95, 1, "100"}, {359.6, 0, "360"}, {0.05, 2, "0.05"},
-		{123456.75, 1, "123456.8"}, {-18.04, 1, "-18"},
+		{0, 6, "0"},
+		{1, 6, "1"},
+		{-1.5, 1, "-1.5"},
+		{52.520008, 6, "52.520008"},
+		{-0.0000004, 6, "0"},
+		{-0.000001, 6, "-0.000001"},
+		{13.4, 6, "13.4"},
+		{99.95, 1, "100"},
+		{359.6, 0, "360"},
+		{0.05, 2, "0.05"},
+		{123456.75, 1, "123456.8"},
+		{-18.04, 1, "-18"},
+		{1_800_000_000.123, 3, "1800000000.123"},
 	} {
 		assert.Equal(t, test.want, string(appendDecimal(nil, test.value, test.digits)), test.value)
 	}
 }
 
-// Topics are told once, and again when asked to.
-func TestSimulatedFleetIntroducesItself(t *testing.T) {
+// Vehicles report their topics once, and again after ResendTopics.
+func TestSimulatedFleetResendsTopics(t *testing.T) {
 	f := simulated(50, 1, 1)
 	count := func(to time.Duration) (n int) {
 		for _, r := range reports(t, f, to) {
@@ -323,10 +335,10 @@ func TestSimulatedFleetIntroducesItself(t *testing.T) {
 	assert.Equal(t, 50, count(2*time.Second))
 	assert.Equal(t, 0, count(4*time.Second))
 	f.ResendTopics()
-	assert.Equal(t, 50, count(50*time.Second), "parked ones report after half a minute")
+	assert.Equal(t, 50, count(50*time.Second), "parked vehicles report after half a minute")
 }
 
-// BenchmarkSimulatedReports is about a fleet as large as a hub is meant for.
+// BenchmarkSimulatedReports measures fleets up to the size that a hub is meant for.
 func BenchmarkSimulatedReports(b *testing.B) {
 	for _, vehicles := range []int{1000, 100_000} {
 		b.Run(fmt.Sprint(vehicles), func(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// appendReport appends what a vehicle reports now, as a position object on a
-// line. It is written by hand, since a hundred thousand are due every second.
+// appendReport appends the report of a vehicle now, as a position object on a line of its own.
+// It writes the JSON by hand: a large fleet has a hundred thousand reports per second.
 func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
 	where, heading := f.roads.place(v.hop, v.metres)
 	if !f.exactGPS {
@@ -15,12 +15,14 @@ func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
 	dst = append(dst, v.head...)
 	dst = appendDecimal(append(dst, `,"lat":`...), where[1], 6)
 	dst = appendDecimal(append(dst, `,"lon":`...), where[0], 6)
-	dst = appendDecimal(append(dst, `,"timestamp":`...), float64(f.config.Start.Add(v.at).UnixMilli())/1000, 3)
+	milliseconds := f.config.Start.Add(v.at).UnixMilli()
+	dst = appendDecimal(append(dst, `,"timestamp":`...), float64(milliseconds)/1000, 3)
 	dst = appendDecimal(append(dst, `,"speed_kmh":`...), v.speed*3.6, 1)
 	dst = strconv.AppendInt(append(dst, `,"heading":`...), int64(heading+0.5)%360, 10)
 	dst = appendDecimal(append(dst, `,"accuracy":`...), 1.5*v.error, 1)
 	dst = f.appendState(dst, v)
-	if v.topicRound != f.topicRound && v.radio.state == online { // of late ones the hub takes no topics
+	// A report that is kept now arrives late, and a hub ignores the topics of late reports.
+	if v.topicRound != f.topicRound && v.radio.state == online {
 		v.topicRound = f.topicRound
 		dst = append(append(dst, `,"topics":["`...), f.depots[v.home]...)
 		dst = append(append(dst, `","kind:`...), traits[v.kind].name...)
@@ -29,7 +31,7 @@ func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
 	return append(dst, "}\n"...)
 }
 
-// appendState appends the telemetry that is not about the position.
+// appendState appends the telemetry beside the position.
 func (f *Fleet) appendState(dst []byte, v *vehicle) []byte {
 	dst = append(append(dst, `,"status":"`...), statusNames[v.status]...)
 	dst = strconv.AppendBool(append(dst, `","engine_on":`...), !v.parked)
@@ -50,8 +52,8 @@ func (f *Fleet) appendState(dst []byte, v *vehicle) []byte {
 	return dst
 }
 
-// appendDecimal appends a number with up to so many digits behind the point, and
-// no zeros at their end.
+// appendDecimal appends a number with up to the given digits behind the point, without
+// trailing zeros.
 func appendDecimal(dst []byte, value float64, digits int) []byte {
 	scale := int64(1)
 	for range digits {

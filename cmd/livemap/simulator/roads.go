@@ -5,18 +5,18 @@ import (
 	"math/rand/v2"
 )
 
-// roads is all that vehicles drive on: trunk roads between the cities, and the
-// streets of each city in which somebody is at home. It does not change once it
-// is built, and does not depend on a fleet's seed.
+// roads is the network that vehicles drive on: trunk roads between the cities, and the
+// streets of each city that is a vehicle's home. It is immutable once it is built, and does
+// not depend on a fleet's seed.
 type roads struct {
 	nodes []point // the cities first, in their order, then the crossings of streets
 	edges []edge
-	links []hop   // the hops that leave each node, one node's after the other's
-	from  []int32 // where in links a node's begin; one more than nodes
+	links []hop   // the hops that leave each node, in the order of the nodes
+	from  []int32 // where each node's hops begin in links; one more than nodes
 
 	points   []point   // of the edges' lines, from ends[0] to ends[1]
-	marks    []float64 // metres from the line's first point to each
-	headings []float32 // degrees, from each point to the next; of the last, as before it
+	marks    []float64 // metres from the line's first point to each point
+	headings []float32 // degrees, from each point to the next; the last repeats the one before
 
 	streets map[int32][]int32 // city to its crossings, from the centre outwards
 }
@@ -24,16 +24,16 @@ type roads struct {
 // edge is a road or street between two nodes.
 type edge struct {
 	ends   [2]int32
-	line   [2]int32 // its points: first, and one behind the last
+	line   [2]int32 // its points: the first, and the one behind the last
 	length float64  // metres
 	limit  float64  // m/s
 	trunk  bool
 	lights bool       // there are traffic lights at its ends
-	tunnel [2]float64 // metres from ends[0]; no tunnel where both are 0
+	tunnel [2]float64 // metres from ends[0] to its mouths; both 0 without a tunnel
 }
 
-// hop is an edge in the direction in which it is driven: twice its index, and
-// one more when driven from ends[1] to ends[0].
+// hop is an edge in the direction of driving: twice the edge's index, plus one from ends[1]
+// to ends[0].
 type hop int32
 
 const nowhere hop = -1
@@ -43,14 +43,14 @@ func (h hop) reversed() hop   { return h ^ 1 }
 
 func (r *roads) edge(h hop) *edge { return &r.edges[h>>1] }
 
-// start and end are the nodes that a hop leads from and to.
+// start and end are the nodes from which and to which a hop leads.
 func (r *roads) start(h hop) int32 { return r.edge(h).ends[h&1] }
 func (r *roads) end(h hop) int32   { return r.edge(h).ends[1-h&1] }
 
-// leaving gives the hops that leave a node.
+// leaving returns the hops that leave a node.
 func (r *roads) leaving(node int32) []hop { return r.links[r.from[node]:r.from[node+1]] }
 
-// along turns metres along a hop into metres along its edge's line, and back.
+// along converts metres along a hop to metres along its edge's line, and back.
 func (r *roads) along(h hop, metres float64) float64 {
 	if h.backwards() {
 		return r.edge(h).length - metres
@@ -58,13 +58,13 @@ func (r *roads) along(h hop, metres float64) float64 {
 	return metres
 }
 
-// place gives the point so many metres along a hop, and the direction of the road
-// there in degrees clockwise from north.
+// place returns the point at a distance along a hop, and the direction of the road there in
+// degrees clockwise from north.
 func (r *roads) place(h hop, metres float64) (point, float64) {
 	e := r.edge(h)
 	metres = min(max(r.along(h, metres), 0), e.length)
 	marks := r.marks[e.line[0]:e.line[1]]
-	i := min(int(metres/e.length*float64(len(marks)-1)), len(marks)-2) // the points lie about evenly
+	i := min(int(metres/e.length*float64(len(marks)-1)), len(marks)-2) // the points are about evenly spaced
 	for i > 0 && marks[i] > metres {
 		i--
 	}
@@ -77,7 +77,7 @@ func (r *roads) place(h hop, metres float64) (point, float64) {
 	return point{a[0] + part*(b[0]-a[0]), a[1] + part*(b[1]-a[1])}, r.heading(h, at)
 }
 
-// heading is the direction behind a point of a hop's line.
+// heading is the direction of a hop behind a point of its line.
 func (r *roads) heading(h hop, at int) float64 {
 	heading := float64(r.headings[at])
 	if !h.backwards() {
@@ -89,8 +89,8 @@ func (r *roads) heading(h hop, at int) float64 {
 	return heading - 180
 }
 
-// turn is the change of direction, 0 to 180 degrees, from the end of one hop to
-// the start of the next.
+// turn is the change of direction from the end of one hop to the start of the next, 0 to 180
+// degrees.
 func (r *roads) turn(from, to hop) float64 {
 	last, first := r.edge(from).line[1]-1, r.edge(to).line[0]
 	if from.backwards() {
@@ -103,14 +103,14 @@ func (r *roads) turn(from, to hop) float64 {
 	return min(turn, 360-turn)
 }
 
-// inTunnel tells that there is no sky so many metres along a hop.
+// inTunnel reports whether a place along a hop is in a tunnel.
 func (r *roads) inTunnel(h hop, metres float64) bool {
 	e := r.edge(h)
 	metres = r.along(h, metres)
 	return e.tunnel[0] < metres && metres < e.tunnel[1]
 }
 
-// addEdge adds an edge along a line. Its properties are the caller's to set.
+// addEdge adds an edge along a line. The caller sets its properties.
 func (r *roads) addEdge(from, to int32, line ...point) *edge {
 	first, length := int32(len(r.points)), 0.0
 	for i, p := range line {
@@ -127,7 +127,7 @@ func (r *roads) addEdge(from, to int32, line ...point) *edge {
 	return &r.edges[len(r.edges)-1]
 }
 
-// link notes which hops leave each node, once all edges are there.
+// link indexes the hops that leave each node, once all edges are there.
 func (r *roads) link() {
 	r.from = make([]int32, len(r.nodes)+1)
 	for i := range r.edges {
@@ -154,25 +154,25 @@ type point [2]float64
 // degree is the length of a degree of latitude in metres.
 const degree = 111_195
 
-// metres is the distance of two points up to some hundred kilometres apart.
+// metres is the distance between two points that are up to some hundred kilometres apart.
 func metres(a, b point) float64 {
 	x := (b[0] - a[0]) * math.Cos((a[1]+b[1])/2*math.Pi/180)
 	return degree * math.Hypot(x, b[1]-a[1])
 }
 
-// bearing is the direction from a to b near it, 0 to 360 degrees.
+// bearing is the direction from a to a nearby b, 0 to 360 degrees.
 func bearing(a, b point) float64 {
 	x := (b[0] - a[0]) * math.Cos((a[1]+b[1])/2*math.Pi/180)
 	return math.Mod(math.Atan2(x, b[1]-a[1])*180/math.Pi+360, 360)
 }
 
-// moved gives the point that lies so many metres east and north of p.
+// moved returns the point that lies east and north of p by the given metres.
 func moved(p point, east, north float64) point {
 	return point{p[0] + east/(degree*math.Cos(p[1]*math.Pi/180)), p[1] + north/degree}
 }
 
-// chance is a source of random numbers that is the same for the same place, so
-// that the roads are always the same ones.
+// chance returns a source of random numbers that is the same for the same place and purpose.
+// The roads are therefore the same in every fleet.
 func chance(place, purpose uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(place, purpose))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// allStreets asks for the streets of every city.
+// allStreets returns every city, for newRoads.
 func allStreets() (all []int32) {
 	for i := range cities {
 		all = append(all, int32(i))
@@ -28,14 +28,15 @@ func TestSimulatedCities(t *testing.T) {
 		assert.False(t, depots[c.depot()], "%s is there twice", c.depot())
 		names[c.name], depots[c.depot()] = true, true
 		assert.Regexp(t, `^depot:[a-z-]+$`, c.depot())
-		assert.True(t, -1 <= c.lon && c.lon <= 21.5 && 43.5 <= c.lat && c.lat <= 54.5, "%s is elsewhere", c.name)
+		inMap := -1 <= c.lon && c.lon <= 21.5 && 43.5 <= c.lat && c.lat <= 54.5
+		assert.True(t, inMap, "%s is elsewhere", c.name)
 	}
 	for _, pair := range noRoad {
 		assert.True(t, names[pair[0]] && names[pair[1]], pair)
 	}
 }
 
-// One gets from each city to each other, and within a city to each crossing.
+// Roads lead from each city to each other, and streets to each crossing of a city.
 func TestSimulatedRoadsConnect(t *testing.T) {
 	r := newRoads(allStreets())
 	reached := func(from int32) map[int32]bool {
@@ -59,8 +60,8 @@ func TestSimulatedRoadsConnect(t *testing.T) {
 	}
 }
 
-// Every edge is driven on the same line in both directions, without a jump and,
-// on trunk roads, without a corner.
+// Every edge is the same line in both directions, without a jump. On trunk roads it has no
+// corner.
 func TestSimulatedRoadsAreLines(t *testing.T) {
 	r := newRoads([]int32{0})
 	for i := range r.edges {
@@ -92,8 +93,8 @@ func TestSimulatedRoadsAreLines(t *testing.T) {
 	}
 }
 
-// Nobody drives through the sea: the page's coasts are Natural Earth's, and a
-// bridge over an estuary is as far from land as a road gets.
+// No road leads through the sea. The page's coasts are those of Natural Earth; a bridge over an
+// estuary is as far from land as a road gets.
 func TestSimulatedRoadsAreOnLand(t *testing.T) {
 	coast := readCoast(t)
 	r := newRoads(allStreets())
@@ -109,14 +110,18 @@ func TestSimulatedRoadsAreOnLand(t *testing.T) {
 			}
 		}
 	}
-	for name, p := range map[string]point{"Kiel Bight": {10.4, 54.5}, "English Channel": {0, 50}, "North Sea": {3, 52}} {
+	for name, p := range map[string]point{
+		"Kiel Bight":      {10.4, 54.5},
+		"English Channel": {0, 50},
+		"North Sea":       {3, 52},
+	} {
 		assert.False(t, coast.ashore(p), "%s is no land", name)
 		assert.Greater(t, coast.offshore(p), 1500.0, name)
 	}
 }
 
-// coast is the outlines of all land: pieces of them by the rows, each a
-// twentieth of a degree, that they are in.
+// coast is the outlines of all land, in pieces, by row. A row is a twentieth of a degree
+// high.
 type coast map[int][][2]point
 
 func row(lat float64) int { return int(math.Floor(lat * 20)) }
@@ -127,7 +132,7 @@ func (c coast) add(a, b point) {
 	}
 }
 
-// ashore tells whether an odd number of pieces is west of a point.
+// ashore reports whether a point is on land: an odd number of pieces is west of it.
 func (c coast) ashore(p point) (in bool) {
 	for _, piece := range c[row(p[1])] {
 		a, b := piece[0], piece[1]
@@ -138,7 +143,7 @@ func (c coast) ashore(p point) (in bool) {
 	return in
 }
 
-// offshore is about how far a point is from the next piece, in metres.
+// offshore is about the distance from a point to the nearest piece, in metres.
 func (c coast) offshore(p point) float64 {
 	nearest := math.Inf(1)
 	for i := row(p[1]) - 1; i <= row(p[1])+1; i++ {
@@ -152,7 +157,7 @@ func (c coast) offshore(p point) float64 {
 	return nearest
 }
 
-// readCoast reads the land that the page's map is made of (TopoJSON).
+// readCoast reads the land of the page's map (TopoJSON).
 func readCoast(t *testing.T) coast {
 	t.Helper()
 	text, err := os.ReadFile("../../../web/node_modules/world-atlas/land-10m.json")
@@ -186,7 +191,7 @@ func readCoast(t *testing.T) coast {
 	return c
 }
 
-// unpackArc undoes TopoJSON's differences; arc ^i is arc i backwards.
+// unpackArc sums up the differences of a TopoJSON arc; arc ^i is arc i backwards.
 func unpackArc(arcs [][][2]float64, i int, scale, translate [2]float64) []point {
 	backwards := i < 0
 	if backwards {

@@ -2,33 +2,33 @@ package simulator
 
 import "container/heap"
 
-// pathfinder finds quickest ways, with memory that is used again and again.
+// pathfinder finds quickest routes. It reuses its memory from search to search.
 type pathfinder struct {
 	roads  *roads
-	search uint32 // number of the search; what others have noted does not count
+	search uint32 // number of the current search; marks of other searches do not count
 	marks  []pathMark
 	open   pathQueue
 }
 
-// pathMark is what a search knows of a node.
+// pathMark is what a search knows about a node.
 type pathMark struct {
 	search  uint32
 	done    bool
-	by      hop     // the last hop of the quickest way so far
-	seconds float64 // that it takes
+	by      hop     // the last hop of the quickest route so far
+	seconds float64 // duration of that route
 }
 
 func newPathfinder(r *roads) *pathfinder {
 	return &pathfinder{roads: r, marks: make([]pathMark, len(r.nodes))}
 }
 
-// Nobody is quicker than this, in m/s, so the straight line at this speed is a
-// bound for what is left (A*: Hart, Nilsson and Raphael, 1968).
+// quickest is above every vehicle's speed, in m/s. The straight line at this speed is
+// therefore a lower bound for the rest of a route (A*: Hart, Nilsson and Raphael, 1968).
 const quickest = 130 / 3.6
 
-// find appends the quickest way between two nodes to route. It does not begin with
-// the hop not, unless there is no other way. There always is a way between
-// cities, and between crossings of one city.
+// find appends the quickest route between two nodes to route. The found route does not begin
+// with the hop not, unless there is no other. There always is a route between cities, and
+// between crossings of one city.
 func (p *pathfinder) find(from, to int32, not hop, route []hop) []hop {
 	p.search++
 	p.open = p.open[:0]
@@ -57,7 +57,7 @@ func (p *pathfinder) find(from, to int32, not hop, route []hop) []hop {
 
 func (e *edge) seconds() float64 { return e.length / e.limit }
 
-// note notes that the node to which a hop leads is reached by it.
+// note records that the search reaches a node by a hop.
 func (p *pathfinder) note(node int32, by hop, seconds float64, to int32) {
 	mark := &p.marks[node]
 	if mark.search == p.search && (mark.done || mark.seconds <= seconds) {
@@ -72,8 +72,7 @@ func (p *pathfinder) note(node int32, by hop, seconds float64, to int32) {
 	heap.Fix(&p.open, len(p.open)-1)
 }
 
-// pop takes the node with the least estimate away. As with heap.Fix, and unlike
-// heap.Pop, nothing is allocated.
+// pop removes the node with the least estimate. Unlike heap.Pop, heap.Fix allocates nothing.
 func (p *pathfinder) pop() int32 {
 	node, last := p.open[0].node, len(p.open)-1
 	p.open[0] = p.open[last]
@@ -84,7 +83,7 @@ func (p *pathfinder) pop() int32 {
 	return node
 }
 
-// trace appends the way that was found.
+// trace appends the route that the search found.
 func (p *pathfinder) trace(from, to int32, route []hop) []hop {
 	first := len(route)
 	for node := to; node != from; node = p.roads.start(p.marks[node].by) {
@@ -96,10 +95,10 @@ func (p *pathfinder) trace(from, to int32, route []hop) []hop {
 	return route
 }
 
-// pathNode is a node that a search has seen.
+// pathNode is a node in the queue of a search.
 type pathNode struct {
 	node     int32
-	estimate float64 // seconds from the start to the end by this node, at least
+	estimate float64 // seconds from the start to the end through this node, at least
 }
 
 type pathQueue []pathNode

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Streets.
+// Speed limits and lengths of streets.
 const (
 	limitStreet = 30 / 3.6 // m/s
 	limitMain   = 50 / 3.6
@@ -14,9 +14,9 @@ const (
 	longestBlock  = 520.0 // metres
 )
 
-// plan is the drawing of a city's streets: crossings in metres east and north of
-// the centre, and which of them are connected.
-type plan struct {
+// streetPlan is the drawing of a city's streets: the crossings, in metres east and north of
+// the centre, and the blocks of street that connect them.
+type streetPlan struct {
 	random    *rand.Rand
 	radius    float64 // metres
 	spacing   float64 // metres between parallel streets
@@ -29,11 +29,11 @@ type block struct {
 	main bool // a main street
 }
 
-// addStreets adds the streets of a city: in some cities rings and the streets
-// that lead out through them, in the others a grid that has grown crooked.
+// addStreets adds the streets of a city. Large cities, and half of the others, have rings and
+// streets that lead outwards; the rest has a crooked grid.
 func (r *roads) addStreets(c int32) {
 	random := chance(uint64(c), 2)
-	p := &plan{random: random, radius: cities[c].radius(), spacing: 170 + 60*random.Float64()}
+	p := &streetPlan{random: random, radius: cities[c].radius(), spacing: 170 + 60*random.Float64()}
 	if cities[c].people > 1500 || random.IntN(2) == 0 {
 		p.drawRings()
 	} else {
@@ -50,7 +50,7 @@ func (r *roads) addStreets(c int32) {
 	}
 	for _, b := range p.blocks {
 		from, to := nodes[b.ends[0]], nodes[b.ends[1]]
-		if from == 0 || to == 0 { // crossing 0 is a city, so these were not reached
+		if from == 0 || to == 0 { // node 0 is a city: the crossing was not reached
 			continue
 		}
 		e := r.addEdge(from, to, r.nodes[from], r.nodes[to])
@@ -61,11 +61,11 @@ func (r *roads) addStreets(c int32) {
 	}
 }
 
-// radius is how far a city's streets reach, in metres.
+// radius is how far a city's streets reach from its centre, in metres.
 func (c city) radius() float64 { return min(max(148*math.Sqrt(c.people), 1100), 9000) }
 
-// drawGrid draws parallel streets, every fourth of them a main street.
-func (p *plan) drawGrid() {
+// drawGrid draws a grid of streets, every fourth of them a main street.
+func (p *streetPlan) drawGrid() {
 	n := int(p.radius / p.spacing)
 	turned := p.random.Float64() * math.Pi
 	at := map[[2]int]int{}
@@ -88,9 +88,9 @@ func (p *plan) drawGrid() {
 	}
 }
 
-// drawRings draws rings around the centre, every third of them a main street, and
-// streets outwards, more of them the further out; eight lead out all the way.
-func (p *plan) drawRings() {
+// drawRings draws rings around the centre, every third of them a main street, and streets that
+// lead outwards. Eight of these begin at the centre; more are added further out.
+func (p *streetPlan) drawRings() {
 	const inmost = 8
 	p.crossings = append(p.crossings, [2]float64{})
 	first, count := 0, 1 // of the ring within
@@ -115,12 +115,12 @@ func (p *plan) drawRings() {
 	}
 }
 
-func (p *plan) connect(a, b int, main bool) {
+func (p *streetPlan) connect(a, b int, main bool) {
 	p.blocks = append(p.blocks, block{[2]int{a, b}, main})
 }
 
-// bend makes straight streets crooked: waves that are a few blocks long.
-func (p *plan) bend() {
+// bend makes straight streets crooked, in waves that are a few blocks long.
+func (p *streetPlan) bend() {
 	var phase [4]float64
 	for i := range phase {
 		phase[i] = 2 * math.Pi * p.random.Float64()
@@ -132,9 +132,9 @@ func (p *plan) bend() {
 	}
 }
 
-// keep drops blocks that are too short or too long, and one in eight of the side
-// streets, and gives for each crossing those that it is connected with.
-func (p *plan) keep() [][]int {
+// keep drops blocks that are too short or too long, and one in eight of the side streets. It
+// returns the neighbours of each crossing.
+func (p *streetPlan) keep() [][]int {
 	connected := make([][]int, len(p.crossings))
 	kept := p.blocks[:0]
 	for _, b := range p.blocks {
@@ -151,11 +151,12 @@ func (p *plan) keep() [][]int {
 	return connected
 }
 
-// reached gives the crossings that one gets to from the centre, as they come.
-func (p *plan) reached(connected [][]int) []int {
+// reached returns the crossings that streets connect with the centre, the fewest blocks away first.
+func (p *streetPlan) reached(connected [][]int) []int {
 	centre := 0
 	for i, at := range p.crossings {
-		if math.Hypot(at[0], at[1]) < math.Hypot(p.crossings[centre][0], p.crossings[centre][1]) && len(connected[i]) > 1 {
+		nearest := p.crossings[centre]
+		if math.Hypot(at[0], at[1]) < math.Hypot(nearest[0], nearest[1]) && len(connected[i]) > 1 {
 			centre = i
 		}
 	}

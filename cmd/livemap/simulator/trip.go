@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// enter drives onto the next hop of the route, and decides whether to halt on it.
+// enter drives onto the next hop of the route and plans whether to halt on it.
 func (f *Fleet) enter(v *vehicle) {
 	v.hop = v.route[v.next]
 	v.next++
 	if v.kind == bus && v.next == len(v.route) {
-		v.next = 0 // a line is a round
+		v.next = 0 // a line repeats
 	}
 	if v.next == len(v.route) && !f.planArrival(v) {
-		f.newRoute(v) // there is no room to stop: it was not here, then
+		f.newRoute(v) // no room to stop: the destination is further on
 	}
 	if v.stop.wait == 0 {
 		f.planHalt(v)
@@ -21,7 +21,7 @@ func (f *Fleet) enter(v *vehicle) {
 	f.lookAhead(v)
 }
 
-// lookAhead finds out how fast the end of this hop may be passed.
+// lookAhead sets how fast the vehicle may pass the end of this hop.
 func (f *Fleet) lookAhead(v *vehicle) {
 	v.corner = math.Inf(1)
 	if v.next == len(v.route) {
@@ -34,14 +34,22 @@ func (f *Fleet) lookAhead(v *vehicle) {
 	}
 }
 
-// planArrival plans the stop at the end of a route: a yard outside of the city,
-// or somewhere in the street.
+// planArrival plans the stop at the end of a route: a yard outside the city, or a place in the
+// street. It reports whether there is room to brake for it.
 func (f *Fleet) planArrival(v *vehicle) bool {
 	length := f.roads.edge(v.hop).length
-	s := stop{metres: length * (0.3 + 0.6*v.random.Float64()), wait: f.between(v, 25*time.Second, 170*time.Second), why: delivering}
+	s := stop{
+		metres: length * (0.3 + 0.6*v.random.Float64()),
+		wait:   f.between(v, 25*time.Second, 170*time.Second),
+		why:    delivering,
+	}
 	switch {
 	case v.far:
-		s = stop{metres: length - 1200 - 4500*v.random.Float64(), wait: f.between(v, 20*time.Minute, 50*time.Minute), why: loading}
+		s = stop{
+			metres: length - 1200 - 4500*v.random.Float64(),
+			wait:   f.between(v, 20*time.Minute, 50*time.Minute),
+			why:    loading,
+		}
 	case v.kind == car:
 		s = stop{metres: s.metres, wait: f.between(v, 3*time.Minute, 12*time.Minute), why: onSite}
 	}
@@ -49,7 +57,7 @@ func (f *Fleet) planArrival(v *vehicle) bool {
 		return false
 	}
 	v.errands++
-	if !v.far && (v.tank < 0.2 || v.errands >= 45) { // home to the depot, which may be in any street
+	if !v.far && (v.tank < 0.2 || v.errands >= 45) { // the depot, which may be in any street
 		v.errands, s.wait, s.why = 0, f.between(v, 25*time.Minute, 45*time.Minute), loading
 	}
 	v.stop = s
@@ -80,8 +88,8 @@ func (f *Fleet) planHalt(v *vehicle) {
 	}
 }
 
-// The break that drivers must take (Regulation (EC) 561/2006, article 7). They
-// are two, so that the map is not empty at night.
+// Drivers must take a break (Regulation (EC) 561/2006, article 7). Their daily rest is left out:
+// a second driver takes over, so that the map is not empty at night.
 const (
 	driveAtMost = 4*time.Hour + 30*time.Minute
 	restAtLeast = 45 * time.Minute
@@ -89,7 +97,7 @@ const (
 	areaEvery = 12_000.0 // metres between service areas
 )
 
-// serviceArea plans a break if one will be due on this road, or a tank is low.
+// serviceArea plans a stop if a break falls due on this road or the tank is low.
 func (f *Fleet) serviceArea(v *vehicle, e *edge) (s stop) {
 	takes := e.length / (min(e.limit, traits[v.kind].top) * v.pace) // seconds
 	switch {
@@ -111,12 +119,12 @@ func (f *Fleet) serviceArea(v *vehicle, e *edge) (s stop) {
 	return s
 }
 
-// between gives a time from least to most.
+// between returns a random time from least to most.
 func (f *Fleet) between(v *vehicle, least, most time.Duration) time.Duration {
 	return least + time.Duration(v.random.Float64()*float64(most-least))
 }
 
-// newRoute chooses where to drive from the end of this hop.
+// newRoute chooses a route from the end of this hop.
 func (f *Fleet) newRoute(v *vehicle) {
 	from := f.roads.end(v.hop)
 	switch {
@@ -131,8 +139,8 @@ func (f *Fleet) newRoute(v *vehicle) {
 	v.next = 0
 }
 
-// destination chooses a city: home after each errand, else one that is neither
-// next door nor at the other end of the map.
+// destination chooses a city: every other time the vehicle's home, otherwise one that is
+// neither next door nor at the other end of the map.
 func (f *Fleet) destination(v *vehicle, from int32) int32 {
 	if from != v.home && v.random.IntN(2) == 0 {
 		return v.home
@@ -140,13 +148,14 @@ func (f *Fleet) destination(v *vehicle, from int32) int32 {
 	most := 300_000 + 700_000*v.random.Float64()
 	for {
 		to := int32(v.random.IntN(len(cities)))
-		if apart := metres(f.roads.nodes[from], f.roads.nodes[to]); to != from && apart > 60_000 && apart < most {
+		apart := metres(f.roads.nodes[from], f.roads.nodes[to])
+		if to != from && apart > 60_000 && apart < most {
 			return to
 		}
 	}
 }
 
-// address chooses a crossing some blocks away, by driving mostly straight on.
+// address chooses a crossing some blocks away, mostly straight on.
 func (f *Fleet) address(v *vehicle, from int32) int32 {
 	to, came := from, v.hop
 	for range 6 + v.random.IntN(20) {

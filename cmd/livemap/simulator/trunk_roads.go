@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// Trunk roads.
+// Lengths and speed limits of trunk roads.
 const (
-	longestRoad = 175_000.0 // metres between neighbours; further ones have no road of their own
+	longestRoad = 175_000.0 // metres between neighbours that have a road of their own
 	pointEvery  = 500.0     // metres between the points of a road's line
 
-	suburbs = 6000.0 // metres from a city's centre; limitSuburb holds from here on
-	inner   = 2000.0 // and limitInner from here on
+	suburbs = 6000.0 // metres from a city's centre; limitSuburb holds within
+	inner   = 2000.0 // metres; limitInner holds within
 
 	limitSuburb = 80 / 3.6 // m/s
 	limitInner  = 50 / 3.6
 )
 
-// newRoads builds the trunk roads, and the streets of the cities asked for.
+// newRoads builds the trunk roads, and the streets of some cities.
 //
-// Cities are neighbours where no third one lies in the circle between them
-// (Gabriel and Sokal, 1969), which looks much as road maps do.
+// Two cities are neighbours where no third one lies in the circle between them
+// (Gabriel and Sokal, 1969). Such a graph looks much like a road map.
 func newRoads(streetsOf []int32) *roads {
 	r := &roads{streets: map[int32][]int32{}}
 	for _, c := range cities {
@@ -40,11 +40,13 @@ func newRoads(streetsOf []int32) *roads {
 	return r
 }
 
-// neighbours tells that a road leads from one city to the other.
+// neighbours reports whether a road leads from one city to the other.
 func neighbours(a, b int) bool {
 	from, to := cities[a], cities[b]
 	apart := metres(from.point(), to.point())
-	if apart > longestRoad || slices.Contains(noRoad, [2]string{from.name, to.name}) || slices.Contains(noRoad, [2]string{to.name, from.name}) {
+	if apart > longestRoad ||
+		slices.Contains(noRoad, [2]string{from.name, to.name}) ||
+		slices.Contains(noRoad, [2]string{to.name, from.name}) {
 		return false
 	}
 	for i, c := range cities {
@@ -59,13 +61,13 @@ func neighbours(a, b int) bool {
 	return true
 }
 
-// addTrunk adds the road between two cities: a line that swings to both sides
-// in long waves, which are large, and in short ones, which are small.
+// addTrunk adds the road between two cities: a line that swings to both sides in long, wide
+// waves and in short, narrow ones.
 func (r *roads) addTrunk(from, to int32) {
 	random := chance(uint64(from)<<32|uint64(to), 1)
 	a, b := r.nodes[from], r.nodes[to]
 	apart := metres(a, b)
-	var waves [14]float64 // metres; how far the line swings in so many half waves
+	var waves [14]float64 // metres that the line swings to a side in i+1 half waves
 	for i := range waves {
 		half := float64(i + 1)
 		waves[i] = (2*random.Float64() - 1) * 0.03 * apart / math.Pow(half, 1.35)
@@ -84,13 +86,14 @@ func (r *roads) addTrunk(from, to int32) {
 	e := r.addEdge(from, to, line...)
 	e.trunk = true
 	e.limit = []float64{100, 110, 120, 120, 130}[random.IntN(5)] / 3.6
-	if alpine := min(a[1], b[1]) < 47.6 && max(a[1], b[1]) > 45; alpine && random.IntN(2) == 0 || random.IntN(6) == 0 {
+	alpine := min(a[1], b[1]) < 47.6 && max(a[1], b[1]) > 45
+	if alpine && random.IntN(2) == 0 || random.IntN(6) == 0 {
 		e.addTunnel(0.25+0.5*random.Float64(), 650+350*random.Float64())
 	}
 }
 
-// addTunnel puts a tunnel somewhere along a road. Up to a kilometre takes from 20
-// to 60 s at the speeds that are driven there.
+// addTunnel adds a tunnel at a part of a road's length, outside the suburbs. A tunnel of up to
+// a kilometre takes 20 to 60 s.
 func (e *edge) addTunnel(part, length float64) {
 	begin := part * e.length
 	if begin > suburbs && begin+length < e.length-suburbs {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// kind is what sort of vehicle it is, as published.
+// kind is the kind of a vehicle, as published.
 type kind uint8
 
 const (
@@ -14,18 +14,18 @@ const (
 	van
 	bus
 	car
-	kinds // how many there are
+	kinds // their number
 )
 
-// traits are what the vehicles of a kind have in common.
+// traits are what all vehicles of a kind have in common.
 var traits = [kinds]struct {
 	name, prefix  string
 	accelerate    float64 // m/s², at most
 	brake         float64 // m/s², at most
 	top           float64 // m/s
-	reach         float64 // metres that a full tank or battery lasts
+	reach         float64 // metres on a full tank or battery
 	electric      bool
-	share, inTown float64 // of the fleet: of vehicles at home anywhere, and in the two towns of many
+	share, inTown float64 // of the fleet: anywhere, and in the two towns
 }{
 	truck: {"truck", "TRUCK", 0.7, 1.2, 86 / 3.6, 1_100_000, false, 0.52, 0.14},
 	van:   {"van", "VAN", 1.8, 2, 120 / 3.6, 240_000, true, 0.22, 0.38},
@@ -33,7 +33,7 @@ var traits = [kinds]struct {
 	car:   {"car", "CAR", 2, 2, 130 / 3.6, 600_000, false, 0.14, 0.20},
 }
 
-// status is what a vehicle is doing, as published.
+// status is what a vehicle does, as published.
 type status uint8
 
 const (
@@ -47,9 +47,11 @@ const (
 	onSite
 )
 
-var statusNames = [...]string{"driving", "waiting", "at stop", "delivering", "loading", "break", "refilling", "on site"}
+var statusNames = [...]string{
+	"driving", "waiting", "at stop", "delivering", "loading", "break", "refilling", "on site",
+}
 
-// vehicle is where one vehicle is, and what it is about to do.
+// vehicle is the state of one vehicle: where it is and where it is going.
 type vehicle struct {
 	random rand.Rand
 	pcg    rand.PCG
@@ -60,29 +62,29 @@ type vehicle struct {
 	frost bool  // it has a refrigerated body
 	home  int32 // city
 
-	at     time.Duration // the simulated time for which all of this holds
+	at     time.Duration // the simulated time of this state
 	hop    hop
 	metres float64 // along hop
 	speed  float64 // m/s
 	corner float64 // m/s, at the end of hop
-	pace   float64 // of the limit that this driver drives
+	pace   float64 // part of the speed limit that this driver drives
 
-	route []hop // for a bus its whole line, which others share
-	next  int   // index in route of the hop that follows
-	dest  int32 // the city a far vehicle drives to
-	stop  stop  // the next one on hop; none where it has no time
+	route []hop // of a bus its whole line, which other buses share
+	next  int   // index in route of the hop behind this one
+	dest  int32 // the city to which a far vehicle drives
+	stop  stop  // the next stop on hop; none where its wait is 0
 
 	status  status
-	until   time.Duration // it stands until then
-	parked  bool          // and long enough to report seldom
+	until   time.Duration // when it departs, while it stands
+	parked  bool          // it stands long enough to report seldom
 	driven  time.Duration // since the last break
 	tank    float64       // 0 to 1, fuel or battery
-	metered float64       // metres ever driven
-	errands int           // since the last visit to the depot
+	metered float64       // metres on the odometer
+	errands int           // stops since the last visit to the depot
 
 	radio radio
-	drift [2]float64 // metres east and north that the GPS is off
-	error float64    // metres, the standard deviation of each
+	drift [2]float64 // the GPS's error: metres east and north
+	error float64    // standard deviation of each drift, in metres
 
 	topicRound int // the fleet's when the vehicle last reported its topics
 }
@@ -90,14 +92,14 @@ type vehicle struct {
 // stop is a place on a hop at which a vehicle halts.
 type stop struct {
 	metres float64
-	wait   time.Duration // none: no stop
+	wait   time.Duration // 0: there is no stop
 	why    status
 }
 
-// maxStep is how long speed changes evenly at most.
+// maxStep is the longest time in which speed is taken to change evenly.
 const maxStep = time.Second
 
-// drive brings a vehicle to a later time.
+// drive advances a vehicle to a later time.
 func (f *Fleet) drive(v *vehicle, to time.Duration) {
 	for v.at < to {
 		if v.until > v.at {
@@ -113,7 +115,7 @@ func (f *Fleet) drive(v *vehicle, to time.Duration) {
 	}
 }
 
-// step drives for a moment, in which speed changes evenly.
+// step drives for a moment, during which the speed changes evenly.
 func (f *Fleet) step(v *vehicle, step time.Duration) {
 	dt := step.Seconds()
 	t := &traits[v.kind]
@@ -137,12 +139,12 @@ func (f *Fleet) step(v *vehicle, step time.Duration) {
 	}
 }
 
-// braking is the highest speed after dt from which one can still brake to slow
-// within so many metres, as they are now, when one drives at speed.
+// braking is the highest speed after dt from which a vehicle can still brake to slow, at a place
+// that is metres ahead now. The vehicle drives at speed now.
 //
-// From v² ≤ slow² + 2·brake·(metres − (speed+v)/2·dt). Who has kept to it so far
-// never brakes harder than brake. It is not above 0 for a place that is reached
-// within dt.
+// It solves v² ≤ slow² + 2·brake·(metres − (speed+v)/2·dt) for v. A vehicle that always keeps to
+// it never brakes harder than brake. For a place that is reached within dt it is
+// at most 0.
 func braking(slow, metres, speed, brake, dt float64) float64 {
 	half := brake * dt / 2
 	left := half*half + slow*slow + brake*(2*metres-speed*dt)
@@ -152,7 +154,7 @@ func braking(slow, metres, speed, brake, dt float64) float64 {
 	return math.Sqrt(left) - half
 }
 
-// roll moves a vehicle along its route.
+// roll moves a vehicle along its route by metres.
 func (f *Fleet) roll(v *vehicle, distance float64) {
 	v.metered += distance
 	v.tank = max(0, v.tank-distance/traits[v.kind].reach)
@@ -163,7 +165,7 @@ func (f *Fleet) roll(v *vehicle, distance float64) {
 	}
 }
 
-// allowed is the speed that is allowed where a vehicle is.
+// allowed is the speed at which a vehicle may drive where it is.
 func (f *Fleet) allowed(v *vehicle) float64 {
 	e := f.roads.edge(v.hop)
 	limit := e.limit
@@ -178,11 +180,11 @@ func (f *Fleet) allowed(v *vehicle) float64 {
 	return min(limit, traits[v.kind].top) * v.pace
 }
 
-// slow is a place ahead that must be passed no faster than at a speed.
+// slow is a place ahead and the highest speed, in m/s, at which to pass it.
 type slow struct{ metres, speed float64 }
 
-// ahead gives the places on this hop that a vehicle must be slow at. Hops are so
-// long that one can brake for the next one's when one has entered it.
+// ahead returns the places on this hop where a vehicle must be slow. Hops are long enough to
+// brake for those of the next hop once it is entered.
 func (f *Fleet) ahead(v *vehicle) []slow {
 	e := f.roads.edge(v.hop)
 	left := e.length - v.metres
@@ -199,7 +201,7 @@ func (f *Fleet) ahead(v *vehicle) []slow {
 	return list
 }
 
-// cornering is the speed in m/s at which one turns by so many degrees.
+// cornering is the highest speed, in m/s, at which a vehicle turns by the given degrees.
 func cornering(turn float64) float64 {
 	if turn < 12 {
 		return math.Inf(1)
@@ -208,13 +210,14 @@ func cornering(turn float64) float64 {
 	return max(15*half*half*half*half, 1.5)
 }
 
-// canStop tells whether there is room to brake for a place on the hop.
+// canStop reports whether there is room to brake for a place on the hop.
 func (f *Fleet) canStop(v *vehicle, metres float64) bool {
 	const margin = 3
-	return metres-v.metres > v.speed*v.speed/(2*traits[v.kind].brake)+margin && metres < f.roads.edge(v.hop).length-margin
+	needed := v.speed * v.speed / (2 * traits[v.kind].brake)
+	return metres-v.metres > needed+margin && metres < f.roads.edge(v.hop).length-margin
 }
 
-// halt stands at the stop that has been reached.
+// halt stops the vehicle at the stop that it has reached.
 func (f *Fleet) halt(v *vehicle) {
 	v.status, v.until = v.stop.why, v.at+v.stop.wait
 	if v.stop.wait > longHalt {
@@ -227,10 +230,10 @@ func (f *Fleet) halt(v *vehicle) {
 	v.stop = stop{}
 }
 
-// longHalt is how long a stop may take before a vehicle counts as parked.
+// longHalt is the longest stop during which a vehicle does not count as parked.
 const longHalt = time.Minute
 
-// depart drives on after a halt.
+// depart ends a halt.
 func (f *Fleet) depart(v *vehicle) {
 	if v.parked {
 		f.moving++
