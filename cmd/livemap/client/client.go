@@ -1,8 +1,8 @@
-// Package client talks to a hub from outside, over HTTP as any other client does.
+// Package client talks to a hub over HTTP, as any program outside the hub does.
 //
-// [Options.Transport] and [Options.StreamTransport] connect to an [Address]. A [Hub] is an
-// address with a transport: [Publisher] sends it lines and sums up the Acks, [Upload] holds
-// one long publish open. An answer that is no success is a [Problem].
+// [Options.Transport] and [Options.StreamTransport] connect to an [Address]; a [Hub] is an
+// address with a transport. A [Publisher] sends it batches of lines, an [Upload] one long
+// request. An answer that is no success is a [Problem].
 package client
 
 import (
@@ -19,14 +19,14 @@ import (
 	"time"
 )
 
-// Options say what is shown to a hub and whom a client trusts. The zero value shows nothing
-// and trusts the certificates that the system trusts.
+// Options say what a client shows to a hub and which certificates it trusts. The zero value
+// shows nothing and trusts what the system trusts.
 type Options struct {
-	Token    string // of Authorization: Bearer; it is not part of a transport, see [Hub]
+	Token    string // for Authorization: Bearer; a transport does not send it, a [Hub] does
 	CACert   string // file of PEM certificates to trust, instead of the system's
-	Insecure bool   // the hub's certificate is not checked
+	Insecure bool   // do not check the hub's certificate
 
-	ClientCert string // file of the PEM certificate to show to a port that asks for one
+	ClientCert string // file of the PEM certificate for a port that asks for one
 	ClientKey  string // file of its PEM private key
 }
 
@@ -54,9 +54,9 @@ func (o Options) tlsConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-// Transport returns a transport to an address, over TCP or its unix socket, that keeps
-// its connections open. It notices a dead HTTP/2 connection by pings. An error is about a
-// file of the options.
+// Transport returns a transport to an address, over TCP or its unix socket. It keeps its
+// connections open, and detects a dead HTTP/2 connection by pings. An error is about a file of
+// the options.
 func (o Options) Transport(a Address) (*http.Transport, error) {
 	config, err := o.tlsConfig()
 	if err != nil {
@@ -81,8 +81,8 @@ type Hub struct {
 	Transport http.RoundTripper
 }
 
-// NewRequest makes a request for a path of the hub, as [Address.URL] takes it. The request
-// shows the token.
+// NewRequest returns a request for a path of the hub, in the form that [Address.URL] describes.
+// The request shows the token.
 func (h Hub) NewRequest(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, h.Address.URL(path), body)
 	if err != nil {
@@ -103,8 +103,8 @@ func IsUntrusted(err error) bool {
 	return cert || record
 }
 
-// Explain strips the method and the URL, which the user knows, from an error of
-// [http.Client]. To one about the hub's certificate it adds which flags help.
+// Explain removes the method and the URL, which the user knows, from an error of [http.Client].
+// To an error about the hub's certificate it adds which flags help.
 func Explain(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

@@ -13,10 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzProblem reads any answer that is no success: what is said of it fits on a
-// line of a terminal, and how long to wait is within reason.
+// FuzzProblem reads any answer that is no success. Its error fits on a line of a terminal, and
+// its wait is not negative.
 func FuzzProblem(f *testing.F) {
-	f.Add("application/problem+json; charset=utf-8", "5", []byte(`{"title":"T","detail":"D\u001b[31m","errors":[{"index":-1,"field":"\n"}]}`))
+	f.Add("application/problem+json; charset=utf-8", "5",
+		[]byte(`{"title":"T","detail":"D\u001b[31m","errors":[{"index":-1,"field":"\n"}]}`))
 	f.Add("text/html", "Mon, 23 Nov 2026 10:00:00 GMT", []byte("<html>"))
 	f.Add("application/problem+json", "-1", []byte(`{"detail":7}`))
 	f.Add("", "99999999999999999999", []byte("\xff\xfe\r\nnot\tJSON"))
@@ -32,10 +33,23 @@ func FuzzProblem(f *testing.F) {
 	})
 }
 
-// FuzzAddresses reads anything as the address of a hub, as it is given to a client.
+// FuzzAddresses reads any text as the address of a hub.
 func FuzzAddresses(f *testing.F) {
-	for _, seed := range []string{"http://127.0.0.1:9801", "https://[::1%25lo]:4433/x?y#z", "localhost:4433", "//x", "http://x?", "http://user:secret@host",
-		"file:///etc/passwd", "http://%zz", "http://x:99999999", "unix:/x", "javascript:alert(1)", "/style.json", "https://x/'; script-src *"} {
+	for _, seed := range []string{
+		"http://127.0.0.1:9801",
+		"https://[::1%25lo]:4433/x?y#z",
+		"localhost:4433",
+		"//x",
+		"http://x?",
+		"http://user:secret@host",
+		"file:///etc/passwd",
+		"http://%zz",
+		"http://x:99999999",
+		"unix:/x",
+		"javascript:alert(1)",
+		"/style.json",
+		"https://x/'; script-src *",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -44,7 +58,7 @@ func FuzzAddresses(f *testing.F) {
 			return
 		}
 		require.NoError(t, b.UnmarshalText([]byte(a.String())), a)
-		if a.base.User == nil { // else it is written without the password
+		if a.base.User == nil { // otherwise it is written without the password
 			require.Equal(t, a.URL("/publish"), b.URL("/publish"))
 		}
 		u, err := url.Parse(a.URL("/publish"))

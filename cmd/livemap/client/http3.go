@@ -10,20 +10,20 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// handshakeTimeout is how long a hub may take to answer over UDP before it is
-// asked over TCP. Where UDP is blocked, nothing says so: this is the delay.
+// handshakeTimeout is how long a hub may take to answer over UDP before the client asks it over
+// TCP. A network that blocks UDP does not say so: this is the delay there.
 const handshakeTimeout = 1500 * time.Millisecond
 
-// keepAlive is how often a quiet connection says something. A hub that was killed
-// and is back answers that with a stateless reset (RFC 9000, section 10.3), which is
-// how a client learns of it before its idle timeout of 30 s.
+// keepAlive is the time between packets on a quiet connection. A hub that was killed and is
+// back answers one with a stateless reset (RFC 9000, section 10.3): the client notices that
+// before its idle timeout.
 const keepAlive = 5 * time.Second
 
-// avoidHTTP3 is for how long HTTP/3 is left alone after it failed where TCP
-// worked. Browsers, too, take five minutes.
+// avoidHTTP3 is how long the client does not try HTTP/3 after it failed where TCP worked.
+// Browsers wait five minutes, too.
 const avoidHTTP3 = 5 * time.Minute
 
-// quicFirst asks over HTTP/3 first, and over TCP where that fails.
+// quicFirst sends requests over HTTP/3, and over TCP if that fails.
 type quicFirst struct {
 	quic *http3.Transport
 	tcp  *http.Transport
@@ -50,7 +50,7 @@ func (t *quicFirst) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.quic.RoundTrip(req)
 	_, reset := errors.AsType[*http3.Error](err)
-	if err == nil || reset || req.Context().Err() != nil { // HTTP/3 works, whatever the hub says
+	if err == nil || reset || req.Context().Err() != nil { // HTTP/3 works, whatever the answer is
 		return resp, err
 	}
 	resp, err = t.tcp.RoundTrip(req)
@@ -62,8 +62,8 @@ func (t *quicFirst) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// avoided reports whether HTTP/3 is not to be tried: it failed lately, or the
-// request has to go through a proxy.
+// avoided reports whether to skip HTTP/3: it failed lately, or the request goes through a
+// proxy.
 func (t *quicFirst) avoided(req *http.Request) bool {
 	if t.tcp.Proxy != nil {
 		if proxy, err := t.tcp.Proxy(req); proxy != nil || err != nil {
@@ -76,8 +76,8 @@ func (t *quicFirst) avoided(req *http.Request) bool {
 }
 
 // StreamTransport returns a transport for requests without a body, and a function that closes
-// its connections. It speaks a version of HTTP: "3", "2" or "1.1"; "auto" is 3 where the
-// hub answers over UDP within 1.5 s, else 2 or 1.1. Over a plaintext address 3 is not spoken.
+// its connections. The version of HTTP is "3", "2", "1.1" or "auto": 3 if the hub answers over
+// UDP within 1.5 s, otherwise 2 or 1.1. A plaintext address has no HTTP/3.
 //
 // An error is about a file of the options.
 func (o Options) StreamTransport(a Address, version string) (http.RoundTripper, func(), error) {
@@ -96,7 +96,7 @@ func (o Options) StreamTransport(a Address, version string) (http.RoundTripper, 
 	return &quicFirst{quic: quic, tcp: tcp}, func() { quic.Close(); tcp.CloseIdleConnections() }, nil
 }
 
-// protocols are those that version allows over TCP.
+// protocols are the versions that version allows over TCP.
 func protocols(version string) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(version != "2")

@@ -14,19 +14,19 @@ import (
 	"livemap/api/problem"
 )
 
-// Problem is a hub's answer that is not what was asked for, read from
-// application/problem+json (RFC 9457) where it has that form. Of another answer the Detail is
-// the first line, of an HTML page nothing.
+// Problem is an answer of a hub that is no success, read from application/problem+json
+// (RFC 9457). If the answer has another form, the Detail is its first line, cut to 200 bytes; of
+// an HTML page it is empty.
 type Problem struct {
 	*problem.Problem // its Status is that of the answer
 
-	RetryAfter time.Duration // how long to wait before another try; 0 where the hub does not say
+	RetryAfter time.Duration // the wait that the hub asks for; 0 if it does not
 }
 
-// problemLimit bounds what is read of an answer: a hundred refusals fit well.
+// problemLimit bounds how much of an answer is read, in bytes. A hundred refusals fit well.
 const problemLimit = 1 << 20
 
-// ReadProblem reads an answer that is no success, and closes it.
+// ReadProblem reads an answer that is no success, and closes its body.
 func ReadProblem(resp *http.Response) *Problem {
 	defer resp.Body.Close()
 	p := &problem.Problem{}
@@ -35,7 +35,7 @@ func ReadProblem(resp *http.Response) *Problem {
 	if media != problem.ContentType || json.Unmarshal(body, p) != nil {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		p = &problem.Problem{Detail: line[:min(len(line), 200)]}
-		if strings.HasPrefix(line, "<") { // somebody's error page
+		if strings.HasPrefix(line, "<") { // the error page of a proxy
 			p.Detail = ""
 		}
 	}
@@ -59,13 +59,14 @@ func (p *Problem) Error() string {
 // Temporary reports whether the same request may succeed a little later.
 func (p *Problem) Temporary() bool {
 	switch p.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return false
 }
 
-// retryAfter reads the header of that name: seconds, or a date.
+// retryAfter reads a Retry-After header: seconds, or a date.
 func retryAfter(header string) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 20); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -76,8 +77,8 @@ func retryAfter(header string) time.Duration {
 	return 0
 }
 
-// Printable makes text that came over the network safe for a terminal: what
-// does not print, escape sequences above all, becomes a replacement character.
+// Printable makes text from the network safe for a terminal: a character that does not print,
+// such as the beginning of an escape sequence, becomes a replacement character.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

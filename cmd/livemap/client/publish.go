@@ -15,28 +15,30 @@ import (
 	"livemap/api/problem"
 )
 
-// publishTimeout is how long the hub may take to answer one request, and
-// publishGrace how long that may be once the caller's context has ended.
+// publishTimeout is how long the hub may take to answer one request, publishGrace how long once
+// the context has ended.
 const (
 	publishTimeout = 30 * time.Second
 	publishGrace   = 2 * time.Second
 )
 
-// Publisher publishes lines to a hub, and waits for one that is away.
+// Publisher publishes lines to a hub. While the hub is away, it waits and tries again.
+//
+// A Publisher must be used by one goroutine at a time.
 type Publisher struct {
 	hub    Hub
 	client *http.Client
 	notice func(format string, args ...any)
-	away   bool // the hub does not answer, which has been noticed
+	away   bool // the hub does not answer, and notice was called for it
 }
 
-// NewPublisher returns a publisher to a hub. It calls notice when the hub goes away
-// and when it is back, with the text of a line.
+// NewPublisher returns a publisher to a hub. It calls notice when the hub goes away and when it
+// is back. The arguments of notice are those of [fmt.Printf] for a line without its end.
 func NewPublisher(hub Hub, notice func(format string, args ...any)) *Publisher {
 	return &Publisher{hub: hub, client: publishClient(hub.Transport), notice: notice}
 }
 
-// publishClient is a client for publishing, which follows no redirects.
+// publishClient returns a client for publishing. It follows no redirects.
 func publishClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     transport,
@@ -44,15 +46,17 @@ func publishClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// Publish sends the lines, each a position object or Feature without a line end, in one
-// request. If the hub is away or takes only the first of them, Publish sends the rest
-// again, until all have been answered or ctx ends. A request that is under way when ctx ends
-// has two seconds more.
+// Publish sends the lines in one request. Each is a position object or Feature without a line
+// end. If the hub is away or reads only the first lines, Publish sends the rest again, until the
+// hub has answered for all of them or ctx ends. A request under way when ctx ends has two seconds
+// more.
 //
-// It returns the sum of the Acks, also beside an error, and calls refused for each refusal
-// that the hub names, with the index of the line. An error is that of ctx or one that another
-// try would not mend, such as a [Problem] or a certificate that is not trusted.
-func (p *Publisher) Publish(ctx context.Context, lines [][]byte, refused func(index int, detail string)) (problem.Ack, error) {
+// Publish calls refused for each refusal that the hub names, with the index of the line. It
+// returns the sum of the Acks, also beside an error. An error is the cause of ctx, or one that
+// another try would not mend, such as a [Problem] or a certificate that is not trusted.
+func (p *Publisher) Publish(
+	ctx context.Context, lines [][]byte, refused func(index int, detail string),
+) (problem.Ack, error) {
 	var sum problem.Ack
 	for done := 0; done < len(lines); {
 		rest := lines[done:]
@@ -74,7 +78,7 @@ func (p *Publisher) Publish(ctx context.Context, lines [][]byte, refused func(in
 	return sum, nil
 }
 
-// publishBackOff begins short: a hub that restarts is back within a second or two.
+// publishBackOff begins with short waits: a hub that restarts is back within a second or two.
 func publishBackOff() backoff.BackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = 250 * time.Millisecond
@@ -82,10 +86,10 @@ func publishBackOff() backoff.BackOff {
 	return b
 }
 
-// post sends the lines once. An error that is worth another try is returned as it
-// is or as backoff's RetryAfterError, any other as its PermanentError.
+// post sends the lines once. It returns an error that is worth another try as it is or as
+// backoff's RetryAfterError, any other as backoff's PermanentError.
 func (p *Publisher) post(ctx context.Context, lines [][]byte) (problem.Ack, error) {
-	// The request outlives ctx for a moment, so that what is on its way is still acknowledged.
+	// The request outlives ctx for a moment: the hub still acknowledges what is on its way.
 	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(publishGrace, cancel) })()
@@ -110,7 +114,7 @@ func (p *Publisher) post(ctx context.Context, lines [][]byte) (problem.Ack, erro
 	return problem.Ack{}, retriable(ReadProblem(resp))
 }
 
-// unreachable is an error of http.Client, permanent where another try is useless.
+// unreachable converts an error of http.Client: permanent if another try is useless.
 func unreachable(to Address, err error) error {
 	if IsUntrusted(err) {
 		return backoff.Permanent(fmt.Errorf("%v: %w", to, Explain(err)))
@@ -118,8 +122,8 @@ func unreachable(to Address, err error) error {
 	return Explain(err)
 }
 
-// retriable is a problem as backoff wants it: permanent unless it is temporary, and with
-// the wait that the hub asked for.
+// retriable converts a problem to an error for backoff: permanent unless it is temporary, with
+// the wait that the hub asks for.
 func retriable(p *Problem) error {
 	switch {
 	case p.Temporary() && p.RetryAfter > 0:
@@ -130,9 +134,9 @@ func retriable(p *Problem) error {
 	return backoff.Permanent(p)
 }
 
-// allRefused makes the answer of a hub that took none of n positions an Ack. It
-// lists at most a hundred, in their order, and may not have read further: what is
-// behind the last one is sent again.
+// allRefused converts the answer of a hub that rejected all of n positions to an Ack. The answer
+// lists at most a hundred refusals, in order, and the hub may not have read further: the
+// positions behind the last one are sent again.
 func allRefused(p *Problem, n int) problem.Ack {
 	if len(p.Errors) > 0 {
 		n = max(1, min(n, p.Errors[len(p.Errors)-1].Index))
@@ -140,8 +144,7 @@ func allRefused(p *Problem, n int) problem.Ack {
 	return problem.Ack{Rejected: n, Errors: p.Errors}
 }
 
-// errNothingTaken is an Ack about no position, which a hub may return that is
-// just going down.
+// errNothingTaken is an Ack about no position, which a hub may return that is about to end.
 var errNothingTaken = errors.New("the hub acknowledged no position")
 
 func readAck(resp *http.Response) (problem.Ack, error) {
@@ -160,7 +163,7 @@ func readAck(resp *http.Response) (problem.Ack, error) {
 	return ack, nil
 }
 
-// waits notices once that the hub is away.
+// waits calls notice once while the hub is away.
 func (p *Publisher) waits(err error, _ time.Duration) {
 	if !p.away {
 		p.notice("livemap: %v: %v; waiting for it", p.hub.Address, err)
@@ -168,7 +171,7 @@ func (p *Publisher) waits(err error, _ time.Duration) {
 	p.away = true
 }
 
-// back notices that it is no longer.
+// back calls notice if the hub was away.
 func (p *Publisher) back() {
 	if p.away {
 		p.notice("livemap: %v is back", p.hub.Address)

@@ -43,7 +43,7 @@ func answer(status int, body any) *http.Response {
 	}
 }
 
-// published is what one Publish of the lines a to e comes to.
+// published is the outcome of one Publish of the lines a to e.
 type published struct {
 	ack     problem.Ack
 	refused []string
@@ -74,8 +74,8 @@ func refusals(at ...int) (list []problem.Refusal) {
 	return list
 }
 
-// A hub that answers about the first lines only is sent the rest. What it refuses there is
-// reported by the line's index among all.
+// Publish sends the rest to a hub that answers for the first lines only. It reports a refusal
+// there by the index of the line among all lines.
 func TestPublishSendsTheRest(t *testing.T) {
 	p := publish(t,
 		answer(200, problem.Ack{Accepted: 1, Rejected: 1, Late: 1, Errors: refusals(2)}),
@@ -83,12 +83,12 @@ func TestPublishSendsTheRest(t *testing.T) {
 		answer(200, problem.Ack{Rejected: 1, Duplicate: 1, Errors: refusals(0, 2, 3)}))
 	require.NoError(t, p.err)
 	assert.Equal(t, []string{"a\nb\nc\nd\ne\n", "c\nd\ne\n", "d\ne\n"}, p.bodies)
-	assert.Equal(t, []string{"b no", "c no", "e no"}, p.refused, "an index out of range is nobody's")
+	assert.Equal(t, []string{"b no", "c no", "e no"}, p.refused, "an index out of range belongs to no line")
 	assert.Equal(t, problem.Ack{Accepted: 1, Rejected: 3, Late: 1, Duplicate: 1}, p.ack)
 	assert.Empty(t, p.notices)
 }
 
-// What was acknowledged before an error is counted.
+// The Acks before an error count.
 func TestPublishStops(t *testing.T) {
 	p := publish(t,
 		answer(200, problem.Ack{Accepted: 3}),
@@ -96,7 +96,9 @@ func TestPublishStops(t *testing.T) {
 		answer(401, problem.Problem{Detail: "the token has expired"}))
 	assert.EqualError(t, p.err, "the hub answered 401 Unauthorized: the token has expired")
 	assert.Equal(t, problem.Ack{Accepted: 3}, p.ack)
-	assert.Equal(t, []string{"livemap: : the hub answered 503 Service Unavailable: draining; waiting for it"}, p.notices)
+	assert.Equal(t, []string{
+		"livemap: : the hub answered 503 Service Unavailable: draining; waiting for it",
+	}, p.notices)
 }
 
 // Publish of no lines sends nothing.

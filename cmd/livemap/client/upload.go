@@ -16,11 +16,11 @@ import (
 	"livemap/api/problem"
 )
 
-// Upload publishes a stream of lines: it holds one NDJSON request open for as long as it can,
-// and opens another when the hub ends it. What is written while there is none is lost, as the
+// Upload publishes lines as they are written. It holds one NDJSON request open for as long as it
+// can, and opens another when the hub ends it. Lines that are written in between are lost: the
 // present is worth more than the past.
 //
-// [Upload.Run] runs on a goroutine of its own, while another one writes.
+// [Upload.Run] runs on a goroutine of its own while another one writes.
 type Upload struct {
 	hub    Hub
 	client *http.Client
@@ -31,18 +31,20 @@ type Upload struct {
 	opened  int         // uploads so far
 	ended   problem.Ack // of the uploads that have ended
 	current problem.Ack // the last one of this upload
-	away    bool        // the hub does not answer, which has been noticed
-	refused bool        // a refusal has been noticed
+	away    bool        // the hub does not answer, and notice was called for it
+	refused bool        // notice was called for a refusal
 }
 
-// NewUpload returns an upload to a hub. It calls notice, with the text of a line, when the
-// hub goes away, when it is back, and for the first refusal.
+// NewUpload returns an upload to a hub. It calls notice when the hub goes away, when it is back,
+// and for the first refusal. The arguments of notice are those of [fmt.Printf] for a line without
+// its end.
 func NewUpload(hub Hub, notice func(format string, args ...any)) *Upload {
 	return &Upload{hub: hub, client: publishClient(hub.Transport), notice: notice}
 }
 
-// Run uploads until ctx ends, and then for up to two seconds until the last Ack has come,
-// once [Upload.End] was called. An error is one that another try would not mend.
+// Run uploads until ctx ends. Once [Upload.End] is called then, it waits up to two seconds for
+// the last Ack. An error is one that another try would not mend, such as a [Problem] or a
+// certificate that is not trusted.
 func (u *Upload) Run(ctx context.Context) error {
 	retry := publishBackOff()
 	for {
@@ -75,8 +77,8 @@ func (u *Upload) upload(ctx context.Context) (opened bool, err error) {
 	request, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(publishGrace, cancel) })()
-	// A server that refuses an upload may say so only when it has ended. So the
-	// first one is short.
+	// A server may reject an upload only once the upload has ended. The first one is
+	// therefore short.
 	resp, err := u.post(request, cancel, strings.NewReader("\n"))
 	if err != nil {
 		return false, err
@@ -99,8 +101,8 @@ func (u *Upload) upload(ctx context.Context) (opened bool, err error) {
 	return true, err
 }
 
-// post begins a publish that is answered with lines of Acks. An answer that takes too
-// long is cancelled.
+// post begins a publish whose answer is lines of Acks. It cancels one that is not answered in
+// time.
 func (u *Upload) post(ctx context.Context, cancel func(), body io.Reader) (*http.Response, error) {
 	req, err := u.hub.NewRequest(ctx, http.MethodPost, "/publish", body)
 	if err != nil {
@@ -118,14 +120,15 @@ func (u *Upload) post(ctx context.Context, cancel func(), body io.Reader) (*http
 		return nil, retriable(ReadProblem(resp))
 	case !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/x-ndjson"):
 		resp.Body.Close()
-		return nil, backoff.Permanent(fmt.Errorf("%v: the answer holds no Acks; is this the internal port of a hub?", u.hub.Address))
+		return nil, backoff.Permanent(fmt.Errorf(
+			"%v: the answer holds no Acks; is this the internal port of a hub?", u.hub.Address))
 	}
 	return resp, nil
 }
 
 var errUploadOver = errors.New("the upload is over")
 
-// readAcks reads acks until the upload has ended.
+// readAcks reads Acks until the upload has ended.
 func (u *Upload) readAcks(from io.Reader) error {
 	for acks := json.NewDecoder(from); ; {
 		var ack problem.Ack
@@ -142,12 +145,13 @@ func (u *Upload) readAcks(from io.Reader) error {
 		u.mu.Unlock()
 		if first {
 			e := ack.Errors[0]
-			u.notice("livemap: the hub refused a position of %s: %s", Printable(e.VehicleID), Printable(e.Detail))
+			u.notice("livemap: the hub refused a position of %s: %s",
+				Printable(e.VehicleID), Printable(e.Detail))
 		}
 	}
 }
 
-// open lets writes through to an upload.
+// open directs writes to an upload.
 func (u *Upload) open(body *io.PipeWriter) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -170,14 +174,14 @@ func (u *Upload) End() {
 	u.body = nil
 }
 
-// over notes that there is no upload any more.
+// over records that the upload has ended.
 func (u *Upload) over() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.ended, u.current, u.body = u.ended.Add(u.current), problem.Ack{}, nil
 }
 
-// waits notices once that the hub is away.
+// waits calls notice once while the hub is away.
 func (u *Upload) waits(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -187,8 +191,8 @@ func (u *Upload) waits(err error) {
 	u.away = true
 }
 
-// Write writes lines, each with its end, to the upload. It waits for the hub to read them, and
-// returns how many bytes the hub read; without an upload none, and an error.
+// Write writes lines, each with its end, to the upload. It waits until they are on their way, and
+// returns how many bytes are. Without an upload it returns 0 and an error.
 func (u *Upload) Write(lines []byte) (int, error) {
 	u.mu.Lock()
 	body := u.body
@@ -199,14 +203,14 @@ func (u *Upload) Write(lines []byte) (int, error) {
 	return body.Write(lines)
 }
 
-// UploadState is how an [Upload] goes.
+// UploadState is the state of an [Upload].
 type UploadState struct {
-	Opened    int         // how many uploads there were so far
-	Sum       problem.Ack // what became of all positions, as far as the hub has reported it
-	Connected bool        // there is an upload now
+	Opened    int         // how many uploads the hub has accepted
+	Sum       problem.Ack // of all positions that the hub has acknowledged so far
+	Connected bool        // an upload is open
 }
 
-// State returns how the upload goes.
+// State returns the state of the upload.
 func (u *Upload) State() UploadState {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -14,10 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// csvSynonyms are the column names that stand for a member when there is no
-// column of its own name, the first that is there. Names that leave the unit
-// open (speed, alt) are not among them: such columns are published under their
-// own name.
+// csvSynonyms are column names that stand for a member without a column of its own name. The
+// first that is there counts. Names that leave the unit open (speed, alt) are not among them:
+// such a column is published under its own name.
 var csvSynonyms = map[string][]string{
 	"vehicle_id": {"id"},
 	"lat":        {"latitude"},
@@ -26,20 +25,20 @@ var csvSynonyms = map[string][]string{
 	"heading":    {"course"},
 }
 
-// csvMembers are the members that a column fills, and whether it is a number.
+// csvMembers are the members that a column fills, and whether they are numbers.
 var csvMembers = map[string]bool{
 	"vehicle_id": false, "lat": true, "lon": true, "timestamp": true, "speed_kmh": true,
 	"heading": true, "altitude": true, "accuracy": true, "topics": false,
 }
 
-// csvRows reads CSV (RFC 4180) with a header; each row becomes a position object.
+// csvRows reads CSV (RFC 4180) with a header. Each row becomes a position object.
 type csvRows struct {
 	rows    *csv.Reader
 	columns []string // the member that each column is published as
 }
 
-// newCSV reads the header. Columns are separated by commas, or by the semicolons
-// or tabs that a header without a comma has.
+// newCSV reads the header. Commas separate the columns; in a header without a comma semicolons
+// or tabs do.
 func newCSV(text *bufio.Reader) (*csvRows, error) {
 	rows := csv.NewReader(text)
 	rows.Comma = separator(text)
@@ -64,8 +63,8 @@ func separator(text *bufio.Reader) rune {
 	return ','
 }
 
-// members maps the names in the header to the contract's, without regard to
-// case; all other columns keep their names.
+// members maps the names in the header to those of members, without regard to case. All other
+// columns keep their names.
 func members(header []string) []string {
 	columns := make([]string, len(header))
 	for i, name := range header {
@@ -85,13 +84,13 @@ func members(header []string) []string {
 	return columns
 }
 
-// check refuses a header with which no row could be published as it is meant.
+// check rejects a header that lacks a required column or names one twice.
 func (c *csvRows) check() error {
 	for _, required := range []string{"vehicle_id", "lat", "lon"} {
 		if !slices.Contains(c.columns, required) {
-			return fmt.Errorf("it has no column %s; replay reads NDJSON, GPX, and CSV whose first line names the columns "+
-				"vehicle_id (or id), lat (latitude), lon (lng, longitude), and as wanted timestamp (time), speed_kmh, "+
-				"heading (course), altitude, accuracy, topics", required)
+			return fmt.Errorf("it has no column %s; replay reads NDJSON, GPX, and CSV whose first line "+
+				"names the columns vehicle_id (or id), lat (latitude), lon (lng, longitude), and as wanted "+
+				"timestamp (time), speed_kmh, heading (course), altitude, accuracy, topics", required)
 		}
 	}
 	for i, name := range c.columns {
@@ -123,8 +122,8 @@ func (c *csvRows) read() (Record, error) {
 	return rec, nil
 }
 
-// position makes a row a position object. An empty field is an absent member. What
-// is not what it should be is left for the hub to refuse.
+// position converts a row to a position object, without members for empty fields. Invalid
+// values stay in it: the hub rejects them.
 func (c *csvRows) position(row []string) []byte {
 	var p positionObject
 	for i, text := range row {
@@ -150,7 +149,7 @@ func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 // positionObject writes a position object, member by member.
 type positionObject struct{ body []byte }
 
-// raw adds a member whose value is JSON already.
+// raw adds a member whose value is already JSON.
 func (p *positionObject) raw(member, value string) {
 	lead := byte(',')
 	if len(p.body) == 0 {
@@ -162,8 +161,7 @@ func (p *positionObject) raw(member, value string) {
 
 func (p *positionObject) text(member, value string) { p.raw(member, quoteJSON(value)) }
 
-// number adds a number in any decimal notation; other text stays text, which the
-// hub refuses.
+// number adds a number in any decimal notation. Other text stays text: the hub rejects it.
 func (p *positionObject) number(member, text string) {
 	text = strings.TrimSpace(text)
 	if json.Valid([]byte(text)) && isDigit(text[len(text)-1]) {
@@ -177,7 +175,7 @@ func (p *positionObject) number(member, text string) {
 	p.text(member, text)
 }
 
-// topics adds the ids that semicolons separate.
+// topics adds ids that semicolons separate.
 func (p *positionObject) topics(text string) {
 	var ids []string
 	for id := range strings.SplitSeq(text, ";") {

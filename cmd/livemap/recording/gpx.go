@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// gpx reads the track points of GPX 1.0 and 1.1 one by one. The vehicle is
-// called as its track is, else as the file.
+// gpx reads the track points of GPX 1.0 and 1.1 one by one. The vehicle has the name of the
+// track, or without one that of the file.
 type gpx struct {
 	xml      *xml.Decoder
-	open     []string // names of the elements that are open
+	open     []string // names of the open elements
 	fallback string
 	vehicle  string
 }
 
-// trackPoint is a trkpt. Speed and course are elements of GPX 1.0, and of the
-// extensions that receivers write into GPX 1.1 (Garmin's TrackPointExtension,
-// OsmAnd's, GPSLogger's): metres per second and degrees in all of them.
+// trackPoint is a trkpt. Speed and course are elements of GPX 1.0 and of extensions to GPX 1.1
+// (Garmin's TrackPointExtension, OsmAnd's, GPSLogger's). They are metres per second and degrees
+// in all of them.
 type trackPoint struct {
 	Lat        string  `xml:"lat,attr"`
 	Lon        string  `xml:"lon,attr"`
@@ -89,7 +89,7 @@ func (g *gpx) read() (Record, error) {
 	}
 }
 
-// start enters an element; ok says that it was a track point.
+// start enters an element. ok reports whether it was a track point.
 func (g *gpx) start(tag xml.StartElement) (rec Record, ok bool, err error) {
 	rec.Line, _ = g.xml.InputPos()
 	parent := g.open[max(0, len(g.open)-1):]
@@ -112,8 +112,8 @@ func (g *gpx) start(tag xml.StartElement) (rec Record, ok bool, err error) {
 	return rec, false, nil
 }
 
-// position makes the point a position object. What is not what it should be is
-// left for the hub to refuse.
+// position converts the point to a position object. Invalid values stay in it: the hub rejects
+// them.
 func (t trackPoint) position(vehicle string) []byte {
 	var p positionObject
 	p.text("vehicle_id", vehicle)

@@ -5,12 +5,11 @@ import (
 	"bytes"
 )
 
-// lineLimit bounds what one line takes in memory. It is far above the hub's own
-// limit, so that the hub is who refuses.
+// lineLimit bounds the memory for one line, in bytes. It is far above the hub's own limit: the
+// hub rejects what is between them.
 const lineLimit = 1 << 20
 
-// ndjson reads one position object or Feature per line. Whether they are valid
-// is for the hub to judge.
+// ndjson reads one position object or Feature per line, valid or not.
 type ndjson struct {
 	in   *bufio.Reader
 	line int
@@ -32,7 +31,8 @@ func (n *ndjson) read() (Record, error) {
 	}
 }
 
-// readLine reads a line of its own memory, and of one that is too long nothing.
+// readLine returns the next line in memory of its own. It skips a line that is too long, which
+// is not whole.
 func (n *ndjson) readLine() (line []byte, whole bool, err error) {
 	whole = true
 	for {

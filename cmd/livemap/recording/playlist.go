@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Playlist is the records of several files in the order of their timestamps. A
-// record without one keeps its place behind the record before it.
+// Playlist is the records of several files, in the order of their timestamps. A record without
+// a timestamp stays behind the record before it in its file.
 //
 // A Playlist must be used by one goroutine at a time.
 type Playlist struct {
@@ -17,25 +17,26 @@ type Playlist struct {
 	total   int
 }
 
-// Total returns how many records there are, and 0 where that is not known beforehand:
-// standard input or a pipe is among the files.
+// Total returns how many records there are. It returns 0 if standard input or a pipe is among
+// the files: their number is not known beforehand.
 func (p *Playlist) Total() int { return p.total }
 
-// source is one file of a playlist.
+// source is one file of a Playlist.
 type source struct {
 	next  func() (Record, error)
 	close func()
-	head  *Record // the record that is next; nil before it was read
+	head  *Record // the next record; nil until it is read
 	ended bool
 }
 
-// Open opens the files of these names; "-" is stdin. It looks through all files before it
-// returns, so that a file that is no recording is found before the first record is used. Of a
-// file in time order one record at a time is kept in memory; one that is not is
-// sorted in memory. Standard input and pipes can be read but once: their records come
-// in the order in which they are written, and while they are written.
+// Open opens the files of these names; "-" stands for stdin. It reads every file once before it
+// returns, so that a file that is no recording is found before the first record is used.
 //
-// An error says which file is missing, named twice, a folder or no recording.
+// A file in time order is then read record by record; another one is sorted in memory. Standard
+// input and pipes can be read only once: their records come in the order in which they are
+// written, while they are written.
+//
+// An error names the file that is missing, named twice, a folder or no recording.
 func Open(names []string, stdin io.Reader) (*Playlist, error) {
 	p := &Playlist{}
 	streamed := false
@@ -65,7 +66,7 @@ func Open(names []string, stdin io.Reader) (*Playlist, error) {
 	return p, nil
 }
 
-// readOnce reports whether name can be read only once.
+// readOnce reports whether the file can be read only once.
 func readOnce(name string) (bool, error) {
 	if name == standardInput {
 		return true, nil
@@ -80,8 +81,8 @@ func readOnce(name string) (bool, error) {
 	return !file.Mode().IsRegular(), nil
 }
 
-// streamSource opens its file when the first record is asked for: that may take
-// until somebody writes into the pipe.
+// streamSource opens its file for the first record: to open a pipe may take until another
+// program writes into it.
 func streamSource(name string, stdin io.Reader) *source {
 	var r *recordFile
 	next := func() (Record, error) {
@@ -101,8 +102,8 @@ func streamSource(name string, stdin io.Reader) *source {
 	}}
 }
 
-// surveyedSource reads the file once to count its records and to see whether
-// they are in order.
+// surveyedSource reads the file once, counts its records and checks whether they are in time
+// order.
 func surveyedSource(name string) (*source, int, error) {
 	n, ordered := 0, true
 	var last Record
@@ -128,7 +129,7 @@ func eachRecord(name string, do func(Record)) error {
 	defer r.Close()
 	for {
 		rec, err := r.next()
-		if err != nil { // next tells other errors as a record
+		if err != nil { // it is io.EOF: next returns other errors as a record
 			return nil
 		}
 		do(rec)
@@ -147,9 +148,11 @@ func sliceSource(records []Record) *source {
 	return &source{next: next, close: func() {}}
 }
 
-// Next returns the oldest record that has not been returned yet, of equally old
-// ones that of the file named first. It returns [io.EOF] after the last, and another error
-// where standard input or a pipe turns out to be no recording. It waits where a pipe is empty.
+// Next returns the oldest record that it has not returned yet; among equally old ones the file
+// named first comes first. It waits for standard input and pipes.
+//
+// It returns [io.EOF] after the last record, and another error if standard input or a pipe is no
+// recording.
 func (p *Playlist) Next() (Record, error) {
 	var oldest *source
 	for _, s := range p.sources {
@@ -168,7 +171,7 @@ func (p *Playlist) Next() (Record, error) {
 	return rec, nil
 }
 
-// fill reads the head, if it is not there.
+// fill reads the head, unless it is there.
 func (s *source) fill() error {
 	if s.head != nil || s.ended {
 		return nil
@@ -186,7 +189,7 @@ func (s *source) fill() error {
 	return nil
 }
 
-// Close closes the files that have not been read to their ends.
+// Close closes the files that Next has not read to their ends.
 func (p *Playlist) Close() {
 	for _, s := range p.sources {
 		s.close()

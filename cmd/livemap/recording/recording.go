@@ -4,8 +4,8 @@
 // returns one [Record] after the other: a position object or GeoJSON Feature of one line, as
 // a hub's POST /publish reads it. [Record.Restamp] moves a record to another time.
 //
-// What a file says is not judged here: a latitude that is no number is left for the hub to
-// reject. What cannot be read at all comes as a Record that says why.
+// The package does not validate positions: the hub rejects a latitude that is no number. A line
+// that cannot be read at all becomes a Record that says why.
 package recording
 
 import (
@@ -23,19 +23,19 @@ import (
 	"livemap/geo"
 )
 
-// Record is one recorded position as it is published, and where it stands.
+// Record is one recorded position as it is published, and its place in the file.
 type Record struct {
 	Body    []byte // position object or Feature on one line, without its end
-	Refused string // why there is no Body: what stands there cannot be read
+	Refused string // why there is no Body, for what cannot be read; otherwise empty
 	File    string // name as passed to [Open], or "standard input"
 	Line    int    // from 1; of a GPX track point, where its start tag ends
 
-	At    time.Time // its timestamp; where it has none, that of the record before it
-	stamp span      // of the timestamp in Body; empty where there is none
+	At    time.Time // its timestamp, or without one that of the record before it
+	stamp span      // of the timestamp in Body; empty without one
 }
 
-// Restamp returns the record with its timestamp moved to a time, to the millisecond. A record
-// without a timestamp is returned as it is: the hub sets the time of its arrival.
+// Restamp returns the record with its timestamp moved to a time, cut to the millisecond. It
+// returns a record without a timestamp as it is: the hub sets the time of arrival.
 func (r Record) Restamp(to time.Time) Record {
 	if r.stamp == (span{}) {
 		return r
@@ -46,13 +46,13 @@ func (r Record) Restamp(to time.Time) Record {
 	return r
 }
 
-// format reads the records of one format in the order of the file. After the
-// last one it returns io.EOF, or why it cannot read further.
+// format reads the records of one file format, in the order of the file. After the last
+// record it returns io.EOF, or the error that keeps it from reading on.
 type format interface {
 	read() (Record, error)
 }
 
-// standardInput is the file name that means it.
+// standardInput is the file name that stands for standard input.
 const standardInput = "-"
 
 // recordFile is an opened file of records.
@@ -61,10 +61,10 @@ type recordFile struct {
 	format format
 	files  []io.Closer
 	last   time.Time // timestamp of the newest record that has one
-	broken bool      // the file ended with an error, which has been told
+	broken bool      // the file ended with an error, which next has returned
 }
 
-// openFile opens the file called name and finds out its format.
+// openFile opens the file called name and detects its format.
 func openFile(name string, stdin io.Reader) (*recordFile, error) {
 	r := &recordFile{name: name}
 	if name == standardInput {
@@ -83,8 +83,8 @@ func openFile(name string, stdin io.Reader) (*recordFile, error) {
 	return r, nil
 }
 
-// detect unpacks what is gzipped, and picks the format by the file's extension,
-// else by the first character.
+// detect unpacks gzip, and picks the format by the extension of the file, otherwise by the
+// first character.
 func (r *recordFile) detect(in io.Reader) error {
 	text := bufio.NewReaderSize(in, 64<<10)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -104,7 +104,8 @@ func (r *recordFile) detect(in io.Reader) error {
 	case ".csv":
 		r.format, err = newCSV(text)
 	case "[":
-		err = errors.New("a JSON array cannot be replayed; put one position on each line, for example with: jq -c '.[]'")
+		err = errors.New("a JSON array cannot be replayed; " +
+			"put one position on each line, for example with: jq -c '.[]'")
 	default:
 		r.format = &ndjson{in: text}
 	}
@@ -114,7 +115,7 @@ func (r *recordFile) detect(in io.Reader) error {
 	return nil
 }
 
-// kind names the format by the extension that it usually has.
+// kind returns the format, named by its usual extension.
 func (r *recordFile) kind(text *bufio.Reader) string {
 	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
 	case ".ndjson", ".jsonl", ".csv", ".gpx":
@@ -128,11 +129,11 @@ func (r *recordFile) kind(text *bufio.Reader) string {
 	case '[':
 		return "["
 	}
-	return ".csv" // whose header tells
+	return ".csv" // its header decides
 }
 
-// firstCharacter peeks at the first byte that is not white space; it skips that
-// space, which means nothing in any of the formats. 0 is an empty file.
+// firstCharacter peeks at the first byte that is not white space, or returns 0 for an empty
+// file. It skips the space, which has no meaning in any of the formats.
 func firstCharacter(text *bufio.Reader) byte {
 	for {
 		b, err := text.Peek(1)
@@ -146,15 +147,15 @@ func firstCharacter(text *bufio.Reader) byte {
 	}
 }
 
-// baseName is the name of a file without folder and extensions.
+// baseName is the name of a file without its folder and extensions.
 func baseName(name string) string {
 	name = filepath.Base(name)
 	name = strings.TrimSuffix(name, ".gz")
 	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
-// next returns the next record, or io.EOF. Where the rest of the file cannot be
-// read, that is a last, refused record.
+// next returns the next record, or io.EOF after the last. An error of the file becomes a last,
+// refused record.
 func (r *recordFile) next() (Record, error) {
 	if r.broken {
 		return Record{}, io.EOF

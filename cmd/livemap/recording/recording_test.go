@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// write writes a recording, gzipped where its name ends in .gz.
+// write writes a recording. It gzips one whose name ends in .gz.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -61,29 +61,40 @@ T2,+52.25,.5,2026-11-23T08:00:00Z,,,12.50,,
 `
 
 const gpxRecording = `<?xml version="1.0" encoding="UTF-8"?>
-<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1" xmlns:gpxtpx="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
+<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"
+ xmlns:gpxtpx="http://www.garmin.com/xmlschemas/TrackPointExtension/v2">
  <metadata><name>not a vehicle</name></metadata>
  <wpt lat="1" lon="2"><name>nor this</name></wpt>
  <trk><name> TRUCK-042 </name><extensions><name>nor that</name></extensions><trkseg>
   <trkpt lat="52.520008" lon="13.404954"><ele>34.5</ele><time>2026-11-23T08:00:00Z</time>
-   <extensions><gpxtpx:TrackPointExtension><gpxtpx:speed>23.61</gpxtpx:speed><gpxtpx:course>270</gpxtpx:course></gpxtpx:TrackPointExtension></extensions>
+   <extensions><gpxtpx:TrackPointExtension>
+    <gpxtpx:speed>23.61</gpxtpx:speed><gpxtpx:course>270</gpxtpx:course>
+   </gpxtpx:TrackPointExtension></extensions>
   </trkpt>
  </trkseg></trk>
- <trk><trkseg><trkpt lat="52.6" lon="13.5"><time>2026-11-23T08:00:01Z</time><speed>10</speed><course>90.5</course></trkpt></trkseg></trk>
+ <trk><trkseg><trkpt lat="52.6" lon="13.5">
+  <time>2026-11-23T08:00:01Z</time><speed>10</speed><course>90.5</course>
+ </trkpt></trkseg></trk>
 </gpx>`
 
 func TestFormats(t *testing.T) {
 	ndjsonLines := at("T1", 1) + "\r\n\n  " + at("T2", 2) // the last line has no end
 	ndjsonBodies := []string{at("T1", 1), at("T2", 2)}
 	csvBodies := []string{
-		`{"vehicle_id":"T1","lat":52.5,"lon":13.4,"timestamp":1795420000,"speed_kmh":85,"topics":["depot:7","north"],"route":"007","speed":12,"note":"a \"quoted\", note"}`,
+		`{"vehicle_id":"T1","lat":52.5,"lon":13.4,"timestamp":1795420000,"speed_kmh":85,` +
+			`"topics":["depot:7","north"],"route":"007","speed":12,"note":"a \"quoted\", note"}`,
 		`{"vehicle_id":"T2","lat":52.25,"lon":0.5,"timestamp":"2026-11-23T08:00:00Z","route":12.50}`,
 	}
+	semicolonBodies := []string{`{"vehicle_id":"A","lat":1,"lon":2,"name":"x"}`}
+	bothIDsBodies := []string{`{"id":17,"vehicle_id":"A","lat":1,"lon":2}`}
 	gpxBodies := []string{
-		`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"altitude":34.5,"speed_kmh":84.996,"heading":270,"timestamp":"2026-11-23T08:00:00Z"}`,
-		`{"vehicle_id":"NAME","lat":52.6,"lon":13.5,"speed_kmh":36,"heading":90.5,"timestamp":"2026-11-23T08:00:01Z"}`,
+		`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"altitude":34.5,` +
+			`"speed_kmh":84.996,"heading":270,"timestamp":"2026-11-23T08:00:00Z"}`,
+		`{"vehicle_id":"NAME","lat":52.6,"lon":13.5,"speed_kmh":36,"heading":90.5,` +
+			`"timestamp":"2026-11-23T08:00:01Z"}`,
 	}
-	feature := `{"type":"Feature","id":"T9","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":{"vehicle_id":"T9","timestamp":7}}`
+	feature := `{"type":"Feature","id":"T9","geometry":{"type":"Point","coordinates":[13.4,52.5]},` +
+		`"properties":{"vehicle_id":"T9","timestamp":7}}`
 	for _, test := range []struct {
 		file, text string
 		want       []string
@@ -94,8 +105,8 @@ func TestFormats(t *testing.T) {
 		{"day.csv", csvRecording, csvBodies},
 		{"DAY.CSV.gz", csvRecording, csvBodies},
 		{"windows.csv", "\ufeff" + strings.ReplaceAll(csvRecording, "\n", "\r\n"), csvBodies},
-		{"semicolons.csv", "id;lat;lon;name\nA;1;2;x\n", []string{`{"vehicle_id":"A","lat":1,"lon":2,"name":"x"}`}},
-		{"both.csv", "id,vehicle_id,lat,lon\n17,A,1,2\n", []string{`{"id":17,"vehicle_id":"A","lat":1,"lon":2}`}},
+		{"semicolons.csv", "id;lat;lon;name\nA;1;2;x\n", semicolonBodies},
+		{"both.csv", "id,vehicle_id,lat,lon\n17,A,1,2\n", bothIDsBodies},
 		{"NAME.gpx", gpxRecording, gpxBodies},
 		{"NAME.gpx.gz", gpxRecording, gpxBodies},
 		{"unknown.log", ndjsonLines, ndjsonBodies},
@@ -131,13 +142,27 @@ func TestStandardInput(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	odd := write(t, "odd.ndjson", strings.Join([]string{at("A", 1), at("B", 3), at("C", 5), at("D", 7)}, "\n"))
-	even := write(t, "even.csv.gz", "id,lat,lon,time\nE,1,2,2\nF,1,2,1970-01-01T00:00:04Z\nG,1,2,5000000000\n")
-	unordered := write(t, "unordered.ndjson", strings.Join([]string{
-		at("later", 6), `{"vehicle_id":"its neighbour","lat":1,"lon":1}`, at("sooner", 0), at("as D", 7)}, "\n"))
-	tracks := write(t, "tracks.gpx", `<gpx><trk><name>M</name><trkseg><trkpt lat="1" lon="1"><time>1970-01-01T00:00:01Z</time></trkpt>`+
+	join := func(lines ...string) string { return strings.Join(lines, "\n") }
+	odd := write(t, "odd.ndjson", join(at("A", 1), at("B", 3), at("C", 5), at("D", 7)))
+	even := write(t, "even.csv.gz", join(
+		"id,lat,lon,time",
+		"E,1,2,2",
+		"F,1,2,1970-01-01T00:00:04Z",
+		"G,1,2,5000000000"))
+	unordered := write(t, "unordered.ndjson", join(
+		at("later", 6),
+		`{"vehicle_id":"its neighbour","lat":1,"lon":1}`,
+		at("sooner", 0),
+		at("as D", 7)))
+	tracks := write(t, "tracks.gpx", `<gpx><trk><name>M</name><trkseg>`+
+		`<trkpt lat="1" lon="1"><time>1970-01-01T00:00:01Z</time></trkpt>`+
 		`<trkpt lat="1" lon="1"><time>1970-01-01T00:00:03Z</time></trkpt></trkseg></trk>`+
-		`<trk><name>N</name><trkseg><trkpt lat="1" lon="1"><time>1970-01-01T00:00:02Z</time></trkpt></trkseg></trk></gpx>`)
+		`<trk><name>N</name><trkseg>`+
+		`<trkpt lat="1" lon="1"><time>1970-01-01T00:00:02Z</time></trkpt></trkseg></trk></gpx>`)
+	inFileOrder := []string{"sooner", "A", "B", "C", "later", "its neighbour", "D", "as D"}
+	late := join(at("late", 9), at("later", 1))
+	amongFiles := []string{"first", "A", "B", "C", "sixth", "D"}
+	sixth := join(at("first", 0), at("sixth", 6))
 	for _, test := range []struct {
 		name  string
 		files []string
@@ -145,10 +170,10 @@ func TestOrder(t *testing.T) {
 		want  []string
 	}{
 		{"merged", []string{odd, even}, "", []string{"A", "E", "B", "F", "C", "D", "G"}},
-		{"equal times in the order of the files", []string{odd, unordered}, "", []string{"sooner", "A", "B", "C", "later", "its neighbour", "D", "as D"}},
+		{"equal times in the order of the files", []string{odd, unordered}, "", inFileOrder},
 		{"tracks side by side", []string{tracks}, "", []string{"M", "N", "M"}},
-		{"standard input as it comes", []string{"-"}, at("late", 9) + "\n" + at("later", 1), []string{"late", "later"}},
-		{"standard input among files", []string{odd, "-"}, at("first", 0) + "\n" + at("sixth", 6), []string{"first", "A", "B", "C", "sixth", "D"}},
+		{"standard input as it comes", []string{"-"}, late, []string{"late", "later"}},
+		{"standard input among files", []string{odd, "-"}, sixth, amongFiles},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := Open(test.files, strings.NewReader(test.stdin))
@@ -169,7 +194,8 @@ func TestOrder(t *testing.T) {
 func TestNoRecording(t *testing.T) {
 	for _, test := range []struct{ name, file, text, want string }{
 		{"no positions", "a.csv", "name,lon\n", "a.csv: it has no column vehicle_id"},
-		{"no latitude", "a.csv", "id,lon\n", "a.csv: it has no column lat; replay reads NDJSON, GPX, and CSV"},
+		{"no latitude", "a.csv", "id,lon\n",
+			"a.csv: it has no column lat; replay reads NDJSON, GPX, and CSV"},
 		{"column twice", "a.csv", "id,lat,lon,x,x\n", "two columns x"},
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
 		{"array", "a.json", `[{"vehicle_id":"A"}]`, "jq -c"},
@@ -185,10 +211,17 @@ func TestNoRecording(t *testing.T) {
 	}
 }
 
-// FuzzRecording holds that any bytes are read to their end without a panic, and
-// that every body is one line.
+// FuzzRecording checks that any bytes are read to their end without a panic, and that every
+// body is one line.
 func FuzzRecording(f *testing.F) {
-	for _, seed := range []string{csvRecording, gpxRecording, at("A", 1), "[", "id,lat,lon\n\"", "<gpx><trk><name/></gpx>"} {
+	for _, seed := range []string{
+		csvRecording,
+		gpxRecording,
+		at("A", 1),
+		"[",
+		"id,lat,lon\n\"",
+		"<gpx><trk><name/></gpx>",
+	} {
 		for _, extension := range []string{".csv", ".gpx", ".ndjson", ""} {
 			f.Add(extension, []byte(seed))
 		}
@@ -211,11 +244,17 @@ func FuzzRecording(f *testing.F) {
 	})
 }
 
-// FuzzRestamp moves the time of any recorded position: what was JSON stays JSON,
-// and has that time.
+// FuzzRestamp moves the timestamp of any recorded position. JSON stays JSON, and has the new
+// time.
 func FuzzRestamp(f *testing.F) {
-	for _, seed := range []string{at("A", 1), `{"properties":{"timestamp":"1970-01-01T00:00:00Z"},"type":"Feature","timestamp":5}`,
-		`{"timestamp":1,"timestamp":2}`, `{"\u0074imestamp" : 1.5e9 }`, `{"type":"Feature","properties":null,"timestamp":1}`, `{"timestamp":"\u0031970-01-01t00:00:00z"}`} {
+	for _, seed := range []string{
+		at("A", 1),
+		`{"properties":{"timestamp":"1970-01-01T00:00:00Z"},"type":"Feature","timestamp":5}`,
+		`{"timestamp":1,"timestamp":2}`,
+		`{"\u0074imestamp" : 1.5e9 }`,
+		`{"type":"Feature","properties":null,"timestamp":1}`,
+		`{"timestamp":"\u0031970-01-01t00:00:00z"}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	moved := time.UnixMilli(1795421061123)

@@ -12,12 +12,12 @@ import (
 // span is a part of a body: from its first byte to behind its last.
 type span struct{ from, to int }
 
-// findTimestamp reads the timestamp of a position object or, from its properties,
-// of a Feature, and tells where it stands. ok is false where there is none, or
-// none that can be read: the hub will say which.
+// findTimestamp reads the timestamp of a position object, or of a Feature from its properties,
+// and returns where it stands. ok is false without a timestamp that can be read.
 func findTimestamp(body []byte) (at time.Time, where span, ok bool) {
 	var found timestampScan
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body),
+		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if decoder.PeekKind() != '{' || found.scan(decoder, &found.object) != nil {
 		return time.Time{}, span{}, false
 	}
@@ -33,14 +33,14 @@ func findTimestamp(body []byte) (at time.Time, where span, ok bool) {
 	return at, where, err == nil
 }
 
-// timestampScan is what findTimestamp has seen so far. Members come in any order,
-// so that both places are noted until it is known whether this is a Feature.
+// timestampScan is what findTimestamp has seen so far. Members come in any order: it records
+// both places until it knows whether this is a Feature.
 type timestampScan struct {
 	feature            bool
 	object, properties span
 }
 
-// scan reads one object and notes its timestamp in where.
+// scan reads one object and records the place of its timestamp in where.
 func (s *timestampScan) scan(decoder *jsontext.Decoder, where *span) error {
 	top := where == &s.object
 	if _, err := decoder.ReadToken(); err != nil {
