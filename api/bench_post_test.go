@@ -18,7 +18,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
-	"livemap/api"
+	"livemap/api/transport"
 )
 
 // serverVariable names the handler that a process started by BenchmarkPost serves.
@@ -121,7 +121,7 @@ func TestServerOfBenchmark(t *testing.T) {
 	handlers := map[string]http.Handler{"nothing": nothing(), "publish": assemble(t, trust("127.0.0.0/8")).api.Internal()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := http.Server{Handler: handlers[name], ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: api.MaxHeader}
+	server := http.Server{Handler: handlers[name], ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: transport.MaxHeader}
 	go server.Serve(listener)
 	fmt.Println(listener.Addr())
 	if profile := os.Getenv(serverVariable + "_PROFILE"); profile != "" {

@@ -9,14 +9,11 @@ import (
 	"strings"
 
 	"livemap/api/problem"
+	"livemap/api/transport"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 )
-
-// MaxHeader is the largest request header, in bytes. Servers should be set to a
-// little more, so that one over it is told so in words.
-const MaxHeader = 16 << 10
 
 // guarded has browsers take answers for what they say they are, and for nothing to
 // be run, framed or told of elsewhere. The page's files have policies of their own.
@@ -68,10 +65,10 @@ func escapedPath(next http.Handler) http.Handler {
 // bound too, not as exact, and answer without words.
 func (a *API) boundedHeader(next http.Handler) http.Handler {
 	tooLarge := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return problem.New(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", MaxHeader)
+		return problem.New(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", transport.MaxHeader)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if headerSize(r) > MaxHeader {
+		if headerSize(r) > transport.MaxHeader {
 			tooLarge(w, r)
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livemap/api"
+	"livemap/api/transport"
 	"livemap/stream"
 )
 
@@ -34,22 +35,22 @@ func TestHeaderSize(t *testing.T) {
 				refused(t, got, http.StatusRequestHeaderFieldsTooLarge, "16384 bytes")
 				return false
 			}
-			require.True(t, fits(api.MaxHeader-300))
-			require.False(t, fits(api.MaxHeader-10))
+			require.True(t, fits(transport.MaxHeader-300))
+			require.False(t, fits(transport.MaxHeader-10))
 		})
 	}
 	for _, over := range []int{0, 1} {
 		conn := dial(t, h.internal)
 		head := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
-		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head, strings.Repeat("x", api.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
+		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head, strings.Repeat("x", transport.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
 		text, err := io.ReadAll(conn)
 		require.NoError(t, err)
 		require.Equal(t, over == 1, strings.HasPrefix(string(text), "HTTP/1.1 431 "), string(text))
 	}
 	for _, path := range []string{"/stream", "/publish", "/topics/a/snapshot"} {
-		refused(t, h.get(t, path, "X", strings.Repeat("x", api.MaxHeader)), 431)
+		refused(t, h.get(t, path, "X", strings.Repeat("x", transport.MaxHeader)), 431)
 	}
-	refused(t, h.get(t, "/healthz?"+strings.Repeat("x", api.MaxHeader)), 431)
+	refused(t, h.get(t, "/healthz?"+strings.Repeat("x", transport.MaxHeader)), 431)
 
 	// Far over it, the server cuts it off by itself.
 	conn := dial(t, h.internal)

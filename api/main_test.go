@@ -23,6 +23,7 @@ import (
 
 	root "livemap"
 	"livemap/api"
+	"livemap/api/transport"
 	"livemap/stream"
 )
 
@@ -114,7 +115,7 @@ func wide(_ *stream.Config, c *api.Config) { c.Guarded = true }
 func open(t testing.TB, handler http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
-	s.Config.MaxHeaderBytes = api.MaxHeader
+	s.Config.MaxHeaderBytes = transport.MaxHeader
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)

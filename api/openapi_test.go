@@ -22,6 +22,7 @@ import (
 
 	root "livemap"
 	"livemap/api"
+	"livemap/api/transport"
 	"livemap/stream"
 )
 
@@ -253,7 +254,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"DELETE", "/session", "/session", "", nil, 204},
 		{"GET", "/openapi.yaml", "/openapi.yaml", "", nil, 200},
 		{"GET", "/", "/", "", nil, 200},
-		{"GET", "/", "/", "", header{"X", strings.Repeat("x", api.MaxHeader)}, 431},
+		{"GET", "/", "/", "", header{"X", strings.Repeat("x", transport.MaxHeader)}, 431},
 		{"GET", "/app/{hash}/{path}", "/app/0123456789abcdef/a.js", "", nil, 200},
 		{"GET", "/app/{hash}/{path}", "/app/fedcba9876543210/a.js", "", nil, 404},
 		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/b/c", "", nil, 200},

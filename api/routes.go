@@ -18,6 +18,7 @@ import (
 	"github.com/go-chi/cors"
 
 	"livemap/api/token"
+	"livemap/api/transport"
 	"livemap/stream"
 )
 
@@ -42,8 +43,8 @@ type Config struct {
 	Guarded        bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
 
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
-	// Connection. It returns nil for those it cannot take.
-	TakeOver func(http.ResponseWriter, *http.Request, Patience) Connection
+	// [transport.Connection]. It returns nil for those it cannot take.
+	TakeOver func(http.ResponseWriter, *http.Request, transport.WriteTimeout) transport.Connection
 
 	// Full, if set, tells that there is no memory for more streams: new ones are
 	// turned away, those there are go on.
@@ -57,7 +58,7 @@ type Handler = func(http.ResponseWriter, *http.Request) error
 type API struct {
 	Config
 	keys    *keys
-	hangups hangups // of streams that were taken over
+	hangups transport.Hangups // of streams that were taken over
 	crowd   crowd
 	paces   paces
 
@@ -80,7 +81,7 @@ func (a *API) Drain() { a.end() }
 func (a *API) Close() {
 	a.end()
 	a.keys.close()
-	a.hangups.close()
+	a.hangups.Close()
 }
 
 // Public is what the world may reach.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"livemap/api/problem"
+	"livemap/api/transport"
 	"livemap/stream"
 )
 
@@ -80,18 +81,17 @@ func acceptsEvents(r *http.Request) bool {
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, leave func()) {
 	v := a.newVisit(r, &q)
 	v.leave, v.until = leave, q.Until
-	waits := Patience{a.StallTimeout, q.Until}
-	if conn := a.takeOver(w, r, waits); conn != nil {
+	timeout := transport.WriteTimeout{Stall: a.StallTimeout, Until: q.Until}
+	if conn := a.takeOver(w, r, timeout); conn != nil {
 		s := a.Hub.Subscribe(q)
 		s.Attach(conn, func(summary stream.Summary) {
-			v.over(summary, errors.Is(summary.Err, ErrGone))
+			v.over(summary, errors.Is(summary.Err, transport.ErrGone))
 			conn.Close(summary.Err != nil)
 		})
 		conn.OnGone(s.Leave)
 		return
 	}
-	out := newResponseWriter(w, r, waits)
-	summary := a.Hub.Subscribe(q).Serve(r.Context(), out.write)
+	summary := a.Hub.Subscribe(q).Serve(r.Context(), transport.NetHTTP(w, r, timeout))
 	v.over(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
 		// Else a stream that was cut would look to the client like one that ended.
@@ -102,12 +102,12 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 // takeOver takes a stream's connection, or its part of one, away from the
 // server, so that it costs neither a goroutine nor buffers; nil where that cannot
 // be done.
-func (a *API) takeOver(w http.ResponseWriter, r *http.Request, waits Patience) Connection {
+func (a *API) takeOver(w http.ResponseWriter, r *http.Request, timeout transport.WriteTimeout) transport.Connection {
 	if r.ProtoMajor == 1 {
-		return a.hijack(w, r, waits)
+		return transport.HTTP1(w, r, &a.hangups, timeout)
 	}
 	if a.TakeOver != nil {
-		return a.TakeOver(w, r, waits)
+		return a.TakeOver(w, r, timeout)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (v *visit) over(summary stream.Summary, gone bool) {
 // reasonOf says why a stream was closed, in one of a few words: stalled, client
 // (it went away), write (its connection failed), and those of the hub's `bye`.
 func reasonOf(summary stream.Summary, gone bool, until time.Time) string {
-	stalled := errors.Is(summary.Err, ErrStalled)
+	stalled := errors.Is(summary.Err, transport.ErrStalled)
 	switch {
 	case stalled && !until.IsZero() && time.Now().After(until):
 		return string(stream.Outdated) // it would have been told, had it read

@@ -9,7 +9,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
 
-	"livemap/api"
+	"livemap/api/transport"
 )
 
 // unconfirmed is how many bytes, at most, QUIC is given of a stream without
@@ -20,16 +20,16 @@ const unconfirmed = sendBuffer
 // quicStream is an HTTP/3 stream that was taken over from its server.
 type quicStream struct {
 	quic  *quic.Stream
-	waits api.Patience
+	waits transport.WriteTimeout
 
 	queued int // bytes since it was last known that all were sent
-	parcel api.Parcel
+	parcel transport.Pending
 }
 
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
 // TakeOver takes an HTTP/3 stream over from its server, after its header; nil where it cannot.
-func TakeOver(w http.ResponseWriter, _ *http.Request, waits api.Patience) api.Connection {
+func TakeOver(w http.ResponseWriter, _ *http.Request, waits transport.WriteTimeout) transport.Connection {
 	streamer, ok := w.(http3.HTTPStreamer)
 	if !ok {
 		return nil
@@ -71,15 +71,15 @@ func (s *quicStream) Wait() error {
 // gone tells the errors of a client that went away from others.
 func (s *quicStream) gone(err error) error {
 	if err != nil && s.quic.Context().Err() != nil {
-		return errors.Join(api.ErrGone, err)
+		return errors.Join(transport.ErrGone, err)
 	}
 	return err
 }
 
-// OnGone implements api.Connection.
+// OnGone implements transport.Connection.
 func (s *quicStream) OnGone(left func()) { context.AfterFunc(s.quic.Context(), left) }
 
-// Close implements api.Connection.
+// Close implements transport.Connection.
 func (s *quicStream) Close(cut bool) {
 	if cut {
 		s.quic.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))

@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"testing"
 
-	"livemap/api"
+	"livemap/api/transport"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,7 +32,7 @@ func TestQUICStreamGivesItsFrameBack(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	perWrite := (after.TotalAlloc - before.TotalAlloc) / writes
 	t.Logf("%d bytes per write", perWrite)
-	require.Less(t, perWrite, uint64(api.MaxWrite)/2)
+	require.Less(t, perWrite, uint64(transport.MaxWrite)/2)
 	require.NoError(t, ours.quic.Close())
 	<-read
 }

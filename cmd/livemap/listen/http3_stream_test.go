@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"livemap/api"
+	"livemap/api/transport"
 )
 
 // quicPair is a stream as it is after it was taken over, and its other end,
@@ -36,7 +36,7 @@ func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic
 	require.NoError(t, err)
 	stream, err := server.OpenStream()
 	require.NoError(t, err)
-	ours = &quicStream{quic: stream, waits: api.Patience{Stall: testLimit}}
+	ours = &quicStream{quic: stream, waits: transport.WriteTimeout{Stall: testLimit}}
 	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestQUICStreamWritesEverything(t *testing.T) {
 	}()
 	waits := 0
 	for n := range 300 {
-		p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 63, 64, 4095, api.MaxWrite - 1, api.MaxWrite, api.MaxWrite + 1, 17 << 10, 100 << 10}[n%9])
+		p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 63, 64, 4095, transport.MaxWrite - 1, transport.MaxWrite, transport.MaxWrite + 1, 17 << 10, 100 << 10}[n%9])
 		sent = append(sent, p)
 		waited, err := ours.put(p)
 		require.NoError(t, err)
@@ -153,7 +153,7 @@ func TestQUICStreamTellsThatItsClientIsGone(t *testing.T) {
 					require.FailNow(t, "it was not told")
 				}
 				_, err := ours.put([]byte("data: 1\n\n"))
-				require.ErrorIs(t, err, api.ErrGone)
+				require.ErrorIs(t, err, transport.ErrGone)
 			})
 		}
 	}

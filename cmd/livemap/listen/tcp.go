@@ -15,14 +15,14 @@ import (
 	"syscall"
 	"time"
 
-	"livemap/api"
+	"livemap/api/transport"
 )
 
 const (
-	headerTime  = 10 * time.Second  // for a request's header to arrive
-	idleTime    = 2 * time.Minute   // for a connection without requests
-	sendBuffer  = 64 << 10          // bytes; small, so that a slow reader shows early, and a write to it ends soon
-	headerBound = 4 * api.MaxHeader // bytes; up to here the API answers in words
+	headerTime  = 10 * time.Second        // for a request's header to arrive
+	idleTime    = 2 * time.Minute         // for a connection without requests
+	sendBuffer  = 64 << 10                // bytes; small, so that a slow reader shows early, and a write to it ends soon
+	headerBound = 4 * transport.MaxHeader // bytes; up to here the API answers in words
 )
 
 // webListener is a port for HTTP over TCP or a unix socket.

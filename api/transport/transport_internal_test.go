@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"net/http"
@@ -32,22 +32,22 @@ func (c *patientConn) Write([]byte) (int, error) {
 
 // A stream ends when it must, however patient its listener is with its reader.
 func TestSlowReaderDoesNotPutOffTheEnd(t *testing.T) {
-	for name, write := range map[string]func(*patientConn, Patience) error{
-		"taken over": func(c *patientConn, waits Patience) error {
-			parcel := Parcel{Rest: []byte("event")}
-			return parcel.Deliver(c, waits)
+	for name, write := range map[string]func(*patientConn, WriteTimeout) error{
+		"taken over": func(c *patientConn, timeout WriteTimeout) error {
+			pending := Pending{Rest: []byte("event")}
+			return pending.Deliver(c, timeout)
 		},
-		"HTTP/1.1 over TLS": func(c *patientConn, waits Patience) error {
-			return newResponseWriter(c, &http.Request{ProtoMajor: 1}, waits).write([]byte("event"))
+		"HTTP/1.1 over TLS": func(c *patientConn, timeout WriteTimeout) error {
+			return newResponseWriter(c, &http.Request{ProtoMajor: 1}, timeout).write([]byte("event"))
 		},
-		"HTTP/2": func(c *patientConn, waits Patience) error {
-			return newResponseWriter(c, &http.Request{ProtoMajor: 2}, waits).write([]byte("event"))
+		"HTTP/2": func(c *patientConn, timeout WriteTimeout) error {
+			return newResponseWriter(c, &http.Request{ProtoMajor: 2}, timeout).write([]byte("event"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				err := write(&patientConn{over: make(chan struct{})}, Patience{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
+				err := write(&patientConn{over: make(chan struct{})}, WriteTimeout{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
 				require.ErrorIs(t, err, ErrStalled)
 				require.Equal(t, time.Minute+lastWords, time.Since(began))
 			})

@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"errors"
@@ -16,20 +16,21 @@ import (
 type socket struct {
 	conn    net.Conn
 	raw     syscall.RawConn
-	waits   Patience
+	timeout WriteTimeout
 	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
-	attempt func(fd uintptr) bool // tries to write the parcel
-	hangups *hangups
+	attempt func(fd uintptr) bool // tries to write the pending
+	hangups *Hangups
 	mu      sync.Mutex // guards id
 	id      uint64     // in hangups; 0: none
 
-	parcel Parcel
-	err    error // of the last attempt
+	pending Pending
+	err     error // of the last attempt
 }
 
-// hijack takes an HTTP/1.1 stream over, after its header; nil where it cannot: over
-// TLS, for one.
-func (a *API) hijack(w http.ResponseWriter, r *http.Request, waits Patience) Connection {
+// HTTP1 writes the header of an HTTP/1.1 stream and takes its connection over from
+// net/http (RFC 9112). It returns nil where it cannot, as over TLS. hangups reports
+// clients that disconnect.
+func HTTP1(w http.ResponseWriter, r *http.Request, hangups *Hangups, timeout WriteTimeout) Connection {
 	if r.TLS != nil {
 		return nil
 	}
@@ -42,7 +43,7 @@ func (a *API) hijack(w http.ResponseWriter, r *http.Request, waits Patience) Con
 	if err != nil {
 		return nil
 	}
-	s := &socket{conn: conn, waits: waits, hangups: &a.hangups, chunked: r.ProtoAtLeast(1, 1)}
+	s := &socket{conn: conn, timeout: timeout, hangups: hangups, chunked: r.ProtoAtLeast(1, 1)}
 	s.attempt = s.try
 	if wire, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = wire.SyscallConn()
@@ -52,7 +53,7 @@ func (a *API) hijack(w http.ResponseWriter, r *http.Request, waits Patience) Con
 
 // Write implements stream.Outlet.
 func (s *socket) Write(p []byte) (waits bool, err error) {
-	s.parcel.Rest = s.appendChunk(s.parcel.Begin(), p)
+	s.pending.Rest = s.appendChunk(s.pending.Begin(), p)
 	s.err = nil
 	if s.raw == nil {
 		return true, nil
@@ -60,8 +61,8 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 	if err := s.raw.Write(s.attempt); err != nil {
 		s.err = err
 	}
-	if len(s.parcel.Rest) == 0 || s.err != nil {
-		s.parcel.Drop()
+	if len(s.pending.Rest) == 0 || s.err != nil {
+		s.pending.Drop()
 		return false, gone(s.err)
 	}
 	return true, nil
@@ -70,12 +71,12 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 // try writes what the system takes at once.
 func (s *socket) try(fd uintptr) bool {
 	for {
-		n, err := writeNow(int(fd), s.parcel.Rest)
+		n, err := writeNow(int(fd), s.pending.Rest)
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == nil:
-			s.parcel.Rest = s.parcel.Rest[n:]
+			s.pending.Rest = s.pending.Rest[n:]
 		case err != syscall.EAGAIN:
 			s.err = err
 		}
@@ -85,8 +86,8 @@ func (s *socket) try(fd uintptr) bool {
 
 // Wait implements stream.Outlet.
 func (s *socket) Wait() error {
-	defer s.parcel.Drop()
-	if err := s.parcel.Deliver(s.conn, s.waits); err != nil {
+	defer s.pending.Drop()
+	if err := s.pending.Deliver(s.conn, s.timeout); err != nil {
 		return gone(err)
 	}
 	return s.conn.SetWriteDeadline(time.Time{})
@@ -153,7 +154,7 @@ func (s *socket) writeEnd() {
 	const end = "0\r\n\r\n"
 	if s.raw != nil {
 		// A deadline may be over before the write has begun.
-		s.parcel.Rest = []byte(end)
+		s.pending.Rest = []byte(end)
 		s.raw.Write(s.attempt)
 		return
 	}

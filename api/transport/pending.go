@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 // stall timeout for.
 const MaxWrite = 16 << 10
 
-// Parcel is what an outlet puts on the wire at once, framed, and keeps as long
+// Pending is what an outlet puts on the wire at once, framed, and keeps as long
 // as the reader has not taken all of it.
-type Parcel struct {
+type Pending struct {
 	Rest   []byte // what is not on the wire yet
 	buffer *buffer
 }
@@ -26,13 +26,13 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // Begin gives an empty slice to append what is to be put on the wire to; Rest is
 // to be set to it. Drop must be called in the end.
-func (p *Parcel) Begin() []byte {
+func (p *Pending) Begin() []byte {
 	p.buffer = buffers.Get().(*buffer)
 	return p.buffer[:0]
 }
 
 // Drop forgets what is left.
-func (p *Parcel) Drop() {
+func (p *Pending) Drop() {
 	buffers.Put(p.buffer)
 	p.buffer, p.Rest = nil, nil
 }
@@ -40,15 +40,15 @@ func (p *Parcel) Drop() {
 // Deliver writes what is left, and waits for the reader to take it: for each
 // MaxWrite bytes as long as its patience goes. Else the error is ErrStalled. It sets the
 // write deadline of where it writes to.
-func (p *Parcel) Deliver(to interface {
+func (p *Pending) Deliver(to interface {
 	io.Writer
 	SetWriteDeadline(time.Time) error
-}, waits Patience) error {
-	if !waits.isEndless() {
-		defer time.AfterFunc(time.Until(waits.end()), func() { to.SetWriteDeadline(longAgo) }).Stop()
+}, timeout WriteTimeout) error {
+	if !timeout.endless() {
+		defer time.AfterFunc(time.Until(timeout.end()), func() { to.SetWriteDeadline(longAgo) }).Stop()
 	}
 	for len(p.Rest) > 0 {
-		if err := to.SetWriteDeadline(waits.deadline(time.Now())); err != nil {
+		if err := to.SetWriteDeadline(timeout.deadline(time.Now())); err != nil {
 			return err
 		}
 		n, err := to.Write(p.Rest[:min(len(p.Rest), MaxWrite)])

@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 // that cannot but wait.
 func socketOf(t testing.TB, conn net.Conn, wired bool) *socket {
 	t.Helper()
-	s := &socket{conn: conn, waits: Patience{Stall: time.Minute}, chunked: true}
+	s := &socket{conn: conn, timeout: WriteTimeout{Stall: time.Minute}, chunked: true}
 	s.attempt = s.try
 	if wired {
 		raw, err := conn.(syscall.Conn).SyscallConn()

@@ -1,4 +1,4 @@
-package api
+package transport
 
 import (
 	"sync"
@@ -7,10 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hangups notices clients that hang up, of connections that were taken over: by
+// Hangups notices clients that hang up, of connections that were taken over: by
 // one goroutine for all of them (epoll(7)), since one each would cost more memory
-// than all else that a stream needs.
-type hangups struct {
+// than all else that a stream needs. The zero value is ready to use; [Hangups.Close]
+// ends the goroutine.
+type Hangups struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	epoll   int    // 0: not open yet
@@ -22,7 +23,7 @@ type hangups struct {
 
 // add has heard called, once, when the client of a connection is gone, or says
 // something; unless the id that is returned is removed before.
-func (h *hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, err error) {
+func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -46,14 +47,14 @@ func (h *hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, e
 }
 
 // remove forgets a connection; that it is closed tells epoll.
-func (h *hangups) remove(id uint64) {
+func (h *Hangups) remove(id uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.heard, id)
 }
 
 // open opens the epoll, once. mu is held.
-func (h *hangups) open() (err error) {
+func (h *Hangups) open() (err error) {
 	if h.epoll != 0 {
 		return nil
 	}
@@ -76,7 +77,7 @@ func (h *hangups) open() (err error) {
 
 const hungUp = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
-func (h *hangups) run() {
+func (h *Hangups) run() {
 	events := make([]unix.EpollEvent, 256)
 	for {
 		n, err := unix.EpollWait(h.epoll, events, -1)
@@ -93,7 +94,7 @@ func (h *hangups) run() {
 	}
 }
 
-func (h *hangups) tell(id uint64, gone bool) {
+func (h *Hangups) tell(id uint64, gone bool) {
 	h.mu.Lock()
 	heard := h.heard[id]
 	delete(h.heard, id)
@@ -103,9 +104,9 @@ func (h *hangups) tell(id uint64, gone bool) {
 	}
 }
 
-// close ends the goroutine; a client of a connection that is added after is
+// Close ends the goroutine; a client of a connection that is added after is
 // taken to have gone.
-func (h *hangups) close() {
+func (h *Hangups) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true

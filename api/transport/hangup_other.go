@@ -1,0 +1,21 @@
+//go:build !linux
+
+package transport
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Hangups notices clients that hang up by one goroutine for all of them; that is
+// done for Linux only.
+type Hangups struct{}
+
+func (h *Hangups) add(syscall.RawConn, func(bool)) (id uint64, err error) {
+	return 0, errors.ErrUnsupported
+}
+
+func (h *Hangups) remove(uint64) {}
+
+// Close does nothing.
+func (h *Hangups) Close() {}
