@@ -143,7 +143,7 @@ func TestPanic(t *testing.T) {
 	lines := h.log.lines("panic in a handler")
 	require.Len(t, lines, 2)
 	require.Equal(t, "the secret cause", lines[0]["panic"])
-	require.Contains(t, lines[0]["stack"], "guard_test.go")
+	require.Contains(t, lines[0]["stack"], "middleware_test.go")
 	require.Len(t, h.log.lines("request failed"), 2)
 	require.NotContains(t, h.log.text(), "hush", "neither token nor cookie")
 	h.put(t, at("a", 1, 2))
@@ -179,7 +179,7 @@ func TestPanicOfAStream(t *testing.T) {
 			require.Len(t, logged, 1)
 			require.Equal(t, "the cause", logged[0]["panic"])
 			require.Equal(t, "live_updates:all", logged[0]["topics"])
-			require.Contains(t, logged[0]["stack"], "guard_test.go")
+			require.Contains(t, logged[0]["stack"], "middleware_test.go")
 
 			other := follow(t, client, h.public.URL+"/stream?snapshot=false")
 			other.begun(t)
