@@ -1,14 +1,12 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	"livemap/api/problem"
 	"livemap/api/token"
-	"livemap/geo"
 	"livemap/stream"
 )
 
@@ -49,7 +47,7 @@ func mayReadVehicle(r *http.Request, id string) error {
 }
 
 func mayNotRead(topic string) error {
-	return problem.New(http.StatusForbidden, "this token may not read the topic %q", shorten(topic))
+	return problem.New(http.StatusForbidden, "this token may not read the topic %q", problem.Shorten(topic))
 }
 
 // mayPublish refuses those who may publish nothing.
@@ -66,21 +64,5 @@ func mayPublishVehicle(r *http.Request, id string) error {
 	if err := mayPublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
 		return err
 	}
-	return problem.New(http.StatusForbidden, "this token may not publish for the vehicle %q", shorten(id))
-}
-
-// outside gives what of a position its publisher may not publish; nil where they may.
-func outside(grant *token.Grant, p *geo.Position) *geo.Refusal {
-	if grant == nil {
-		return nil
-	}
-	if !grant.Publish.Match(p.VehicleID) {
-		return &geo.Refusal{VehicleID: p.VehicleID, Field: "vehicle_id", Detail: "this token may not publish for this vehicle"}
-	}
-	for _, topic := range p.Topics {
-		if !grant.Topics.Match(topic) {
-			return &geo.Refusal{VehicleID: p.VehicleID, Field: "topics", Detail: fmt.Sprintf("this token may not name the topic %q", shorten(topic))}
-		}
-	}
-	return nil
+	return problem.New(http.StatusForbidden, "this token may not publish for the vehicle %q", problem.Shorten(id))
 }

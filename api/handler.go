@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"livemap/api/ingest"
 	"livemap/api/problem"
 	"livemap/geo"
 )
@@ -29,6 +30,20 @@ func problemOf(err error) (p *problem.Problem, ok bool) {
 	}
 	if limit, is := errors.AsType[*geo.LimitError](err); is {
 		return problem.New(http.StatusRequestEntityTooLarge, "%s", limit.Error()), true
+	}
+	if refused, is := errors.AsType[*ingest.RefusedError](err); is {
+		p = problem.New(http.StatusUnprocessableEntity, "%s", refused.Error())
+		if refused.Forbidden {
+			p = problem.New(http.StatusForbidden, "%s", refused.Error())
+		}
+		p.Errors = refused.Errors
+		return p, true
+	}
+	if tooFast, is := errors.AsType[*ingest.RateError](err); is {
+		return problem.New(http.StatusTooManyRequests, "%s", tooFast.Error()).With("Retry-After", strconv.Itoa(int(tooFast.Wait))), true
+	}
+	if reused, is := errors.AsType[*ingest.KeyReusedError](err); is {
+		return problem.New(http.StatusUnprocessableEntity, "%s", reused.Error()), true
 	}
 	if size, is := errors.AsType[*http.MaxBytesError](err); is {
 		return problem.New(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes, the limit for JSON and GeoJSON; send several, or NDJSON, which has no limit", size.Limit), true

@@ -91,7 +91,7 @@ func headerSize(r *http.Request) int {
 // a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
 func (a *API) localHost(next http.Handler) http.Handler {
 	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
-		return problem.New(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", shorten(r.Host))
+		return problem.New(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", problem.Shorten(r.Host))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isUnixSocket(r) && r.Host != "" && !cannotBeRebound(r.Host) { // browsers always name it

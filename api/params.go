@@ -67,7 +67,7 @@ func (p *params) flag(name string, value bool) bool {
 	case text == "true", text == "false":
 		return text == "true"
 	}
-	p.refuse(name, "is %q; it must be true or false", shorten(text))
+	p.refuse(name, "is %q; it must be true or false", problem.Shorten(text))
 	return value
 }
 
@@ -78,7 +78,7 @@ func (p *params) duration(name string, least, most time.Duration) time.Duration 
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < least || d > most {
-		p.refuse(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", shorten(text), least, most)
+		p.refuse(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", problem.Shorten(text), least, most)
 	}
 	return d
 }
@@ -135,15 +135,6 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 		return "", problem.New(http.StatusBadRequest, "the id in the path is wrong: %v", err)
 	}
 	return id, nil
-}
-
-// shorten keeps what a client sent from filling the answer.
-func shorten(text string) string {
-	const most = 40
-	if len(text) <= most {
-		return text
-	}
-	return text[:most] + "…"
 }
 
 // scope gives a query what a request asks for, with or without an id in its path,

@@ -1,6 +1,6 @@
 // Package api is the HTTP surface of the hub: routes.go is its table of contents.
 //
-// Handlers return errors, and problem.go is the one place that turns them into
+// Handlers return errors, and handler.go is the one place that turns them into
 // answers (application/problem+json, RFC 9457). The package knows nothing of
 // listeners, TLS and QUIC: it gives two handlers, one for the public and one
 // for the internal port.
@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
 
+	"livemap/api/ingest"
 	"livemap/api/token"
 	"livemap/api/transport"
 	"livemap/stream"
@@ -57,10 +58,10 @@ type Handler = func(http.ResponseWriter, *http.Request) error
 // API answers requests for one hub.
 type API struct {
 	Config
-	keys    *keys
-	hangups transport.Hangups // of streams that were taken over
-	crowd   crowd
-	paces   paces
+	idempotency *ingest.Idempotency
+	rates       ingest.RateLimiters
+	hangups     transport.Hangups // of streams that were taken over
+	crowd       crowd
 
 	ending context.Context // done when the hub is draining
 	end    context.CancelFunc
@@ -68,7 +69,7 @@ type API struct {
 
 // New makes the API of a hub. Close it at the end.
 func New(config Config) *API {
-	a := &API{Config: config, keys: newKeys()}
+	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
 	a.ending, a.end = context.WithCancel(context.Background())
 	return a
 }
@@ -80,7 +81,7 @@ func (a *API) Drain() { a.end() }
 // Close lets go of what the API holds. No request may be under way.
 func (a *API) Close() {
 	a.end()
-	a.keys.close()
+	a.idempotency.Close()
 	a.hangups.Close()
 }
 

@@ -127,7 +127,7 @@ func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
 		asked = q.Only // all that its reader may read
 	}
 	// Not the query as it came, nor what is no id: somebody may have put a secret there.
-	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: shorten(strings.Join(asked, " "))}
+	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: problem.Shorten(strings.Join(asked, " "))}
 	a.Metrics.open.WithLabelValues(v.protocol).Inc()
 	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
 		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", idInLog(q.LastEventID))

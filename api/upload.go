@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"livemap/api/ingest"
 	"livemap/api/problem"
 	"livemap/geo"
 	"livemap/stream"
@@ -26,13 +27,13 @@ const (
 	ackTime    = 10 * time.Second // for the publisher to take an ack line
 )
 
-// takeLines publishes each line of an upload as it arrives, for as long as it
+// receiveLines publishes each line of an upload as it arrives, for as long as it
 // goes on. A line that the connection broke off in is not published.
-func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*problem.Ack, error) {
-	if err := t.enter(a, r); err != nil {
+func (a *API) receiveLines(w http.ResponseWriter, r *http.Request, positions *ingest.Writer) (*problem.Ack, error) {
+	if err := a.limitRate(r, positions); err != nil {
 		return nil, err
 	}
-	u := &upload{rc: http.NewResponseController(w), body: r.Body, tally: t}
+	u := &upload{rc: http.NewResponseController(w), body: r.Body, positions: positions}
 	u.stopping, u.endsNow = context.WithCancelCause(r.Context())
 	defer u.endsNow(nil)
 	// On HTTP/1.1 answering would else wait for the end of the body; HTTP/2 and
@@ -41,8 +42,8 @@ func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*prob
 		return nil, err
 	}
 	defer context.AfterFunc(a.ending, func() { u.stop(stream.Draining) })()
-	if t.grant != nil {
-		defer time.AfterFunc(time.Until(t.grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
+	if positions.Grant != nil {
+		defer time.AfterFunc(time.Until(positions.Grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
 	}
 	// On HTTP/1.1 what else comes of an upload that was not read to its end would be
 	// taken for the next request. Acks that are told meanwhile have their header before that.
@@ -59,7 +60,7 @@ func (a *API) takeLines(w http.ResponseWriter, r *http.Request, t *tally) (*prob
 	if whole := u.read(); !whole {
 		hangUp()
 	}
-	return t.answer()
+	return positions.Ack()
 }
 
 // upload is an NDJSON upload.
@@ -67,8 +68,8 @@ type upload struct {
 	rc   *http.ResponseController
 	body io.Reader
 
-	mu    sync.Mutex // guards tally while acks are told meanwhile
-	tally *tally
+	mu        sync.Mutex // guards positions while acks are told meanwhile
+	positions *ingest.Writer
 
 	partial  atomic.Bool     // there is a line without its end
 	stopping context.Context // done when the upload is to end; its cause is an ending where the hub wants that
@@ -105,7 +106,7 @@ func (u *upload) noteEnding() bool {
 	why, is := errors.AsType[ending](context.Cause(u.stopping))
 	if is {
 		u.mu.Lock()
-		u.tally.ack.Ended = string(why)
+		u.positions.Ended = string(why)
 		u.mu.Unlock()
 	}
 	return is
@@ -122,21 +123,25 @@ func (u *upload) take(number int, line []byte, err error) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.tally.take(number, &p, refusalOf(&p, err))
+	if err != nil {
+		u.positions.Reject(number, err)
+	} else {
+		u.positions.Add(number, &p)
+	}
 }
 
 // flush publishes the lines that were taken.
 func (u *upload) flush() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.tally.flush()
+	u.positions.Flush()
 }
 
 // Read reads from the body, which must not be idle for too long. It may wait, so
 // what came before is published first.
 func (u *upload) Read(p []byte) (int, error) {
 	u.flush()
-	u.tally.pace.wait(u.stopping)
+	u.positions.Rate.Wait(u.stopping)
 	if !u.ends() {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
@@ -146,7 +151,7 @@ func (u *upload) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := u.body.Read(p)
-	u.tally.pace.renew()
+	u.positions.Rate.Renew()
 	return n, err
 }
 
@@ -197,7 +202,7 @@ func (u *upload) report(w http.ResponseWriter) {
 // tell writes an ack line, and tells whether that went well.
 func (u *upload) tell(w http.ResponseWriter) bool {
 	u.mu.Lock()
-	line, err := json.Marshal(u.tally.sofar())
+	line, err := json.Marshal(u.positions.Progress())
 	u.mu.Unlock()
 	if err != nil {
 		return false

@@ -57,3 +57,12 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	w.WriteHeader(p.Status)
 	json.NewEncoder(w).Encode(p) // a failure is the client's connection
 }
+
+// Shorten cuts text that a client sent to 40 bytes, to keep it from filling the answer.
+func Shorten(text string) string {
+	const most = 40
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}

@@ -1,10 +1,9 @@
-package api
+package ingest
 
 import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -15,14 +14,15 @@ import (
 
 // What is remembered of publishes with an Idempotency-Key.
 const (
-	maxKey   = 128 // bytes
+	MaxKey   = 128 // bytes
 	keyTime  = 5 * time.Minute
 	keyCount = 100_000
 )
 
-// keys remembers which publishes have been done, so that a repeat publishes
-// nothing again.
-type keys struct {
+// Idempotency remembers which publishes have been done under an Idempotency-Key, so that a
+// repeat publishes nothing again (draft-ietf-httpapi-idempotency-key-header). [NewIdempotency]
+// makes one.
+type Idempotency struct {
 	done     *ttlcache.Cache[keyID, *attempt]
 	closing  chan struct{}
 	sweeping sync.WaitGroup
@@ -35,6 +35,14 @@ func idOf(publisher, key string) keyID {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %q", publisher, key)) // quoted, no two pairs are the same text
 }
 
+// KeyReusedError reports that a publisher used a key for another body a short time ago.
+type KeyReusedError struct{ Key string }
+
+// Error returns the key and for how long it is remembered.
+func (e *KeyReusedError) Error() string {
+	return fmt.Sprintf("Idempotency-Key %q was used for another body less than %s ago", e.Key, keyTime)
+}
+
 // attempt is one publish under a key.
 type attempt struct {
 	content [sha256.Size]byte // of the body
@@ -42,50 +50,52 @@ type attempt struct {
 	ack     *problem.Ack      // nil where nothing was published
 }
 
-func newKeys() *keys {
-	k := &keys{closing: make(chan struct{}), done: ttlcache.New(
+// NewIdempotency makes one that remembers nothing yet. Close it at the end.
+func NewIdempotency() *Idempotency {
+	i := &Idempotency{closing: make(chan struct{}), done: ttlcache.New(
 		ttlcache.WithTTL[keyID, *attempt](keyTime),
 		ttlcache.WithCapacity[keyID, *attempt](keyCount),
 		ttlcache.WithDisableTouchOnHit[keyID, *attempt](),
 	)}
-	k.sweeping.Go(k.sweep)
-	return k
+	i.sweeping.Go(i.sweep)
+	return i
 }
 
-func (k *keys) close() {
-	close(k.closing)
-	k.sweeping.Wait()
+// Close ends the goroutine that forgets expired keys.
+func (i *Idempotency) Close() {
+	close(i.closing)
+	i.sweeping.Wait()
 }
 
 // sweep lets go of what has expired. The cache's own Start does that too, but
 // runs on for good if Stop comes before it has begun.
-func (k *keys) sweep() {
+func (i *Idempotency) sweep() {
 	every := time.NewTicker(keyTime / 5)
 	defer every.Stop()
 	for {
 		select {
-		case <-k.closing:
+		case <-i.closing:
 			return
 		case <-every.C:
-			k.done.DeleteExpired()
+			i.done.DeleteExpired()
 		}
 	}
 }
 
-// once publishes, or gives the ack of the publish that the publisher did under the
+// Once publishes, or gives the ack of the publish that the publisher did under the
 // same key, waiting for it if it is still under way. One that published nothing is
-// not remembered. Another body under the key is a problem, 422.
-func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
+// not remembered. For another body under the key the error is a [*KeyReusedError].
+func (i *Idempotency) Once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
 	id := idOf(publisher, key)
 	for {
-		item, found := k.done.GetOrSet(id, mine)
+		item, found := i.done.GetOrSet(id, mine)
 		if !found {
-			return k.run(id, mine, publish)
+			return i.run(id, mine, publish)
 		}
 		first := item.Value()
 		if first.content != content {
-			return nil, problem.New(http.StatusUnprocessableEntity, "Idempotency-Key %q was used for another body less than %s ago", key, keyTime)
+			return nil, &KeyReusedError{Key: key}
 		}
 		select {
 		case <-first.over:
@@ -98,10 +108,10 @@ func (k *keys) once(ctx context.Context, publisher, key string, content [sha256.
 	}
 }
 
-func (k *keys) run(id keyID, mine *attempt, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
+func (i *Idempotency) run(id keyID, mine *attempt, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
 	defer func() {
 		if mine.ack == nil { // refused, or publish panicked
-			k.done.Delete(id)
+			i.done.Delete(id)
 		}
 		close(mine.over)
 	}()

@@ -1,0 +1,194 @@
+// Package ingest publishes positions to a hub for a publisher and counts what becomes of each.
+//
+// A [Writer] checks which positions its publisher may publish, batches them, and returns the
+// [problem.Ack]. [RateLimiters] bound how many positions per second each publisher may send.
+// [Idempotency] keeps a repeated request from publishing again. The package does not know how
+// positions arrive: HTTP is the caller's.
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"livemap/api/problem"
+	"livemap/api/token"
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// maxErrors is how many refusals an Ack lists.
+const maxErrors = 100
+
+// Writer publishes the positions of one request and counts what becomes of each. Add and Reject
+// take the positions in their order, Flush publishes those not published yet, and Ack returns the
+// result. A Writer is not safe for concurrent use.
+type Writer struct {
+	Hub      *stream.Hub
+	Grant    *token.Grant   // what may be published; nil: everything
+	DryRun   bool           // check only
+	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
+	Rejected *atomic.Uint64 // counts refused positions, beside the Ack; required
+	Ended    string         // why the hub ended an upload, for the Ack
+
+	ack       problem.Ack
+	forbidden int       // how many of the rejected were outside the grant
+	newest    stream.ID // that a position was given; zero: none was
+	batch     *batch    // of what is to be published; nil: nothing is
+}
+
+// batch is positions that are published together, which is cheaper than one by
+// one.
+type batch struct {
+	positions []geo.Position
+	indexes   []int
+}
+
+const batchSize = 64
+
+var batches = sync.Pool{New: func() any {
+	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize)}
+}}
+
+// Add publishes a position, at the latest with the next Flush, or counts why its publisher may not
+// publish it. index is its place in the request, for the Ack. p may be reused.
+func (w *Writer) Add(index int, p *geo.Position) {
+	w.Rate.charge(1)
+	if refusal := forbidden(w.Grant, p); refusal != nil {
+		w.Flush()
+		w.forbidden++
+		w.refuse(index, refusal)
+		return
+	}
+	if w.batch == nil {
+		w.batch = batches.Get().(*batch)
+	}
+	w.batch.positions, w.batch.indexes = append(w.batch.positions, *p), append(w.batch.indexes, index)
+	if len(w.batch.positions) == batchSize {
+		w.Flush()
+	}
+}
+
+// Reject counts an item that is no valid position. Those added before are published first, so that
+// the Ack lists refusals in the order of their items.
+func (w *Writer) Reject(index int, err error) {
+	w.Rate.charge(1)
+	w.Flush()
+	w.refuse(index, refusalOf("", err))
+}
+
+// refusalOf returns err as a refusal.
+func refusalOf(vehicleID string, err error) *geo.Refusal {
+	if refusal, ok := errors.AsType[*geo.Refusal](err); ok {
+		return refusal
+	}
+	return &geo.Refusal{VehicleID: vehicleID, Detail: err.Error()}
+}
+
+// forbidden returns why a publisher may not publish a position; nil where it may.
+func forbidden(grant *token.Grant, p *geo.Position) *geo.Refusal {
+	if grant == nil {
+		return nil
+	}
+	if !grant.Publish.Match(p.VehicleID) {
+		return &geo.Refusal{VehicleID: p.VehicleID, Field: "vehicle_id", Detail: "this token may not publish for this vehicle"}
+	}
+	for _, topic := range p.Topics {
+		if !grant.Topics.Match(topic) {
+			return &geo.Refusal{VehicleID: p.VehicleID, Field: "topics", Detail: fmt.Sprintf("this token may not name the topic %q", problem.Shorten(topic))}
+		}
+	}
+	return nil
+}
+
+// Flush publishes what was added and is not published yet.
+func (w *Writer) Flush() {
+	b := w.batch
+	if b == nil {
+		return
+	}
+	w.batch = nil
+	if w.DryRun {
+		for i := range b.positions {
+			verdict, err := w.Hub.Check(&b.positions[i])
+			w.count(b.indexes[i], &b.positions[i], stream.Receipt{Verdict: verdict}, err)
+		}
+	} else {
+		w.Hub.PublishAll(b.positions, func(i int, receipt stream.Receipt, err error) {
+			w.count(b.indexes[i], &b.positions[i], receipt, err)
+		})
+	}
+	clear(b.positions)
+	b.positions, b.indexes = b.positions[:0], b.indexes[:0]
+	batches.Put(b)
+}
+
+// count counts what became of an item that was published.
+func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err error) {
+	switch {
+	case err != nil:
+		w.refuse(index, refusalOf(p.VehicleID, err))
+		return
+	case receipt.Verdict == stream.Duplicate:
+		w.ack.Duplicate++
+		return
+	case receipt.Verdict == stream.Late:
+		w.ack.Late++
+	}
+	w.ack.Accepted++
+	if !w.DryRun {
+		w.newest = receipt.ID
+	}
+}
+
+func (w *Writer) refuse(index int, refusal *geo.Refusal) {
+	w.ack.Rejected++
+	w.Rejected.Add(1)
+	if len(w.ack.Errors) < maxErrors {
+		w.ack.Errors = append(w.ack.Errors, problem.Refusal{
+			Index: index, VehicleID: refusal.VehicleID, Field: refusal.Field, Detail: refusal.Detail,
+		})
+	}
+}
+
+// Progress returns the ack for what was published until now. All accepted positions have
+// an id that is not newer than its LastEventID.
+func (w *Writer) Progress() problem.Ack {
+	ack := w.ack
+	ack.Status = "OK"
+	if ack.Rejected > 0 {
+		ack.Status = "PARTIAL"
+	}
+	newest := w.newest
+	if newest.Seq == 0 {
+		newest = w.Hub.Head()
+	}
+	ack.LastEventID, ack.Ended = newest.String(), w.Ended
+	return ack
+}
+
+// Ack returns the ack for the whole request, after Flush. The error is a [*RefusedError] when
+// every position was refused.
+func (w *Writer) Ack() (*problem.Ack, error) {
+	ack := w.Progress()
+	if ack.Rejected > 0 && ack.Accepted+ack.Duplicate == 0 {
+		return nil, &RefusedError{Rejected: ack.Rejected, Errors: ack.Errors, Forbidden: w.forbidden == ack.Rejected}
+	}
+	return &ack, nil // a copy: it may be kept for long, and the Writer must not be
+}
+
+// RefusedError reports that every position of a request was refused.
+type RefusedError struct {
+	Rejected  int               // positions
+	Errors    []problem.Refusal // the first hundred
+	Forbidden bool              // the publisher's token allows none of them
+}
+
+// Error returns the reason of the only refusal, or the number of them.
+func (e *RefusedError) Error() string {
+	if e.Rejected == 1 {
+		return "the position was refused: " + e.Errors[0].Detail
+	}
+	return fmt.Sprintf("all %d positions were refused; errors says why", e.Rejected)
+}
