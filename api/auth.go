@@ -18,65 +18,70 @@ import (
 // over TLS, and for this host alone.
 const cookieName = "__Host-livemap"
 
-// visitor is who a request comes from, where that matters. Publishers and operators
+// principal is who a request comes from, where that matters. Publishers and operators
 // that reach the internal port, or show their certificate there, are none: they
 // may read and publish everything, over any number of streams.
-type visitor struct {
+type principal struct {
 	grant *token.Grant // nil: may read everything
 }
 
-type visitorKey struct{}
+type principalKey struct{}
 
-func visitorOf(r *http.Request) *visitor {
-	v, _ := r.Context().Value(visitorKey{}).(*visitor)
-	return v
+func principalOf(r *http.Request) *principal {
+	p, _ := r.Context().Value(principalKey{}).(*principal)
+	return p
 }
 
 // grantOf gives what a request's token allows; nil where everything is.
 func grantOf(r *http.Request) *token.Grant {
-	if v := visitorOf(r); v != nil {
-		return v.grant
+	if p := principalOf(r); p != nil {
+		return p.grant
 	}
 	return nil
 }
 
-func (v *visitor) in(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
+// withPrincipal returns the request with the principal it comes from.
+func withPrincipal(r *http.Request, p *principal) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
 }
 
-// readers lets those read who may. What they may is judged by who knows what is
+// authenticateReader lets those read who may. What they may is judged by who knows what is
 // asked for.
-func (a *API) readers(next http.Handler) http.Handler {
+func (a *API) authenticateReader(next http.Handler) http.Handler {
 	if a.Anonymous {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, new(visitor).in(r))
+			next.ServeHTTP(w, withPrincipal(r, new(principal)))
 		})
 	}
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Add("Vary", "Authorization, Cookie")
-		raw, err := a.presented(r)
+		raw, err := a.requestToken(r)
 		if err != nil {
 			return err
 		}
 		if raw == "" {
 			return unauthorized("a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken")
 		}
-		return a.admit(next, w, r, raw)
+		return a.serveWithToken(next, w, r, raw)
 	})
 }
 
-// publishers lets those publish on an internal port that asks who they are. A cookie
+// authenticatePublisher lets those publish on an internal port that asks who they are. A cookie
 // would let pages do so.
-func (a *API) publishers(next http.Handler) http.Handler { return a.guard(bearer, next) }
+func (a *API) authenticatePublisher(next http.Handler) http.Handler {
+	return a.requireAuth(bearerToken, next)
+}
 
-// insiders lets those read there: also with a cookie, as on the public port.
-func (a *API) insiders(next http.Handler) http.Handler { return a.guard(a.presented, next) }
+// authenticateInternalReader lets those read there: also with a cookie, as on the public port.
+func (a *API) authenticateInternalReader(next http.Handler) http.Handler {
+	return a.requireAuth(a.requestToken, next)
+}
 
-// guard lets those pass who show a certificate, which the listener has verified, or
+// requireAuth lets those pass who show a certificate, which the listener has verified, or
 // a token.
-func (a *API) guard(find func(*http.Request) (raw string, err error), next http.Handler) http.Handler {
+func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next http.Handler) http.Handler {
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if certificateOf(r) != nil {
+		if clientCertificate(r) != nil {
 			next.ServeHTTP(w, r)
 			return nil
 		}
@@ -90,33 +95,33 @@ func (a *API) guard(find func(*http.Request) (raw string, err error), next http.
 		case raw == "":
 			return unauthorized("this port asks for a token in Authorization: Bearer, or for a client certificate where --publish-client-ca is set")
 		}
-		return a.admit(next, w, r, raw)
+		return a.serveWithToken(next, w, r, raw)
 	})
 }
 
-// admit lets a request pass with what its token allows.
-func (a *API) admit(next http.Handler, w http.ResponseWriter, r *http.Request, raw string) error {
+// serveWithToken lets a request pass with what its token allows.
+func (a *API) serveWithToken(next http.Handler, w http.ResponseWriter, r *http.Request, raw string) error {
 	grant, err := a.verify(raw)
 	if err != nil {
 		return err
 	}
-	next.ServeHTTP(w, (&visitor{grant}).in(r))
+	next.ServeHTTP(w, withPrincipal(r, &principal{grant}))
 	return nil
 }
 
-// certificateOf gives the client certificate that the listener has verified; nil where
+// clientCertificate gives the client certificate that the listener has verified; nil where
 // none was shown.
-func certificateOf(r *http.Request) *x509.Certificate {
+func clientCertificate(r *http.Request) *x509.Certificate {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil
 	}
 	return r.TLS.VerifiedChains[0][0]
 }
 
-// presented gives the token of a request: the header's, or else the cookie's; "" if
+// requestToken gives the token of a request: the header's, or else the cookie's; "" if
 // there is none.
-func (a *API) presented(r *http.Request) (string, error) {
-	raw, err := bearer(r)
+func (a *API) requestToken(r *http.Request) (string, error) {
+	raw, err := bearerToken(r)
 	if raw != "" || err != nil {
 		return raw, err
 	}
@@ -124,8 +129,8 @@ func (a *API) presented(r *http.Request) (string, error) {
 	if err != nil {
 		return "", nil
 	}
-	if !a.mayBringCookies(r) {
-		return "", untaken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
+	if !a.mayUseCookie(r) {
+		return "", invalidToken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
 	}
 	return cookie.Value, nil
 }
@@ -138,21 +143,21 @@ func (a *API) verify(raw string) (*token.Grant, error) {
 			With("Retry-After", strconv.Itoa(int(token.RetryAfter.Seconds())))
 	}
 	if err != nil {
-		return nil, untaken(err.Error())
+		return nil, invalidToken(err.Error())
 	}
 	return grant, nil
 }
 
-// bearer gives the token in a request's header (RFC 6750, section 2.1); "" if there
+// bearerToken gives the token in a request's header (RFC 6750, section 2.1); "" if there
 // is none.
-func bearer(r *http.Request) (string, error) {
+func bearerToken(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
 		return "", nil
 	}
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if raw = strings.TrimSpace(raw); len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return "", untaken("the header must be given once, as Authorization: Bearer and a token")
+		return "", invalidToken("the header must be given once, as Authorization: Bearer and a token")
 	}
 	return raw, nil
 }
@@ -164,8 +169,8 @@ func unauthorized(need string) *problem.Problem {
 	return problem.New(http.StatusUnauthorized, "%s", need).With("WWW-Authenticate", challenge)
 }
 
-// untaken says what is wrong with a token.
-func untaken(mistake string) *problem.Problem {
+// invalidToken says what is wrong with a token.
+func invalidToken(mistake string) *problem.Problem {
 	described := strings.Map(func(c rune) rune { // what RFC 6750, section 3, allows in it
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return '\''
@@ -176,9 +181,9 @@ func untaken(mistake string) *problem.Problem {
 		With("WWW-Authenticate", challenge+`, error="invalid_token", error_description="`+described+`"`)
 }
 
-// mayBringCookies tells whether a request comes from a page that may read with its
+// mayUseCookie tells whether a request comes from a page that may read with its
 // user's cookie. Browsers say so; others send no cookie that they were not given.
-func (a *API) mayBringCookies(r *http.Request) bool {
+func (a *API) mayUseCookie(r *http.Request) bool {
 	switch origin := r.Header.Get("Origin"); {
 	case origin != "" && slices.Contains(a.Origins, origin):
 		return true
@@ -186,7 +191,7 @@ func (a *API) mayBringCookies(r *http.Request) bool {
 		return slices.Contains([]string{"same-origin", "none"}, r.Header.Get("Sec-Fetch-Site"))
 	case origin != "":
 		from, err := url.Parse(origin)
-		return err == nil && from.Host == r.Host && (from.Scheme == "https" || cannotBeRebound(from.Host))
+		return err == nil && from.Host == r.Host && (from.Scheme == "https" || isLocalOrIP(from.Host))
 	}
 	return true
 }

@@ -315,7 +315,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 // To the moment: the time is that of a bubble.
 func TestStreamEndsOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, tokens(t), wide)
+		h := startPiped(t, tokens(t), requireAuth)
 		began := time.Now()
 		response, err := h.client.Do(h.request(t, "GET", "/stream", nil, bearer(signed(t, "me", time.Minute, "*"))...))
 		require.NoError(t, err)

@@ -10,9 +10,9 @@ import (
 	"livemap/stream"
 )
 
-// restrict has a query hold to what its reader may read. asked: its topics were
+// authorizeQuery has a query hold to what its reader may read. asked: its topics were
 // asked for, else it is for all there is.
-func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
+func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 	if grant == nil {
 		return nil
 	}
@@ -20,7 +20,7 @@ func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
 	if asked {
 		for _, topic := range q.Topics {
 			if !grant.Read.Match(topic) {
-				return mayNotRead(topic)
+				return forbiddenTopic(topic)
 			}
 		}
 		return nil
@@ -36,32 +36,32 @@ func restrict(q *stream.Query, grant *token.Grant, asked bool) error {
 	return nil
 }
 
-// mayReadVehicle refuses those who may not read of a vehicle by itself.
-func mayReadVehicle(r *http.Request, id string) error {
+// authorizeRead refuses those who may not read of a vehicle by itself.
+func authorizeRead(r *http.Request, id string) error {
 	topic := stream.VehiclePrefix + id
 	grant := grantOf(r)
 	if grant == nil || grant.Read.Match(topic) || grant.Read.Match(stream.AllTopic) {
 		return nil
 	}
-	return mayNotRead(topic)
+	return forbiddenTopic(topic)
 }
 
-func mayNotRead(topic string) error {
+func forbiddenTopic(topic string) error {
 	return problem.New(http.StatusForbidden, "this token may not read the topic %q", problem.Shorten(topic))
 }
 
-// mayPublish refuses those who may publish nothing.
-func mayPublish(grant *token.Grant) error {
+// authorizePublish refuses those who may publish nothing.
+func authorizePublish(grant *token.Grant) error {
 	if grant == nil || len(grant.Publish) > 0 {
 		return nil
 	}
 	return problem.New(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
 }
 
-// mayPublishVehicle refuses those who may not publish of a vehicle.
-func mayPublishVehicle(r *http.Request, id string) error {
+// authorizeDelete refuses those who may not publish of a vehicle.
+func authorizeDelete(r *http.Request, id string) error {
 	grant := grantOf(r)
-	if err := mayPublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
+	if err := authorizePublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
 		return err
 	}
 	return problem.New(http.StatusForbidden, "this token may not publish for the vehicle %q", problem.Shorten(id))

@@ -78,7 +78,7 @@ func notFound(_ http.ResponseWriter, r *http.Request) error {
 // methodNotAllowed answers for paths that have no such method, and OPTIONS.
 func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		allowed := methods(routes, r.URL.EscapedPath())
+		allowed := allowedMethods(routes, r.URL.EscapedPath())
 		if len(allowed) == 0 {
 			return notFound(w, r)
 		}
@@ -96,8 +96,8 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 	}
 }
 
-// methods lists what a path allows.
-func methods(routes chi.Routes, path string) (allowed []string) {
+// allowedMethods lists what a path allows.
+func allowedMethods(routes chi.Routes, path string) (allowed []string) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		asked := method
 		if method == http.MethodHead {

@@ -116,7 +116,7 @@ func TestKeysAreForgotten(t *testing.T) {
 
 // What is remembered of a publish is its ack, however much its token allows.
 func TestRememberedPublishesAreSmall(t *testing.T) {
-	h := start(t, tokens(t), wide)
+	h := start(t, tokens(t), requireAuth)
 	var vehicles []string
 	for i := range 400 {
 		vehicles = append(vehicles, fmt.Sprintf("A-VEHICLE-%d-*", i))

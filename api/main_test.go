@@ -108,8 +108,8 @@ func trust(networks ...string) configure {
 	}
 }
 
-// wide has the internal port ask for a certificate or a token.
-func wide(_ *stream.Config, c *api.Config) { c.Guarded = true }
+// requireAuth has the internal port ask for a certificate or a token.
+func requireAuth(_ *stream.Config, c *api.Config) { c.RequireAuth = true }
 
 // open serves a handler as the program does: plain text, HTTP/1.1 and HTTP/2.
 func open(t testing.TB, handler http.Handler) *httptest.Server {

@@ -111,21 +111,21 @@ func (c hubCollector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c hubCollector) Collect(metrics chan<- prometheus.Metric) {
 	s := c.hub.Stats()
-	tell := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	send := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}
-	tell(positionsDesc, prometheus.CounterValue, float64(s.Accepted), "accepted")
-	tell(positionsDesc, prometheus.CounterValue, float64(s.Late), "late")
-	tell(positionsDesc, prometheus.CounterValue, float64(s.Duplicate), "duplicate")
-	tell(positionsDesc, prometheus.CounterValue, float64(c.metrics.rejected.Load()), "rejected")
-	tell(writtenDesc, prometheus.CounterValue, float64(s.Written))
-	tell(conflationsDesc, prometheus.CounterValue, float64(s.Conflations))
-	tell(logBytesDesc, prometheus.GaugeValue, float64(s.LogBytes))
-	tell(logEventsDesc, prometheus.GaugeValue, float64(s.LogEvents))
-	tell(logSecondsDesc, prometheus.GaugeValue, s.LogSpan.Seconds())
-	tell(vehiclesDesc, prometheus.GaugeValue, float64(s.Vehicles), "present")
-	tell(vehiclesDesc, prometheus.GaugeValue, float64(s.Gone), "gone")
-	tell(topicsDesc, prometheus.GaugeValue, float64(s.Topics))
+	send(positionsDesc, prometheus.CounterValue, float64(s.Accepted), "accepted")
+	send(positionsDesc, prometheus.CounterValue, float64(s.Late), "late")
+	send(positionsDesc, prometheus.CounterValue, float64(s.Duplicate), "duplicate")
+	send(positionsDesc, prometheus.CounterValue, float64(c.metrics.rejected.Load()), "rejected")
+	send(writtenDesc, prometheus.CounterValue, float64(s.Written))
+	send(conflationsDesc, prometheus.CounterValue, float64(s.Conflations))
+	send(logBytesDesc, prometheus.GaugeValue, float64(s.LogBytes))
+	send(logEventsDesc, prometheus.GaugeValue, float64(s.LogEvents))
+	send(logSecondsDesc, prometheus.GaugeValue, s.LogSpan.Seconds())
+	send(vehiclesDesc, prometheus.GaugeValue, float64(s.Vehicles), "present")
+	send(vehiclesDesc, prometheus.GaugeValue, float64(s.Gone), "gone")
+	send(topicsDesc, prometheus.GaugeValue, float64(s.Topics))
 }
 
 // resultOf gives the label that a publish is counted under.

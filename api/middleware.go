@@ -15,9 +15,9 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// guarded has browsers take answers for what they say they are, and for nothing to
+// securityHeaders has browsers take answers for what they say they are, and for nothing to
 // be run, framed or told of elsewhere. The page's files have policies of their own.
-func guarded(next http.Handler) http.Handler {
+func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("X-Content-Type-Options", "nosniff")
@@ -27,8 +27,8 @@ func guarded(next http.Handler) http.Handler {
 	})
 }
 
-// recovered lets a panic cost no more than its own request, and counts it.
-func (a *API) recovered(next http.Handler) http.Handler {
+// recoverPanic lets a panic cost no more than its own request, and counts it.
+func (a *API) recoverPanic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			failure := recover()
@@ -38,7 +38,7 @@ func (a *API) recovered(next http.Handler) http.Handler {
 			if failure == http.ErrAbortHandler {
 				panic(failure) // that is how a handler cuts a connection
 			}
-			a.panicked(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
+			a.logPanic(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
 			p, _ := problemOf(nil)
 			p.Write(w)
 		}()
@@ -46,24 +46,24 @@ func (a *API) recovered(next http.Handler) http.Handler {
 	})
 }
 
-// panicked counts a panic and logs it, with what is known of the request.
-func (a *API) panicked(value any, stack []byte, request ...any) {
+// logPanic counts a panic and logs it, with what is known of the request.
+func (a *API) logPanic(value any, stack []byte, request ...any) {
 	a.Metrics.panics.Inc()
 	a.Log.Error("panic in a handler", append(request, "panic", value, "stack", string(stack))...)
 }
 
-// escapedPath has routes matched against the path as it was sent: an id with
+// matchEscapedPath has routes matched against the path as it was sent: an id with
 // %2F in it is one segment, and is decoded once, by pathID.
-func escapedPath(next http.Handler) http.Handler {
+func matchEscapedPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		chi.RouteContext(r.Context()).RoutePath = r.URL.EscapedPath()
 		next.ServeHTTP(w, r)
 	})
 }
 
-// boundedHeader refuses a request whose header is too large. The servers have a
+// limitHeader refuses a request whose header is too large. The servers have a
 // bound too, not as exact, and answer without words.
-func (a *API) boundedHeader(next http.Handler) http.Handler {
+func (a *API) limitHeader(next http.Handler) http.Handler {
 	tooLarge := a.handle(func(http.ResponseWriter, *http.Request) error {
 		return problem.New(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", transport.MaxHeader)
 	})
@@ -87,14 +87,14 @@ func headerSize(r *http.Request) int {
 	return size
 }
 
-// localHost refuses requests to a port on loopback that were meant for another host:
+// requireLocalHost refuses requests to a port on loopback that were meant for another host:
 // a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
-func (a *API) localHost(next http.Handler) http.Handler {
+func (a *API) requireLocalHost(next http.Handler) http.Handler {
 	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
 		return problem.New(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", problem.Shorten(r.Host))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isUnixSocket(r) && r.Host != "" && !cannotBeRebound(r.Host) { // browsers always name it
+		if !isUnixSocket(r) && r.Host != "" && !isLocalOrIP(r.Host) { // browsers always name it
 			refuse(w, r)
 			return
 		}
@@ -102,9 +102,9 @@ func (a *API) localHost(next http.Handler) http.Handler {
 	})
 }
 
-// cannotBeRebound tells whether a Host is one that no page can be loaded from but this
+// isLocalOrIP tells whether a Host is one that no page can be loaded from but this
 // machine's own.
-func cannotBeRebound(hostport string) bool {
+func isLocalOrIP(hostport string) bool {
 	host := hostport
 	if name, _, err := net.SplitHostPort(hostport); err == nil {
 		host = name
@@ -114,8 +114,8 @@ func cannotBeRebound(hostport string) bool {
 	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
-// fromLoopback lets requests of this machine pass.
-func (a *API) fromLoopback(next http.Handler) http.Handler {
+// requireLoopback lets requests of this machine pass.
+func (a *API) requireLoopback(next http.Handler) http.Handler {
 	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
 		return problem.New(http.StatusForbidden, "debugging answers to this machine only, over loopback")
 	})
@@ -128,8 +128,8 @@ func (a *API) fromLoopback(next http.Handler) http.Handler {
 	})
 }
 
-// clientAddress finds the address of the client behind trusted proxies.
-func (a *API) clientAddress() func(http.Handler) http.Handler {
+// clientIP finds the address of the client behind trusted proxies.
+func (a *API) clientIP() func(http.Handler) http.Handler {
 	if len(a.TrustedProxies) == 0 {
 		return middleware.ClientIPFromRemoteAddr
 	}
@@ -145,15 +145,15 @@ func (a *API) clientAddress() func(http.Handler) http.Handler {
 				// Who reaches a unix socket is trusted as the proxies are.
 				r.RemoteAddr = netip.AddrPortFrom(a.TrustedProxies[0].Addr(), 0).String()
 			}
-			withoutPorts(r.Header)
+			stripPorts(r.Header)
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// withoutPorts leaves addresses alone in X-Forwarded-For, to which some proxies add the
+// stripPorts leaves addresses alone in X-Forwarded-For, to which some proxies add the
 // client's port. Without its address all their clients would be one.
-func withoutPorts(header http.Header) {
+func stripPorts(header http.Header) {
 	const name = "X-Forwarded-For"
 	if header[name] == nil {
 		return
@@ -175,9 +175,9 @@ func isUnixSocket(r *http.Request) bool {
 	return local != nil && local.Network() == "unix"
 }
 
-// client gives the client's address for a log line: that of the proxy where it
+// clientAddress gives the client's address for a log line: that of the proxy where it
 // names none.
-func client(r *http.Request) string {
+func clientAddress(r *http.Request) string {
 	if address := middleware.GetClientIP(r.Context()); address != "" {
 		return address
 	}

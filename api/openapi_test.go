@@ -174,7 +174,7 @@ func (d *description) exercise(t *testing.T, h *hub, port string, c described) {
 
 func TestRefusalsAreAsDescribed(t *testing.T) {
 	d := describe(t)
-	h := start(t, tokens(t), wide, func(_ *stream.Config, c *api.Config) { c.PublishRate = 0.001 })
+	h := start(t, tokens(t), requireAuth, func(_ *stream.Config, c *api.Config) { c.PublishRate = 0.001 })
 	little := header(bearer(signed(t, "me", time.Hour, "depot:8")))
 	good := header(bearer(publisher(t, "me", "*")))
 	json := header{"Content-Type", "application/json"}

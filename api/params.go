@@ -41,11 +41,11 @@ func paramsOf(r *http.Request) *params {
 	return p
 }
 
-// one gives a parameter that may be given once.
-func (p *params) one(name string) (value string, given bool) {
+// single gives a parameter that may be given once.
+func (p *params) single(name string) (value string, given bool) {
 	values := p.values[name]
 	if len(values) > 1 {
-		p.refuse(name, "is given %d times; once is allowed", len(values))
+		p.invalid(name, "is given %d times; once is allowed", len(values))
 	}
 	if len(values) == 0 || p.err != nil {
 		return "", false
@@ -53,56 +53,56 @@ func (p *params) one(name string) (value string, given bool) {
 	return values[0], true
 }
 
-func (p *params) refuse(name, detail string, args ...any) {
+func (p *params) invalid(name, detail string, args ...any) {
 	if p.err == nil {
 		p.err = problem.New(http.StatusBadRequest, "parameter %s "+detail, append([]any{name}, args...)...)
 	}
 }
 
 func (p *params) flag(name string, value bool) bool {
-	text, given := p.one(name)
+	text, given := p.single(name)
 	switch {
 	case !given:
 		return value
 	case text == "true", text == "false":
 		return text == "true"
 	}
-	p.refuse(name, "is %q; it must be true or false", problem.Shorten(text))
+	p.invalid(name, "is %q; it must be true or false", problem.Shorten(text))
 	return value
 }
 
 func (p *params) duration(name string, least, most time.Duration) time.Duration {
-	text, given := p.one(name)
+	text, given := p.single(name)
 	if !given {
 		return 0
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < least || d > most {
-		p.refuse(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", problem.Shorten(text), least, most)
+		p.invalid(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", problem.Shorten(text), least, most)
 	}
 	return d
 }
 
 func (p *params) box(name string) *geo.Box {
-	text, given := p.one(name)
+	text, given := p.single(name)
 	if !given {
 		return nil
 	}
 	box, err := geo.ParseBox(text)
 	if err != nil {
-		p.refuse(name, "is wrong: %v", err)
+		p.invalid(name, "is wrong: %v", err)
 	}
 	return &box
 }
 
 func (p *params) time(name string) (at time.Time) {
-	text, given := p.one(name)
+	text, given := p.single(name)
 	if !given {
 		return at
 	}
 	at, err := geo.ParseTime(text)
 	if err != nil {
-		p.refuse(name, "is wrong: %v", err)
+		p.invalid(name, "is wrong: %v", err)
 	}
 	return at
 }
@@ -114,12 +114,12 @@ func (p *params) topics() []string {
 		return []string{stream.AllTopic}
 	}
 	if len(topics) > maxTopics {
-		p.refuse("topic", "is given %d times; %d topics are allowed on one stream", len(topics), maxTopics)
+		p.invalid("topic", "is given %d times; %d topics are allowed on one stream", len(topics), maxTopics)
 		return nil
 	}
 	for _, topic := range topics {
 		if err := geo.CheckTopic(topic); err != nil {
-			p.refuse("topic", "is wrong: %v", err)
+			p.invalid("topic", "is wrong: %v", err)
 		}
 	}
 	return slices.Clone(topics)
@@ -154,5 +154,5 @@ func (p *params) scope(r *http.Request, q *stream.Query) error {
 	if p.err != nil {
 		return p.err
 	}
-	return restrict(q, grantOf(r), asked)
+	return authorizeQuery(q, grantOf(r), asked)
 }

@@ -56,8 +56,8 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	if err != nil {
 		return nil, err
 	}
-	if a.ending.Err() != nil {
-		return nil, draining()
+	if a.draining.Err() != nil {
+		return nil, errDraining()
 	}
 	p := paramsOf(r)
 	dry := p.flag("dry_run", false)
@@ -65,7 +65,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 		return nil, p.err
 	}
 	grant := grantOf(r)
-	if err := mayPublish(grant); err != nil {
+	if err := authorizePublish(grant); err != nil {
 		return nil, err
 	}
 	positions := &ingest.Writer{Hub: a.Hub, Grant: grant, DryRun: dry, Rejected: &a.Metrics.rejected}
@@ -105,7 +105,7 @@ func publishable(r *http.Request) (media string, err error) {
 	return "", p.With("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
 }
 
-func draining() error {
+func errDraining() error {
 	return problem.New(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
 		With("Retry-After", strconv.Itoa(retryAfter))
 }

@@ -35,7 +35,7 @@ func publisher(t testing.TB, subject string, vehicles ...string) string {
 // A publisher that is refused learns so while its upload is still open.
 func TestRefusedUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, tokens(t), wide)
+		h := startPiped(t, tokens(t), requireAuth)
 		for status, headers := range map[int][]string{
 			401: nil, 403: bearer(publisher(t, "me")), 400: append(bearer(publisher(t, "me", "*")), "Idempotency-Key", "k"), 415: append(bearer(publisher(t, "me", "*")), "Content-Encoding", "gzip"),
 		} {
@@ -54,7 +54,7 @@ func TestRefusedUploads(t *testing.T) {
 func inside(media, raw string) []string { return append(bearer(raw), "Content-Type", media) }
 
 func TestWideInternalPort(t *testing.T) {
-	h := start(t, tokens(t), wide)
+	h := start(t, tokens(t), requireAuth)
 	good := publisher(t, "me", "TRUCK-*")
 	url := h.internal.URL
 	for _, c := range []struct{ method, path string }{
@@ -121,17 +121,17 @@ func TestWideInternalPort(t *testing.T) {
 
 // A wide port whose hub lets anyone read asks all the same.
 func TestWideInternalPortOfAnonymous(t *testing.T) {
-	h := start(t, wide)
+	h := start(t, requireAuth)
 	refused(t, h.do(t, "GET", h.internal.URL+"/stream", nil), http.StatusUnauthorized, "a client certificate that --publish-client-ca has signed")
 	refused(t, h.do(t, "POST", h.internal.URL+"/publish", nil, inside("application/json", publisher(t, "me", "*"))...), http.StatusUnauthorized, "client certificate")
 }
 
 // A publisher with a certificate may do everything.
 func TestClientCertificates(t *testing.T) {
-	h := start(t, tokens(t), wide)
+	h := start(t, tokens(t), requireAuth)
 	pool := x509.NewCertPool()
 	good, stranger := authority(t, pool), authority(t, x509.NewCertPool())
-	s := guardedByCertificates(t, h, pool)
+	s := serveWithCertificates(t, h, pool)
 	publish := func(client *http.Client) answer {
 		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(at("a", 1, 2)), "Content-Type", "application/json")
 	}
@@ -154,8 +154,8 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// guardedByCertificates serves the internal port to who has a certificate of a pool.
-func guardedByCertificates(t *testing.T, h *hub, pool *x509.CertPool) *httptest.Server {
+// serveWithCertificates serves the internal port to who has a certificate of a pool.
+func serveWithCertificates(t *testing.T, h *hub, pool *x509.CertPool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h.api.Internal())
 	s.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: pool}
@@ -177,7 +177,7 @@ func showing(t *testing.T, certificates ...tls.Certificate) *http.Client {
 func TestCertificatesTellPublishersApart(t *testing.T) {
 	pool := x509.NewCertPool()
 	one, other := authority(t, pool), authority(t, pool)
-	s := guardedByCertificates(t, start(t, wide, pacing(1)), pool)
+	s := serveWithCertificates(t, start(t, requireAuth, publishRate(1)), pool)
 	publish := func(client *http.Client, key, position string) answer {
 		return ask(t, client, "POST", s.URL+"/publish", strings.NewReader(position), "Content-Type", "application/json", "Idempotency-Key", key)
 	}
@@ -232,7 +232,7 @@ func TestForeignHosts(t *testing.T) {
 
 // Debugging is for this machine.
 func TestDebuggingOfWidePort(t *testing.T) {
-	h := assemble(t, tokens(t), wide)
+	h := assemble(t, tokens(t), requireAuth)
 	for from, status := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "192.0.2.1:1": 403, "[2001:db8::1]:1": 403, "@": 403} {
 		for _, path := range []string{"/debug/pprof/", "/debug/vars", "/debug/pprof/cmdline"} {
 			r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
@@ -248,7 +248,7 @@ func TestDebuggingOfWidePort(t *testing.T) {
 
 // No publisher gets the answer to another's.
 func TestIdempotencyKeysOfPublishers(t *testing.T) {
-	h := start(t, tokens(t), wide)
+	h := start(t, tokens(t), requireAuth)
 	publish := func(subject, body string) answer {
 		return h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(body), append(inside("application/json", publisher(t, subject, "*")), "Idempotency-Key", "k")...)
 	}
@@ -263,14 +263,14 @@ func TestIdempotencyKeysOfPublishers(t *testing.T) {
 	require.Equal(t, 1, ackOf(t, got.body).Accepted, "another token's right to name topics is not its own")
 }
 
-func pacing(perSecond float64) configure {
+func publishRate(perSecond float64) configure {
 	return func(_ *stream.Config, c *api.Config) { c.PublishRate = perSecond }
 }
 
 // A publisher that is too fast is asked to wait; others are not.
 func TestPublishRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, tokens(t), wide, pacing(10))
+		h := startPiped(t, tokens(t), requireAuth, publishRate(10))
 		publish := func(subject string, positions ...string) answer {
 			return h.do(t, "POST", "http://localhost/publish", strings.NewReader("["+strings.Join(positions, ",")+"]"), inside("application/json", publisher(t, subject, "*"))...)
 		}
@@ -301,7 +301,7 @@ func TestPublishRate(t *testing.T) {
 // until the key is forgotten, and publish again.
 func TestPublishRateOfRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, pacing(1))
+		h := startPiped(t, publishRate(1))
 		publish := func(key, position string) answer {
 			return h.do(t, "POST", "http://localhost/publish", strings.NewReader(position), "Content-Type", "application/json", "Idempotency-Key", key)
 		}
@@ -318,7 +318,7 @@ func TestPublishRateOfRepeats(t *testing.T) {
 // same when the hub does.
 func TestPublishRateOfUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, pacing(10))
+		h := startPiped(t, publishRate(10))
 		lines := strings.Repeat(at("a", 1, 2)+"\n", 100)
 		began := time.Now()
 		u := begin(t, h.client, "http://localhost")
@@ -347,7 +347,7 @@ func TestPublishRateOfUploads(t *testing.T) {
 // An upload that waited while many others came owes what it publishes all the same.
 func TestPublishRateOfIdleUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, tokens(t), wide, pacing(10))
+		h := startPiped(t, tokens(t), requireAuth, publishRate(10))
 		publish := func(subject string) answer {
 			return h.do(t, "POST", "http://localhost/publish", strings.NewReader(at("x", 1, 2)), inside("application/json", publisher(t, subject, "*"))...)
 		}
@@ -368,7 +368,7 @@ func TestPublishRateOfIdleUploads(t *testing.T) {
 // An upload ends when its token does, at the end of a line.
 func TestUploadEndsWithItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startPiped(t, tokens(t), wide)
+		h := startPiped(t, tokens(t), requireAuth)
 		began := time.Now()
 		u := begin(t, h.client, "http://localhost", bearer(claimed(t, "me", 3*time.Minute, map[string]any{"publish": []string{"*"}}))...)
 		u.line(t, at("a", 1, 2)+"\n"+at("b", 1, 2)[:10])

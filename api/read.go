@@ -16,8 +16,8 @@ import (
 	"livemap/stream"
 )
 
-// compressed compresses answers for clients that ask for it.
-func compressed() func(http.Handler) http.Handler {
+// compress compresses answers for clients that ask for it.
+func compress() func(http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
 		"application/geo+json", "application/yaml",
 	}))
@@ -36,7 +36,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	}
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
 	// Weak, since it stands for the compressed answer too (RFC 9110, 8.8.3.3).
-	etag := `W/"` + snapshot.ID.String() + tagOf(r) + `"`
+	etag := `W/"` + snapshot.ID.String() + grantTag(r) + `"`
 	header := w.Header()
 	header.Set("ETag", etag)
 	header.Set("Last-Event-ID", snapshot.ID.String())
@@ -56,8 +56,8 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// tagOf tells answers for readers apart who may read different things.
-func tagOf(r *http.Request) string {
+// grantTag tells answers for readers apart who may read different things.
+func grantTag(r *http.Request) string {
 	grant := grantOf(r)
 	if grant == nil {
 		return ""
@@ -87,7 +87,7 @@ func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := mayReadVehicle(r, id); err != nil {
+	if err := authorizeRead(r, id); err != nil {
 		return err
 	}
 	feature, _, ok := a.Hub.Vehicle(id)
@@ -103,7 +103,7 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := mayReadVehicle(r, id); err != nil {
+	if err := authorizeRead(r, id); err != nil {
 		return err
 	}
 	p := paramsOf(r)
@@ -124,7 +124,7 @@ func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := mayPublishVehicle(r, id); err != nil {
+	if err := authorizeDelete(r, id); err != nil {
 		return err
 	}
 	if !a.Hub.Delete(id) {
@@ -162,8 +162,8 @@ func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// publishIsElsewhere tells a publisher that came to the wrong port.
-func (a *API) publishIsElsewhere(http.ResponseWriter, *http.Request) error {
+// publishOnWrongPort tells a publisher that came to the wrong port.
+func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 	return problem.New(http.StatusNotFound, "positions are not published here but on the internal port, %s", a.PublishAddress)
 }
 
@@ -172,8 +172,8 @@ func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return wri
 
 // readyz tells whether the hub takes positions and streams.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
-	if a.ending.Err() != nil {
-		return draining()
+	if a.draining.Err() != nil {
+		return errDraining()
 	}
 	return writeText(w, "ready\n")
 }

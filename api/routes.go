@@ -39,9 +39,9 @@ type Config struct {
 	CookieSameSite http.SameSite   // of the session cookie
 	Origins        []string        // of other pages that may read, as browsers send them
 	MaxStreams     int             // that a client may have on Public; 0: any number
-	AtHome         bool            // Public is for browsers of this machine: it refuses foreign hosts, as Internal does there
+	LocalHostsOnly bool            // Public is for browsers of this machine: it refuses foreign hosts, as Internal does there
 	PublishRate    float64         // positions per second that a client may publish; 0: any number
-	Guarded        bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
+	RequireAuth    bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
 
 	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
 	// [transport.Connection]. It returns nil for those it cannot take.
@@ -61,26 +61,26 @@ type API struct {
 	idempotency *ingest.Idempotency
 	rates       ingest.RateLimiters
 	hangups     transport.Hangups // of streams that were taken over
-	crowd       crowd
+	streams     streamLimiter
 
-	ending context.Context // done when the hub is draining
-	end    context.CancelFunc
+	draining context.Context // done when the hub is draining
+	drain    context.CancelFunc
 }
 
 // New makes the API of a hub. Close it at the end.
 func New(config Config) *API {
 	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
-	a.ending, a.end = context.WithCancel(context.Background())
+	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
 
 // Drain makes the hub refuse publishes with 503, ends NDJSON uploads at the end
 // of a line, and makes /readyz say so. What has begun goes on to its end.
-func (a *API) Drain() { a.end() }
+func (a *API) Drain() { a.drain() }
 
 // Close lets go of what the API holds. No request may be under way.
 func (a *API) Close() {
-	a.end()
+	a.drain()
 	a.idempotency.Close()
 	a.hangups.Close()
 }
@@ -88,38 +88,38 @@ func (a *API) Close() {
 // Public is what the world may reach.
 func (a *API) Public() http.Handler {
 	r := a.router()
-	if a.AtHome {
-		r.Use(a.localHost)
+	if a.LocalHostsOnly {
+		r.Use(a.requireLocalHost)
 	}
 	if len(a.Origins) > 0 {
 		r.Use(a.crossOrigin())
 	}
-	a.reading(r, a.readers)
-	r.HandleFunc("/publish", a.handle(a.publishIsElsewhere))
+	a.readRoutes(r, a.authenticateReader)
+	r.HandleFunc("/publish", a.handle(a.publishOnWrongPort))
 	return r
 }
 
 // Internal is what publishers and operators reach, and all of Public.
 func (a *API) Internal() http.Handler {
 	r := a.router()
-	readers, publishers, near := a.insiders, a.publishers, a.fromLoopback
-	if !a.Guarded {
-		r.Use(a.localHost)
-		readers, publishers, near = everyone, everyone, everyone
+	readers, publishers, debugging := a.authenticateInternalReader, a.authenticatePublisher, a.requireLoopback
+	if !a.RequireAuth {
+		r.Use(a.requireLocalHost)
+		readers, publishers, debugging = noAuth, noAuth, noAuth
 	}
-	a.reading(r, readers)
-	known := r.With(publishers)
-	known.Post("/publish", a.handle(a.publish))
-	known.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
-	known.Method(http.MethodGet, "/metrics", a.Metrics.handler())
+	a.readRoutes(r, readers)
+	publishing := r.With(publishers)
+	publishing.Post("/publish", a.handle(a.publish))
+	publishing.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
+	publishing.Method(http.MethodGet, "/metrics", a.Metrics.handler())
 	r.Get("/healthz", a.handle(a.healthz))
 	r.Get("/readyz", a.handle(a.readyz))
-	r.With(near).Mount("/debug", middleware.Profiler())
+	r.With(debugging).Mount("/debug", middleware.Profiler())
 	return r
 }
 
-// everyone lets pass who gets here.
-func everyone(next http.Handler) http.Handler { return next }
+// noAuth lets pass who gets here.
+func noAuth(next http.Handler) http.Handler { return next }
 
 // crossOrigin lets pages of the listed origins read, with their users' cookies.
 func (a *API) crossOrigin() func(http.Handler) http.Handler {
@@ -133,10 +133,10 @@ func (a *API) crossOrigin() func(http.Handler) http.Handler {
 	})
 }
 
-// reading is what both ports serve, to those whom who lets pass; the page to
+// readRoutes is what both ports serve, to those whom authenticate lets pass; the page to
 // all. Streams stay free of whatever would buffer or compress them.
-func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
-	streams := r.With(a.clientAddress(), who)
+func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Handler) {
+	streams := r.With(a.clientIP(), authenticate)
 	streams.Get("/stream", a.handle(a.stream))
 	streams.Get("/topics/{id}/stream", a.handle(a.stream))
 	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
@@ -145,10 +145,10 @@ func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
 	r.Post("/session", a.handle(a.openSession))
 	r.Delete("/session", a.handle(a.closeSession))
 	r.Group(func(r chi.Router) {
-		r.Use(compressed())
+		r.Use(compress())
 		r.Get("/openapi.yaml", a.handle(a.openAPI))
-		r = r.With(who)
-		r.Get("/session", a.handle(a.tellSession))
+		r = r.With(authenticate)
+		r.Get("/session", a.handle(a.getSession))
 		r.Get("/snapshot", a.handle(a.snapshot))
 		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))
@@ -159,7 +159,7 @@ func (a *API) reading(r chi.Router, who func(http.Handler) http.Handler) {
 // router makes a router with what every request goes through.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(guarded, a.recovered, escapedPath, a.boundedHeader, middleware.GetHead)
+	r.Use(securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, middleware.GetHead)
 	r.NotFound(a.handle(notFound))
 	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
 	return r

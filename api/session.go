@@ -31,8 +31,8 @@ func sessionOf(grant *token.Grant) session {
 	return session{Subject: grant.Subject, Expires: grant.Expires.Unix(), Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics}
 }
 
-// tellSession tells who the reader is and what they may.
-func (a *API) tellSession(w http.ResponseWriter, r *http.Request) error {
+// getSession tells who the reader is and what they may.
+func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, sessionOf(grantOf(r)))
 }
 
@@ -41,7 +41,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	if a.Anonymous {
 		return problem.New(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
 	}
-	raw, err := bearer(r)
+	raw, err := bearerToken(r)
 	if err != nil {
 		return err
 	}

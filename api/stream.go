@@ -34,13 +34,13 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil // its client went before it began, as one that resets streams in rapid succession does
 	}
 	if a.Full != nil && a.Full() {
-		return a.turnAway(w, "memory")
+		return a.rejectStream(w, "memory")
 	}
-	leave, ok := a.enterCrowd(r)
+	release, ok := a.acquireStream(r)
 	if !ok {
-		return a.turnAway(w, string(stream.TooMany))
+		return a.rejectStream(w, string(stream.TooMany))
 	}
-	a.serveStream(w, r, query, leave)
+	a.serveStream(w, r, query, release)
 	return nil
 }
 
@@ -50,7 +50,7 @@ func streamQuery(r *http.Request) (q stream.Query, err error) {
 	q.Interval = p.duration("interval", minInterval, maxInterval)
 	q.Ping = p.duration("ping", minPing, maxPing)
 	q.Tail = !p.flag("snapshot", true)
-	q.LastEventID, _ = p.one("lastEventId")
+	q.LastEventID, _ = p.single("lastEventId")
 	q.LastEventID = cmp.Or(r.Header.Get("Last-Event-ID"), q.LastEventID)
 	q.Protocol = protocol(r)
 	return q, p.scope(r, &q)
@@ -78,21 +78,21 @@ func acceptsEvents(r *http.Request) bool {
 }
 
 // serveStream writes the stream and tells log and metrics of it.
-func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, leave func()) {
-	v := a.newVisit(r, &q)
-	v.leave, v.until = leave, q.Until
+func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, release func()) {
+	l := a.logOpened(r, &q)
+	l.release, l.until = release, q.Until
 	timeout := transport.WriteTimeout{Stall: a.StallTimeout, Until: q.Until}
 	if conn := a.takeOver(w, r, timeout); conn != nil {
 		s := a.Hub.Subscribe(q)
 		s.Attach(conn, func(summary stream.Summary) {
-			v.over(summary, errors.Is(summary.Err, transport.ErrGone))
+			l.closed(summary, errors.Is(summary.Err, transport.ErrGone))
 			conn.Close(summary.Err != nil)
 		})
 		conn.OnGone(s.Leave)
 		return
 	}
 	summary := a.Hub.Subscribe(q).Serve(r.Context(), transport.NetHTTP(w, r, timeout))
-	v.over(summary, r.Context().Err() != nil)
+	l.closed(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
 		// Else a stream that was cut would look to the client like one that ended.
 		panic(http.ErrAbortHandler)
@@ -112,54 +112,54 @@ func (a *API) takeOver(w http.ResponseWriter, r *http.Request, timeout transport
 	return nil
 }
 
-// visit is what log and metrics tell of a stream.
-type visit struct {
+// streamLog is what log and metrics tell of a stream.
+type streamLog struct {
 	api                      *API
 	began                    time.Time
 	client, protocol, topics string
-	leave                    func() // the crowd
+	release                  func() // its place among its client's streams
 	until                    time.Time
 }
 
-func (a *API) newVisit(r *http.Request, q *stream.Query) *visit {
+func (a *API) logOpened(r *http.Request, q *stream.Query) *streamLog {
 	asked := q.Topics
 	if len(q.Only) > 0 {
 		asked = q.Only // all that its reader may read
 	}
 	// Not the query as it came, nor what is no id: somebody may have put a secret there.
-	v := &visit{api: a, began: time.Now(), client: client(r), protocol: q.Protocol, topics: problem.Shorten(strings.Join(asked, " "))}
-	a.Metrics.open.WithLabelValues(v.protocol).Inc()
-	a.Log.Info("stream opened", "client", v.client, "protocol", v.protocol, "topics", v.topics,
-		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", idInLog(q.LastEventID))
-	return v
+	l := &streamLog{api: a, began: time.Now(), client: clientAddress(r), protocol: q.Protocol, topics: problem.Shorten(strings.Join(asked, " "))}
+	a.Metrics.open.WithLabelValues(l.protocol).Inc()
+	a.Log.Info("stream opened", "client", l.client, "protocol", l.protocol, "topics", l.topics,
+		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", loggedID(q.LastEventID))
+	return l
 }
 
-// idInLog gives a Last-Event-ID as the log has it.
-func idInLog(text string) string {
+// loggedID gives a Last-Event-ID as the log has it.
+func loggedID(text string) string {
 	if _, ok := stream.ParseID(text); text == "" || ok {
 		return text
 	}
 	return "not an id"
 }
 
-// over tells that the stream ended; gone: its client had gone.
-func (v *visit) over(summary stream.Summary, gone bool) {
+// closed tells that the stream ended; gone: its client had gone.
+func (l *streamLog) closed(summary stream.Summary, gone bool) {
 	var panicked *stream.Panic
 	if errors.As(summary.Err, &panicked) {
-		v.api.panicked(panicked.Value, panicked.Stack, "client", v.client, "protocol", v.protocol, "topics", v.topics)
+		l.api.logPanic(panicked.Value, panicked.Stack, "client", l.client, "protocol", l.protocol, "topics", l.topics)
 	}
-	reason := reasonOf(summary, gone, v.until)
-	v.leave()
-	v.api.Metrics.open.WithLabelValues(v.protocol).Dec()
-	v.api.Metrics.closed.WithLabelValues(reason).Inc()
-	v.api.Log.Info("stream closed", "client", v.client, "protocol", v.protocol, "topics", v.topics,
-		"reason", reason, "duration", time.Since(v.began).Round(time.Millisecond).String(),
+	reason := closeReason(summary, gone, l.until)
+	l.release()
+	l.api.Metrics.open.WithLabelValues(l.protocol).Dec()
+	l.api.Metrics.closed.WithLabelValues(reason).Inc()
+	l.api.Log.Info("stream closed", "client", l.client, "protocol", l.protocol, "topics", l.topics,
+		"reason", reason, "duration", time.Since(l.began).Round(time.Millisecond).String(),
 		"events", summary.Events, "bytes", summary.Bytes)
 }
 
-// reasonOf says why a stream was closed, in one of a few words: stalled, client
+// closeReason says why a stream was closed, in one of a few words: stalled, client
 // (it went away), write (its connection failed), and those of the hub's `bye`.
-func reasonOf(summary stream.Summary, gone bool, until time.Time) string {
+func closeReason(summary stream.Summary, gone bool, until time.Time) string {
 	stalled := errors.Is(summary.Err, transport.ErrStalled)
 	switch {
 	case stalled && !until.IsZero() && time.Now().After(until):

@@ -41,7 +41,7 @@ func (a *API) receiveLines(w http.ResponseWriter, r *http.Request, positions *in
 	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
-	defer context.AfterFunc(a.ending, func() { u.stop(stream.Draining) })()
+	defer context.AfterFunc(a.draining, func() { u.stop(stream.Draining) })()
 	if positions.Grant != nil {
 		defer time.AfterFunc(time.Until(positions.Grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
 	}
@@ -54,7 +54,7 @@ func (a *API) receiveLines(w http.ResponseWriter, r *http.Request, positions *in
 	}
 	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
 		hangUp()
-		u.report(w)
+		u.readWithAcks(w)
 		return nil, nil
 	}
 	if whole := u.read(); !whole {
@@ -76,10 +76,10 @@ type upload struct {
 	endsNow  context.CancelCauseFunc
 }
 
-// ending is why the hub ends an upload: it is draining, or the upload's token expired.
-type ending stream.Reason
+// endReason is why the hub ends an upload: it is draining, or the upload's token expired.
+type endReason stream.Reason
 
-func (e ending) Error() string { return string(e) }
+func (e endReason) Error() string { return string(e) }
 
 // read publishes lines until the upload ends, and tells whether that was its own end.
 func (u *upload) read() (whole bool) {
@@ -89,21 +89,21 @@ func (u *upload) read() (whole bool) {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
 			if err != io.EOF {
-				u.noteEnding()
+				u.endedByHub()
 			}
 			return err == io.EOF
 		}
-		u.take(lines.number, line, err)
-		if !u.partial.Load() && u.noteEnding() {
+		u.publishLine(lines.number, line, err)
+		if !u.partial.Load() && u.endedByHub() {
 			return false
 		}
 	}
 }
 
-// noteEnding tells whether the hub ends the upload, and notes why for its publisher, who
+// endedByHub tells whether the hub ends the upload, and notes why for its publisher, who
 // else would take the ack for that of everything.
-func (u *upload) noteEnding() bool {
-	why, is := errors.AsType[ending](context.Cause(u.stopping))
+func (u *upload) endedByHub() bool {
+	why, is := errors.AsType[endReason](context.Cause(u.stopping))
 	if is {
 		u.mu.Lock()
 		u.positions.Ended = string(why)
@@ -112,8 +112,8 @@ func (u *upload) noteEnding() bool {
 	return is
 }
 
-// take publishes a line, at the latest before more is read.
-func (u *upload) take(number int, line []byte, err error) {
+// publishLine publishes a line, at the latest before more is read.
+func (u *upload) publishLine(number int, line []byte, err error) {
 	if err == nil && len(line) == 0 {
 		return // it keeps the upload alive
 	}
@@ -142,12 +142,12 @@ func (u *upload) flush() {
 func (u *upload) Read(p []byte) (int, error) {
 	u.flush()
 	u.positions.Rate.Wait(u.stopping)
-	if !u.ends() {
+	if !u.stopped() {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
 		}
-		if u.ends() { // stop was in between, and its deadline counts
-			u.hurry()
+		if u.stopped() { // stop was in between, and its deadline counts
+			u.shortenDeadline()
 		}
 	}
 	n, err := u.body.Read(p)
@@ -155,16 +155,16 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (u *upload) ends() bool { return u.stopping.Err() != nil }
+func (u *upload) stopped() bool { return u.stopping.Err() != nil }
 
 // stop has the upload end at the end of a line.
 func (u *upload) stop(why stream.Reason) {
-	u.endsNow(ending(why))
-	u.hurry()
+	u.endsNow(endReason(why))
+	u.shortenDeadline()
 }
 
-// hurry waits no longer for lines, and not much longer for the end of one.
-func (u *upload) hurry() {
+// shortenDeadline waits no longer for lines, and not much longer for the end of one.
+func (u *upload) shortenDeadline() {
 	deadline := time.Now()
 	if u.partial.Load() {
 		deadline = deadline.Add(lineGrace)
@@ -172,8 +172,8 @@ func (u *upload) hurry() {
 	u.rc.SetReadDeadline(deadline)
 }
 
-// report reads the upload and tells every second how far it has come.
-func (u *upload) report(w http.ResponseWriter) {
+// readWithAcks reads the upload and tells every second how far it has come.
+func (u *upload) readWithAcks(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", typeNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -182,10 +182,10 @@ func (u *upload) report(w http.ResponseWriter) {
 		defer close(reported)
 		every := time.NewTicker(ackEvery)
 		defer every.Stop()
-		for u.tell(w) {
+		for u.writeAck(w) {
 			select {
 			case <-over:
-				u.tell(w)
+				u.writeAck(w)
 				return
 			case <-every.C:
 			}
@@ -199,8 +199,8 @@ func (u *upload) report(w http.ResponseWriter) {
 	u.read()
 }
 
-// tell writes an ack line, and tells whether that went well.
-func (u *upload) tell(w http.ResponseWriter) bool {
+// writeAck writes an ack line, and tells whether that went well.
+func (u *upload) writeAck(w http.ResponseWriter) bool {
 	u.mu.Lock()
 	line, err := json.Marshal(u.positions.Progress())
 	u.mu.Unlock()
@@ -237,7 +237,7 @@ func (l *lineReader) next() ([]byte, error) {
 		if i := bytes.IndexByte(l.buf[l.start+searched:], '\n'); i >= 0 {
 			line := l.buf[l.start : l.start+searched+i]
 			l.start += searched + i + 1
-			return l.give(line, tooLong)
+			return l.line(line, tooLong)
 		}
 		if l.ended != nil {
 			return l.last(tooLong)
@@ -250,7 +250,7 @@ func (l *lineReader) next() ([]byte, error) {
 	}
 }
 
-func (l *lineReader) give(line []byte, tooLong bool) ([]byte, error) {
+func (l *lineReader) line(line []byte, tooLong bool) ([]byte, error) {
 	l.number++
 	l.partial.Store(l.start < len(l.buf) && bytes.IndexByte(l.buf[l.start:], '\n') < 0)
 	line = bytes.TrimSuffix(line, []byte("\r"))
@@ -267,7 +267,7 @@ func (l *lineReader) last(tooLong bool) ([]byte, error) {
 	if l.ended != io.EOF || len(line) == 0 && !tooLong {
 		return nil, l.ended
 	}
-	return l.give(line, tooLong)
+	return l.line(line, tooLong)
 }
 
 func (l *lineReader) fill() {

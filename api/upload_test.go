@@ -325,7 +325,7 @@ func TestUploadThatIsNotReadToItsEndIsTheLast(t *testing.T) {
 		} {
 			t.Run(name+" "+accept, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					options := []configure{tokens(t), wide}
+					options := []configure{tokens(t), requireAuth}
 					token := claimed(t, "me", time.Hour, map[string]any{"publish": []string{"*"}})
 					if name == "expired" {
 						token = claimed(t, "me", 2*time.Minute, map[string]any{"publish": []string{"*"}})

@@ -41,7 +41,7 @@ type serveCmd struct {
 	whoFlags
 	mapFlags
 
-	atHome bool // see api.Config.AtHome
+	atHome bool // see api.Config.LocalHostsOnly
 }
 
 // Validate checks what the flags' types do not.
@@ -156,9 +156,9 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger, ports listen.Con
 		StallTimeout:   c.StallTimeout,
 		TrustedProxies: prefixes(c.TrustedProxy),
 		PublishAddress: listeners.Addresses().Internal,
-		Guarded:        listeners.RequiresAuth(),
+		RequireAuth:    listeners.RequiresAuth(),
 		TakeOver:       listen.TakeOver,
-		AtHome:         c.atHome,
+		LocalHostsOnly: c.atHome,
 		Full:           memory.high.Load,
 	}
 	c.configure(&config, tokens)
