@@ -106,7 +106,7 @@ func (u *upload) endedByHub() bool {
 	why, is := errors.AsType[endReason](context.Cause(u.stopping))
 	if is {
 		u.mu.Lock()
-		u.positions.Ended = string(why)
+		u.positions.End(string(why))
 		u.mu.Unlock()
 	}
 	return is

@@ -30,7 +30,6 @@ type Writer struct {
 	DryRun   bool           // check only
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
 	Rejected *atomic.Uint64 // counts refused positions, beside the Ack; required
-	Ended    string         // why the hub ended an upload, for the Ack
 
 	ack       problem.Ack
 	forbidden int       // how many of the rejected were outside the grant
@@ -152,6 +151,9 @@ func (w *Writer) refuse(index int, refusal *geo.Refusal) {
 	}
 }
 
+// End notes for the Ack why the hub ended an upload: draining, expired.
+func (w *Writer) End(reason string) { w.ack.Ended = reason }
+
 // Progress returns the ack for what was published until now. All accepted positions have
 // an id that is not newer than its LastEventID.
 func (w *Writer) Progress() problem.Ack {
@@ -164,7 +166,7 @@ func (w *Writer) Progress() problem.Ack {
 	if newest.Seq == 0 {
 		newest = w.Hub.Head()
 	}
-	ack.LastEventID, ack.Ended = newest.String(), w.Ended
+	ack.LastEventID = newest.String()
 	return ack
 }
 
