@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,23 +15,40 @@ import (
 
 	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/listen"
+	"livemap/cmd/livemap/server"
 )
 
 // demoCmd is a hub, a simulated fleet and the map, with nothing to configure.
 type demoCmd struct {
-	serveCmd
+	certificateFlags
+	proxyFlags
+	streamFlags
+	originFlags
+	limitFlags
+	mapFlags
 	fleetFlags
 
-	// These flags of serve are others here.
-	Listen, ProxyListen, PublishListen, Drain, StateDir, LogFormat struct{} `kong:"-"`
-	// And these it does not need, as anyone on this machine may read.
-	Anonymous, JWTKey, JWKSURL, JWTIssuer, JWTAudience, PublishClientCA, CookieSameSite, LoginURL struct{} `kong:"-"`
+	Listen        listen.Address `default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
+	ProxyListen   listen.Address `default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
+	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
+	Drain         time.Duration  `default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
+	StateDir      string         `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
+}
 
-	Secure   listen.Address `name:"listen" default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
-	Plain    listen.Address `name:"proxy-listen" default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
-	Internal listen.Address `name:"publish-listen" default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
-	Ending   time.Duration  `name:"drain" default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
-	Keep     string         `name:"state-dir" placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
+// config is the hub that the flags ask for: anyone on this machine may read.
+func (c *demoCmd) config() server.Config {
+	config := server.Config{
+		Listen: listen.Config{Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen},
+		Drain:  c.Drain, StateDir: c.StateDir,
+		Anonymous: true, AtHome: true, Version: version(),
+	}
+	c.certificateFlags.set(&config)
+	c.proxyFlags.set(&config)
+	c.streamFlags.set(&config)
+	c.originFlags.set(&config)
+	c.limitFlags.set(&config)
+	c.mapFlags.set(&config)
+	return config
 }
 
 // Help is what --help says beyond the flags.
@@ -44,40 +62,36 @@ Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port 
 
 // Validate is called by kong once the command line has been read.
 func (c *demoCmd) Validate() error {
-	hub := &c.serveCmd
-	hub.Anonymous, hub.CookieSameSite, hub.LogFormat = true, "strict", "json"
-	hub.Listen, hub.ProxyListen, hub.PublishListen = c.Secure, c.Plain, c.Internal
-	hub.Drain, hub.StateDir, hub.atHome = c.Ending, c.Keep, true
 	for _, flag := range []struct {
 		name, like string
 		address    listen.Address
-	}{{"listen", "localhost:4433", c.Secure}, {"proxy-listen", "localhost:8080", c.Plain}, {"publish-listen", "127.0.0.1:9801", c.Internal}} {
+	}{{"listen", "localhost:4433", c.Listen}, {"proxy-listen", "localhost:8080", c.ProxyListen}, {"publish-listen", "127.0.0.1:9801", c.PublishListen}} {
 		if !flag.address.IsOff() && !flag.address.IsLocal() {
 			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like %s", flag.name, flag.address, flag.like)
 		}
 	}
-	if c.Secure.IsOff() && c.Plain.IsOff() {
+	if c.Listen.IsOff() && c.ProxyListen.IsOff() {
 		return errors.New("--listen and --proxy-listen are both off; the map needs one of them")
 	}
-	if err := hub.Validate(); err != nil {
-		return err
-	}
-	return c.fleetFlags.check()
+	config := c.config()
+	return cmp.Or(config.Validate(), c.fleetFlags.check())
 }
 
 // Run runs hub and fleet until ctx is done or the hub fails.
 func (c *demoCmd) Run(ctx context.Context, std streams) error {
 	signal.Ignore(syscall.SIGPIPE) // who reads what is printed may end first, and the state is still to be removed
-	if c.Keep == "" {
+	config := c.config()
+	if c.StateDir == "" {
 		dir, err := os.MkdirTemp("", "livemap-demo-")
 		if err != nil {
 			return fmt.Errorf("%w; TMPDIR or --state-dir names another place", err)
 		}
 		defer os.RemoveAll(dir)
-		c.serveCmd.StateDir = dir
+		config.StateDir = dir
 	}
 	screen := newRateLine(std.err, c.Vehicles)
-	hub := c.startHub(ctx, slog.New(demoLog{screen.notice}))
+	config.Log = slog.New(demoLog{screen.notice})
+	hub := startDemoHub(ctx, config)
 	select {
 	case <-hub.ended:
 		return adviseFlag(hub.err)
@@ -100,13 +114,13 @@ type demoHub struct {
 	err       error // once ended
 }
 
-// startHub starts the hub. It outlives ctx, so that the fleet can end first.
-func (c *demoCmd) startHub(ctx context.Context, log *slog.Logger) *demoHub {
+// startDemoHub starts the hub. It outlives ctx, so that the fleet can end first.
+func startDemoHub(ctx context.Context, config server.Config) *demoHub {
 	ctx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
 	h := &demoHub{interrupt: interrupt, ready: make(chan listen.Addresses, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
-		h.err = c.serveCmd.serve(ctx, log, c.ports(), func(at listen.Addresses) { h.ready <- at })
+		h.err = asUsage(server.Run(ctx, config, func(at listen.Addresses) { h.ready <- at }))
 	}()
 	return h
 }
@@ -147,12 +161,12 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
 	open := "Open"
-	if at.Proxy != "" && !c.Plain.IsUnix() {
-		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.Plain, at.Proxy))
+	if at.Proxy != "" && !c.ProxyListen.IsUnix() {
+		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.ProxyListen, at.Proxy))
 		open = "or"
 	}
 	if at.Public != "" {
-		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Secure, at.Public))
+		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Listen, at.Public))
 	}
 	text += "  curl      " + curlExample(at.Internal) + "\n"
 	text += "  To stop   Ctrl-C\n\n"

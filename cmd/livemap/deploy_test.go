@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"livemap/cmd/livemap/server"
+
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -141,7 +143,7 @@ func TestDeployedService(t *testing.T) {
 	require.NoError(t, err)
 	drain, err := time.ParseDuration(flagsOf(t, "serve")["LIVEMAP_DRAIN"].Default)
 	require.NoError(t, err)
-	assert.Greater(t, float64(stop), (drain + 2*endGrace).Seconds())
+	assert.Greater(t, float64(stop), (drain + 2*server.EndGrace).Seconds())
 }
 
 // The image exposes the port that serve listens on, over TCP and UDP, is healthy by

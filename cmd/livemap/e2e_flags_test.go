@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"livemap/cmd/livemap/server"
+
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -198,4 +200,16 @@ func TestServeFromEnvironment(t *testing.T) {
 		hub.stop(t)
 		assert.NotEmpty(t, hub.log.find("the hub is going down", "drain", "1s"))
 	})
+}
+
+// A hub that Go code starts with the defaults is the one that serve runs without flags.
+func TestDefaultsAreThoseOfTheFlags(t *testing.T) {
+	var parsed commands
+	parser, err := kong.New(&parsed, kong.Name("livemap"), kong.Vars{"version": ""})
+	require.NoError(t, err)
+	_, err = parser.Parse([]string{"serve", "--jwt-key", "key"})
+	require.NoError(t, err)
+	want := server.Default()
+	want.JWTKey, want.Version = "key", version()
+	assert.Equal(t, want, parsed.Serve.config())
 }

@@ -26,6 +26,9 @@ import (
 // long unless it hangs.
 const e2eLimit = 2 * time.Minute
 
+// vehiclesFile is where a hub keeps its vehicles, in the state directory.
+const vehiclesFile = "vehicles.ndjson"
+
 // runningHub is a hub that was started at the program's front door.
 type runningHub struct {
 	public, proxy, publish string // addresses, as the hub told them

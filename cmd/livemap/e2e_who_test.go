@@ -2,17 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"livemap/api"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -121,26 +117,15 @@ func TestWhoFlagsHold(t *testing.T) {
 }
 
 func TestWhoDefaults(t *testing.T) {
-	var config api.Config
-	(&whoFlags{CookieSameSite: "strict"}).configure(&config, nil)
+	config := (&serveCmd{CookieSameSite: "strict"}).config()
 	assert.Equal(t, 256, config.MaxStreams)
 	assert.Equal(t, http.SameSiteStrictMode, config.CookieSameSite)
-	config = api.Config{}
-	(&whoFlags{Anonymous: true}).configure(&config, nil)
+	config = (&serveCmd{Anonymous: true}).config()
 	assert.Zero(t, config.MaxStreams)
 	some := 7
-	(&whoFlags{Anonymous: true, MaxStreamsPerClient: &some}).configure(&config, nil)
+	config = (&serveCmd{Anonymous: true, limitFlags: limitFlags{MaxStreamsPerClient: &some}}).config()
 	assert.Equal(t, 7, config.MaxStreams)
 	assert.Contains(t, helpOf(t, "serve", "--help"), "strict, lax or none (strict)")
-
-	for url, warned := range map[string]bool{"http://keys.invalid/": true, "http://127.0.0.1:1/": false, "https://keys.invalid/": false} {
-		over, cancel := context.WithCancel(t.Context())
-		cancel() // nothing is fetched
-		var log bytes.Buffer
-		_, err := (&whoFlags{JWKSURL: url}).verifier(over, slog.New(slog.NewTextHandler(&log, nil)))
-		require.NoError(t, err)
-		assert.Equal(t, warned, strings.Contains(log.String(), "over plain HTTP"), url)
-	}
 }
 
 // Clients show their tokens.

@@ -2,29 +2,13 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
+	"net/url"
+	"regexp"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/dustin/go-humanize"
 )
-
-// size is a number of bytes, written like 64MiB.
-type size int
-
-// UnmarshalText reads a size; an error tells what is allowed.
-func (s *size) UnmarshalText(text []byte) error {
-	n, err := humanize.ParseBytes(string(text))
-	if err != nil || n > math.MaxInt {
-		return fmt.Errorf("%q is no size; it must be written like 64MiB", text)
-	}
-	*s = size(n)
-	return nil
-}
-
-func (s size) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(s)), " ", "") }
 
 // network is a range of addresses in CIDR notation.
 type network struct{ netip.Prefix }
@@ -37,11 +21,59 @@ func (n *network) UnmarshalText(text []byte) (err error) {
 	return nil
 }
 
-func prefixes(networks []network) (prefixes []netip.Prefix) {
-	for _, n := range networks {
-		prefixes = append(prefixes, n.Prefix)
+// pageOrigin is an origin as browsers send it.
+type pageOrigin string
+
+// UnmarshalText reads an origin; an error tells what is allowed.
+func (o *pageOrigin) UnmarshalText(text []byte) error {
+	origin := strings.ToLower(string(text))
+	if !isOrigin(origin) {
+		return fmt.Errorf("%q is no origin of a page; it must be http:// or https://, a host and perhaps a port, like https://fleet.example.com; * and null are not taken", text)
 	}
-	return prefixes
+	for _, unsaid := range []struct{ scheme, port string }{{"https://", ":443"}, {"http://", ":80"}} {
+		if strings.HasPrefix(origin, unsaid.scheme) {
+			origin = strings.TrimSuffix(origin, unsaid.port)
+		}
+	}
+	*o = pageOrigin(origin)
+	return nil
+}
+
+// styleURL is the URL of a MapLibre style.
+type styleURL string
+
+// UnmarshalText reads a URL; an error tells what is allowed.
+func (s *styleURL) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil || u.User != nil || !isOrigin(u.Scheme+"://"+u.Host) {
+		return fmt.Errorf("%q is no address of a style; it must be an http:// or https:// URL", text)
+	}
+	*s = styleURL(text)
+	return nil
+}
+
+// origin is an origin as a Content-Security-Policy names it.
+type origin string
+
+// UnmarshalText reads an origin; an error tells what is allowed.
+func (o *origin) UnmarshalText(text []byte) error {
+	if !isOrigin(string(text)) {
+		return fmt.Errorf("%q is no origin; it must be http:// or https://, a host and perhaps a port, like https://tiles.example.com", text)
+	}
+	*o = origin(text)
+	return nil
+}
+
+// isOrigin tells whether a Content-Security-Policy can name the text: it knows no
+// IPv6 addresses, and of other characters than these some would end the source.
+var isOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`).MatchString
+
+// flagError is a mistake in what a flag names; nil if err is.
+func flagError(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{fmt.Errorf("%s: %w", flag, err)}
 }
 
 // strangeVariables finds variables in an environment that look like those of flags and
@@ -71,14 +103,6 @@ type within struct {
 	flag        string
 	value, text string // as given, and the range
 	ok          bool
-}
-
-func durationWithin(flag string, value, least, most time.Duration) within {
-	return within{flag, value.String(), fmt.Sprintf("from %s to %s", least, most), least <= value && value <= most}
-}
-
-func sizeWithin(flag string, value, least, most size) within {
-	return within{flag, value.String(), fmt.Sprintf("from %s to %s", least, most), least <= value && value <= most}
 }
 
 func (c within) err() error {

@@ -13,17 +13,10 @@ import (
 // FuzzFlags reads anything as the values that flags have types of their own for:
 // what is taken is written as something that is taken and means the same.
 func FuzzFlags(f *testing.F) {
-	for _, seed := range []string{"64MiB", "0", "1e3", "9200000000000000000", "18446744073709551615", "9223372036854775808B", "1 EiB", "1.5kb", "-1", "1,000",
-		"10.0.0.0/8", "::/0", "::ffff:1.2.3.4/96", "1.2.3.4/33", "\x00"} {
+	for _, seed := range []string{"10.0.0.0/8", "::/0", "::ffff:1.2.3.4/96", "1.2.3.4/33", "\x00"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var n, again size
-		if n.UnmarshalText([]byte(text)) == nil && n < 1<<60 { // what is more may be rounded up to too much
-			require.GreaterOrEqual(t, int(n), 0)
-			require.NoError(t, again.UnmarshalText([]byte(n.String())), n)
-			require.InDelta(t, float64(n), float64(again), float64(n)/10+1, "as far as it is written") // IBytes rounds
-		}
 		var c, d network
 		if c.UnmarshalText([]byte(text)) == nil {
 			require.True(t, c.IsValid())

@@ -18,7 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"livemap/cmd/livemap/listen"
+	"livemap/cmd/livemap/server"
 )
 
 // commands is the whole command line; each command lives in a file of its own.
@@ -55,7 +55,7 @@ type usageError struct{ error }
 
 // asUsage has mistakes in what the flags ask for be mistakes in the call.
 func asUsage(err error) error {
-	if errors.As(err, new(listen.ConfigError)) {
+	if errors.As(err, new(server.ConfigError)) {
 		return usageError{err}
 	}
 	return err

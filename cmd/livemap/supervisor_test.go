@@ -2,24 +2,18 @@ package main
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"livemap/stream"
 )
 
 // supervisor listens as systemd does to what services tell.
@@ -128,85 +122,6 @@ func TestIsNotReadyBeforeItIs(t *testing.T) {
 	assert.Error(t, err)
 	assert.Contains(t, string(out), "another hub is using it")
 	assert.Empty(t, s.rest(t))
-}
-
-// The watchdog is told nothing that the hub did not answer for.
-func TestWatchdogOfAHubThatHangs(t *testing.T) {
-	s := newSupervisor(t)
-	t.Setenv("NOTIFY_SOCKET", s.path)
-	t.Setenv("WATCHDOG_USEC", "3000")
-	var answered atomic.Int32
-	lives := make(chan struct{})
-	stop := pingWatchdog(func() {
-		<-lives
-		answered.Add(1)
-	}, slog.New(slog.DiscardHandler))
-	const pings = 5
-	for range pings {
-		lives <- struct{}{}
-		s.until(t, "WATCHDOG=1")
-	}
-	assert.Empty(t, s.next(time.Now().Add(50*time.Millisecond)), "it hangs")
-	close(lives)
-	stop()
-	assert.Equal(t, int(answered.Load())-pings, len(s.rest(t)))
-}
-
-// A writer that hangs is noticed, whichever it is.
-func TestAnswersNotWhileAWriterHangs(t *testing.T) {
-	for writer := range runtime.GOMAXPROCS(0) {
-		synctest.Test(t, func(t *testing.T) {
-			hub := stream.New(stream.Config{})
-			defer hub.Close()
-			answers(hub)
-			open := func(out stream.Outlet) (s *stream.Subscription, ended chan struct{}) {
-				s, ended = hub.Subscribe(stream.Query{Topics: []string{"live_updates:all"}, Tail: true}), make(chan struct{})
-				s.Attach(out, func(stream.Summary) { close(ended) })
-				return s, ended
-			}
-			for range writer { // the next one has the stream that hangs
-				s, ended := open(taker{})
-				s.Leave()
-				<-ended
-			}
-			stuck := &hanging{release: make(chan struct{})}
-			s, ended := open(stuck)
-			synctest.Wait()
-			stuck.hangs.Store(true)
-			time.Sleep(time.Minute) // its writer wants to send a heartbeat
-
-			returned := make(chan struct{})
-			go func() {
-				answers(hub)
-				close(returned)
-			}()
-			synctest.Wait()
-			select {
-			case <-returned:
-				assert.Fail(t, "it answers though a writer hangs", "writer %d", writer)
-			default:
-			}
-			close(stuck.release)
-			<-returned
-			s.Leave()
-			<-ended
-		})
-	}
-}
-
-// hanging is an Outlet that hangs once it is to.
-type hanging struct {
-	taker
-	hangs   atomic.Bool
-	release chan struct{}
-}
-
-// Write implements stream.Outlet, as it must not be.
-func (h *hanging) Write([]byte) (waits bool, err error) {
-	if h.hangs.Load() {
-		<-h.release
-	}
-	return false, nil
 }
 
 // What is told where nobody listens goes to the log, and does not end the hub.

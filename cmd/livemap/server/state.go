@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"crypto/rand"
@@ -38,7 +38,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 	if dir == "" {
 		var err error
 		if dir, err = userStateDir(); err != nil {
-			return nil, usageError{fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)}
+			return nil, ConfigError{Err: fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)}
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -62,7 +62,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 }
 
 func unusable(err error) error {
-	return usageError{fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
+	return ConfigError{Err: fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
 }
 
 // userStateDir is where the XDG Base Directory Specification has it.

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"time"
+
+	"livemap/cmd/livemap/server"
+)
+
+// The groups of flags below are those that serve and demo have in common. Each sets what it says
+// in a server.Config.
+
+type certificateFlags struct {
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
+}
+
+func (f *certificateFlags) set(c *server.Config) {
+	c.Listen.TLSCert, c.Listen.TLSKey = f.TLSCert, f.TLSKey
+}
+
+type proxyFlags struct {
+	TrustedProxy []network `default:"127.0.0.0/8,::1/128" placeholder:"CIDR,…" help:"Networks whose X-Forwarded-For counts; a unix socket's always does (${default})."`
+}
+
+func (f *proxyFlags) set(c *server.Config) {
+	for _, n := range f.TrustedProxy {
+		c.TrustedProxies = append(c.TrustedProxies, n.Prefix)
+	}
+}
+
+type streamFlags struct {
+	History       server.Size   `default:"64MiB" placeholder:"SIZE" help:"Memory for the event log, its index included: 1MiB to 64GiB (${default})."`
+	MaxBacklog    server.Size   `default:"16MiB" placeholder:"SIZE" help:"How far behind a stream may be before it gets newest positions instead of every one: 64KiB to 64GiB (${default})."`
+	FlushInterval time.Duration `default:"20ms" placeholder:"TIME" help:"Longest time an event waits for company before it is written: 1ms to 1s (${default})."`
+	Heartbeat     time.Duration `default:"15s" placeholder:"TIME" help:"Silence after which a stream gets a heartbeat: 1s to 30s (${default})."`
+	StallTimeout  time.Duration `default:"30s" placeholder:"TIME" help:"For a stream to take one write of at most 16 KiB, else it is closed: 1s to 10m (${default})."`
+	MaxVehicles   int           `default:"200000" placeholder:"N" help:"Vehicles remembered, gone ones included; the longest silent goes first: 1 to 10000000 (${default})."`
+	VehicleTTL    time.Duration `name:"vehicle-ttl" default:"168h" placeholder:"TIME" help:"Silence after which a vehicle is forgotten: 1s to 87600h, 0 is never (${default})."`
+}
+
+func (f *streamFlags) set(c *server.Config) {
+	c.History, c.MaxBacklog = f.History, f.MaxBacklog
+	c.FlushInterval, c.Heartbeat, c.StallTimeout = f.FlushInterval, f.Heartbeat, f.StallTimeout
+	c.MaxVehicles, c.VehicleTTL = f.MaxVehicles, f.VehicleTTL
+}
+
+type originFlags struct {
+	AllowOrigin []pageOrigin `placeholder:"ORIGIN,…" help:"Origins of other pages that may read, with their users' cookies, like https://fleet.example.com."`
+}
+
+func (f *originFlags) set(c *server.Config) {
+	for _, origin := range f.AllowOrigin {
+		c.AllowOrigins = append(c.AllowOrigins, string(origin))
+	}
+}
+
+type limitFlags struct {
+	MaxStreamsPerClient *int    `placeholder:"N" help:"Streams that a client, a token's subject or else an address, may have: 0 to 1000000, 0 is any number (default: 256, with --anonymous 0)."`
+	PublishRate         float64 `default:"0" placeholder:"N" help:"Positions per second that a publisher, a token's subject or else an address, may publish: 0 to 1000000000, 0 is any number (${default})."`
+}
+
+// set reads c.Anonymous, on which a default depends.
+func (f *limitFlags) set(c *server.Config) {
+	c.PublishRate = f.PublishRate
+	switch {
+	case f.MaxStreamsPerClient != nil:
+		c.MaxStreams = *f.MaxStreamsPerClient
+	case !c.Anonymous:
+		c.MaxStreams = server.DefaultMaxStreams
+	}
+}
+
+// mapFlags say what the page draws below the vehicles.
+type mapFlags struct {
+	MapStyle   styleURL `placeholder:"URL" help:"Style of the map, as MapLibre reads it: an http:// or https:// URL (default: a base map that the hub brings along)."`
+	MapOrigin  []origin `placeholder:"ORIGIN,…" help:"Further origins that --map-style draws tiles, glyphs and sprites from, like https://tiles.example.com."`
+	MapPMTiles string   `name:"map-pmtiles" placeholder:"FILE" help:"PMTiles archive, version 3, with vector (MVT) or image tiles, to draw the map from; a file that is replaced is seen."`
+}
+
+func (f *mapFlags) set(c *server.Config) {
+	c.MapStyle, c.MapPMTiles = string(f.MapStyle), f.MapPMTiles
+	for _, origin := range f.MapOrigin {
+		c.MapOrigins = append(c.MapOrigins, string(origin))
+	}
+}

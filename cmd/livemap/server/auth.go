@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+
+	"livemap/api/token"
+	"livemap/cmd/livemap/listen"
+)
+
+// takesTokens reports whether there are keys to verify tokens with.
+func (c *Config) takesTokens() bool { return c.JWTKey != "" || c.JWKSURL != "" }
+
+// checkAuth reports what is wrong with the fields about who may read and publish.
+func (c *Config) checkAuth() error {
+	keys := c.takesTokens()
+	switch {
+	case !keys && !c.Anonymous:
+		return errors.New("nobody may read: --jwt-key or --jwks-url lets those who have a token, --anonymous lets anyone who reaches the public or proxy port")
+	case c.JWTKey != "" && c.JWKSURL != "":
+		return errors.New("--jwt-key and --jwks-url exclude each other: keys come from one of them")
+	case c.JWKSURL != "" && !isWebURL(c.JWKSURL):
+		return fmt.Errorf("--jwks-url is %q; it must be an http:// or https:// URL", c.JWKSURL)
+	case !keys && c.JWTIssuer != "":
+		return errors.New("--jwt-issuer goes with --jwt-key or --jwks-url")
+	case !keys && c.JWTAudience != "":
+		return errors.New("--jwt-audience goes with --jwt-key or --jwks-url")
+	case c.LoginURL != "" && c.Anonymous:
+		return errors.New("--login-url and --anonymous exclude each other: where anyone may read, nobody signs in")
+	case c.LoginURL != "" && !isWebURL(c.LoginURL):
+		return fmt.Errorf("--login-url is %q; it must be an http:// or https:// URL", c.LoginURL)
+	case c.MaxStreams < 0 || c.MaxStreams > 1_000_000:
+		return fmt.Errorf("--max-streams-per-client is %d; it must be from 0 to 1000000", c.MaxStreams)
+	case !(c.PublishRate >= 0 && c.PublishRate <= 1e9):
+		return fmt.Errorf("--publish-rate is %s; it must be from 0 to 1000000000", strconv.FormatFloat(c.PublishRate, 'f', -1, 64))
+	}
+	return nil
+}
+
+// verifier makes what verifies tokens; nil where none are taken.
+func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifier, error) {
+	var keys *token.Keys
+	var err error
+	switch {
+	case c.JWTKey != "":
+		keys, err = token.KeyFile(c.JWTKey)
+		err = flagError("--jwt-key", err)
+	case c.JWKSURL != "":
+		if !isPrivate(c.JWKSURL) {
+			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens", "jwks_url", token.Printable(c.JWKSURL))
+		}
+		keys, err = token.KeySet(ctx, c.JWKSURL, log)
+		err = flagError("--jwks-url", err)
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return token.NewVerifier(keys, token.Rules{Issuer: c.JWTIssuer, Audience: c.JWTAudience}), nil
+}
+
+func flagError(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return ConfigError{Err: fmt.Errorf("%s: %w", flag, err)}
+}
+
+func isWebURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// isPrivate tells that nobody else can change what comes from a URL.
+func isPrivate(text string) bool {
+	u, err := url.Parse(text)
+	return err != nil || u.Scheme == "https" || listen.IsLoopback(u.Hostname())
+}

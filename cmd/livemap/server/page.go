@@ -1,0 +1,36 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"livemap/web"
+)
+
+// checkMap reports what is wrong with the fields about the map, together and with the file.
+func (c *Config) checkMap() error {
+	switch {
+	case c.MapStyle != "" && c.MapPMTiles != "":
+		return errors.New("--map-style and --map-pmtiles exclude each other: a map is drawn from one of them")
+	case len(c.MapOrigins) > 0 && c.MapStyle == "":
+		return errors.New("--map-origin goes with --map-style, whose origins it adds to")
+	case c.MapPMTiles == "":
+		return nil
+	}
+	if err := web.CheckPMTiles(c.MapPMTiles); err != nil {
+		return fmt.Errorf("--map-pmtiles is %s: %w; it must be a PMTiles archive, version 3, with vector (MVT) or image tiles", c.MapPMTiles, err)
+	}
+	return nil
+}
+
+// page makes the map's page.
+func (c *Config) page(log *slog.Logger) (*web.Page, error) {
+	page, err := web.New(web.Config{
+		Version: c.Version, LoginURL: c.LoginURL, Style: c.MapStyle, Origins: c.MapOrigins, PMTiles: c.MapPMTiles,
+	})
+	if err == nil && !page.Built() {
+		log.Warn("this program was built without the map's libraries, and shows no map; make build mends that")
+	}
+	return page, err
+}
