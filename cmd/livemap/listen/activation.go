@@ -44,7 +44,7 @@ func (p *PassedSockets) take(file *os.File) error {
 	listener, err := net.FileListener(file)
 	if err == nil {
 		p.streams[flag] = append(p.streams[flag], listener)
-		if !accepts(listener) {
+		if !isListening(listener) {
 			return errors.New("it must be a port that is listened on, not a connection (Accept=no)")
 		}
 		return nil
@@ -60,8 +60,8 @@ func (p *PassedSockets) take(file *os.File) error {
 	return nil
 }
 
-// accepts tells that connections can be accepted from a socket.
-func accepts(listener net.Listener) (does bool) {
+// isListening tells that connections can be accepted from a socket.
+func isListening(listener net.Listener) (does bool) {
 	raw, err := listener.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return false
@@ -79,7 +79,7 @@ func (p *PassedSockets) listeners(flag string) ([]net.Listener, error) {
 	for _, one := range p.streams[flag] {
 		raw, err := one.(syscall.Conn).SyscallConn()
 		if err == nil {
-			err = sockets.Control(one.Addr().Network(), "", raw)
+			err = tcpSockets.Control(one.Addr().Network(), "", raw)
 		}
 		if err != nil {
 			return nil, err

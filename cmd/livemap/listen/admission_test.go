@@ -33,33 +33,33 @@ func (a *arrivals) Close() error {
 	return nil
 }
 
-func TestTurnstileLetsSomeInAtATime(t *testing.T) {
+func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 	l := &arrivals{come: make(chan arrival)}
-	turnstile := letIn(l, slog.New(slog.DiscardHandler))
-	inside := func() int { return len(turnstile.inside) }
+	admission := admit(l, slog.New(slog.DiscardHandler))
+	inside := func() int { return len(admission.inside) }
 	accept := func() net.Conn {
-		l.come <- arrival{conn: &watchedConn{}}
-		conn, err := turnstile.Accept()
+		l.come <- arrival{conn: &trackedConn{}}
+		conn, err := admission.Accept()
 		require.NoError(t, err)
 		return conn
 	}
 	first := accept()
-	for range places - 1 {
+	for range admissionSlots - 1 {
 		accept()
 	}
-	require.Equal(t, places, inside())
+	require.Equal(t, admissionSlots, inside())
 	late := accept() // slow clients do not keep others out
-	require.Equal(t, places, inside())
-	settled(late, http.StateClosed)
-	require.Equal(t, places, inside(), "it had no place to give back")
+	require.Equal(t, admissionSlots, inside())
+	releaseSlot(late, http.StateClosed)
+	require.Equal(t, admissionSlots, inside(), "it had no place to give back")
 
-	settled(first, http.StateActive)
-	require.Equal(t, places, inside())
-	settled(first, http.StateHijacked)
-	settled(first, http.StateClosed)
-	require.Equal(t, places-1, inside(), "once")
-	settled(accept(), http.StateIdle)
-	require.Equal(t, places-1, inside())
+	releaseSlot(first, http.StateActive)
+	require.Equal(t, admissionSlots, inside())
+	releaseSlot(first, http.StateHijacked)
+	releaseSlot(first, http.StateClosed)
+	require.Equal(t, admissionSlots-1, inside(), "once")
+	releaseSlot(accept(), http.StateIdle)
+	require.Equal(t, admissionSlots-1, inside())
 
 	for range 3 { // there are no file descriptors, for a time, of which nobody is told
 		l.come <- arrival{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
@@ -67,18 +67,18 @@ func TestTurnstileLetsSomeInAtATime(t *testing.T) {
 	accept()
 	broken := errors.New("broken")
 	l.come <- arrival{err: broken}
-	_, err := turnstile.Accept()
+	_, err := admission.Accept()
 	require.Equal(t, broken, err)
-	_, err = turnstile.Accept()
+	_, err = admission.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 }
 
-func TestTurnstileCloses(t *testing.T) {
+func TestAdmissionCloses(t *testing.T) {
 	l := &arrivals{come: make(chan arrival)}
-	turnstile := letIn(l, slog.New(slog.DiscardHandler))
+	admission := admit(l, slog.New(slog.DiscardHandler))
 	close(l.come)
 	for range 2 {
-		_, err := turnstile.Accept()
+		_, err := admission.Accept()
 		require.ErrorIs(t, err, net.ErrClosed)
 	}
 }

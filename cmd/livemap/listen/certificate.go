@@ -139,15 +139,15 @@ func (c *certificate) readLocked() error {
 // How long a certificate that the hub makes is good for, and how long before
 // its end another is made at the start.
 const (
-	selfSignedTime  = 365 * 24 * time.Hour
-	selfSignedRenew = 30 * 24 * time.Hour
+	selfSignedLifetime = 365 * 24 * time.Hour
+	selfSignedRenewal  = 30 * 24 * time.Hour
 )
 
 // selfSigned gives the file with a certificate for localhost and its key,
 // making it if there is none or it ends soon.
 func selfSigned(storage Storage, now time.Time) (path string, err error) {
 	path = storage.Path("localhost.pem")
-	if pair, err := tls.LoadX509KeyPair(path, path); err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenew)) {
+	if pair, err := tls.LoadX509KeyPair(path, path); err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenewal)) {
 		return path, nil
 	}
 	text, err := makeSelfSigned(now)
@@ -172,7 +172,7 @@ func makeSelfSigned(now time.Time) ([]byte, error) {
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.Add(selfSignedTime),
+		NotAfter:     now.Add(selfSignedLifetime),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

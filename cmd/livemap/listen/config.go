@@ -64,6 +64,6 @@ func (c *Config) ValidateInternal() error {
 // needsAuth reports whether the internal port asks its clients who they are: it was told to,
 // or other machines can reach it. A host's name counts as open, wherever it leads now: such a
 // hub was started with keys for that.
-func (c *Config) needsAuth(internal *webListener) bool {
+func (c *Config) needsAuth(internal *httpPort) bool {
 	return c.ClientCA != "" || !c.Internal.IsLocal() || !internal.isLocal()
 }

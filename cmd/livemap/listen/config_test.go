@@ -29,7 +29,7 @@ func TestWhoReachesAPort(t *testing.T) {
 		for _, address := range strings.Fields(addresses) {
 			all = append(all, listenerAt{nil, address})
 		}
-		l := &webListener{Listener: all[0], also: all[1:]}
+		l := &httpPort{Listener: all[0], also: all[1:]}
 		assert.Equal(t, local, l.isLocal(), addresses)
 		loopback := Address{"tcp", "127.0.0.1:1"}
 		assert.Equal(t, !local, (&Config{Internal: loopback}).needsAuth(l), addresses)

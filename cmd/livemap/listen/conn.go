@@ -17,34 +17,34 @@ import (
 // timeout (RFC 5482) will not do: Linux also counts the time in which a living
 // but slow reader has no room, and would cut it off.
 const (
-	silentPeer = 30 * time.Second // without an acknowledgement of what was sent
-	watchEvery = 5 * time.Second
+	peerSilence       = 30 * time.Second // without an acknowledgement of what was sent
+	peerCheckInterval = 5 * time.Second
 )
 
-// watchedListener closes connections whose peer is gone.
-type watchedListener struct {
+// trackedListener closes connections whose peer is gone.
+type trackedListener struct {
 	net.Listener
 	quit chan struct{}
 
 	mu     sync.Mutex // guards what follows
-	conns  map[*watchedConn]struct{}
+	conns  map[*trackedConn]struct{}
 	closed bool
 }
 
-// watch watches the connections of a listener, until it and they are closed.
-func watch(listener net.Listener) *watchedListener {
-	l := &watchedListener{Listener: listener, quit: make(chan struct{}), conns: map[*watchedConn]struct{}{}}
-	go l.look()
+// track watches the connections of a listener, until it and they are closed.
+func track(listener net.Listener) *trackedListener {
+	l := &trackedListener{Listener: listener, quit: make(chan struct{}), conns: map[*trackedConn]struct{}{}}
+	go l.checkPeers()
 	return l
 }
 
 // Accept implements net.Listener.
-func (l *watchedListener) Accept() (net.Conn, error) {
+func (l *trackedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	watched := &watchedConn{Conn: conn, listener: l, accepted: time.Now(), waiting: func() (int, bool) { return queued(conn) }}
+	watched := &trackedConn{Conn: conn, listener: l, accepted: time.Now(), waiting: func() (int, bool) { return unsent(conn) }}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[watched] = struct{}{}
@@ -52,16 +52,16 @@ func (l *watchedListener) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener.
-func (l *watchedListener) Close() error {
+func (l *trackedListener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.quitIfOver()
+	l.quitIfDone()
 	return l.Listener.Close()
 }
 
 // closeAll closes the connections that are left.
-func (l *watchedListener) closeAll() {
+func (l *trackedListener) closeAll() {
 	l.mu.Lock()
 	left := slices.Collect(maps.Keys(l.conns))
 	l.mu.Unlock()
@@ -70,8 +70,8 @@ func (l *watchedListener) closeAll() {
 	}
 }
 
-// quitIfOver ends the watch when there is nothing left to watch. mu is held.
-func (l *watchedListener) quitIfOver() {
+// quitIfDone ends the watch when there is nothing left to watch. mu is held.
+func (l *trackedListener) quitIfDone() {
 	if !l.closed || len(l.conns) > 0 {
 		return
 	}
@@ -82,42 +82,42 @@ func (l *watchedListener) quitIfOver() {
 	}
 }
 
-func (l *watchedListener) look() {
-	ticker := time.NewTicker(watchEvery)
+func (l *trackedListener) checkPeers() {
+	ticker := time.NewTicker(peerCheckInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-l.quit:
 			return
 		case <-ticker.C:
-			for _, conn := range l.gone() {
+			for _, conn := range l.deadPeers() {
 				conn.hangUp()
 			}
 		}
 	}
 }
 
-func (l *watchedListener) gone() (gone []*watchedConn) {
+func (l *trackedListener) deadPeers() (gone []*trackedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for conn := range l.conns {
-		if tcp, ok := conn.Conn.(*net.TCPConn); ok && peerIsGone(tcp, silentPeer) {
+		if tcp, ok := conn.Conn.(*net.TCPConn); ok && peerIsGone(tcp, peerSilence) {
 			gone = append(gone, conn)
 		}
 	}
 	return gone
 }
 
-// watchedConn is a connection that tells its listener when it is closed, and
+// trackedConn is a connection that tells its listener when it is closed, and
 // that does not take a slow reader for one that does not read.
 //
 // The system lets a writer go on when a good part of the send buffer is free
 // again, not when 16 KiB are: a reader may take many times that before the
 // deadline of a write and the write still time out. So the deadline is cut in
-// slices, and put off when enough was taken between the first and the last.
-type watchedConn struct {
+// slices, and put off when minTaken was taken between the first and the last.
+type trackedConn struct {
 	net.Conn
-	listener *watchedListener
+	listener *trackedListener
 	waiting  func() (bytes int, known bool) // written, and not taken yet
 
 	accepted time.Time
@@ -126,19 +126,19 @@ type watchedConn struct {
 	hungUp bool // by hangUp, of which the listener has one at a time
 
 	slice atomic.Int64                  // of the time that the deadline gives, nanoseconds; 0: no deadline
-	place atomic.Pointer[chan struct{}] // it holds in a turnstile; nil: none
+	slot  atomic.Pointer[chan struct{}] // it holds in a admission; nil: none
 }
 
 const (
-	sliceCount = 4
-	enough     = 16 << 10 * (sliceCount - 1) / sliceCount // bytes taken between the first and the last slice
-	shortest   = time.Millisecond                         // slice; deadlines in the past are not cut
+	deadlineSlices = 4
+	minTaken       = 16 << 10 * (deadlineSlices - 1) / deadlineSlices // bytes taken between the first and the last slice
+	minSlice       = time.Millisecond                                 // slice; deadlines in the past are not cut
 )
 
 // SetWriteDeadline implements net.Conn.
-func (c *watchedConn) SetWriteDeadline(t time.Time) error {
-	slice := time.Until(t) / sliceCount
-	if t.IsZero() || slice < shortest {
+func (c *trackedConn) SetWriteDeadline(t time.Time) error {
+	slice := time.Until(t) / deadlineSlices
+	if t.IsZero() || slice < minSlice {
 		slice = 0
 	} else {
 		t = time.Now().Add(slice)
@@ -148,12 +148,12 @@ func (c *watchedConn) SetWriteDeadline(t time.Time) error {
 }
 
 // SetDeadline implements net.Conn.
-func (c *watchedConn) SetDeadline(t time.Time) error {
+func (c *trackedConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.Conn.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // Write implements net.Conn.
-func (c *watchedConn) Write(p []byte) (n int, err error) {
+func (c *trackedConn) Write(p []byte) (n int, err error) {
 	first, over := 0, 1 // slices that are over, and the bytes that waited when the first was
 	for {
 		m, err := c.Conn.Write(p[n:])
@@ -167,10 +167,10 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 		switch {
 		case !known:
 			first = 0
-		case over == 1, over == sliceCount && taken >= enough:
+		case over == 1, over == deadlineSlices && taken >= minTaken:
 			first, over = waiting-n, 1
 		}
-		if over == sliceCount {
+		if over == deadlineSlices {
 			return n, err
 		}
 		over++
@@ -184,7 +184,7 @@ func (c *watchedConn) Write(p []byte) (n int, err error) {
 }
 
 // SyscallConn implements syscall.Conn, for writing without waiting.
-func (c *watchedConn) SyscallConn() (syscall.RawConn, error) {
+func (c *trackedConn) SyscallConn() (syscall.RawConn, error) {
 	if conn, ok := c.Conn.(syscall.Conn); ok {
 		return conn.SyscallConn()
 	}
@@ -195,7 +195,7 @@ func (c *watchedConn) SyscallConn() (syscall.RawConn, error) {
 // waits for its socket by a poll of his own, as a stream that was taken over does:
 // so it looks as if the peer had closed it. Who does not close it then, has it
 // closed the next time.
-func (c *watchedConn) hangUp() {
+func (c *trackedConn) hangUp() {
 	if !c.hungUp {
 		c.hungUp = true
 		if shutDown(c) == nil {
@@ -206,10 +206,10 @@ func (c *watchedConn) hangUp() {
 }
 
 // Close implements net.Conn.
-func (c *watchedConn) Close() error {
+func (c *trackedConn) Close() error {
 	c.listener.mu.Lock()
 	delete(c.listener.conns, c)
-	c.listener.quitIfOver()
+	c.listener.quitIfDone()
 	c.listener.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -23,9 +23,9 @@ func peerIsGone(conn *net.TCPConn, silent time.Duration) (gone bool) {
 	return gone
 }
 
-// queued gives how many bytes were written and not yet taken by the peer's
+// unsent gives how many bytes were written and not yet taken by the peer's
 // system; of a unix socket, by the peer.
-func queued(conn net.Conn) (bytes int, known bool) {
+func unsent(conn net.Conn) (bytes int, known bool) {
 	system, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0, false

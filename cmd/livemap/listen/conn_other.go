@@ -10,5 +10,5 @@ import (
 // peerIsGone is only known on Linux; elsewhere it is left to TCP.
 func peerIsGone(*net.TCPConn, time.Duration) bool { return false }
 
-// queued is only known on Linux.
-func queued(net.Conn) (bytes int, known bool) { return 0, false }
+// unsent is only known on Linux.
+func unsent(net.Conn) (bytes int, known bool) { return 0, false }

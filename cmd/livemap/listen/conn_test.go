@@ -49,17 +49,17 @@ func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
 	}{
 		{name: "takes all at once", tries: 0},
 		{name: "takes nothing", conn: scriptedConn{takes: make([]int, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "takes a third of enough", conn: scriptedConn{takes: repeat(enough/9, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "takes enough, slowly", conn: scriptedConn{takes: repeat(enough/3+1, 50)}, tries: 50},
-		{name: "took enough, and stops", conn: scriptedConn{takes: append(repeat(enough, 5), make([]int, 50)...)}, want: os.ErrDeadlineExceeded, tries: 10},
-		{name: "cannot be asked", conn: scriptedConn{takes: repeat(enough, 50)}, unknown: true, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "without a deadline of ours", conn: scriptedConn{takes: repeat(enough, 50)}, always: true, want: os.ErrDeadlineExceeded, tries: 1},
-		{name: "fails", conn: scriptedConn{takes: repeat(enough, 50), failed: reset}, want: reset, tries: 1},
+		{name: "takes a third of enough", conn: scriptedConn{takes: repeat(minTaken/9, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
+		{name: "takes minTaken, slowly", conn: scriptedConn{takes: repeat(minTaken/3+1, 50)}, tries: 50},
+		{name: "took minTaken, and stops", conn: scriptedConn{takes: append(repeat(minTaken, 5), make([]int, 50)...)}, want: os.ErrDeadlineExceeded, tries: 10},
+		{name: "cannot be asked", conn: scriptedConn{takes: repeat(minTaken, 50)}, unknown: true, want: os.ErrDeadlineExceeded, tries: 4},
+		{name: "without a deadline of ours", conn: scriptedConn{takes: repeat(minTaken, 50)}, always: true, want: os.ErrDeadlineExceeded, tries: 1},
+		{name: "fails", conn: scriptedConn{takes: repeat(minTaken, 50), failed: reset}, want: reset, tries: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			conn := &test.conn
 			conn.queue = 1 << 20
-			c := &watchedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, !test.unknown }}
+			c := &trackedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, !test.unknown }}
 			deadline := time.Now().Add(time.Hour)
 			if test.always {
 				deadline = time.Time{}
@@ -95,8 +95,8 @@ func (c *endingConn) SetWriteDeadline(time.Time) error {
 
 func TestDeadlineInThePastIsNotPutOff(t *testing.T) {
 	for _, between := range []bool{false, true} {
-		conn := &endingConn{scriptedConn: scriptedConn{queue: 1 << 20, takes: repeat(enough, 50)}}
-		c := &watchedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, true }}
+		conn := &endingConn{scriptedConn: scriptedConn{queue: 1 << 20, takes: repeat(minTaken, 50)}}
+		c := &trackedConn{Conn: conn, waiting: func() (int, bool) { return conn.queue, true }}
 		ended := false
 		end := func(now bool) func() {
 			return func() {
@@ -125,13 +125,13 @@ func repeat(n, times int) (list []int) {
 func TestWatchEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	watched := watch(listener)
+	watched := track(listener)
 	client, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer client.Close()
 	conn, err := watched.Accept()
 	require.NoError(t, err)
-	require.Empty(t, watched.gone(), "an idle peer is not gone")
+	require.Empty(t, watched.deadPeers(), "an idle peer is not gone")
 	require.NoError(t, watched.Close())
 	select {
 	case <-watched.quit:
@@ -147,20 +147,20 @@ func TestWatchEnds(t *testing.T) {
 func TestHangUp(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	watched := watch(listener)
+	watched := track(listener)
 	defer watched.Close()
 	peer, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer peer.Close()
 	conn, err := watched.Accept()
 	require.NoError(t, err)
-	conn.(*watchedConn).hangUp()
+	conn.(*trackedConn).hangUp()
 	_, err = conn.Read(make([]byte, 1))
 	require.Equal(t, io.EOF, err)
 	_, err = conn.Write([]byte("x"))
 	require.ErrorIs(t, err, syscall.EPIPE)
 	require.Len(t, watched.conns, 1)
-	conn.(*watchedConn).hangUp()
+	conn.(*trackedConn).hangUp()
 	require.Empty(t, watched.conns)
 	_, err = conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, net.ErrClosed)

@@ -13,67 +13,63 @@ import (
 // server that is being shut down is dropped, and few clients ask again on their own whose
 // connection was new. So they get some time for it.
 const (
-	newcomerTime = time.Second // from being accepted: for a handshake and a request
-	newcomerPoll = 5 * time.Millisecond
+	firstRequestTime = time.Second // from being accepted: for a handshake and a request
+	firstRequestPoll = 5 * time.Millisecond
 )
 
 type connKey struct{}
 
-// tellConn has requests know their connection. It is an http.Server's ConnContext.
-func tellConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, watchedOf(conn))
+// withConn has requests know their connection. It is an http.Server's ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, trackedOf(conn))
 }
 
-// watchedOf gives the connection below TLS; nil where it is not watched.
-func watchedOf(conn net.Conn) *watchedConn {
+// trackedOf gives the connection below TLS; nil where it is not watched.
+func trackedOf(conn net.Conn) *trackedConn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	watched, _ := conn.(*watchedConn)
+	watched, _ := conn.(*trackedConn)
 	return watched
 }
 
-// welcomed notes of connections that they have asked.
-func welcomed(next http.Handler) http.Handler {
+// noteRequests notes of connections that they have asked.
+func noteRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, _ := r.Context().Value(connKey{}).(*watchedConn); conn != nil {
+		if conn, _ := r.Context().Value(connKey{}).(*trackedConn); conn != nil {
 			conn.asked.Store(true)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// letNewcomersAsk waits until there are none, or ctx is done, and closes those who do not
+// awaitFirstRequests waits until there are none, or ctx is done, and closes those who do not
 // ask: the server would wait for them much longer. No more may come.
-func (l *webListener) letNewcomersAsk(ctx context.Context) {
-	ticker := time.NewTicker(newcomerPoll)
+func (p *httpPort) awaitFirstRequests(ctx context.Context) {
+	ticker := time.NewTicker(firstRequestPoll)
 	defer ticker.Stop()
 	for waiting := true; waiting && ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
-		waiting = slices.ContainsFunc(l.newcomers(), func(conn *watchedConn) bool { return time.Since(conn.accepted) < newcomerTime })
+		waiting = slices.ContainsFunc(p.unusedConns(), func(conn *trackedConn) bool { return time.Since(conn.accepted) < firstRequestTime })
 	}
-	for _, conn := range l.newcomers() {
+	for _, conn := range p.unusedConns() {
 		conn.Close()
 	}
 }
 
-func (l *webListener) newcomers() (all []*watchedConn) {
-	for _, one := range l.all() {
-		all = one.(*watchedListener).appendNewcomers(all)
-	}
-	return all
-}
-
-func (l *watchedListener) appendNewcomers(all []*watchedConn) []*watchedConn {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for conn := range l.conns {
-		if !conn.asked.Load() {
-			all = append(all, conn)
+func (p *httpPort) unusedConns() (unused []*trackedConn) {
+	for _, one := range p.listeners() {
+		l := one.(*trackedListener)
+		l.mu.Lock()
+		for conn := range l.conns {
+			if !conn.asked.Load() {
+				unused = append(unused, conn)
+			}
 		}
+		l.mu.Unlock()
 	}
-	return all
+	return unused
 }

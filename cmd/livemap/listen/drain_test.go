@@ -22,15 +22,15 @@ func TestNewcomersAreAnswered(t *testing.T) {
 		took  time.Duration // to shut down
 		known bool          // the connection has been answered before
 	}{
-		"at once":   {asks: time.Nanosecond, took: newcomerPoll},
-		"soon":      {asks: newcomerTime / 2, took: newcomerTime / 2},
-		"never":     {took: newcomerTime},
+		"at once":   {asks: time.Nanosecond, took: firstRequestPoll},
+		"soon":      {asks: firstRequestTime / 2, took: firstRequestTime / 2},
+		"never":     {took: firstRequestTime},
 		"come back": {known: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				come := &arrivals{come: make(chan arrival)}
-				port := webOn("listen", []net.Listener{watch(come)}, slog.New(slog.DiscardHandler))
+				port := newHTTPPort("listen", []net.Listener{track(come)}, slog.New(slog.DiscardHandler))
 				served := make(chan error, 1)
 				go func() {
 					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }))
@@ -50,7 +50,7 @@ func TestNewcomersAreAnswered(t *testing.T) {
 					}()
 				}
 				port.shutdown(t.Context())
-				require.InDelta(t, test.took, time.Since(began), float64(newcomerPoll))
+				require.InDelta(t, test.took, time.Since(began), float64(firstRequestPoll))
 				if test.asks > 0 {
 					require.Equal(t, "200 OK", <-answered)
 				}

@@ -12,15 +12,15 @@ import (
 	"livemap/api/transport"
 )
 
-// unconfirmed is how many bytes, at most, QUIC is given of a stream without
+// maxUnsent is how many bytes, at most, QUIC is given of a stream without
 // knowing that the ones before were sent. It takes as much as the client allows,
 // megabytes often, so that a reader who is slow would be told old news.
-const unconfirmed = sendBuffer
+const maxUnsent = sendBuffer
 
-// quicStream is an HTTP/3 stream that was taken over from its server.
-type quicStream struct {
-	quic  *quic.Stream
-	waits transport.WriteTimeout
+// http3Stream is an HTTP/3 stream that was taken over from its server.
+type http3Stream struct {
+	quic    *quic.Stream
+	timeout transport.WriteTimeout
 
 	queued int // bytes since it was last known that all were sent
 	parcel transport.Pending
@@ -28,8 +28,8 @@ type quicStream struct {
 
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
-// TakeOver takes an HTTP/3 stream over from its server, after its header; nil where it cannot.
-func TakeOver(w http.ResponseWriter, _ *http.Request, waits transport.WriteTimeout) transport.Connection {
+// TakeOverHTTP3 takes an HTTP/3 stream over from its server, after its header; nil where it cannot.
+func TakeOverHTTP3(w http.ResponseWriter, _ *http.Request, timeout transport.WriteTimeout) transport.Connection {
 	streamer, ok := w.(http3.HTTPStreamer)
 	if !ok {
 		return nil
@@ -42,14 +42,14 @@ func TakeOver(w http.ResponseWriter, _ *http.Request, waits transport.WriteTimeo
 	// A request for a stream has no body. That it is not read is said now, since
 	// what is needed to say it later holds on to the whole request.
 	stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
-	return &quicStream{quic: stream.QUICStream(), waits: waits}
+	return &http3Stream{quic: stream.QUICStream(), timeout: timeout}
 }
 
 // Write implements stream.Outlet.
-func (s *quicStream) Write(p []byte) (waits bool, err error) {
+func (s *http3Stream) Write(p []byte) (waits bool, err error) {
 	head := quicvarint.Append(append(s.parcel.Begin(), dataFrame), uint64(len(p)))
 	s.parcel.Rest = append(head, p...)
-	if s.queued += len(s.parcel.Rest); s.queued > unconfirmed {
+	if s.queued += len(s.parcel.Rest); s.queued > maxUnsent {
 		return true, nil
 	}
 	err = s.quic.TryWriteAll(s.parcel.Rest)
@@ -57,19 +57,19 @@ func (s *quicStream) Write(p []byte) (waits bool, err error) {
 		return true, nil
 	}
 	s.parcel.Drop()
-	return false, s.gone(err)
+	return false, s.withGone(err)
 }
 
 // Wait implements stream.Outlet. When QUIC has taken a write, all before it was
 // sent.
-func (s *quicStream) Wait() error {
+func (s *http3Stream) Wait() error {
 	defer s.parcel.Drop()
 	s.queued = 0
-	return s.gone(s.parcel.Deliver(s.quic, s.waits))
+	return s.withGone(s.parcel.Deliver(s.quic, s.timeout))
 }
 
-// gone tells the errors of a client that went away from others.
-func (s *quicStream) gone(err error) error {
+// withGone tells the errors of a client that went away from others.
+func (s *http3Stream) withGone(err error) error {
 	if err != nil && s.quic.Context().Err() != nil {
 		return errors.Join(transport.ErrGone, err)
 	}
@@ -77,10 +77,10 @@ func (s *quicStream) gone(err error) error {
 }
 
 // OnGone implements transport.Connection.
-func (s *quicStream) OnGone(left func()) { context.AfterFunc(s.quic.Context(), left) }
+func (s *http3Stream) OnGone(left func()) { context.AfterFunc(s.quic.Context(), left) }
 
 // Close implements transport.Connection.
-func (s *quicStream) Close(cut bool) {
+func (s *http3Stream) Close(cut bool) {
 	if cut {
 		s.quic.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 		return

@@ -21,7 +21,7 @@ import (
 
 // quicPair is a stream as it is after it was taken over, and its other end,
 // which takes up to 16 MiB that are not read.
-func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic.Conn) {
+func quicPair(t *testing.T) (ours *http3Stream, theirs *quic.Stream, client *quic.Conn) {
 	t.Helper()
 	certificate := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certificate.Close()
@@ -36,7 +36,7 @@ func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic
 	require.NoError(t, err)
 	stream, err := server.OpenStream()
 	require.NoError(t, err)
-	ours = &quicStream{quic: stream, waits: transport.WriteTimeout{Stall: testLimit}}
+	ours = &http3Stream{quic: stream, timeout: transport.WriteTimeout{Stall: testLimit}}
 	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func quicPair(t *testing.T) (ours *quicStream, theirs *quic.Stream, client *quic
 }
 
 // put writes p, and waits if need be.
-func (s *quicStream) put(p []byte) (waited bool, err error) {
+func (s *http3Stream) put(p []byte) (waited bool, err error) {
 	waited, err = s.Write(p)
 	if err == nil && waited {
 		err = s.Wait()
@@ -123,7 +123,7 @@ func TestQUICStreamWaitsOnlyWhenItsShareIsUsedUp(t *testing.T) {
 				break
 			}
 		}
-		require.Equal(t, unconfirmed/frame+1, n, "row %d", row)
+		require.Equal(t, maxUnsent/frame+1, n, "row %d", row)
 	}
 	require.NoError(t, ours.quic.Close())
 	<-read

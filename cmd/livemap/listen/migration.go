@@ -9,8 +9,8 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// movedEvery is how often it is looked whether clients have moved.
-const movedEvery = time.Second
+// migrationPoll is how often it is looked whether clients have moved.
+const migrationPoll = time.Second
 
 // migrations counts the HTTP/3 connections whose client goes on from another
 // address (RFC 9000, section 9): a laptop that changes networks, a NAT that gave
@@ -18,19 +18,19 @@ const movedEvery = time.Second
 // nothing but a trace of every packet, which costs too much; so their addresses
 // are compared now and then. Moves in between count as one.
 type migrations struct {
-	told func(moves int)
-	stop func()
+	count func(moves int)
+	stop  func()
 
 	mu sync.Mutex // guards what follows
 	at map[*quic.Conn]net.Addr
 }
 
-// countMigrations begins to count, and tells moves until stop is called.
-func countMigrations(told func(moves int)) *migrations {
-	m := &migrations{told: told, at: map[*quic.Conn]net.Addr{}}
+// startMigrationCount begins to count, and tells moves until stop is called.
+func startMigrationCount(count func(moves int)) *migrations {
+	m := &migrations{count: count, at: map[*quic.Conn]net.Addr{}}
 	quit := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() { m.count(quit) })
+	running.Go(func() { m.poll(quit) })
 	m.stop = func() {
 		close(quit)
 		running.Wait()
@@ -38,9 +38,9 @@ func countMigrations(told func(moves int)) *migrations {
 	return m
 }
 
-// count looks whether clients have moved, now and then, until it is to quit.
-func (m *migrations) count(quit <-chan struct{}) {
-	ticker := time.NewTicker(movedEvery)
+// poll looks whether clients have moved, now and then, until it is to quit.
+func (m *migrations) poll(quit <-chan struct{}) {
+	ticker := time.NewTicker(migrationPoll)
 	defer ticker.Stop()
 	for {
 		select {
@@ -48,14 +48,14 @@ func (m *migrations) count(quit <-chan struct{}) {
 			return
 		case <-ticker.C:
 			if n := m.moved(); n > 0 {
-				m.told(n)
+				m.count(n)
 			}
 		}
 	}
 }
 
-// watch has a connection looked at until it ends. It is an http3.Server's ConnContext.
-func (m *migrations) watch(ctx context.Context, conn *quic.Conn) context.Context {
+// track has a connection looked at until it ends. It is an http3.Server's ConnContext.
+func (m *migrations) track(ctx context.Context, conn *quic.Conn) context.Context {
 	m.mu.Lock()
 	m.at[conn] = conn.RemoteAddr()
 	m.mu.Unlock()
@@ -67,7 +67,7 @@ func (m *migrations) forget(conn *quic.Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.at[conn] != conn.RemoteAddr() {
-		m.told(1)
+		m.count(1)
 	}
 	delete(m.at, conn)
 }

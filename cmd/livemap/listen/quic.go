@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	quicIdle      = 30 * time.Second // for a connection without packets
-	udpBuffer     = 7 << 20          // bytes; what quic-go asks for
-	handshakeRate = 500              // handshakes a second before addresses must be validated: half-open ones hold 0.1 MB each, for 5 s
-	quicDoors     = 64               // goroutines that accept connections; quic-go refuses those for which 32 and none of these are free
+	quicIdleTimeout = 30 * time.Second // for a connection without packets
+	udpBuffer       = 7 << 20          // bytes; what quic-go asks for
+	handshakeRate   = 500              // handshakes a second before addresses must be validated: half-open ones hold 0.1 MB each, for 5 s
+	quicAcceptors   = 64               // goroutines that accept connections; quic-go refuses those for which 32 and none of these are free
 )
 
-// quicListener is a port for HTTP/3.
-type quicListener struct {
+// quicPort is a port for HTTP/3.
+type quicPort struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
 	serving sync.WaitGroup // doors that are, or will be, open
@@ -44,9 +44,9 @@ type QUICKeys struct {
 	Token quic.TokenGeneratorKey
 }
 
-// listenQUIC listens on the UDP ports that were passed, else on the same addresses
+// openQUICPort listens on the UDP ports that were passed, else on the same addresses
 // as TCP does.
-func listenQUIC(web []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys, log *slog.Logger) (*quicListener, error) {
+func openQUICPort(web []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys, log *slog.Logger) (*quicPort, error) {
 	conns, err := passed.packets, error(nil)
 	if len(conns) == 0 {
 		conns, err = openUDP(web)
@@ -54,21 +54,21 @@ func listenQUIC(web []net.Listener, passed PassedSockets, config *tls.Config, ke
 	if err != nil {
 		return nil, err
 	}
-	q := &quicListener{server: &http3.Server{MaxHeaderBytes: headerBound, Logger: slog.New(slog.DiscardHandler)}}
+	q := &quicPort{server: &http3.Server{MaxHeaderBytes: maxHeaderBytes, Logger: slog.New(slog.DiscardHandler)}}
 	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
 	for i, conn := range conns {
-		socket, err := openQUIC(conn, config, keys, handshakes)
+		socket, err := openQUICSocket(conn, config, keys, handshakes)
 		if err != nil {
 			closeAll(conns[i:])
 			q.close()
 			return nil, err
 		}
-		if got := receiveBuffer(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
+		if got := receiveBufferSize(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
 			log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
 				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
 		}
 		q.sockets = append(q.sockets, socket)
-		q.serving.Add(quicDoors)
+		q.serving.Add(quicAcceptors)
 	}
 	return q, nil
 }
@@ -86,9 +86,9 @@ func openUDP(web []net.Listener) (conns []net.PacketConn, err error) {
 	return conns, nil
 }
 
-// openQUIC begins to listen on a UDP port. 0-RTT is off, since a replayed POST
+// openQUICSocket begins to listen on a UDP port. 0-RTT is off, since a replayed POST
 // would be published twice.
-func openQUIC(conn net.PacketConn, config *tls.Config, keys QUICKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
 	q.conn = conn
 	growBuffers(q.conn.(*net.UDPConn))
 	q.transport = &quic.Transport{
@@ -101,21 +101,21 @@ func openQUIC(conn net.PacketConn, config *tls.Config, keys QUICKeys, handshakes
 	config = config.Clone()
 	config.NextProtos = []string{http3.NextProtoH3}
 	q.listener, err = q.transport.ListenEarly(config, &quic.Config{
-		MaxIdleTimeout: quicIdle,
+		MaxIdleTimeout: quicIdleTimeout,
 		Allow0RTT:      false,
 	})
 	return q, err
 }
 
-// count has migrations counted. It is called once, before serve.
-func (q *quicListener) count(migrated func(moves int)) {
-	q.moves = countMigrations(migrated)
-	q.server.ConnContext = q.moves.watch
+// countMigrations has migrations counted. It is called once, before serve.
+func (q *quicPort) countMigrations(migrated func(moves int)) {
+	q.moves = startMigrationCount(migrated)
+	q.server.ConnContext = q.moves.track
 }
 
-func (q *quicListener) serve(handler http.Handler) error {
+func (q *quicPort) serve(handler http.Handler) error {
 	q.server.Handler = handler
-	return firstError(slices.Repeat(q.sockets, quicDoors), func(socket quicSocket) error {
+	return firstError(slices.Repeat(q.sockets, quicAcceptors), func(socket quicSocket) error {
 		defer q.serving.Done()
 		return q.server.ServeListener(socket.listener)
 	})
@@ -125,7 +125,7 @@ func (q *quicListener) serve(handler http.Handler) error {
 // waited for to close their connections. Those that come now get no answer: they
 // ask again, and the hub that is started next answers. If a connection were made
 // that nobody serves, its client would wait for it until it times out.
-func (q *quicListener) shutdown(ctx context.Context) {
+func (q *quicPort) shutdown(ctx context.Context) {
 	for _, socket := range q.sockets {
 		socket.listener.Close()
 	}
@@ -133,7 +133,7 @@ func (q *quicListener) shutdown(ctx context.Context) {
 	q.server.Shutdown(ctx)
 }
 
-func (q *quicListener) close() {
+func (q *quicPort) close() {
 	q.server.Close()
 	if q.moves != nil {
 		q.moves.stop()
@@ -149,10 +149,10 @@ func (q *quicListener) close() {
 // opened may have more than that already, which asking for it would take away.
 func growBuffers(conn *net.UDPConn) {
 	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
-	if receiveBuffer(conn) < udpBuffer {
+	if receiveBufferSize(conn) < udpBuffer {
 		conn.SetReadBuffer(udpBuffer)
 	}
-	if sendBufferOf(conn) < udpBuffer {
+	if sendBufferSize(conn) < udpBuffer {
 		conn.SetWriteBuffer(udpBuffer)
 	}
 }

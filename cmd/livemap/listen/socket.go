@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// sockets makes accepted connections show early that nobody reads them, by a
+// tcpSockets makes accepted connections show early that nobody reads them, by a
 // small send buffer, which they inherit from the listener.
-var sockets = net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) (err error) {
+var tcpSockets = net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) (err error) {
 	if network == "unix" {
 		return nil
 	}
@@ -21,15 +21,15 @@ var sockets = net.ListenConfig{Control: func(network, _ string, conn syscall.Raw
 	return err
 }}
 
-// receiveBuffer gives the receive buffer of a socket, in bytes as asked for.
-func receiveBuffer(conn *net.UDPConn) (bytes int) { return bufferOf(conn, syscall.SO_RCVBUF) }
+// receiveBufferSize gives the receive buffer of a socket, in bytes as asked for.
+func receiveBufferSize(conn *net.UDPConn) (bytes int) { return bufferSize(conn, syscall.SO_RCVBUF) }
 
-// sendBufferOf gives the send buffer of a socket, in bytes as asked for.
-func sendBufferOf(conn *net.UDPConn) (bytes int) { return bufferOf(conn, syscall.SO_SNDBUF) }
+// sendBufferSize gives the send buffer of a socket, in bytes as asked for.
+func sendBufferSize(conn *net.UDPConn) (bytes int) { return bufferSize(conn, syscall.SO_SNDBUF) }
 
-// bufferOf gives the size of a socket's buffer: Linux tells double of what was asked
+// bufferSize gives the size of a socket's buffer: Linux tells double of what was asked
 // for, for its own bookkeeping.
-func bufferOf(conn *net.UDPConn, option int) (bytes int) {
+func bufferSize(conn *net.UDPConn, option int) (bytes int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0

@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	headerTime  = 10 * time.Second        // for a request's header to arrive
-	idleTime    = 2 * time.Minute         // for a connection without requests
-	sendBuffer  = 64 << 10                // bytes; small, so that a slow reader shows early, and a write to it ends soon
-	headerBound = 4 * transport.MaxHeader // bytes; up to here the API answers in words
+	headerTimeout  = 10 * time.Second        // for a request's header to arrive
+	idleTimeout    = 2 * time.Minute         // for a connection without requests
+	sendBuffer     = 64 << 10                // bytes; small, so that a slow reader shows early, and a write to it ends soon
+	maxHeaderBytes = 4 * transport.MaxHeader // bytes; up to here the API answers in words
 )
 
-// webListener is a port for HTTP over TCP or a unix socket.
-type webListener struct {
+// httpPort is a port for HTTP over TCP or a unix socket.
+type httpPort struct {
 	net.Listener
 	also   []net.Listener // of the same port, on the host's other addresses
 	flag   string
@@ -35,42 +35,42 @@ type webListener struct {
 	tls    *tls.Config // nil: plain text
 }
 
-func listenWeb(ctx context.Context, flag string, a Address, passed PassedSockets, log *slog.Logger) (*webListener, error) {
+func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSockets, log *slog.Logger) (*httpPort, error) {
 	open, err := passed.listeners(flag)
 	if len(open) == 0 && err == nil {
-		open, err = openWeb(ctx, a)
+		open, err = openSockets(ctx, a)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
 	}
-	return webOn(flag, open, log), nil
+	return newHTTPPort(flag, open, log), nil
 }
 
-// webOn makes a port of its listeners.
-func webOn(flag string, open []net.Listener, log *slog.Logger) *webListener {
+// newHTTPPort makes a port of its listeners.
+func newHTTPPort(flag string, open []net.Listener, log *slog.Logger) *httpPort {
 	server := &http.Server{
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerBound,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
-		ConnContext:       tellConn,
-		ConnState:         settled,
+		ConnContext:       withConn,
+		ConnState:         releaseSlot,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	for i := range open {
-		open[i] = watch(open[i])
+		open[i] = track(open[i])
 	}
-	return &webListener{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
+	return &httpPort{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
 }
 
-func openWeb(ctx context.Context, a Address) ([]net.Listener, error) {
+func openSockets(ctx context.Context, a Address) ([]net.Listener, error) {
 	if a.network == "unix" {
 		removeStale(a.address)
 	}
-	return openAll(a, func(address string) (net.Listener, error) { return sockets.Listen(ctx, a.network, address) })
+	return openAll(a, func(address string) (net.Listener, error) { return tcpSockets.Listen(ctx, a.network, address) })
 }
 
 // openAll opens a port on all addresses of a host. Where the system picks the
@@ -142,25 +142,25 @@ func removeStale(path string) {
 	}
 }
 
-// all are the listeners of the port.
-func (l *webListener) all() []net.Listener { return append([]net.Listener{l.Listener}, l.also...) }
+// listeners are the listeners of the port.
+func (p *httpPort) listeners() []net.Listener { return append([]net.Listener{p.Listener}, p.also...) }
 
-func (l *webListener) close() { closeAll(l.all()) }
+func (p *httpPort) close() { closeAll(p.listeners()) }
 
-func (l *webListener) cut() {
-	for _, one := range l.all() {
-		one.(*watchedListener).closeAll()
+func (p *httpPort) closeConns() {
+	for _, one := range p.listeners() {
+		one.(*trackedListener).closeAll()
 	}
 }
 
-func (l *webListener) serve(handler http.Handler) error {
-	l.server.Handler = welcomed(handler)
-	serve := func(one net.Listener) error { return l.server.Serve(letIn(one, l.log)) }
-	if l.tls != nil {
-		l.server.TLSConfig = l.tls
-		serve = func(one net.Listener) error { return l.server.ServeTLS(letIn(one, l.log), "", "") }
+func (p *httpPort) serve(handler http.Handler) error {
+	p.server.Handler = noteRequests(handler)
+	serve := func(one net.Listener) error { return p.server.Serve(admit(one, p.log)) }
+	if p.tls != nil {
+		p.server.TLSConfig = p.tls
+		serve = func(one net.Listener) error { return p.server.ServeTLS(admit(one, p.log), "", "") }
 	}
-	return fmt.Errorf("--%s: %w", l.flag, firstError(l.all(), serve))
+	return fmt.Errorf("--%s: %w", p.flag, firstError(p.listeners(), serve))
 }
 
 // firstError does something for each at once, and gives the first error of them.
@@ -174,28 +174,28 @@ func firstError[T any](each []T, do func(T) error) error {
 
 // shutdown stops accepting, and ends connections once they have their answers, those
 // included that have just come.
-func (l *webListener) shutdown(ctx context.Context) {
-	l.close()
-	l.letNewcomersAsk(ctx)
-	if l.server.Shutdown(ctx) != nil {
-		l.server.Close()
+func (p *httpPort) shutdown(ctx context.Context) {
+	p.close()
+	p.awaitFirstRequests(ctx)
+	if p.server.Shutdown(ctx) != nil {
+		p.server.Close()
 	}
 }
 
 // address gives the address as --to takes it.
-func (l *webListener) address() string {
-	if l.Addr().Network() == "unix" {
-		return "unix:" + l.Addr().String()
+func (p *httpPort) address() string {
+	if p.Addr().Network() == "unix" {
+		return "unix:" + p.Addr().String()
 	}
-	if l.tls != nil {
-		return "https://" + l.Addr().String()
+	if p.tls != nil {
+		return "https://" + p.Addr().String()
 	}
-	return "http://" + l.Addr().String()
+	return "http://" + p.Addr().String()
 }
 
 // isLocal tells that only this machine can reach the port.
-func (l *webListener) isLocal() bool {
-	return !slices.ContainsFunc(l.all(), func(one net.Listener) bool {
+func (p *httpPort) isLocal() bool {
+	return !slices.ContainsFunc(p.listeners(), func(one net.Listener) bool {
 		return !Address{one.Addr().Network(), one.Addr().String()}.IsLocal()
 	})
 }

@@ -43,9 +43,9 @@ type tidier struct {
 }
 
 const (
-	tidyEvery = 5 * time.Second
-	minTidied = 4 << 20 // bytes allocated since, below which it is not worth it
-	shrinking = 2       // further times after a wave: a collection halves idle goroutines' stacks, once
+	tidyEvery   = 5 * time.Second
+	minGarbage  = 4 << 20 // bytes allocated since, below which it is not worth it
+	extraTidies = 2       // further times after a wave: a collection halves idle goroutines' stacks, once
 )
 
 func newTidier() *tidier {
@@ -68,9 +68,9 @@ func (t *tidier) look() (tidied bool) {
 	switch {
 	case !rested:
 		return false
-	case since >= max(minTidied, live/2):
-		t.again = shrinking
-	case since >= max(minTidied, live/16):
+	case since >= max(minGarbage, live/2):
+		t.again = extraTidies
+	case since >= max(minGarbage, live/16):
 	case t.again == 0:
 		return false
 	default:

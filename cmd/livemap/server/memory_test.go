@@ -27,7 +27,7 @@ var garbage []byte
 func TestMemoryIsGivenBackAfterAWave(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody but the tidier collects
 	resting := newTidier()
-	for range 2 + shrinking { // what other tests left
+	for range 2 + extraTidies { // what other tests left
 		resting.look()
 	}
 	var before, after runtime.MemStats
@@ -40,7 +40,7 @@ func TestMemoryIsGivenBackAfterAWave(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.HeapAlloc+48<<20, before.HeapAlloc)
 	require.Less(t, after.HeapSys-after.HeapReleased, before.HeapSys-before.HeapReleased)
-	for range shrinking {
+	for range extraTidies {
 		require.True(t, resting.look(), "stacks shrink once in a collection")
 	}
 	require.False(t, resting.look(), "there is nothing to do")

@@ -75,7 +75,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		PublishAddress: ports.Addresses().Internal,
 		RequireAuth:    ports.RequiresAuth(),
 		Tokens:         tokens,
-		TakeOver:       listen.TakeOver,
+		TakeOver:       listen.TakeOverHTTP3,
 		Full:           memory.high.Load,
 	}
 	c.configure(&config)
@@ -85,7 +85,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 }
 
 // open opens the ports.
-func (c *Config) open(ctx context.Context, state *state, log *slog.Logger) (_ *listen.Ports, err error) {
+func (c *Config) open(ctx context.Context, state *stateDir, log *slog.Logger) (_ *listen.Ports, err error) {
 	var keys listen.QUICKeys
 	if !c.Listen.Public.IsOff() {
 		if keys, err = state.quicKeys(); err != nil {
@@ -120,7 +120,7 @@ type running struct {
 	hub     *stream.Hub
 	surface *api.API
 	ports   *listen.Ports
-	state   *state
+	state   *stateDir
 	log     *slog.Logger
 }
 
@@ -132,7 +132,7 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	at := h.ports.Addresses()
 	h.log.Info("the hub is ready", attributes(at)...)
 	ready(at)
-	defer pingWatchdog(func() { answers(h.hub) }, h.log)()
+	defer pingWatchdog(func() { probeWriters(h.hub) }, h.log)()
 	notify(daemon.SdNotifyReady, h.log)
 	select {
 	case err = <-failed:

@@ -22,9 +22,9 @@ const saveInterval = 10 * time.Second
 
 const vehiclesFile = "vehicles.ndjson"
 
-// state is the directory that outlives the process: certificate, QUIC keys, and
+// stateDir is the directory that outlives the process: certificate, QUIC keys, and
 // every vehicle's newest position. One hub at a time has it.
-type state struct {
+type stateDir struct {
 	dir  string
 	log  *slog.Logger
 	lock *os.File
@@ -34,7 +34,7 @@ type state struct {
 }
 
 // openState opens the directory, making it if need be.
-func openState(dir string, log *slog.Logger) (*state, error) {
+func openState(dir string, log *slog.Logger) (*stateDir, error) {
 	if dir == "" {
 		var err error
 		if dir, err = userStateDir(); err != nil {
@@ -42,12 +42,12 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, unusable(err)
+		return nil, unusableDir(err)
 	}
-	s := &state{dir: dir, log: log}
+	s := &stateDir{dir: dir, log: log}
 	lock, err := os.OpenFile(s.Path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, unusable(err)
+		return nil, unusableDir(err)
 	}
 	if !lockFile(lock.Fd()) {
 		lock.Close()
@@ -61,7 +61,7 @@ func openState(dir string, log *slog.Logger) (*state, error) {
 	return s, nil
 }
 
-func unusable(err error) error {
+func unusableDir(err error) error {
 	return ConfigError{Err: fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
 }
 
@@ -74,13 +74,13 @@ func userStateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "livemap"), err
 }
 
-func (s *state) close() { s.lock.Close() }
+func (s *stateDir) close() { s.lock.Close() }
 
 // Path implements listen.Storage.
-func (s *state) Path(name string) string { return filepath.Join(s.dir, name) }
+func (s *stateDir) Path(name string) string { return filepath.Join(s.dir, name) }
 
 // Write replaces a file as a whole: after a crash it is the old or the new one.
-func (s *state) Write(name string, content []byte) error {
+func (s *stateDir) Write(name string, content []byte) error {
 	err := s.replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
@@ -91,7 +91,7 @@ func (s *state) Write(name string, content []byte) error {
 	return nil
 }
 
-func (s *state) replace(name string, write func(io.Writer) error) (err error) {
+func (s *stateDir) replace(name string, write func(io.Writer) error) (err error) {
 	file, err := os.CreateTemp(s.dir, name+".new-*")
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (s *state) replace(name string, write func(io.Writer) error) (err error) {
 
 // load brings the vehicles back. A file that cannot be read is put aside, and
 // the hub starts without.
-func (s *state) load(hub *stream.Hub) error {
+func (s *stateDir) load(hub *stream.Hub) error {
 	file, err := os.Open(s.Path(vehiclesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -143,7 +143,7 @@ func (s *state) load(hub *stream.Hub) error {
 }
 
 // save saves the vehicles, unless nothing happened since.
-func (s *state) save(hub *stream.Hub) error {
+func (s *stateDir) save(hub *stream.Hub) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head := hub.Head()
@@ -159,7 +159,7 @@ func (s *state) save(hub *stream.Hub) error {
 
 // saveEvery saves the vehicles now and then until stop is called. failed hears of each
 // time that it could not.
-func (s *state) saveEvery(interval time.Duration, hub *stream.Hub, failed func()) (stop func()) {
+func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed func()) (stop func()) {
 	return every(interval, func() {
 		if err := s.save(hub); err != nil {
 			s.log.Error("cannot save", "error", err)
@@ -169,7 +169,7 @@ func (s *state) saveEvery(interval time.Duration, hub *stream.Hub, failed func()
 }
 
 // quicKeys gives the keys, making them if there are none.
-func (s *state) quicKeys() (k listen.QUICKeys, err error) {
+func (s *stateDir) quicKeys() (k listen.QUICKeys, err error) {
 	const name = "quic-keys"
 	content, err := os.ReadFile(s.Path(name))
 	if err != nil || len(content) != len(k.Reset)+len(k.Token) {

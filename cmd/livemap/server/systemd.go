@@ -31,9 +31,9 @@ func stopping(within time.Duration) string {
 const pingsPerTimeout = 3
 
 // pingWatchdog tells the supervisor's watchdog, if there is one, that the hub lives,
-// each time that answers returns, until stop is called. So a hub that hangs is
+// each time that alive returns, until stop is called. So a hub that hangs is
 // restarted.
-func pingWatchdog(answers func(), log *slog.Logger) (stop func()) {
+func pingWatchdog(alive func(), log *slog.Logger) (stop func()) {
 	timeout, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("the service manager's watchdog is not told", "error", err)
@@ -42,32 +42,32 @@ func pingWatchdog(answers func(), log *slog.Logger) (stop func()) {
 		return func() {}
 	}
 	return every(max(1, timeout/pingsPerTimeout), func() {
-		answers()
+		alive()
 		notify(daemon.SdNotifyWatchdog, log)
 	})
 }
 
-// answers opens a stream with each of the hub's writers, as readers do, leaves it
+// probeWriters opens a stream with each of the hub's writers, as readers do, leaves it
 // when it is live, and returns when all have ended. For that, nothing may hang that
 // would stop everyone: the lock that publishing takes, the search for those who want
 // an event, the writers. Connections and files that cannot be had are no reason to
 // restart, and go unnoticed here.
-func answers(hub *stream.Hub) {
+func probeWriters(hub *stream.Hub) {
 	var open sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		open.Add(1)
 		probe := hub.Subscribe(stream.Query{Topics: []string{"vehicle:"}, Tail: true})
-		probe.Attach(taker{}, func(stream.Summary) { open.Done() })
+		probe.Attach(discardOutlet{}, func(stream.Summary) { open.Done() })
 		probe.Leave()
 	}
 	open.Wait()
 }
 
-// taker is an Outlet that takes everything.
-type taker struct{}
+// discardOutlet is an Outlet that takes everything.
+type discardOutlet struct{}
 
 // Write implements stream.Outlet.
-func (taker) Write([]byte) (waits bool, err error) { return false, nil }
+func (discardOutlet) Write([]byte) (waits bool, err error) { return false, nil }
 
 // Wait implements stream.Outlet.
-func (taker) Wait() error { return nil }
+func (discardOutlet) Wait() error { return nil }

@@ -102,14 +102,14 @@ func TestAnswersNotWhileAWriterHangs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			hub := stream.New(stream.Config{})
 			defer hub.Close()
-			answers(hub)
+			probeWriters(hub)
 			open := func(out stream.Outlet) (s *stream.Subscription, ended chan struct{}) {
 				s, ended = hub.Subscribe(stream.Query{Topics: []string{"live_updates:all"}, Tail: true}), make(chan struct{})
 				s.Attach(out, func(stream.Summary) { close(ended) })
 				return s, ended
 			}
 			for range writer { // the next one has the stream that hangs
-				s, ended := open(taker{})
+				s, ended := open(discardOutlet{})
 				s.Leave()
 				<-ended
 			}
@@ -121,7 +121,7 @@ func TestAnswersNotWhileAWriterHangs(t *testing.T) {
 
 			returned := make(chan struct{})
 			go func() {
-				answers(hub)
+				probeWriters(hub)
 				close(returned)
 			}()
 			synctest.Wait()
@@ -140,7 +140,7 @@ func TestAnswersNotWhileAWriterHangs(t *testing.T) {
 
 // hanging is an Outlet that hangs once it is to.
 type hanging struct {
-	taker
+	discardOutlet
 	hangs   atomic.Bool
 	release chan struct{}
 }

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/listen"
+)
+
+// testConfig is a hub for tests, on ports that the system picks.
+func testConfig(t *testing.T) Config {
+	c := Default()
+	c.Listen = listen.Config{Public: address("127.0.0.1:0"), Internal: address("127.0.0.1:0")}
+	c.Anonymous, c.Drain, c.StateDir = true, 0, t.TempDir()
+	return c
+}
+
+func TestRunUntilDone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ready, ended := make(chan listen.Addresses, 1), make(chan error, 1)
+	go func() { ended <- Run(ctx, testConfig(t), func(at listen.Addresses) { ready <- at }) }()
+	at := <-ready
+	assert.Regexp(t, `^https://127\.0\.0\.1:\d+$`, at.Public)
+	assert.Empty(t, at.Proxy)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: testLimit}).Get(at.Internal + "/readyz")
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+// A mistake in the configuration is told apart from a system that refuses something.
+func TestRunFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for name, test := range map[string]struct {
+		change  func(*Config)
+		mistake bool
+		says    string
+	}{
+		"nobody may read":     {func(c *Config) { c.Anonymous = false }, true, "nobody may read"},
+		"out of range":        {func(c *Config) { c.History = 1 << 10 }, true, "--history is 1.0KiB; it must be from 1.0MiB to 64GiB"},
+		"no such certificate": {func(c *Config) { c.Listen.TLSCert, c.Listen.TLSKey = "no", "no" }, true, "--tls-cert, --tls-key: "},
+		"no such directory":   {func(c *Config) { c.StateDir = "/dev/null/x" }, true, "--state-dir must be a directory"},
+		"no such key":         {func(c *Config) { c.JWTKey = "no" }, true, "--jwt-key: "},
+		"a port in use":       {func(c *Config) { c.Listen.Proxy = address(taken.Addr().String()) }, false, "--proxy-listen "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := testConfig(t)
+			test.change(&config)
+			err := Run(t.Context(), config, func(listen.Addresses) { assert.Fail(t, "it is not ready") })
+			require.ErrorContains(t, err, test.says)
+			assert.Equal(t, test.mistake, errors.As(err, new(ConfigError)))
+			assert.Equal(t, !test.mistake, errors.Is(err, syscall.EADDRINUSE))
+		})
+	}
+}
