@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build demo caddy-demo docs web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 build: web ## the program, as ./livemap
@@ -24,6 +24,11 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 
 demo: build ## a hub, a simulated fleet and the map, until Ctrl-C
 	./livemap demo
+
+# Tests fail when the tables are stale.
+docs: ## what is generated in the documents: tables of flags, and the picture of the map
+	$(GO) test ./cmd/livemap -run '^TestFlagTables$$' -count=1 -update
+	$(MAKE) picture
 
 CADDY_VERSION = v2.11.9
 CADDY         = bin/caddy-$(CADDY_VERSION)/caddy

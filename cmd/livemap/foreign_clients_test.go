@@ -17,7 +17,7 @@ import (
 )
 
 // foreignClient is a client that nobody here wrote, and what it can do beyond
-// reading: what README says of it.
+// reading: what api/README.md says of it.
 type foreignClient struct {
 	name string
 	// read begins to read a stream, until the test ends.
