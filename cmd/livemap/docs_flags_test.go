@@ -49,7 +49,21 @@ func TestFlagTables(t *testing.T) {
 		require.NoError(t, os.WriteFile(flagDocument, []byte(want), 0o644))
 		return
 	}
+	require.Empty(t, lineDiff(string(text), want), "the tables of flags in cmd/livemap/README.md are stale: run make docs")
 	require.Equal(t, want, string(text), "the tables of flags in cmd/livemap/README.md are stale: run make docs")
+}
+
+// lineDiff returns the lines that only one of two texts has.
+func lineDiff(before, after string) (diff string) {
+	for _, side := range []struct{ sign, of, other string }{{"-", before, after}, {"+", after, before}} {
+		lines := strings.Split(side.other, "\n")
+		for line := range strings.Lines(side.of) {
+			if !slices.Contains(lines, strings.TrimSuffix(line, "\n")) {
+				diff += side.sign + " " + line
+			}
+		}
+	}
+	return diff
 }
 
 // tableOfFlags returns the rows of a command's arguments and flags. Flags that a command before it
