@@ -124,12 +124,12 @@ func flagRow(flag *kong.Flag) string {
 
 func inCell(help string) string { return strings.ReplaceAll(strings.TrimSuffix(help, "."), "|", `\|`) }
 
-// wrapped breaks a text into lines of docColumns.
+// wrapped breaks a text into lines of 110.
 func wrapped(text string) string {
 	var lines []string
 	line := ""
 	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > docColumns {
+		if line != "" && len(line)+1+len(word) > 110 {
 			lines, line = append(lines, line), ""
 		}
 		line = strings.TrimPrefix(line+" "+word, " ")

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,126 +47,6 @@ func TestSimulateRefusesFlags(t *testing.T) {
 			})
 		}
 	}
-}
-
-// simulation is `livemap simulate` while it runs.
-type simulation struct {
-	out, err console
-	stop     context.CancelFunc
-	ended    chan error
-}
-
-func startSimulation(t *testing.T, args ...string) *simulation {
-	t.Helper()
-	s := &simulation{ended: make(chan error, 1)}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	t.Cleanup(cancel)
-	go func() {
-		s.ended <- run(ctx, append([]string{"simulate"}, args...), streams{strings.NewReader(""), &s.out, &s.err})
-	}()
-	return s
-}
-
-// end stops it and gives the numbers of its summary. On a machine that is too
-// busy some are sent and not acknowledged before it gives up: they are not counted
-// as sent.
-func (s *simulation) end(t *testing.T) (sent, accepted, rejected, late, duplicate int) {
-	t.Helper()
-	s.stop()
-	select {
-	case err := <-s.ended:
-		require.NoError(t, err)
-	case <-time.After(e2eLimit):
-		require.FailNow(t, "it does not end")
-	}
-	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)(?:, never acknowledged (\d+))?\n$`).FindStringSubmatch(s.out.String())
-	require.NotNil(t, m, s.out.String())
-	var n [6]int
-	for i := range n {
-		n[i], _ = strconv.Atoi(m[i+1])
-	}
-	return n[0] - n[5], n[1], n[2], n[3], n[4]
-}
-
-// All that is sent arrives, and the hub refuses none of it.
-func TestSimulateAgainstHub(t *testing.T) {
-	t.Parallel()
-	hub := startHub(t)
-	s := startSimulation(t, "--to", hub.publish, "--vehicles", "300", "--rate", "5")
-	accepted := func() float64 { return hub.metric(t, `livemap_positions_total{result="accepted"}`) }
-	await(t, "3000 positions of all vehicles", func() bool {
-		return accepted() > 3000 && hub.metric(t, `livemap_vehicles{state="present"}`) == 300
-	})
-	sent, taken, rejected, _, duplicate := s.end(t)
-	assert.Equal(t, sent, taken)
-	if !strings.Contains(s.out.String(), "never acknowledged") {
-		assert.Equal(t, float64(taken), accepted())
-	}
-	assert.Zero(t, rejected)
-	assert.Zero(t, duplicate)
-	assert.Empty(t, s.err.String())
-
-	status, body := getText(t, hub, "/topics/depot:berlin/snapshot")
-	assert.Equal(t, http.StatusOK, status)
-	assert.Greater(t, strings.Count(body, `"vehicle_id"`), 50)
-	_, body = getText(t, hub, "/topics/kind:bus/snapshot")
-	assert.Contains(t, body, `"BUS-001"`)
-	assert.NotContains(t, body, `"TRUCK-`)
-}
-
-func getText(t *testing.T, hub *runningHub, path string) (int, string) {
-	t.Helper()
-	resp, err := hub.operator.Get(hub.publish + path)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode, string(text)
-}
-
-// The hub goes down and comes back: the fleet drives on, and is all there again,
-// in its topics, also where the hub that comes back remembers nothing.
-func TestSimulateOutlivesRestart(t *testing.T) {
-	for name, killed := range map[string]bool{"drained": false, "killed": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			address := freePort(t)
-			flags := []string{"--publish-listen", address, "--drain", "0s"}
-			hub := startHubProcess(t, flags...)
-			s := startSimulation(t, "--to", hub.publish, "--vehicles", "100", "--rate", "2")
-			present := func(h *runningHub) bool { return h.metric(t, `livemap_vehicles{state="present"}`) == 100 }
-			await(t, "all vehicles", func() bool { return present(hub) })
-			if killed {
-				hub.kill()
-			} else {
-				hub.stop(t)
-			}
-			await(t, "that the loss is told", func() bool { return strings.Contains(s.err.String(), "waiting for it") })
-			again := startHub(t, flags...) // with a state of its own
-			await(t, "the drivers again", func() bool { return again.metric(t, `livemap_vehicles{state="present"}`) > 60 })
-			await(t, "their topics", func() bool {
-				_, body := getText(t, again, "/topics/depot:berlin/snapshot")
-				return strings.Count(body, `"vehicle_id"`) > 10
-			})
-			sent, accepted, rejected, _, _ := s.end(t)
-			assert.Zero(t, rejected)
-			assert.LessOrEqual(t, accepted, sent)
-			assert.Equal(t, 1, strings.Count(s.err.String(), "waiting for it"), "an outage is told once")
-			assert.Equal(t, 1, strings.Count(s.err.String(), "is back"))
-		})
-	}
-}
-
-// A hub that is not there yet is waited for.
-func TestSimulateWaitsForHub(t *testing.T) {
-	t.Parallel()
-	address := freePort(t)
-	s := startSimulation(t, "--to", "http://"+address, "--vehicles", "10")
-	await(t, "that it waits", func() bool { return strings.Contains(s.err.String(), "waiting for it") })
-	hub := startHub(t, "--publish-listen", address)
-	await(t, "all vehicles", func() bool { return hub.metric(t, `livemap_vehicles{state="present"}`) > 5 })
-	s.end(t)
 }
 
 // What another try would not mend ends it, in words.
@@ -214,22 +92,16 @@ func TestSimulateTellsRefusals(t *testing.T) {
 		json.NewEncoder(w).Encode(answer)
 		return true
 	}
-	s := startSimulation(t, "--vehicles=5", "--to", hub.URL)
-	await(t, "the refusal", func() bool { return strings.Contains(s.err.String(), "refused") })
-	_, _, rejected, _, _ := s.end(t)
-	assert.Equal(t, 3, rejected)
-	assert.Equal(t, "livemap: the hub refused a position of BUS-1: lat is 91\n", s.err.String())
-}
-
-// SIGTERM ends it with a summary, as Ctrl-C does.
-func TestSimulateProcessEnds(t *testing.T) {
-	t.Parallel()
-	hub := startHub(t)
-	process := startProcess(t, "simulate", "--to", hub.publish, "--vehicles", "20")
-	await(t, "positions", func() bool { return hub.metric(t, `livemap_positions_total{result="accepted"}`) > 40 })
-	process.interrupt(t)
-	assert.Regexp(t, `^20 vehicles, \d+ positions sent: accepted \d+, rejected 0`, process.out.String())
-	assert.Empty(t, process.err.String())
+	ctx, stop := context.WithCancel(t.Context())
+	out, stderr, ended := &console{}, &tellsFirst{told: make(chan struct{})}, make(chan error)
+	go func() {
+		ended <- run(ctx, []string{"simulate", "--vehicles=5", "--to", hub.URL}, streams{nil, out, stderr})
+	}()
+	<-stderr.told
+	stop()
+	require.NoError(t, <-ended)
+	assert.Contains(t, out.String(), " rejected 3,")
+	assert.Equal(t, "livemap: the hub refused a position of BUS-1: lat is 91\n", stderr.String())
 }
 
 // A fleet on which nothing is due keeps its upload alive.

@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestForeignClientsResumeAfterCut cuts a client's connection in the middle of
+// events. It must come back by itself, be given every position once, in order,
+// and the one that was cut in full.
+func TestForeignClientsResumeAfterCut(t *testing.T) {
+	eachForeign(t, foreignReconnecting, func(t *testing.T, c foreignClient) {
+		hub := startForeignHub(t)
+		proxy := startForeignProxy(t, hub.proxy)
+		ids := []string{hub.publish(foreignPosition("CUT", 1000))}
+		epoch, _, _ := strings.Cut(ids[0], "-")
+
+		seen := c.read(t, proxy.url+foreignAll, nil)
+		seen.wait("live", 1)
+		brought := []string{""}
+		for i, after := range []string{
+			"id: " + epoch + "-", // within the id
+			`"vehicle_id":"C`,    // within the data
+			"}}\n",               // before the blank line
+		} {
+			brought = append(brought, ids[len(ids)-1])
+			proxy.cutAfter(after)
+			ids = append(ids, hub.publish(foreignPosition("CUT", 1001+2*i)))
+			proxy.waitCut(i + 1)
+			ids = append(ids, hub.publish(foreignPosition("CUT", 1002+2*i))) // while it is away, or nearly
+			seen.wait("live", i+2)
+		}
+		ids = append(ids, hub.publish(foreignPosition("CUT", 2000)))
+
+		events := seen.wait("", len(ids))
+		_, got := foreignNamed(events, "")
+		assert.Equal(t, ids, got)
+		assert.Equal(t, []string{"snapshot", "replay", "replay", "replay"}, foreignModes(t, events))
+		assert.Equal(t, brought, proxy.ids(len(brought)))
+	})
+}
+
+// TestForeignClientsHeartbeatID looks which id a client brings back after
+// silence on its topic, while others moved on.
+func TestForeignClientsHeartbeatID(t *testing.T) {
+	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
+		hub := startForeignHub(t, "--heartbeat", "1s")
+		proxy := startForeignProxy(t, hub.proxy)
+		old := hub.publish(foreignPosition("QUIET", 1000))
+		seen := c.read(t, proxy.url+"/topics/vehicle:QUIET/stream", nil)
+		seen.wait("live", 1)
+		hub.publish(foreignPosition("OTHER", 1000))
+		newest := hub.publish(foreignPosition("OTHER", 1001))
+		proxy.waitPassed(":\nid: " + newest + "\n\n")
+		// A heartbeat is cut too, so that the one before it surely was read.
+		proxy.cutAfter(":\ni")
+		proxy.waitCut(1)
+
+		brought := newest
+		if !c.heartbeatID {
+			brought = old
+		}
+		require.Equal(t, []string{"", brought}, proxy.ids(2))
+		events := seen.wait("live", 2)
+		_, got := foreignNamed(events, "")
+		assert.Equal(t, []string{old}, got)
+		assert.Equal(t, []string{"snapshot", "replay"}, foreignModes(t, events))
+	})
+}
+
+// TestForeignClientsRetry looks whether a client waits as long as the hub says.
+func TestForeignClientsRetry(t *testing.T) {
+	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
+		hub := startForeignHub(t)
+		proxy := startForeignProxy(t, hub.proxy)
+		proxy.setPatient()
+		proxy.cutAfter("event: live")
+		seen := c.read(t, proxy.url+foreignAll, nil)
+		proxy.waitCut(1)
+		told := proxy.retry()
+		waited := foreignInt(t, seen.waitNote("retry"))
+		switch {
+		case !c.retry:
+			assert.Equal(t, 50, waited, "its own strategy")
+		case c.name == "go-sse": // spreads it by a half, which cannot be turned off
+			assert.InDelta(t, told, waited, float64(told)/2+1)
+		default:
+			assert.Equal(t, told, waited)
+		}
+		seen.wait("live", 1)
+	})
+}

@@ -1,0 +1,49 @@
+// Package e2e tests the program at its front door: each test starts `livemap` as a process, and
+// talks to it as clients and operators do.
+//
+// Glossary of the helpers that many tests use:
+//
+//   - command runs livemap to its end, startProcess runs it until it is interrupted.
+//   - startHub runs `livemap serve` with ports that the system picks, and waits until it is ready;
+//     a runningHub publishes, reads metrics and ends the hub. startHubUnder puts another command
+//     before it, startPrepared changes its exec.Cmd.
+//   - hubLog is the hub's log: await waits for a line, find searches.
+//   - await waits until something holds, without a limit that a busy machine would meet.
+//   - hub.client returns a streamClient over h1, h2 or h3; mustOpen opens a stream, until reads it.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// program is the path of livemap, built by TestMain: with the race detector if the tests are.
+var program string
+
+// TestMain builds the program, and fails on goroutines that a test left behind.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "livemap-e2e-")
+	if err == nil {
+		program = filepath.Join(dir, "livemap")
+		build := exec.Command("go", "build", "-o", program)
+		if raceEnabled {
+			build.Args = append(build.Args, "-race")
+		}
+		build.Args = append(build.Args, "livemap/cmd/livemap")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot build livemap:", err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		os.RemoveAll(dir)
+		os.Exit(status)
+	}))
+}
