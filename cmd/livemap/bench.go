@@ -9,7 +9,7 @@ import (
 	"livemap/cmd/livemap/bench"
 )
 
-// benchCmd measures the hub.
+// benchCmd measures a hub under load.
 type benchCmd struct {
 	Quick    bool     `help:"The quick set: fewer scenarios, fewer streams and shorter windows; under two minutes."`
 	Scenario []string `placeholder:"NAME" help:"Only this scenario; may be given several times. The names are below."`
@@ -30,7 +30,7 @@ type benchCmd struct {
 	Floor benchFloorCmd `cmd:"" help:"Write what standard input says; a process that the hub is compared with, which run starts."`
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *benchCmd) Help() string {
 	return `Starts a hub as a process of its own, opens streams, publishes on a schedule and checks every delivery: none missing, none twice, in order. Beside the hub it measures the least that the same deliveries can cost (a loop of writes of the same bytes to as many connections) and, where it is installed, nchan. Processor time is the server's; delays count from when an event was due.
 
@@ -50,14 +50,20 @@ func (c *benchCmd) options() bench.Options {
 	return o
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *benchCmd) Validate() error {
 	for _, flag := range []struct {
 		name  string
 		given bool
 	}{
-		{"publish", c.Publish != ""}, {"pid", c.PID != 0}, {"kind", c.Kind != "hub"}, {"token", c.Token != ""},
-		{"protocol", c.Protocol != "h1"}, {"streams", c.Streams != 100}, {"rate", c.Rate != 10}, {"duration", c.Duration != 10*time.Second},
+		{"publish", c.Publish != ""},
+		{"pid", c.PID != 0},
+		{"kind", c.Kind != "hub"},
+		{"token", c.Token != ""},
+		{"protocol", c.Protocol != "h1"},
+		{"streams", c.Streams != 100},
+		{"rate", c.Rate != 10},
+		{"duration", c.Duration != 10*time.Second},
 	} {
 		if flag.given && c.Target == "" {
 			return fmt.Errorf("--%s goes with --target; the scenarios have their own", flag.name)
@@ -66,7 +72,7 @@ func (c *benchCmd) Validate() error {
 	return c.options().Check()
 }
 
-// benchRunCmd is what `livemap bench` does.
+// benchRunCmd is `livemap bench run`, the default of `livemap bench`.
 type benchRunCmd struct{}
 
 // Run measures.
@@ -77,7 +83,7 @@ func (*benchRunCmd) Run(ctx context.Context, c *benchCmd, std streams) error {
 // benchFloorCmd is a process that the benchmark compares the hub with.
 type benchFloorCmd struct{}
 
-// Run writes until its input ends.
+// Run writes what its input says, until that ends.
 func (*benchFloorCmd) Run(ctx context.Context, std streams) error {
 	return bench.Floor(ctx, std.in, std.out)
 }

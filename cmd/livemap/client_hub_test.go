@@ -18,16 +18,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// publishedHub takes publishes as the contract says, and remembers them.
+// publishedHub is a hub that accepts publishes and records their lines.
 type publishedHub struct {
 	*httptest.Server
 
-	// meet, if set, may answer a request itself; n counts requests from 1.
+	// meet, if set, may answer a request itself. n counts the requests from 1.
 	meet func(w http.ResponseWriter, r *http.Request, n int) bool
 
 	mu       sync.Mutex
 	requests int
-	clients  map[string]bool // addresses that connected
+	clients  map[string]bool // addresses of connections
 	lines    []string
 }
 
@@ -54,7 +54,7 @@ func (h *publishedHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// take refuses what has no numbers for latitude and longitude.
+// take rejects lines without numbers for latitude and longitude.
 func (h *publishedHub) take(w http.ResponseWriter, r *http.Request) {
 	var answer problem.Ack
 	lines := bufio.NewScanner(r.Body)
@@ -103,14 +103,14 @@ func answerProblem(w http.ResponseWriter, status int, detail string, errors []pr
 	json.NewEncoder(w).Encode(problem.Problem{Title: http.StatusText(status), Detail: detail, Errors: errors})
 }
 
-// published returns what the hub has taken so far.
+// published returns the lines that the hub has accepted so far.
 func (h *publishedHub) published() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]string{}, h.lines...)
 }
 
-// order returns a member of all that was published, as it was written.
+// order returns one member of each published line, as it was written.
 func (h *publishedHub) order(t *testing.T, member string) []string {
 	var values []string
 	for _, line := range h.published() {
@@ -121,7 +121,7 @@ func (h *publishedHub) order(t *testing.T, member string) []string {
 	return values
 }
 
-// console is what a command wrote, safe to read while it runs.
+// console is the output of a command, safe to read while the command runs.
 type console struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -139,7 +139,7 @@ func (c *console) String() string {
 	return c.text.String()
 }
 
-// testLimit is generous: nothing in the tests takes as long unless it hangs.
+// testLimit is generous: only a test that hangs takes as long.
 const testLimit = time.Minute
 
 // command runs livemap to its end.
@@ -154,7 +154,7 @@ func command(t *testing.T, stdin string, args ...string) (out, err string, statu
 	return stdout.String(), stderr.String(), status
 }
 
-// at makes a position object of a vehicle at a Unix time.
+// at returns a position object of a vehicle at a Unix time.
 func at(vehicle string, seconds float64) string {
 	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%v}`, vehicle, seconds)
 }

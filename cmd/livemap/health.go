@@ -10,20 +10,20 @@ import (
 	"livemap/cmd/livemap/client"
 )
 
-// healthCmd asks a hub whether it is ready, for container health checks and
-// scripts.
+// healthCmd asks a hub whether it is ready, for container health checks and scripts.
 type healthCmd struct {
 	To      client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
 	Timeout time.Duration  `default:"5s" help:"How long to wait for the answer."`
 	hubFlags
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *healthCmd) Help() string {
-	return "Asks the hub's /readyz. Exit status: 0 if it is ready; 1 if not, or if it does not answer; 2 for a mistake in the call."
+	return "Asks the hub's /readyz. " +
+		"Exit status: 0 if it is ready; 1 if not, or if it does not answer; 2 for a mistake in the call."
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *healthCmd) Validate() error {
 	if c.Timeout <= 0 {
 		return fmt.Errorf("--timeout: %v is too short; it must be longer than 0s", c.Timeout)

@@ -28,7 +28,8 @@ func TestHealth(t *testing.T) {
 	ready = false
 	out, stderr, status = command(t, "", "health", "--to", hub.URL)
 	assert.Equal(t, 1, status)
-	assert.Equal(t, "livemap: "+hub.URL+" is not ready: the hub answered 503 Service Unavailable: the hub is draining\n", out+stderr)
+	assert.Equal(t, "livemap: "+hub.URL+" is not ready: "+
+		"the hub answered 503 Service Unavailable: the hub is draining\n", out+stderr)
 
 	_, stderr, status = command(t, "", "health", "--timeout=10ms", "--to", hub.URL+"/elsewhere")
 	assert.Equal(t, 1, status)

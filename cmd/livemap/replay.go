@@ -20,7 +20,7 @@ type replayCmd struct {
 	hubFlags
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *replayCmd) Help() string {
 	return `Files are recognised by their extension (.ndjson, .jsonl, .csv, .gpx, each also with .gz), else by their first character.
 
@@ -37,7 +37,7 @@ While the hub is away (restarts, say) replay waits and goes on. Positions that i
 Exit status: 0 if the hub refused no position, or after SIGINT or SIGTERM; 1 if it refused some, or the replay had to stop; 2 for a mistake in the call, a file that is missing or is no recording among them, when nothing was published.`
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *replayCmd) Validate() error {
 	if !(c.Speed >= 0) || math.IsInf(c.Speed, 0) {
 		return fmt.Errorf("--speed: %v is no speed; it must be 0 or more, such as 1, 60 or 0.5", c.Speed)
@@ -63,7 +63,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 	return c.conclude(ctx, std, p, err)
 }
 
-// play publishes what is due until there is nothing more.
+// play publishes the records when they are due, until the end.
 func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *player) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -79,7 +79,7 @@ func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p 
 	}
 }
 
-// conclude writes the summary, and decides on the exit status.
+// conclude writes the summary, and returns the error that decides on the exit status.
 func (c *replayCmd) conclude(ctx context.Context, std streams, p *player, err error) error {
 	if n := p.sum.Rejected - p.shown; n > 0 {
 		fmt.Fprintf(std.err, "livemap: and %d more were refused\n", n)
@@ -103,9 +103,9 @@ type queuedRecord struct {
 	err error
 }
 
-// readAhead reads the recordings on a goroutine of its own, so that what is due
-// can be told from what has not come yet. It ends with the recordings or with ctx;
-// on standard input only once a read that is under way returns.
+// readAhead reads the recordings on a goroutine of its own: the timetable sees which records have
+// come, without waiting. The goroutine ends with the recordings or with ctx, on standard input
+// only when a read that is under way returns.
 func readAhead(ctx context.Context, recordings *recording.Playlist) <-chan queuedRecord {
 	queue := make(chan queuedRecord, maxBatch)
 	go func() {
@@ -129,7 +129,7 @@ func readAhead(ctx context.Context, recordings *recording.Playlist) <-chan queue
 	return queue
 }
 
-// A request holds no more than this.
+// Limits of one request.
 const (
 	maxBatch      = 500     // positions
 	maxBatchBytes = 1 << 20 // bytes, which the last position may exceed

@@ -12,7 +12,7 @@ import (
 // refusalsShown is how many refusals are shown one by one.
 const refusalsShown = 10
 
-// player publishes batches of records, shows how far it is and counts what became of them.
+// player publishes batches of records, shows its progress and sums up the Acks.
 type player struct {
 	publisher *client.Publisher
 	screen    *progress
@@ -25,7 +25,7 @@ func newPlayer(to client.Hub, screen *progress) *player {
 	return &player{publisher: client.NewPublisher(to, screen.notice), screen: screen}
 }
 
-// publish publishes the batch. The records in it that have no body are refused here.
+// publish publishes the batch. It refuses the records without a body itself.
 func (p *player) publish(ctx context.Context, batch []recording.Record) error {
 	var sent []recording.Record
 	var lines [][]byte
@@ -56,5 +56,6 @@ func (p *player) refuse(rec recording.Record, why string) {
 
 // counts is an Ack in words.
 func counts(a problem.Ack) string {
-	return fmt.Sprintf("accepted %d, rejected %d, late %d, duplicate %d", a.Accepted, a.Rejected, a.Late, a.Duplicate)
+	return fmt.Sprintf("accepted %d, rejected %d, late %d, duplicate %d",
+		a.Accepted, a.Rejected, a.Late, a.Duplicate)
 }

@@ -11,12 +11,12 @@ import (
 	"livemap/api/problem"
 )
 
-// progress is the line at the bottom of a terminal that tells how far the replay
-// is. Without a terminal it writes notices only.
+// progress shows how far a replay is, in a line at the bottom of a terminal. Without a terminal
+// it writes notices only.
 type progress struct {
 	out      io.Writer
 	terminal bool
-	total    int // positions; 0 where that is not known
+	total    int // positions; 0 if that is unknown
 	started  time.Time
 	shown    time.Time // when the line was last written
 }
@@ -25,14 +25,13 @@ func newProgress(out io.Writer, total int) *progress {
 	return &progress{out: out, terminal: isTerminal(out), total: total, started: time.Now()}
 }
 
-// progressInterval is how often the line is rewritten at most.
+// progressInterval is the least time between two rewrites of the line.
 const progressInterval = 100 * time.Millisecond
 
 // eraseLine returns to the start of the line and empties it (ECMA-48, EL).
 const eraseLine = "\r\x1b[K"
 
-// show rewrites the line: how many positions have been published, and of what time
-// the last of them is.
+// show rewrites the line: how many positions are published, and the timestamp of the last one.
 func (p *progress) show(sum problem.Ack, last time.Time) {
 	now := time.Now()
 	if !p.terminal || now.Sub(p.shown) < progressInterval {
@@ -57,7 +56,7 @@ func (p *progress) notice(text string, args ...any) {
 	fmt.Fprintf(p.out, text+"\n", args...)
 }
 
-// clear takes the line away.
+// clear erases the line.
 func (p *progress) clear() {
 	if p.terminal && !p.shown.IsZero() {
 		fmt.Fprint(p.out, eraseLine)

@@ -25,7 +25,7 @@ import (
 	"livemap/cmd/livemap/recording"
 )
 
-// write writes a recording, gzipped where its name ends in .gz.
+// write writes a recording. It gzips one whose name ends in .gz.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -45,7 +45,7 @@ func zipped(t *testing.T, text string) string {
 	return b.String()
 }
 
-// many makes a recording of n positions, one per second.
+// many returns a recording of n positions, one per second.
 func many(n int) string {
 	var text strings.Builder
 	for i := range n {
@@ -56,7 +56,8 @@ func many(n int) string {
 
 func TestReplayBatchesKeepOneConnection(t *testing.T) {
 	hub := newPublishedHub(t)
-	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "many.ndjson.gz", many(3000)))
+	path := write(t, "many.ndjson.gz", many(3000))
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
 	assert.Zero(t, status, stderr)
 	assert.Equal(t, "accepted 3000, rejected 0, late 0, duplicate 0\n", out)
 	assert.Equal(t, strings.TrimSpace(many(3000)), strings.Join(hub.published(), "\n"))
@@ -65,6 +66,14 @@ func TestReplayBatchesKeepOneConnection(t *testing.T) {
 }
 
 func TestReplayCounts(t *testing.T) {
+	const (
+		lateAndDuplicate = `{"status":"OK","accepted":2,"rejected":0,"late":1,"duplicate":1}`
+		partial          = `{"status":"PARTIAL","accepted":2,"rejected":1,"errors":[` +
+			`{"index":2,"vehicle_id":"T1","field":"lat","detail":"lat is \u001b[2J"}]}`
+		allRefused = `{"title":"Unprocessable","errors":[` +
+			`{"index":1,"detail":"no"},{"index":3,"detail":"nor"}]}`
+		expired = `{"title":"Unauthorized","detail":"the token has expired"}`
+	)
 	for _, test := range []struct {
 		name, answer string
 		status       int
@@ -72,14 +81,17 @@ func TestReplayCounts(t *testing.T) {
 		out, stderr  string
 		exit         int
 	}{
-		{"late and duplicate", `{"status":"OK","accepted":2,"rejected":0,"late":1,"duplicate":1}`, 200, many(3),
+		{"late and duplicate", lateAndDuplicate, 200, many(3),
 			"accepted 2, rejected 0, late 1, duplicate 1\n", "", 0},
-		{"partial", `{"status":"PARTIAL","accepted":2,"rejected":1,"errors":[{"index":2,"vehicle_id":"T1","field":"lat","detail":"lat is \u001b[2J"}]}`, 200, many(3),
-			"accepted 2, rejected 1, late 0, duplicate 0\n", "day.ndjson:2: lat is \ufffd[2J\nlivemap: 1 of 3 positions were refused\n", 1},
-		{"all refused", `{"title":"Unprocessable","errors":[{"index":1,"detail":"no"},{"index":3,"detail":"nor"}]}`, 422, many(3),
-			"accepted 0, rejected 3, late 0, duplicate 0\n", "day.ndjson:3: nor\nlivemap: and 1 more were refused\n", 1},
-		{"stopped by the hub", `{"title":"Unauthorized","detail":"the token has expired"}`, 401, many(1),
-			"accepted 0, rejected 0, late 0, duplicate 0\n", "livemap: the hub answered 401 Unauthorized: the token has expired\n", 1},
+		{"partial", partial, 200, many(3),
+			"accepted 2, rejected 1, late 0, duplicate 0\n",
+			"day.ndjson:2: lat is \ufffd[2J\nlivemap: 1 of 3 positions were refused\n", 1},
+		{"all refused", allRefused, 422, many(3),
+			"accepted 0, rejected 3, late 0, duplicate 0\n",
+			"day.ndjson:3: nor\nlivemap: and 1 more were refused\n", 1},
+		{"stopped by the hub", expired, 401, many(1),
+			"accepted 0, rejected 0, late 0, duplicate 0\n",
+			"livemap: the hub answered 401 Unauthorized: the token has expired\n", 1},
 		{"redirect", `{}`, 307, many(1), "accepted 0, ", "the hub answered 307", 1},
 		{"not a hub", `<html>`, 200, many(1), "accepted 0, ", "the answer is no Ack of a hub", 1},
 	} {
@@ -130,27 +142,40 @@ func TestReplayShowsFirstRefusals(t *testing.T) {
 	assert.Contains(t, stderr, "and 690 more were refused")
 }
 
-// What cannot be read is neither lost nor the end of the rest.
+// A line that cannot be read is counted, and does not end the replay.
 func TestReplayUnreadable(t *testing.T) {
 	cut := zipped(t, strings.Repeat(at("A", 1)+"\n", 3))
+	const yesterday = `{"vehicle_id":"X","lat":1,"lon":1,"timestamp":"yesterday"}`
 	for _, test := range []struct {
 		file, text string
 		summary    string
 		stderr     []string
 	}{
-		{"bad.ndjson", at("A", 1) + "\n{nonsense\n" + at("B", 2), "accepted 2, rejected 1", []string{"bad.ndjson:2: not JSON"}},
-		{"when.ndjson", at("A", 1) + "\n" + `{"vehicle_id":"X","lat":1,"lon":1,"timestamp":"yesterday"}`, "accepted 1, rejected 1", []string{"when.ndjson:2: timestamp must be"}},
-		{"long.ndjson", `{"vehicle_id":"` + strings.Repeat("x", 2<<20) + "\n" + at("B", 2), "accepted 1, rejected 1", []string{"long.ndjson:1: the line is longer than 1 MiB"}},
-		{"cut.bin", cut[:len(cut)-9], "rejected ", []string{"the rest cannot be read: unexpected EOF"}},
-		{"numbers.csv", "id,lat,lon\nA,1,2\nB,0x10,2\nC,NaN,2\nD,,2\n", "accepted 1, rejected 3", []string{"numbers.csv:3: lat must", "numbers.csv:4: lat must", "numbers.csv:5: lat must"}},
-		{"fields.csv", "id,lat,lon\nA,1\nB,1,2,3\nC,1,2\n", "accepted 1, rejected 2", []string{"fields.csv:2: it has 2 fields, the header has 3", "fields.csv:3: it has 4"}},
-		{"quotes.csv", "id,lat,lon\nA\"B,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"quotes.csv:2: not CSV"}},
-		{"latin1.csv", "id,lat,lon\nM\xfcnchen,1,2\nC,1,2\n", "accepted 1, rejected 1", []string{"latin1.csv:2: it is not UTF-8"}},
-		{"cut.gpx", `<gpx><trk><trkseg><trkpt lat="1" lon="2"/><trkpt lat="1"/><trkpt lat="1" lo`, "accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: the rest cannot be read"}},
+		{"bad.ndjson", at("A", 1) + "\n{nonsense\n" + at("B", 2),
+			"accepted 2, rejected 1", []string{"bad.ndjson:2: not JSON"}},
+		{"when.ndjson", at("A", 1) + "\n" + yesterday,
+			"accepted 1, rejected 1", []string{"when.ndjson:2: timestamp must be"}},
+		{"long.ndjson", `{"vehicle_id":"` + strings.Repeat("x", 2<<20) + "\n" + at("B", 2),
+			"accepted 1, rejected 1", []string{"long.ndjson:1: the line is longer than 1 MiB"}},
+		{"cut.bin", cut[:len(cut)-9],
+			"rejected ", []string{"the rest cannot be read: unexpected EOF"}},
+		{"numbers.csv", "id,lat,lon\nA,1,2\nB,0x10,2\nC,NaN,2\nD,,2\n",
+			"accepted 1, rejected 3",
+			[]string{"numbers.csv:3: lat must", "numbers.csv:4: lat must", "numbers.csv:5: lat must"}},
+		{"fields.csv", "id,lat,lon\nA,1\nB,1,2,3\nC,1,2\n",
+			"accepted 1, rejected 2",
+			[]string{"fields.csv:2: it has 2 fields, the header has 3", "fields.csv:3: it has 4"}},
+		{"quotes.csv", "id,lat,lon\nA\"B,1,2\nC,1,2\n",
+			"accepted 1, rejected 1", []string{"quotes.csv:2: not CSV"}},
+		{"latin1.csv", "id,lat,lon\nM\xfcnchen,1,2\nC,1,2\n",
+			"accepted 1, rejected 1", []string{"latin1.csv:2: it is not UTF-8"}},
+		{"cut.gpx", `<gpx><trk><trkseg><trkpt lat="1" lon="2"/><trkpt lat="1"/><trkpt lat="1" lo`,
+			"accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: the rest cannot be read"}},
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			hub := newPublishedHub(t)
-			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, test.file, test.text))
+			path := write(t, test.file, test.text)
+			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
 			assert.Equal(t, 1, status)
 			assert.Contains(t, out, test.summary)
 			for _, want := range test.stderr {
@@ -176,8 +201,8 @@ func TestReplayNoRecording(t *testing.T) {
 	assert.Equal(t, "accepted 0, rejected 0, late 0, duplicate 0\n", out)
 }
 
-// The hub restarts in the middle: connections break, 503s come, then it is back.
-// Every position must arrive, in order.
+// The hub restarts in the middle: connections break, 503s come, then it is back. Every position
+// arrives, in order.
 func TestReplayOutlivesRestart(t *testing.T) {
 	breaks := map[string]func(w http.ResponseWriter){
 		"503": func(w http.ResponseWriter) {
@@ -206,7 +231,8 @@ func TestReplayOutlivesRestart(t *testing.T) {
 				}
 				return n == 2
 			}
-			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "many.ndjson", many(1200)))
+			path := write(t, "many.ndjson", many(1200))
+			out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
 			assert.Zero(t, status, stderr)
 			assert.Equal(t, "accepted 1200, rejected 0, late 0, duplicate 0\n", out)
 			assert.Equal(t, strings.TrimSpace(many(1200)), strings.Join(hub.published(), "\n"))
@@ -216,7 +242,7 @@ func TestReplayOutlivesRestart(t *testing.T) {
 	}
 }
 
-// A hub that goes down stops at the end of a line; what is behind it is sent again.
+// A hub that ends stops at the end of a line. The replay sends the lines behind it again.
 func TestReplaySendsTheRestAfterDraining(t *testing.T) {
 	hub := newPublishedHub(t)
 	hub.meet = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -240,11 +266,13 @@ func TestReplaySendsTheRestBehindRefusals(t *testing.T) {
 	hub := newPublishedHub(t)
 	hub.meet = func(w http.ResponseWriter, _ *http.Request, n int) bool {
 		if n == 1 { // it read no further than the first line
-			answerProblem(w, http.StatusUnprocessableEntity, "refused", []problem.Refusal{{Index: 1, Detail: "no"}})
+			refusals := []problem.Refusal{{Index: 1, Detail: "no"}}
+			answerProblem(w, http.StatusUnprocessableEntity, "refused", refusals)
 		}
 		return n == 1
 	}
-	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, write(t, "day.ndjson", "{}\n"+many(600)))
+	path := write(t, "day.ndjson", "{}\n"+many(600))
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
 	assert.Equal(t, 1, status)
 	assert.Equal(t, "accepted 600, rejected 1, late 0, duplicate 0\n", out)
 	assert.Contains(t, stderr, "day.ndjson:1: no")
@@ -314,7 +342,8 @@ func TestReplayCallMistakes(t *testing.T) {
 		{[]string{file, file}, "named twice"},
 		{[]string{file, "--speed=-1"}, "--speed: -1 is no speed; it must be 0 or more"},
 		{[]string{file, "--speed=NaN"}, "--speed"},
-		{[]string{file, "--to=localhost:9801"}, `--to: "localhost:9801" is no address of a hub; it must be http://host:port`},
+		{[]string{file, "--to=localhost:9801"},
+			`--to: "localhost:9801" is no address of a hub; it must be http://host:port`},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			_, stderr, status := command(t, "", append([]string{"replay"}, test.args...)...)
@@ -324,8 +353,7 @@ func TestReplayCallMistakes(t *testing.T) {
 	}
 }
 
-// An open pipe: what has come is published at once, and being told to stop ends
-// the replay with a summary.
+// From an open pipe the replay publishes at once what has come. A signal ends it with a summary.
 func TestReplayStops(t *testing.T) {
 	hub := newPublishedHub(t)
 	stdin, feed := io.Pipe()
@@ -334,7 +362,9 @@ func TestReplayStops(t *testing.T) {
 	defer cancel()
 	var out, stderr console
 	ended := make(chan error)
-	go func() { ended <- run(ctx, []string{"replay", "--to", hub.URL, "-"}, streams{stdin, &out, &stderr}) }()
+	go func() {
+		ended <- run(ctx, []string{"replay", "--to", hub.URL, "-"}, streams{stdin, &out, &stderr})
+	}()
 	io.WriteString(feed, many(1))
 	require.Eventually(t, func() bool { return len(hub.published()) == 1 }, testLimit, time.Millisecond)
 	cancel()
@@ -343,12 +373,18 @@ func TestReplayStops(t *testing.T) {
 	assert.Contains(t, stderr.String(), "stopped before the end")
 }
 
-// roundTrip is a hub without a network, for tests in which time does not pass.
+// roundTrip is a hub without a network, for tests in bubbles.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// played makes a playlist of NDJSON lines in the order given.
+// accepted is the answer of a hub that accepts n positions.
+func accepted(n int) *http.Response {
+	ack := fmt.Sprintf(`{"accepted":%d}`, n)
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(ack))}
+}
+
+// played returns a playlist of NDJSON lines in the given order.
 func played(t *testing.T, text string) *recording.Playlist {
 	recordings, err := recording.Open([]string{"-"}, strings.NewReader(text))
 	require.NoError(t, err)
@@ -359,20 +395,23 @@ func TestReplayPace(t *testing.T) {
 	recorded := strings.Join([]string{
 		`{"vehicle_id":"untimed","lat":1,"lon":1}`,
 		at("A", 1000), at("B", 1000.5), at("late", 990), at("C", 1090), at("D", 1090),
-		`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,1]},"properties":{"timestamp": "1970-01-01T00:19:10Z","vehicle_id":"E"}, "timestamp":1}`,
+		`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,1]},` +
+			`"properties":{"timestamp": "1970-01-01T00:19:10Z","vehicle_id":"E"}, "timestamp":1}`,
 	}, "\n")
 	for _, test := range []struct {
 		name    string
 		speed   float64
 		restamp bool
-		want    []string // vehicle, seconds since the start; and the timestamp if moved
+		want    []string // vehicle, seconds since the start, and a moved timestamp
 	}{
 		{"as recorded", 1, false, []string{"untimed 0", "A 0", "B 0.5", "late 0.5", "C 90", "D 90", "E 150"}},
 		{"twice", 2, false, []string{"untimed 0", "A 0", "B 0.25", "late 0.25", "C 45", "D 45", "E 75"}},
 		{"half", 0.5, false, []string{"untimed 0", "A 0", "B 1", "late 1", "C 180", "D 180", "E 300"}},
 		{"at once", 0, false, []string{"untimed 0", "A 0", "B 0", "late 0", "C 0", "D 0", "E 0"}},
-		{"moved", 2, true, []string{"untimed 0", "A 0 at 0", "B 0.25 at 0.25", "late 0.25 at -5", "C 45 at 45", "D 45 at 45", "E 75 at 75"}},
-		{"moved, at once", 0, true, []string{"untimed 0", "A 0 at 0", "B 0 at 0", "late 0 at 0", "C 0 at 0", "D 0 at 0", "E 0 at 0"}},
+		{"moved", 2, true, []string{"untimed 0", "A 0 at 0", "B 0.25 at 0.25", "late 0.25 at -5",
+			"C 45 at 45", "D 45 at 45", "E 75 at 75"}},
+		{"moved, at once", 0, true, []string{"untimed 0", "A 0 at 0", "B 0 at 0", "late 0 at 0",
+			"C 0 at 0", "D 0 at 0", "E 0 at 0"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -384,8 +423,7 @@ func TestReplayPace(t *testing.T) {
 					for _, line := range lines {
 						got = append(got, sent(line, start, test.restamp))
 					}
-					answer := fmt.Sprintf(`{"accepted":%d}`, len(lines))
-					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
+					return accepted(len(lines)), nil
 				})
 				c := &replayCmd{Speed: test.speed, Restamp: test.restamp}
 				p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
@@ -397,7 +435,7 @@ func TestReplayPace(t *testing.T) {
 	}
 }
 
-// sent words which vehicle was sent when, and its timestamp relative to start.
+// sent returns the vehicle of a line, the seconds since start and the timestamp relative to it.
 func sent(line string, start time.Time, stamped bool) string {
 	var p struct {
 		VehicleID  string `json:"vehicle_id"`
@@ -420,7 +458,7 @@ func sent(line string, start time.Time, stamped bool) string {
 	return text
 }
 
-// While the hub is slow, what falls due waits and then goes in one request.
+// Records that fall due while the hub is slow go in one request.
 func TestReplayCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sizes []int
@@ -430,8 +468,7 @@ func TestReplayCatchesUp(t *testing.T) {
 			if len(sizes) == 1 {
 				time.Sleep(9500 * time.Millisecond)
 			}
-			answer := fmt.Sprintf(`{"accepted":%d}`, sizes[len(sizes)-1])
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer))}, nil
+			return accepted(sizes[len(sizes)-1]), nil
 		})
 		c := &replayCmd{Speed: 1}
 		p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
@@ -440,7 +477,7 @@ func TestReplayCatchesUp(t *testing.T) {
 	})
 }
 
-// A hub that is away is asked for ever, and a Retry-After is kept to.
+// A replay asks a hub that is away for ever, and waits for its Retry-After.
 func TestReplayWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -449,21 +486,22 @@ func TestReplayWaits(t *testing.T) {
 			tries++
 			switch {
 			case tries == 1:
-				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"40"}}, Body: http.NoBody}, nil
+				header := http.Header{"Retry-After": {"40"}}
+				return &http.Response{StatusCode: 503, Header: header, Body: http.NoBody}, nil
 			case tries == 2:
 				assert.Equal(t, 40*time.Second, time.Since(start))
 				fallthrough
 			case time.Since(start) < time.Hour:
 				return nil, io.EOF
 			}
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"accepted":1}`))}, nil
+			return accepted(1), nil
 		})
 		var stderr console
 		c := &replayCmd{}
 		p := newPlayer(c.hub(c.To, hub), newProgress(&stderr, 0))
 		require.NoError(t, c.play(t.Context(), played(t, many(1)), p))
 		assert.Less(t, time.Since(start), time.Hour+10*time.Second, "the wait does not grow without end")
-		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "an outage is told once: %s", &stderr)
+		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "one notice for an outage: %s", &stderr)
 	})
 }
 
@@ -476,6 +514,7 @@ func TestProgress(t *testing.T) {
 		p.show(problem.Ack{Accepted: 90, Rejected: 10}, last)
 		p.show(problem.Ack{Accepted: 91, Rejected: 10}, last) // too soon
 		p.notice("file:1: wrong")
-		assert.Equal(t, eraseLine+" 25 %  100 of 400 positions  2026-11-23 08:00:00  50/s"+eraseLine+"file:1: wrong\n", screen.String())
+		assert.Equal(t, eraseLine+" 25 %  100 of 400 positions  2026-11-23 08:00:00  50/s"+
+			eraseLine+"file:1: wrong\n", screen.String())
 	})
 }

@@ -8,21 +8,20 @@ import (
 	"livemap/cmd/livemap/recording"
 )
 
-// timetable decides when each record is published. Its clock starts with the
-// first record that has a timestamp.
+// timetable decides when each record is due. Its clock starts with the first record that has a
+// timestamp.
 type timetable struct {
 	speed   float64 // 0: everything is due at once
 	restamp bool
 	queue   <-chan queuedRecord
-	pending *queuedRecord // taken from the queue, and not due yet
+	pending *queuedRecord // received from the queue, and not due yet
 
 	first time.Time // timestamp of the first record that has one
-	start time.Time // when that was due
+	start time.Time // when that record was due
 }
 
-// due waits for the next record to be due, and returns it with those behind it
-// that are due as well and have been read already. It returns nothing at the end
-// of the recordings or of ctx.
+// due waits until the next record is due. It returns that record and those behind it that are due
+// as well and already read. It returns none at the end of the recordings or of ctx.
 func (t *timetable) due(ctx context.Context) ([]recording.Record, error) {
 	var batch []recording.Record
 	for size := 0; len(batch) < maxBatch && size < maxBatchBytes; {
@@ -54,8 +53,8 @@ func (t *timetable) due(ctx context.Context) ([]recording.Record, error) {
 	return batch, nil
 }
 
-// peek returns the next record; nil where there is none, or, unless wait, none
-// that has been read already.
+// peek returns the next record without removing it, or nil after the last. Unless wait, it also
+// returns nil if the next record is not read yet.
 func (t *timetable) peek(ctx context.Context, wait bool) *queuedRecord {
 	if t.pending != nil {
 		return t.pending

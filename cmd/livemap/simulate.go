@@ -18,14 +18,14 @@ type simulateCmd struct {
 	hubFlags
 }
 
-// fleetFlags are the flags that say what fleet is simulated.
+// fleetFlags are the flags for the simulated fleet.
 type fleetFlags struct {
 	Vehicles int     `default:"250" placeholder:"N" help:"How many vehicles: 1 to 100000 (${default})."`
 	Rate     float64 `default:"1" placeholder:"N" help:"Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every 30 s."`
 	Seed     uint64  `default:"1" placeholder:"N" help:"Another number, another fleet: the same one, the same vehicles, routes and reports; from 0 to 18446744073709551615 (${default})."`
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *simulateCmd) Help() string {
 	return `Trucks drive from city to city in central and western Europe; delivery vans, city buses and service cars drive in their towns, most of them in Berlin and Paris. The roads are made up: lines between the real cities, and streets around their centres.
 
@@ -36,7 +36,7 @@ While the hub is away (restarts, say) the fleet drives on, and what it would hav
 Exit status: 0 after SIGINT or SIGTERM; 1 if the hub refuses the upload; 2 for a mistake in the call.`
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *simulateCmd) Validate() error { return c.fleetFlags.check() }
 
 func (c *fleetFlags) check() error {
@@ -51,7 +51,7 @@ func (c *fleetFlags) check() error {
 	return nil
 }
 
-// Run simulates until ctx is done.
+// Run publishes the fleet until ctx is done or the hub refuses the upload.
 func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	transport, err := c.transport(c.To)
 	if err != nil {
@@ -64,12 +64,14 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// simulate publishes the fleet until ctx is done or the hub refuses it.
+// simulate publishes the fleet until ctx is done or the hub refuses the upload.
 func (c *fleetFlags) simulate(ctx context.Context, up *client.Upload, screen *rateLine) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	start := time.Now()
-	fleet := simulator.NewFleet(simulator.Config{Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start})
+	fleet := simulator.NewFleet(simulator.Config{
+		Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start,
+	})
 	ended := make(chan error, 1)
 	go func() { // ends with ctx
 		ended <- up.Run(ctx)
@@ -83,14 +85,16 @@ func (c *fleetFlags) simulate(ctx context.Context, up *client.Upload, screen *ra
 }
 
 const (
-	flushInterval = 100 * time.Millisecond // what is due is sent this often
-	lineEvery     = 10 * time.Second       // an upload on which nothing is due gets a blank line
-	catchUp       = time.Second            // of simulated time at once; a hub that is too slow is not given more
+	flushInterval = 100 * time.Millisecond // between two writes of what is due
+	lineEvery     = 10 * time.Second       // between two blank lines while nothing is due
+	catchUp       = time.Second            // simulated time per write, at most: a slow hub is sent no more
 )
 
-// pace has the fleet, whose simulated time began at start, live in real time, and writes
-// what it reports to the uplink, until ctx is done. It returns how many reports were written.
-func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *client.Upload, screen *rateLine) (written int) {
+// pace advances the fleet in real time since start and writes its reports to the upload, until
+// ctx is done. It returns how many reports it wrote.
+func pace(
+	ctx context.Context, fleet *simulator.Fleet, start time.Time, up *client.Upload, screen *rateLine,
+) (written int) {
 	ticker := time.NewTicker(flushInterval)
 	defer ticker.Stop()
 	var due []byte
@@ -102,7 +106,7 @@ func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *clie
 		case <-ticker.C:
 		}
 		state := up.State()
-		if state.Opened != uploads { // this hub may be a new one
+		if state.Opened != uploads { // the hub may have restarted without its vehicles
 			fleet.ResendTopics()
 		}
 		uploads = state.Opened
@@ -113,7 +117,7 @@ func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *clie
 			due = append(due, '\n')
 		}
 		if state.Connected && len(due) > 0 {
-			taken, _ := up.Write(due) // an error ends the upload, which opens another
+			taken, _ := up.Write(due) // on an error the upload has ended, and opens again
 			written += countReports(due[:taken])
 			wrote = time.Now()
 		}
@@ -121,10 +125,10 @@ func pace(ctx context.Context, fleet *simulator.Fleet, start time.Time, up *clie
 	}
 }
 
-// countReports counts lines that have ended and are not blank.
+// countReports counts the complete lines that are not blank.
 func countReports(lines []byte) int { return bytes.Count(lines, []byte("}\n")) }
 
-// summary is what a simulation comes to.
+// summary is the outcome of a simulation.
 type summary struct {
 	vehicles, sent int
 	sum            problem.Ack

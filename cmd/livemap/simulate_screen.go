@@ -11,15 +11,15 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// rateLine tells how a simulation goes: on a terminal in one line that is
-// rewritten every second, else in a line of its own every ten seconds.
+// rateLine shows the rates of a simulation. On a terminal it rewrites one line every second;
+// otherwise it writes a line every ten seconds.
 type rateLine struct {
 	every    time.Duration
 	vehicles int
 
 	mu      sync.Mutex // guards what follows
 	line    *progress
-	since   time.Time // when a line was last written
+	since   time.Time // when the line was last written
 	written int       // positions, until then
 }
 
@@ -31,9 +31,8 @@ func newRateLine(out io.Writer, vehicles int) *rateLine {
 	return r
 }
 
-// show writes the line if it is time to: how many vehicles are not parked, how
-// many positions were sent so far, what became of them, and by how much they are
-// sent later than they were due.
+// show writes the line if it is due: how many vehicles are moving, how many positions were
+// written so far, their outcome, and how far the simulation is behind real time.
 func (r *rateLine) show(moving, written int, state client.UploadState, behind time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,9 +43,14 @@ func (r *rateLine) show(moving, written int, state client.UploadState, behind ti
 	}
 	rate := float64(written-r.written) / elapsed.Seconds()
 	r.since, r.written = now, written
-	text := fmt.Sprintf("%s vehicles, %s moving · %s positions/s · accepted %s · late %s · refused %s · %s",
-		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)), grouped(state.Sum.Accepted), grouped(state.Sum.Late),
-		grouped(state.Sum.Rejected), map[bool]string{true: "connected", false: "not connected"}[state.Connected])
+	connected := "not connected"
+	if state.Connected {
+		connected = "connected"
+	}
+	text := fmt.Sprintf(
+		"%s vehicles, %s moving · %s positions/s · accepted %s · late %s · refused %s · %s",
+		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)),
+		grouped(state.Sum.Accepted), grouped(state.Sum.Late), grouped(state.Sum.Rejected), connected)
 	if behind > time.Second {
 		text += fmt.Sprintf(" · %d s behind", int(behind.Seconds()+0.5))
 	}
@@ -58,14 +62,14 @@ func (r *rateLine) show(moving, written int, state client.UploadState, behind ti
 	fmt.Fprint(r.line.out, eraseLine+text)
 }
 
-// notice writes a line of its own.
+// notice writes a line of its own above the rates.
 func (r *rateLine) notice(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.line.notice(format, args...)
 }
 
-// clear takes the line away.
+// clear erases the line.
 func (r *rateLine) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -49,7 +49,7 @@ func TestSimulateRefusesFlags(t *testing.T) {
 	}
 }
 
-// What another try would not mend ends it, in words.
+// An answer that another try would not mend ends the simulation with an explanation.
 func TestSimulateGivesUp(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -77,13 +77,16 @@ func TestSimulateGivesUp(t *testing.T) {
 	}
 }
 
-// A refusal is told once, and the fleet drives on.
-func TestSimulateTellsRefusals(t *testing.T) {
+// The first refusal is noticed, no others, and the fleet drives on.
+func TestSimulateNoticesFirstRefusal(t *testing.T) {
 	hub := newPublishedHub(t)
 	hub.meet = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		http.NewResponseController(w).EnableFullDuplex()
-		answer := problem.Ack{Rejected: 3, Errors: []problem.Refusal{{VehicleID: "BUS-1", Detail: "lat is 91"}, {VehicleID: "BUS-2", Detail: "no"}}}
+		answer := problem.Ack{Rejected: 3, Errors: []problem.Refusal{
+			{VehicleID: "BUS-1", Detail: "lat is 91"},
+			{VehicleID: "BUS-2", Detail: "no"},
+		}}
 		for range 2 {
 			json.NewEncoder(w).Encode(answer)
 			w.(http.Flusher).Flush()
@@ -93,18 +96,18 @@ func TestSimulateTellsRefusals(t *testing.T) {
 		return true
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	out, stderr, ended := &console{}, &tellsFirst{told: make(chan struct{})}, make(chan error)
+	out, stderr, ended := &console{}, &firstWrite{written: make(chan struct{})}, make(chan error)
 	go func() {
 		ended <- run(ctx, []string{"simulate", "--vehicles=5", "--to", hub.URL}, streams{nil, out, stderr})
 	}()
-	<-stderr.told
+	<-stderr.written
 	stop()
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), " rejected 3,")
 	assert.Equal(t, "livemap: the hub refused a position of BUS-1: lat is 91\n", stderr.String())
 }
 
-// A fleet on which nothing is due keeps its upload alive.
+// A fleet without due reports keeps its upload alive with blank lines.
 func TestSimulateSendsBlankLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
@@ -117,7 +120,8 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 				sent = slices.Collect(strings.Lines(string(body)))
 				io.WriteString(out, `{"accepted":1}`+"\n")
 			}()
-			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/x-ndjson"}}, Body: in}, nil
+			header := http.Header{"Content-Type": {"application/x-ndjson"}}
+			return &http.Response{StatusCode: 200, Header: header, Body: in}, nil
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 65*time.Second)
 		defer cancel()
@@ -143,17 +147,22 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 func TestRateLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var screen console
-		r := &rateLine{line: &progress{out: &screen, terminal: true}, every: time.Second, vehicles: 1250, since: time.Now()}
-		r.show(1000, 10, client.UploadState{Connected: true}, 0) // too soon
+		line := &progress{out: &screen, terminal: true}
+		r := &rateLine{line: line, every: time.Second, vehicles: 1250, since: time.Now()}
+		state := client.UploadState{Sum: problem.Ack{Accepted: 12345, Late: 12}, Connected: true}
+		r.show(1000, 10, state, 0) // too soon
 		time.Sleep(2 * time.Second)
-		r.show(1212, 2462, client.UploadState{Sum: problem.Ack{Accepted: 12345, Late: 12}, Connected: true}, 3*time.Second)
+		r.show(1212, 2462, state, 3*time.Second)
 		r.notice("livemap: %s", "away")
 		time.Sleep(time.Second)
-		r.show(1212, 2462, client.UploadState{Sum: problem.Ack{Accepted: 12345, Late: 12, Rejected: 1}}, time.Second)
+		state.Sum.Rejected, state.Connected = 1, false
+		r.show(1212, 2462, state, time.Second)
 		r.clear()
-		assert.Equal(t, eraseLine+"1,250 vehicles, 1,212 moving · 1,231 positions/s · accepted 12,345 · late 12 · refused 0 · connected · 3 s behind"+
+		assert.Equal(t, eraseLine+"1,250 vehicles, 1,212 moving · 1,231 positions/s · "+
+			"accepted 12,345 · late 12 · refused 0 · connected · 3 s behind"+
 			eraseLine+"livemap: away\n"+
-			eraseLine+"1,250 vehicles, 1,212 moving · 0 positions/s · accepted 12,345 · late 12 · refused 1 · not connected"+
+			eraseLine+"1,250 vehicles, 1,212 moving · 0 positions/s · "+
+			"accepted 12,345 · late 12 · refused 1 · not connected"+
 			eraseLine, screen.String())
 	})
 }

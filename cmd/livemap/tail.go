@@ -26,7 +26,7 @@ type tailCmd struct {
 	hubFlags
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *tailCmd) Help() string {
 	return `Prints positions until it is stopped, and connects again whenever the connection is lost, going on where it was cut. Where UDP is blocked, HTTP/3 is given up after 1.5 s.
 
@@ -35,7 +35,7 @@ On a terminal each line has the position's local time, the vehicle, latitude and
 Exit status: 0 after --count positions, SIGINT or SIGTERM; 1 if the hub refuses the stream (token, topic, box); 2 for a mistake in the call.`
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *tailCmd) Validate() error {
 	if c.BBox != "" {
 		if _, err := geo.ParseBox(c.BBox); err != nil {
@@ -60,13 +60,14 @@ func (c *tailCmd) validateTopics() error {
 	}
 	for _, topic := range c.Topic {
 		if len(topic) < 1 || len(topic) > 256 {
-			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256", client.Printable(topic), len(topic))
+			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256",
+				client.Printable(topic), len(topic))
 		}
 	}
 	return nil
 }
 
-// Run follows until ctx ends or --count positions have come.
+// Run follows the streams until ctx ends or --count positions have come.
 func (c *tailCmd) Run(ctx context.Context, std streams) error {
 	transport, closeAll, err := client.Options(c.hubFlags).StreamTransport(c.URL, c.HTTP)
 	if err != nil {
@@ -91,13 +92,13 @@ func (c *tailCmd) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// streamPath is the stream of the topics: of one at its own address, of several
-// or of everything at /stream.
+// streamPath is the path and query of the stream. One topic has a path of its own; several, and
+// everything, are at /stream.
 func (c *tailCmd) streamPath() string {
 	query := url.Values{}
 	path := "/stream"
 	switch {
-	case len(c.Topic) == 1 && strings.Trim(c.Topic[0], ".") != "": // a path must not have /../ in it
+	case len(c.Topic) == 1 && strings.Trim(c.Topic[0], ".") != "": // a path must not contain /../
 		path = "/topics/" + url.PathEscape(c.Topic[0]) + "/stream"
 	case len(c.Topic) > 0:
 		query["topic"] = c.Topic

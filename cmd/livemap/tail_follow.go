@@ -15,20 +15,20 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// follower holds on to one stream for as long as it can. go-sse's client reads the
-// events, keeps the Last-Event-ID and honours retry; what it would give up on,
-// a hub that is restarting for instance, its transport makes a lost connection.
+// follower follows one stream, and reconnects whenever it ends. go-sse's client reads the events,
+// keeps the Last-Event-ID and honours retry. It would give up on some answers, such as that of a
+// hub that restarts: as its transport, the follower turns these into a lost connection.
 type follower struct {
 	transport http.RoundTripper
 	print     *tailPrinter
 
 	stop       context.CancelCauseFunc
-	retryAfter time.Duration // that the hub asked for when it last refused
+	retryAfter time.Duration // the wait that the hub asked for in its last answer
 }
 
 const (
-	// silenceLimit is how long a living stream may say nothing: three heartbeats
-	// of the default hub.
+	// silenceLimit is the longest silence of a living stream: three heartbeats of a hub with
+	// default flags.
 	silenceLimit = 45 * time.Second
 
 	firstRetry = time.Second
@@ -40,26 +40,26 @@ const (
 
 var errSilent = fmt.Errorf("nothing came for %v, not even a heartbeat", silenceLimit)
 
-// follow sends req, and again whenever the stream ends, until ctx ends, the hub
-// refuses for good, or the printer has enough.
+// follow sends req, and again whenever the stream ends, until ctx ends, the hub refuses for good,
+// or the printer is done.
 func (f *follower) follow(ctx context.Context, req *http.Request) error {
 	ctx, f.stop = context.WithCancelCause(ctx)
 	defer f.stop(nil)
 	events := sse.Client{
 		HTTPClient:        &http.Client{Transport: f},
-		ResponseValidator: sse.NoopValidator, // RoundTrip has looked
+		ResponseValidator: sse.NoopValidator, // RoundTrip has checked the answer
 		OnRetry:           func(err error, wait time.Duration) { f.retries(ctx, err, wait) },
 		Backoff: sse.Backoff{
 			InitialInterval: firstRetry,
 			Multiplier:      2,
 			MaxInterval:     lastRetry,
-			Jitter:          1e-9, // retries adds its own, which only lengthens
+			Jitter:          1e-9, // retries adds a jitter that only lengthens
 		},
 	}
 	connection := events.NewConnection(req.WithContext(ctx))
 	connection.Buffer(nil, eventLimit)
 	connection.SubscribeToAll(func(e sse.Event) {
-		if ctx.Err() != nil { // stopped, with events still in the buffer
+		if ctx.Err() != nil { // stopped with events in the buffer
 			return
 		}
 		if err := f.print.event(e); err != nil {
@@ -73,9 +73,8 @@ func (f *follower) follow(ctx context.Context, req *http.Request) error {
 	return err
 }
 
-// retries is called before the wait for the next attempt. It lengthens the wait
-// by up to a half, so that many clients do not come at once, and to what the
-// hub asked for.
+// retries runs before go-sse waits for the next attempt. It lengthens the wait to what the hub
+// asked for, and then by up to a half, so that many clients do not come at once.
 func (f *follower) retries(ctx context.Context, err error, wait time.Duration) {
 	if ctx.Err() != nil {
 		return
@@ -87,7 +86,7 @@ func (f *follower) retries(ctx context.Context, err error, wait time.Duration) {
 	sleep(ctx, total-wait)
 }
 
-// reason words what go-sse reports.
+// reason returns the cause of an error of go-sse.
 func (f *follower) reason(err error) error {
 	if wrapped, ok := errors.AsType[*sse.ConnectionError](err); ok {
 		err = wrapped.Err
@@ -98,9 +97,8 @@ func (f *follower) reason(err error) error {
 	return client.Explain(err)
 }
 
-// RoundTrip returns answers that are event streams, and redirects. Others that may
-// pass it returns as errors, which go-sse takes for a lost connection; the rest
-// ends everything.
+// RoundTrip returns answers that are event streams, and redirects. It returns all others as errors,
+// which go-sse treats as a lost connection. Those that are permanent also stop the follower.
 func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	watch := &watchedBody{ctx: ctx, cancel: cancel}
@@ -124,6 +122,8 @@ func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// check rejects answers that are neither event streams nor redirects. A permanent one stops the
+// follower.
 func (f *follower) check(resp *http.Response) error {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
@@ -131,7 +131,8 @@ func (f *follower) check(resp *http.Response) error {
 		f.print.notice("connected over %s", resp.Proto)
 		return nil
 	case resp.StatusCode == http.StatusOK:
-		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?", client.Printable(media))
+		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?",
+			client.Printable(media))
 		f.stop(err)
 		return err
 	case resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
@@ -144,9 +145,8 @@ func (f *follower) check(resp *http.Response) error {
 	return problem
 }
 
-// watchedBody ends a stream that has fallen silent: a path that has died without
-// a word looks like a quiet one. Only the time spent reading counts, so that a
-// printer that is held up does not end it.
+// watchedBody ends a stream that has fallen silent: a dead network path looks like a quiet one.
+// Only the time of a Read counts, so that a slow printer does not end the stream.
 type watchedBody struct {
 	io.ReadCloser
 	ctx    context.Context
@@ -161,7 +161,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, b.explain(err)
 }
 
-// explain puts silence in the place of the error that it caused.
+// explain returns errSilent instead of the error that the silence caused.
 func (b *watchedBody) explain(err error) error {
 	if err != nil && context.Cause(b.ctx) == errSilent {
 		return errSilent

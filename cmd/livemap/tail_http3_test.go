@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newTLSHub serves a script over HTTP/1.1 and 2, and unless tcpOnly on the UDP
-// port of the same number over HTTP/3.
+// newTLSHub serves scripts over HTTP/1.1 and HTTP/2. Unless tcpOnly, it also serves them over
+// HTTP/3 on the UDP port of the same number.
 func newTLSHub(t *testing.T, tcpOnly bool, scripts ...string) (*streamingHub, *httptest.Server) {
 	hub := &streamingHub{scripts: scripts}
 	start := func() *httptest.Server {
@@ -27,7 +27,7 @@ func newTLSHub(t *testing.T, tcpOnly bool, scripts ...string) (*streamingHub, *h
 	server := start()
 	if !tcpOnly {
 		udp, err := net.ListenPacket("udp", server.Listener.Addr().String())
-		for try := 0; err != nil && try < 10; try++ { // another has the number
+		for try := 0; err != nil && try < 10; try++ { // another program has the port
 			server = start()
 			udp, err = net.ListenPacket("udp", server.Listener.Addr().String())
 		}
@@ -53,7 +53,8 @@ func TestTailVersions(t *testing.T) {
 	} {
 		t.Run(test.flag, func(t *testing.T) {
 			hub, server := newTLSHub(t, false, hello+event(1, "A")+"id: e-2\ndata: {", event(2, "A")+hang)
-			out, stderr, status := command(t, "", "tail", "--count=2", "--http", test.flag, "--cacert", pemFile(t, server), server.URL)
+			out, stderr, status := command(t, "", "tail", "--count=2", "--http", test.flag,
+				"--cacert", pemFile(t, server), server.URL)
 			assert.Zero(t, status, stderr)
 			assert.Equal(t, feature("A", 1)+"\n"+feature("A", 2)+"\n", out)
 			assert.Equal(t, []string{"", "e-1"}, hub.lastEventIDs())
@@ -78,8 +79,8 @@ func TestTailVersionsInPlaintext(t *testing.T) {
 	}
 }
 
-// Where UDP is blocked the stream comes over HTTP/2, after a short wait that is
-// not repeated at once.
+// Without UDP the stream comes over HTTP/2 after a short wait. The next connection does not wait
+// again.
 func TestTailWithoutUDP(t *testing.T) {
 	_, server := newTLSHub(t, true, hello+event(1, "A")+cut, event(2, "A")+hang)
 	udp, err := net.ListenPacket("udp", server.Listener.Addr().String())
@@ -93,8 +94,8 @@ func TestTailWithoutUDP(t *testing.T) {
 	assert.Len(t, <-dialed, 1, "HTTP/3 is tried once")
 }
 
-// handshakes reads until udp is closed, and returns the connection ids that QUIC
-// clients chose for their first packets (RFC 9000, section 17.2): one for each dial.
+// handshakes reads until udp is closed. It returns the connection ids that QUIC clients chose for
+// their first packets (RFC 9000, section 17.2): one for each dial.
 func handshakes(udp net.PacketConn) map[string]bool {
 	ids, packet := map[string]bool{}, make([]byte, 1500)
 	for {
@@ -120,13 +121,13 @@ func TestTailChecksCertificate(t *testing.T) {
 	}
 }
 
-// A hub that is not there yet is asked again, for ever.
+// A tail asks a hub that is not there yet again, for ever.
 func TestTailAwaitsHub(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.sock")
 	started := make(chan *httptest.Server)
-	refused := &tellsFirst{told: make(chan struct{})}
+	refused := &firstWrite{written: make(chan struct{})}
 	go func() {
-		<-refused.told
+		<-refused.written
 		server := httptest.NewUnstartedServer(&streamingHub{scripts: []string{event(1, "A") + hang}})
 		server.Listener.Close()
 		var err error
@@ -141,17 +142,17 @@ func TestTailAwaitsHub(t *testing.T) {
 	assert.Contains(t, refused.String(), "no such file or directory; reconnecting in")
 }
 
-// tellsFirst closes told when something is written.
-type tellsFirst struct {
+// firstWrite closes written at the first write.
+type firstWrite struct {
 	console
-	told chan struct{}
+	written chan struct{}
 }
 
-func (f *tellsFirst) Write(p []byte) (int, error) {
+func (f *firstWrite) Write(p []byte) (int, error) {
 	select {
-	case <-f.told:
+	case <-f.written:
 	default:
-		close(f.told)
+		close(f.written)
 	}
 	return f.console.Write(p)
 }

@@ -16,18 +16,18 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// tailPrinter writes events: positions to out, all else to err, but that in text
-// a vehicle's going stands among the positions.
+// tailPrinter writes positions to out and notices about the stream to err. In text, vehicles that
+// are gone are written among the positions.
 type tailPrinter struct {
 	out, err io.Writer
 	text     bool
-	left     int // positions until errDone; 0: no end
+	left     int // positions until errDone; 0 for no end
 }
 
-// errDone ends a tail that has printed all that was wanted.
+// errDone ends a tail that has printed all positions that were asked for.
 var errDone = errors.New("done")
 
-// notice tells the reader about the stream itself.
+// notice writes a line about the stream itself.
 func (p *tailPrinter) notice(text string, args ...any) {
 	fmt.Fprintf(p.err, "livemap: "+text+"\n", args...)
 }
@@ -36,7 +36,7 @@ func (p *tailPrinter) notice(text string, args ...any) {
 func (p *tailPrinter) event(e sse.Event) error {
 	switch e.Type {
 	case "", "message":
-		if e.Data == "" { // a heartbeat, which is an id only
+		if e.Data == "" { // a heartbeat has an id only
 			return nil
 		}
 		return p.position(e.Data, false)
@@ -58,7 +58,7 @@ type announcement struct {
 
 func (p *tailPrinter) announce(e sse.Event) {
 	var a announcement
-	json.Unmarshal([]byte(e.Data), &a) // what cannot be read is left out
+	json.Unmarshal([]byte(e.Data), &a) // unreadable data leaves the members empty
 	switch {
 	case e.Type == "reset" && a.Reason != "new":
 		p.notice("reset (%s): the state is told anew", client.Printable(a.Reason))
@@ -71,7 +71,7 @@ func (p *tailPrinter) announce(e sse.Event) {
 
 func (p *tailPrinter) position(feature string, late bool) error {
 	line := []byte(feature)
-	if bytes.ContainsAny(line, "\r\n") { // no hub sends that, but a line must stay one
+	if bytes.ContainsAny(line, "\r\n") { // no hub sends these, but one position is one line
 		var compact bytes.Buffer
 		if json.Compact(&compact, line) == nil {
 			line = compact.Bytes()
@@ -102,10 +102,11 @@ func (p *tailPrinter) gone(data string) error {
 		p.notice("%s is gone (%s)", vehicle, reason)
 		return nil
 	}
-	return p.write(fmt.Appendf(nil, "%s  %-20s gone (%s)\n", time.Now().Format(time.DateTime), vehicle, reason))
+	now := time.Now().Format(time.DateTime)
+	return p.write(fmt.Appendf(nil, "%s  %-20s gone (%s)\n", now, vehicle, reason))
 }
 
-// write writes to out. A reader that went away, head for instance, is no failure.
+// write writes to out. A closed pipe, such as that of head, ends the tail without a failure.
 func (p *tailPrinter) write(line []byte) error {
 	_, err := p.out.Write(line)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
@@ -114,7 +115,7 @@ func (p *tailPrinter) write(line []byte) error {
 	return err
 }
 
-// tailPosition is what a text line shows of a Feature.
+// tailPosition is the part of a Feature that a text line shows.
 type tailPosition struct {
 	Geometry struct {
 		Coordinates []float64 `json:"coordinates"` // longitude, latitude
@@ -127,16 +128,16 @@ type tailPosition struct {
 	} `json:"properties"`
 }
 
-// textLine is a Feature as an aligned line. One that is not as it should be is
-// shown as it came.
+// textLine returns a Feature as an aligned line. It returns an unreadable one as it came.
 func textLine(feature []byte, late bool) string {
 	var p tailPosition
 	if json.Unmarshal(feature, &p) != nil || len(p.Geometry.Coordinates) < 2 {
 		return client.Printable(string(feature))
 	}
 	at := time.UnixMilli(int64(p.Properties.Timestamp * 1000))
-	line := fmt.Sprintf("%s  %-20s %11.6f %11.6f %9s %5s %9s", at.Format(time.DateTime),
-		client.Printable(p.Properties.VehicleID), p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
+	line := fmt.Sprintf("%s  %-20s %11.6f %11.6f %9s %5s %9s",
+		at.Format(time.DateTime), client.Printable(p.Properties.VehicleID),
+		p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
 		measure(p.Properties.SpeedKMH, " km/h"), measure(p.Properties.Heading, "°"), age(time.Since(at)))
 	if late {
 		line += "  late"
@@ -144,7 +145,7 @@ func textLine(feature []byte, late bool) string {
 	return strings.TrimRight(line, " ")
 }
 
-// measure shows a rounded number with its unit, and nothing where there is none.
+// measure returns a rounded number with its unit, or "" for nil.
 func measure(v *float64, unit string) string {
 	if v == nil {
 		return ""
@@ -152,7 +153,7 @@ func measure(v *float64, unit string) string {
 	return fmt.Sprintf("%.0f%s", math.Abs(math.Round(*v)), unit)
 }
 
-// age shows a duration in its largest unit.
+// age returns a duration in its largest unit.
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -15,18 +15,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// feature is a Feature as the contract shows it.
+// feature returns a Feature as a hub writes it.
 func feature(vehicle string, seconds int) string {
-	return fmt.Sprintf(`{"type":"Feature","id":%[1]q,"geometry":{"type":"Point","coordinates":[13.404954,52.520008]},`+
-		`"properties":{"vehicle_id":%[1]q,"speed_kmh":85.4,"heading":270,"timestamp":%[2]d}}`, vehicle, seconds)
+	return fmt.Sprintf(`{"type":"Feature","id":%[1]q,`+
+		`"geometry":{"type":"Point","coordinates":[13.404954,52.520008]},`+
+		`"properties":{"vehicle_id":%[1]q,"speed_kmh":85.4,"heading":270,"timestamp":%[2]d}}`,
+		vehicle, seconds)
 }
 
-// event is a position as a hub writes it.
+// event returns the event of a position as a hub writes it.
 func event(seq int, vehicle string) string {
 	return fmt.Sprintf("id: e-%d\ndata: %s\n\n", seq, feature(vehicle, seq))
 }
 
-// streamingHub plays one script per connection, and the last one from then on. A
+// streamingHub plays one script per connection, and the last one for all further connections. A
 // stream ends with its script.
 type streamingHub struct {
 	scripts []string
@@ -38,7 +40,7 @@ type streamingHub struct {
 // Signs in a script.
 const (
 	cut  = "✂" // the connection breaks here
-	hang = "…" // it stays open, and nothing comes any more
+	hang = "…" // the stream stays open and silent
 )
 
 func (h *streamingHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +59,7 @@ func (h *streamingHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lastEventIDs returns that header of each request.
+// lastEventIDs returns the Last-Event-ID of each request.
 func (h *streamingHub) lastEventIDs() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,14 +88,17 @@ func TestTailPrintsFeatures(t *testing.T) {
 	out, stderr, status := command(t, "", "tail", "--count=3", "--token=secret", url)
 	assert.Zero(t, status, stderr)
 	assert.Equal(t, feature("A", 1)+"\n"+feature("A", 0)+"\n"+feature("B\u202e", 6)+"\n", out)
-	assert.Equal(t, "livemap: connected over HTTP/1.1\nlivemap: live (snapshot, 1 events before it)\nlivemap: A is gone (left)\n", stderr)
+	assert.Equal(t, "livemap: connected over HTTP/1.1\n"+
+		"livemap: live (snapshot, 1 events before it)\n"+
+		"livemap: A is gone (left)\n", stderr)
 	assert.Equal(t, "Bearer secret", hub.requests[0].Header.Get("Authorization"))
 	assert.Equal(t, "text/event-stream", hub.requests[0].Header.Get("Accept"))
 
 	recorded, recorder := out, newPublishedHub(t)
 	_, stderr, status = command(t, recorded, "replay", "--speed=0", "--to", recorder.URL, "-")
 	assert.Zero(t, status, stderr)
-	assert.Equal(t, strings.TrimSpace(recorded), strings.Join(recorder.published(), "\n"), "what tail prints can be replayed")
+	assert.Equal(t, strings.TrimSpace(recorded), strings.Join(recorder.published(), "\n"),
+		"a tail's output can be replayed")
 }
 
 func TestTailText(t *testing.T) {
@@ -101,19 +106,23 @@ func TestTailText(t *testing.T) {
 	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+feature("TRUCK-042", int(now-30))+"\n\n"+
 		"id: e-2\nevent: late\ndata: "+feature("A", 86400)+"\n\n"+
 		"id: e-3\nevent: gone\ndata: {\"vehicle_id\":\"A\\u001b[2J\",\"reason\":\"deleted\"}\n\n"+
-		"id: e-4\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]},\"properties\":{\"vehicle_id\":\"bare\"}}\n\n"+hang)
+		`id: e-4`+"\n"+
+		`data: {"type":"Feature","geometry":{"coordinates":[1,2]},"properties":{"vehicle_id":"bare"}}`+"\n\n"+
+		hang)
 	out, stderr, status := command(t, "", "tail", "--count=3", "--format=text", url)
 	assert.Zero(t, status, stderr)
 	lines := strings.Split(out, "\n")
 	require.Len(t, lines, 5, out)
-	assert.Regexp(t, "^"+time.Unix(now-30, 0).Format(time.DateTime)+`  TRUCK-042              52\.520008   13\.404954   85 km/h  270°    \d\d\.\d s$`, lines[0])
-	assert.Regexp(t, "^"+time.Unix(86400, 0).Format(time.DateTime)+`  A                      52\.520008   13\.404954   85 km/h  270°   \d+ d  late$`, lines[1])
+	assert.Regexp(t, "^"+time.Unix(now-30, 0).Format(time.DateTime)+
+		`  TRUCK-042              52\.520008   13\.404954   85 km/h  270°    \d\d\.\d s$`, lines[0])
+	assert.Regexp(t, "^"+time.Unix(86400, 0).Format(time.DateTime)+
+		`  A                      52\.520008   13\.404954   85 km/h  270°   \d+ d  late$`, lines[1])
 	assert.Regexp(t, `^\S+ \S+  A.\[2J +gone \(deleted\)$`, lines[2])
 	assert.NotContains(t, out, "\x1b")
 	assert.Regexp(t, `  bare  +2\.000000    1\.000000  `, lines[3])
 }
 
-// However a stream ends, the next one goes on behind the last whole event.
+// However a stream ends, the next one continues behind the last complete event.
 func TestTailResumes(t *testing.T) {
 	for _, test := range []struct {
 		name, script string
@@ -121,11 +130,14 @@ func TestTailResumes(t *testing.T) {
 	}{
 		{"cut between events", event(1, "A") + cut, "e-1", "unexpected EOF; reconnecting in"},
 		{"cut inside data", event(1, "A") + "id: e-2\ndata: {\"type\":" + cut, "e-1", "reconnecting"},
-		{"cut before the blank line", event(1, "A") + "id: e-2\ndata: " + feature("X", 1) + "\n" + cut, "e-1", "reconnecting"},
+		{"cut before the blank line", event(1, "A") + "id: e-2\ndata: " + feature("X", 1) + "\n" + cut,
+			"e-1", "reconnecting"},
 		{"cut inside the id", event(1, "A") + "id: e-2" + cut, "e-1", "reconnecting"},
 		{"after a heartbeat", event(1, "A") + ": heartbeat\nid: e-17\n\n" + cut, "e-17", "reconnecting"},
-		{"after a named event", event(1, "A") + "id: e-18\nevent: live\ndata: {}\n\n" + cut, "e-18", "reconnecting"},
-		{"bye", event(1, "A") + "event: bye\ndata: {\"reason\":\"draining\"}\n\n", "e-1", "bye (draining)\nlivemap: the stream ended; reconnecting"},
+		{"after a named event", event(1, "A") + "id: e-18\nevent: live\ndata: {}\n\n" + cut,
+			"e-18", "reconnecting"},
+		{"bye", event(1, "A") + "event: bye\ndata: {\"reason\":\"draining\"}\n\n",
+			"e-1", "bye (draining)\nlivemap: the stream ended; reconnecting"},
 		{"nothing yet", cut, "", "reconnecting"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,20 +150,21 @@ func TestTailResumes(t *testing.T) {
 			assert.Zero(t, status, stderr)
 			assert.Equal(t, []string{"", test.id}, hub.lastEventIDs())
 			assert.Equal(t, want, strings.Count(out, "\n"))
-			assert.NotContains(t, out, `"X"`, "an event that was cut is dropped")
+			assert.NotContains(t, out, `"X"`, "a cut event is dropped")
 			assert.Contains(t, stderr, test.notice)
 		})
 	}
 }
 
-func TestTailTellsReset(t *testing.T) {
-	_, url := newStreamingHub(t, hello+event(1, "A"), "event: reset\ndata: {\"reason\":\"epoch\"}\n\n"+event(1, "A")+hang)
+func TestTailNoticesReset(t *testing.T) {
+	reset := "event: reset\ndata: {\"reason\":\"epoch\"}\n\n"
+	_, url := newStreamingHub(t, hello+event(1, "A"), reset+event(1, "A")+hang)
 	_, stderr, status := command(t, "", "tail", "--count=2", url)
 	assert.Zero(t, status)
 	assert.Contains(t, stderr, "livemap: reset (epoch): the state is told anew\n")
 }
 
-func TestTailTakesLongEvents(t *testing.T) {
+func TestTailReadsLongEvents(t *testing.T) {
 	long := feature(strings.Repeat("x", 200<<10), 1)
 	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+long+"\n\n"+hang)
 	out, _, status := command(t, "", "tail", "--count=1", url)
@@ -159,8 +172,8 @@ func TestTailTakesLongEvents(t *testing.T) {
 	assert.Equal(t, long+"\n", out)
 }
 
-// Answers that end a browser's EventSource for good do not end a tail, unless
-// they say that it is of no use.
+// Every answer without a stream ends a browser's EventSource for good. It ends a tail only if
+// another try is useless.
 func TestTailAnswers(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -192,14 +205,17 @@ func TestTailAnswers(t *testing.T) {
 			_, stderr, status := command(t, "", "tail", "--count=1", hub.URL)
 			assert.Equal(t, map[bool]int{true: 0, false: 1}[test.goesOn], status)
 			assert.Equal(t, map[bool]int{true: 2, false: 1}[test.goesOn], asked)
-			assert.Contains(t, stderr, fmt.Sprintf("the hub answered %d %s", test.status, http.StatusText(test.status)))
+			answered := fmt.Sprintf("the hub answered %d %s", test.status, http.StatusText(test.status))
+			assert.Contains(t, stderr, answered)
 			assert.Contains(t, stderr, test.detail)
 		})
 	}
 }
 
 func TestTailOfSomethingElse(t *testing.T) {
-	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }))
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "<html>")
+	}))
 	defer site.Close()
 	_, stderr, status := command(t, "", "tail", site.URL)
 	assert.Equal(t, 1, status)
@@ -210,10 +226,10 @@ func TestTailStopsAtCount(t *testing.T) {
 	_, url := newStreamingHub(t, hello+event(1, "A")+event(2, "A")+event(3, "A")+hang)
 	out, stderr, status := command(t, "", "tail", "--count=2", url)
 	assert.Zero(t, status, stderr)
-	assert.Equal(t, 2, strings.Count(out, "\n"), "what has come already is not printed beyond it")
+	assert.Equal(t, 2, strings.Count(out, "\n"), "an event behind the last wanted one is not printed")
 }
 
-// A reader that goes away, as in `livemap tail … | head`, is no failure.
+// A closed pipe, as in `livemap tail … | head`, is no failure.
 func TestTailIntoClosedPipe(t *testing.T) {
 	_, url := newStreamingHub(t, hello+event(1, "A")+event(2, "A")+hang)
 	reader, writer := io.Pipe()
@@ -241,7 +257,8 @@ func TestTailAddresses(t *testing.T) {
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			hub, url := newStreamingHub(t, event(1, "A")+hang)
-			_, stderr, status := command(t, "", append([]string{"tail", "--count=1", url + "/base/"}, strings.Fields(test.args)...)...)
+			args := append([]string{"tail", "--count=1", url + "/base/"}, strings.Fields(test.args)...)
+			_, stderr, status := command(t, "", args...)
 			require.Zero(t, status, stderr)
 			assert.Equal(t, test.want, hub.requests[0].RequestURI)
 		})
@@ -268,8 +285,7 @@ func TestTailCallMistakes(t *testing.T) {
 	}
 }
 
-// tailOf follows scripts that play in a bubble, without a network, and returns what
-// was noticed.
+// tailOf follows scripts in a bubble, without a network, and returns the notices.
 func tailOf(t *testing.T, count int, answer roundTrip) string {
 	var out, stderr console
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/stream", nil)
@@ -280,7 +296,8 @@ func tailOf(t *testing.T, count int, answer roundTrip) string {
 }
 
 func eventStream(body io.ReadCloser) *http.Response {
-	return &http.Response{StatusCode: 200, Proto: "HTTP/1.1", Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}
+	header := http.Header{"Content-Type": {"text/event-stream"}}
+	return &http.Response{StatusCode: 200, Proto: "HTTP/1.1", Header: header, Body: body}
 }
 
 func TestTailLeavesSilentStream(t *testing.T) {
@@ -292,7 +309,7 @@ func TestTailLeavesSilentStream(t *testing.T) {
 				assert.Equal(t, "e-7", r.Header.Get("Last-Event-ID"))
 				return eventStream(io.NopCloser(strings.NewReader(event(8, "A")))), nil
 			}
-			if tries == 2 { // connects, and never answers
+			if tries == 2 { // connects and never answers
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
@@ -309,12 +326,13 @@ func TestTailLeavesSilentStream(t *testing.T) {
 			return eventStream(body), nil
 		})
 		assert.Equal(t, 2, strings.Count(stderr, "nothing came for 45s"), stderr)
-		assert.InDelta(t, 4*(silenceLimit-time.Second)+2*silenceLimit, time.Since(start), float64(7*time.Second))
+		heartbeats, silences := 4*(silenceLimit-time.Second), 2*silenceLimit
+		assert.InDelta(t, heartbeats+silences, time.Since(start), float64(7*time.Second))
 	})
 }
 
-// The wait grows to half a minute, is never shorter than what the hub asked for,
-// and starts afresh after a connection.
+// The wait grows to half a minute. It is never shorter than the hub asks for, and is short again
+// after a connection.
 func TestTailBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits []time.Duration
@@ -326,9 +344,11 @@ func TestTailBackOff(t *testing.T) {
 			case n <= 8:
 				return nil, io.ErrUnexpectedEOF
 			case n == 9:
-				return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"100"}}, Body: http.NoBody}, nil
+				header := http.Header{"Retry-After": {"100"}}
+				return &http.Response{StatusCode: 503, Header: header, Body: http.NoBody}, nil
 			case n == 10:
-				return eventStream(io.NopCloser(strings.NewReader(event(1, "A") + "retry: 60000\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n"))), nil
+				bye := "retry: 60000\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n"
+				return eventStream(io.NopCloser(strings.NewReader(event(1, "A") + bye))), nil
 			}
 			return eventStream(io.NopCloser(strings.NewReader(event(2, "A")))), nil
 		})
