@@ -7,62 +7,64 @@ import (
 )
 
 const (
-	// chunkSize is how many bytes a stream takes at once: few enough that a slow
-	// reader can take them within the stall timeout.
+	// chunkSize is how many bytes a stream reads at once. A slow reader must be able to receive
+	// them within the stall timeout.
 	chunkSize = 16 << 10
-	// scanLimit is how many records or vehicles are looked at in one go, so that
-	// publishers do not wait for a reader with a lot to look through.
+	// scanLimit is how many records or vehicles a cursor examines under one lock, so that
+	// publishers do not wait long.
 	scanLimit = 2048
 )
 
-// Modes of `live`: how the reader came to hold the truth.
+// Modes of `live`: how the reader was brought up to date.
 const (
-	modeSnapshot  = "snapshot"  // told anew
-	modeTail      = "tail"      // holds nothing, and asked for that
-	modeReplay    = "replay"    // every event since its id
-	modeConflated = "conflated" // newest positions since its id
-	modeSilent    = ""          // not to be announced
+	modeSnapshot  = "snapshot"  // the last-known position of every vehicle
+	modeTail      = "tail"      // nothing: the reader asked for new events only
+	modeReplay    = "replay"    // every event since the reader's id
+	modeConflated = "conflated" // the newest positions since the reader's id
+	modeSilent    = ""          // no `live` event is due
 )
 
-// cursor is how far a reader has come in what it asked for, and what it is given
-// next. It knows of no time and no connection: it returns bytes, and a
-// Subscription writes them. All but pending is of the goroutine that does so.
+// cursor is how far a reader has come in the scope of its query, and where its next bytes come
+// from. It knows no time and no connection: it returns bytes, and a Subscription writes them. The
+// goroutine that writes the stream owns all of it but pending.
 type cursor struct {
 	hub   *Hub
 	scope scope
 	query Query
 
-	pending atomic.Uint64 // the first event in scope since the log was last read; 0: none
+	pending atomic.Uint64 // seq of the first event in scope since the last look; 0: none
 
-	pos    uint64 // everything in scope up to this event has been given
-	more   bool   // there may be more to read, though nothing is pending
-	behind bool   // the log is no way to go on: catchUp must be called
+	pos    uint64 // the reader has everything in scope up to this event
+	more   bool   // there may be more to read, although nothing is pending
+	behind bool   // the log cannot serve the reader: catchUp must be called
 
-	// replayEnd, if not 0, is the event before which a catching up with the log
-	// ends, which need not be there yet: live is then told with mode.
+	// replayEnd, if not 0, is the seq before which the reader catches up from the log. That event
+	// need not exist yet. The `live` event with mode follows then.
 	replayEnd uint64
 	mode      string
 
 	viewDue   bool       // the reader was reset: freezeView must be called
-	view      *stateView // being given; nil: reading the log
-	nextEntry int        // the entry to give next
-	base      uint64     // what the reader held at the start of the view; 0: nothing
+	view      *stateView // the view being read; nil: the log is being read
+	nextEntry int        // index of the next entry of the view
+	base      uint64     // what the reader held when the view began; 0: nothing
 
-	// stale: an entry was given newer than it was frozen, since its own event
-	// had left the log. The events after the view are then no way to go on,
-	// as they would take that vehicle back in time; another view is. And until
-	// that is done no id may be told, as resuming from it would do the same.
+	// stale: an entry was read newer than the view froze it, because the log had dropped the frozen
+	// event. The log after the view would take that vehicle back in time. So another view must
+	// follow.
+	//
+	// withholdID: until the view after a stale one ends, no id may be sent. Resuming from one would
+	// take the vehicle back too.
 	stale, withholdID bool
 
-	sent        int    // events given since the stream, or the view, began
-	lossUnknown bool   // how many events the reader missed is not known
-	oldest      int64  // when the first live event read was published; 0: none was
-	countedAt   uint64 // log bytes there had been when backlog was counted
-	backlog     uint64 // bytes in scope that the reader was behind then
+	sent        int    // events read since the stream or the view began
+	lossUnknown bool   // the number of events that the reader missed is unknown
+	oldest      int64  // when the first live event of this read was published; 0: none
+	countedAt   uint64 // eventLog.total when backlog was counted
+	backlog     uint64 // bytes in scope that the reader was behind at that time
 }
 
-// begin places the cursor by the id that the client brought. What it returns is
-// written before freezeView is called.
+// begin places the cursor according to the id that the client sent. The caller writes control, if
+// any, and then calls freezeView.
 func (c *cursor) begin() (control []byte) {
 	h := c.hub
 	h.mu.RLock()
@@ -87,11 +89,11 @@ func (c *cursor) begin() (control []byte) {
 	return nil
 }
 
-// reset returns the event that has the reader forget what it holds. It is told
-// anew, from a state no older than head.
+// reset returns the event that makes the reader forget what it holds. A view no older than head
+// follows, or for a tail only what comes after head.
 func (c *cursor) reset(reason string, head uint64) (control []byte) {
 	c.lossUnknown = reason != "new"
-	if c.lossUnknown || !c.query.Tail { // who begins with nothing, and asks for nothing, has nothing to forget
+	if c.lossUnknown || !c.query.Tail { // a new tail holds nothing to forget
 		control = appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason))
 	}
 	if !c.query.Tail {
@@ -104,8 +106,8 @@ func (c *cursor) reset(reason string, head uint64) (control []byte) {
 	return control
 }
 
-// freezeView freezes the view that a reset promised, if there was one. It is
-// called when the reset is written, so that the view is not older than need be.
+// freezeView freezes the view that a reset promised, if any. It is called after the reset was
+// written: writing may take long, and the view must not be older than need be.
 func (c *cursor) freezeView() {
 	if c.viewDue {
 		c.viewDue = false
@@ -113,8 +115,8 @@ func (c *cursor) freezeView() {
 	}
 }
 
-// catchUp brings a reader to date for whom the log is no way, or no longer. What
-// it returns is written before freezeView is called.
+// catchUp brings a reader up to date that the log cannot serve. The caller writes control, if any,
+// and then calls freezeView.
 func (c *cursor) catchUp() (control []byte) {
 	c.behind = false
 	c.hub.counters.conflations.Add(1)
@@ -141,31 +143,30 @@ func (c *cursor) startView(v *stateView, base uint64, mode string) {
 // due reports whether there may be something to read.
 func (c *cursor) due() bool { return c.more || c.pending.Load() != 0 }
 
-// read returns the next bytes to write, appended to buf or straight from the log:
-// none when the reader has everything, or is behind. They hold so many events, of
-// which the first live one was published at oldest, if that is not 0. The bytes
-// are valid until buf is used again.
+// read returns the next bytes to write: appended to buf, or a slice of the log itself. It returns
+// none when the reader has everything, or is behind. The bytes hold so many events. The first live
+// one was published at oldest, unless that is 0. They are valid until buf is used again.
 func (c *cursor) read(buf []byte) (p []byte, events int, oldest int64) {
 	c.oldest = 0
 	before := c.sent
-	// What becomes pending meanwhile is for the next call.
+	// The next call reads what becomes pending during the loop.
 	for more := c.due(); more && len(buf) == 0 && !c.behind; more = c.more {
 		if c.view != nil {
 			buf = c.readView(buf)
 		} else {
 			buf = c.readLog(buf)
 		}
-		before = min(before, c.sent) // a view begins to count anew
+		before = min(before, c.sent) // a view counts from 0 again
 	}
 	return buf, c.sent - before, c.oldest
 }
 
-// readLog takes events from the log.
+// readLog reads from the log. It sets behind when the log cannot serve the reader.
 func (c *cursor) readLog(buf []byte) []byte {
 	from := c.pos + 1
 	if !c.more {
-		// Swapped before the head is looked at: what is routed after that is
-		// pending again.
+		// pending is swapped before the head is read. An event that is routed later is pending
+		// again.
 		from = max(from, c.pending.Swap(0))
 	}
 	if c.behind = c.stale || c.lagging(from); c.behind {
@@ -178,7 +179,7 @@ func (c *cursor) readLog(buf []byte) []byte {
 	return buf
 }
 
-// readEvents takes a chunk of the log's events from seq on, if they are all there.
+// readEvents reads a chunk of events from seq on, if the log still has them all.
 func (c *cursor) readEvents(buf []byte, seq uint64) []byte {
 	c.hub.mu.RLock()
 	defer c.hub.mu.RUnlock()
@@ -187,7 +188,7 @@ func (c *cursor) readEvents(buf []byte, seq uint64) []byte {
 	}
 	to := c.hub.log.head()
 	if c.replayEnd == 0 && c.query.Interval > 0 {
-		c.replayEnd = to + 1 // frozen, as a round is
+		c.replayEnd = to + 1 // one fixed end for this pass, as a view has
 	}
 	if c.replayEnd != 0 {
 		to = c.replayEnd - 1
@@ -197,9 +198,8 @@ func (c *cursor) readEvents(buf []byte, seq uint64) []byte {
 	return buf
 }
 
-// lost tells whether events in scope from seq on have left the log; where
-// there is no index, whether they may have. Hub.mu is held, and must be until
-// the events are taken, or they could leave meanwhile.
+// lost reports whether events in scope from seq on have left the log. Without an index it reports
+// whether any event has. Hub.mu is held until the events are read, or they could leave meanwhile.
 func (c *cursor) lost(seq uint64) bool {
 	h := c.hub
 	if seq >= h.log.first() || c.scope.all {
@@ -218,8 +218,8 @@ func (c *cursor) lost(seq uint64) bool {
 	return false
 }
 
-// lagging tells whether more bytes than the backlog may have are in scope from
-// seq on. With an interval newest-only is the normal state, and cheap.
+// lagging reports whether the reader is more than Config.MaxBacklog bytes in scope behind, counted
+// from seq on. A reader with an interval never is: it reads only the newest positions anyway.
 func (c *cursor) lagging(seq uint64) bool {
 	if c.query.Interval > 0 {
 		return false
@@ -236,13 +236,13 @@ func (c *cursor) lagging(seq uint64) bool {
 		return true
 	}
 	if c.countedAt > 0 && c.backlog+total-c.countedAt <= limit {
-		return false // cannot be more than it was, and all that came since
+		return false // at most what it was, and all bytes since
 	}
 	c.backlog, c.countedAt = c.countBacklog(seq, limit), total
 	return c.backlog > limit
 }
 
-// countBacklog counts the bytes in scope from seq on, up to something over limit.
+// countBacklog counts the bytes in scope from seq on. It stops soon after limit.
 func (c *cursor) countBacklog(seq, limit uint64) (bytes uint64) {
 	for more := true; more && bytes <= limit; {
 		var some uint64
@@ -252,8 +252,8 @@ func (c *cursor) countBacklog(seq, limit uint64) (bytes uint64) {
 	return bytes
 }
 
-// countBytes looks at a few of the events, and tells with which one to go on,
-// if there are more.
+// countBytes counts the bytes in scope of up to scanLimit events, and returns the seq of the next
+// one.
 func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	h := c.hub
 	h.mu.RLock()
@@ -269,7 +269,7 @@ func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	return bytes, to + 1, to < h.log.head()
 }
 
-// appendLive tells that the reader now holds the truth as of pos.
+// appendLive appends the `live` event, unless none is due: the reader is up to date as of pos.
 func (c *cursor) appendLive(buf []byte) []byte {
 	mode := c.mode
 	c.mode = modeSilent
@@ -288,10 +288,9 @@ func (c *cursor) appendLive(buf []byte) []byte {
 	return appendControl(buf, "live", c.resumeID(), string(data))
 }
 
-// resumeID is the id from which the reader could go on now, "" while none may
-// be told.
+// resumeID returns the id from which the reader can resume now, or "" while it must not have one.
 func (c *cursor) resumeID() string {
-	// Loaded before pending: what is routed by now and not pending is not in scope.
+	// routed is loaded before pending. An event that is routed and not pending is not in scope.
 	routed := c.hub.routed.Load()
 	if c.withholdID {
 		return ""

@@ -7,8 +7,8 @@
 // [Hub.Subscribe] takes a [Query] and returns a [Subscription]. That owns no queue, only a cursor and the
 // scope of its query. The cursor has two ways to its next bytes:
 //
-//   - from the log, every event in scope, as long as the log reaches back to the cursor and the reader is
-//     less than [Config].MaxBacklog bytes behind;
+//   - from the log, every event in scope, unless the log no longer reaches back to the cursor or the reader
+//     is more than [Config].MaxBacklog bytes behind;
 //   - from the fleet, the newest event of every vehicle in scope.
 //
 // The state at the start, resuming with Last-Event-ID, slow readers and intervals are all made of these
@@ -19,9 +19,9 @@
 //   - Publish: [Hub.Publish], [Hub.PublishAll] and [Hub.Check] return a [Verdict], the first two in a
 //     [Receipt] with the [ID] of the event. [Hub.Delete] removes a vehicle.
 //   - Subscribe: [Hub.Subscribe], then [Subscription.Serve] in a goroutine of your own, or
-//     [Subscription.Attach] with an [Outlet] to share the hub's. Both end with a [Summary].
+//     [Subscription.Attach] with an [Outlet] to share those of the hub. Both end with a [Summary].
 //   - Read once: [Hub.Vehicle], [Hub.Track] and [Hub.Snapshot].
 //   - Run: [New] with a [Config], [Hub.Stats], [Hub.Save] and [Hub.Load], [Hub.Drain] and [Hub.Close].
 //
-// The package knows no HTTP and no network. It writes bytes to functions that it is given.
+// The package knows no HTTP and no network. It writes bytes to functions of its caller.
 package stream

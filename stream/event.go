@@ -14,8 +14,7 @@ import (
 	"livemap/geo"
 )
 
-// maxIDLength is the longest text, in bytes, that is read as an event id; a
-// longer one is no id of ours.
+// maxIDLength is the longest text, in bytes, that is parsed as an event id.
 const maxIDLength = 64
 
 // ID names an event. Epoch names one life of the log: [New] chooses it at random. Seq rises by one
@@ -40,10 +39,10 @@ func ParseID(s string) (ID, bool) {
 // Last-Event-ID header never causes a CORS preflight.
 func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Seq, 10) }
 
-// newEpoch makes a name for a life of the log that no other life has had.
+// newEpoch returns a random name for one life of the log.
 func newEpoch() string {
 	var random [8]byte
-	rand.Read(random[:]) // never fails, see crypto/rand
+	rand.Read(random[:]) // never fails: see crypto/rand
 	return strconv.FormatUint(binary.BigEndian.Uint64(random[:]), 36)
 }
 
@@ -57,21 +56,20 @@ const (
 	Deleted GoneReason = "deleted" // [Hub.Delete] was called
 )
 
-// frame is an event in the wire form of server-sent events. Its data is one line of
-// JSON: a Feature, or the object of a `gone` event.
+// frame is an event in its wire form, a server-sent event. Its data is one line of JSON: a Feature,
+// or the object of a `gone` event.
 type frame struct {
 	text   []byte
-	dataAt uint8 // where the data begins: at most 57 bytes of id and name come before
+	dataAt uint8 // offset of the data in text: at most 57, with the longest id and name
 }
 
 // frameEnd follows the data of every event.
 const frameEnd = "\n\n"
 
-// feature returns the Feature that a position or late event carries.
+// feature returns the Feature of a position or late event.
 func (f frame) feature() []byte { return f.text[f.dataAt : len(f.text)-len(frameEnd)] }
 
-// appendHead appends what comes before the data of event seq. name is "" for an
-// unnamed event.
+// appendHead appends what precedes the data of event seq. name "" makes an unnamed event.
 func appendHead(dst []byte, epoch string, seq uint64, name string) []byte {
 	dst = append(dst, "id: "...)
 	dst = append(dst, epoch...)
@@ -84,21 +82,19 @@ func appendHead(dst []byte, epoch string, seq uint64, name string) []byte {
 	return append(dst, "\ndata: "...)
 }
 
-// framePosition makes an unnamed event, the newest position of a vehicle, in the
-// memory of buf.
+// framePosition encodes an unnamed event, a vehicle's newest position. It reuses the memory of buf.
 func framePosition(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
 	head := appendHead(buf[:0], epoch, seq, "")
 	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
 }
 
-// frameLate makes a `late` event, an older position of a vehicle, in the memory of
-// buf.
+// frameLate encodes a `late` event, an older position of a vehicle. It reuses the memory of buf.
 func frameLate(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
 	head := appendHead(buf[:0], epoch, seq, "late")
 	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
 }
 
-// frameGone makes a `gone` event in the memory of buf.
+// frameGone encodes a `gone` event. It reuses the memory of buf.
 func frameGone(buf []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) frame {
 	head := appendHead(buf[:0], epoch, seq, "gone")
 	return frame{appendGoneData(head, vehicleID, reason), uint8(len(head))}
@@ -117,10 +113,10 @@ func appendGoneData(dst []byte, vehicleID string, reason GoneReason) []byte {
 	return append(append(dst, `"}`...), frameEnd...)
 }
 
-// withoutID gives the event without its `id:` line: a reader keeps the id it has.
+// withoutID returns the event without its `id:` line, so that the reader keeps its last id.
 func withoutID(event []byte) []byte { return event[bytes.IndexByte(event, '\n')+1:] }
 
-// appendControl appends one of the hub's own events. id may be "".
+// appendControl appends an event of the hub's own: reset, live, ping or bye. id may be "".
 func appendControl(dst []byte, name, id, data string) []byte {
 	message := sse.Message{Type: sse.Type(name)}
 	if id != "" {
@@ -129,13 +125,13 @@ func appendControl(dst []byte, name, id, data string) []byte {
 	message.AppendData(data)
 	text, err := message.MarshalText()
 	if err != nil {
-		panic("stream: " + err.Error()) // name, id and data are all made here
+		panic("stream: " + err.Error()) // unreachable: name, id and data are made here
 	}
 	return append(dst, text...)
 }
 
-// appendGreeting appends what a stream begins with: a comment, so that the
-// first bytes are on the wire at once, and how long to wait before coming back.
+// appendGreeting appends what every stream begins with. The comment puts first bytes on the wire at
+// once. `retry` says when the client reconnects after the stream ends.
 func appendGreeting(dst []byte, retry time.Duration) []byte {
 	message := sse.Message{Retry: retry}
 	message.AppendComment("livemap")
@@ -146,7 +142,7 @@ func appendGreeting(dst []byte, retry time.Duration) []byte {
 	return append(dst, text...)
 }
 
-// appendBye appends what a stream ends with when the hub ends it.
+// appendBye appends the last event of a stream that the hub ends.
 func appendBye(dst []byte, why Reason) []byte {
 	return appendControl(dst, "bye", "", fmt.Sprintf(`{"reason":%q}`, why))
 }
@@ -158,9 +154,9 @@ func TurnedAway(retry time.Duration) []byte {
 	return appendBye(appendGreeting(nil, retry), TooMany)
 }
 
-// appendHeartbeat appends a comment, which keeps proxies awake, and an id
-// without data: a reader remembers the id and dispatches nothing (WHATWG HTML,
-// 9.2.6), so the id of a quiet stream does not grow old.
+// appendHeartbeat appends a comment, which keeps proxies from closing the connection, and an id
+// without data. A browser stores such an id and dispatches no event (WHATWG HTML, 9.2.6), so the id
+// of a quiet stream stays fresh.
 func appendHeartbeat(dst []byte, id string) []byte {
 	dst = append(dst, ":\n"...)
 	if id != "" {

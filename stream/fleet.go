@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// vehicle is the last-known state of one vehicle. It is present, or gone (a
-// tombstone: it keeps the newest timestamp, so that a straggler does not bring
-// the vehicle back), or forgotten (only its index is left, as long as the log
-// holds events of it).
+// vehicle is the last-known state of one vehicle. It is present, gone or forgotten. A gone vehicle
+// is a tombstone: it keeps the newest timestamp, so that a late position does not bring the vehicle
+// back. Of a forgotten one only the index is left, for as long as the log holds its events.
 //
-// With two cache lines of 64 bytes it is what a position must fetch.
+// It fills two cache lines of 64 bytes, which is all that a position must load.
 type vehicle struct {
 	id     string
-	seq    uint64   // of the event that made the state: its newest position, or that it went
-	time   int64    // timestamp of its newest position, Unix nanoseconds
+	seq    uint64   // of the event that made the state: newest position, or `gone`
+	time   int64    // timestamp of the newest position, Unix nanoseconds
 	slot   int32    // in fleet.slots and fleet.recency; -1: forgotten
-	dataAt uint8    // of event, as in frame
-	here   place    // topics nil: gone
+	dataAt uint8    // of event: see frame
+	here   place    // where it is; topics nil: gone
 	index  seqIndex // its events in the log
 	event  []byte   // the bytes of event seq
-	hash   uint64   // of a gone vehicle's newest Feature, to know a repeat of it
+	hash   uint64   // of the newest Feature of a gone vehicle, to recognise a duplicate
 }
 
 // feature returns the newest Feature of a present vehicle.
@@ -31,7 +30,7 @@ func (v *vehicle) feature() []byte { return frame{v.event, v.dataAt}.feature() }
 
 func (v *vehicle) present() bool { return !v.here.nowhere() }
 
-// lastPlace is where late positions of the vehicle are filed.
+// lastPlace returns the place under which late positions of the vehicle are indexed.
 func (v *vehicle) lastPlace() place {
 	if v.present() {
 		return v.here
@@ -41,24 +40,23 @@ func (v *vehicle) lastPlace() place {
 
 // fleet is the last-known state of all vehicles. Hub.mu guards it.
 type fleet struct {
-	byID    map[string]*vehicle // the forgotten too
-	slots   []*vehicle          // one stable slot each, nil where free: to walk in pieces
-	free    []int32             // slots
-	recency recency             // of the slots
+	byID    map[string]*vehicle // includes forgotten vehicles
+	slots   []*vehicle          // vehicles by slot, nil where free; a walk in pieces relies on stable slots
+	free    []int32             // free slots
+	recency recency             // by slot
 	present int                 // vehicles
 	gone    int                 // vehicles
-	// forgotten is the newest event that told of a vehicle's end, or came late
-	// after it, and that no tombstone remembers: a reader from before it cannot be
-	// told what it missed.
+	// forgotten is the newest event about a vehicle without tombstone: its `gone`, or a late
+	// position after that. A reader from before it cannot learn what it missed from the fleet.
 	forgotten  uint64
-	prefetched uint64 // what fetch read
+	prefetched uint64 // sum of what prefetch read, so that the reads are not optimised away
 }
 
 func newFleet() fleet {
 	return fleet{byID: map[string]*vehicle{}, slots: make([]*vehicle, ringCount), recency: newRecency()}
 }
 
-// get gives the vehicle, gone or not; nil when it is not known.
+// get returns a present or gone vehicle; nil when it is unknown or forgotten.
 func (f *fleet) get(id string) *vehicle {
 	if v := f.byID[id]; v != nil && v.slot >= 0 {
 		return v
@@ -66,15 +64,15 @@ func (f *fleet) get(id string) *vehicle {
 	return nil
 }
 
-// size counts the vehicles, gone ones included.
+// size returns the number of present and gone vehicles.
 func (f *fleet) size() int { return f.present + f.gone }
 
-// add makes a vehicle known, as gone. unknown is the newest event that has left
-// the log: one of this vehicle's may have been among them.
-func (f *fleet) add(id string, unknown uint64) *vehicle {
+// add adds a vehicle as gone. dropped is the newest event that has left the log; it may have been
+// one of this vehicle.
+func (f *fleet) add(id string, dropped uint64) *vehicle {
 	v := f.byID[id]
 	if v == nil {
-		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: unknown}}
+		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: dropped}}
 		f.byID[v.id] = v
 	}
 	v.time, v.hash, v.here = 0, 0, place{}
@@ -94,14 +92,13 @@ func (f *fleet) slotFor(v *vehicle) int32 {
 	return int32(len(f.slots) - 1)
 }
 
-// touch notes that something arrived from the vehicle.
+// touch records that the vehicle has reported.
 func (f *fleet) touch(v *vehicle, now time.Duration) {
 	f.recency[v.slot].seen = int64(now)
 	f.recency.moveToNewest(ringOf(v), v.slot)
 }
 
-// lastSeen tells when anything arrived from the vehicle, on the hub's monotonic
-// clock, nanoseconds.
+// lastSeen returns when the vehicle last reported, in nanoseconds of the hub's monotonic clock.
 func (f *fleet) lastSeen(v *vehicle) int64 { return f.recency[v.slot].seen }
 
 func ringOf(v *vehicle) int32 {
@@ -111,7 +108,7 @@ func ringOf(v *vehicle) int32 {
 	return goneRing
 }
 
-// setPlace puts a vehicle at another place, which may be nowhere.
+// setPlace sets where a vehicle is, and so whether it is present or gone.
 func (f *fleet) setPlace(v *vehicle, to place) {
 	was := v.present()
 	v.here = to
@@ -126,8 +123,7 @@ func (f *fleet) setPlace(v *vehicle, to place) {
 	f.recency.moveToNewest(ringOf(v), v.slot)
 }
 
-// silentSince gives a present vehicle from which nothing has arrived since the
-// moment old; nil when there is none.
+// silentSince returns a present vehicle that has not reported since old; nil when there is none.
 func (f *fleet) silentSince(old time.Duration) *vehicle {
 	slot := f.recency.oldest(presentRing)
 	if slot == presentRing || f.recency[slot].seen > int64(old) {
@@ -136,8 +132,8 @@ func (f *fleet) silentSince(old time.Duration) *vehicle {
 	return f.slots[slot]
 }
 
-// leastRecent gives the vehicle, present or gone, from which nothing arrived
-// for the longest time. There must be one.
+// leastRecent returns the vehicle, present or gone, that has been silent for the longest time.
+// There must be one.
 func (f *fleet) leastRecent() *vehicle {
 	present, gone := f.recency.oldest(presentRing), f.recency.oldest(goneRing)
 	if present == presentRing || gone != goneRing && f.recency[gone].seen < f.recency[present].seen {
@@ -146,7 +142,7 @@ func (f *fleet) leastRecent() *vehicle {
 	return f.slots[present]
 }
 
-// sortByRecency puts the rings in their order, after vehicles were added in another.
+// sortByRecency sorts both rings, after vehicles were added in another order.
 func (f *fleet) sortByRecency() {
 	known := make([]*vehicle, 0, len(f.slots))
 	for _, v := range f.slots {
@@ -160,10 +156,9 @@ func (f *fleet) sortByRecency() {
 	}
 }
 
-// prefetch reads what publishing and unfiling an event touch of each vehicle that
-// is not nil. In a large fleet nearly all of it is in no cache of the processor,
-// and waiting for it takes longer than all else: what is asked for together comes
-// together, so it is worth looking at some dozens before beginning with the first.
+// prefetch loads what publishing and unindexing touch of each vehicle that is not nil. In a large
+// fleet hardly any of it is in the processor's caches, and waiting for memory costs more than all
+// else. Loads that are issued together overlap, so some dozens are loaded before the first is used.
 func (f *fleet) prefetch(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil {
@@ -177,7 +172,7 @@ func (f *fleet) prefetch(vehicles []*vehicle) {
 	}
 }
 
-// prefetchRecency does the same for what touch needs.
+// prefetchRecency loads what touch needs.
 func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil && v.slot >= 0 {
@@ -187,7 +182,7 @@ func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 	}
 }
 
-// forget drops a vehicle that is gone; its index stays with the log.
+// forget forgets a gone vehicle. Its index stays as long as the log holds its events.
 func (f *fleet) forget(v *vehicle) {
 	f.forgotten = max(f.forgotten, v.seq)
 	f.gone--
@@ -198,7 +193,7 @@ func (f *fleet) forget(v *vehicle) {
 	f.release(v)
 }
 
-// release lets go of a forgotten vehicle of which the log holds nothing.
+// release frees a forgotten vehicle when the log holds none of its events.
 func (f *fleet) release(v *vehicle) {
 	if v.slot < 0 && len(v.index.list) == 0 {
 		f.forgotten = max(f.forgotten, v.index.dropped)
@@ -206,28 +201,27 @@ func (f *fleet) release(v *vehicle) {
 	}
 }
 
-// hashFeature tells one Feature from another.
+// hashFeature returns a hash by which a gone vehicle's Feature is recognised.
 func hashFeature(feature []byte) uint64 {
 	h := fnv.New64a()
 	h.Write(feature)
 	return h.Sum64()
 }
 
-// topic is a topic that publishers name: its events in the log, and who is in
-// it now.
+// topic is a topic that publishers name: its events in the log and its members now.
 type topic struct {
 	id      string
 	index   seqIndex
 	members map[*vehicle]struct{}
-	set     *topicSet // the one made last with this topic in it
+	set     *topicSet // the newest set that contains this topic
 }
 
-// topics is all topics with members or events. Hub.mu guards it.
+// topics holds all topics that have members or events in the log. Hub.mu guards it.
 type topics map[string]*topic
 
-// set gives the set of the topics ids, which is known's own if that has the
-// same. unknown is as for fleet.add.
-func (ts topics) set(ids []string, known *topicSet, unknown uint64) *topicSet {
+// set returns the set of these topics. That is known itself when it holds the same. dropped is as
+// in fleet.add.
+func (ts topics) set(ids []string, known *topicSet, dropped uint64) *topicSet {
 	if len(ids) == 0 {
 		return noTopics
 	}
@@ -236,13 +230,13 @@ func (ts topics) set(ids []string, known *topicSet, unknown uint64) *topicSet {
 	}
 	set := make(topicSet, len(ids))
 	for i, id := range ids {
-		set[i] = ts.get(id, unknown)
+		set[i] = ts.get(id, dropped)
 	}
 	return shareTopicSet(set)
 }
 
-// shareTopicSet gives the set that other vehicles of the same topics have, if the last
-// one made with any of them is it: those of a line share one.
+// shareTopicSet returns an equal set that other vehicles already share, if it is the newest of one
+// of its topics. All vehicles of a bus line share one set.
 func shareTopicSet(set topicSet) *topicSet {
 	for _, t := range set {
 		if t.set != nil && slices.Equal(*t.set, set) {
@@ -267,16 +261,16 @@ func sameTopics(set topicSet, ids []string) bool {
 	return true
 }
 
-func (ts topics) get(id string, unknown uint64) *topic {
+func (ts topics) get(id string, dropped uint64) *topic {
 	t := ts[id]
 	if t == nil {
-		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: unknown}, members: map[*vehicle]struct{}{}}
+		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: dropped}, members: map[*vehicle]struct{}{}}
 		ts[t.id] = t
 	}
 	return t
 }
 
-// moveMember makes v a member of the topics after instead of before.
+// moveMember removes v from the topics before and adds it to the topics after.
 func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	if before == after {
 		return
@@ -293,7 +287,7 @@ func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	}
 }
 
-// release lets go of topics that have neither members nor events.
+// release frees the topics of a set that have neither members nor events.
 func (ts topics) release(set *topicSet) {
 	if set == nil {
 		return
@@ -305,13 +299,13 @@ func (ts topics) release(set *topicSet) {
 	}
 }
 
-// eachIndex calls file once for each index an event of v belongs in: its own and
-// those of the topics before and after, so that leaving is seen.
-func eachIndex(v *vehicle, before, after *topicSet, file func(*seqIndex)) {
-	file(&v.index)
+// eachIndex calls do once for each index that holds an event of v: the vehicle's own and those of
+// the topics before and after. The topics before must see that the vehicle left.
+func eachIndex(v *vehicle, before, after *topicSet, do func(*seqIndex)) {
+	do(&v.index)
 	if before != nil {
 		for _, t := range *before {
-			file(&t.index)
+			do(&t.index)
 		}
 	}
 	if after == nil || after == before {
@@ -319,7 +313,7 @@ func eachIndex(v *vehicle, before, after *topicSet, file func(*seqIndex)) {
 	}
 	for _, t := range *after {
 		if before == nil || !slices.Contains(*before, t) {
-			file(&t.index)
+			do(&t.index)
 		}
 	}
 }

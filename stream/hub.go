@@ -58,7 +58,7 @@ func setDefault[T comparable](field *T, value T) {
 type Hub struct {
 	config  Config
 	epoch   string
-	started time.Time // the zero of the monotonic clock
+	started time.Time // zero of the monotonic clock
 
 	otherClock bool // config.Clock is not time.Now
 
@@ -66,7 +66,7 @@ type Hub struct {
 	log    *eventLog
 	fleet  fleet
 	topics topics
-	event  frame // the event being published
+	event  frame // the event being published; its memory is reused
 
 	router   router
 	writers  []*writer // of attached streams
@@ -77,7 +77,7 @@ type Hub struct {
 	published chan struct{} // something was published
 	done      chan struct{} // the hub is closed
 	draining  atomic.Bool
-	routed    atomic.Uint64 // events up to this seq have found their subscribers
+	routed    atomic.Uint64 // seq up to which the router has notified subscribers
 	running   sync.WaitGroup
 }
 
@@ -115,17 +115,17 @@ func (h *Hub) Close() {
 	h.running.Wait()
 }
 
-// now is the hub's monotonic clock.
+// now returns the time on the hub's monotonic clock.
 func (h *Hub) now() time.Duration { return time.Since(h.started) }
 
-// moment is a moment on both clocks.
+// moment is one moment on both clocks.
 type moment struct {
 	wall time.Time
 	mono time.Duration
 }
 
-// until gives a time of day on the monotonic clock; 0 for the zero time, and for one so
-// far away (292 years) that it is never.
+// until returns a time of day as a time on the monotonic clock. It returns 0 for the zero time, and
+// for one so far away (292 years) that it never comes.
 func (m moment) until(at time.Time) time.Duration {
 	from := at.Sub(m.wall) // saturates
 	if at.IsZero() || from > math.MaxInt64-m.mono {
@@ -134,7 +134,7 @@ func (m moment) until(at time.Time) time.Duration {
 	return max(1, m.mono+from)
 }
 
-// moment reads both clocks, which are one unless Config.Clock is another.
+// moment reads both clocks, which are one unless Config.Clock is set.
 func (h *Hub) moment() moment {
 	now := time.Now()
 	m := moment{now, now.Sub(h.started)}
@@ -144,7 +144,7 @@ func (h *Hub) moment() moment {
 	return m
 }
 
-// id gives the id of event seq.
+// id returns the id of event seq.
 func (h *Hub) id(seq uint64) ID { return ID{h.epoch, seq} }
 
 // Head returns the id of the newest event. Its Seq is 0 before the first.
@@ -154,8 +154,8 @@ func (h *Hub) Head() ID {
 	return h.id(h.log.head())
 }
 
-// addVehicle makes a vehicle known, at the cost of the longest silent when there
-// are too many.
+// addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
+// the longest time.
 func (h *Hub) addVehicle(id string) *vehicle {
 	h.evict(h.config.MaxVehicles - 1)
 	v := h.fleet.add(id, h.log.first()-1)
@@ -163,7 +163,7 @@ func (h *Hub) addVehicle(id string) *vehicle {
 	return v
 }
 
-// evict forgets the longest silent vehicles until there are no more than so many.
+// evict forgets vehicles, the longest silent first, until at most so many are left.
 func (h *Hub) evict(most int) {
 	for h.fleet.size() > most {
 		v := h.fleet.leastRecent()
@@ -174,15 +174,15 @@ func (h *Hub) evict(most int) {
 	}
 }
 
-// markGone makes a present vehicle a gone one.
+// markGone turns a present vehicle into a gone one, with its event.
 func (h *Hub) markGone(v *vehicle, reason GoneReason) {
 	v.hash = hashFeature(v.feature())
 	h.event = frameGone(h.event.text, h.epoch, h.log.head()+1, v.id, reason)
 	h.commitState(v, kindGone, place{point: v.here.point}, h.now())
 }
 
-// commitState puts h.event at the end of the log as the one that made v's state: to
-// be at the place after.
+// commitState appends h.event to the log as the one that made v's state, which is now at the place
+// after.
 func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duration) {
 	before := v.here
 	h.fleet.setPlace(v, after)
@@ -191,8 +191,8 @@ func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duratio
 	v.event, v.dataAt = h.appendEvent(v, k, before, after, now), h.event.dataAt
 }
 
-// appendEvent puts h.event at the end of the log and files it, and drops what the
-// log has no room for.
+// appendEvent appends h.event to the log, indexes it, and drops the segments for which there is no
+// room. It returns the bytes of the event in the log.
 func (h *Hub) appendEvent(v *vehicle, k eventKind, before, after place, now time.Duration) []byte {
 	seq, indexed := h.log.head()+1, 0
 	eachIndex(v, before.topics, after.topics, func(index *seqIndex) {
@@ -208,8 +208,8 @@ func (h *Hub) appendEvent(v *vehicle, k eventKind, before, after place, now time
 	return event
 }
 
-// unindexSegment lets go of a segment that left the log. A parked vehicle, whose newest
-// event was in it, keeps a copy and does not pin the segment.
+// unindexSegment removes a segment that left the log from the indexes. A vehicle whose newest event
+// was in it gets a copy, so that a parked vehicle does not pin the segment.
 func (h *Hub) unindexSegment(s *segment) {
 	last, seq := s.next()-1, s.first
 	for some := range slices.Chunk(s.records, publishBatch) {
@@ -225,7 +225,7 @@ func (h *Hub) unindexSegment(s *segment) {
 	}
 }
 
-// unindexEvent lets go of event seq, whose segment ends with the event last.
+// unindexEvent removes event seq from the indexes. Its segment ends with the event last.
 func (h *Hub) unindexEvent(r *record, seq, last uint64) {
 	if r.vehicle.seq == seq {
 		r.vehicle.event = slices.Clone(r.vehicle.event)
@@ -253,7 +253,7 @@ func (h *Hub) Delete(vehicleID string) bool {
 	return true
 }
 
-// signalRouter wakes the goroutine that finds the subscribers of new events.
+// signalRouter wakes the goroutine that routes new events.
 func (h *Hub) signalRouter() {
 	select {
 	case h.published <- struct{}{}:
@@ -261,11 +261,10 @@ func (h *Hub) signalRouter() {
 	}
 }
 
-// expireEvery is how often vehicles are looked at that may have been silent for
-// too long.
+// expireEvery is how often the hub looks for vehicles that have been silent for too long.
 const expireEvery = time.Second
 
-// expire ends vehicles that have been silent for too long, until the hub is closed.
+// expire marks vehicles as gone that have been silent for too long, until the hub is closed.
 func (h *Hub) expire() {
 	ticker := time.NewTicker(min(expireEvery, h.config.VehicleTTL))
 	defer ticker.Stop()
@@ -280,8 +279,8 @@ func (h *Hub) expire() {
 	}
 }
 
-// expireSome ends some hundreds of vehicles, so that publishers wait no longer
-// than that, and tells whether there may be more.
+// expireSome expires up to 256 vehicles, so that publishers wait no longer than that. It reports
+// whether there may be more.
 func (h *Hub) expireSome() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,28 +11,28 @@ import (
 
 const (
 	segmentSize    = 256 << 10 // bytes of encoded events in a segment
-	minSegmentSize = 64 << 10  // with a small history; well over the largest event
+	minSegmentSize = 64 << 10  // with a small history; far above the largest event
 	recordSize     = int(unsafe.Sizeof(record{}))
-	seqSize        = 8 * 2 // an index entry, with the slack that growing slices have
+	seqSize        = 8 * 2 // bytes of an index entry, with the slack of a growing slice
 )
 
-// eventKind tells what an event says of its vehicle.
+// eventKind is what an event says about its vehicle.
 type eventKind uint8
 
 const (
-	kindPosition eventKind = iota // where it is now
-	kindLate                      // where it was at a time before
-	kindGone                      // that it went
+	kindPosition eventKind = iota // its newest position
+	kindLate                      // an older position
+	kindGone                      // that it is gone
 )
 
-// topicSet is the topics a vehicle is in, besides its own and the whole
-// fleet's. It never changes: a vehicle that changes topics gets another set.
+// topicSet is the topics that a publisher gave a vehicle. It is immutable: a vehicle that changes
+// topics gets another set.
 type topicSet []*topic
 
 var noTopics = &topicSet{}
 
-// place is where a vehicle is: on the map, and in which topics. The zero value
-// is nowhere: not known, or gone.
+// place is where a vehicle is: on the map and in which topics. The zero value is nowhere: the
+// vehicle is unknown or gone.
 type place struct {
 	topics *topicSet
 	point  geo.Point
@@ -40,26 +40,25 @@ type place struct {
 
 func (p place) nowhere() bool { return p.topics == nil }
 
-// record is what the hub knows of an event beside its bytes. A late event is
-// filed where its vehicle is, not where it was: before and after are the same.
+// record is what the hub knows about an event besides its bytes. A late event is indexed where its
+// vehicle is, not where it was: before and after are equal.
 type record struct {
-	off, end      uint32 // of the event's bytes in the segment
+	off, end      uint32 // the event's bytes in the segment
 	kind          eventKind
-	dataAt        uint8 // as in frame
+	dataAt        uint8 // see frame
 	vehicle       *vehicle
 	before, after place
-	published     int64 // hub's monotonic clock, nanoseconds
+	published     int64 // on the hub's monotonic clock, nanoseconds
 }
 
-// segment holds some hundreds of consecutive events. Bytes and records are
-// appended and never changed, so that a reader may keep a slice of them as long
-// as it likes, without a lock.
+// segment holds some hundreds of consecutive events. Its bytes and records are append-only. A
+// reader may keep a slice of them for as long as it likes, without a lock.
 type segment struct {
 	first   uint64 // seq of records[0]
 	start   uint64 // bytes of all events before this segment
 	bytes   []byte
 	records []record
-	extra   int // bytes that its events take in indexes
+	extra   int // bytes of its events in indexes
 }
 
 func (s *segment) next() uint64 { return s.first + uint64(len(s.records)) }
@@ -68,8 +67,8 @@ func (s *segment) size() int { return cap(s.bytes) + cap(s.records)*recordSize +
 
 func (s *segment) event(r *record) frame { return frame{s.bytes[r.off:r.end:r.end], r.dataAt} }
 
-// eventLog is the events of the hub in order of seq, as far back as limit
-// bytes go. Hub.mu guards it.
+// eventLog is the newest events in the order of seq, as many as fit into limit bytes. Hub.mu guards
+// it.
 type eventLog struct {
 	segments    []*segment // never empty
 	limit       int        // bytes, of all segments with their records and index entries
@@ -77,19 +76,19 @@ type eventLog struct {
 	segmentSize int
 }
 
-// newLog makes a log whose first event will be seq first.
+// newLog returns an empty log whose first event will have the seq first.
 func newLog(limit int, first uint64) *eventLog {
 	l := &eventLog{limit: limit, segmentSize: max(minSegmentSize, min(segmentSize, limit/16))}
 	l.open(&segment{first: first})
 	return l
 }
 
-// open begins a new segment after last, with room for as many records as last
-// turned out to need.
+// open adds a segment after last, with room for as many records as last turned out to need.
 func (l *eventLog) open(last *segment) {
 	records := l.segmentSize / 256
 	if len(last.bytes) > 0 {
-		records = int(math.Ceil(1.05 * float64(len(last.records)) * float64(l.segmentSize) / float64(len(last.bytes))))
+		needed, bytes := float64(len(last.records)), float64(len(last.bytes))
+		records = int(math.Ceil(1.05 * needed * float64(l.segmentSize) / bytes))
 	}
 	s := &segment{
 		first:   last.next(),
@@ -103,16 +102,16 @@ func (l *eventLog) open(last *segment) {
 
 func (l *eventLog) last() *segment { return l.segments[len(l.segments)-1] }
 
-// first is the seq of the oldest event the log holds, head that of the newest.
-// An empty log has first = head + 1.
+// first returns the seq of the oldest event in the log, head that of the newest. In an empty log
+// first is head + 1.
 func (l *eventLog) first() uint64 { return l.segments[0].first }
 func (l *eventLog) head() uint64  { return l.last().next() - 1 }
 
-// total is the bytes of all events there ever were.
+// total returns the bytes of all events since the log began.
 func (l *eventLog) total() uint64 { return l.last().start + uint64(len(l.last().bytes)) }
 
-// append puts an event at the end, as seq head+1, and returns the bytes that
-// the log holds of it from now on. indexed is in how many indexes it is filed.
+// append appends an event as seq head+1 and returns its bytes in the log. indexed is the number of
+// indexes that hold it.
 func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	s := l.last()
 	if len(s.bytes)+len(event.text) > cap(s.bytes) || len(s.records) == cap(s.records) {
@@ -128,8 +127,7 @@ func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	return s.event(&r).text
 }
 
-// drop takes the oldest segment off while the log is over its limit, or
-// returns nil.
+// drop removes and returns the oldest segment while the log is over its limit; nil when it is not.
 func (l *eventLog) drop() *segment {
 	if l.size <= l.limit || len(l.segments) == 1 {
 		return nil
@@ -140,7 +138,7 @@ func (l *eventLog) drop() *segment {
 	return s
 }
 
-// find gives the segment that holds seq, which must be in the log.
+// find returns the segment that holds seq, which must be in the log.
 func (l *eventLog) find(seq uint64) *segment {
 	i := sort.Search(len(l.segments), func(i int) bool { return l.segments[i].first > seq })
 	return l.segments[i-1]
@@ -148,14 +146,14 @@ func (l *eventLog) find(seq uint64) *segment {
 
 func (l *eventLog) holds(seq uint64) bool { return seq >= l.first() && seq <= l.head() }
 
-// at gives the record and bytes of seq, which must be in the log.
+// at returns the record and the bytes of seq, which must be in the log.
 func (l *eventLog) at(seq uint64) (*record, frame) {
 	s := l.find(seq)
 	r := &s.records[seq-s.first]
 	return r, s.event(r)
 }
 
-// distance is the bytes of all events from seq on; seq is in the log or next.
+// distance returns the bytes of all events from seq on. seq is in the log, or the next.
 func (l *eventLog) distance(seq uint64) uint64 {
 	if seq > l.head() {
 		return 0
@@ -164,8 +162,8 @@ func (l *eventLog) distance(seq uint64) uint64 {
 	return l.total() - s.start - uint64(s.records[seq-s.first].off)
 }
 
-// run gives the bytes of consecutive events from seq on, at most limit bytes
-// (but one event at least) from one segment, and how many events they are.
+// run returns the bytes and the number of consecutive events from seq on, all from one segment.
+// They are at most limit bytes, but at least one event.
 func (l *eventLog) run(seq uint64, limit int) (events []byte, n int) {
 	s := l.find(seq)
 	records := s.records[seq-s.first:]
@@ -175,16 +173,15 @@ func (l *eventLog) run(seq uint64, limit int) (events []byte, n int) {
 	return s.bytes[off:records[n-1].end:records[n-1].end], n
 }
 
-// seqIndex is an index: the events of one topic or vehicle that the log holds, in
-// rising order.
+// seqIndex is an index: the events of one topic or vehicle in the log, in rising order.
 type seqIndex struct {
 	list    []uint64
-	dropped uint64 // the newest that left with its segment
+	dropped uint64 // the newest event that left with its segment
 }
 
 func (s *seqIndex) add(seq uint64) { s.list = append(s.list, seq) }
 
-// trim forgets the events up to and including seq.
+// trim removes the events up to and including seq.
 func (s *seqIndex) trim(seq uint64) {
 	n := 0
 	for n < len(s.list) && s.list[n] <= seq {
@@ -204,11 +201,12 @@ func (s *seqIndex) trim(seq uint64) {
 	}
 }
 
-// fewSeqs are moved to the front of their memory when others before them go, so
-// that there is room for the next. Of many the memory is let go of in time.
+// fewSeqs: an index of up to so many entries is moved to the front of its memory after a trim. That
+// makes room for the next entries. A longer one is reallocated as it grows, and frees its memory
+// then.
 const fewSeqs = 4
 
-// from gives the events from seq on.
+// from returns the events from seq on.
 func (s *seqIndex) from(seq uint64) []uint64 {
 	i, _ := slices.BinarySearch(s.list, seq)
 	return s.list[i:]

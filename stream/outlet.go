@@ -12,7 +12,7 @@ type Outlet interface {
 	Wait() error
 }
 
-// outletFunc is an Outlet that waits at once.
+// outletFunc is an Outlet whose Write itself waits for the reader.
 type outletFunc func(p []byte) error
 
 func (w outletFunc) Write(p []byte) (waits bool, err error) { return false, w(p) }

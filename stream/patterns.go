@@ -5,47 +5,48 @@ import (
 	"strings"
 )
 
-// patternSet restricts the whole fleet to the vehicles that patterns of topics match:
-// topics, or beginnings of topics with a `*` at the end. It never changes.
+// patternSet restricts the whole fleet to the vehicles that match one of its patterns. A pattern is
+// a topic, or the beginning of one with a `*` at the end. A set is immutable.
 type patternSet struct {
 	vehicles, topics               []string // ids, sorted
-	vehiclePrefixes, topicPrefixes []string // beginnings of ids
+	vehiclePrefixes, topicPrefixes []string // of ids
 }
 
-// newPatternSet reads patterns; nil where they match every vehicle.
+// newPatternSet parses patterns. It returns nil when they match every vehicle.
 func newPatternSet(patterns []string) *patternSet {
-	o := &patternSet{}
+	p := &patternSet{}
 	for _, pattern := range patterns {
 		prefix, open := strings.CutSuffix(pattern, "*")
 		vehicle, ofVehicles := strings.CutPrefix(prefix, VehiclePrefix)
 		switch {
-		case pattern == AllTopic, open && (strings.HasPrefix(AllTopic, prefix) || strings.HasPrefix(VehiclePrefix, prefix)):
+		case pattern == AllTopic,
+			open && (strings.HasPrefix(AllTopic, prefix) || strings.HasPrefix(VehiclePrefix, prefix)):
 			return nil
 		case open && ofVehicles:
-			o.vehiclePrefixes = append(o.vehiclePrefixes, vehicle)
+			p.vehiclePrefixes = append(p.vehiclePrefixes, vehicle)
 		case open:
-			o.topicPrefixes = append(o.topicPrefixes, prefix)
+			p.topicPrefixes = append(p.topicPrefixes, prefix)
 		case ofVehicles:
-			o.vehicles = append(o.vehicles, vehicle)
+			p.vehicles = append(p.vehicles, vehicle)
 		default:
-			o.topics = append(o.topics, pattern)
+			p.topics = append(p.topics, pattern)
 		}
 	}
-	for _, ids := range []*[]string{&o.vehicles, &o.topics, &o.vehiclePrefixes, &o.topicPrefixes} {
+	for _, ids := range []*[]string{&p.vehicles, &p.topics, &p.vehiclePrefixes, &p.topicPrefixes} {
 		*ids = sortUnique(*ids)
 	}
-	return o
+	return p
 }
 
-// matchesVehicle tells whether a vehicle matches by its id.
-func (o *patternSet) matchesVehicle(vehicleID string) bool {
-	return matchesID(o.vehicles, o.vehiclePrefixes, vehicleID)
+// matchesVehicle reports whether a vehicle matches by its id.
+func (p *patternSet) matchesVehicle(vehicleID string) bool {
+	return matchesID(p.vehicles, p.vehiclePrefixes, vehicleID)
 }
 
-// matchesTopic tells whether one of a vehicle's topics matches.
-func (o *patternSet) matchesTopic(topics *topicSet) bool {
+// matchesTopic reports whether one of a vehicle's topics matches.
+func (p *patternSet) matchesTopic(topics *topicSet) bool {
 	for _, t := range *topics {
-		if matchesID(o.topics, o.topicPrefixes, t.id) {
+		if matchesID(p.topics, p.topicPrefixes, t.id) {
 			return true
 		}
 	}
@@ -59,44 +60,44 @@ func matchesID(ids, beginnings []string, id string) bool {
 	return slices.ContainsFunc(beginnings, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
 }
 
-// prefixIndex finds subscribers by the beginning of an id. A lookup costs as much
-// as there are lengths of beginnings, however many subscribers there are.
+// prefixIndex finds subscribers by the prefix of an id. A lookup costs as much as prefixes have
+// different lengths, however many subscribers there are.
 type prefixIndex struct {
 	subscribers map[string][]*Subscription
-	lengths     []int // that occur, sorted
+	lengths     []int // distinct lengths of prefixes, sorted
 	count       map[int]int
 }
 
-func (b *prefixIndex) init() {
-	b.subscribers, b.count = map[string][]*Subscription{}, map[int]int{}
+func (x *prefixIndex) init() {
+	x.subscribers, x.count = map[string][]*Subscription{}, map[int]int{}
 }
 
-func (b *prefixIndex) add(prefix string, s *Subscription) {
-	b.subscribers[prefix] = append(b.subscribers[prefix], s)
+func (x *prefixIndex) add(prefix string, s *Subscription) {
+	x.subscribers[prefix] = append(x.subscribers[prefix], s)
 	n := len(prefix)
-	if b.count[n]++; b.count[n] == 1 {
-		i, _ := slices.BinarySearch(b.lengths, n)
-		b.lengths = slices.Insert(b.lengths, i, n)
+	if x.count[n]++; x.count[n] == 1 {
+		i, _ := slices.BinarySearch(x.lengths, n)
+		x.lengths = slices.Insert(x.lengths, i, n)
 	}
 }
 
-func (b *prefixIndex) remove(prefix string, s *Subscription) {
-	removeKey(b.subscribers, prefix, s)
+func (x *prefixIndex) remove(prefix string, s *Subscription) {
+	removeKey(x.subscribers, prefix, s)
 	n := len(prefix)
-	if b.count[n]--; b.count[n] == 0 {
-		delete(b.count, n)
-		i, _ := slices.BinarySearch(b.lengths, n)
-		b.lengths = slices.Delete(b.lengths, i, i+1)
+	if x.count[n]--; x.count[n] == 0 {
+		delete(x.count, n)
+		i, _ := slices.BinarySearch(x.lengths, n)
+		x.lengths = slices.Delete(x.lengths, i, i+1)
 	}
 }
 
-// notify has those whose beginning the id has look at an event.
-func (b *prefixIndex) notify(id string, seq uint64, r *record) {
-	for _, n := range b.lengths {
+// notify notifies the subscribers that have a prefix of id and the event in scope.
+func (x *prefixIndex) notify(id string, seq uint64, r *record) {
+	for _, n := range x.lengths {
 		if n > len(id) {
 			return
 		}
-		for _, s := range b.subscribers[id[:n]] {
+		for _, s := range x.subscribers[id[:n]] {
 			s.notifyIfInScope(seq, r)
 		}
 	}

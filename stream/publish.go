@@ -44,20 +44,20 @@ func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
 	return h.publishLocked(p, h.fleet.byID[p.VehicleID], now)
 }
 
-// publishBatch is how many positions are published under one taking of the lock: the
-// others wait for tens of microseconds.
+// publishBatch is how many positions are published under one lock: others wait for tens of
+// microseconds.
 const publishBatch = 64
 
 // PublishAll publishes positions in their order, for less work each than [Hub.Publish]. It calls
-// told in the same order with what Publish would have returned. Positions of other publishers may
-// come in between. When told is called for positions[i], later ones may still be unpublished; told
+// done in the same order with what Publish would have returned. Positions of other publishers may
+// come in between. When done is called for positions[i], later ones may still be unpublished; done
 // may reuse positions[i].
-func (h *Hub) PublishAll(positions []geo.Position, told func(i int, receipt Receipt, err error)) {
+func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
 	for first := 0; first < len(positions); first += publishBatch {
 		some := positions[first:min(first+publishBatch, len(positions))]
 		receipts, errs := h.publishSome(some)
 		for i := range some {
-			told(first+i, receipts[i], errs[i])
+			done(first+i, receipts[i], errs[i])
 		}
 	}
 }
@@ -74,7 +74,9 @@ func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, 
 	return receipts, errs
 }
 
-func (h *Hub) publishSomeLocked(some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error) {
+func (h *Hub) publishSomeLocked(
+	some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error,
+) {
 	now := h.moment()
 	var of [publishBatch]*vehicle
 	h.mu.Lock()
@@ -107,7 +109,7 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
 }
 
-// checkAhead refuses a position from the future.
+// checkAhead rejects a position from the future.
 func checkAhead(p *geo.Position, now time.Time) error {
 	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
 		return nil
@@ -117,9 +119,9 @@ func checkAhead(p *geo.Position, now time.Time) error {
 		p.Time.Sub(now).Round(time.Second), MaxAhead)}
 }
 
-// timestampOf gives a position's timestamp: its own, or that of its arrival, which
-// is never before the vehicle's newest, so that the marker moves even if
-// the hub's clock was set back.
+// timestampOf returns the timestamp of a position: its own, or else the time of its arrival. The
+// latter is never before the vehicle's newest: the marker moves even after the hub's clock was set
+// back.
 func timestampOf(p *geo.Position, v *vehicle, now time.Time) time.Time {
 	if !p.Time.IsZero() {
 		return p.Time
@@ -131,9 +133,9 @@ func timestampOf(p *geo.Position, v *vehicle, now time.Time) time.Time {
 	return now
 }
 
-// verdict judges a position of the known vehicle v by its Feature. A change of
-// topics is not in the Feature, but it is news all the same. The timestamp is: of
-// another one the newest Feature need not be looked at.
+// verdict compares a position of the known vehicle v by its Feature. A change of topics is not in
+// the Feature, but is news too. The timestamp is in it: if it differs, the Feature need not be
+// compared.
 func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdict {
 	switch {
 	case at < v.time:
@@ -142,14 +144,15 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 		return Accepted
 	case !v.present() && v.hash == hashFeature(data):
 		return Duplicate
-	case v.present() && string(v.feature()) == string(data) && (p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
+	case v.present() && string(v.feature()) == string(data) &&
+		(p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
 		return Duplicate
 	}
 	return Accepted
 }
 
-// publishLocked is Publish under the lock, at the moment now. v is what is known of the
-// vehicle, or was: publishing for another may have made it forgotten.
+// publishLocked is Publish under the lock, at the moment now. v is the vehicle as looked up before.
+// Publishing for another vehicle may have made the hub forget it.
 func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 	if v == nil || v.slot < 0 {
 		if v = h.fleet.get(p.VehicleID); v == nil {

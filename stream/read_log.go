@@ -2,8 +2,8 @@ package stream
 
 import "slices"
 
-// readRange appends what is in scope of the events in [from, to], as much as a
-// chunk takes, and moves the cursor. Hub.mu is held.
+// readRange appends the events of [from, to] that are in scope, up to a chunk, and moves the
+// cursor. Hub.mu is held.
 func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
 	if from > to {
 		c.pos = max(c.pos, to)
@@ -41,7 +41,7 @@ func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
 	return buf
 }
 
-// readRun gives consecutive events as they stand in the log.
+// readRun returns consecutive events as they stand in the log, without a copy.
 func (c *cursor) readRun(from, to uint64) []byte {
 	r, _ := c.hub.log.at(from)
 	events, n := c.hub.log.run(from, chunkSize)
@@ -57,8 +57,7 @@ func (c *cursor) readRun(from, to uint64) []byte {
 	return events
 }
 
-// delivery is what the reader gets of an event, given that it hears of all up
-// to the event to.
+// delivery returns what the reader gets of an event, when it reads all events up to the event to.
 func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 	if c.query.Interval == 0 {
 		return c.scope.delivery(r)
@@ -71,8 +70,8 @@ func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 	if last == seq {
 		return o
 	}
-	// Only its last position counts, unless it went or left and did not come
-	// back: that is told in its own place, so that one who resumes after it knows.
+	// With an interval only the last position counts. A vehicle that went or left and did not come
+	// back is reported in its own place. A reader that resumes after it then knows.
 	if o == deliverGone || o == deliverEvent && r.kind == kindGone {
 		if end, _ := c.hub.log.at(last); !c.scope.contains(r.vehicle.id, end.after) {
 			return o
@@ -81,8 +80,8 @@ func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 	return deliverNothing
 }
 
-// lastState gives the last event up to seq that says where v is. There must be
-// one in the log. Hub.mu is held.
+// lastState returns the last event up to seq that says where v is. The log must hold one. Hub.mu is
+// held.
 func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
 	if v.seq <= seq {
 		return v.seq
@@ -98,8 +97,8 @@ func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
 	}
 }
 
-// eachEvent visits the events in [from, to] that may be in scope, in order, until
-// visit says no. Hub.mu is held.
+// eachEvent calls visit for the events of [from, to] that may be in scope, in order, until visit
+// returns false. Hub.mu is held.
 func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, event frame) bool) {
 	if !c.scope.all {
 		c.eachIndexed(from, to, visit)

@@ -1,21 +1,20 @@
 package stream
 
-// The slots that begin and end the two rings of silence. No vehicle has them.
+// The first slots are the heads of the two rings. No vehicle has them.
 const (
 	presentRing = iota // of present vehicles
 	goneRing           // of gone ones
 	ringCount
 )
 
-// recency orders the slots of the fleet by how long nothing has arrived from
-// their vehicles. The links lie apart from the vehicles, close together: a
-// position moves its vehicle and so touches both neighbours, which are others
-// each time.
+// recency orders the slots of the fleet by when their vehicles last reported. It is two doubly
+// linked rings. The links are apart from the vehicles, close together: a position moves its
+// vehicle's link and touches both neighbours, which are others each time.
 type recency []recencyLink
 
 type recencyLink struct {
 	older, newer int32 // slots
-	seen         int64 // when anything arrived, hub's monotonic clock, nanoseconds
+	seen         int64 // when the vehicle last reported: hub's monotonic clock, nanoseconds
 }
 
 func newRecency() recency {
@@ -26,25 +25,25 @@ func newRecency() recency {
 	return s
 }
 
-// oldest gives the slot that is silent for the longest time; the ring itself
-// when there is none.
-func (s recency) oldest(ring int32) int32 { return s[ring].newer }
+// oldest returns the slot that has been silent for the longest time; ring itself when there is
+// none.
+func (r recency) oldest(ring int32) int32 { return r[ring].newer }
 
-// insert puts a slot, which is in no ring, at the end of one.
-func (s recency) insert(ring, slot int32) {
-	last := s[ring].older
-	s[slot].older, s[slot].newer = last, ring
-	s[last].newer, s[ring].older = slot, slot
+// insert adds a slot, which is in no ring, as the newest of one.
+func (r recency) insert(ring, slot int32) {
+	last := r[ring].older
+	r[slot].older, r[slot].newer = last, ring
+	r[last].newer, r[ring].older = slot, slot
 }
 
-// remove takes a slot out of its ring.
-func (s recency) remove(slot int32) {
-	l := s[slot]
-	s[l.older].newer, s[l.newer].older = l.newer, l.older
+// remove removes a slot from its ring.
+func (r recency) remove(slot int32) {
+	l := r[slot]
+	r[l.older].newer, r[l.newer].older = l.newer, l.older
 }
 
-// moveToNewest takes a slot to the end of a ring, its own or the other.
-func (s recency) moveToNewest(ring, slot int32) {
-	s.remove(slot)
-	s.insert(ring, slot)
+// moveToNewest makes a slot the newest of a ring, its own or the other.
+func (r recency) moveToNewest(ring, slot int32) {
+	r.remove(slot)
+	r.insert(ring, slot)
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/tidwall/rtree"
 )
 
-// router is the subscribers, by what they asked for, so that an event finds
-// those concerned without asking every one.
+// router holds the subscribers by what they asked for, so that an event finds its subscribers
+// without asking every one.
 type router struct {
-	mu       sync.Mutex // guards what follows; taken before Hub.mu, never after
+	mu       sync.Mutex // guards what follows; locked before Hub.mu, never after
 	all      map[*Subscription]struct{}
-	whole    []*Subscription             // of the whole fleet, everywhere
-	boxes    rtree.RTreeG[*Subscription] // of the whole fleet, or some of it, in a box
+	whole    []*Subscription             // subscribers of the whole fleet, everywhere
+	boxes    rtree.RTreeG[*Subscription] // subscribers of the whole fleet in a box, patterns or not
 	vehicles map[string][]*Subscription
 	topics   map[string][]*Subscription
-	empty    chan struct{} // closed when nobody is left; nil: nobody waits for that
+	empty    chan struct{} // closed when no subscriber is left; nil: nobody waits
 
-	vehiclePrefixes, topicPrefixes prefixIndex // by how ids begin
+	vehiclePrefixes, topicPrefixes prefixIndex // for patterns
 }
 
 func (rt *router) init() {
@@ -64,7 +64,7 @@ func (rt *router) add(s *Subscription) {
 	}
 }
 
-// routingKeys is by what the router finds a subscriber, besides its box.
+// routingKeys is what the router finds a subscriber by, besides its box.
 type routingKeys struct {
 	vehicles, topics               []string // ids
 	vehiclePrefixes, topicPrefixes []string
@@ -122,12 +122,11 @@ func removeKey(lists map[string][]*Subscription, id string, s *Subscription) {
 	}
 }
 
-// routePause is how long events wait for company before their subscribers are
-// looked for, if others were routed just before: waking costs more than all else
-// that is done for a position.
+// routePause is how long the router waits for more events after it has routed some. Waking a
+// goroutine costs more than all else that the hub does for a position.
 const routePause = 2 * time.Millisecond
 
-// route tells the subscribers concerned of new events, until the hub is closed.
+// route notifies the subscribers of new events, until the hub is closed.
 func (h *Hub) route() {
 	for {
 		select {
@@ -141,14 +140,14 @@ func (h *Hub) route() {
 	}
 }
 
-// routeSegment routes the events of one segment and tells whether there may be more.
+// routeSegment routes the events of one segment and reports whether there may be more.
 func (h *Hub) routeSegment() bool {
 	from := h.routed.Load() + 1
 	h.router.mu.Lock()
 	defer h.router.mu.Unlock()
 	first, records := h.unrouted(from)
 	if first > from {
-		// Publishing outran us by the whole log: each must look for itself.
+		// Publishing was ahead by the whole log: every subscriber must look for itself.
 		for s := range h.router.all {
 			s.notify(from)
 		}
@@ -158,9 +157,8 @@ func (h *Hub) routeSegment() bool {
 	return len(records) > 0
 }
 
-// unrouted gives the records of events from seq on, as far as one segment
-// goes; first is the seq of the first, which is later when the log has dropped
-// some.
+// unrouted returns the records from seq on, up to the end of one segment. first is the seq of the
+// first record. It is above from when the log has dropped some.
 func (h *Hub) unrouted(from uint64) (first uint64, records []record) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -172,7 +170,7 @@ func (h *Hub) unrouted(from uint64) (first uint64, records []record) {
 	return first, s.records[first-s.first:]
 }
 
-// notify notifies those whose scope one of the consecutive events is in.
+// notify notifies the subscribers that have one of these consecutive events in scope.
 func (rt *router) notify(first uint64, records []record) {
 	if len(records) == 0 {
 		return
@@ -230,22 +228,22 @@ func (s *Subscription) notifyIfInScope(seq uint64, r *record) {
 	}
 }
 
-// notify tells a subscriber that seq is the first event for it since it last
-// looked. One that has been told and has not looked yet is left in peace.
+// notify records that seq is the first event for a subscriber since it last looked, and wakes it.
+// It does nothing to a subscriber that has not looked since the last notify.
 func (s *Subscription) notify(seq uint64) {
 	if s.pending.CompareAndSwap(0, seq) {
 		s.wake()
 	}
 }
 
-// list gives all subscribers, in no order.
+// list returns all subscribers, in no order.
 func (rt *router) list() []*Subscription {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	return slices.Collect(maps.Keys(rt.all))
 }
 
-// whenEmpty gives a channel that is closed when nobody is left.
+// whenEmpty returns a channel that is closed when no subscriber is left.
 func (rt *router) whenEmpty() <-chan struct{} {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()

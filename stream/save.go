@@ -13,16 +13,15 @@ import (
 	"livemap/geo"
 )
 
-// The state of a hub is saved as NDJSON: a header, a line per vehicle in
-// rising order of its newest event, and a footer that tells a whole file from a
-// torn one.
+// The state of a hub is saved as NDJSON: a header, one line per vehicle in rising order of its
+// newest event, and a footer. A file without footer was cut short.
 const (
 	stateFormat  = "livemap-state"
 	stateVersion = 1
 	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 25 KiB
 
-	// maxSilent is not told from a longer one, so that sums stay in range
-	// whatever clocks were set to.
+	// maxSilent is the longest silence that is counted. It keeps sums in range, whatever the clocks
+	// were set to.
 	maxSilent = 100 * 365 * 24 * time.Hour
 )
 
@@ -36,15 +35,15 @@ type stateFooter struct {
 	Vehicles int `json:"vehicles"`
 }
 
-// stateLine is a vehicle. Of one that is gone there is no Feature.
+// stateLine is one vehicle. A gone vehicle has no Feature.
 type stateLine struct {
-	Silent  int64           `json:"silent"` // for how long nothing had arrived, nanoseconds
+	Silent  int64           `json:"silent"` // time since the vehicle last reported, nanoseconds
 	Topics  []string        `json:"topics,omitempty"`
 	Feature json.RawMessage `json:"feature,omitempty"`
 
 	Gone      GoneReason `json:"gone,omitempty"`
 	VehicleID string     `json:"vehicle_id,omitempty"`
-	Time      int64      `json:"time,omitempty"` // of its newest position, Unix nanoseconds
+	Time      int64      `json:"time,omitempty"` // timestamp of the newest position, Unix nanoseconds
 	Point     geo.Point  `json:"point,omitzero"`
 	Sum       uint64     `json:"sum,omitempty"`
 }
@@ -74,8 +73,7 @@ func (h *Hub) Save(w io.Writer) error {
 	return out.Flush()
 }
 
-// appendStates appends the lines of vehicles, and tells how many: not of those
-// that are forgotten.
+// appendStates appends the lines of vehicles, and returns how many. It skips the forgotten.
 func (h *Hub) appendStates(dst []byte, some []viewEntry) (lines []byte, n int) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -89,16 +87,15 @@ func (h *Hub) appendStates(dst []byte, some []viewEntry) (lines []byte, n int) {
 	return dst, n
 }
 
-// appendState appends the line of a vehicle, a stateLine as encoding/json has it.
-// Nearly all are of present vehicles, whose Feature need not be looked through,
-// and must stay as it is, byte for byte.
+// appendState appends the line of a vehicle as encoding/json would encode its stateLine. Nearly all
+// vehicles are present: their Feature is copied byte for byte, without parsing it.
 func appendState(dst []byte, v *vehicle, silent int64) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
 			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,
 		})
 		if err != nil {
-			panic("stream: " + err.Error()) // it holds finite numbers and text
+			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text
 		}
 		return append(append(dst, line...), '\n')
 	}
@@ -139,8 +136,8 @@ func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 	return min(lines, h.config.MaxVehicles), nil
 }
 
-// readState makes every vehicle of a state known and tells how many lines they
-// had. Each is let go of before the next is read.
+// readState adds every vehicle of a state and returns the number of their lines. It keeps one line
+// in memory at a time.
 func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, maxStateLine), maxStateLine)
@@ -169,19 +166,21 @@ func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 	return 0, errors.Join(errors.New("stream: saved state is torn"), in.Err())
 }
 
-// readHeader checks the first line, and tells how long ago the state was saved.
+// readHeader checks the first line and returns how long ago the state was saved.
 func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
 	var header stateHeader
-	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil || header.Format != stateFormat || header.Saved.IsZero() {
+	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil ||
+		header.Format != stateFormat || header.Saved.IsZero() {
 		return 0, errors.Join(errors.New("stream: not a saved state"), in.Err())
 	}
 	if header.Version != stateVersion {
-		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d", header.Version, stateVersion)
+		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d",
+			header.Version, stateVersion)
 	}
 	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent), nil
 }
 
-// restoredLine is a line of the state with what it says, checked.
+// restoredLine is a line of the state with its position, checked.
 type restoredLine struct {
 	stateLine
 	position geo.Position
@@ -209,16 +208,15 @@ func (l *restoredLine) check() (err error) {
 	return err
 }
 
-// restoreVehicle makes a vehicle known. Its state is an event of the log, like any other:
-// else who is told it while the vehicle moves on could not be told what it was. The
-// hub was down for a time in which the vehicle was silent too.
+// restoreVehicle adds a vehicle. Its state becomes an event of the log like any other: a view needs
+// that event when the vehicle moves on. The vehicle was silent too while the hub was down.
 func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	id := l.VehicleID
 	if l.Gone == "" {
 		id = l.position.VehicleID
 	}
 	if h.fleet.get(id) != nil {
-		return // told twice
+		return // the state names it twice
 	}
 	v := h.fleet.add(id, h.log.first()-1)
 	seen := h.now() - down

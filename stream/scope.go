@@ -14,21 +14,20 @@ const (
 	VehiclePrefix = "vehicle:"
 )
 
-// scope is which vehicles a reader asks for. It never changes.
+// scope is which vehicles a reader asks for. It is immutable.
 type scope struct {
-	all      bool        // the whole fleet, as far as only and the box reach
+	all      bool        // the whole fleet, within patterns and box
 	patterns *patternSet // nil: every vehicle
-	vehicles []string    // ids, sorted; no box restricts these
+	vehicles []string    // ids, sorted; the box does not restrict these
 	topics   []string    // sorted
 	box      *geo.Box    // nil: everywhere
 }
 
-// newScope makes the scope of a query. A box that holds every point is none,
-// and who asks for the whole fleet needs no further topic. Patterns, unless nil,
-// restrict the whole fleet.
+// newScope returns the scope of a query. A box that holds every point counts as none. The whole
+// fleet needs no further topic. patterns, unless nil, restrict the whole fleet.
 func newScope(topics []string, box *geo.Box, patterns ...string) scope {
 	var s scope
-	if patterns != nil { // none at all match nothing
+	if patterns != nil { // an empty list matches nothing
 		s.patterns = newPatternSet(patterns)
 	}
 	if box != nil && !box.World() {
@@ -55,21 +54,24 @@ func sortUnique(ids []string) []string {
 	return slices.Compact(ids)
 }
 
-// whole tells whether every event of the hub is in scope.
+// whole reports whether every event of the hub is in scope.
 func (s *scope) whole() bool { return s.all && s.box == nil && s.patterns == nil }
 
-// scans tells whether every event of the hub must be looked at to find those
-// in scope. For the rest there are indexes.
+// scans reports whether a reader must examine every event of the hub to find those in scope. All
+// other scopes have indexes.
 func (s *scope) scans() bool { return s.all && !s.whole() }
 
-// exact tells whether the fleet knows what a reader of this scope held at any
-// time: a vehicle that was in scope still is, or is gone. With boxes and topics
-// vehicles come and go unseen.
+// exact reports whether the fleet knows what a reader of this scope held at any time. A vehicle
+// that was in scope must still be in scope, or gone. With boxes and topics, vehicles enter and
+// leave unseen.
 func (s *scope) exact() bool {
-	return s.box == nil && len(s.topics) == 0 && (s.patterns == nil || len(s.patterns.topics)+len(s.patterns.topicPrefixes) == 0)
+	if p := s.patterns; p != nil && len(p.topics)+len(p.topicPrefixes) > 0 {
+		return false
+	}
+	return s.box == nil && len(s.topics) == 0
 }
 
-// namesVehicle tells whether a vehicle is in scope wherever it is.
+// namesVehicle reports whether a vehicle is in scope wherever it is.
 func (s *scope) namesVehicle(vehicleID string) bool {
 	if s.whole() || s.all && s.box == nil && s.patterns.matchesVehicle(vehicleID) {
 		return true
@@ -78,7 +80,7 @@ func (s *scope) namesVehicle(vehicleID string) bool {
 	return found
 }
 
-// contains tells whether a vehicle is in scope when it is at a place.
+// contains reports whether a vehicle is in scope when it is at a place.
 func (s *scope) contains(vehicleID string, at place) bool {
 	if at.nowhere() {
 		return false
@@ -89,7 +91,11 @@ func (s *scope) contains(vehicleID string, at place) bool {
 	if s.box != nil && !s.box.Contains(at.point) {
 		return false
 	}
-	return s.all && (s.patterns == nil || s.patterns.matchesVehicle(vehicleID) || s.patterns.matchesTopic(at.topics)) || s.hasTopic(at.topics)
+	if s.all && (s.patterns == nil ||
+		s.patterns.matchesVehicle(vehicleID) || s.patterns.matchesTopic(at.topics)) {
+		return true
+	}
+	return s.hasTopic(at.topics)
 }
 
 func (s *scope) hasTopic(topics *topicSet) bool {
@@ -106,11 +112,11 @@ type delivery uint8
 
 const (
 	deliverNothing delivery = iota
-	deliverEvent            // the event as it is in the log
-	deliverGone             // a `gone` event: the vehicle left the scope with it
+	deliverEvent            // the event as it stands in the log
+	deliverGone             // a `gone` event, since the vehicle left the scope with this event
 )
 
-// delivery tells what a reader gets of an event.
+// delivery returns what a reader gets of an event.
 func (s *scope) delivery(r *record) delivery {
 	id := r.vehicle.id
 	switch {

@@ -43,7 +43,7 @@ func (h *Hub) Track(vehicleID string, since time.Time) (features [][]byte, ok bo
 	return features, ok
 }
 
-// track gives the Features in the order they came.
+// track returns the Features in the order of their arrival.
 func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -92,7 +92,7 @@ func (s *Snapshot) Write(write func([]byte) error) error {
 	return write(append(buf, "]}\n"...))
 }
 
-// appendFeatures appends Features from the entry next on. empty: there were none yet.
+// appendFeatures appends Features from the entry next on. empty: none was written yet.
 func (s *Snapshot) appendFeatures(buf []byte, next int, empty bool) ([]byte, int, bool) {
 	s.hub.mu.RLock()
 	defer s.hub.mu.RUnlock()

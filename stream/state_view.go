@@ -7,13 +7,12 @@ import (
 	"sync"
 )
 
-// stateView is the state of vehicles at one moment, frozen: which event made each
-// one's state, in rising order of seq. It holds no bytes, so that a reader who
-// takes hours over it does not keep hours of the log alive. It never changes and
-// is shared.
+// stateView is the frozen state of vehicles at one moment: the event that made the state of each,
+// in rising order of seq. It holds no bytes. A reader that takes hours over it does not keep hours
+// of the log in memory. It is immutable and shared.
 //
-// It must be frozen: a cursor that walked the live state in order of seq would
-// never reach the vehicles that keep moving.
+// It must be frozen: a cursor that walked the live state in order of seq would never reach vehicles
+// that keep moving.
 type stateView struct {
 	head      uint64 // the newest event at that moment
 	forgotten uint64 // fleet.forgotten at that moment
@@ -25,43 +24,43 @@ type viewEntry struct {
 	seq     uint64
 }
 
-// indexAfter gives where the entries newer than seq begin.
-func (r *stateView) indexAfter(seq uint64) int {
-	return sort.Search(len(r.entries), func(i int) bool { return r.entries[i].seq > seq })
+// indexAfter returns the index of the first entry newer than seq.
+func (v *stateView) indexAfter(seq uint64) int {
+	return sort.Search(len(v.entries), func(i int) bool { return v.entries[i].seq > seq })
 }
 
-func (r *stateView) sort() {
-	slices.SortFunc(r.entries, func(a, b viewEntry) int { return cmp.Compare(a.seq, b.seq) })
+func (v *stateView) sort() {
+	slices.SortFunc(v.entries, func(a, b viewEntry) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// newStateView makes a round of now, without vehicles yet. Hub.mu is held.
+// newStateView returns a view of this moment without entries. Hub.mu is held.
 func (h *Hub) newStateView() *stateView {
 	return &stateView{head: h.log.head(), forgotten: h.fleet.forgotten}
 }
 
-// smallView is up to how many vehicles are frozen under the lock.
+// smallView is up to how many vehicles are frozen under one lock.
 const smallView = 1024
 
-// freeze makes a round of what a scope may concern: more vehicles than that
-// may be in it, gone ones too. It is no older than the call.
+// freeze returns a view of the vehicles that may be in scope, no older than the call. It may hold
+// others too, and gone ones.
 func (h *Hub) freeze(s *scope) *stateView {
 	if !s.all {
-		if r := h.freezeFew(s); r != nil {
-			return r
+		if view := h.freezeFew(s); view != nil {
+			return view
 		}
 	}
 	return h.freezer.freeze(h)
 }
 
-// freezeFew freezes the vehicles and the members of the topics in scope; nil
-// when they are too many to do it under the lock.
+// freezeFew freezes the vehicles and the members of the topics in scope. It returns nil when they
+// are too many to do so under one lock.
 func (h *Hub) freezeFew(s *scope) *stateView {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	r := h.newStateView()
+	view := h.newStateView()
 	for _, id := range s.vehicles {
 		if v := h.fleet.get(id); v != nil {
-			r.entries = append(r.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.seq})
 		}
 	}
 	for _, id := range s.topics {
@@ -69,32 +68,32 @@ func (h *Hub) freezeFew(s *scope) *stateView {
 		if t == nil {
 			continue
 		}
-		if len(r.entries)+len(t.members) > smallView {
+		if len(view.entries)+len(t.members) > smallView {
 			return nil
 		}
 		for v := range t.members {
-			r.entries = append(r.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.seq})
 		}
 	}
-	r.sort()
-	r.entries = slices.Compact(r.entries)
-	return r
+	view.sort()
+	view.entries = slices.Compact(view.entries)
+	return view
 }
 
-// freezer freezes the whole fleet, once for all who ask while it is at it.
+// freezer freezes the whole fleet, once for all callers that ask before it begins.
 type freezer struct {
 	mu   sync.Mutex
-	next *freezeCall // has not begun, takes more who ask; nil: none
+	next *freezeCall // not begun, open to more callers; nil: none
 	busy sync.Mutex
 }
 
-// freezeCall is a round being made.
+// freezeCall is a view that several callers wait for.
 type freezeCall struct {
 	once sync.Once
 	view *stateView
 }
 
-// freeze gives a round that was begun after the call was.
+// freeze returns a view that was begun after the call.
 func (f *freezer) freeze(h *Hub) *stateView {
 	f.mu.Lock()
 	if f.next == nil {
@@ -103,7 +102,7 @@ func (f *freezer) freeze(h *Hub) *stateView {
 	mine := f.next
 	f.mu.Unlock()
 
-	f.busy.Lock() // wait for one that began before the call
+	f.busy.Lock() // wait for a view that began before the call
 	defer f.busy.Unlock()
 	mine.once.Do(func() {
 		f.mu.Lock()
@@ -114,15 +113,14 @@ func (f *freezer) freeze(h *Hub) *stateView {
 	return mine.view
 }
 
-// freezeFleet freezes every vehicle without holding publishers up: first it
-// looks at all of them piece by piece, then, under the lock, at those that
-// changed meanwhile, which are in the log.
+// freezeFleet freezes every vehicle without holding publishers up. First it collects all of them in
+// batches. Then, under one lock, it corrects those that have changed since; the log knows them.
 func (h *Hub) freezeFleet() *stateView { return h.completeView(h.collectEntries()) }
 
-// completeView makes what was collected since the event began the state of now.
+// completeView turns entries that were collected since the event began into the state of now.
 func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 	h.mu.RLock()
-	r := h.newStateView()
+	view := h.newStateView()
 	if began+1 < h.log.first() {
 		h.mu.RUnlock()
 		return h.freezeAllLocked()
@@ -130,21 +128,20 @@ func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 	changed := h.changedSince(began)
 	h.mu.RUnlock()
 
-	r.entries = slices.DeleteFunc(entries, func(e viewEntry) bool {
+	view.entries = slices.DeleteFunc(entries, func(e viewEntry) bool {
 		_, found := changed[e.vehicle]
 		return found
 	})
 	for v, seq := range changed {
 		if seq != 0 {
-			r.entries = append(r.entries, viewEntry{v, seq})
+			view.entries = append(view.entries, viewEntry{v, seq})
 		}
 	}
-	r.sort()
-	return r
+	view.sort()
+	return view
 }
 
-// collectEntries gives the state of every vehicle, each as it was at some moment after
-// the event began.
+// collectEntries returns the state of every vehicle, each at some moment after the event began.
 func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
 	const freezeBatch = 1024
 	h.mu.RLock()
@@ -166,9 +163,8 @@ func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
 	}
 }
 
-// changedSince gives the vehicles whose state an event after began changed,
-// with the seq of the state they have now; 0 for those that are forgotten.
-// Hub.mu is held.
+// changedSince returns the vehicles whose state changed after the event began, with the seq of
+// their state now. That is 0 for forgotten vehicles. Hub.mu is held.
 func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 	changed := map[*vehicle]uint64{}
 	for seq := began + 1; seq <= h.log.head(); {
@@ -187,23 +183,22 @@ func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 	return changed
 }
 
-// freezeAllLocked freezes every vehicle under the lock. It is for the case that
-// the whole log was replaced while one looked at the fleet.
+// freezeAllLocked freezes every vehicle under one lock, for when the whole log was replaced while
+// the fleet was collected.
 func (h *Hub) freezeAllLocked() *stateView {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	r := h.newStateView()
+	view := h.newStateView()
 	for _, v := range h.fleet.slots {
 		if v != nil {
-			r.entries = append(r.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.seq})
 		}
 	}
-	r.sort()
-	return r
+	view.sort()
+	return view
 }
 
-// readView reads from the view. At its end it goes on from the log, or with
-// another view if that cannot be.
+// readView reads from the view. At its end it goes on to the log, or to another view if it must.
 func (c *cursor) readView(buf []byte) []byte {
 	buf = c.readEntries(buf)
 	if c.nextEntry < len(c.view.entries) || len(buf) >= chunkSize {
@@ -216,7 +211,7 @@ func (c *cursor) readView(buf []byte) []byte {
 	return buf
 }
 
-// readEntries takes a chunk of the round's entries.
+// readEntries reads a chunk of the view's entries.
 func (c *cursor) readEntries(buf []byte) []byte {
 	c.hub.mu.RLock()
 	defer c.hub.mu.RUnlock()
@@ -242,10 +237,11 @@ func (c *cursor) readEntries(buf []byte) []byte {
 	return buf
 }
 
-// resolve gives the event that tells an entry of a round to a reader, nil where
-// it is not in scope. A vehicle that went is told to those who may have held it.
-// stale: the vehicle has moved on and the log no longer holds the event; what
-// is given is newer. Hub.mu is held.
+// resolve returns the event of an entry, or none when it is not in scope. A gone vehicle is
+// reported to readers that may have held it.
+//
+// stale: the log has dropped the event of the entry. The vehicle's newer event is returned instead.
+// Hub.mu is held.
 func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event frame, stale bool) {
 	v := e.vehicle
 	event, at := frame{v.event, v.dataAt}, v.here

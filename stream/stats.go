@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// counters only rise.
+// counters are totals since the start.
 type counters struct {
 	accepted, late, duplicate atomic.Uint64
 	written                   atomic.Uint64

@@ -53,30 +53,29 @@ type Summary struct {
 type Subscription struct {
 	cursor
 
-	ending atomic.Pointer[Reason] // the stream is to end; nil: it goes on
-	writer atomic.Pointer[writer] // who gives it its turns; nil: nobody yet
+	ending atomic.Pointer[Reason] // why the stream is to end; nil: it continues
+	writer atomic.Pointer[writer] // the writer that serves it; nil: none yet
 
-	// Of the goroutine that writes the stream, like what follows.
+	// The goroutine that writes the stream owns what follows.
 	out      Outlet
 	onEnd    func(Summary)
 	inFlight pendingWrite
-	byeSent  bool // the reader was told `bye`
-	// On the hub's monotonic clock: when events were last written, anything
-	// was last written, and a ping was last sent.
+	byeSent  bool // the reader was sent `bye`
+	// When events, anything, and a ping were last written, on the hub's monotonic clock.
 	lastFlush, lastWrite, lastPing time.Duration
-	endsAt                         time.Duration // when it is to end; 0: never
+	endsAt                         time.Duration // when the stream is to end; 0: never
 	summary                        Summary
 
-	turn turnState // of its writer's goroutine
+	turn turnState // owned by the goroutine of its writer
 }
 
-// pendingWrite is what was written last, and may not be on the wire yet.
+// pendingWrite is the last write, which may not be on the wire yet.
 type pendingWrite struct {
-	waits  bool // the outlet has kept some of it
-	paced  bool // the next one waits out the flush interval
+	waits  bool // the outlet has kept a part of it
+	paced  bool // it holds events: the flush interval begins
 	bytes  int
 	events int
-	oldest int64 // when the first live event in it was published; 0: there is none
+	oldest int64 // when the first live event in it was published; 0: it has none
 }
 
 // Subscribe registers a reader. Every event that is published from now on and is in the query's
@@ -94,8 +93,8 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 }
 
 // Serve writes the stream in the caller's goroutine. It returns when ctx is done, a write fails, or
-// the hub ends the stream. write must put all its bytes on the wire before it returns, and must not
-// keep or change them.
+// the hub ends the stream. The function write must put all its bytes on the wire before it returns.
+// It must not keep or change them.
 func (s *Subscription) Serve(ctx context.Context, write func([]byte) error) (summary Summary) {
 	defer context.AfterFunc(ctx, s.Leave)()
 	w := newWriter(s.hub)
@@ -123,36 +122,36 @@ func (s *Subscription) Attach(out Outlet, ended func(Summary)) {
 // Leave ends the stream because its client left.
 func (s *Subscription) Leave() { s.end(Cancelled) }
 
-// end asks the stream to end; the first reason counts.
+// end asks the stream to end. The first reason counts.
 func (s *Subscription) end(why Reason) {
 	if s.ending.CompareAndSwap(nil, &why) {
 		s.wake()
 	}
 }
 
-// wake has the stream given a turn.
+// wake asks the writer to serve the stream.
 func (s *Subscription) wake() {
 	if w := s.writer.Load(); w != nil {
 		w.wake(s)
 	}
 }
 
-// open begins the stream.
+// open writes what the stream begins with.
 func (s *Subscription) open(out Outlet) {
 	defer s.recoverPanic()
 	s.out = out
 	s.lastPing = s.hub.now()
-	retry := time.Second + rand.N(2*time.Second) // so that clients do not come back in one wave
+	retry := time.Second + rand.N(2*time.Second) // spreads the clients that come back
 	s.send(appendGreeting(nil, retry.Truncate(time.Millisecond)))
 	s.waitFlushed()
 	s.sendAndFreeze(s.cursor.begin())
 	s.waitFlushed()
 }
 
-// ended tells whether the stream has ended.
+// ended reports whether the stream has ended.
 func (s *Subscription) ended() bool { return s.summary.Reason != "" }
 
-// checkEnd tells whether the stream is not to end, and ends it if it is.
+// checkEnd ends the stream if it is to end, and reports whether it continues.
 func (s *Subscription) checkEnd() bool {
 	why := s.ending.Load()
 	switch {
@@ -169,7 +168,7 @@ func (s *Subscription) checkEnd() bool {
 	return !s.ended() && !s.byeSent
 }
 
-// stop notes why the stream ends; the first reason counts.
+// stop records why the stream ends. The first reason counts.
 func (s *Subscription) stop(why Reason, err error) {
 	if s.summary.Reason == "" {
 		s.summary.Reason, s.summary.Err = why, err
@@ -184,7 +183,7 @@ type Panic struct {
 
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// recoverPanic has a panic end the stream that it came from, and no other.
+// recoverPanic turns a panic into the end of this one stream.
 func (s *Subscription) recoverPanic() {
 	if value := recover(); value != nil {
 		s.inFlight.waits, s.behind = false, false
@@ -192,7 +191,7 @@ func (s *Subscription) recoverPanic() {
 	}
 }
 
-// send writes bytes.
+// send writes bytes that hold no events.
 func (s *Subscription) send(p []byte) { s.write(p, pendingWrite{bytes: len(p)}) }
 
 func (s *Subscription) write(p []byte, f pendingWrite) {
@@ -206,15 +205,15 @@ func (s *Subscription) write(p []byte, f pendingWrite) {
 	}
 }
 
-// waitFlushed waits for what was written to be on the wire.
+// waitFlushed waits until the last write is on the wire.
 func (s *Subscription) waitFlushed() {
 	if s.inFlight.waits {
 		s.wrote(s.out.Wait())
 	}
 }
 
-// sendAndFreeze writes what the cursor has to say first, if anything, and has it
-// freeze the view that this promises.
+// sendAndFreeze writes a control event of the cursor, if there is one, and then freezes the view
+// that it promises.
 func (s *Subscription) sendAndFreeze(control []byte) {
 	if len(control) > 0 {
 		s.send(control)
@@ -222,7 +221,7 @@ func (s *Subscription) sendAndFreeze(control []byte) {
 	s.cursor.freezeView()
 }
 
-// wrote notes that what was written is on the wire, or that it failed.
+// wrote records that the last write is on the wire, or that it failed.
 func (s *Subscription) wrote(err error) {
 	s.inFlight.waits = false
 	if err != nil {
@@ -245,11 +244,11 @@ func (s *Subscription) wrote(err error) {
 	}
 }
 
-// blocked tells whether the stream cannot go on without waiting: for its reader,
-// or for the state of the fleet.
+// blocked reports whether the stream must wait before it can go on: for its reader, or for a view
+// of the fleet.
 func (s *Subscription) blocked() bool { return s.inFlight.waits || s.behind }
 
-// unblock waits for what the stream is stuck on.
+// unblock waits for what blocks the stream.
 func (s *Subscription) unblock() {
 	defer s.recoverPanic()
 	s.waitFlushed()
@@ -258,8 +257,7 @@ func (s *Subscription) unblock() {
 	}
 }
 
-// advance writes what is due, and tells when there is something to do again
-// unless the stream is woken before.
+// advance writes what is due, and returns when to call it again if nothing wakes the stream before.
 func (s *Subscription) advance() (next time.Duration) {
 	defer s.recoverPanic()
 	if s.blocked() || !s.checkEnd() {
@@ -281,18 +279,18 @@ func (s *Subscription) advance() (next time.Duration) {
 	return s.nextHeartbeat()
 }
 
-// nextFlush is when the stream may write events again.
+// nextFlush returns when the stream may write events again.
 func (s *Subscription) nextFlush() time.Duration {
 	return s.lastFlush + max(s.hub.config.FlushInterval, s.query.Interval)
 }
 
-// chunkBuffers lends out the bytes that a stream needs only while it is written.
+// chunkBuffers lends buffers to streams while they are written.
 var chunkBuffers = sync.Pool{New: func() any { return new([chunkSize + 1024]byte) }}
 
 // turnChunks is how many chunks a stream writes in one turn.
 const turnChunks = 4
 
-// flush writes all there is, as far as a turn goes.
+// flush writes what the cursor reads, up to turnChunks chunks.
 func (s *Subscription) flush() {
 	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
 	defer chunkBuffers.Put(buffer)
@@ -305,14 +303,15 @@ func (s *Subscription) flush() {
 		if s.blocked() || !s.checkEnd() {
 			return
 		}
-		s.ping(s.lastWrite) // a reader that is always behind never waits
+		s.ping(s.lastWrite) // a reader that is always behind is never idle
 		if !s.more || s.blocked() {
 			return
 		}
 	}
 }
 
-// heartbeat sends what silence asks for.
+// heartbeat writes a ping when one is due, and a heartbeat when the stream has been silent for
+// long.
 func (s *Subscription) heartbeat(now time.Duration) {
 	s.ping(now)
 	if now >= s.lastWrite+s.hub.config.Heartbeat && !s.blocked() {
@@ -320,7 +319,7 @@ func (s *Subscription) heartbeat(now time.Duration) {
 	}
 }
 
-// ping sends a ping when it is time.
+// ping writes a ping when it is due.
 func (s *Subscription) ping(now time.Duration) {
 	if s.query.Ping > 0 && now >= s.lastPing+s.query.Ping {
 		s.lastPing = now
@@ -328,7 +327,7 @@ func (s *Subscription) ping(now time.Duration) {
 	}
 }
 
-// nextHeartbeat tells until when nothing need be written if nothing happens.
+// nextHeartbeat returns when the stream must write or end even if there are no events.
 func (s *Subscription) nextHeartbeat() time.Duration {
 	until := s.lastWrite + s.hub.config.Heartbeat
 	if s.query.Ping > 0 {
@@ -340,18 +339,17 @@ func (s *Subscription) nextHeartbeat() time.Duration {
 	return until
 }
 
-// wireTime gives the time of day as the wire has it: Unix seconds, to the millisecond.
+// wireTime returns the time of day as on the wire: Unix seconds, to the millisecond.
 func (h *Hub) wireTime() []byte {
 	return geo.AppendTime(nil, h.config.Clock().Truncate(time.Millisecond))
 }
 
-// drainEvery is how far apart streams are ended, unless they are so many that
-// they would take longer than the time there is.
+// drainEvery is the longest pause between the ends of two streams.
 const drainEvery = 5 * time.Millisecond
 
-// Drain ends every stream with `bye`, and new streams at once. It spreads the ends over the given
-// time, so that clients do not come back in one wave. Drain returns when all streams have ended or
-// ctx is done.
+// Drain ends every stream with `bye`, and new streams at once. It spreads the ends over that time,
+// so that clients do not come back in one wave. Drain returns when all streams have ended or ctx is
+// done.
 func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	h.draining.Store(true)
 	streams := h.router.list()
@@ -364,8 +362,7 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	began := time.Now()
 	for i, s := range streams {
 		s.end(Draining)
-		// A machine that is busy loses ticks, for which the last streams must not
-		// have to be cut.
+		// A busy machine loses ticks. The last streams must not be cut off for that.
 		for ctx.Err() == nil && time.Since(began) < time.Duration(i+1)*every {
 			select {
 			case <-ctx.Done():

@@ -9,43 +9,42 @@ import (
 	"time"
 )
 
-// writer gives turns to streams, one after the other, in one goroutine, and
-// waits for none of them: one that is stuck goes away until it is not. The hub
-// has a few writers with many streams each, which cost nothing while they are
-// idle. A stream served in a goroutine of its own has a writer to itself.
+// writer serves streams, one after the other, in one goroutine. It never waits for a reader: a
+// stream that blocks is parked until it unblocks. The hub has a few writers with many streams each,
+// and an idle stream costs them nothing. A stream in a goroutine of its own has a dedicated writer.
 type writer struct {
 	hub       *Hub
-	dedicated bool // it has one stream, and waits for it
+	dedicated bool // it has one stream and waits for its reader
 	signaled  chan struct{}
-	closed    atomic.Bool // it has no more to do
+	closed    atomic.Bool // run returns
 
 	mu        sync.Mutex // guards what follows
 	woken     []*Subscription
-	unblocked []*Subscription // that were away
+	unblocked []*Subscription // streams that were parked
 
-	// Of its goroutine.
-	ready             []*Subscription // to be given a turn now
+	// Its goroutine owns what follows.
+	ready             []*Subscription // streams to serve next
 	spare             []*Subscription
 	cooldowns         cooldownQueue
-	coolingWithEvents int           // of the resting, how many have something to write
-	cooldownsEnded    time.Duration // when rests were last ended
+	coolingWithEvents int           // how many streams in cooldowns have events
+	cooldownsEnded    time.Duration // when cooldowns were last ended
 	deadlines         deadlineHeap
-	timer             *time.Timer   // pokes
-	timerAt           time.Duration // when it does
+	timer             *time.Timer   // signals
+	timerAt           time.Duration // when the timer fires
 }
 
-// cooldownPause is how long a writer sleeps, at least, between ending rests: so
-// that streams that began to rest one shortly after the other are written in one go.
+// cooldownPause is the shortest time between two ends of cooldowns. Streams whose cooldowns end
+// shortly after each other are then written together.
 const cooldownPause = time.Millisecond
 
-// turnState is what a writer knows of one of its streams.
+// turnState is what a writer knows about one of its streams.
 type turnState struct {
 	ready       bool // in writer.ready
-	parked      bool // stuck, or over
-	coolingDown bool // in writer.resting
-	hasEvents   bool // resting, though it has something to write
+	parked      bool // blocked or ended
+	coolingDown bool // in writer.cooldowns
+	hasEvents   bool // in a cooldown with events to write
 	deadline    time.Duration
-	slot        int // in writer.alarms, from 1; 0: in none
+	slot        int // index in writer.deadlines plus 1; 0: not there
 }
 
 func newWriter(h *Hub) *writer {
@@ -54,7 +53,7 @@ func newWriter(h *Hub) *writer {
 	return w
 }
 
-// startWriters starts the hub's own writers: as many as can run at once.
+// startWriters starts the hub's shared writers, one per CPU that Go may use.
 func (h *Hub) startWriters() {
 	for range runtime.GOMAXPROCS(0) {
 		w := newWriter(h)
@@ -69,18 +68,18 @@ func (w *writer) close() {
 	w.signal()
 }
 
-// nextWriter gives the writer who is to take the next stream.
+// nextWriter returns the writer for the next attached stream, in turn.
 func (h *Hub) nextWriter() *writer {
 	return h.writers[h.attached.Add(1)%uint64(len(h.writers))]
 }
 
-// add has the writer give a stream its turns from now on.
+// add hands a stream to the writer.
 func (w *writer) add(s *Subscription) {
 	s.writer.Store(w)
 	w.wake(s)
 }
 
-// wake has the stream given a turn as soon as it has rested.
+// wake asks for a turn for the stream, as soon as its cooldown ends.
 func (w *writer) wake(s *Subscription) {
 	w.mu.Lock()
 	w.woken = append(w.woken, s)
@@ -88,7 +87,7 @@ func (w *writer) wake(s *Subscription) {
 	w.signal()
 }
 
-// unblock has a stream that was away given a turn.
+// unblock asks for a turn for a stream that was parked.
 func (w *writer) unblock(s *Subscription) {
 	w.mu.Lock()
 	w.unblocked = append(w.unblocked, s)
@@ -103,7 +102,7 @@ func (w *writer) signal() {
 	}
 }
 
-// run gives turns until the writer is closed.
+// run serves streams until the writer is closed.
 func (w *writer) run() {
 	defer w.timer.Stop()
 	for !w.closed.Load() {
@@ -124,7 +123,7 @@ func (w *writer) wait() {
 	<-w.signaled
 }
 
-// nextDeadline tells when there is something to do though nobody is woken.
+// nextDeadline returns when there is something to do if no stream is woken before.
 func (w *writer) nextDeadline() time.Duration {
 	next := time.Duration(math.MaxInt64)
 	if len(w.deadlines) > 0 {
@@ -136,10 +135,10 @@ func (w *writer) nextDeadline() time.Duration {
 	return next
 }
 
-// yieldEvery is after how many turns a writer lets others run, publishers above all.
+// yieldEvery is after how many turns a writer yields to other goroutines, publishers above all.
 const yieldEvery = 64
 
-// serveReady gives a turn to each stream that is to have one now.
+// serveReady serves each stream that is ready.
 func (w *writer) serveReady() {
 	w.collectWoken()
 	now := w.hub.now()
@@ -156,7 +155,7 @@ func (w *writer) serveReady() {
 	}
 }
 
-// collectWoken makes ready who was woken, unless it rests, and who was freed.
+// collectWoken marks woken streams ready, unless they cool down, and unblocked ones.
 func (w *writer) collectWoken() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -174,7 +173,7 @@ func (w *writer) collectWoken() {
 	w.woken, w.unblocked = w.woken[:0], w.unblocked[:0]
 }
 
-// startCooldown has a stream wait until it may write again.
+// startCooldown makes a stream wait until it may write events again.
 func (w *writer) startCooldown(s *Subscription) {
 	s.turn.coolingDown = true
 	w.cooldowns.push(s)
@@ -183,8 +182,8 @@ func (w *writer) startCooldown(s *Subscription) {
 	}
 }
 
-// markHasEvents notes of a resting stream that it has something to write. For the others
-// nobody need be woken when their rests are over.
+// markHasEvents records that a cooling stream has events to write. If none has, the writer sleeps
+// through the ends of cooldowns.
 func (w *writer) markHasEvents(s *Subscription) {
 	if s.turn.coolingDown && !s.turn.hasEvents {
 		s.turn.hasEvents = true
@@ -192,7 +191,7 @@ func (w *writer) markHasEvents(s *Subscription) {
 	}
 }
 
-// endCooldowns makes ready who has rested and has something to write.
+// endCooldowns ends cooldowns that are over, and marks the streams with events ready.
 func (w *writer) endCooldowns(now time.Duration) {
 	for first, ok := w.cooldowns.first(); ok && first.until <= now; first, ok = w.cooldowns.first() {
 		w.cooldowns.pop()
@@ -213,8 +212,8 @@ func (w *writer) fireDeadlines(now time.Duration) {
 	}
 }
 
-// markReady has a stream given one turn in the round that comes next. Given two,
-// one with a long backlog would hold up the others for longer.
+// markReady schedules one turn for a stream. With two in a row, a stream with a long backlog would
+// hold up the others for longer.
 func (w *writer) markReady(s *Subscription) {
 	if !s.turn.ready {
 		s.turn.ready = true
@@ -222,7 +221,7 @@ func (w *writer) markReady(s *Subscription) {
 	}
 }
 
-// serve lets a stream write, and sees to when it is to have its next turn.
+// serve gives a stream one turn, and schedules its next one.
 func (w *writer) serve(s *Subscription) {
 	s.turn.ready = false
 	if s.turn.parked {
@@ -256,7 +255,7 @@ func (w *writer) serve(s *Subscription) {
 	}
 }
 
-// remove lets go of a stream that is over.
+// remove removes a stream that has ended.
 func (w *writer) remove(s *Subscription) {
 	s.turn.parked = true
 	w.deadlines.cancel(s)
@@ -264,8 +263,8 @@ func (w *writer) remove(s *Subscription) {
 	s.onEnd(s.summary)
 }
 
-// cooldownQueue is the streams that wrote events less than a flush interval ago, in
-// the order in which they did: so one clock does for all.
+// cooldownQueue holds the streams that wrote events less than a flush interval ago, in the order of
+// their writes. One timer serves them all.
 type cooldownQueue struct {
 	list []cooldown
 	head int
@@ -299,9 +298,9 @@ func (r *cooldownQueue) pop() {
 	}
 }
 
-// deadlineHeap is a heap of streams by when they must be given a turn though nobody
-// wakes them. An alarm may ring too early: it is not put off whenever a stream
-// is written, since that is often and heartbeats are rare.
+// deadlineHeap is a heap of streams by when they must be served even if nothing wakes them. A
+// deadline may be too early: a write does not move it, since writes are frequent and heartbeats are
+// rare.
 type deadlineHeap []*Subscription
 
 func (a *deadlineHeap) set(s *Subscription, at time.Duration) {
