@@ -13,34 +13,34 @@ import (
 	"livemap/stream"
 )
 
-// socket is an Outlet as a connection is: it takes all it is given at once
-// until its reader is stuck, and then keeps one write back.
+// socket is an Outlet like a connection. It takes all writes at once until its reader blocks, and
+// then keeps one write back.
 type socket struct {
 	sub     *stream.Subscription
-	taken   chan error    // ends a Wait, well or with an error
-	gone    chan struct{} // so do all Waits end, in the end
+	taken   chan error    // ends a Wait, with or without an error
+	gone    chan struct{} // closed in the end, which ends every Wait
 	summary stream.Summary
 
 	mu     sync.Mutex // guards what follows
 	stuck  bool
 	kept   []byte
-	writes []write     // that were taken
-	asked  int         // writes and waits there were
-	fails  error       // what a write fails with
-	ends   int         // how often it was told that the stream ended
-	before func(n int) // called before write n, if set
-	panics bool        // a write or a Wait is meant to
-	cause  any         // what a Wait panics with
+	writes []write     // writes that the reader took
+	asked  int         // how many calls of Write and Wait there were
+	fails  error       // error of the next writes
+	ends   int         // how often the end of the stream was reported
+	before func(n int) // called before call n, if set
+	panics bool        // a Write or Wait panics on purpose
+	cause  any         // the panic of the last Wait
 }
 
-// attach opens a stream that is attached, and has begun.
+// attach opens an attached stream, which has begun.
 func attach(t testing.TB, h *stream.Hub, q stream.Query) *socket {
 	s := newSocket(t, h, q)
 	s.attach()
 	return s
 }
 
-// newSocket subscribes, and no more.
+// newSocket only subscribes.
 func newSocket(t testing.TB, h *stream.Hub, q stream.Query) *socket {
 	s := &socket{sub: h.Subscribe(q), taken: make(chan error), gone: make(chan struct{})}
 	t.Cleanup(func() {
@@ -106,14 +106,14 @@ func (s *socket) Wait() error {
 	return err
 }
 
-// block has the reader take nothing from now on.
+// block makes the reader take nothing from now on.
 func (s *socket) block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stuck = true
 }
 
-// unblock has the reader take everything again.
+// unblock makes the reader take everything again.
 func (s *socket) unblock() {
 	s.mu.Lock()
 	waits := s.kept != nil
@@ -124,7 +124,7 @@ func (s *socket) unblock() {
 	}
 }
 
-// takeWrites gives what was taken since it was last asked, when all is quiet.
+// takeWrites waits until all is quiet, and returns the writes since the last call.
 func (s *socket) takeWrites() []write {
 	synctest.Wait()
 	s.mu.Lock()
@@ -134,10 +134,10 @@ func (s *socket) takeWrites() []write {
 	return writes
 }
 
-// takeEvents gives what was taken since it was last asked, in short. See brief.
+// takeEvents returns the events since the last call, in short form: see brief.
 func (s *socket) takeEvents() string { return brief(joinText(s.takeWrites())) }
 
-// ended tells how often the stream ended.
+// ended returns how often the end of the stream was reported.
 func (s *socket) ended() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

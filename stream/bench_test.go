@@ -14,7 +14,7 @@ import (
 	"livemap/stream"
 )
 
-// fleetOf makes positions of n vehicles, each in the topics x and t<i%10>.
+// fleetOf returns positions of n vehicles, each in the topics x and t<i%10>.
 func fleetOf(b *testing.B, n int) []geo.Position {
 	all := make([]geo.Position, n)
 	for i := range all {
@@ -24,8 +24,7 @@ func fleetOf(b *testing.B, n int) []geo.Position {
 	return all
 }
 
-// openStreams opens n streams that discard what they are sent; when the
-// benchmark is over it reports how many events they were sent per publish.
+// openStreams opens n streams that discard what they receive, until the benchmark ends.
 func openStreams(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Query) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var streams sync.WaitGroup
@@ -36,7 +35,7 @@ func openStreams(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Qu
 		streams.Go(func() {
 			var once sync.Once
 			s.Serve(ctx, func(p []byte) error {
-				if len(p) < 8<<10 { // of a snapshot, the last
+				if len(p) < 8<<10 { // the last write of a snapshot
 					once.Do(begun.Done)
 				}
 				return nil
@@ -50,8 +49,7 @@ func openStreams(b *testing.B, h *stream.Hub, n int, query func(i int) stream.Qu
 	})
 }
 
-// BenchmarkPublish is what a publisher waits for, with subscribers that take
-// what they get at once.
+// BenchmarkPublish measures how long a publisher waits while subscribers take everything at once.
 func BenchmarkPublish(b *testing.B) {
 	everyone := func(int) stream.Query { return fleetQuery }
 	one := func(i int) stream.Query { return topicQuery(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
@@ -60,7 +58,9 @@ func BenchmarkPublish(b *testing.B) {
 		n     int
 		query func(int) stream.Query
 	}{
-		{"subscribers=0", 0, everyone}, {"whole=100", 100, everyone}, {"whole=10000", 10_000, everyone},
+		{"subscribers=0", 0, everyone},
+		{"whole=100", 100, everyone},
+		{"whole=10000", 10_000, everyone},
 		{"vehicle=10000", 10_000, one},
 	} {
 		b.Run(test.name, func(b *testing.B) {
@@ -83,7 +83,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishParallel is many publishers at once.
+// BenchmarkPublishParallel measures many publishers at once.
 func BenchmarkPublishParallel(b *testing.B) {
 	h := start(b, stream.Config{})
 	var next atomic.Int64
@@ -104,7 +104,7 @@ func BenchmarkPublishParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkSnapshot is a stream that begins, of a fleet of 10,000.
+// BenchmarkSnapshot measures the start of a stream, with a fleet of 10,000.
 func BenchmarkSnapshot(b *testing.B) {
 	h := start(b, stream.Config{})
 	fleet := fleetOf(b, 10_000)
@@ -115,7 +115,11 @@ func BenchmarkSnapshot(b *testing.B) {
 	for _, test := range []struct {
 		name string
 		q    stream.Query
-	}{{"whole", fleetQuery}, {"topic", topicQuery("t3")}, {"vehicle", topicQuery("vehicle:vehicle-00007")}} {
+	}{
+		{"whole", fleetQuery},
+		{"topic", topicQuery("t3")},
+		{"vehicle", topicQuery("vehicle:vehicle-00007")},
+	} {
 		b.Run(test.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -16,8 +16,7 @@ import (
 	"livemap/stream"
 )
 
-// published is what publishers were answered: events by seq, each with the number of
-// the position.
+// published is the receipts of all publishers: events by seq, each with the number of its position.
 type published struct {
 	mu     sync.Mutex
 	events map[uint64]modelEvent
@@ -29,7 +28,7 @@ func (m *published) add(seq uint64, e modelEvent) {
 	m.events[seq] = e
 }
 
-// model gives a model of the events up to the last, all of which must be known.
+// model returns a model of all events up to the last. It must know each of them.
 func (m *published) model(t *testing.T) *model {
 	all := &model{}
 	for seq := range uint64(len(m.events)) {
@@ -40,17 +39,16 @@ func (m *published) model(t *testing.T) *model {
 	return all
 }
 
-// heldAtLive is what a client of q held at a `live`.
+// heldAtLive is what a client of q held at a `live` event.
 type heldAtLive struct {
 	seq  int
 	held map[string]int
 	mode string
 }
 
-// TestConcurrentReadersHoldTheTruth has many publish for vehicles of their own
-// as fast as they can while many subscribe: what each holds at each `live` must
-// be what the publishers were told is true.
-func TestConcurrentReadersHoldTheTruth(t *testing.T) {
+// TestConcurrentReadersHoldTheState has many publishers at full speed, for vehicles of their own,
+// and many subscribers. At each `live` a subscriber must hold exactly what the receipts say.
+func TestConcurrentReadersHoldTheState(t *testing.T) {
 	for name, config := range map[string]stream.Config{
 		"long log":  {FlushInterval: time.Millisecond},
 		"short log": {FlushInterval: time.Millisecond, History: 256 << 10, MaxBacklog: 64 << 10},
@@ -64,7 +62,8 @@ func TestConcurrentReadersHoldTheTruth(t *testing.T) {
 				publishers.Go(func() { m.publish(t, h, g, &stop) })
 			}
 			queries := []stream.Query{
-				fleetQuery, topicQuery("depot:1"), topicQuery("depot:2", "vehicle:v1-7"), topicQuery("vehicle:v0-1", "vehicle:v3-2"),
+				fleetQuery, topicQuery("depot:1"), topicQuery("depot:2", "vehicle:v1-7"), topicQuery("vehicle:v0-1",
+					"vehicle:v3-2"),
 				{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,90,45")},
 				{Topics: []string{stream.AllTopic}, Interval: 2 * time.Millisecond},
 			}
@@ -88,14 +87,15 @@ func TestConcurrentReadersHoldTheTruth(t *testing.T) {
 	}
 }
 
-// publish publishes for the vehicles of publisher g until told to stop.
+// publish publishes for the vehicles of publisher g until stop is set.
 func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Bool) {
 	random := rand.New(rand.NewPCG(uint64(g), 3))
 	states := map[string]modelState{}
 	for n := 1; !stop.Load(); n++ {
 		id := fmt.Sprintf("v%d-%d", g, random.IntN(100))
 		topics := [][]string{nil, {}, {"depot:1"}, {"depot:2"}, {"depot:1", "depot:2"}}[random.IntN(5)]
-		p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lat":%d,"lon":%d,"n":%d,"filler":%q,"timestamp":100}`,
+		p, err := geo.ParsePosition(fmt.Appendf(nil,
+			`{"vehicle_id":%q,"lat":%d,"lon":%d,"n":%d,"filler":%q,"timestamp":100}`,
 			id, random.IntN(90), random.IntN(180), n, strings.Repeat("x", random.IntN(500))))
 		if err != nil {
 			panic(err)
@@ -109,7 +109,8 @@ func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Boo
 		if topics == nil {
 			topics = before.topics
 		}
-		states[id] = modelState{known: true, data: string(p.AppendFeature(nil, p.Time)), point: p.Point, topics: topics}
+		states[id] = modelState{known: true, data: string(p.AppendFeature(nil, p.Time)), point: p.Point,
+			topics: topics}
 		m.add(receipt.ID.Seq, modelEvent{vehicle: id, before: before, after: states[id]})
 		if n%64 == 0 {
 			time.Sleep(time.Millisecond)
@@ -119,8 +120,8 @@ func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Boo
 
 var errCut = errors.New("cut")
 
-// follow reads the streams of a client that is cut now and then, and gives what
-// it held at each `live`.
+// follow reads the streams of a client that is cut now and then. It returns what the client held at
+// each `live`.
 func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []heldAtLive) {
 	held, repeated := map[string]int{}, map[string]bool(nil)
 	for range 8 {

@@ -52,7 +52,7 @@ type cursor struct {
 	// event. The log after the view would take that vehicle back in time. So another view must
 	// follow.
 	//
-	// withholdID: until the view after a stale one ends, no id may be sent. Resuming from one would
+	// withholdID: until a view ends without such an entry, no id may be sent. Resuming from one would
 	// take the vehicle back too.
 	stale, withholdID bool
 

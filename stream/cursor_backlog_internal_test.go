@@ -8,15 +8,17 @@ import (
 	"livemap/geo"
 )
 
-// How far behind a reader is, is counted to the byte, over many more events
-// than are looked at in one go.
+// The backlog of a reader is counted to the byte, over many more events than one lock allows to
+// examine.
 func TestBacklogIsBytesInScope(t *testing.T) {
 	box, err := geo.ParseBox("0,0,5,5")
 	require.NoError(t, err)
 	for name, q := range map[string]Query{
-		"whole": {Topics: []string{AllTopic}}, "box": {Topics: []string{AllTopic}, Box: &box},
-		"topic": {Topics: []string{"x"}}, "topic box": {Topics: []string{"x"}, Box: &box},
-		"vehicles": {Topics: []string{"vehicle:v1", "vehicle:v4"}},
+		"whole":     {Topics: []string{AllTopic}},
+		"box":       {Topics: []string{AllTopic}, Box: &box},
+		"topic":     {Topics: []string{"x"}},
+		"topic box": {Topics: []string{"x"}, Box: &box},
+		"vehicles":  {Topics: []string{"vehicle:v1", "vehicle:v4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New(Config{})
@@ -41,7 +43,7 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 			h.config.MaxBacklog--
 			require.True(t, s.lagging(from))
 
-			// What was counted is not counted again, unless it may have become too much.
+			// A count is reused until the backlog may have become too large.
 			h.config.MaxBacklog += 10_000
 			s.countedAt = 0
 			require.False(t, s.lagging(from))
@@ -53,7 +55,7 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 	}
 }
 
-// Not to be behind others' events costs no count.
+// A reader with an interval has no backlog, and nothing is counted.
 func TestBacklogOfIntervalIsNone(t *testing.T) {
 	h := New(Config{MaxBacklog: 1})
 	defer h.Close()

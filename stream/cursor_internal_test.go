@@ -10,8 +10,8 @@ import (
 	"livemap/geo"
 )
 
-// deliveries are the scopes whose cost per event is looked at: readers of a
-// fleet of 1,000 who have everything.
+// deliveries are scopes whose cost per event is measured. Their readers are up to date, with a
+// fleet of 1,000.
 var deliveries = []struct {
 	name  string
 	query Query
@@ -25,7 +25,7 @@ var deliveries = []struct {
 	{"interval", Query{Topics: []string{AllTopic}, Interval: time.Second}, ""},
 }
 
-// newDelivery makes a hub with a reader at its head; publish gives it more.
+// newDelivery returns a hub with a reader at its head. publish publishes n more positions.
 func newDelivery(t testing.TB, query Query, box string) (h *Hub, s *Subscription, publish func(n int)) {
 	if box != "" {
 		b, err := geo.ParseBox(box)
@@ -37,7 +37,8 @@ func newDelivery(t testing.TB, query Query, box string) (h *Hub, s *Subscription
 	fleet := make([]geo.Position, 1000)
 	for i := range fleet {
 		p, err := geo.ParsePosition(fmt.Appendf(nil,
-			`{"vehicle_id":"v%d","lat":%d,"lon":%d,"speed_kmh":85,"heading":271,"topics":["x","t%d"]}`, i, i%45, i%90, i%10))
+			`{"vehicle_id":"v%d","lat":%d,"lon":%d,"speed_kmh":85,"heading":271,"topics":["x","t%d"]}`,
+			i, i%45, i%90, i%10))
 		require.NoError(t, err)
 		fleet[i] = p
 	}
@@ -61,7 +62,7 @@ func newDelivery(t testing.TB, query Query, box string) (h *Hub, s *Subscription
 
 var buffer [chunkSize + 1024]byte
 
-// readAll takes all there is and tells how many events that was.
+// readAll reads all there is and returns the number of events.
 func readAll(s *Subscription) (events int) {
 	for {
 		p, n, _ := s.cursor.read(buffer[:0])
@@ -72,7 +73,7 @@ func readAll(s *Subscription) (events int) {
 	}
 }
 
-// rewind puts a reader back to where it was at seq.
+// rewind moves a reader back to seq.
 func rewind(s *Subscription, seq uint64) {
 	s.pos, s.more, s.replayEnd = seq, true, 0
 }
@@ -93,8 +94,8 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A round allocates only what it is.
-func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
+// Reading a view allocates nothing per event.
+func TestViewDoesNotAllocatePerEvent(t *testing.T) {
 	_, s, _ := newDelivery(t, Query{Topics: []string{AllTopic}}, "")
 	r := s.hub.freezeFleet()
 	events := 0
@@ -105,7 +106,7 @@ func TestRoundDoesNotAllocatePerEvent(t *testing.T) {
 	require.Equal(t, 1000, events)
 }
 
-// BenchmarkDelivery is one event from the log to one reader.
+// BenchmarkDelivery measures one event from the log to one reader.
 func BenchmarkDelivery(b *testing.B) {
 	for _, test := range deliveries {
 		b.Run(test.name, func(b *testing.B) {

@@ -55,7 +55,7 @@ func TestDrainSpreadsByes(t *testing.T) {
 	}
 }
 
-// A reader that has much to read yet is ended after the write that is under way.
+// A reader with a long backlog is ended after the current write.
 func TestDrainDoesNotWaitForSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -132,7 +132,7 @@ func TestStreamEnds(t *testing.T) {
 	})
 }
 
-// A stalled writer delays nobody else, and costs no more than its cursor.
+// A stalled reader delays no other and costs no more than its cursor.
 func TestStalledWriterDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)

@@ -10,7 +10,7 @@ import (
 
 // vehicle is the last-known state of one vehicle. It is present, gone or forgotten. A gone vehicle
 // is a tombstone: it keeps the newest timestamp, so that a late position does not bring the vehicle
-// back. Of a forgotten one only the index is left, for as long as the log holds its events.
+// back. A forgotten one has only its index left, for as long as the log holds its events.
 //
 // It fills two cache lines of 64 bytes, which is all that a position must load.
 type vehicle struct {

@@ -13,9 +13,9 @@ import (
 	"livemap/stream"
 )
 
-// BenchmarkPublishFleet is what a position costs the hub, in CPU time, when the
-// log is full and the vehicles come in no order: what more of them cost is
-// memory that is not in the processor's caches.
+// BenchmarkPublishFleet measures the CPU time of a position when the log is full and vehicles
+// report in random order. More vehicles cost more because their memory is not in the processor's
+// caches.
 func BenchmarkPublishFleet(b *testing.B) {
 	one := func(i int) stream.Query { return topicQuery(fmt.Sprintf("vehicle:vehicle-%05d", i)) }
 	for _, way := range []struct {
@@ -45,8 +45,8 @@ func BenchmarkPublishFleet(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishGrowth is what each of the first 100,000 positions costs, and
-// each of as many after a million: when the log is full, segments are let go of.
+// BenchmarkPublishGrowth measures each of the first 100,000 positions, and each of as many after a
+// million. With a full log, segments are dropped.
 func BenchmarkPublishGrowth(b *testing.B) {
 	var early, late time.Duration
 	for b.Loop() {
@@ -66,8 +66,8 @@ func BenchmarkPublishGrowth(b *testing.B) {
 	b.ReportMetric(float64(late)/float64(b.N)/100_000, "cpu-ns/late")
 }
 
-// BenchmarkFleetMemory is the live heap that each of 200,000 vehicles takes when
-// its newest event, of some 300 bytes, has left the log.
+// BenchmarkFleetMemory measures the live heap per vehicle, of 200,000, when its newest event of
+// some 300 bytes has left the log.
 func BenchmarkFleetMemory(b *testing.B) {
 	const vehicles = 200_000
 	fleet := fleetOf(b, vehicles)
@@ -104,13 +104,13 @@ func publishAll(h *stream.Hub, positions []geo.Position) (first error) {
 	return first
 }
 
-// publisher publishes for a fleet, in no order.
+// publisher publishes for a fleet in random order.
 type publisher struct {
 	hub   *stream.Hub
 	way   func(*stream.Hub, []geo.Position) error
 	fleet []geo.Position
 	n     int
-	cpu   time.Duration // of publishing
+	cpu   time.Duration // CPU time of publishing
 
 	chosen []geo.Position
 	warm   []byte
@@ -128,8 +128,8 @@ func (r *publisher) publish(b *testing.B, n int) {
 	}
 }
 
-// choose chooses positions and reads them, so that they are in the processor's
-// caches, as what has just been decoded is.
+// choose chooses positions and reads them. Then they are in the processor's caches, as after
+// decoding.
 func (r *publisher) choose(n int) {
 	r.chosen = r.chosen[:0]
 	for range n {
@@ -141,7 +141,7 @@ func (r *publisher) choose(n int) {
 	}
 }
 
-// cpuTime is what the process has used.
+// cpuTime returns the CPU time of the process.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)

@@ -15,18 +15,21 @@ import (
 	"livemap/stream"
 )
 
-// idForm is what an event id looks like; its number must also fit in 64 bits.
+// idForm is the form of an event id. Its number must also fit into 64 bits.
 var idForm = regexp.MustCompile(`^([^-]+)-(0|[1-9][0-9]*)$`)
 
-// FuzzResume comes back with anything for an id: one of this log gets what came
-// since, and any other the state anew. Either way the reader holds the truth.
+// FuzzResume resumes with any text as the id. An id of this log gets what came after it, any other
+// text the whole state. Either way the reader holds the current state.
 func FuzzResume(f *testing.F) {
 	h := stream.New(stream.Config{})
 	f.Cleanup(h.Close)
 	for n, id := range []string{"a", "b", "a", "c", "b"} {
 		publish(f, h, id, fmt.Sprintf(`"n":%d`, n))
 	}
-	for _, seed := range []string{"", "-", "x-1", "0", "5", "-5", "+5", "05", "18446744073709551615", "18446744073709551616", "5 ", "\x00", strings.Repeat("9", 60)} {
+	for _, seed := range []string{
+		"", "-", "x-1", "0", "5", "-5", "+5", "05", "5 ", "\x00",
+		"18446744073709551615", "18446744073709551616", strings.Repeat("9", 60),
+	} {
 		f.Add(seed, false)
 		f.Add(seed, true)
 	}
@@ -36,9 +39,9 @@ func FuzzResume(f *testing.F) {
 			id = head.Epoch + "-" + id
 		}
 		seq := checkID(t, id)
-		told := eventsFrom(t, h, id)
+		received := eventsFrom(t, h, id)
 		ids := []string{}
-		for _, e := range told {
+		for _, e := range received {
 			ids = append(ids, e.Type+strings.TrimPrefix(e.LastEventID, head.Epoch))
 		}
 		want := []string{"reset", "-3", "-4", "-5", "live-5"}
@@ -48,13 +51,12 @@ func FuzzResume(f *testing.F) {
 		require.Equal(t, want, ids, id)
 		reason := map[bool]string{true: "new", false: "epoch"}[id == ""]
 		if want[0] == "reset" {
-			require.JSONEq(t, `{"reason":"`+reason+`"}`, told[0].Data)
+			require.JSONEq(t, `{"reason":"`+reason+`"}`, received[0].Data)
 		}
 	})
 }
 
-// checkID reads an id once more, in another way, and gives its number: -1 of what
-// is none, and nothing above a million.
+// checkID parses an id in another way and returns its number: -1 for no id, and at most a million.
 func checkID(t *testing.T, text string) int {
 	t.Helper()
 	id, ok := stream.ParseID(text)
@@ -71,12 +73,13 @@ func checkID(t *testing.T, text string) int {
 	return int(min(id.Seq, 1_000_000))
 }
 
-// eventsFrom gives the events of a stream up to `live`.
+// eventsFrom returns the events of a stream up to `live`.
 func eventsFrom(t *testing.T, h *stream.Hub, lastEventID string) (events []sse.Event) {
 	t.Helper()
 	var out bytes.Buffer
 	enough := errors.New("enough")
-	h.Subscribe(stream.Query{Topics: []string{stream.AllTopic}, LastEventID: lastEventID}).Serve(t.Context(), func(p []byte) error {
+	s := h.Subscribe(stream.Query{Topics: []string{stream.AllTopic}, LastEventID: lastEventID})
+	s.Serve(t.Context(), func(p []byte) error {
 		out.Write(p)
 		if bytes.Contains(out.Bytes(), []byte("\nevent: live\n")) {
 			return enough
@@ -86,7 +89,7 @@ func eventsFrom(t *testing.T, h *stream.Hub, lastEventID string) (events []sse.E
 	for event, err := range sse.Read(&out, nil) {
 		require.NoError(t, err)
 		if event.Type != "" && event.Type != "live" {
-			event.LastEventID = "" // it is that of the event before
+			event.LastEventID = "" // the parser repeats the last id
 		}
 		if event.Data != "" {
 			events = append(events, event)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,7 +24,7 @@ func publish(t testing.TB, h *Hub, text string, args ...any) {
 	require.NoError(t, err)
 }
 
-// requireConsistent checks what must hold of a hub's indexes at any time.
+// requireConsistent checks the invariants of a hub's indexes.
 func requireConsistent(t testing.TB, h *Hub) {
 	t.Helper()
 	h.mu.RLock()
@@ -80,8 +81,8 @@ func requireConsistent(t testing.TB, h *Hub) {
 	require.Zero(t, entries, "index entries without events")
 }
 
-// requireData checks that an event knows where its data begins and ends: after the
-// only "data: " that a line begins with, and before the blank line.
+// requireData checks where the data of an event begins and ends. A line has "data: " at its start
+// just once, and a blank line follows.
 func requireData(t testing.TB, event frame) {
 	t.Helper()
 	_, rest, _ := bytes.Cut(event.text, []byte("\ndata: "))
@@ -90,8 +91,8 @@ func requireData(t testing.TB, event frame) {
 	require.Equal(t, "\n", string(rest))
 }
 
-// Many vehicles and topics pass through a small hub, and it lets go of them.
-func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
+// Many vehicles and topics pass through a small hub, which frees them.
+func TestVehiclesAndTopicsAreFreed(t *testing.T) {
 	const n = 50_000
 	h := New(Config{History: 1 << 20, MaxVehicles: 1000})
 	defer h.Close()
@@ -117,7 +118,7 @@ func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
 	require.LessOrEqual(t, cap(h.fleet.slots), 4000)
 	require.LessOrEqual(t, cap(h.fleet.free), 4000)
 
-	// A fleet that stays replaces all that.
+	// A fleet that stays replaces them all.
 	for i := range 30_000 {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%1000, i)
 	}
@@ -126,7 +127,7 @@ func TestVehiclesAndTopicsAreLetGo(t *testing.T) {
 	require.Empty(t, h.topics)
 }
 
-// An index does not keep the entries that it has dropped.
+// An index frees the entries that it has dropped.
 func TestIndexIsBounded(t *testing.T) {
 	var index seqIndex
 	for seq := range uint64(1_000_000) {
@@ -142,7 +143,7 @@ func TestIndexIsBounded(t *testing.T) {
 	require.Nil(t, index.list)
 }
 
-// A parked vehicle does not pin the segment that its last event was in.
+// A parked vehicle does not pin the segment of its last event.
 func TestParkedVehiclePinsNoSegment(t *testing.T) {
 	h := New(Config{History: 1 << 20})
 	defer h.Close()
@@ -161,15 +162,19 @@ func TestParkedVehiclePinsNoSegment(t *testing.T) {
 	<-freed
 }
 
-// What a stream costs does not grow with how far it is behind: readers whose
-// first write never returns hold no segment and no events.
+// The memory of a stream does not grow with its backlog: readers whose first write never returns
+// hold no segment and no events.
 func TestReaderThatNeverReadsCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{History: 1 << 20, MaxBacklog: 256 << 10})
 		ctx, cancel := context.WithCancel(t.Context())
 		var streams sync.WaitGroup
 		for range 500 {
-			for _, q := range []Query{{Topics: []string{AllTopic}}, {Topics: []string{"x"}}, {Topics: []string{AllTopic}, Interval: 1e9}} {
+			for _, q := range []Query{
+				{Topics: []string{AllTopic}},
+				{Topics: []string{"x"}},
+				{Topics: []string{AllTopic}, Interval: time.Second},
+			} {
 				s := h.Subscribe(q)
 				streams.Go(func() {
 					s.Serve(ctx, func([]byte) error {
@@ -206,7 +211,7 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func TestAudienceIsLetGo(t *testing.T) {
+func TestSubscribersAreFreed(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()
 	box, err := geo.ParseBox("170,-10,-170,10")

@@ -7,8 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// logOf makes a log that begins with seq 11 and holds events of 1,000 bytes, of
-// which 65 fill a segment.
+// logOf returns a log that begins with seq 11 and holds events of 1,000 bytes; 65 fill a segment.
 func logOf(events, limit int) *eventLog {
 	l := newLog(limit, 11)
 	v := &vehicle{}
@@ -52,9 +51,15 @@ func TestLogRun(t *testing.T) {
 		limit int
 		n     int
 	}{
-		{11, 1999, 1}, {11, 2000, 2}, {11, 2001, 2}, {12, 5000, 5},
-		{11, 999, 1}, {11, 0, 1}, // one at least
-		{11, 1 << 30, perSegment}, {10 + perSegment, 1 << 30, 1}, {11 + perSegment, 1 << 30, perSegment},
+		{11, 1999, 1},
+		{11, 2000, 2},
+		{11, 2001, 2},
+		{12, 5000, 5},
+		{11, 999, 1}, // at least one
+		{11, 0, 1},
+		{11, 1 << 30, perSegment},
+		{10 + perSegment, 1 << 30, 1},
+		{11 + perSegment, 1 << 30, perSegment},
 		{10 + 2*perSegment, 3000, 1},
 	} {
 		run, n := l.run(test.seq, test.limit)

@@ -19,10 +19,42 @@ import (
 	"livemap/stream"
 )
 
+// The helpers of these tests, by what a test wants to do. Files named *_internal_test.go have some of
+// their own, since they see the package from inside.
+//
+// Make a hub:
+//
+//	start                  a hub that lives as long as the test
+//	quietHub, busyHub      without heartbeats, for streams that are silent or never are
+//	smallHub               with a short log and a small backlog
+//	save, restoredHub      a saved state, and a hub that has loaded it
+//
+// Publish:
+//
+//	position, publish      one position, from the members of its JSON object
+//	fillLog                so many bytes of positions
+//
+// Open a stream:
+//
+//	fleetQuery, topicQuery, patternQuery, box
+//	listen, listenSlowly   a client of its own; the slow one takes a write per token
+//	attach, newSocket      a socket: an Outlet whose reader can block and unblock
+//	attachMany             several for each writer of the hub
+//	resume                 a stream from an id up to now, as text
+//
+// Look at what a stream wrote, since the last look:
+//
+//	takeWrites             each write with its time
+//	takeText               the text of all
+//	takeEvents             the events in short form: see brief
+//	golden                 the text without what differs from run to run
+//
+// Compare with all that happened: a model keeps every event, a reader checks each against it.
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start starts a hub that lives as long as the test. Streams are to be opened
-// after: what is cleaned up last was begun first.
+// start starts a hub that lives as long as the test. Call it before opening streams: cleanups run
+// in reverse order.
 func start(t testing.TB, config stream.Config) *stream.Hub {
 	t.Helper()
 	h := stream.New(config)
@@ -30,8 +62,8 @@ func start(t testing.TB, config stream.Config) *stream.Hub {
 	return h
 }
 
-// position makes a position from the members of its JSON object, without the
-// braces. It is at longitude 2, latitude 1 if they do not say.
+// position returns a position from the members of its JSON object, without the braces. By default
+// it is at longitude 2, latitude 1.
 func position(t testing.TB, id, members string) *geo.Position {
 	t.Helper()
 	text := fmt.Sprintf(`{"vehicle_id":%q`, id)
@@ -46,7 +78,7 @@ func position(t testing.TB, id, members string) *geo.Position {
 	return &p
 }
 
-// publish publishes a position, which must be taken.
+// publish publishes a position, which the hub must accept.
 func publish(t testing.TB, h *stream.Hub, id, members string) stream.Receipt {
 	t.Helper()
 	receipt, err := h.Publish(position(t, id, members))
@@ -54,8 +86,7 @@ func publish(t testing.TB, h *stream.Hub, id, members string) stream.Receipt {
 	return receipt
 }
 
-// fillLog publishes positions of the vehicle until at least bytes of them are in
-// the log, each with another number.
+// fillLog publishes different positions of the vehicle until they take at least bytes in the log.
 func fillLog(t testing.TB, h *stream.Hub, id string, bytes int) {
 	t.Helper()
 	filler := strings.Repeat("x", 8000)
@@ -64,25 +95,25 @@ func fillLog(t testing.TB, h *stream.Hub, id string, bytes int) {
 	}
 }
 
-// write is what a client was sent at once, and when.
+// write is what a client received in one piece, and when.
 type write struct {
 	at   time.Time
 	text string
 }
 
-// client is a reader that keeps what it is sent.
+// client is a reader that keeps what it receives.
 type client struct {
 	hub     *stream.Hub
-	gate    chan struct{} // a write takes one; nil: never blocks
+	gate    chan struct{} // a write waits for one token; nil: no wait
 	cancel  context.CancelFunc
 	ended   chan struct{}
-	summary stream.Summary // after ended
+	summary stream.Summary // valid after ended
 
 	mu     sync.Mutex // guards what follows
 	writes []write
 }
 
-// listen opens a stream that takes all it is sent at once.
+// listen opens a stream whose client takes everything at once.
 func listen(t testing.TB, h *stream.Hub, q stream.Query) *client {
 	return serve(t, h, h.Subscribe(q), nil)
 }
@@ -103,9 +134,10 @@ func serve(t testing.TB, h *stream.Hub, s *stream.Subscription, gate chan struct
 	return c
 }
 
-// run serves a stream, by one of the two ways there are, until it ends. slow:
-// write waits.
-func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, write func([]byte) error) stream.Summary {
+// run serves a stream until it ends, by Serve or Attach at random. slow: write waits.
+func run(
+	ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, write func([]byte) error,
+) stream.Summary {
 	attached := rand.IntN(2) == 0
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -127,7 +159,7 @@ func run(ctx context.Context, t testing.TB, s *stream.Subscription, slow bool, w
 	return summary
 }
 
-// testOutlet is an Outlet that has no room for anything when it is slow.
+// testOutlet is an Outlet. A slow one has no room for any write.
 type testOutlet struct {
 	write func([]byte) error
 	slow  bool
@@ -165,17 +197,17 @@ func (c *client) write(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// open lets all writes through from now on.
+// open lets all writes pass from now on.
 func (c *client) open() { close(c.gate) }
 
-// close ends the stream from the client's side.
+// close ends the stream as its client.
 func (c *client) close() stream.Summary {
 	c.cancel()
 	<-c.ended
 	return c.summary
 }
 
-// takeWrites gives what was written since it was last asked, when all is quiet.
+// takeWrites waits until all is quiet, and returns the writes since the last call.
 func (c *client) takeWrites() []write {
 	synctest.Wait()
 	c.mu.Lock()
@@ -185,7 +217,7 @@ func (c *client) takeWrites() []write {
 	return writes
 }
 
-// takeText gives what was written since it was last asked.
+// takeText returns the text since the last call.
 func (c *client) takeText() string {
 	var text strings.Builder
 	for _, w := range c.takeWrites() {
@@ -194,7 +226,7 @@ func (c *client) takeText() string {
 	return text.String()
 }
 
-// takeEvents gives what was written since it was last asked, in short. See brief.
+// takeEvents returns the events since the last call, in short form: see brief.
 func (c *client) takeEvents() string {
 	return brief(c.takeText())
 }
@@ -204,9 +236,9 @@ var (
 	members = regexp.MustCompile(`"(reason|vehicle_id|mode|events|skipped)":"?([^",}]*)`)
 )
 
-// brief writes what was on the wire as one line: `3 a` is a position of vehicle
-// a with seq 3, `4 late a`, `5 gone a left`, `6 live replay 3 0` (events,
-// skipped), `7 -` a heartbeat; without an id there is no number.
+// brief returns the events of a text as one line. `3 a` is a position of vehicle a with seq 3, and
+// `4 late a` an older one. `5 gone a left` is a `gone` event, `6 live replay 3 0` a `live` event
+// with events and skipped. `7 -` is a heartbeat. An event without id has no number.
 func brief(text string) string {
 	var all []string
 	for event := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {

@@ -16,31 +16,31 @@ import (
 	"livemap/stream"
 )
 
-// reader is a client: it holds a map, and checks what it is told.
+// reader is a client that holds a map and checks each event that it receives.
 type reader struct {
 	t     *testing.T
 	name  string
 	model *model
 	query stream.Query
 
-	vehicles  map[string]int  // the number of the position it has
-	repeated  map[string]bool // since a reset; nil: none is under way
-	newest    map[string]int  // the number of the newest position seen, per vehicle
+	vehicles  map[string]int  // number of the newest position that it holds, by id
+	repeated  map[string]bool // vehicles seen since a reset; nil: no reset is in progress
+	newest    map[string]int  // number of the newest position seen, per vehicle
 	following int             // every event in scope up to this seq was seen; -1: not so
 	lastID    string
 	liveCount int
 	byMode    map[string]int
-	skipping  bool // events were left out, which a `live` must announce
+	skipping  bool // events were left out, which `live` must announce
 
 	mu   sync.Mutex // guards read
-	read []byte     // and not looked at yet; the test looks when the model is up to date
+	read []byte     // not parsed yet: the model must be up to date for that
 
 	cancel context.CancelFunc
 	gate   chan struct{} // a write takes one; nil: never blocks
 	ended  chan struct{}
 }
 
-// event takes one event off the wire.
+// event checks one event.
 func (r *reader) event(text string) {
 	var id, name, data string
 	for line := range strings.Lines(text) {
@@ -80,8 +80,8 @@ func (r *reader) event(text string) {
 		r.checkOrder(seq, name)
 	case "reset":
 		r.repeated, r.following, r.skipping = map[string]bool{}, -1, false
-		// A reset that is cut goes on from an id within it, which may be older than
-		// what was told before the reset.
+		// After a cut, a reset continues from an id within it. That may be older than what came
+		// before the reset.
 		clear(r.newest)
 	case "live":
 		r.live(seq, between(data, `"mode":"`, `"`))
@@ -94,7 +94,7 @@ func between(s, before, after string) string {
 	return s
 }
 
-// number gives the number that the test gave to a position.
+// number returns the number that the test gave to a position.
 func number(data string) int {
 	n, err := strconv.Atoi(between(data, `"n":`, ","))
 	if err != nil {
@@ -114,7 +114,7 @@ func (r *reader) position(data string) {
 	}
 }
 
-// checkOrder checks that between the event before and this one nothing was in scope.
+// checkOrder checks that no event between the last one and this was in scope.
 func (r *reader) checkOrder(seq int, name string) {
 	if seq < 0 || r.following < 0 || r.query.Interval > 0 {
 		if seq < 0 {
@@ -134,14 +134,15 @@ func (r *reader) checkOrder(seq int, name string) {
 	r.following = seq
 }
 
-// heartbeat checks a heartbeat's id: the reader must have had everything up to it.
+// heartbeat checks the id of a heartbeat: the reader must have everything up to it.
 func (r *reader) heartbeat(seq int) {
 	if r.following < 0 || r.query.Interval > 0 {
 		return
 	}
 	require.GreaterOrEqual(r.t, seq, r.following, "%s: heartbeat", r.name)
 	for s := r.following + 1; s <= seq; s++ {
-		require.Equal(r.t, "-", r.model.expectedEvent(&r.query, s), "%s: heartbeat %d passes over %d", r.name, seq, s)
+		require.Equal(r.t, "-", r.model.expectedEvent(&r.query, s), "%s: heartbeat %d passes over %d", r.name,
+			seq, s)
 	}
 	r.following = seq
 }
@@ -162,7 +163,7 @@ func (r *reader) live(seq int, mode string) {
 		r.skipping = false
 	}
 	if seq < 0 {
-		return // ids are held back: more is to come at once
+		return // ids are withheld: another view follows at once
 	}
 	if mode == "replay" {
 		r.heartbeat(seq)
@@ -173,8 +174,8 @@ func (r *reader) live(seq int, mode string) {
 	r.following = seq
 }
 
-// expected is what the reader must hold at the live of seq. A vehicle that has
-// left since, while the log lost where it was at seq, may be missing already.
+// expected returns what the reader must hold at the live of seq. A vehicle that has left since may
+// be missing already, if the log has dropped its position at seq.
 func (r *reader) expected(seq int) map[string]int {
 	expected := r.model.heldAfter(&r.query, seq)
 	for _, e := range r.model.events[seq:] {
@@ -185,11 +186,10 @@ func (r *reader) expected(seq int) map[string]int {
 	return expected
 }
 
-// connect opens the reader's stream. What the connection before left of an
-// event is lost.
+// connect opens the reader's stream. It drops a part of an event that the last connection left.
 func (r *reader) connect(h *stream.Hub) {
 	r.query.LastEventID = r.lastID
-	r.skipping = false // a cut took the `live` that was to announce it
+	r.skipping = false // the cut lost the `live` that had to announce it
 	if seq, ok := stream.ParseID(r.lastID); ok && r.following >= 0 {
 		r.following = int(seq.Seq)
 	}
@@ -204,7 +204,7 @@ func (r *reader) connect(h *stream.Hub) {
 				select {
 				case <-r.gate:
 				case <-ctx.Done():
-					// What was under way may arrive in part.
+					// The current write may arrive in part.
 					if n := len(p) - int(time.Now().UnixNano()+lives)%3*len(p)/5; n < len(p) {
 						r.add(p[:n])
 					}
@@ -223,7 +223,7 @@ func (r *reader) add(p []byte) {
 	r.read = append(r.read, p...)
 }
 
-// parse takes the whole events off what was read.
+// parse parses the whole events of what was read.
 func (r *reader) parse() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,7 +243,7 @@ func (r *reader) disconnect() {
 	r.parse()
 }
 
-// step lets a reader read some, or cuts it off and has it come back.
+// step lets a reader read some, or cuts it off and reconnects it.
 func (r *reader) step(h *stream.Hub, random *rand.Rand) {
 	if r.gate != nil {
 		for range random.IntN(3) {
@@ -263,7 +263,7 @@ func (r *reader) step(h *stream.Hub, random *rand.Rand) {
 		if random.IntN(6) == 0 {
 			r.lastID = []string{"", "nonsense", "0-0", r.lastID + "0000000"}[random.IntN(4)]
 			if r.lastID == "" {
-				// A new page holds nothing.
+				// A new client holds nothing.
 				clear(r.vehicles)
 			}
 			r.following, r.skipping = -1, false
@@ -273,7 +273,7 @@ func (r *reader) step(h *stream.Hub, random *rand.Rand) {
 	synctest.Wait()
 }
 
-// finish compares, after the reader has read all there is.
+// finish compares the reader with the model after it has read everything.
 func (r *reader) finish(m *model) {
 	r.parse()
 	require.False(r.t, r.skipping, "%s: events were left out and not announced", r.name)

@@ -19,8 +19,8 @@ import (
 
 var seeds = flag.Uint64("seeds", 24, "how many runs the model test makes")
 
-// TestModel lets random things happen to a small hub and compares, at every
-// live and at the end, what readers hold with a model that keeps everything.
+// TestModel makes random calls of a small hub. At every `live` and at the end, it compares what
+// readers hold with a model that keeps everything.
 func TestModel(t *testing.T) {
 	var mu sync.Mutex
 	modes := map[string]int{}
@@ -44,10 +44,11 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// runModel makes one run and counts the modes of live that readers were told.
+// runModel makes one run and counts the modes of `live` that readers saw.
 func runModel(t *testing.T, seed uint64) map[string]int {
 	random := rand.New(rand.NewPCG(seed, 1))
-	m := &model{vehicles: map[string]*modelVehicle{}, max: 40, ttl: 90 * time.Second, filler: 900, born: time.Now()}
+	m := &model{vehicles: map[string]*modelVehicle{}, max: 40, ttl: 90 * time.Second, filler: 900,
+		born: time.Now()}
 	if seed%2 == 1 {
 		m.filler = 9000
 	}
@@ -96,7 +97,7 @@ func runModel(t *testing.T, seed uint64) map[string]int {
 	return modes
 }
 
-// makeReaders makes fast and slow readers of every kind of query.
+// makeReaders returns a fast and a slow reader of every kind of query.
 func makeReaders(t *testing.T, m *model, random *rand.Rand) (readers []*reader) {
 	box := func(s string) *geo.Box {
 		b, err := geo.ParseBox(s)
@@ -118,12 +119,15 @@ func makeReaders(t *testing.T, m *model, random *rand.Rand) (readers []*reader) 
 		"interval":    {Topics: []string{"live_updates:all"}, Interval: time.Second},
 		"interval box": {Topics: []string{"live_updates:all"}, Interval: time.Second,
 			Box: box("-90,-45,90,45")},
-		"only":            {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v1*", "vehicle:v4"}},
-		"only topics":     {Topics: []string{"live_updates:all"}, Only: []string{"depot:*", "vehicle:v2*", "vehicle:v20*"}},
+		"only": {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v1*", "vehicle:v4"}},
+		"only topics": {Topics: []string{"live_updates:all"},
+			Only: []string{"depot:*", "vehicle:v2*", "vehicle:v20*"}},
 		"only everything": {Topics: []string{"live_updates:all"}, Only: []string{"v*"}},
-		"only box":        {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v3*", "depot:1"}, Box: box("-90,-45,90,45")},
-		"only interval":   {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v2*"}, Interval: time.Second},
-		"interval topic":  {Topics: []string{"depot:1", "vehicle:v5"}, Interval: 300 * time.Millisecond},
+		"only box": {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v3*", "depot:1"},
+			Box: box("-90,-45,90,45")},
+		"only interval": {Topics: []string{"live_updates:all"}, Only: []string{"vehicle:v2*"},
+			Interval: time.Second},
+		"interval topic": {Topics: []string{"depot:1", "vehicle:v5"}, Interval: 300 * time.Millisecond},
 	}
 	for _, name := range slices.Sorted(func(yield func(string) bool) {
 		for name := range queries {
@@ -146,7 +150,7 @@ func makeReaders(t *testing.T, m *model, random *rand.Rand) (readers []*reader) 
 	return readers
 }
 
-// modelStep does one thing to the hub and the model.
+// modelStep makes one call of the hub and of the model.
 func modelStep(t *testing.T, m *model, h *stream.Hub, random *rand.Rand, n int) {
 	id := fmt.Sprint("v", random.IntN(48))
 	switch random.IntN(30) {
@@ -171,7 +175,8 @@ func modelStep(t *testing.T, m *model, h *stream.Hub, random *rand.Rand, n int) 
 		}
 	}
 	filler := strings.Repeat("x", random.IntN(m.filler))
-	p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lon":%v,"lat":%v,%s"n":%d,"filler":"%s","timestamp":%d}`,
+	p, err := geo.ParsePosition(fmt.Appendf(nil,
+		`{"vehicle_id":%q,"lon":%v,"lat":%v,%s"n":%d,"filler":"%s","timestamp":%d}`,
 		id, point[0], point[1], members, n, filler, stamp))
 	require.NoError(t, err)
 	data := string(p.AppendFeature(nil, p.Time))

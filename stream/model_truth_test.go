@@ -9,8 +9,8 @@ import (
 	"livemap/stream"
 )
 
-// model is a naive hub that keeps everything: one entry per event, with
-// the state of the vehicle it concerns before and after.
+// model is a naive hub that keeps everything: one entry per event, with the state of its vehicle
+// before and after.
 type model struct {
 	events   []modelEvent // events[i] has seq i+1
 	vehicles map[string]*modelVehicle
@@ -45,8 +45,10 @@ type modelEvent struct {
 	before, after modelState
 }
 
-// publish tells the verdict and records the events that the hub must make.
-func (m *model) publish(id string, stamp int64, point geo.Point, topics []string, data string, now time.Time) stream.Verdict {
+// publish returns the verdict and records the events that the hub must make.
+func (m *model) publish(
+	id string, stamp int64, point geo.Point, topics []string, data string, now time.Time,
+) stream.Verdict {
 	v := m.vehicles[id]
 	if v == nil {
 		for len(m.vehicles) >= m.max {
@@ -123,7 +125,7 @@ func (m *model) delete(id string) bool {
 	return true
 }
 
-// expire ends vehicles as the hub does: every second, the longest silent first.
+// expire expires vehicles as the hub does: every second, the longest silent first.
 func (m *model) expire() {
 	now := m.born.Add(time.Since(m.born).Truncate(time.Second))
 	var due []*modelVehicle
@@ -138,7 +140,7 @@ func (m *model) expire() {
 	}
 }
 
-// holds says in the contract's words whether a query wants a vehicle.
+// holds reports, in the words of the contract, whether a vehicle is in the scope of a query.
 func holds(q *stream.Query, id string, s modelState) bool {
 	if !s.known {
 		return false
@@ -156,7 +158,7 @@ func holds(q *stream.Query, id string, s modelState) bool {
 	return false
 }
 
-// allowed tells whether one of the query's patterns matches a vehicle.
+// allowed reports whether one of the query's patterns matches a vehicle.
 func allowed(q *stream.Query, id string, topics []string) bool {
 	if q.Only == nil {
 		return true
@@ -171,7 +173,7 @@ func allowed(q *stream.Query, id string, topics []string) bool {
 	return false
 }
 
-// heldAfter gives what a reader of q must hold after event seq.
+// heldAfter returns what a reader of q must hold after event seq.
 func (m *model) heldAfter(q *stream.Query, seq int) map[string]int {
 	state := map[string]modelState{}
 	for _, e := range m.events[:seq] {
@@ -188,14 +190,14 @@ func (m *model) heldAfter(q *stream.Query, seq int) map[string]int {
 	return held
 }
 
-// expectedEvent tells what a reader that hears every event gets of event seq: "" for
-// a position, "-" for nothing.
+// expectedEvent returns what a reader that reads every event gets of event seq: "" for a position,
+// "-" for nothing.
 func (m *model) expectedEvent(q *stream.Query, seq int) string {
 	e := m.events[seq-1]
 	switch {
 	case e.kind == "late":
 		s := e.after
-		s.known = true // filed where the vehicle is, or was when it went
+		s.known = true // indexed where the vehicle is, or was when it went
 		if !e.after.known {
 			s.topics = nil
 		}

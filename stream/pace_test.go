@@ -12,7 +12,7 @@ import (
 	"livemap/stream"
 )
 
-// quietHub is a hub whose streams keep silent unless there are events.
+// quietHub returns a hub whose streams are silent unless there are events.
 func quietHub(t testing.TB) *stream.Hub {
 	h := start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: 100 * time.Millisecond})
 	time.Sleep(time.Second)
@@ -35,7 +35,7 @@ func TestIdleStreamIsWrittenAtOnce(t *testing.T) {
 	})
 }
 
-func TestBusyStreamTakesAllInOneWrite(t *testing.T) {
+func TestBusyStreamGetsAllInOneWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		c := listen(t, h, fleetQuery)
@@ -100,12 +100,12 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 	})
 }
 
-// The wall clock jumps by an hour, forth and back: what takes a time takes as long
-// as before.
+// The wall clock jumps by an hour, forward and back. All timeouts stay as they are.
 func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var jumped time.Duration
-		h := start(t, stream.Config{Heartbeat: 10 * time.Second, VehicleTTL: time.Minute, Clock: func() time.Time { return time.Now().Add(jumped) }})
+		h := start(t, stream.Config{Heartbeat: 10 * time.Second, VehicleTTL: time.Minute,
+			Clock: func() time.Time { return time.Now().Add(jumped) }})
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()
 		publish(t, h, "a", "")
@@ -122,7 +122,7 @@ func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 	})
 }
 
-// An event that waits for company must not be passed over by a heartbeat's id.
+// The id of a heartbeat must not pass over an event that waits for its flush.
 func TestHeartbeatDoesNotPassOwnEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second})
@@ -168,7 +168,7 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// A reader that never has everything is one long write: pings must get between.
+// A reader that is always behind is one long write. Pings must come in between.
 func TestPingWhileReaderIsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -184,7 +184,7 @@ func TestPingWhileReaderIsBehind(t *testing.T) {
 	})
 }
 
-func TestIntervalGivesTheNewest(t *testing.T) {
+func TestIntervalDeliversTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second})
@@ -211,11 +211,12 @@ func TestIntervalGivesTheNewest(t *testing.T) {
 	})
 }
 
-func TestIntervalTellsWhoLeft(t *testing.T) {
+func TestIntervalReportsVehiclesThatLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		in, out := `"lat":1,"lon":2`, `"lat":-1,"lon":-2`
-		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second, Box: box(t, "0,0,5,5")})
+		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Interval: time.Second,
+			Box: box(t, "0,0,5,5")})
 		c.takeWrites()
 		publish(t, h, "a", in)
 		publish(t, h, "b", in)
@@ -230,8 +231,8 @@ func TestIntervalTellsWhoLeft(t *testing.T) {
 	})
 }
 
-// When looking through the events of an interval takes more than one go, those
-// published meanwhile still wait for the next interval.
+// One read may not cover all events of an interval. Those published meanwhile still wait for the
+// next interval.
 func TestIntervalSpansWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -262,7 +263,7 @@ func TestIntervalSpansWrites(t *testing.T) {
 	})
 }
 
-// Newest-only is normal for an interval, and not announced.
+// Newest-only is normal with an interval, and not announced.
 func TestIntervalOutlastsTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)

@@ -12,8 +12,8 @@ import (
 	"livemap/stream"
 )
 
-// One stream's panic is that stream's end: the writer, the other streams it has,
-// publishing and draining go on.
+// The panic of one stream ends that stream. Its writer, the other streams, publishing and draining
+// continue.
 func TestPanicEndsItsStreamOnly(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4} { // the greeting, `reset`, `live`, the first event
 		synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestPanicEndsItsStreamOnly(t *testing.T) {
 	}
 }
 
-func TestPanicWhileItWaits(t *testing.T) {
+func TestPanicInWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		s := attach(t, h, fleetQuery)
@@ -59,7 +59,7 @@ func TestPanicWhileItWaits(t *testing.T) {
 	})
 }
 
-func TestPanicOfOneWhoIsServed(t *testing.T) {
+func TestPanicInServe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		summary := h.Subscribe(fleetQuery).Serve(t.Context(), func(p []byte) error {
@@ -73,8 +73,8 @@ func TestPanicOfOneWhoIsServed(t *testing.T) {
 	})
 }
 
-// Nor does a panic come from a write alone.
-func TestPanicOfWhoIsToldOfDelays(t *testing.T) {
+// A panic may also come from Config.Delay.
+func TestPanicInDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Delay: func(time.Duration) { panic("the cause") }})
 		s := attach(t, h, fleetQuery)

@@ -16,13 +16,13 @@ func patternQuery(patterns ...string) stream.Query {
 	return stream.Query{Topics: []string{stream.AllTopic}, Only: patterns}
 }
 
-// Patterns restrict the whole fleet, and a stream is woken for what they match,
-// wherever their `*` is: also when everybody with the same beginning has gone.
+// Patterns restrict the whole fleet. A stream is woken for what they match, wherever their `*` is.
+// That holds also after all other streams with the same prefix have left.
 func TestOnly(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		patterns []string
-		want     string // of those published
+		want     string // ids in scope, in the order of publishing
 	}{
 		{"vehicles that begin so", []string{"vehicle:TRUCK-*"}, "TRUCK-1 TRUCK-2"},
 		{"shorter and longer", []string{"vehicle:TRUCK-1*", "vehicle:V*"}, "TRUCK-1 VAN-1"},
@@ -59,7 +59,7 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// A vehicle that leaves the last topic that a pattern matches has left.
+// A vehicle that leaves the last topic that a pattern matches leaves the scope.
 func TestLeavingAPattern(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -76,7 +76,7 @@ func TestLeavingAPattern(t *testing.T) {
 	})
 }
 
-// A stream ends when its time has come: with `bye`, and not before.
+// A stream ends at Query.Until, with `bye`, and not before.
 func TestUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -99,14 +99,14 @@ func TestUntil(t *testing.T) {
 		require.Equal(t, stream.Outdated, attached.summary.Reason)
 		require.NoError(t, attached.summary.Err)
 		stuck.unblock()
-		require.Equal(t, "1 a | bye expired", stuck.takeEvents(), "as soon as it can be told")
+		require.Equal(t, "1 a | bye expired", stuck.takeEvents(), "as soon as it can be written")
 
 		q.Until = time.Now().Add(-time.Hour)
 		late := listen(t, h, q)
 		require.Equal(t, "hello | reset new | bye expired", late.takeEvents())
 		require.Equal(t, 0, h.Stats().Streams)
 
-		q.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // farther than a Duration goes
+		q.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // beyond the range of a Duration
 		never := listen(t, h, q)
 		time.Sleep(time.Hour)
 		require.NotContains(t, joinText(never.takeWrites()), "bye")
@@ -114,7 +114,7 @@ func TestUntil(t *testing.T) {
 	})
 }
 
-// joinFixes gives the vehicles of the positions that were told, in their order.
+// joinFixes returns the vehicles of the positions that were written, in order.
 func joinFixes(writes []write) string {
 	var ids []string
 	for _, match := range featureIDs.FindAllStringSubmatch(joinText(writes), -1) {

@@ -13,7 +13,7 @@ import (
 	"livemap/geo"
 )
 
-// outcome is what a publisher is told of a position.
+// outcome is what a publisher learns about a position.
 type outcome struct {
 	verdict Verdict
 	seq     uint64
@@ -27,9 +27,8 @@ func outcomeOf(receipt Receipt, err error) outcome {
 	return outcome{receipt.Verdict, receipt.ID.Seq, ""}
 }
 
-// PublishAll does and tells what Publish does for one after the other: also
-// where the vehicles do not fit the hub, so that some are forgotten, and known
-// anew, while a piece is being published.
+// PublishAll has the effects and results of Publish for one position after the other. The fleet
+// does not fit into the hub, so that vehicles are forgotten and added again within a batch.
 func TestPublishAllIsPublishForEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := Config{MaxVehicles: 20, History: 256 << 10}
@@ -52,13 +51,13 @@ func TestPublishAllIsPublishForEach(t *testing.T) {
 			requireConsistent(t, all)
 		}
 		want, got := each.Stats(), all.Stats()
-		require.Equal(t, []uint64{want.Accepted, want.Late, want.Duplicate}, []uint64{got.Accepted, got.Late, got.Duplicate})
+		require.Equal(t, []uint64{want.Accepted, want.Late, want.Duplicate},
+			[]uint64{got.Accepted, got.Late, got.Duplicate})
 		require.NotZero(t, got.Accepted*got.Late*got.Duplicate)
 	})
 }
 
-// somePositions makes positions of which some are late, repeated or from the
-// future.
+// somePositions returns positions of which some are late, repeated or from the future.
 func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Position) {
 	for range n {
 		if last := len(positions) - 1; last >= 0 && random.IntN(10) == 0 {
@@ -66,7 +65,8 @@ func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Posi
 			continue
 		}
 		stamp := time.Now().Unix() + int64(random.IntN(4)-2+random.IntN(50)/49*100)
-		p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":"v%d","lat":1,"lon":%d,"timestamp":%d,"topics":["t%d"]}`,
+		p, err := geo.ParsePosition(fmt.Appendf(nil,
+			`{"vehicle_id":"v%d","lat":1,"lon":%d,"timestamp":%d,"topics":["t%d"]}`,
 			random.IntN(24), random.IntN(180), stamp, random.IntN(3)))
 		require.NoError(t, err)
 		positions = append(positions, p)
@@ -74,8 +74,7 @@ func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Posi
 	return positions
 }
 
-// newestEvents gives the hub's vehicles with the seqs and the Features of their
-// newest events.
+// newestEvents returns the hub's vehicles with the seq and Feature of their newest events.
 func newestEvents(h *Hub) (all []string) {
 	for id := range h.fleet.byID {
 		if v := h.fleet.get(id); v != nil {
@@ -86,8 +85,8 @@ func newestEvents(h *Hub) (all []string) {
 	return all
 }
 
-// A receipt tells of an event that is in the log, and who is told may publish.
-func TestPublishAllTellsWhatIsDone(t *testing.T) {
+// The event of a receipt is in the log, and its receiver may publish.
+func TestPublishAllCallsDoneAfterPublishing(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()
 	positions := somePositions(t, rand.New(rand.NewPCG(3, 4)), 2*publishBatch)

@@ -19,43 +19,70 @@ const (
 	duplicate = stream.Duplicate
 )
 
-// TestVerdicts publishes each step in turn; Check must have said the same, and
-// have changed nothing.
+// TestVerdicts publishes each step in turn. Check must have returned the same and changed nothing.
 func TestVerdicts(t *testing.T) {
 	type step struct {
-		members string // "delete": the vehicle is deleted
-		verdict stream.Verdict
-		told    string
+		members  string // "delete" deletes the vehicle
+		verdict  stream.Verdict
+		received string
 	}
 	for name, steps := range map[string][]step{
-		"repeat": {{`"timestamp":100`, accepted, "1 a"}, {`"timestamp":100`, duplicate, ""}},
-		"older":  {{`"timestamp":100`, accepted, "1 a"}, {`"timestamp":99.999`, late, "2 late a"}, {`"timestamp":100`, duplicate, ""}},
+		"repeat": {
+			{`"timestamp":100`, accepted, "1 a"},
+			{`"timestamp":100`, duplicate, ""},
+		},
+		"older": {
+			{`"timestamp":100`, accepted, "1 a"},
+			{`"timestamp":99.999`, late, "2 late a"},
+			{`"timestamp":100`, duplicate, ""},
+		},
 		"equal timestamps": {
-			{`"timestamp":100`, accepted, "1 a"}, {`"timestamp":100,"n":1`, accepted, "2 a"}, {`"timestamp":100`, accepted, "3 a"},
+			{`"timestamp":100`, accepted, "1 a"},
+			{`"timestamp":100,"n":1`, accepted, "2 a"},
+			{`"timestamp":100`, accepted, "3 a"},
 		},
 		"the same twice late": {
-			{`"timestamp":100`, accepted, "1 a"}, {`"timestamp":99`, late, "2 late a"}, {`"timestamp":99`, late, "3 late a"},
+			{`"timestamp":100`, accepted, "1 a"},
+			{`"timestamp":99`, late, "2 late a"},
+			{`"timestamp":99`, late, "3 late a"},
 		},
 		"late names other topics": {
-			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"}, {`"timestamp":99,"topics":[]`, late, "2 late a"},
+			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"},
+			{`"timestamp":99,"topics":[]`, late, "2 late a"},
 			{`"timestamp":100`, duplicate, ""},
 		},
 		"other topics": {
-			{`"timestamp":100,"topics":["x","y"]`, accepted, "1 a"}, {`"timestamp":100,"topics":["y","x"]`, duplicate, ""},
-			{`"timestamp":100`, duplicate, ""}, {`"timestamp":100,"topics":["x"]`, accepted, "2 a"},
-			{`"timestamp":100,"topics":["y"]`, accepted, "3 a"}, {`"timestamp":100,"topics":[]`, accepted, "4 a"},
-			{`"timestamp":100`, duplicate, ""}, {`"timestamp":100,"topics":[]`, duplicate, ""},
+			{`"timestamp":100,"topics":["x","y"]`, accepted, "1 a"},
+			{`"timestamp":100,"topics":["y","x"]`, duplicate, ""},
+			{`"timestamp":100`, duplicate, ""},
+			{`"timestamp":100,"topics":["x"]`, accepted, "2 a"},
+			{`"timestamp":100,"topics":["y"]`, accepted, "3 a"},
+			{`"timestamp":100,"topics":[]`, accepted, "4 a"},
+			{`"timestamp":100`, duplicate, ""},
+			{`"timestamp":100,"topics":[]`, duplicate, ""},
 		},
 		"deleted": {
-			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"}, {"delete", 0, "2 gone a deleted"},
-			{`"timestamp":99`, late, "3 late a"}, {`"timestamp":100`, duplicate, ""},
+			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"},
+			{"delete", 0, "2 gone a deleted"},
+			{`"timestamp":99`, late, "3 late a"},
+			{`"timestamp":100`, duplicate, ""},
 			{`"timestamp":100,"topics":["y"]`, duplicate, ""},
-			{`"timestamp":100,"n":1`, accepted, "4 a"}, {`"timestamp":100`, accepted, "5 a"},
+			{`"timestamp":100,"n":1`, accepted, "4 a"},
+			{`"timestamp":100`, accepted, "5 a"},
 		},
-		"stamped on arrival": {{"", accepted, "1 a"}, {"", accepted, "2 a"}, {`"n":1`, accepted, "3 a"}},
-		"not quite ahead":    {{`"timestamp":946684861`, accepted, "1 a"}, {`"n":1`, accepted, "2 a"}},
+		"stamped on arrival": {
+			{"", accepted, "1 a"},
+			{"", accepted, "2 a"},
+			{`"n":1`, accepted, "3 a"},
+		},
+		"not quite ahead": {
+			{`"timestamp":946684861`, accepted, "1 a"},
+			{`"n":1`, accepted, "2 a"},
+		},
 		"before the epoch's billion": {
-			{`"timestamp":0`, accepted, "1 a"}, {`"timestamp":0`, duplicate, ""}, {`"timestamp":1`, accepted, "2 a"},
+			{`"timestamp":0`, accepted, "1 a"},
+			{`"timestamp":0`, duplicate, ""},
+			{`"timestamp":1`, accepted, "2 a"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +113,7 @@ func TestVerdicts(t *testing.T) {
 						}
 					}
 					time.Sleep(25 * time.Millisecond)
-					require.Equal(t, step.told, c.takeEvents())
+					require.Equal(t, step.received, c.takeEvents())
 				}
 			})
 		})
@@ -95,15 +122,14 @@ func TestVerdicts(t *testing.T) {
 
 func TestCountersOfVerdicts(t *testing.T) {
 	h := start(t, stream.Config{})
-	for _, members := range []string{`"timestamp":100`, `"timestamp":99`, `"timestamp":98`, `"timestamp":100`, `"timestamp":100`, `"timestamp":100`} {
-		publish(t, h, "a", members)
+	for _, timestamp := range []int{100, 99, 98, 100, 100, 100} {
+		publish(t, h, "a", fmt.Sprintf(`"timestamp":%d`, timestamp))
 	}
 	stats := h.Stats()
 	require.EqualValues(t, []uint64{1, 2, 3}, []uint64{stats.Accepted, stats.Late, stats.Duplicate})
 }
 
-// The hub's clock is set back by an hour: positions without a timestamp still
-// move the marker.
+// The hub's clock is set back by an hour. Positions without a timestamp still move the marker.
 func TestClockJumpsBack(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 5e8, time.UTC)
 	h := start(t, stream.Config{Clock: func() time.Time { return now }})
@@ -130,12 +156,12 @@ func TestArrivalIsToTheMillisecond(t *testing.T) {
 	publish(t, h, "b", `"n":1`)
 	for _, id := range []string{"a", "b"} {
 		data, _, _ := h.Vehicle(id)
-		// A new vehicle is stamped like a known one.
+		// A new vehicle gets its timestamp like a known one.
 		require.Equal(t, "1795435200.123", string(geo.Timestamp(data)), id)
 	}
 }
 
-func TestAheadOfTheClockIsRefused(t *testing.T) {
+func TestAheadOfTheClockIsRejected(t *testing.T) {
 	now := time.Unix(1795435200, 0)
 	h := start(t, stream.Config{Clock: func() time.Time { return now }})
 	require.Equal(t, accepted, publish(t, h, "a", `"timestamp":1795435260`).Verdict, "60 s ahead")
@@ -179,7 +205,7 @@ func TestTooManyVehicles(t *testing.T) {
 			publish(t, h, id, `"timestamp":100`)
 			time.Sleep(time.Second)
 		}
-		publish(t, h, "a", `"timestamp":100`) // a duplicate, but a sign of life
+		publish(t, h, "a", `"timestamp":100`) // a duplicate, but it counts as a report
 		h.Delete("c")
 		time.Sleep(time.Second)
 		c.takeWrites()

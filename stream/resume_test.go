@@ -12,15 +12,14 @@ import (
 	"livemap/stream"
 )
 
-// resume opens a stream with an id and tells what it was told, without the
-// greeting.
+// resume opens a stream with an id and returns its events without the greeting.
 func resume(t *testing.T, h *stream.Hub, q stream.Query, id string) string {
 	t.Helper()
 	q.LastEventID = id
 	c := listen(t, h, q)
-	told := c.takeEvents()
+	received := c.takeEvents()
 	c.close()
-	return strings.TrimPrefix(told, "hello | ")
+	return strings.TrimPrefix(received, "hello | ")
 }
 
 func topicQuery(ids ...string) stream.Query { return stream.Query{Topics: ids} }
@@ -41,8 +40,10 @@ func TestResumeWithoutID(t *testing.T) {
 		require.Equal(t, "reset new | 2 b | 4 a | 7 d | 7 live snapshot 3 0", resume(t, h, fleetQuery, ""),
 			"in rising order of ids, without those that went")
 		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topicQuery("x"), ""))
-		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0", resume(t, h, topicQuery("x", "y", "vehicle:a", "x"), ""))
-		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0", resume(t, h, topicQuery("vehicle:a", "vehicle:c", "vehicle:z"), ""))
+		require.Equal(t, "reset new | 2 b | 4 a | 7 live snapshot 2 0",
+			resume(t, h, topicQuery("x", "y", "vehicle:a", "x"), ""))
+		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0",
+			resume(t, h, topicQuery("vehicle:a", "vehicle:c", "vehicle:z"), ""))
 		require.Equal(t, "reset new | 7 live snapshot 0 0", resume(t, h, topicQuery("nothing"), ""))
 		require.Equal(t, "7 live tail 0 0", resume(t, h, stream.Query{Topics: []string{"x"}, Tail: true}, ""))
 		require.Equal(t, "reset new | 4 a | 7 live snapshot 1 0",
@@ -61,8 +62,10 @@ func TestResumeByReplay(t *testing.T) {
 		publish(t, h, "a", `"timestamp":102,"topics":[],"lat":50,"lon":2`)
 		h.Delete("b")
 		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
-		require.Equal(t, "2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 5 0", resume(t, h, fleetQuery, id(1)))
-		require.Equal(t, "1 a | 2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 6 0", resume(t, h, fleetQuery, id(0)))
+		require.Equal(t, "2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 5 0",
+			resume(t, h, fleetQuery, id(1)))
+		require.Equal(t, "1 a | 2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 6 0",
+			resume(t, h, fleetQuery, id(0)))
 		require.Equal(t, "6 gone b deleted | 6 live replay 1 0", resume(t, h, fleetQuery, id(5)))
 		require.Equal(t, "6 live replay 0 0", resume(t, h, fleetQuery, id(6)))
 		require.Equal(t, "3 a | 4 late a | 5 gone a left | 6 live replay 3 0", resume(t, h, topicQuery("x"), id(1)))
@@ -78,16 +81,15 @@ func TestResumeByReplay(t *testing.T) {
 	})
 }
 
-// smallHub is a hub whose log holds some hundreds of KiB, and readers may be 32
-// KiB behind.
+// smallHub returns a hub with a log of some hundreds of KiB. A reader may be 32 KiB behind.
 func smallHub(t *testing.T) *stream.Hub {
 	h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 32 << 10, MaxVehicles: 50, Heartbeat: time.Hour})
 	time.Sleep(time.Second)
 	return h
 }
 
-// TestResumeBehind is for ids that are too old, of two kinds: the log still has
-// them but it is too much, and the log has lost them.
+// TestResumeBehind is about two kinds of old ids. The log still holds the events of one, but they
+// are too many. It has dropped those of the other.
 func TestResumeBehind(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -109,7 +111,8 @@ func TestResumeBehind(t *testing.T) {
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3 %d", head, head-3-3),
 					resume(t, h, fleetQuery, id), "whole fleet")
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3 %d", head, head-3-3),
-					resume(t, h, stream.Query{Topics: []string{stream.AllTopic, "x"}, Box: box(t, "-200,-90,200,90")}, id), "the world")
+					resume(t, h, stream.Query{Topics: []string{stream.AllTopic, "x"}, Box: box(t, "-200,-90,200,90")},
+						id), "the world")
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3", head),
 					resume(t, h, topicQuery("vehicle:a", "vehicle:b", "vehicle:c", "vehicle:f"), id), "vehicles")
 				require.Equal(t, fmt.Sprintf("reset behind | 1 a | 4 b | %d f | %[1]d live snapshot 3", head),
@@ -127,7 +130,7 @@ func TestResumeBehind(t *testing.T) {
 	}
 }
 
-// What others do does not put a reader behind, as long as the log has its id.
+// Events out of scope do not put a reader behind, as long as the log holds its id.
 func TestResumeQuietStreamIsNotBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
@@ -162,7 +165,7 @@ func TestResumeWithForeignID(t *testing.T) {
 	})
 }
 
-// Ids from before a tombstone that was dropped get a reset, those from after do not.
+// Ids from before a dropped tombstone get a reset; ids from after it do not.
 func TestResumeAfterTombstonesWereDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
@@ -178,16 +181,15 @@ func TestResumeAfterTombstonesWereDropped(t *testing.T) {
 		require.Zero(t, h.Stats().Gone)
 		for _, q := range []stream.Query{fleetQuery, topicQuery("vehicle:a"), topicQuery("vehicle:v1")} {
 			require.Contains(t, resume(t, h, q, before), "reset behind | ")
-			told := resume(t, h, q, after)
-			require.NotContains(t, told, "reset")
-			require.Contains(t, told, "live conflated")
+			received := resume(t, h, q, after)
+			require.NotContains(t, received, "reset")
+			require.Contains(t, received, "live conflated")
 		}
 	})
 }
 
-// A position may come late for a tombstone, be dropped by the log and the
-// tombstone be dropped, while a reader is busy: it must be told that it missed
-// something.
+// While a reader is busy, a position arrives late for a tombstone, the log drops it, and the
+// tombstone is dropped. The reader must learn that it missed something.
 func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
@@ -207,11 +209,12 @@ func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 		fillLog(t, h, "v0", 512<<10)
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Seq), c.takeEvents())
+		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Seq),
+			c.takeEvents())
 	})
 }
 
-// A cut anywhere resumes without loss: from the id of each event of a snapshot.
+// A reader that is cut within a snapshot resumes without loss, from the id of any event.
 func TestResumeFromWithinSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -220,11 +223,12 @@ func TestResumeFromWithinSnapshot(t *testing.T) {
 		}
 		publish(t, h, "b", `"n":1`)
 		require.Equal(t, "reset new | 1 a | 3 c | 4 d | 5 b | 5 live snapshot 4 0", resume(t, h, fleetQuery, ""))
-		require.Equal(t, "4 d | 5 b | 5 live replay 2 0", resume(t, h, fleetQuery, stream.ID{Epoch: h.Head().Epoch, Seq: 3}.String()))
+		require.Equal(t, "4 d | 5 b | 5 live replay 2 0",
+			resume(t, h, fleetQuery, stream.ID{Epoch: h.Head().Epoch, Seq: 3}.String()))
 	})
 }
 
-// Also not while it takes its snapshot, however long that takes.
+// Nor does a slow snapshot put a reader behind.
 func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 	for _, id := range []string{"x", "vehicle:a"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -232,7 +236,7 @@ func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 			publish(t, h, "a", `"topics":["x"]`)
 			s := h.Subscribe(topicQuery(id))
 			publish(t, h, "a", `"n":1`)
-			synctest.Wait() // the stream has been told of this event; its snapshot has it
+			synctest.Wait() // the stream was notified of this event; its snapshot holds it
 			c := serve(t, h, s, make(chan struct{}))
 			for range 2 {
 				c.gate <- struct{}{}
@@ -248,7 +252,7 @@ func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 	}
 }
 
-// A replay ends at what was newest when it began; what comes meanwhile is live.
+// A replay ends at the event that was newest when it began. Later events are live.
 func TestReplayEndsWhereTheHeadWas(t *testing.T) {
 	for _, q := range []stream.Query{
 		fleetQuery, topicQuery("x"), {Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")},

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Publishing may outrun the goroutine that finds the streams concerned by more
-// than the log holds. Then each must look for itself.
+// Publishing may be ahead of the router by more than the log holds. Then every subscriber must look
+// for itself.
 func TestPublishingOutrunsRouting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{History: 256 << 10})
@@ -21,10 +21,10 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 		publish(t, h, `{"vehicle_id":"b","lat":1,"lon":2,"topics":["y"]}`)
 		var streams sync.WaitGroup
 		var mu sync.Mutex
-		told := map[string]*bytes.Buffer{}
+		received := map[string]*bytes.Buffer{}
 		for _, id := range []string{"x", "y", "vehicle:a", "vehicle:b", AllTopic} {
 			s, text := h.Subscribe(Query{Topics: []string{id}}), new(bytes.Buffer)
-			told[id] = text
+			received[id] = text
 			streams.Go(func() {
 				s.Serve(t.Context(), func(p []byte) error {
 					mu.Lock()
@@ -37,7 +37,7 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		mu.Lock()
-		for _, text := range told {
+		for _, text := range received {
 			text.Reset()
 		}
 		mu.Unlock()
@@ -53,20 +53,20 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 		synctest.Wait()
 		h.Drain(t.Context(), 0)
 		streams.Wait()
-		require.Contains(t, told["x"].String(), `{"reason":"behind"}`)
-		require.Contains(t, told["x"].String(), `"n":1,`)
-		require.Contains(t, told["vehicle:a"].String(), `"n":1,`)
-		require.Contains(t, told["vehicle:a"].String(), `"conflated"`)
-		require.Contains(t, told[AllTopic].String(), `"conflated"`)
+		require.Contains(t, received["x"].String(), `{"reason":"behind"}`)
+		require.Contains(t, received["x"].String(), `"n":1,`)
+		require.Contains(t, received["vehicle:a"].String(), `"n":1,`)
+		require.Contains(t, received["vehicle:a"].String(), `"conflated"`)
+		require.Contains(t, received[AllTopic].String(), `"conflated"`)
 		for _, quiet := range []string{"y", "vehicle:b"} {
-			require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", told[quiet].String(), quiet)
+			require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", received[quiet].String(), quiet)
 		}
 	})
 }
 
-// Publishers do not wait for a reader with a lot to look through: it looks at
-// so many events, lets go of the lock, and goes on.
-func TestLookingThroughManyEventsIsDoneInPieces(t *testing.T) {
+// Publishers do not wait for a reader that must examine many events. It examines some, releases the
+// lock, and goes on.
+func TestScanningManyEventsReleasesTheLock(t *testing.T) {
 	h, s, more := newDelivery(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
 	from := h.Head().Seq
 	more(3 * scanLimit)

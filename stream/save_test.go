@@ -28,7 +28,7 @@ func save(t testing.TB, h *stream.Hub) string {
 	return state.String()
 }
 
-// restoredHub gives a new hub that has loaded the state, which must be of n vehicles.
+// restoredHub returns a new hub that has loaded the state, which must hold n vehicles.
 func restoredHub(t testing.TB, config stream.Config, state string, n int) *stream.Hub {
 	t.Helper()
 	h := start(t, config)
@@ -42,7 +42,8 @@ func TestStateRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
 		awkwardTopic := "<\u2028 \"\\ü"
-		awkward := `"topics":["<\u2028 \"\\ü"],"note":"<b> & \u2028 \n ü","filler":"` + strings.Repeat("<", 12_000) + `"`
+		awkward := `"topics":["<\u2028 \"\\ü"],"note":"<b> & \u2028 \n ü","filler":"` + strings.Repeat("<",
+			12_000) + `"`
 		publish(t, old, "a", `"topics":["x","y"],"timestamp":946684800.123456789`)
 		publish(t, old, "b<", awkward)
 		publish(t, old, "c", `"topics":["x"]`)
@@ -67,9 +68,10 @@ func TestStateRoundTrip(t *testing.T) {
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topicQuery("x"), ""))
 		require.Equal(t, "reset new | 2 a | 3 live snapshot 1 0", resume(t, h, topicQuery("y"), ""))
 		require.Equal(t, "reset new | 1 b< | 3 live snapshot 1 0", resume(t, h, topicQuery(awkwardTopic), ""))
-		require.Equal(t, "reset epoch | 1 b< | 2 a | 3 live snapshot 2", resume(t, h, fleetQuery, old.Head().String()))
+		require.Equal(t, "reset epoch | 1 b< | 2 a | 3 live snapshot 2",
+			resume(t, h, fleetQuery, old.Head().String()))
 
-		// What a save of it says is the same again.
+		// A save of the restored hub is the same again.
 		again := restoredHub(t, stream.Config{}, save(t, h), 3)
 		want, _, _ := h.Vehicle("b<")
 		got, _, _ := again.Vehicle("b<")
@@ -85,14 +87,17 @@ func TestStateKeepsVerdicts(t *testing.T) {
 		old.Delete("c")
 		h := restoredHub(t, stream.Config{}, save(t, old), 2)
 		require.Equal(t, stream.Duplicate, publish(t, h, "a", `"timestamp":946684800.5,"note":"<&>"`).Verdict)
-		require.Equal(t, stream.Duplicate, publish(t, h, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`).Verdict)
+		require.Equal(t, stream.Duplicate,
+			publish(t, h, "a", `"topics":["x"],"timestamp":946684800.5,"note":"<&>"`).Verdict)
 		require.Equal(t, stream.Late, publish(t, h, "a", `"timestamp":946684800.4`).Verdict)
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "1,0.5,5,5")})
 		c.takeWrites()
-		require.Equal(t, stream.Late, publish(t, h, "c", `"timestamp":946684800.4`).Verdict, "a straggler does not bring it back")
+		require.Equal(t, stream.Late, publish(t, h, "c", `"timestamp":946684800.4`).Verdict,
+			"a straggler does not bring it back")
 		time.Sleep(time.Second)
 		require.Equal(t, "4 late c", c.takeEvents(), "filed where it was")
-		require.Equal(t, stream.Duplicate, publish(t, h, "c", `"timestamp":946684800.5`).Verdict, "nor does a repeat")
+		require.Equal(t, stream.Duplicate, publish(t, h, "c", `"timestamp":946684800.5`).Verdict,
+			"nor does a repeat")
 		require.Equal(t, 1, h.Stats().Gone)
 		receipt := publish(t, h, "c", `"timestamp":946684800.6`)
 		require.Equal(t, stream.Accepted, receipt.Verdict)
@@ -124,7 +129,7 @@ func TestStateSilenceCountsOn(t *testing.T) {
 	})
 }
 
-// The order of silence is another than that of positions.
+// The order of last reports differs from that of positions.
 func TestStateKeepsOrderOfSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
@@ -158,7 +163,7 @@ func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 	})
 }
 
-// A reader that was cut right after the load, within its snapshot, goes on.
+// A reader that was cut within its snapshot, right after the load, resumes.
 func TestStateResumeAfterLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
@@ -178,25 +183,25 @@ func TestStateResumeAfterLoad(t *testing.T) {
 	})
 }
 
-// After a load all readers come back at once, and vehicles move while they are told
-// the state: each is told what was, once and with its id, and then what is.
-func TestStateIsToldWhileVehiclesMove(t *testing.T) {
+// After a load all readers come back at once, and vehicles move while they read the state. Each
+// reader gets every old position once, with its id, and then the new ones.
+func TestStateIsReadWhileVehiclesMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
-		const n = 600 // of which a write takes some dozens
+		const n = 600 // a write holds some dozens of them
 		for i := range n {
 			publish(t, old, fmt.Sprintf("v%03d", i), `"filler":"`+strings.Repeat("x", 200)+`"`)
 		}
 		old.Delete("v000")
 		h := restoredHub(t, stream.Config{}, save(t, old), n)
 		c := listenSlowly(t, h, fleetQuery)
-		for range 4 { // into the snapshot
+		for range 4 { // into the middle of the snapshot
 			c.gate <- struct{}{}
 			synctest.Wait()
 		}
-		told := c.takeText()
-		require.NotEmpty(t, told)
-		require.False(t, strings.Contains(told, "event: live"), "it is in the midst of it")
+		received := c.takeText()
+		require.NotEmpty(t, received)
+		require.False(t, strings.Contains(received, "event: live"), "it is in the midst of it")
 		for i := range n {
 			if i%3 == 0 {
 				publish(t, h, fmt.Sprintf("v%03d", i), `"n":1`)
@@ -204,11 +209,11 @@ func TestStateIsToldWhileVehiclesMove(t *testing.T) {
 		}
 		close(c.gate)
 		time.Sleep(time.Minute)
-		told += c.takeText()
-		require.False(t, strings.Contains(told, "conflated"))
-		require.Equal(t, 1, strings.Count(told, "event: live"))
-		require.Equal(t, n-1+n/3, strings.Count(told, "Feature"), "every state, and every move")
-		for event := range strings.SplitSeq(told, "\n\n") {
+		received += c.takeText()
+		require.False(t, strings.Contains(received, "conflated"))
+		require.Equal(t, 1, strings.Count(received, "event: live"))
+		require.Equal(t, n-1+n/3, strings.Count(received, "Feature"), "every state, and every move")
+		for event := range strings.SplitSeq(received, "\n\n") {
 			if strings.Contains(event, "Feature") || strings.Contains(event, "event: live") {
 				require.True(t, strings.Contains("\n"+event, "\nid: "))
 			}
@@ -216,7 +221,7 @@ func TestStateIsToldWhileVehiclesMove(t *testing.T) {
 	})
 }
 
-// A state that the log has no room for is known all the same.
+// The hub knows a state completely, even if the log has no room for it.
 func TestStateLargerThanTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
@@ -234,7 +239,7 @@ func TestStateLargerThanTheLog(t *testing.T) {
 	})
 }
 
-func TestStateIsRefused(t *testing.T) {
+func TestDamagedStateIsRejected(t *testing.T) {
 	old := start(t, stream.Config{})
 	publish(t, old, "a", `"topics":["x"]`)
 	publish(t, old, "b", "")
@@ -266,7 +271,7 @@ func TestStateIsRefused(t *testing.T) {
 	}
 }
 
-// requireRejected loads a state that must be refused and leave an empty hub that works.
+// requireRejected loads a state that must be rejected. The hub must then be empty and work.
 func requireRejected(t *testing.T, name, state string) {
 	h := stream.New(stream.Config{})
 	defer h.Close()
@@ -286,12 +291,15 @@ func TestStateIsLoadedIntoANewHubOnly(t *testing.T) {
 	require.Equal(t, 1, h.Stats().Vehicles)
 }
 
-// A hub whose clock was wrong when it saved must not upset the next.
+// A hub whose clock was wrong when it saved must not harm the next one.
 func TestStateFromAnotherTime(t *testing.T) {
 	for _, year := range []int{1970, 2200} {
 		synctest.Test(t, func(t *testing.T) {
 			config := stream.Config{VehicleTTL: time.Hour}
-			old := start(t, stream.Config{Clock: func() time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }})
+			old := start(t, stream.Config{Clock: func() time.Time {
+				return time.Date(year, 1, 1, 0, 0, 0, 0,
+					time.UTC)
+			}})
 			publish(t, old, "a", "")
 			h := restoredHub(t, config, save(t, old), 1)
 			time.Sleep(2 * time.Hour)
@@ -327,7 +335,7 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(t, err)
 		require.Len(t, items, h.Stats().Vehicles)
 
-		// What it saves can be loaded again, and says the same.
+		// The restored hub saves a state that can be loaded again and is the same.
 		saved := save(t, h)
 		again := stream.New(stream.Config{})
 		defer again.Close()

@@ -12,8 +12,7 @@ import (
 	"livemap/stream"
 )
 
-// slowReader keeps what it was told, and takes its stream for slow as 16 KiB a
-// second.
+// slowReader keeps the positions that it gets, at 16 KiB a second.
 type slowReader struct {
 	t             *testing.T
 	hub           *stream.Hub
@@ -21,12 +20,12 @@ type slowReader struct {
 	query         stream.Query
 	lastID        string
 	newest        map[string]int // number of the newest position, per vehicle
-	seenSinceLive map[string]int // how often each vehicle was told since the last `live`
-	rounds        int            // that told every vehicle
-	events        int64          // told over this connection
+	seenSinceLive map[string]int // how often each vehicle came since the last `live`
+	views         int            // complete views: every vehicle came
+	events        int64          // events on this connection
 }
 
-// read takes one write.
+// read parses one write.
 func (r *slowReader) read(vehicles int) {
 	r.client.gate <- struct{}{}
 	for event := range strings.SplitSeq(r.client.takeText(), "\n\n") {
@@ -35,8 +34,8 @@ func (r *slowReader) read(vehicles int) {
 		}
 		switch {
 		case strings.Contains(event, "event: live"):
-			require.Len(r.t, r.seenSinceLive, vehicles, "every vehicle is told in every round")
-			r.rounds++
+			require.Len(r.t, r.seenSinceLive, vehicles, "every vehicle comes in every view")
+			r.views++
 			clear(r.seenSinceLive)
 		case strings.Contains(event, "event: reset"), event == "", strings.Contains(event, "retry: "):
 		default:
@@ -56,19 +55,19 @@ func (r *slowReader) connect() {
 	r.events = 0
 }
 
-// cut ends the connection; the stream must have counted what it wrote.
+// cut ends the connection. The stream must have counted what it wrote.
 func (r *slowReader) cut() {
 	require.Equal(r.t, r.events, r.client.close().Events)
 }
 
-// A reader that takes 16 KiB a second, of a fleet whose newest positions are
-// 600 KiB and of which the log holds what comes in half a second.
-func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
+// A reader of 16 KiB a second follows a fleet whose newest positions take 600 KiB, while the log
+// holds half a second.
+func TestSlowReaderGetsEveryVehicle(t *testing.T) {
 	const vehicles = 100
 	filler := strings.Repeat("x", 6000)
 	for _, test := range []struct {
 		name string
-		cut  int // after so many writes the connection is cut; 0: never
+		cut  int // cut the connection after so many writes; 0: never
 		q    stream.Query
 	}{
 		{"whole fleet", 0, fleetQuery},
@@ -104,9 +103,9 @@ func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
 				}
 				require.Len(t, r.newest, vehicles)
 				if test.q.Interval == 0 {
-					require.GreaterOrEqual(t, r.rounds, 2)
+					require.GreaterOrEqual(t, r.views, 2)
 				}
-				// When the fleet rests the reader comes to hold what is true.
+				// When the fleet rests, the reader comes to hold the current state.
 				r.client.open()
 				time.Sleep(time.Minute)
 				for event := range strings.SplitSeq(r.client.takeText(), "\n\n") {
@@ -126,10 +125,10 @@ func TestSlowReaderIsToldOfEveryVehicle(t *testing.T) {
 	}
 }
 
-// What a reader was told that is newer than the round it is in must not be
-// taken back when it is cut and comes again, nor without being cut.
-func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
-	large := fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)) // leaves no room in a write
+// A reader may get a position newer than its view. That position must not be taken back, whether
+// the reader is cut and resumes or not.
+func TestIDsAreWithheldWhileTheViewIsStale(t *testing.T) {
+	large := fmt.Sprintf(`"filler":"%s"`, strings.Repeat("x", 16_150)) // fills a write
 	for name, q := range map[string]stream.Query{
 		"whole fleet": fleetQuery,
 		"vehicles":    topicQuery("vehicle:first", "vehicle:v", "vehicle:second"),
@@ -141,7 +140,7 @@ func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
 					publish(t, h, "first", large)
 					publish(t, h, "v", `"n":1,"timestamp":100`)
 					c := listenSlowly(t, h, q)
-					for range 2 { // the greeting and the reset; then the first is frozen, and taken
+					for range 2 { // the greeting and the reset; then the view is frozen, and the first entry read
 						c.gate <- struct{}{}
 						synctest.Wait()
 					}
@@ -155,12 +154,13 @@ func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
 					}
 					if cut == 5 {
 						c.open()
-						require.Regexp(t, `\| \d+ live conflated \d+( \d+)?$`, c.takeEvents(), "in the end it holds the truth, of an id")
+						require.Regexp(t, `\| \d+ live conflated \d+( \d+)?$`, c.takeEvents(),
+							"in the end it holds the truth, of an id")
 						return
 					}
 					text := c.takeText()
 					c.close()
-					id := "" // of the last whole event
+					id := "" // id of the last whole event
 					if i := strings.LastIndex(text, "\nid: "); i >= 0 {
 						id, _, _ = strings.Cut(text[i+len("\nid: "):], "\n")
 					}
@@ -180,9 +180,9 @@ func TestIDsAreHeldBackWhileNewerIsTold(t *testing.T) {
 	}
 }
 
-// A tail that is told newer positions than were frozen, and then cannot be told
-// who went, begins anew.
-func TestTailBeginsAnewWhileNewerIsTold(t *testing.T) {
+// A tail may get positions newer than its view, and then lose track of vehicles that went. It is
+// reset.
+func TestTailIsResetWhenItsViewIsStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
 		publish(t, h, "before", "")
@@ -191,7 +191,8 @@ func TestTailBeginsAnewWhileNewerIsTold(t *testing.T) {
 		publish(t, h, "z", "")
 		fillLog(t, h, "f", 512<<10)
 		c := listenSlowly(t, h, stream.Query{
-			Topics: []string{stream.AllTopic}, Tail: true, LastEventID: stream.ID{Epoch: h.Head().Epoch, Seq: 1}.String(),
+			Topics: []string{stream.AllTopic}, Tail: true, LastEventID: stream.ID{Epoch: h.Head().Epoch,
+				Seq: 1}.String(),
 		})
 		c.gate <- struct{}{}
 		time.Sleep(time.Second)
@@ -204,6 +205,7 @@ func TestTailBeginsAnewWhileNewerIsTold(t *testing.T) {
 		fillLog(t, h, "v48", 512<<10)
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.takeEvents())
+		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | "+
+			"live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.takeEvents())
 	})
 }

@@ -60,7 +60,7 @@ func TestTrack(t *testing.T) {
 	require.Equal(t, "", track(0), "the log holds none of it")
 }
 
-// collection gives the Features of a snapshot, and how many writes it took.
+// collection returns the ids of a snapshot's Features, and the number of writes.
 func collection(t *testing.T, s *stream.Snapshot) (ids string, writes int) {
 	t.Helper()
 	var body bytes.Buffer
@@ -110,8 +110,7 @@ func TestSnapshot(t *testing.T) {
 	require.ErrorIs(t, h.Snapshot([]string{"x"}, nil).Write(func([]byte) error { return errCut }), errCut)
 }
 
-// A snapshot is of one moment, however long one takes to write it, and a stream
-// goes on from its id.
+// A snapshot is of one moment, however long writing it takes. A stream resumes from its id.
 func TestSnapshotIsOfOneMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -123,7 +122,8 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 		h.Delete("a")
 		ids, _ := collection(t, s)
 		require.Equal(t, "a b", ids)
-		require.Equal(t, "3 b | 4 c | 5 gone a deleted | 5 live replay 3 0", resume(t, h, fleetQuery, s.ID.String()))
+		require.Equal(t, "3 b | 4 c | 5 gone a deleted | 5 live replay 3 0",
+			resume(t, h, fleetQuery, s.ID.String()))
 	})
 }
 
@@ -147,7 +147,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-// Delay is told of live events only: how long the oldest of a write waited.
+// Delay is called for live writes only: with the wait of the oldest event in each.
 func TestDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		delays := make(chan time.Duration, 10)

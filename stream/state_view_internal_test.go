@@ -12,8 +12,8 @@ import (
 	"livemap/geo"
 )
 
-// requireView checks that a round is in order, holds each vehicle once, and gives
-// it by vehicle.
+// requireView checks that a view is in order and holds each vehicle once. It returns the seqs by
+// vehicle.
 func requireView(t *testing.T, r *stateView) map[string]uint64 {
 	t.Helper()
 	last, seqs := uint64(0), map[string]uint64{}
@@ -58,8 +58,7 @@ func TestFreezeWaysAgree(t *testing.T) {
 	}
 }
 
-// The log may be replaced while one looks at the fleet; then it cannot tell what
-// changed.
+// The log may be replaced while the fleet is collected. Then it does not know what changed.
 func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 	for events := 0; events < 900; events += 19 {
 		h := New(Config{History: 128 << 10, MaxVehicles: 50})
@@ -75,14 +74,15 @@ func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 	}
 }
 
-// Up to smallRound members are frozen under the lock, whose topics may overlap.
+// Up to smallView members are frozen under one lock. Their topics may overlap.
 func TestFreezeOfManyMembers(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()
 	for i := range smallView {
 		publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x","y"]}`, i)
 	}
-	x, y, both := newScope([]string{"x"}, nil), newScope([]string{"y", "vehicle:v7"}, nil), newScope([]string{"x", "y"}, nil)
+	x, y, both := newScope([]string{"x"}, nil), newScope([]string{"y", "vehicle:v7"},
+		nil), newScope([]string{"x", "y"}, nil)
 	require.Len(t, requireView(t, h.freezeFew(&x)), smallView)
 	require.Nil(t, h.freezeFew(&y))
 	require.Nil(t, h.freezeFew(&both))
@@ -94,7 +94,7 @@ func TestFreezeOfManyMembers(t *testing.T) {
 	require.Len(t, requireView(t, h.freezeFew(&y)), smallView/2+1)
 }
 
-// changedSince knows moved, ended and forgotten vehicles, and not the late.
+// changedSince returns moved, ended and forgotten vehicles, and not late positions.
 func TestChangedSince(t *testing.T) {
 	h := New(Config{MaxVehicles: 4})
 	defer h.Close()
@@ -107,20 +107,20 @@ func TestChangedSince(t *testing.T) {
 	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":102}`)
 	h.Delete("ended")
 	publish(t, h, `{"vehicle_id":"new","lat":1,"lon":2}`)
-	told := map[string]uint64{}
+	changed := map[string]uint64{}
 	for v, seq := range h.changedSince(began) {
-		told[v.id] = seq
+		changed[v.id] = seq
 	}
-	require.Equal(t, map[string]uint64{"moved": 7, "ended": 8, "new": 10, "parked": 0}, told)
+	require.Equal(t, map[string]uint64{"moved": 7, "ended": 8, "new": 10, "parked": 0}, changed)
 	require.Empty(t, h.changedSince(h.Head().Seq))
 }
 
-// A round frozen while many publish must be the state at its head exactly: what
-// was told before it and after it must meet.
+// A view that is frozen while many publish must be exactly the state at its head: what comes before
+// and after must meet.
 func TestFreezeUnderPublishing(t *testing.T) {
 	for name, config := range map[string]Config{
 		"long log": {MaxVehicles: 3000},
-		// Now and then the whole log is replaced while one looks at the fleet.
+		// Now and then the whole log is replaced while the fleet is collected.
 		"short log": {MaxVehicles: 3000, History: 128 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,8 +142,7 @@ func TestFreezeUnderPublishing(t *testing.T) {
 					last = e.seq
 				}
 
-				// The log, where it still has the events before head, must agree on who
-				// was last where.
+				// Where the log still holds the events before head, it must agree with the view.
 				h.mu.RLock()
 				for seq := h.log.first(); seq <= r.head; seq++ {
 					if record, _ := h.log.at(seq); record.kind != kindLate {
@@ -152,18 +151,18 @@ func TestFreezeUnderPublishing(t *testing.T) {
 				}
 				first := h.log.first()
 				h.mu.RUnlock()
-				told := map[string]uint64{}
+				inView := map[string]uint64{}
 				for _, e := range r.entries {
 					if e.seq >= first {
-						require.Zero(t, told[e.vehicle.id], e.vehicle.id)
-						told[e.vehicle.id] = e.seq
+						require.Zero(t, inView[e.vehicle.id], e.vehicle.id)
+						inView[e.vehicle.id] = e.seq
 					}
 				}
-				for id, seq := range told {
+				for id, seq := range inView {
 					require.True(t, seqs[id] == seq, id)
 				}
 				for id, seq := range seqs {
-					if told[id] == seq {
+					if inView[id] == seq {
 						continue
 					}
 					h.mu.RLock()
@@ -177,8 +176,8 @@ func TestFreezeUnderPublishing(t *testing.T) {
 	}
 }
 
-// churn publishes for vehicles of its own, of which some are deleted and come
-// back, until told to stop.
+// churn publishes for vehicles of its own until stop is set. Some of them are deleted and come
+// back.
 func churn(h *Hub, seed uint64, stop *atomic.Bool) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	for n := 0; !stop.Load(); n++ {
@@ -197,7 +196,7 @@ func churn(h *Hub, seed uint64, stop *atomic.Bool) {
 	}
 }
 
-// All who ask while a freezing has not begun share it.
+// All callers that ask before a freeze begins share its view.
 func TestFreezeIsShared(t *testing.T) {
 	h := New(Config{})
 	defer h.Close()

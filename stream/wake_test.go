@@ -13,19 +13,19 @@ import (
 	"livemap/stream"
 )
 
-// follower is a reader that is stuck now and then, for no longer than it takes
-// to notice, and looks at nothing but ids.
+// follower is a reader that blocks for a moment now and then, and looks only at ids.
 type follower struct {
 	sub    *stream.Subscription
 	random *rand.Rand
 	kept   string
-	told   chan uint64 // the newest event it was told of, unless nobody asked since
+	seen   chan uint64 // the newest event it saw, until the test has read it
 	ended  chan struct{}
 }
 
 func newFollower(t *testing.T, h *stream.Hub, q stream.Query, seed uint64) *follower {
 	f := &follower{
-		sub: h.Subscribe(q), random: rand.New(rand.NewPCG(seed, 7)), told: make(chan uint64, 1), ended: make(chan struct{}),
+		sub: h.Subscribe(q), random: rand.New(rand.NewPCG(seed, 7)), seen: make(chan uint64,
+			1), ended: make(chan struct{}),
 	}
 	t.Cleanup(f.leave)
 	return f
@@ -68,20 +68,20 @@ func (f *follower) take() {
 		panic(err)
 	}
 	select {
-	case <-f.told:
+	case <-f.seen:
 	default:
 	}
-	f.told <- seq
+	f.seen <- seq
 }
 
-// await waits until it is told of an event. Nothing else will wake its stream.
+// await waits until the follower sees an event. Nothing else wakes its stream.
 func (f *follower) await(t *testing.T, seq uint64) {
 	late := time.NewTimer(20 * time.Second)
 	defer late.Stop()
 	for {
 		select {
-		case told := <-f.told:
-			if told >= seq {
+		case seen := <-f.seen:
+			if seen >= seq {
 				return
 			}
 		case <-late.C:
@@ -90,10 +90,10 @@ func (f *follower) await(t *testing.T, seq uint64) {
 	}
 }
 
-// moment is how long streams rest, so that many are resting at any time.
-const moment = 200 * time.Microsecond
+// cooldownTime is so short that many streams cool down at any time.
+const cooldownTime = 200 * time.Microsecond
 
-// busyHub is a hub whose streams get no heartbeats.
+// busyHub returns a hub whose streams get no heartbeats.
 func busyHub(t *testing.T, rest time.Duration) *stream.Hub {
 	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: rest})
 }
@@ -106,15 +106,15 @@ func queriesOf(t *testing.T) []stream.Query {
 	}
 }
 
-// Whatever a stream is at when an event comes (idle, being written, resting,
-// away), it comes by.
-func TestNoEventIsSleptThrough(t *testing.T) {
+// A stream gets every event, in whatever state it is when the event comes: idle, being written,
+// cooling down, or parked.
+func TestNoWakeIsLost(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		rest  time.Duration
-		burst int // events at most
+		burst int // at most so many events
 	}{
-		{"resting often", moment, 3},
+		{"resting often", cooldownTime, 3},
 		{"hardly resting", time.Nanosecond, 20},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -143,9 +143,9 @@ func TestNoEventIsSleptThrough(t *testing.T) {
 	}
 }
 
-// Nor does one escape a stream that is just being attached.
+// A stream that is just being attached gets every event, too.
 func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
-	h := busyHub(t, moment)
+	h := busyHub(t, cooldownTime)
 	queries := queriesOf(t)
 	for n := range 400 {
 		q := queries[n%len(queries)]
@@ -170,9 +170,9 @@ func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
 	require.Equal(t, 400, h.Stats().Streams)
 }
 
-// A stream that is told to leave ends, whatever it is at.
-func TestNoLeaveIsSleptThrough(t *testing.T) {
-	h := busyHub(t, moment)
+// A stream ends on Leave, in whatever state it is.
+func TestNoLeaveIsLost(t *testing.T) {
+	h := busyHub(t, cooldownTime)
 	queries := queriesOf(t)
 	for n := range 1000 {
 		f := newFollower(t, h, queries[n%len(queries)], uint64(n))
@@ -190,7 +190,7 @@ func TestNoLeaveIsSleptThrough(t *testing.T) {
 		select {
 		case <-f.ended:
 		case <-time.After(20 * time.Second):
-			require.FailNow(t, "it was not woken", "round %d", n)
+			require.FailNow(t, "it was not woken", "turn %d", n)
 		}
 	}
 	require.Zero(t, h.Stats().Streams)

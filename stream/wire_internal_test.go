@@ -14,12 +14,15 @@ import (
 	"livemap/geo"
 )
 
-// FuzzEventFrames holds the events that the hub frames itself equal to those
-// that go-sse frames, and has its parser read each back as exactly one event.
+// FuzzEventFrames compares the events that the hub frames with those that go-sse frames. The parser
+// of go-sse must read each as exactly one event.
 func FuzzEventFrames(f *testing.F) {
-	f.Add([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"timestamp":1795421061}`), uint64(1207))
-	f.Add([]byte(`{"vehicle_id":"ü<&>\"\\\u2028\r\n","lat":-90,"lon":180,"altitude":1,"x":{"data":[" ","\ufeff"]}}`), uint64(0))
-	f.Add([]byte(`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[1,2]},"properties":{"id":": "}}`), uint64(1<<64-1))
+	f.Add([]byte(`{"vehicle_id":"TRUCK-042",`+
+		`"lat":52.520008,"lon":13.404954,"speed_kmh":85,"timestamp":1795421061}`), uint64(1207))
+	f.Add([]byte(`{"vehicle_id":"ü<&>\"\\\u2028\r\n",`+
+		`"lat":-90,"lon":180,"altitude":1,"x":{"data":[" ","\ufeff"]}}`), uint64(0))
+	f.Add([]byte(`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[1,2]},`+
+		`"properties":{"id":": "}}`), uint64(1<<64-1))
 	f.Fuzz(func(t *testing.T, item []byte, seq uint64) {
 		p, err := geo.ParsePosition(item)
 		if err != nil {
@@ -62,10 +65,11 @@ func checkFrame(t *testing.T, event frame, want sse.Event) {
 	require.Equal(t, string(text), string(event.text))
 	require.Equal(t, want.Data, string(event.feature()))
 
-	// Between two others it is still one event.
+	// It is one event between two others, too.
 	around := appendControl(nil, "before", "", "{}")
 	bytes := append(append(bytes.Clone(around), event.text...), around...)
-	require.Equal(t, []sse.Event{{Type: "before", Data: "{}"}, want, {LastEventID: want.LastEventID, Type: "before", Data: "{}"}}, parse(t, bytes))
+	require.Equal(t, []sse.Event{{Type: "before", Data: "{}"}, want,
+		{LastEventID: want.LastEventID, Type: "before", Data: "{}"}}, parse(t, bytes))
 	want.LastEventID = ""
 	require.Equal(t, []sse.Event{want}, parse(t, withoutID(event.text)))
 }
@@ -79,26 +83,28 @@ func parse(t *testing.T, text []byte) (events []sse.Event) {
 	return events
 }
 
-// go-sse gives an event without data for an id; browsers give none.
+// go-sse returns an event without data for an id; browsers dispatch none.
 func TestHeartbeatHasNoData(t *testing.T) {
 	require.Empty(t, parse(t, appendHeartbeat(nil, "")))
 	text := append(appendHeartbeat(nil, "e-7"), appendControl(nil, "ping", "", "{}")...)
-	require.Equal(t, []sse.Event{{LastEventID: "e-7"}, {LastEventID: "e-7", Type: "ping", Data: "{}"}}, parse(t, text))
+	require.Equal(t, []sse.Event{{LastEventID: "e-7"}, {LastEventID: "e-7", Type: "ping", Data: "{}"}},
+		parse(t, text))
 }
 
-// The largest event there is must fit a buffer and a segment.
+// The largest event must fit into a buffer and a segment.
 func TestLargestEventFits(t *testing.T) {
 	p := geo.Position{VehicleID: string(bytes.Repeat([]byte(`"`), geo.MaxVehicleID))}
 	feature := len(p.AppendFeature(nil, time.Unix(1, 0)))
 	frame := len(frameLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0)).text) - feature
 	live := appendControl(nil, "live", ID{newEpoch(), 1<<64 - 1}.String(),
-		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,"protocol":"h3","time":1795421061.123}`)
+		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,`+
+			`"protocol":"h3","time":1795421061.123}`)
 	require.Less(t, geo.MaxFeature+frame+len(live), chunkSize+1024)
 	require.Less(t, geo.MaxFeature+frame, minSegmentSize)
 	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunkSize)
 }
 
-// Where the data begins is kept in a byte, also after the longest id there is.
+// The offset of the data fits into a byte, even after the longest id.
 func TestDataAfterTheLongestHead(t *testing.T) {
 	longest := ID{strconv.FormatUint(1<<64-1, 36), 1<<64 - 1}
 	head := appendHead(nil, longest.Epoch, longest.Seq, "late")
@@ -110,8 +116,8 @@ func TestDataAfterTheLongestHead(t *testing.T) {
 	require.Equal(t, string(p.AppendFeature(nil, time.Unix(1, 0))), string(event.feature()))
 }
 
-// A record of the log and a vehicle's state are what a history and a fleet cost
-// beside the bytes of events. A vehicle is two cache lines.
+// Records and vehicles are what a log and a fleet cost besides the bytes of events. A vehicle is
+// two cache lines.
 func TestRecordsAndVehiclesDoNotGrow(t *testing.T) {
 	require.Equal(t, 80, recordSize)
 	require.EqualValues(t, 128, unsafe.Sizeof(vehicle{}))

@@ -14,8 +14,8 @@ import (
 	"livemap/stream"
 )
 
-// golden gives what a client was sent since it was last asked, with E for the
-// epoch and R for the milliseconds of retry.
+// golden returns what a client received since the last call. E stands for the epoch, and R for the
+// milliseconds of retry.
 func golden(c *client) string {
 	text := strings.ReplaceAll(c.takeText(), c.hub.Head().Epoch+"-", "E-")
 	return regexp.MustCompile(`retry: \d+`).ReplaceAllString(text, "retry: R")
@@ -36,10 +36,12 @@ event: reset
 data: {"reason":"new"}
 
 id: E-1
-data: {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":946684799.5}}
+data: {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[2,1]},`+
+			`"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":946684799.5}}
 
 id: E-2
-data: {"type":"Feature","id":"\"\\`+"\u2028"+`","geometry":{"type":"Point","coordinates":[2,1,34]},"properties":{"vehicle_id":"\"\\`+"\u2028"+`","note":"<b> & ü","timestamp":946684800}}
+data: {"type":"Feature","id":"\"\\`+"\u2028"+`","geometry":{"type":"Point","coordinates":[2,1,34]},`+
+			`"properties":{"vehicle_id":"\"\\`+"\u2028"+`","note":"<b> & ü","timestamp":946684800}}
 
 id: E-2
 event: live
@@ -64,21 +66,25 @@ func TestWireLiveEvents(t *testing.T) {
 		require.True(t, h.Delete("<ü>"))
 		time.Sleep(time.Second)
 		require.Equal(t, `id: E-1
-data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684801}}
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
+			`"properties":{"vehicle_id":"a","timestamp":946684801}}
 
 id: E-2
 event: late
-data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684800}}
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
+			`"properties":{"vehicle_id":"a","timestamp":946684800}}
 
 id: E-3
 event: gone
 data: {"vehicle_id":"a","reason":"left"}
 
 id: E-4
-data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":946684803}}
+data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
+			`"properties":{"vehicle_id":"a","timestamp":946684803}}
 
 id: E-5
-data: {"type":"Feature","id":"<ü>","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"<ü>","timestamp":946684801}}
+data: {"type":"Feature","id":"<ü>","geometry":{"type":"Point","coordinates":[2,1]},`+
+			`"properties":{"vehicle_id":"<ü>","timestamp":946684801}}
 
 id: E-6
 event: gone
@@ -124,7 +130,8 @@ event: live
 data: {"mode":"tail","events":0,"skipped":0,"protocol":"h2","time":946684801.123}
 
 `, golden(c))
-		require.Contains(t, golden(listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5"), LastEventID: old})),
+		require.Contains(t, golden(listen(t, h,
+			stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5"), LastEventID: old})),
 			"event: reset\ndata: {\"reason\":\"behind\"}\n\n")
 		require.Contains(t, golden(listen(t, h, stream.Query{Topics: []string{"x"}, LastEventID: "7"})),
 			"event: reset\ndata: {\"reason\":\"epoch\"}\n\n")
@@ -145,7 +152,7 @@ func TestWireSilence(t *testing.T) {
 	})
 }
 
-// A wave of clients must not come back at one moment.
+// The clients of one wave must not come back at one moment.
 func TestWireRetryIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})
@@ -185,7 +192,7 @@ func TestWireIDs(t *testing.T) {
 	require.True(t, ok)
 }
 
-// Whatever is in a name, one event stays one event.
+// With any name, one event stays one event.
 func TestWireNamesCannotInject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stubOutlet takes everything, or waits for every write.
+// stubOutlet takes everything, or makes every write wait.
 type stubOutlet struct {
 	waits  bool
 	writes int
@@ -22,8 +22,8 @@ func (o *stubOutlet) Write([]byte) (waits bool, err error) {
 
 func (o *stubOutlet) Wait() error { return nil }
 
-// A delivery by a writer, from waking the stream to having it rest, allocates
-// nothing. (The race detector has sync.Pool forget at random.)
+// A writer's delivery allocates nothing, from waking the stream to its cooldown. (Under the race
+// detector, sync.Pool drops items at random.)
 func TestWriterDoesNotAllocate(t *testing.T) {
 	for _, test := range deliveries {
 		t.Run(test.name, func(t *testing.T) {

@@ -17,8 +17,7 @@ import (
 	"livemap/stream"
 )
 
-// attachMany opens n streams for each writer there is. They have begun, and
-// rested.
+// attachMany opens n streams for each writer. They have begun, and their cooldowns are over.
 func attachMany(t testing.TB, h *stream.Hub, n int, q stream.Query) (all []*socket) {
 	for range n * runtime.GOMAXPROCS(0) {
 		all = append(all, attach(t, h, q))
@@ -30,7 +29,7 @@ func attachMany(t testing.TB, h *stream.Hub, n int, q stream.Query) (all []*sock
 	return all
 }
 
-func TestStuckReaderDelaysNobodyOfItsWriter(t *testing.T) {
+func TestBlockedReaderDelaysNobodyOfItsWriter(t *testing.T) {
 	for name, stuck := range map[string]int{"one": 1, "half of them": 2 * runtime.GOMAXPROCS(0)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,7 +72,7 @@ func TestStuckReaderDelaysNobodyOfItsWriter(t *testing.T) {
 	}
 }
 
-func TestStuckReaderComesBackConflated(t *testing.T) {
+func TestBlockedReaderContinuesConflated(t *testing.T) {
 	for name, q := range map[string]stream.Query{
 		"whole fleet": fleetQuery,
 		"vehicles":    topicQuery("vehicle:a", "vehicle:b"),
@@ -96,10 +95,11 @@ func TestStuckReaderComesBackConflated(t *testing.T) {
 					require.Empty(t, s.takeWrites())
 					s.unblock()
 					time.Sleep(time.Second)
-					told := s.takeEvents()
-					require.Regexp(t, `^1 a \| `, told, "what it was stuck on comes first")
-					require.NotContains(t, told, fmt.Sprint(head-2), "that was skipped")
-					require.Regexp(t, fmt.Sprintf(`%d a \| %d b \| %d live (conflated|snapshot) \d`, head-1, head, head), told)
+					received := s.takeEvents()
+					require.Regexp(t, `^1 a \| `, received, "what it was stuck on comes first")
+					require.NotContains(t, received, fmt.Sprint(head-2), "that was skipped")
+					require.Regexp(t, fmt.Sprintf(`%d a \| %d b \| %d live (conflated|snapshot) \d`, head-1, head, head),
+						received)
 				}
 				publish(t, h, "b", `"n":2`)
 				time.Sleep(time.Second)
@@ -111,8 +111,8 @@ func TestStuckReaderComesBackConflated(t *testing.T) {
 	}
 }
 
-// A reader may be stuck on what brings it back, too.
-func TestStuckAgainWhileBroughtToDate(t *testing.T) {
+// A reader may block again while it is brought up to date.
+func TestBlockedAgainWhileCatchingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
 		s := attach(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,5,5")})
@@ -134,12 +134,12 @@ func TestStuckAgainWhileBroughtToDate(t *testing.T) {
 
 var errBroken = errors.New("broken pipe")
 
-func TestDrainWhileStuck(t *testing.T) {
+func TestDrainWhileBlocked(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		take error // what becomes of what the reader is stuck on
-		told string
-		want stream.Summary
+		name     string
+		take     error // result of the write that blocks
+		received string
+		want     stream.Summary
 	}{
 		{"it takes again", nil, "1 a | bye draining", stream.Summary{Reason: stream.Draining, Events: 1}},
 		{"it is given up", errBroken, "", stream.Summary{Reason: stream.Failed, Err: errBroken}},
@@ -168,7 +168,7 @@ func TestDrainWhileStuck(t *testing.T) {
 				}
 				<-drained
 				writes := s.takeWrites()
-				require.Equal(t, test.told, brief(joinText(writes)))
+				require.Equal(t, test.received, brief(joinText(writes)))
 				test.want.Bytes = before + int64(len(joinText(writes)))
 				require.Equal(t, test.want, s.summary)
 			})
@@ -176,13 +176,12 @@ func TestDrainWhileStuck(t *testing.T) {
 	}
 }
 
-// A hub that begins to drain just when a stream gets stuck lets it be until it
-// is not.
-func TestDrainJustWhenStuck(t *testing.T) {
+// When a hub drains just as a stream blocks, the stream ends when it unblocks.
+func TestDrainJustWhenBlocked(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		before []string // told one by one before the drain
-		told   string
+		name     string
+		before   []string // sent one by one before the drain
+		received string
 	}{
 		{"on an event", nil, "1 a | bye draining"},
 		{"on what brings it to date", []string{"1 a"}, "reset behind | bye draining"},
@@ -205,21 +204,21 @@ func TestDrainJustWhenStuck(t *testing.T) {
 				publish(t, h, "a", "")
 				synctest.Wait()
 				fillLog(t, h, "b", 512<<10)
-				for _, told := range test.before {
+				for _, received := range test.before {
 					s.taken <- nil
-					require.Equal(t, told, s.takeEvents())
+					require.Equal(t, received, s.takeEvents())
 				}
 				time.Sleep(time.Minute)
 				require.Zero(t, s.ended())
 				s.unblock()
-				require.Equal(t, test.told, s.takeEvents())
+				require.Equal(t, test.received, s.takeEvents())
 				require.Equal(t, stream.Draining, s.summary.Reason)
 			})
 		})
 	}
 }
 
-func TestStuckOnBye(t *testing.T) {
+func TestBlockedOnBye(t *testing.T) {
 	for take, want := range map[error]stream.Reason{nil: stream.Draining, errBroken: stream.Failed} {
 		t.Run(string(want), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -231,14 +230,14 @@ func TestStuckOnBye(t *testing.T) {
 				defer cancel()
 				h.Drain(ctx, 0)
 				require.Zero(t, s.ended())
-				s.sub.Leave() // too late: it is told `bye` already
+				s.sub.Leave() // too late: it was sent `bye`
 				synctest.Wait()
 				require.Zero(t, s.ended())
 				s.taken <- take
-				told := s.takeEvents()
+				received := s.takeEvents()
 				require.Equal(t, want, s.summary.Reason)
 				if take == nil {
-					require.Equal(t, "bye draining", told)
+					require.Equal(t, "bye draining", received)
 				}
 				require.Zero(t, h.Stats().Streams)
 			})
@@ -261,7 +260,7 @@ func TestLeaveEndsOnce(t *testing.T) {
 			synctest.Wait()
 			s.sub.Leave()
 		},
-		"resting": func(t *testing.T, h *stream.Hub, s *socket) {
+		"cooling down": func(t *testing.T, h *stream.Hub, s *socket) {
 			s.attach()
 			publish(t, h, "a", "")
 			synctest.Wait()
@@ -269,7 +268,7 @@ func TestLeaveEndsOnce(t *testing.T) {
 			synctest.Wait()
 			s.sub.Leave()
 		},
-		"stuck": func(t *testing.T, h *stream.Hub, s *socket) {
+		"blocked": func(t *testing.T, h *stream.Hub, s *socket) {
 			s.attach()
 			time.Sleep(time.Second)
 			s.block()
@@ -315,7 +314,7 @@ func TestLeaveEndsOnce(t *testing.T) {
 	}
 }
 
-// What fails at once ends the stream too, wherever it is.
+// A write that fails at once ends the stream too, at any point.
 func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
 	for n := range 4 {
 		t.Run(fmt.Sprint("write ", n+1), func(t *testing.T) {
@@ -341,9 +340,8 @@ func TestWriteThatFailsEndsAttachedStream(t *testing.T) {
 	}
 }
 
-// Nothing keeps a stream that ended: neither those that wait for a turn, nor
-// those that rest, nor the alarms.
-func TestEndedStreamsAreLetGo(t *testing.T) {
+// Nothing keeps an ended stream in memory: no queue of turns, no cooldown, no deadline.
+func TestEndedStreamsAreFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		var all []weak.Pointer[stream.Subscription]
@@ -376,7 +374,7 @@ func leaveAll(all []weak.Pointer[stream.Subscription]) {
 	}
 }
 
-func TestAttachedStreamsTakeAllInOneWriteWhenRested(t *testing.T) {
+func TestAttachedStreamsGetOneWriteAfterACooldown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		all := attachMany(t, h, 20, fleetQuery)
@@ -401,9 +399,8 @@ func TestAttachedStreamsTakeAllInOneWriteWhenRested(t *testing.T) {
 	})
 }
 
-// One that was stuck on events for long has rested; one that took them just now
-// has not.
-func TestRestBeginsWhenReaderHasTaken(t *testing.T) {
+// A stream that blocked on events for long needs no cooldown. One that wrote them just now does.
+func TestCooldownBeginsWhenReaderHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
 		all := attachMany(t, h, 2, fleetQuery)
@@ -453,7 +450,7 @@ func TestIntervalOfAttachedStreams(t *testing.T) {
 	})
 }
 
-func TestSilenceOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
+func TestHeartbeatOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second, FlushInterval: 20 * time.Millisecond})
 		busy := attachMany(t, h, 4, fleetQuery)
@@ -493,8 +490,8 @@ func requireTimes(t *testing.T, what string, every time.Duration, began time.Tim
 	}
 }
 
-// A reader of a big snapshot has the others wait for a turn of its own, 64 KiB, and
-// one more that may have been under way; not for all of it.
+// A reader of a large snapshot delays the others by a turn of its own, 64 KiB, and perhaps one that
+// had begun. It does not delay them by the whole snapshot.
 func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
@@ -507,7 +504,7 @@ func TestLongBacklogHoldsUpOthersForATurn(t *testing.T) {
 			between, waited := 0, 0
 			published := make(chan struct{})
 			big.before = func(asked int) {
-				// Some way into the snapshot an event for all comes by.
+				// In the middle of the snapshot, an event for everyone is published.
 				if asked == 20+n {
 					publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 					synctest.Wait()
@@ -544,7 +541,7 @@ func allTook(all []*socket) bool {
 	return true
 }
 
-// A stream of readers that are stuck now and then, and fail in the end.
+// Readers block now and then, and fail in the end.
 func TestSummaryCountsWhatWasTaken(t *testing.T) {
 	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
@@ -589,10 +586,11 @@ func TestSummaryCountsWhatWasTaken(t *testing.T) {
 					fillLog(t, h, "v1", 8000)
 					time.Sleep(time.Second)
 				}
-				told := joinText(s.takeWrites())
+				received := joinText(s.takeWrites())
 				require.Equal(t, 1, s.ended())
-				n := int64(strings.Count(told, `"filler"`))
-				require.Equal(t, stream.Summary{Reason: stream.Failed, Err: errBroken, Bytes: int64(len(told)), Events: n}, s.summary)
+				n := int64(strings.Count(received, `"filler"`))
+				require.Equal(t, stream.Summary{Reason: stream.Failed, Err: errBroken, Bytes: int64(len(received)),
+					Events: n}, s.summary)
 				events += uint64(n)
 			}
 			require.Equal(t, events, h.Stats().Written-written)

@@ -29,12 +29,12 @@ func TestWritersShareTheStreams(t *testing.T) {
 	}
 }
 
-// A panic under a lock leaves it unlocked: of one who reads the log, of one who
-// reads a round, and of a publisher, which its server recovers.
+// A panic under a lock leaves it unlocked: while reading the log, while reading a view, and while
+// publishing, where the server recovers it.
 func TestPanicUnderALock(t *testing.T) {
 	for name, breaks := range map[string]func(h *Hub, s *Subscription){
 		"log": func(h *Hub, s *Subscription) { s.more, s.pos, s.replayEnd = true, 0, 9 },
-		"round": func(h *Hub, s *Subscription) {
+		"view": func(h *Hub, s *Subscription) {
 			s.startView(&stateView{entries: []viewEntry{{seq: 1}}}, 0, modeSnapshot)
 		},
 	} {
@@ -56,7 +56,7 @@ func TestPanicUnderALock(t *testing.T) {
 		defer h.Close()
 		p := geo.Position{VehicleID: "a"}
 		byID := h.fleet.byID
-		h.fleet.byID = nil // a new vehicle cannot be noted
+		h.fleet.byID = nil // adding a vehicle panics
 		require.Panics(t, func() { h.Publish(&p) })
 		require.Panics(t, func() { h.PublishAll([]geo.Position{p}, func(int, Receipt, error) {}) })
 		require.True(t, h.mu.TryLock())
@@ -65,9 +65,8 @@ func TestPanicUnderALock(t *testing.T) {
 	})
 }
 
-// When streams have rested and nobody has anything for them, their writer sleeps
-// on: until the next heartbeat, or until one is woken.
-func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
+// When no stream in a cooldown has events, the writer sleeps on until the next heartbeat or wake.
+func TestCooldownsWithoutEventsWakeNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Config{})
 		defer h.Close()
@@ -83,7 +82,7 @@ func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
 			w.markReady(s)
 			streams[i] = s
 		}
-		w.serveReady() // they are live
+		w.serveReady() // all are live now
 		time.Sleep(time.Second)
 		wake := func(some ...*Subscription) {
 			for _, s := range some {
@@ -96,7 +95,7 @@ func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
 		synctest.Wait()
 		woken := w.woken
 		w.woken = nil
-		for _, s := range woken { // one shortly after the other
+		for _, s := range woken { // shortly after each other
 			time.Sleep(time.Microsecond)
 			w.wake(s)
 			w.serveReady()
@@ -104,7 +103,7 @@ func TestRestsThatNobodyWaitsForWakeNobody(t *testing.T) {
 		streams = woken
 		require.Greater(t, w.nextDeadline(), streams[n-1].nextFlush(), "nobody wants anything")
 		wake(streams[1:]...)
-		wake(streams[1]) // again
+		wake(streams[1]) // a second time
 		w.serveReady()
 		require.Equal(t, streams[0].nextFlush(), w.nextDeadline(), "somebody does: the first rest ends")
 		time.Sleep(w.nextDeadline() - h.now())
