@@ -6,7 +6,7 @@
 
 /**
  * Unrolls a ring across the antimeridian. world-atlas stitches its shapes on the sphere: a ring jumps from
- * 180 to −180, and Antarctica's goes once around the pole, which is not on the map; it is closed below.
+ * 180 to −180. Antarctica's ring goes around the pole, which is off the map, and is closed at −90°.
  * @param {Line} ring @returns {Line} without jumps, perhaps beyond ±180
  */
 export function unroll(ring) {
@@ -21,7 +21,7 @@ export function unroll(ring) {
 }
 
 /**
- * Closes a ring around the south pole at −90°. It overlaps itself by some degrees, so that its ends lie
+ * Closes a ring around the south pole at −90°. The ring overlaps itself by some degrees, so its ends lie
  * beyond the antimeridian.
  * @param {Line} path @param {number} turn ±360 @returns {Line}
  */
@@ -38,8 +38,7 @@ function closeAroundPole(path, turn) {
 }
 
 /**
- * Joins the shapes that are cut at the antimeridian, as some of the 10 m ones are: the cut would be drawn as
- * a coast.
+ * Joins shapes that are cut at the antimeridian, as some 10 m shapes are. The cut would look like a coast.
  * @param {Polygon[]} polygons of unrolled rings @returns {Polygon[]}
  */
 export function joinAtAntimeridian(polygons) {
@@ -92,7 +91,12 @@ export function simplified(line, tolerance) {
 	return line.filter((_, i) => keep[i]);
 }
 
-/** From p to the segment ab, in degrees of latitude. @param {Point} p @param {Point} a @param {Point} b */
+/**
+ * The distance from p to the segment ab, in degrees of latitude.
+ * @param {Point} p
+ * @param {Point} a
+ * @param {Point} b
+ */
 function distance(p, a, b) {
 	const k = Math.cos((Math.min(80, Math.abs(p[1])) * Math.PI) / 180); // not 0 at the poles
 	const [dx, dy, px, py] = [(b[0] - a[0]) * k, b[1] - a[1], (p[0] - a[0]) * k, p[1] - a[1]];
@@ -101,7 +105,7 @@ function distance(p, a, b) {
 }
 
 /**
- * Chaikin's corner cutting: the rivers' grid shows as steps from zoom 7 on.
+ * Chaikin's corner cutting. Without it the rivers' grid shows as steps from zoom 7 on.
  * @param {Line} line
  * @returns {Line}
  */
@@ -117,7 +121,7 @@ export function smooth(line) {
 }
 
 /**
- * The parts of a line in which `inside` holds, each with one point more.
+ * The parts of a line in which `inside` holds, each extended by one point.
  * @param {Line} line
  * @param {(p: Point) => boolean} inside
  */
@@ -133,7 +137,7 @@ export function clip(line, inside) {
 }
 
 /**
- * The point of a ring farthest from its edge; east to west counts half, as names are wide.
+ * The point of a ring farthest from its edge; east to west counts half, because names are wide.
  * @param {Line} ring
  */
 export function labelPoint(ring) {
@@ -155,7 +159,12 @@ export function labelPoint(ring) {
 	return best;
 }
 
-/** From a point to a ring's edge, negative outside. @param {number} x @param {number} y @param {Line} ring */
+/**
+ * The distance from a point to a ring's edge, negative outside.
+ * @param {number} x
+ * @param {number} y
+ * @param {Line} ring
+ */
 function clearanceAt(x, y, ring) {
 	let [clearance, odd] = [Infinity, false];
 	for (let i = 1; i < ring.length; i++) {

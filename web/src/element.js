@@ -1,9 +1,9 @@
 /**
- * element.js finds and writes what is in the document.
+ * element.js finds elements of the document and sets their text.
  */
 
 /**
- * The element of an id.
+ * The element with an id.
  * @template {HTMLElement} T
  * @param {string} id
  * @param {new () => T} type
@@ -18,7 +18,7 @@ export function element(id, type) {
 }
 
 /**
- * Writes only what is new, so that screen readers and layout rest.
+ * Sets a text if it differs, which spares layout and screen readers.
  * @param {Element} element
  * @param {string} text
  */
@@ -28,7 +28,7 @@ export function setText(element, text) {
 	}
 }
 
-/** Words over the map. @param {string} text @param {number} [ms] how long; default: until others come */
+/** Shows a text over the map. @param {string} text @param {number} [ms] default: until the next text */
 export function showNotice(text, ms) {
 	const line = element("notice", HTMLElement);
 	setText(line, text);

@@ -1,7 +1,6 @@
 /**
- * fleet.js knows where every vehicle is now: its last fix, extrapolated on along its
- * speed and heading for as long as that can be trusted. It draws nothing and
- * asks no clock.
+ * fleet.js computes where every vehicle is now: its last fix, extrapolated along its speed and heading for a
+ * limited time. It draws nothing and reads no clock.
  */
 
 /** @typedef {import("./livemap.js").Feature} Feature */
@@ -9,23 +8,23 @@
 
 const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84)
 
-/** km/h below which a vehicle is parked: GPS noise has a speed too. */
+/** km/h below which a vehicle is parked, because GPS noise looks like slow movement. */
 const PARKED_BELOW = 3;
-/** Seconds between fixes, until a vehicle has shown its own interval. */
+/** Seconds between fixes, until a vehicle's own interval is known. */
 const DEFAULT_INTERVAL = { moving: 20, parked: 100 };
 /**
- * Intervals without a fix after which a vehicle is silent, and the least and most that may be, in seconds.
+ * Intervals without a fix after which a vehicle is silent, with bounds in seconds.
  */
 const SILENT = { intervals: 3, least: 5, most: 900 };
-/** Intervals that a vehicle is extrapolated on beyond its fix, and the most, in seconds. */
+/** Intervals for which a vehicle is extrapolated, and the most, in seconds. */
 const EXTRAPOLATION = { intervals: 1.5, most: 10 };
-/** Seconds in which most of a correction is made, and metres beyond which it is made at once. */
+/** Time constant of a correction in seconds; corrections over `most` metres are immediate. */
 const CORRECTION = { tau: 0.35, most: 400 };
-/** Metres that a vehicle must have moved for its direction to be told from that. */
+/** Metres between fixes from which a course can be derived. */
 const MIN_COURSE_DISTANCE = 8;
 
 /**
- * A position in web mercator, the world being the unit square, y downward.
+ * A position in web mercator. The world is the unit square, y points down.
  * @param {number} lon
  * @param {number} lat degrees
  */
@@ -44,27 +43,27 @@ export function unproject(x, y) {
 	return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
 }
 
-/** Vehicle is one vehicle's newest fix, and what is needed to move it on from there. */
+/** Vehicle is a vehicle's newest fix, with the motion to extrapolate it. */
 export class Vehicle {
 	lon = 0; // degrees
 	lat = 0;
 	x = 0; // of the unit square
 	y = 0;
-	time = 0; // of its fix, in Unix seconds, or when that came, if its clock is ahead
-	/** km/h: as reported, else as the last two fixes tell. */
+	time = 0; // of the fix in Unix seconds; the arrival time if the vehicle's clock is ahead
+	/** km/h as reported, or derived from the last two fixes. */
 	speed = 0;
-	/** Degrees clockwise from north, or null when nobody knows. @type {number | null} */
+	/** Degrees clockwise from north, or null if unknown. @type {number | null} */
 	course = null;
 
-	/** Units of the world per second; 0 where its speed or heading is not known. */
+	/** Units of the world per second; 0 without a speed or a heading. */
 	#vx = 0;
 	#vy = 0;
-	/** What was left, at `corrected` seconds, of the way from where it was drawn to where it is. */
+	/** The offset from the target to the drawn position, at the time `corrected`. */
 	#dx = 0;
 	#dy = 0;
 	#corrected = 0;
 	/**
-	 * Seconds between its fixes: who is parked reports less often.
+	 * Seconds between fixes, kept apart because parked vehicles report less often.
 	 * @type {{moving: number | null, parked: number | null}}
 	 */
 	#intervals = { moving: null, parked: null };
@@ -103,7 +102,7 @@ export class Vehicle {
 	}
 
 	/**
-	 * Takes the next fix. The drawn position glides to it, unless it is too far away.
+	 * Applies the next fix. The drawn position glides to it, unless it is too far away.
 	 * @param {Feature} feature
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
@@ -132,17 +131,17 @@ export class Vehicle {
 		}
 	}
 
-	/** @returns {"moving" | "parked"} what its newest fix tells */
+	/** @returns {"moving" | "parked"} by the speed of its newest fix */
 	get motion() {
 		return this.speed >= PARKED_BELOW ? "moving" : "parked";
 	}
 
-	/** Seconds between its fixes, or null before there were two. */
+	/** Seconds between its fixes; null before the second fix. */
 	get interval() {
 		return this.#intervals[this.motion];
 	}
 
-	/** Seconds after which it is silent: a few of its own intervals. */
+	/** Seconds without a fix after which it is silent. */
 	get silentAfter() {
 		return Math.min(
 			SILENT.most,
@@ -161,9 +160,8 @@ export class Vehicle {
 	}
 
 	/**
-	 * Where to draw it, as a point in the unit square: extrapolated on from its fix,
-	 * but no further than a vehicle's next fix is likely to be late, and back at
-	 * its fix when it is silent: that is all that is known then.
+	 * Where to draw it, as a point in the unit square. Extrapolation ends when the next fix is overdue; a
+	 * silent vehicle returns to its last fix.
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
 	positionAt(now) {
@@ -181,7 +179,7 @@ export class Vehicle {
 		};
 	}
 
-	/** How fast it is drawn to move, in units of the world per second, at most. @param {number} now */
+	/** An upper bound of its drawn speed, in units of the world per second. @param {number} now */
 	drawnSpeed(now) {
 		const extrapolated =
 			this.age(now) < this.silentAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
@@ -194,7 +192,7 @@ export class Vehicle {
 export class Fleet {
 	/** @type {Map<string, Vehicle>} */
 	vehicles = new Map();
-	/** Changes whenever a vehicle comes or goes. */
+	/** Changes when a vehicle is added or removed. */
 	version = 0;
 
 	/** @param {() => number} clock the hub's clock, Unix seconds */
@@ -221,7 +219,7 @@ export class Fleet {
 		return this.vehicles.delete(id);
 	}
 
-	/** How many there are in each state. */
+	/** The number of vehicles in each state. */
 	counts() {
 		const counts = { all: this.vehicles.size, moving: 0, parked: 0, silent: 0 };
 		const now = this.clock();

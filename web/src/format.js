@@ -1,12 +1,12 @@
 /**
- * format.js puts telemetry into words.
+ * format.js formats telemetry for display.
  */
 
 const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** A count with separators. @param {number} count */
+/** A count with thousands separators. @param {number} count */
 export const count = (count) => count.toLocaleString("en");
 
 /** "12 s", "5 min", "3 h", "2 days". @param {number} seconds */
@@ -26,7 +26,11 @@ export function ago(seconds) {
 	return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 
-/** A moment, with its day unless that is today. @param {number} time Unix seconds @param {number} now */
+/**
+ * A time, with its date unless it is within 12 hours.
+ * @param {number} time Unix seconds
+ * @param {number} now
+ */
 export function dateTime(time, now) {
 	return (now - time < 43_200 ? CLOCK : DAY).format(time * 1000);
 }
@@ -44,10 +48,10 @@ export function heading(degrees) {
 /** @param {number} kmh */
 export const speed = (kmh) => `${Math.round(kmh)} km/h`;
 
-/** Latitude first, as people write and paste it. @param {number} lon @param {number} lat degrees */
+/** Latitude first, the usual order in text. @param {number} lon @param {number} lat degrees */
 export const coordinates = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 
-/** A protocol's name as people know it. @param {string} protocol */
+/** The usual name of a protocol. @param {string} protocol */
 export function protocol(protocol) {
 	return (
 		{ h3: "HTTP/3", h2: "HTTP/2", h2c: "HTTP/2", "http/1.1": "HTTP/1.1", h1: "HTTP/1.1" }[protocol] ??
@@ -68,8 +72,7 @@ const UNITS = [
 ];
 
 /**
- * A member of the telemetry that this page knows nothing of: `fuel_percent`: 62 is
- * "Fuel", "62 %".
+ * Label and value of a telemetry member without a format of its own: `fuel_percent`: 62 is "Fuel", "62 %".
  * @param {string} name
  * @param {any} value any JSON
  * @returns {[string, string]}

@@ -1,6 +1,6 @@
 /**
- * livemap.js follows a Live Map Hub: it holds every vehicle's newest position
- * and tells what changes, through everything that may befall a connection.
+ * livemap.js follows a Live Map Hub. It holds every vehicle's newest position, reports changes, and recovers
+ * from every failure of the connection.
  *
  *     import { follow } from "https://hub.example/livemap.js";
  *
@@ -11,16 +11,14 @@
  *       onStatus: (status) => console.log(status.phase),
  *     });
  *
- * The state comes as a compressed snapshot, and an EventSource goes on from its
- * event id. EventSource by itself gives up for good at a 502 or 503, does not
- * see that a path is dead, and forgets its event id when it is made anew; this
- * module reconnects with back-off and jitter, asks for pings and misses them,
- * and resumes. It needs nothing but fetch and EventSource.
+ * The state comes as a compressed snapshot, and an EventSource continues from its event id. A bare
+ * EventSource gives up for good at a 502 or 503, does not notice a dead path, and forgets its event id when
+ * it is created anew. This module reconnects with back-off and jitter, asks for pings, notices when they
+ * stop, and resumes. It needs nothing but fetch and EventSource.
  *
- * Requests carry the cookie that signing in at the hub (POST /session) has set.
- * When that is not taken, or not any more, the phase is `refused`, and `reason` has
- * the hub's words: sign in, and call feed.retry(). An event id belongs to what its
- * reader may read, so after signing in as somebody else call feed.view() instead.
+ * Requests carry the cookie that signing in at the hub (POST /session) has set. When the hub rejects it, the
+ * phase is `refused`, and `reason` has the hub's words. Sign in, and call feed.retry(). An event id is valid
+ * for what its reader may read, so call feed.view() instead after signing in as somebody else.
  *
  * @module
  */
@@ -31,43 +29,43 @@
  * @property {"Feature"} type
  * @property {string} id the vehicle's id
  * @property {{type: "Point", coordinates: number[]}} geometry longitude and latitude in WGS 84 degrees, then
- *   metres of altitude where known
+ *   metres of altitude if known
  * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number}
  *   & Record<string, any>} properties
  *   telemetry: `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north,
- * `accuracy` in metres
+ *   `accuracy` in metres
  */
 
 /**
- * What of the fleet to follow.
+ * The part of the fleet to follow.
  * @typedef {object} View
  * @property {string[]} [topics] topic ids, 1 to 128; default: every vehicle
  * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:`
  *   topics are not restricted to it
- * @property {number | null} [interval] seconds: at most one position per vehicle in each, the newest (0.1 to
- *   60)
+ * @property {number | null} [interval] seconds, 0.1 to 60: at most one position per vehicle in each, the
+ *   newest
  */
 
 /**
- * How the connection is. Times are in milliseconds of Date.now().
+ * The state of the connection. Times are in milliseconds of Date.now().
  * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: this reader may not,
- *   and it is tried again only once a minute
- * @property {number} since when this phase began
- * @property {number} heard when the last event or ping came; 0: none yet
- * @property {number} retryAt in phases `waiting` and `refused`: when it will be tried again; else 0
- * @property {number} attempt connections that failed since the last that was live
+ * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: the hub rejects
+ *   this reader, and the feed retries once a minute
+ * @property {number} since when the phase began
+ * @property {number} heard when the last event or ping arrived; 0: none yet
+ * @property {number} retryAt in phases `waiting` and `refused`: when the feed retries; otherwise 0
+ * @property {number} attempt failed connections since the last live one
  * @property {string} protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty
- * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how what is shown was come by: read at the
- *   start, every event since the cut, the newest positions since, or all read again
- * @property {string} reason why it is not live, in words
- * @property {Refusal} refusal what the hub has against this reader
+ * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how the feed got its
+ *   state: read at the start, resumed with every event, resumed with the newest positions, or read again
+ * @property {string} reason why it is not live, as text
+ * @property {Refusal} refusal why the hub rejects this reader
  */
 
 /**
- * `unauthorized`: there is no valid sign-in. `expired`: it was valid until now. `forbidden`:
- * it does not allow this view. `too-many`: there is no room for another stream (phase `waiting`, for a
- * minute). Empty: nothing.
+ * `unauthorized`: there is no valid sign-in. `expired`: the sign-in has expired. `forbidden`: the sign-in
+ * does not allow this view. `too-many`: the hub accepts no further stream (phase `waiting`, for a minute).
+ * Empty: the hub accepts the reader.
  * @typedef {"" | "unauthorized" | "expired" | "forbidden" | "too-many"} Refusal
  */
 
@@ -83,26 +81,26 @@
  * pings (5 to 300, default 15)
  */
 
-/** Follows a hub from now on. @param {Options} [options] @returns {Feed} */
+/** Follows a hub. @param {Options} [options] @returns {Feed} */
 export function follow(options = {}) {
 	return new Feed(options);
 }
 
 const MIN_WAIT = 1000; // ms, after the first failure
 const MAX_WAIT = 30_000; // ms, after many
-const CONNECT_LIMIT = 20_000; // ms for an answer, and for the state
-const REFUSED_WAIT = 60_000; // ms, when asking again is unlikely to help: somebody may sign in elsewhere
-const TOO_MANY_WAIT = 60_000; // ms, what the hub asks of who has too many streams
+const CONNECT_LIMIT = 20_000; // ms for an answer, and for the snapshot
+const REFUSED_WAIT = 60_000; // ms; a retry helps only after a sign-in elsewhere
+const TOO_MANY_WAIT = 60_000; // ms, as the hub asks after too many streams
 
-/** How every request is made: with cookies, of another origin's hub too. @type {RequestInit} */
+/** Options of every request. Cookies are sent to a hub of another origin too. @type {RequestInit} */
 const REQUEST = { cache: "no-store", credentials: "include" };
 
-/** Feed is what a page holds: the vehicles in view, and the connection's status. */
+/** Feed holds the vehicles in view and the status of the connection. */
 export class Feed {
 	/** The vehicles in view by id, each with its newest position. Read only. @type {Map<string, Feature>} */
 	vehicles = new Map();
 
-	/** Seconds between pings: without other events something is heard that often. Read only. */
+	/** Seconds between pings, which arrive when there are no other events. Read only. */
 	ping;
 
 	/** Milliseconds by which the hub's clock is ahead of this one. */
@@ -110,11 +108,10 @@ export class Feed {
 
 	/** @type {Stream} */ #stream;
 	/**
-	 * The stream of the view before, which is shown until the new one is live.
+	 * The stream of the previous view, shown until the new one is live.
 	 * @type {Stream | null}
 	 */
-	#before =
-		null;
+	#before = null;
 	#closed = false;
 	#options;
 	#checkTimer;
@@ -129,25 +126,24 @@ export class Feed {
 		this.#options = { hub: new URL("/", import.meta.url), ping: 15, ...options };
 		this.ping = this.#options.ping;
 		this.#stream = new Stream(this, this.#options, options);
-		// A laptop that wakes up, a network that returns, a page that comes back.
+		// These events follow sleep, a lost network, and a return from the back-forward cache.
 		this.#checkTimer = setInterval(this.#onVisibility, 1000);
 		globalThis.addEventListener?.("online", this.#onOnline);
 		globalThis.addEventListener?.("pageshow", this.#onPageShow);
 		globalThis.document?.addEventListener("visibilitychange", this.#onVisibility);
-		queueMicrotask(() => this.#stream.start()); // who made this has it by then
+		queueMicrotask(() => this.#stream.start()); // the caller holds the feed by then
 	}
 
-	/** How the connection is whose vehicles are shown. Read only. @returns {Status} */
+	/** The status of the connection whose vehicles are shown. Read only. @returns {Status} */
 	get status() {
-		// A new view that has not failed yet is no reason to call the old one, which
-		// still brings every change, anything but live.
+		// While a new view connects, the previous one is still live and brings every change.
 		const early = this.#before?.live && this.#stream.status.phase === "connecting";
 		return (early && this.#before ? this.#before : this.#stream).status;
 	}
 
 	/**
-	 * Follows another view from now on. What was shown stays and goes on moving
-	 * until the new view's state is there; then vehicles outside of it are gone.
+	 * Follows another view. The previous one stays live until the new view's state is complete. Then onGone
+	 * reports the vehicles outside of it.
 	 * @param {View} view
 	 */
 	view(view) {
@@ -164,14 +160,14 @@ export class Feed {
 		this.#stream.start();
 	}
 
-	/** Tries at once rather than when the wait is over. */
+	/** Reconnects at once instead of after the wait. */
 	retry() {
 		if (!this.#closed) {
 			this.#stream.retry();
 		}
 	}
 
-	/** Ends it for good. */
+	/** Ends the feed. */
 	close() {
 		clearInterval(this.#checkTimer);
 		globalThis.removeEventListener?.("online", this.#onOnline);
@@ -184,7 +180,7 @@ export class Feed {
 	}
 
 	/**
-	 * Shows a stream's vehicles in place of those before.
+	 * Replaces the vehicles by those of another stream.
 	 * @param {Stream} stream
 	 * @package
 	 */
@@ -206,13 +202,13 @@ export class Feed {
 	}
 
 	/**
-	 * Reads all again, because what the stream holds cannot be gone on with.
+	 * Reads everything again, because the stream cannot continue from its state.
 	 * @param {Stream} stream
 	 * @package
 	 */
 	reread(stream) {
 		if (stream !== this.#stream) {
-			stream.close(); // a new view is on its way anyway
+			stream.close(); // a new view replaces it soon
 			return;
 		}
 		stream.close();
@@ -242,10 +238,10 @@ export class Feed {
 		}
 	}
 
-	/** A stream's status is another. @param {Stream} stream @package */
+	/** Reports a stream's new status. @param {Stream} stream @package */
 	statusChanged(stream) {
 		if (stream === this.#stream && stream.status.refusal === "unauthorized") {
-			this.#before?.close(); // who is not signed in sees no more of it
+			this.#before?.close(); // without a sign-in the previous view ends too
 			this.#before = null;
 		}
 		if (stream.status === this.status || stream === this.#before) {
@@ -262,9 +258,9 @@ export class Feed {
 /** Stream follows one view, over as many connections as it takes. */
 class Stream {
 	/** @type {Map<string, Feature>} */ vehicles = new Map();
-	adopted = false; // its vehicles are those that the feed shows
-	live = false; // its connection is
-	reread = false; // it takes the place of one that could not be gone on with
+	adopted = false; // the feed shows its vehicles
+	live = false; // its connection is live
+	reread = false; // it replaces a stream that could not continue
 	/** @type {Status} */
 	status = {
 		phase: "connecting",
@@ -279,13 +275,17 @@ class Stream {
 	};
 
 	/** @type {string | null} */ #id = null; // the last event's
-	/** Who was told since a reset; the others go at `live`. @type {Set<string> | null} */ #confirmed = null;
+	/**
+	 * Vehicles reported since a reset. The others are gone at `live`.
+	 * @type {Set<string> | null}
+	 */
+	#confirmed = null;
 	/** @type {EventSource | null} */ #source = null;
 	/** @type {AbortController | null} */ #reading = null;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 	#attempt = 0;
-	#opened = false; // the connection has been answered
-	#heard = 0; // ms, of Date.now(): also when a connection was begun
+	#opened = false; // the hub has answered
+	#heard = 0; // ms of Date.now(), of the last event or of the start of a connection
 	#closed = false;
 
 	/** @param {Feed} feed @param {{hub: string | URL, ping: number}} options @param {View} query */
@@ -296,11 +296,11 @@ class Stream {
 		this.ping = options.ping;
 	}
 
-	/** Reads the state, and goes on from there. */
+	/** Reads the snapshot and continues with a stream. */
 	async start() {
 		this.#begin();
 		if (this.#closed) {
-			return; // before, or by who was told
+			return; // by an onStatus callback, for example
 		}
 		const reading = (this.#reading = new AbortController());
 		try {
@@ -316,7 +316,7 @@ class Stream {
 			}
 			this.#reading = null;
 			this.vehicles = new Map(features.map((/** @type {Feature} */ f) => [f.id, f]));
-			this.#id = answer.headers.get("Last-Event-ID"); // without one the stream tells the state
+			this.#id = answer.headers.get("Last-Event-ID"); // without an id the stream sends the state
 			this.connect();
 		} catch (error) {
 			if (!reading.signal.aborted) {
@@ -374,7 +374,7 @@ class Stream {
 		source.onerror = () => this.#failed();
 	}
 
-	/** Misses what should have come: pings on a live stream, an answer on a new one. */
+	/** Ends a connection that is overdue: with a ping when live, with an answer when new. */
 	check() {
 		if (this.#closed || (!this.#source && !this.#reading)) {
 			return;
@@ -437,8 +437,8 @@ class Stream {
 
 	/** @param {{reason: string}} reset */
 	#reset({ reason }) {
-		// A snapshot is compressed and the state in a stream is not. But a stream
-		// that has just come from a snapshot must not go round in circles.
+		// A snapshot is compressed, and the state in a stream is not. A stream that has just started from a
+		// snapshot must not read another one, which could repeat forever.
 		if (this.adopted && reason !== "new") {
 			this.feed.reread(this);
 			return;
@@ -466,7 +466,7 @@ class Stream {
 	}
 
 	/**
-	 * How a stream was resumed. With an interval it has the newest positions, and no other.
+	 * How a stream was resumed. With an interval it has only the newest positions.
 	 * @param {string} mode
 	 * @returns {Status["state"]}
 	 */
@@ -489,7 +489,7 @@ class Stream {
 		}
 	}
 
-	/** EventSource says nothing of why; who asks again may learn it. */
+	/** EventSource does not report why it failed. A second request may. */
 	#failed() {
 		if (!this.#source || this.#opened) {
 			this.#lost("the connection was cut");
@@ -500,7 +500,7 @@ class Stream {
 		});
 	}
 
-	/** The token has ended, which the session tells of; or there is another by now. */
+	/** The token has expired. The session has the reason, or a newer token. */
 	#expired() {
 		this.#stop();
 		this.#begin();
@@ -511,9 +511,9 @@ class Stream {
 	}
 
 	/**
-	 * Asks what the hub has against a request, unless something else is begun meanwhile.
+	 * Requests a URL for the hub's reason to reject it. The result is dropped if another request starts.
 	 * @param {URL} url @param {HeadersInit} headers
-	 * @param {(problem: Problem) => void} done without reason: it has nothing against it
+	 * @param {(problem: Problem) => void} done an empty reason: the hub accepts the request
 	 */
 	async #probe(url, headers, done) {
 		this.#source?.close();
@@ -526,10 +526,10 @@ class Stream {
 			const answer = await fetch(url, { ...REQUEST, signal: reading.signal, headers });
 			found = answer.ok ? { reason: "", refusal: "" } : await problemOf(answer);
 		} catch {
-			// as said
+			// The initial reason holds.
 		}
 		if (!reading.signal.aborted) {
-			done(found); // who begins or ends something, and with that a stream that was opened only to ask
+			done(found); // its next step aborts the request, which may be an open stream
 		}
 	}
 
@@ -540,7 +540,7 @@ class Stream {
 			return;
 		}
 		const refused = refusal !== "" && refusal !== "too-many";
-		// Full jitter over the upper half, so that clients do not come back in one wave.
+		// Jitter over the upper half, so that clients do not reconnect in one wave.
 		const longest = refused ? REFUSED_WAIT : Math.min(MAX_WAIT, MIN_WAIT * 2 ** this.#attempt);
 		const wait = refusal === "too-many" ? TOO_MANY_WAIT : longest * (0.5 + Math.random() / 2);
 		this.#attempt++;
@@ -590,7 +590,7 @@ class Stream {
 	}
 }
 
-/** Refuses what would quietly follow something else. @param {View} view @throws {TypeError} */
+/** Rejects options that would silently follow something else. @param {View} view @throws {TypeError} */
 function checkView({ topics, bbox, interval }) {
 	if (topics !== undefined && !(Array.isArray(topics) && topics.length > 0 && topics.length <= 128)) {
 		throw new TypeError(
@@ -611,7 +611,7 @@ function checkView({ topics, bbox, interval }) {
 /** @typedef {{reason: string, refusal: Refusal}} Problem */
 
 /**
- * What an answer that is not a success says of itself.
+ * The reason of an answer that is not a success.
  * @param {Response} answer
  * @returns {Promise<Problem>}
  */
@@ -622,7 +622,7 @@ async function problemOf(answer) {
 	return { refusal, reason: !detail ? what : refusal ? detail : `${what}: ${detail}` };
 }
 
-/** Whether two features tell the same. @param {Feature | undefined} a @param {Feature} b */
+/** Whether two features are equal. @param {Feature | undefined} a @param {Feature} b */
 function same(a, b) {
 	return (
 		a !== undefined &&

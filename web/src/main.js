@@ -1,6 +1,6 @@
 /**
- * main.js puts the page together: the connection feeds the fleet, the fleet is
- * drawn and listed, and what is looked at is in the address.
+ * main.js wires the page: the feed updates the fleet, the markers and the list show it, and the address keeps
+ * the view.
  */
 import { Account } from "./session/account.js";
 import { format, parse } from "./address.js";
@@ -27,25 +27,25 @@ import { ALL, Viewport, topicOf } from "./map/viewport.js";
 const config = JSON.parse(
 	/** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livemap-config]")).content,
 );
-let started = false; // the fleet
-let lastHeard = 0; // ms of Date.now(), when something was last heard of it
-let permissions = ""; // of who follows it
-let accountChecked = false; // the hub has told who is here, since the last trouble
+let started = false; // the feed exists
+let lastHeard = 0; // when the feed last heard from the hub, in ms of Date.now()
+let permissions = ""; // of the reader whose feed this is
+let accountChecked = false; // the hub has confirmed the account since the last failure
 const account = new Account(() => accountChanged());
 const signIn = new SignIn(account, new Login(config.login));
 const token = takeInitialToken();
 const signingIn = token === null ? account.refresh() : account.signIn(token);
 restoreView();
 let viewState = parse(location.hash);
-let loaded = false; // the first state is there
-let mapPlaced = viewState.map !== null; // the map is where it is to be
-let showAllPending = false; // all vehicles are to be shown when they are there
+let loaded = false; // the first state has arrived
+let mapPlaced = viewState.map !== null; // the map shows the place that it should
+let showAllPending = false; // shows all vehicles once they have arrived
 
 const map = await makeMap({ ...config, report: showNotice }, viewState).catch((error) => {
 	showNotice(`The map cannot be drawn: ${error.message}`);
 	throw error;
 });
-await signingIn; // what may be followed depends on who is here
+await signingIn; // the account decides what the feed may follow
 const viewport = new Viewport();
 viewport.canRead = account.canRead;
 const fleet = new Fleet(() => (Date.now() + feed.clockOffset) / 1000);
@@ -98,7 +98,7 @@ const feed = follow({
 		}
 		if (phase === "live" || refusal === "forbidden") {
 			if (!accountChecked && account.state !== "anonymous") {
-				account.refresh(); // it may be somebody else
+				account.refresh(); // the reader may have changed
 			}
 			accountChecked = true;
 		} else {
@@ -127,7 +127,7 @@ const summary = new Summary({
 
 started = true;
 
-/** The account is another. */
+/** The account has changed. */
 function accountChanged() {
 	signIn.show(lastHeard);
 	if (!started) {
@@ -135,25 +135,25 @@ function accountChanged() {
 	}
 	if (account.state === "out") {
 		if (feed.status.phase === "live") {
-			// signed out elsewhere
+			// The reader has signed out in another tab.
 			feed.view(currentView());
 		}
 	} else if (account.permissions !== permissions) {
 		permissions = account.permissions;
 		viewport.canRead = account.canRead;
 		trail.clear();
-		feed.view(currentView()); // an event id belongs to what its reader may read
+		feed.view(currentView()); // an event id is valid for one set of permissions
 	} else if (feed.status.phase === "refused") {
 		feed.retry();
 	}
 }
 
-/** What the view needs, in full. */
+/** The subscription that the current view needs. */
 function currentView() {
 	return viewport.view(viewState.q === "" ? bounds(map) : null, map.getZoom(), viewState.vehicle);
 }
 
-/** Follows what the view needs; who searches wants the whole fleet. */
+/** Changes the subscription if the view needs another one. A search needs the whole fleet. */
 function followView() {
 	const view = viewport.next(viewState.q === "" ? bounds(map) : null, map.getZoom(), viewState.vehicle);
 	if (view) {
@@ -161,7 +161,7 @@ function followView() {
 	}
 }
 
-/** Once, when there are vehicles: goes where the address did not say. */
+/** Moves the map to the first vehicles, unless the address names a place. */
 function showFirst() {
 	if (!loaded && viewState.vehicle !== null) {
 		list.reveal(viewState.vehicle);
@@ -178,7 +178,7 @@ function showFirst() {
 	loaded = true;
 }
 
-/* What is looked at */
+/* The view */
 
 /** @param {Partial<ViewState>} next */
 function change(next) {
@@ -194,7 +194,7 @@ function change(next) {
 	saveAddress();
 }
 
-/** Makes the page show what `viewState` says. */
+/** Renders the page from `viewState`. */
 function render() {
 	const { vehicle, filter } = viewState;
 	markers.selected = vehicle;
@@ -210,7 +210,7 @@ function render() {
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saveTimer;
 
-/** Writes the address, though not at every step of a movement: browsers limit that. */
+/** Writes the address after a short delay, because browsers limit how often it may change. */
 function saveAddress() {
 	saveTimer ??= setTimeout(() => {
 		saveTimer = undefined;
@@ -218,7 +218,7 @@ function saveAddress() {
 	}, 250);
 }
 
-/** Selects from the list: the map goes there, if it is not. @param {string} id */
+/** Selects a vehicle from the list, and moves the map if the vehicle is out of view. @param {string} id */
 function select(id) {
 	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
 	const vehicle = fleet.vehicles.get(id);
@@ -237,13 +237,12 @@ function showVehicle(id) {
 	}
 }
 
-/** Looks for a vehicle that is not in view, by its id. @param {string} id */
+/** Asks the hub for a vehicle that is not in view. @param {string} id */
 async function findVehicle(id) {
-	// By topics, since a path cannot hold every id; and as it was typed, or without
-	// the space around it.
+	// It uses topics, because a path cannot hold every id. It tries the id as typed and trimmed.
 	const topics = new URLSearchParams([...new Set([id, id.trim()])].map((id) => ["topic", topicOf(id)]));
 	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
-	// But the list has all vehicles while something is searched.
+	// During a search the list holds the whole fleet, so the vehicle does not exist.
 	const undisclosed = answer?.status === 403 && viewport.canRead(ALL);
 	if (!answer?.ok && !undisclosed) {
 		if (answer?.status === 401) {
@@ -267,7 +266,7 @@ async function findVehicle(id) {
 	showPlace(map, [lon, lat]);
 }
 
-/* What people do */
+/* Input */
 
 bindControls({
 	viewState: () => viewState,
@@ -305,10 +304,10 @@ map.on("mousemove", (event) => {
 	const { marker, cluster } = markers.hit(event.point);
 	map.getCanvas().style.cursor = marker || cluster ? "pointer" : "";
 });
-// Who drags the map away wants to look elsewhere.
+// Dragging the map ends following.
 map.on("dragstart", () => viewState.follow && change({ follow: false }));
 map.on("moveend", (event) => {
-	mapPlaced ||= event.originalEvent !== undefined; // somebody has moved it
+	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	if (loaded && mapPlaced) {
 		const { lng, lat } = map.getCenter().wrap();
 		viewState = { ...viewState, map: { zoom: map.getZoom(), lat, lon: lng } };
@@ -327,12 +326,12 @@ markers.onFrame = () => {
 	}
 };
 window.addEventListener("hashchange", ({ newURL }) => {
-	const { hash } = new URL(newURL); // the page may have written its own by now
+	const { hash } = new URL(newURL); // location.hash may have changed since
 	const token = takeToken(hash);
 	if (token !== null) {
 		account.signIn(token);
 		if (!hash.includes("&")) {
-			// it says nothing of what to look at
+			// The address holds no view.
 			return saveAddress();
 		}
 	}
@@ -345,7 +344,7 @@ window.addEventListener("hashchange", ({ newURL }) => {
 });
 document.addEventListener("visibilitychange", () => {
 	if (!document.hidden && account.state !== "anonymous") {
-		account.refresh(); // somebody may have signed in or out elsewhere
+		account.refresh(); // another tab may have signed in or out
 	}
 });
 darkScheme.addEventListener("change", () => markers.setDark(darkScheme.matches));
@@ -353,7 +352,7 @@ setInterval(() => {
 	showConnection();
 	summary.refresh(); // ages grow, vehicles fall silent
 	if (loaded) {
-		showFirst(); // the first vehicle may come long after the page
+		showFirst(); // the first vehicle may report long after the page has opened
 	}
 }, 1000);
 

@@ -1,21 +1,21 @@
-// The base map's own data: its tiles, from two files of which the finer is loaded when the map zooms in, and
-// the graticule.
+// The base map's own data: the graticule, and tiles from two files. The finer file loads when the map zooms
+// in.
 import { GRID_ZOOM } from "./basemap-world.js";
 
 /** @import { GeoJSONSource, Map as MapLibreMap } from "maplibre-gl" */
 /** @import { Feature, FeatureCollection, Position } from "geojson" */
-/** @typedef {(z: number, x: number, y: number) => ArrayBuffer} Tiles answers open sea with no bytes */
+/** @typedef {(z: number, x: number, y: number) => ArrayBuffer} Tiles returns no bytes for open sea */
 
 /** The zoom of the finest tiles. */
 export const MAX_ZOOM = 5;
-/** From this zoom on tiles are in the detail. */
+/** The zoom from which tiles are in the detail file. */
 const DETAIL_ZOOM = 4;
 
-/** What was asked for, by URL. @type {Map<string, Promise<Tiles>>} */
+/** Files by URL. @type {Map<string, Promise<Tiles>>} */
 const files = new Map();
 
 /**
- * A tile of the base map, as the worker may have it for good.
+ * A tile of the base map, in a buffer that the worker may keep.
  * @param {string} lib the prefix of the data's URLs
  * @param {number} z @param {number} x @param {number} y
  * @returns {Promise<ArrayBuffer>}
@@ -24,7 +24,7 @@ export async function tile(lib, z, x, y) {
 	return (await open(`${lib}atlas-${z < DETAIL_ZOOM ? "world" : "detail"}.bin`))(z, x, y);
 }
 
-/** Has the files that failed be tried again. */
+/** Drops the files that failed, so that the next tile loads them again. */
 export function retryFailed() {
 	for (const [url, file] of files) file.catch(() => files.delete(url));
 }
@@ -37,7 +37,7 @@ function open(url) {
 }
 
 /**
- * Reads a file of build/basemap.mjs, which tells the format.
+ * Reads a file of build/basemap.mjs, which documents the format.
  * @param {string} url
  * @returns {Promise<Tiles>}
  */
@@ -56,9 +56,7 @@ async function load(url) {
 }
 
 /**
- * Keeps a graticule under the view, which gives an empty land scale and motion, also after each `setStyle`.
- * The outlines' detail needs nothing: MapLibre asks for its tiles when the zoom does, and shows the coarse
- * ones until they are there.
+ * Keeps a graticule under the view, also after each `setStyle`. It gives empty land scale and motion.
  * @param {MapLibreMap} map
  * @returns {() => void} stops it
  */
@@ -79,10 +77,10 @@ export function addGraticule(map) {
 }
 
 /**
- * The graticule around the view: a line every 60 px or more, each fifth or so stronger. Only the view's
- * lines, as those of the whole world would be a million. At the next zoom they are replaced.
+ * The graticule around the view: a line every 60 px or more, about each fifth stronger. It covers only the
+ * view, because the whole world would need a million lines.
  * @param {MapLibreMap} map
- * @returns {FeatureCollection & { key: string }} the key tells one from the next
+ * @returns {FeatureCollection & { key: string }} the key identifies its lines
  */
 function graticule(map) {
 	const bounds = map.getBounds();

@@ -1,5 +1,5 @@
-// The base map's colours: muted, so that blue, slate and amber vehicles stand out. Every text's halo is the
-// ground it stands on, and the two contrast by 4.5 to 1 or more (a test holds them to it).
+// The base map's colours: muted, so that blue, slate and amber vehicles stand out. A text's halo has the
+// colour of its ground. A test checks that the two contrast by at least 4.5 to 1.
 
 /**
  * @typedef {object} Colors

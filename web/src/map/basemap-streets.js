@@ -1,18 +1,18 @@
-// The layers over a PMTiles archive of OpenStreetMap: Protomaps' basemap schema, of which versions 1 to 3
-// name their field "pmap:kind", and 4 "kind". https://docs.protomaps.com/basemaps/layers
+// The layers over a PMTiles archive in Protomaps' basemap schema. Versions 1 to 3 name the field "pmap:kind",
+// version 4 "kind". https://docs.protomaps.com/basemaps/layers
 import { BOLD, ITALIC, MEDIUM, REGULAR, byZoom } from "./basemap-world.js";
 
 /** @import { ExpressionSpecification, FilterSpecification, LayerSpecification } from "maplibre-gl" */
 /** @import { Colors } from "./basemap-colors.js" */
 /** @typedef {Extract<LayerSpecification, { type: "line" }>} LineLayer */
 
-/** Layers that tell an archive of this schema from another's. */
+/** Layers that identify an archive of this schema. */
 export const SCHEMA = ["earth", "roads"];
 
 /** @type {ExpressionSpecification} */
 const kind = ["coalesce", ["get", "kind"], ["get", "pmap:kind"], ""];
 /**
- * Version 1 sorts areas roughly and keeps OpenStreetMap's tags; the others have the fine kind.
+ * The kind of an area. Version 1 has OpenStreetMap's tags instead of a fine kind.
  * @type {ExpressionSpecification}
  */
 const cover = [
@@ -60,7 +60,7 @@ const width = (from, widths) =>
 	]);
 
 /**
- * The classes of roads from the least to the greatest: the widths of a line, and those of its casing besides.
+ * The classes of roads from minor to major, with the width of the line and the colour of its casing.
  */
 const ROADS = /** @type {const} */ ([
 	{
@@ -260,7 +260,7 @@ export function streetShapes(c, source, from) {
 		),
 		...ROADS.map((r) =>
 			line(r.id, "roads", r.from, /** @type {any} */ (r.is), {
-				// Where there is no casing yet, a road in the colour of streets would be lost on the land.
+				// Below the zoom of casings, the colour of streets would not stand out from the land.
 				"line-color": [
 					"interpolate",
 					["linear"],

@@ -4,7 +4,7 @@
 /** @import { Colors } from "./basemap-colors.js" */
 
 /**
- * Families of the reader's machine. MapLibre takes the weight and the slant from the first name in the list.
+ * Font families of the reader's machine. MapLibre reads weight and slant from the first name.
  */
 const FAMILIES = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"];
 export const REGULAR = ["Regular", ...FAMILIES];
@@ -12,7 +12,7 @@ export const MEDIUM = ["Medium", ...FAMILIES];
 export const BOLD = ["Semibold", ...FAMILIES];
 export const ITALIC = ["Italic", ...FAMILIES];
 
-/** The zoom from which there is a graticule: without it an empty land would not seem to move. */
+/** The zoom from which the graticule is drawn. Without it, movement over empty land would be invisible. */
 export const GRID_ZOOM = 8;
 
 /** @param {...number} stops zoom, value, zoom, value, … @returns {ExpressionSpecification} */

@@ -11,12 +11,12 @@ import { worldNames, worldShapes } from "./basemap-world.js";
 /** @import { Header } from "pmtiles" */
 
 /**
- * What the hub says about the map.
+ * The hub's settings of the map.
  * @typedef {object} Config
  * @property {string} lib the prefix of the data's URLs, such as "/lib/<hash>/"
  * @property {string | null} style a MapLibre style to use instead
  * @property {string | null} pmtiles an archive with streets
- * @property {(message: string) => void} [report] hears what could not be loaded, in words for the reader
+ * @property {(message: string) => void} [report] receives failures to load, as text for the reader
  */
 
 export { addGraticule };
@@ -28,14 +28,13 @@ const SIMPLEMAPS =
 const OPENSTREETMAP =
 	'<a href="https://www.openstreetmap.org/copyright" target="_blank">© OpenStreetMap contributors</a>';
 
-/** The scheme of the sources' URLs, under which MapLibre asks us for their data. */
+/** The scheme of the sources' URLs, that MapLibre loads through this module. */
 const SCHEME = "atlas";
 /** PMTiles' tile types. */
 const VECTOR = new Set([1, 6]),
 	RASTER = new Set([2, 3, 4, 5]);
 /**
- * How many pixels an archive's extent must take before it is drawn; smaller, its tiles would be patches on
- * the world.
+ * The least pixels of an archive's extent. At smaller zooms its tiles would be patches on the world.
  */
 const MIN_EXTENT = 300;
 
@@ -46,8 +45,8 @@ let tileFailed = false;
 let archives;
 
 /**
- * The style that the hub is configured for. It never fails: without data there is the background, and a
- * report.
+ * The style that the hub is configured for. It never fails: without data it has the background and reports
+ * why.
  * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
  * @param {Config} config
  * @param {boolean} dark
@@ -69,7 +68,7 @@ export async function baseStyle(maplibregl, config, dark) {
 }
 
 /**
- * Has MapLibre load the styles' sources through us.
+ * Registers the protocols through which MapLibre loads the sources.
  * @param {Pick<typeof import("maplibre-gl"), "addProtocol">} maplibregl
  * @param {(message: string) => void} [report]
  */
@@ -90,13 +89,13 @@ function register(maplibregl, report = () => {}) {
 	});
 }
 
-/** Has archives be opened anew: what they were may be cached, broken as it was. */
+/** Closes all archives, which may have cached a broken file. */
 export function closeArchives() {
 	archives = undefined;
 }
 
 /**
- * Opens an archive and reads what `streets` must know of it.
+ * Opens an archive and reads its header and metadata for `streets`.
  * @param {string} url absolute
  */
 async function pmtilesSource(url) {
@@ -123,7 +122,7 @@ export function naturalEarth({ lib, dark }) {
 }
 
 /**
- * Streets from an archive, and the world where the archive ends.
+ * Streets from an archive, and the world outside of it.
  * @param {{ url: string, metadata: Record<string, any>, header: Header, dark: boolean, lib: string, report?:
  *   (message: string) => void }} options
  * @returns {StyleSpecification}
@@ -154,9 +153,8 @@ export function streets({ url, metadata, header, dark, lib, report = () => {} })
 	const layers = layersOf(metadata);
 	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
 		const found = layers.join(", ") || "an unknown tile type";
-		report(
-			`The archive's tiles are not in Protomaps' basemap schema (it has ${found}), so the world is shown.`,
-		);
+		const schema = `The archive's tiles are not in Protomaps' basemap schema (it has ${found})`;
+		report(`${schema}, so the world is shown.`);
 		return naturalEarth({ lib, dark });
 	}
 	style.sources.streets = { type: "vector", ...source, ...(header.tileType === 6 && { encoding: "mlt" }) };
@@ -170,10 +168,10 @@ export function streets({ url, metadata, header, dark, lib, report = () => {} })
 }
 
 /**
- * Turns a map from light to dark or back without loading anything anew.
+ * Switches a map between light and dark without loading anything.
  * @param {MapLibreMap} map
  * @param {StyleSpecification | string} style of `baseStyle`, with the other darkness
- * @returns {boolean} false if it is another map altogether: then call `map.setStyle(style)`
+ * @returns {boolean} false if the layers differ; then call `map.setStyle(style)`
  */
 export function repaint(map, style) {
 	if (typeof style === "string" || !style.layers.every(({ id }) => map.getLayer(id))) return false;
@@ -232,7 +230,7 @@ function within({ minLon: w, minLat: s, maxLon: e, maxLat: n }) {
 }
 
 /**
- * Where the archive names nothing.
+ * A filter for places outside of the archive.
  * @param {number} from
  * @param {Header} header
  * @returns {ExpressionSpecification}
@@ -242,7 +240,7 @@ function belowOrOutside(from, header) {
 }
 
 /**
- * The vector layers that an archive says it has; older ones tell them in their statistics.
+ * The vector layers in an archive's metadata. Older archives list them in their statistics.
  * @param {Record<string, any>} metadata
  * @returns {string[]}
  */

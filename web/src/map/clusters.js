@@ -1,5 +1,5 @@
 /**
- * clusters.js puts vehicles that would cover each other on the screen together.
+ * clusters.js groups vehicles that would overlap on the screen.
  */
 
 /** @typedef {import("../fleet.js").State} State */
@@ -9,7 +9,7 @@
  * @typedef {object} Marker
  * @property {import("../fleet.js").Vehicle} vehicle
  * @property {State} state
- * @property {number} x of the unit square: the same wherever the map is
+ * @property {number} x of the unit square, independent of the view
  * @property {number} y
  * @property {number} left CSS pixels from the map's left edge
  * @property {number} top
@@ -19,25 +19,25 @@
  * Vehicles that are drawn as one.
  * @typedef {object} Cluster
  * @property {Marker[]} markers
- * @property {Record<State, number>} states how many are in each
- * @property {number} left CSS pixels, the middle of them all
+ * @property {Record<State, number>} states the number in each
+ * @property {number} left CSS pixels of the centre
  * @property {number} top
  * @property {number} radius CSS pixels
  */
 
-/** CSS pixels between lines of the grid, at least. */
+/** The least size of a grid cell in CSS pixels. */
 const CELL_SIZE = 84;
-/** Vehicles that are put together, at least. */
+/** The least number of vehicles in a cluster. */
 const MIN_CLUSTER = 4;
 
-/** The radius of a cluster of so many, in CSS pixels. @param {number} count */
+/** The radius of a cluster in CSS pixels. @param {number} count */
 export function radius(count) {
 	return 13 + 4.5 * Math.log10(count);
 }
 
 /**
- * Puts together those in the same cell of a grid that lies fixed on the earth, so
- * that panning the map changes nothing.
+ * Groups the markers in each cell of a grid. The grid is fixed on the earth, so panning does not change the
+ * clusters.
  * @param {Marker[]} markers
  * @param {number} zoom
  * @returns {{single: Marker[], clusters: Cluster[]}}
@@ -89,7 +89,7 @@ function cluster(markers) {
 }
 
 /**
- * Puts together clusters that overlap: two cells' middles may be close.
+ * Merges clusters that overlap, because the centres of two cells may be close.
  * @param {Cluster[]} clusters
  * @returns {Cluster[]}
  */
@@ -107,5 +107,5 @@ function merged(clusters) {
 			apart[near] = cluster(apart[near].markers.concat(one.markers));
 		}
 	}
-	return apart.length < clusters.length ? merged(apart) : apart; // a larger one may overlap others
+	return apart.length < clusters.length ? merged(apart) : apart; // a merged cluster may overlap another
 }

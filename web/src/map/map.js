@@ -1,5 +1,5 @@
 /**
- * map.js makes the map, light or dark as the system is, and moves it.
+ * map.js creates the map in the system's light or dark scheme, and moves it.
  */
 import * as maplibregl from "maplibre-gl";
 import { addGraticule, baseStyle, closeArchives, repaint } from "./basemap.js";
@@ -9,10 +9,10 @@ import { addGraticule, baseStyle, closeArchives, repaint } from "./basemap.js";
 export const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 export const narrowScreen = window.matchMedia("(max-width: 720px)");
 
-/** The zoom at which a vehicle is looked at by itself: without streets there is little to see from nearer. */
+/** The zoom that shows one vehicle. Without streets, nearer zooms show nothing more. */
 const CLOSE_ZOOM = { streets: 14, world: 11 };
 let closeZoom = CLOSE_ZOOM.streets;
-/** Milliseconds after which what could not be drawn is tried again. */
+/** Milliseconds until the page retries what it could not load. */
 const RETRY_INTERVAL = 15_000;
 
 /**
@@ -29,7 +29,7 @@ export async function makeMap(config, viewState) {
 		zoom: viewState.map?.zoom ?? 1.5,
 		minZoom: 0.5,
 		maxZoom: 20,
-		maxPitch: 0, // the markers' canvas knows the map from above, north up
+		maxPitch: 0, // the markers' canvas has no pitch or rotation
 		dragRotate: false,
 		pitchWithRotate: false,
 		rollEnabled: false,
@@ -40,7 +40,7 @@ export async function makeMap(config, viewState) {
 	map.keyboard.disableRotation();
 	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
 	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
-	map.on("style.load", () => map.setProjection({ type: "mercator" })); // whatever the style says
+	map.on("style.load", () => map.setProjection({ type: "mercator" })); // overrides the style
 	addGraticule(map);
 	darkScheme.addEventListener("change", async () => {
 		const style = await baseMap.style();
@@ -52,7 +52,7 @@ export async function makeMap(config, viewState) {
 	return map;
 }
 
-/** BaseMap is what lies under the vehicles, and what is done when that cannot be had. */
+/** BaseMap loads the style under the vehicles, and retries when it cannot be loaded. */
 class BaseMap {
 	#config;
 	#complete = true; // nothing has failed since the style was made
@@ -62,7 +62,7 @@ class BaseMap {
 		this.#config = config;
 	}
 
-	/** The style as it is to be now. @returns {ReturnType<typeof baseStyle>} */
+	/** The style for the current colour scheme. @returns {ReturnType<typeof baseStyle>} */
 	style() {
 		const { report = () => {} } = this.#config;
 		/** @param {string} words */
@@ -73,7 +73,7 @@ class BaseMap {
 		return baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
 	}
 
-	/** Says what cannot be drawn, and tries again until it can. @param {maplibregl.Map} map */
+	/** Reports what cannot be loaded, and retries until it can. @param {maplibregl.Map} map */
 	retryOnError(map) {
 		const { report = () => {} } = this.#config;
 		let styled = false;
@@ -101,7 +101,7 @@ class BaseMap {
 			return;
 		}
 		if (typeof style !== "string") {
-			// of such MapLibre asks again for what it needs
+			// MapLibre reloads the sources of a style that is set anew.
 			map.setStyle(style, { diff: false });
 		}
 		this.#config.report?.("");
@@ -109,7 +109,7 @@ class BaseMap {
 }
 
 /**
- * What is in view, in degrees; the west may be beyond −180.
+ * The view in degrees. The west may be beyond −180.
  * @param {maplibregl.Map} map
  * @returns {import("./viewport.js").Box}
  */
@@ -119,7 +119,7 @@ export function bounds(map) {
 }
 
 /**
- * Shows all of these.
+ * Moves the map to show all of these vehicles.
  * @param {maplibregl.Map} map
  * @param {Iterable<Vehicle>} vehicles
  * @param {{animate?: boolean, maxZoom?: number}} [options]
@@ -127,8 +127,7 @@ export function bounds(map) {
 export function showAll(map, vehicles, options) {
 	const box = new maplibregl.LngLatBounds();
 	const places = [...vehicles].sort((a, b) => a.lon - b.lon);
-	// The box goes from the east end of the widest gap between them to its west end,
-	// which may be beyond 180.
+	// The box leaves out the widest gap in longitude, so it may extend beyond 180.
 	let first = 0;
 	let widest = places.length > 0 ? places[0].lon + 360 - places[places.length - 1].lon : 0;
 	for (let i = 1; i < places.length; i++) {
@@ -144,7 +143,7 @@ export function showAll(map, vehicles, options) {
 }
 
 /**
- * Shows a place from near.
+ * Moves the map close to a place.
  * @param {maplibregl.Map} map
  * @param {[number, number]} center longitude, latitude
  * @param {boolean} [animate]
@@ -154,10 +153,10 @@ export function showPlace(map, center, animate = true) {
 }
 
 /**
- * Keeps a vehicle in the middle, where it is drawn.
+ * Keeps a vehicle's drawn position in the centre.
  * @param {maplibregl.Map} map
  * @param {Vehicle} vehicle
- * @param {import("./clusters.js").Marker | undefined} marker undefined: it is not on the screen
+ * @param {import("./clusters.js").Marker | undefined} marker undefined if the vehicle is off the screen
  */
 export function keepCentred(map, vehicle, marker) {
 	const { clientWidth, clientHeight } = map.getContainer();

@@ -1,10 +1,9 @@
 /**
- * markers.js draws the vehicles on a canvas over the map: arrows, dots, clusters
- * and labels, each where its vehicle is at that moment.
+ * markers.js draws the vehicles on a canvas over the map: arrows, dots, clusters and labels, each at its
+ * vehicle's current position.
  *
- * A canvas of our own, since MapLibre's GeoJSON sources take some 190 ms of a
- * worker to move 10,000 points once; and the map beneath need not be drawn again
- * for vehicles that move.
+ * It uses a canvas of its own, because a MapLibre GeoJSON source needs some 190 ms of a worker to move 10,000
+ * points once. The map below is not redrawn when vehicles move.
  */
 import { clustered } from "./clusters.js";
 import { project } from "../fleet.js";
@@ -13,32 +12,31 @@ import { SILENT_ALPHA, PALETTE, SIZE, Sprites } from "./sprites.js";
 /** @typedef {import("./clusters.js").Marker} Marker */
 /** @typedef {import("./clusters.js").Cluster} Cluster */
 
-/** From here on every vehicle is drawn by itself. */
+/** The zoom from which every vehicle is drawn by itself. */
 const UNCLUSTERED_FROM = 14;
-/** From here on vehicles have labels; and on any zoom when so few are in view. */
+/** The zoom from which vehicles have labels; a view of few vehicles has labels at any zoom. */
 const LABELS_FROM = 11;
 const LABELS_UP_TO = 25;
-/** Labels in one frame: more could not be read. */
+/** The most labels in one frame; more would be unreadable. */
 const MAX_LABELS = 150;
-/** CSS pixels around a click in which a marker is hit. */
+/** CSS pixels around a click that hit a marker. */
 const HIT_RADIUS = 16;
-/** CSS pixels beyond the edge that are drawn too. */
+/** CSS pixels beyond the edge in which markers are drawn. */
 const MARGIN = 40;
-/** The part of the time that drawing may take: 1/(1+IDLE_FACTOR). */
+/** Pause after a frame, in multiples of its duration. */
 const IDLE_FACTOR = 2;
-/** CSS pixels that a marker must have moved to be worth another frame. */
+/** CSS pixels of movement that need a new frame. */
 const MIN_MOVE = 0.25;
 /**
- * Milliseconds within which a new position is drawn, and within which all is drawn again: vehicles fall
- * silent.
+ * Milliseconds until a new position is drawn, and the most between two frames, because vehicles fall silent.
  */
 const UPDATE_DELAY = 100;
 const MAX_DELAY = 1000;
 
 export class Markers {
-	/** The vehicle that is drawn on top, by itself. @type {string | null} */
+	/** The vehicle drawn on top and never clustered. @type {string | null} */
 	selected = null;
-	/** Which states are drawn. @type {(state: import("../fleet.js").State) => boolean} */
+	/** The states to draw. @type {(state: import("../fleet.js").State) => boolean} */
 	filter = () => true;
 	/** @type {(() => void) | null} */
 	onFrame = null;
@@ -50,9 +48,9 @@ export class Markers {
 	#reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 	#width = 0;
 	#height = 0;
-	#lastDraw = 0; // when, in ms of performance.now()
-	#nextDraw = 0; // when it is to be drawn again
-	#notBefore = 0; // when it may be
+	#lastDraw = 0; // in ms of performance.now()
+	#nextDraw = 0; // when the next frame is due
+	#notBefore = 0; // the earliest next frame
 	frames = 0;
 
 	/** @param {import("maplibre-gl").Map} map @param {import("../fleet.js").Fleet} fleet */
@@ -65,7 +63,7 @@ export class Markers {
 		this.ctx = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
 		map.getCanvasContainer().append(this.canvas);
 		map.on("resize", () => this.#resize());
-		map.on("render", () => this.#draw()); // in the same frame as the map, or markers would swim
+		map.on("render", () => this.#draw()); // in the map's own frame, so that markers do not lag
 		this.#resize();
 		requestAnimationFrame(this.#loop);
 	}
@@ -76,18 +74,18 @@ export class Markers {
 		this.redraw();
 	}
 
-	/** Draws as soon as can be. */
+	/** Draws in the next frame. */
 	redraw() {
 		this.#nextDraw = 0;
 	}
 
-	/** A vehicle has changed, as thousands may in a second. */
+	/** Draws soon after a vehicle has changed. */
 	changed() {
 		this.#nextDraw = Math.min(this.#nextDraw, this.#lastDraw + UPDATE_DELAY);
 	}
 
 	/**
-	 * What is at a point of the map.
+	 * The marker or cluster at a point of the map.
 	 * @param {{x: number, y: number}} point CSS pixels
 	 * @returns {{marker?: Marker, cluster?: Cluster}}
 	 */
@@ -106,7 +104,7 @@ export class Markers {
 		return marker && (marker.vehicle.id === this.selected || !cluster) ? { marker } : { cluster };
 	}
 
-	/** What is on the screen now. */
+	/** The markers and clusters of the last frame. */
 	get drawn() {
 		return { single: this.#single, clusters: this.#clusters };
 	}
@@ -154,8 +152,8 @@ export class Markers {
 	}
 
 	/**
-	 * The vehicles on the screen, in every copy of the world that is, and the
-	 * fastest's CSS pixels per second.
+	 * The markers on the screen, in every visible copy of the world, and the highest speed in CSS pixels per
+	 * second.
 	 * @param {number} now @param {number} zoom
 	 */
 	#visible(now, zoom) {
@@ -241,7 +239,7 @@ export class Markers {
 		ctx.stroke();
 	}
 
-	/** A disc with its count, and a ring that tells how many of them move. @param {Cluster} cluster */
+	/** Draws a disc with the count, and a ring with the share of each state. @param {Cluster} cluster */
 	#cluster({ markers, states, left, top, radius }) {
 		const { ctx } = this;
 		const { colours } = this.#sprites;
@@ -250,7 +248,7 @@ export class Markers {
 			[3.5, colours.glow],
 			[1.5, colours.rim],
 		])) {
-			ctx.beginPath(); // a canvas' own blurred shadows cost far more
+			ctx.beginPath(); // cheaper than the canvas's own blurred shadows
 			ctx.arc(left, top, radius + beyond, 0, 7);
 			ctx.fillStyle = colour;
 			ctx.fill();
@@ -278,8 +276,8 @@ export class Markers {
 	}
 
 	/**
-	 * Names beside the markers, where they cover no other.
-	 * @param {boolean} all or only the selected one's
+	 * Draws labels beside the markers where they cover no other label.
+	 * @param {boolean} all false: only the selected vehicle's
 	 */
 	#labels(all) {
 		const { ctx } = this;
@@ -308,7 +306,7 @@ export class Markers {
 	}
 
 	/**
-	 * Takes a label's place, unless another has some of it.
+	 * Reserves the place of a label, unless another label overlaps it.
 	 * @param {Set<number>} reserved cells of 16 CSS pixels
 	 * @param {number} left
 	 * @param {number} top
@@ -343,7 +341,7 @@ export class Markers {
 	}
 }
 
-/** A count in at most four characters. @param {number} count */
+/** A count of at most four characters. @param {number} count */
 function compactCount(count) {
 	return count < 1000
 		? String(count)

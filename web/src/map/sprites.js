@@ -1,10 +1,10 @@
 /**
- * sprites.js draws each kind of marker once, so that a frame only copies pixels.
+ * sprites.js draws each kind of marker once. A frame only copies the pixels.
  */
 
 /** @typedef {import("../fleet.js").State} State */
 
-/** Colours of what is drawn over the map. */
+/** Colours of the markers, labels and trail. */
 export const PALETTE = {
 	light: {
 		moving: "#2563eb",
@@ -37,7 +37,7 @@ export const PALETTE = {
 /** CSS pixels along an edge of every sprite. */
 export const SIZE = 40;
 
-/** How much of a silent vehicle is seen. */
+/** Opacity of a silent vehicle. */
 export const SILENT_ALPHA = 0.5;
 
 /** An arrowhead that points north, around (0, 0). */
@@ -57,7 +57,7 @@ export class Sprites {
 	}
 
 	/**
-	 * A marker: an arrow where there is a direction to show, else a dot.
+	 * A marker: an arrow if the direction is known, otherwise a dot.
 	 * @param {State} state
 	 * @param {boolean} arrow
 	 */

@@ -1,13 +1,12 @@
 /**
- * trail.js draws where the selected vehicle has been: what the hub's log still
- * holds, and from then on what arrives.
+ * trail.js draws the track of the selected vehicle: the positions in the hub's log, then those that arrive.
  */
 import { PALETTE } from "./sprites.js";
 
 /** @typedef {import("../livemap.js").Feature} Feature */
 
 const LAYER = "trail";
-/** Positions in a trail, at most: the oldest go. */
+/** The most positions in a trail; the oldest are dropped. */
 const MAX_POINTS = 5000;
 
 export class Trail {
@@ -18,21 +17,21 @@ export class Trail {
 	/** @param {import("maplibre-gl").Map} map */
 	constructor(map) {
 		this.map = map;
-		map.on("style.load", () => this.#draw()); // a new style has none
+		map.on("style.load", () => this.#draw()); // a new style has no trail
 	}
 
 	get length() {
 		return this.#points.length;
 	}
 
-	/** Forgets where the vehicle has been: somebody else is here, who may not know it. */
+	/** Clears the trail. Another reader may not be allowed to see it. */
 	clear() {
 		this.#reading.abort();
 		this.#points = [];
 		this.#draw();
 	}
 
-	/** Reads a vehicle's track anew. @param {string | null} id */
+	/** Loads a vehicle's track. @param {string | null} id */
 	async show(id) {
 		if (id !== this.#id) {
 			this.#id = id;
@@ -40,7 +39,7 @@ export class Trail {
 		}
 		this.#reading.abort();
 		if (id === null || id === "." || id === "..") {
-			return; // browsers take these two out of a path, however they are encoded
+			return; // browsers remove these two from a path, in any encoding
 		}
 		const { signal } = (this.#reading = new AbortController());
 		try {
@@ -49,7 +48,7 @@ export class Trail {
 				cache: "no-store",
 			});
 			if (!answer.ok) {
-				return; // the vehicle is not known; the details say so
+				return; // the vehicle is unknown, which the details show
 			}
 			const { geometry, properties } = await answer.json();
 			// A track of one position is a Point.
@@ -60,7 +59,7 @@ export class Trail {
 						? [geometry.coordinates]
 						: [];
 			const times = [properties.timestamps ?? []].flat();
-			const arrived = this.#points; // while this was read
+			const arrived = this.#points; // during the request
 			this.#points = coordinates.map((/** @type {number[]} */ [lon, lat], /** @type {number} */ i) => ({
 				time: times[i],
 				at: [lon, lat],
@@ -71,11 +70,11 @@ export class Trail {
 			if (!signal.aborted && !(error instanceof TypeError)) {
 				throw error;
 			}
-			// The hub is away. The trail is read again when it is back.
+			// The hub is unreachable. main.js loads the trail again when the feed is live.
 		}
 	}
 
-	/** Takes a position, also a late one. @param {Feature} feature */
+	/** Adds a position, which may be a late one. @param {Feature} feature */
 	add(feature) {
 		if (feature.id !== this.#id) {
 			return;
@@ -92,7 +91,7 @@ export class Trail {
 			i--;
 		}
 		if (this.#points[i - 1]?.time === point.time) {
-			this.#points[i - 1] = point; // the last to arrive counts
+			this.#points[i - 1] = point; // the newest arrival replaces it
 		} else {
 			this.#points.splice(i, 0, point);
 		}
@@ -116,7 +115,7 @@ export class Trail {
 			return;
 		}
 		if (!this.map.getStyle()) {
-			return; // it is still loading, and style.load draws the trail
+			return; // still loading; style.load draws the trail
 		}
 		this.map.addSource(LAYER, { type: "geojson", data, lineMetrics: true });
 		this.map.addLayer({
@@ -140,7 +139,10 @@ export class Trail {
 	}
 }
 
-/** A line that goes on beyond ±180 rather than back around the world. @param {[number, number][]} line */
+/**
+ * Unwraps a line that crosses the antimeridian, so it continues beyond ±180.
+ * @param {[number, number][]} line
+ */
 function unwrap(line) {
 	let turn = 0;
 	return line.map(([lon, lat], i) => {

@@ -1,7 +1,6 @@
 /**
- * viewport.js decides what of the fleet the page follows: all of it from afar;
- * from near, what is in and around the view, and the selected vehicle wherever
- * it is.
+ * viewport.js decides which part of the fleet the page follows. From afar that is the whole fleet; from near,
+ * the area around the view and the selected vehicle.
  */
 
 /** @typedef {[number, number, number, number]} Box west, south, east, north in degrees */
@@ -12,24 +11,24 @@ export const ALL = "live_updates:all";
 /** @param {string} vehicle */
 export const topicOf = (vehicle) => `vehicle:${vehicle}`;
 
-/** From here on the stream follows the view. */
+/** The zoom from which the stream is restricted to the view. */
 const BBOX_FROM_ZOOM = 8;
 /**
- * Below this zoom two seconds move a vehicle by hardly a pixel: there the hub
- * need not send more, which spares the browser most of a large fleet's events.
+ * Below this zoom a vehicle moves less than a pixel or two in INTERVAL. The interval spares the browser most
+ * of a large fleet's events.
  */
 const EVERY_FIX_FROM = 11;
 const INTERVAL = 2; // seconds
-/** How far a box reaches beyond the view, in views, so that small moves need no other. */
+/** How far a box extends beyond the view, in views. Small moves then need no new box. */
 const MARGIN = 0.5;
-/** How many times the view's width a box may have, before a narrower one is better. */
+/** The most widths of the view that a box may have before a narrower one replaces it. */
 const MAX_WIDTH_RATIO = 4;
 
-/** Viewport holds what the stream was last told to follow. */
+/** Viewport holds what the stream follows now. */
 export class Viewport {
 	/**
-	 * What the reader may read. If not the topic of all vehicles, what is followed has no
-	 * topics, which is all that they may.
+	 * The topics that the reader may read. Without the topic of all vehicles the view names no topics, which
+	 * means everything that the reader may read.
 	 * @type {(topic: string) => boolean}
 	 */
 	canRead = () => true;
@@ -38,13 +37,13 @@ export class Viewport {
 	/** @type {string | null} */ #vehicle = null;
 	/** @type {number | null} */ #interval = null;
 
-	/** Whether only what is around the view is followed. */
+	/** Whether the stream is restricted to the area around the view. */
 	get near() {
 		return this.#box !== null;
 	}
 
 	/**
-	 * What to follow, or null if what is followed will do.
+	 * What to follow, or null if the current stream suffices.
 	 * @param {Box | null} bounds of the map, west may be beyond ±180; null: nothing to show yet
 	 * @param {number} zoom
 	 * @param {string | null} vehicle the selected one
@@ -71,13 +70,13 @@ export class Viewport {
 		}
 		const topics = [ALL];
 		if (this.#box && vehicle !== null) {
-			topics.push(topicOf(vehicle)); // a box does not restrict it
+			topics.push(topicOf(vehicle)); // a box does not restrict this topic
 		}
 		return { topics, bbox: this.#box, interval: this.#interval };
 	}
 
 	/**
-	 * Where its own topic may not be read, a box restricts the selected vehicle, too.
+	 * Without the right to its own topic, a box would restrict the selected vehicle too.
 	 * @param {Box | null} bounds
 	 * @param {number} zoom
 	 * @param {string | null} vehicle
@@ -92,7 +91,7 @@ export class Viewport {
 }
 
 /**
- * Seconds between a vehicle's positions; every one is wanted of a selected vehicle.
+ * Seconds between a vehicle's positions; null for all of them, which a selected vehicle needs.
  * @param {number} zoom
  * @param {string | null} vehicle
  */
@@ -114,7 +113,7 @@ function expand([west, south, east, north]) {
 	];
 }
 
-/** Whether the view is in the box, and the box not far wider. @param {Box} view @param {Box} box */
+/** Whether the box covers the view and is not much wider. @param {Box} view @param {Box} box */
 function covers(view, box) {
 	const inside = view[0] >= box[0] && view[1] >= box[1] && view[2] <= box[2] && view[3] <= box[3];
 	return inside && box[2] - box[0] <= MAX_WIDTH_RATIO * (view[2] - view[0]);

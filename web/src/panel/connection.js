@@ -1,12 +1,12 @@
 /**
- * connection.js tells how the connection is, and never better than it is.
+ * connection.js shows the state of the connection, and never a better one than it is.
  */
 import { setText } from "../element.js";
 import { ago, duration, protocol } from "../format.js";
 
 /** @typedef {import("../livemap.js").Status} Status */
 
-/** Milliseconds for which it is told how a connection was resumed. */
+/** Milliseconds for which the page shows how a connection was resumed. */
 const RESUME_NOTE_TIME = 60_000;
 
 const PHASES = {
@@ -59,7 +59,7 @@ function factsText(status, now) {
 	}
 }
 
-/** Why it is not live. Who is to sign in reads that where they do. @param {Status} status */
+/** Why it is not live. The sign-in form shows the reason of a missing sign-in. @param {Status} status */
 function reasonText({ phase, refusal, reason }) {
 	if (phase === "refused" && refusal !== "forbidden") {
 		return "You are not signed in.";

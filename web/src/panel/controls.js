@@ -1,6 +1,5 @@
 /**
- * controls.js is what the panel is worked with: search, filter, order, and the
- * keys of the whole page.
+ * controls.js handles search, filter, sorting, and the page's keyboard shortcuts.
  */
 import { element } from "../element.js";
 
@@ -10,9 +9,9 @@ import { element } from "../element.js";
  * @typedef {object} Actions
  * @property {() => ViewState} viewState
  * @property {(next: Partial<ViewState>) => void} change
- * @property {() => void} submitSearch takes what was searched for
- * @property {() => void} focusList goes into the list
- * @property {() => void} openPanel shows the panel, where it is hidden
+ * @property {() => void} submitSearch selects the first result
+ * @property {() => void} focusList moves the keyboard focus to the list
+ * @property {() => void} openPanel opens the panel on a phone
  */
 
 const search = element("search", HTMLInputElement);
@@ -58,7 +57,7 @@ export function bindControls({ viewState, change, submitSearch, focusList, openP
 	});
 }
 
-/** Makes the controls say what is looked at. @param {ViewState} viewState */
+/** Sets the controls to the view state. @param {ViewState} viewState */
 export function syncControls(viewState) {
 	if (search.value !== viewState.q) {
 		search.value = viewState.q;

@@ -1,12 +1,12 @@
 /**
- * details.js shows all that is known of the selected vehicle, live.
+ * details.js shows the telemetry of the selected vehicle, live.
  */
 import { setText } from "../element.js";
 import { ago, coordinates, dateTime, heading, speed, telemetry } from "../format.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
-/** Members of a feature's properties that have words of their own. */
+/** Properties of a feature that have a format of their own. */
 const KNOWN = new Set(["vehicle_id", "timestamp", "speed_kmh", "heading", "accuracy"]);
 const STATES = { moving: "Moving", parked: "Parked", silent: "Silent", gone: "Gone" };
 
@@ -74,12 +74,12 @@ export class Details {
 		}
 	}
 
-	/** Whether nothing is said of the vehicle yet. */
+	/** Whether the panel shows nothing of the vehicle yet. */
 	get isBlank() {
 		return this.state.textContent === "";
 	}
 
-	/** A vehicle that nobody knows, or that went. @param {string} why */
+	/** The vehicle is unknown or gone. @param {string} why */
 	missing(why) {
 		this.element.dataset.state = "gone";
 		this.state.textContent = why;
@@ -123,7 +123,7 @@ export class Details {
 		for (const [name, value] of facts) {
 			let key = name;
 			while (this.#values.has(key)) {
-				key += "′"; // `battery_v` and `battery_percent` have the same words
+				key += "′"; // `battery_v` and `battery_percent` have the same label
 			}
 			const element = before.get(key) ?? this.#fact(name);
 			before.delete(key);

@@ -1,6 +1,6 @@
 /**
- * list.js is the list of vehicles: searched, filtered, sorted, and worked with
- * the keyboard. Only the rows in sight are in the document.
+ * list.js shows the list of vehicles, with search, filter, sorting and keyboard navigation. The document
+ * holds only the visible rows.
  */
 import { setText } from "../element.js";
 import { ago, compass, count, speed } from "../format.js";
@@ -8,9 +8,9 @@ import { ago, compass, count, speed } from "../format.js";
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 /** @typedef {import("../address.js").ViewState} ViewState */
 
-/** CSS pixels of a row. */
+/** Height of a row in CSS pixels. */
 const ROW_HEIGHT = 52;
-/** Rows beyond those in sight. */
+/** Rows rendered beyond the visible ones. */
 const OVERSCAN = 4;
 
 /** "TRUCK-9" comes before "TRUCK-10". */
@@ -18,12 +18,12 @@ const { compare } = new Intl.Collator("en", { numeric: true });
 
 /** @type {Record<ViewState["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
 const COMPARATORS = {
-	name: null, // as they are
+	name: null, // the order of #byName
 	speed: (a, b) => b.speed - a.speed,
 	heard: (a, b) => b.time - a.time,
 };
 
-/** Searches id and whatever telemetry is text. @param {string} q in lower case @param {Vehicle} vehicle */
+/** Searches the id and all text in the telemetry. @param {string} q in lower case @param {Vehicle} vehicle */
 function matches(q, vehicle) {
 	return Object.values(vehicle.feature.properties).some(
 		(v) => typeof v === "string" && v.toLowerCase().includes(q),
@@ -33,17 +33,16 @@ function matches(q, vehicle) {
 export class List {
 	/** @type {Vehicle[]} */ #rows = [];
 	/**
-	 * All vehicles by name, as of the fleet's `version`: 10,000 names take 100 ms to sort.
+	 * All vehicles by name, as of the fleet's `version`. Sorting 10,000 names takes 100 ms.
 	 * @type {Vehicle[]}
 	 */
-	#byName =
-		[];
+	#byName = [];
 	#version = -1;
-	/** The row that the keyboard is at. @type {string | null} */ #active = null;
+	/** The row with the keyboard focus. @type {string | null} */ #active = null;
 	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
 
 	/**
-	 * @param {HTMLElement} element the listbox; its only child is as high as all rows
+	 * @param {HTMLElement} element the listbox; its only child has the height of all rows
 	 * @param {import("../fleet.js").Fleet} fleet
 	 * @param {(id: string) => void} onSelect
 	 */
@@ -69,7 +68,7 @@ export class List {
 		new ResizeObserver(() => this.#render()).observe(element);
 	}
 
-	/** Finds and sorts anew. @param {ViewState} look @returns {number} how many there are */
+	/** Filters and sorts anew. @param {ViewState} viewState @returns {number} the number of rows */
 	update({ q, filter, sort }) {
 		const query = q.trim().toLowerCase();
 		const now = this.fleet.clock();
@@ -82,7 +81,7 @@ export class List {
 		);
 		const order = COMPARATORS[sort];
 		if (order) {
-			this.#rows.sort(order); // which leaves equals by name
+			this.#rows.sort(order); // a stable sort: equal vehicles stay sorted by name
 		}
 		this.#render();
 		return this.#rows.length;
@@ -100,7 +99,7 @@ export class List {
 		this.#render();
 	}
 
-	/** Brings a row into sight. @param {string} id */
+	/** Scrolls a row into view. @param {string} id */
 	reveal(id) {
 		const index = this.#rows.findIndex((v) => v.id === id);
 		const { scrollTop, clientHeight } = this.element;
@@ -192,7 +191,7 @@ export class List {
 }
 
 /**
- * What a vehicle does, in words.
+ * What a vehicle does, as text.
  * @param {Vehicle} vehicle
  * @param {import("../fleet.js").State} state
  * @param {number} now
@@ -209,10 +208,10 @@ export function activity(vehicle, state, now) {
 }
 
 /**
- * The words over the list.
+ * The text over the list.
  * @param {number} shown
  * @param {number} all
- * @param {boolean} near only those around the view are known
+ * @param {boolean} near whether the fleet holds only vehicles around the view
  */
 export function summaryText(shown, all, near) {
 	const of = shown === all ? "" : ` of ${count(all)}`;

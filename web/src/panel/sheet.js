@@ -1,5 +1,5 @@
 /**
- * sheet.js is the panel on a phone, where it lies over the map and opens upward.
+ * sheet.js opens and closes the panel on a phone, where it is a sheet over the map.
  */
 
 /**

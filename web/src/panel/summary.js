@@ -1,14 +1,13 @@
 /**
- * summary.js keeps what is written beside the map up to date: the list, the counts
- * and the details. A fleet changes thousands of times a second; this follows it
- * a few times, and the more rarely the longer it takes.
+ * summary.js refreshes the list, the counts and the details. A fleet changes thousands of times a second; the
+ * refresh runs a few times a second, and less often the longer it takes.
  */
 import { element, setText } from "../element.js";
 import { count } from "../format.js";
 import { summaryText } from "./list.js";
 
 const MIN_INTERVAL = 250; // ms
-/** The part of the time that this may take: one in so many. */
+/** Pause after a refresh, in multiples of its duration. */
 const SHARE = 10;
 
 export class Summary {
@@ -16,7 +15,7 @@ export class Summary {
 	#counts = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-count]")]);
 	#summary = element("summary", HTMLElement);
 	#emptyText = element("empty-list", HTMLElement);
-	#notBefore = 0; // when it may be, in ms of performance.now()
+	#notBefore = 0; // the earliest next refresh, in ms of performance.now()
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
 	/**
@@ -26,13 +25,13 @@ export class Summary {
 	 * @param {import("./list.js").List} parts.list
 	 * @param {import("./details.js").Details} parts.details
 	 * @param {() => import("../address.js").ViewState} parts.viewState
-	 * @param {() => boolean} parts.near whether only what is around the view is known
+	 * @param {() => boolean} parts.near whether the fleet holds only vehicles around the view
 	 */
 	constructor(parts) {
 		this.#parts = parts;
 	}
 
-	/** The fleet is another. */
+	/** Schedules a refresh after a change of the fleet. */
 	changed() {
 		this.#timer ??= setTimeout(() => this.refresh(), Math.max(0, this.#notBefore - performance.now()));
 	}
@@ -55,7 +54,7 @@ export class Summary {
 		this.#notBefore = ended + Math.max(MIN_INTERVAL, SHARE * (ended - began));
 	}
 
-	/** Says why the list is empty. @param {number} shown */
+	/** Shows why the list is empty. @param {number} shown */
 	#explainEmpty(shown) {
 		const { feed, fleet, viewState, near } = this.#parts;
 		const { q, filter } = viewState();

@@ -1,15 +1,14 @@
 /**
- * account.js signs the reader in and out, and knows who they are and what they
- * may read. A token is sent once, for a cookie that scripts cannot read, and kept
- * nowhere.
+ * account.js signs the reader in and out, and holds who they are and what they may read. It sends a token
+ * once, in exchange for a cookie that scripts cannot read, and stores it nowhere.
  */
 
 /**
- * What GET /session tells.
+ * The answer of GET /session.
  * @typedef {{anonymous?: boolean, subject?: string, expires?: number, read?: string[]}} Session
  */
 
-/** Milliseconds for the hub to answer. */
+/** Milliseconds that a request may take. */
 const TIMEOUT = 20_000;
 
 export class Account {
@@ -17,26 +16,28 @@ export class Account {
 	state = "unknown";
 	/** Why the reader is not signed in. */
 	reason = "";
-	/** Whether a token was refused since the page was opened: who gave it is to learn why. */
+	/**
+	 * Whether a token was refused since the page was opened. The page then shows why and does not redirect.
+	 */
 	refused = false;
 
 	/** @type {Session} */ #session = {};
-	#asked = 0; // only the last answer counts
-	#signingIn = 0; // tokens that the hub has not answered yet
+	#asked = 0; // number of the newest request; older answers are ignored
+	#signingIn = 0; // tokens that wait for the hub's answer
 	#onChange;
 
-	/** @param {() => void} onChange hears of every change */
+	/** @param {() => void} onChange is called after every change */
 	constructor(onChange) {
 		this.#onChange = onChange;
 	}
 
-	/** Who is signed in; "" if their token does not say. */
+	/** The subject of the token; "" if it has none. */
 	get subject() {
 		return this.#session.subject ?? "";
 	}
 
 	/**
-	 * What may be read by who is here now; until the hub has onChange, all is tried.
+	 * The topics that this reader may read. Until the hub has answered, it allows all.
 	 * @returns {(topic: string) => boolean}
 	 */
 	get canRead() {
@@ -46,28 +47,28 @@ export class Account {
 			: (topic) => read.some((p) => (p.endsWith("*") ? topic.startsWith(p.slice(0, -1)) : p === topic));
 	}
 
-	/** Differs when something else may be read. */
+	/** Changes when the reader may read other topics. */
 	get permissions() {
 		return this.state === "in" ? JSON.stringify(this.#session.read ?? []) : "";
 	}
 
-	/** Asks the hub who is signed in. A hub that cannot tell changes nothing. */
+	/** Asks the hub who is signed in. Without an answer nothing changes. */
 	async refresh() {
 		const asked = ++this.#asked;
 		const answer = await request("GET");
 		if (asked === this.#asked && !(this.state === "out" && answer.status === 401)) {
-			// who is out was onChange why
+			// A signed-out reader keeps the first reason.
 			this.#take(answer);
 		}
 	}
 
-	/** Signs in with a token. @param {string} given as somebody pasted it */
+	/** Signs in with a token. @param {string} given as pasted */
 	async signIn(given) {
 		const asked = ++this.#asked;
 		this.#signingIn++;
 		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
-		// There may be another sign-in that is good.
+		// An earlier sign-in may still be valid.
 		const now = answer.status === 200 ? answer : await request("GET");
 		this.#signingIn--;
 		if (asked !== this.#asked) {
@@ -77,15 +78,15 @@ export class Account {
 		this.#take(this.refused ? refusal(answer.reason) : now);
 	}
 
-	/** Signs out. @returns {Promise<boolean>} whether the hub has heard of it */
+	/** Signs out. @returns {Promise<boolean>} whether the hub has confirmed it */
 	async signOut() {
 		this.#asked++;
 		return (await request("DELETE")).status === 204;
 	}
 
 	/**
-	 * The hub does not take the sign-in any more.
-	 * @param {string} reason why; not for who was onChange already, or soon is
+	 * The hub no longer accepts the sign-in. Does nothing after a sign-out, or while a token is checked.
+	 * @param {string} reason
 	 */
 	signedOut(reason) {
 		if (this.state === "out" || this.#signingIn > 0) {
@@ -111,7 +112,7 @@ export class Account {
 	}
 }
 
-/** @typedef {{status: number, reason: string, session: Session}} Answer status 0: there was none */
+/** @typedef {{status: number, reason: string, session: Session}} Answer status 0: the hub did not answer */
 
 /** @param {string} reason @returns {Answer} */
 const refusal = (reason) => ({ status: 401, reason, session: {} });

@@ -1,17 +1,17 @@
 /**
- * login.js sends readers to where they sign in, and never round in circles: who comes
- * back soon and is still not signed in stays here. What was looked at is kept until then.
+ * login.js redirects readers to the login page and prevents loops: a reader who comes back soon without a
+ * session stays here. The view is stored until they return.
  */
 
 const STORAGE_KEY = "livemap-login";
-/** Milliseconds within which who was lastRedirect away is not lastRedirect away again. */
+/** Milliseconds after a redirect in which there is no second one. */
 const LOOP_WINDOW = 60_000;
-/** Milliseconds for which what was looked at is kept. */
+/** Milliseconds for which a stored view is valid. */
 const VIEW_LIFETIME = 3_600_000;
-/** Milliseconds to read why. */
+/** Milliseconds for the reader to see the reason. */
 const REDIRECT_DELAY = 4000;
 
-/** When somebody was lastRedirect away, and what they looked at. @returns {{at: number, hash: string}} */
+/** The time of the last redirect, and the view at that time. @returns {{at: number, hash: string}} */
 function lastRedirect() {
 	try {
 		return JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "") ?? { at: 0, hash: "" };
@@ -21,8 +21,8 @@ function lastRedirect() {
 }
 
 /**
- * Keeps in mind that the reader is lastRedirect away now.
- * @returns {boolean} false where the browser keeps nothing
+ * Stores the view and the time of a redirect.
+ * @returns {boolean} false if the browser has no storage
  */
 export function rememberView() {
 	try {
@@ -34,7 +34,7 @@ export function rememberView() {
 }
 
 /**
- * Shows again what was looked at before the reader was lastRedirect away, if the address says nothing else.
+ * Restores the view from before the redirect, unless the address names another.
  */
 export function restoreView() {
 	const { at, hash } = lastRedirect();
@@ -45,14 +45,14 @@ export function restoreView() {
 
 export class Login {
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
-	#allowed = true; // this page has not been come back to in vain
+	#allowed = true; // no redirect from this page has failed
 
-	/** @param {string | null} url null: there is no such place */
+	/** @param {string | null} url null: the hub has no login page */
 	constructor(url) {
 		this.url = url;
 	}
 
-	/** Sends the reader there after a moment. @returns {boolean} whether it will */
+	/** Redirects after a delay. @returns {boolean} whether a redirect is pending */
 	schedule() {
 		this.#allowed &&= this.url !== null && Date.now() - lastRedirect().at > LOOP_WINDOW;
 		if (this.#allowed && this.#timer === undefined) {
@@ -62,8 +62,8 @@ export class Login {
 	}
 
 	/**
-	 * Stays here after all.
-	 * @param {boolean} [again] whether the reader may be lastRedirect there another time
+	 * Cancels a pending redirect.
+	 * @param {boolean} [again] whether a later redirect is allowed
 	 */
 	cancel(again = false) {
 		clearTimeout(this.#timer);
@@ -71,7 +71,7 @@ export class Login {
 		this.#allowed = again;
 	}
 
-	/** Sends the reader there, if it can be kept in mind that they were. */
+	/** Redirects now, unless the browser cannot store that it did. */
 	redirect() {
 		this.cancel();
 		if (this.url !== null && rememberView()) {

@@ -1,6 +1,5 @@
 /**
- * sign-in.js is where readers sign in and out: a panel that says why it is needed, and a
- * line that says who is signed in.
+ * sign-in.js shows the sign-in form with its reason, and the line with the reader's name.
  */
 import { element, showNotice, setText } from "../element.js";
 import { rememberView } from "./login.js";
@@ -43,8 +42,8 @@ export class SignIn {
 	}
 
 	/**
-	 * Shows how the account is.
-	 * @param {number} lastHeard ms of Date.now(): when the map was last live; 0: never
+	 * Shows the account's state.
+	 * @param {number} lastHeard milliseconds of Date.now() when the map was last live; 0: never
 	 */
 	show(lastHeard) {
 		const { state, reason, subject, refused } = this.#account;
@@ -74,7 +73,7 @@ export class SignIn {
 				this.#token.focus();
 			}
 		}
-		// A refused token was given by somebody who is here, and nobody is where the page is hidden.
+		// After a refused token the reader stays to see why. A hidden page has no reader to redirect.
 		const redirecting = !refused && !document.hidden && this.#login.schedule();
 		setText(this.#part(".redirecting"), redirecting ? "You are being taken there." : "");
 	}
@@ -84,7 +83,7 @@ export class SignIn {
 		setText(this.#part(".redirecting"), "");
 	}
 
-	/** Signs out, and forgets the fleet with the page. */
+	/** Signs out and reloads the page, which drops the fleet. */
 	async #signOut() {
 		if (await this.#account.signOut()) {
 			location.reload();

@@ -1,13 +1,12 @@
 /**
- * token.js takes a token out of the address (#token=…) before anything else is done:
- * it is a script of its own, so that the page's other ones need not arrive for that.
- * The token is kept nowhere but here, and handed over once.
+ * token.js removes a token from the address (#token=…) before anything else runs. It is a script of its own,
+ * so it need not wait for the page's other modules. It holds the token in memory and returns it once.
  */
 
 /**
- * Takes a token out of the address and the history.
- * @param {string} [hash] the address's fragment, if it may have been replaced by now
- * @returns {string | null} null: there is none
+ * Removes a token from the address and the history.
+ * @param {string} [hash] the address's fragment, where it may have changed since
+ * @returns {string | null} the token
  */
 export function takeToken(hash = location.hash) {
 	const parts = hash.replace(/^#/, "").split("&");
@@ -25,7 +24,7 @@ export function takeToken(hash = location.hash) {
 
 let token = takeToken();
 
-/** The token that the page was opened with, the first time it is asked for. */
+/** The token that the page was opened with; null from the second call on. */
 export function takeInitialToken() {
 	const initial = token;
 	token = null;
