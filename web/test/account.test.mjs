@@ -1,5 +1,5 @@
 /**
- * Who is signed in, with a hub whose answers come when a test says so.
+ * The account, with a hub whose answers the test sends.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { Account } from "../src/session/account.js";
 
 const { fetch } = globalThis;
 /**
- * Requests that were not answered yet.
+ * Requests that wait for an answer.
  * @type {{method: string, answer: (status: number, body?: object) => void}[]}
  */
 let waiting = [];
@@ -49,13 +49,13 @@ async function signedIn() {
 }
 
 describe("an account", () => {
-	test("keeps why a token was refused, whatever is refused after it", async () => {
+	test("keeps the reason of a refused token through later refusals", async () => {
 		const entering = account.signIn("a.b.c");
 		await answer("POST", 401, { detail: "it is not signed" });
 		await answer("GET", 401, NEEDED);
 		await entering;
 		const seen = changes;
-		account.signedOut(NEEDED.detail); // a stream
+		account.signedOut(NEEDED.detail); // by a stream
 		const asking = account.refresh();
 		await answer("GET", 401, NEEDED);
 		await asking;
@@ -67,7 +67,7 @@ describe("an account", () => {
 		assert.deepEqual([account.state, account.reason, account.refused], ["in", "", false]);
 	});
 
-	test("is in with a token that was under way when the one before expired", async () => {
+	test("is signed in by a token that was being checked when the previous one expired", async () => {
 		await signedIn();
 		const entering = account.signIn("d.e.f");
 		account.signedOut("it expired");
@@ -78,7 +78,7 @@ describe("an account", () => {
 		assert.deepEqual([account.state, account.reason], ["out", "it expired"]);
 	});
 
-	test("is out whatever the hub said before", async () => {
+	test("is signed out, whatever the hub answered before", async () => {
 		await signedIn();
 		const asking = account.refresh();
 		account.signedOut("it expired");

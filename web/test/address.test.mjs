@@ -33,7 +33,7 @@ test("the ends of the world can be looked at", () => {
 	assert.deepEqual(parse("#map=24/-90/-180").map, { zoom: 24, lat: -90, lon: -180 });
 });
 
-test("what cannot be read is as at the start", () => {
+test("parts that cannot be parsed get their defaults", () => {
 	for (const hash of [
 		"",
 		"#",
@@ -54,7 +54,7 @@ test("what cannot be read is as at the start", () => {
 	}
 });
 
-test("a position is written as exactly as the zoom shows it", () => {
+test("a position is written with the precision of the zoom", () => {
 	assert.match(
 		format({ ...DEFAULTS, map: { zoom: 3, lat: 48.13719999, lon: 11 } }),
 		/map=3\/48\.14\/11\.00/,

@@ -1,4 +1,4 @@
-// The base map's styles are valid and legible, its data is whole.
+// The base map's styles are valid and legible, and its data is complete.
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -70,7 +70,7 @@ for (const [name, style] of Object.entries(styles)) {
 	});
 }
 
-test("attribution is given for each source, the archive's own first", () => {
+test("every source has its attribution, the archive's own first", () => {
 	const of = (/** @type {any} */ style) =>
 		Object.values(style.sources)
 			.map((s) => s.attribution)
@@ -91,7 +91,7 @@ test("attribution is given for each source, the archive's own first", () => {
 	);
 });
 
-test("an archive of another schema leaves the world, and says so", () => {
+test("an archive of another schema is reported, and the world is drawn", () => {
 	/** @type {string[]} */
 	const said = [];
 	const style = streets({
@@ -106,7 +106,7 @@ test("an archive of another schema leaves the world, and says so", () => {
 	assert.match(said.join(), /transportation/);
 });
 
-test("a style's URL is taken as it is", async () => {
+test("a style's URL is used unchanged", async () => {
 	const config = { lib, style: "https://example.org/style.json", pmtiles: null };
 	assert.equal(await baseStyle(/** @type {any} */ (null), config, false), config.style);
 });

@@ -1,4 +1,4 @@
-// build.mjs, in a copy of web: the installed packages are the real ones, the base map is not.
+// build.mjs in a copy of web, with the installed packages and a fake base map.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -23,7 +23,7 @@ import { gunzipSync } from "node:zlib";
 
 const web = join(import.meta.dirname, "..");
 
-/** Makes the copy, which goes with the test. @param {import("node:test").TestContext} t */
+/** Makes the copy and removes it after the test. @param {import("node:test").TestContext} t */
 function copy(t) {
 	const dir = mkdtempSync(join(tmpdir(), "livemap-build-"));
 	t.after(() => rmSync(dir, { recursive: true }));
@@ -35,7 +35,7 @@ function copy(t) {
 	return dir;
 }
 
-/** Gives the copy a base map. @param {string} dir @param {string} data */
+/** Writes a base map into the copy. @param {string} dir @param {string} data */
 function basemap(dir, data) {
 	writeFileSync(
 		join(dir, "build/basemap.mjs"),
@@ -44,7 +44,7 @@ function basemap(dir, data) {
 	);
 }
 
-/** Builds, and tells whether anything was done. @param {string} dir */
+/** Builds, and returns whether it did anything. @param {string} dir */
 function build(dir) {
 	const { status, stdout, stderr } = spawnSync(process.execPath, [join(dir, "build/build.mjs")], {
 		encoding: "utf8",
@@ -53,7 +53,7 @@ function build(dir) {
 	return stdout !== "";
 }
 
-/** Reads all that was built: contents by name. @param {string} dir */
+/** Reads the built files: contents by name. @param {string} dir */
 const built = (dir) =>
 	Object.fromEntries(
 		readdirSync(join(dir, "dist/lib"))
@@ -61,7 +61,7 @@ const built = (dir) =>
 			.map((name) => [name, readFileSync(join(dir, "dist/lib", name), "base64")]),
 	);
 
-test("lib holds what the page needs, compressed", (t) => {
+test("lib holds the page's libraries, compressed", (t) => {
 	const dir = copy(t);
 	assert.equal(build(dir), true);
 	assert.deepEqual(Object.keys(built(dir)), [
@@ -91,7 +91,7 @@ test("lib holds what the page needs, compressed", (t) => {
 	assert.doesNotMatch(licenses, /playwright|typescript /i);
 });
 
-test("modules can be imported, and need nothing else", async (t) => {
+test("modules can be imported and need no package", async (t) => {
 	const dir = copy(t);
 	build(dir);
 	for (const name of ["fflate.mjs", "pmtiles.mjs"]) {
@@ -101,7 +101,7 @@ test("modules can be imported, and need nothing else", async (t) => {
 	assert.equal(typeof (await import(join(dir, "pmtiles.mjs"))).PMTiles, "function");
 });
 
-test("the same inputs make the same bytes, and nothing is done twice", (t) => {
+test("the same inputs make the same bytes, and a second run does nothing", (t) => {
 	const [one, other] = [copy(t), copy(t)];
 	(build(one), build(other));
 	assert.deepEqual(built(one), built(other));
@@ -110,7 +110,7 @@ test("the same inputs make the same bytes, and nothing is done twice", (t) => {
 	assert.equal(statSync(join(one, "dist/lib/maplibre-gl.mjs.gz")).ino, before.ino);
 });
 
-test("what changed is built again", (t) => {
+test("a changed input is built again", (t) => {
 	const dir = copy(t);
 	build(dir);
 	for (const change of [
@@ -126,7 +126,7 @@ test("what changed is built again", (t) => {
 	assert.equal(gunzipSync(Buffer.from(built(dir)["atlas.json.gz"], "base64")).toString(), "[]");
 });
 
-test("a run that was interrupted is repaired by the next", (t) => {
+test("the next run repairs an interrupted one", (t) => {
 	const dir = copy(t);
 	build(dir);
 	const whole = built(dir);

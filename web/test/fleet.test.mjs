@@ -41,7 +41,7 @@ test("project and unproject are inverse, and agree with the known corners", () =
 	}
 });
 
-test("a vehicle is carried on along its speed and heading, up to a bound", () => {
+test("a vehicle is extrapolated along its speed and heading, up to a bound", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
 	assert.equal(Math.round(metres(vehicle.positionAt(100))), 0);
 	assert.equal(Math.round(metres(vehicle.positionAt(104))), 80); // 20 m/s
@@ -49,7 +49,7 @@ test("a vehicle is carried on along its speed and heading, up to a bound", () =>
 	assert.equal(Math.round(metres(vehicle.positionAt(115))), 200, "no further than ten seconds");
 });
 
-test("the bound is a vehicle's own rhythm where that is shorter", () => {
+test("the bound is the vehicle's own interval where that is shorter", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
 	vehicle.update(fix(102, 0, { speed_kmh: 72, heading: EAST }), 102);
 	assert.equal(vehicle.interval, 2);
@@ -63,14 +63,14 @@ test("a vehicle without speed or heading stays at its fix", () => {
 	}
 });
 
-test("a silent vehicle goes back to where it was last seen", () => {
+test("a silent vehicle returns to its last fix", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
 	const long = 100 + vehicle.silentAfter + 10;
 	assert.equal(vehicle.state(long), "silent");
 	assert.equal(Math.round(metres(vehicle.positionAt(long))), 0);
 });
 
-test("a correction is glided, a jump is not", () => {
+test("a correction glides, a jump is immediate", () => {
 	const vehicle = new Vehicle(fix(100, 0), 100);
 	vehicle.update(fix(110, 0.001), 110); // 111 m
 	assert.equal(Math.round(metres(vehicle.positionAt(110))), 0);
@@ -98,7 +98,7 @@ test("a vehicle is silent after three of its own intervals", () => {
 	assert.equal(slow.state(339), "moving");
 });
 
-test("who parks reports less often, and is not silent for that", () => {
+test("a parked vehicle reports less often and is not silent", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	vehicle.update(fix(101, 0, { speed_kmh: 50 }), 101);
 	vehicle.update(fix(102, 0, { speed_kmh: 0 }), 102);
@@ -111,7 +111,7 @@ test("who parks reports less often, and is not silent for that", () => {
 	assert.ok(Math.abs(Number(vehicle.interval) - 42.3) < 1e-9, "nor that when parked: 1 s after 60 s");
 });
 
-test("a rhythm is that of several intervals, and one long pause does not spoil it", () => {
+test("the interval is an average, which one long pause does not spoil", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	vehicle.update(fix(102, 0, { speed_kmh: 50 }), 102);
 	vehicle.update(fix(103, 0, { speed_kmh: 50 }), 103);
@@ -125,13 +125,13 @@ test("a rhythm is that of several intervals, and one long pause does not spoil i
 	);
 });
 
-test("nobody is waited for longer than a quarter of an hour", () => {
+test("every vehicle is silent after a quarter of an hour", () => {
 	const vehicle = new Vehicle(fix(0, 0, { speed_kmh: 0 }), 0);
 	vehicle.update(fix(3600, 0, { speed_kmh: 0 }), 3600);
 	assert.equal(vehicle.silentAfter, 900);
 });
 
-test("speed and course are told from two fixes where they are not reported", () => {
+test("speed and course are derived from two fixes if not reported", () => {
 	const vehicle = new Vehicle(fix(100, 0), 100);
 	assert.equal(vehicle.state(100), "parked");
 	assert.equal(vehicle.course, null);
@@ -141,10 +141,10 @@ test("speed and course are told from two fixes where they are not reported", () 
 	assert.equal(vehicle.state(110), "moving");
 	assert.equal(Math.round(metres(vehicle.positionAt(118))), 111, "but nothing is carried on by them");
 	vehicle.update(fix(110, 0.002), 111);
-	assert.equal(vehicle.speed, 0, "two fixes of the same moment tell no speed");
+	assert.equal(vehicle.speed, 0, "two fixes with the same timestamp have no speed");
 });
 
-test("a course is told from two fixes that are far enough apart", () => {
+test("a course is derived from two fixes that are far enough apart", () => {
 	for (const [lon, lat, course] of [
 		[0.001, 0, 90],
 		[0, -0.001, 180],
@@ -162,7 +162,7 @@ test("a course is told from two fixes that are far enough apart", () => {
 	assert.equal(parked.course, EAST, "a heading that was reported is known for as long");
 });
 
-test("metres are as long in the north as at the equator", () => {
+test("distances are right in the north as at the equator", () => {
 	const vehicle = new Vehicle(fix(100, 10, { speed_kmh: 72, heading: 0 }, 60), 100);
 	const [lon, lat] = unproject(vehicle.positionAt(105).x, vehicle.positionAt(105).y);
 	assert.ok(Math.abs(lon - 10) < 1e-9);
@@ -175,7 +175,7 @@ test("metres are as long in the north as at the equator", () => {
 	assert.ok(Math.abs(east.positionAt(120).x - project(10.01, 60).x) < 1e-9, "near enough");
 });
 
-test("a clock that is behind moves nobody backwards", () => {
+test("a clock that is behind moves no vehicle backwards", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 95);
 	assert.equal(vehicle.age(95), 0);
 	assert.equal(metres(vehicle.positionAt(95)), 0);
@@ -183,7 +183,7 @@ test("a clock that is behind moves nobody backwards", () => {
 	assert.deepEqual(vehicle.positionAt(99), vehicle.positionAt(101), "nor does one that is set back");
 });
 
-test("what is drawn to move tells how fast, what stands does not move", () => {
+test("a moving vehicle has a drawn speed, a standing one has none", () => {
 	/** @param {number} pace */
 	const metresPerSecond = (pace) => Math.round(pace * 40_075_016.686);
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
@@ -209,7 +209,7 @@ test("a fleet counts its states", () => {
 	assert.equal(fleet.counts().all, 1);
 });
 
-test("a fleet moves whom it knows, and tells when somebody comes or goes", () => {
+test("a fleet updates known vehicles, and its version changes with its members", () => {
 	let now = 100;
 	const fleet = new Fleet(() => now);
 	const vehicle = fleet.update(fix(100, 0, { speed_kmh: 50 }));
@@ -227,7 +227,7 @@ test("a fleet moves whom it knows, and tells when somebody comes or goes", () =>
 	assert.notEqual(fleet.version, without);
 });
 
-test("a clock that is ahead, or behind, does not make a vehicle livelier than it is", () => {
+test("a vehicle's clock that is ahead or behind does not change its age", () => {
 	const ahead = new Vehicle(fix(150, 0, { speed_kmh: 50 }), 100);
 	ahead.update(fix(151, 0, { speed_kmh: 50 }), 101);
 	assert.equal(ahead.state(105), "moving");

@@ -1,5 +1,5 @@
 /**
- * What the page says: of telemetry, of vehicles, and of its connection.
+ * The texts of the page: telemetry, vehicles, and the connection.
  */
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
@@ -18,7 +18,7 @@ import { Vehicle } from "../src/fleet.js";
 import { activity, summaryText } from "../src/panel/list.js";
 import { connection } from "../src/panel/connection.js";
 
-test("a span is told in its largest unit", () => {
+test("a duration is written in its largest unit", () => {
 	const spans = [
 		[-5, "0 s"],
 		[0, "0 s"],
@@ -37,13 +37,13 @@ test("a span is told in its largest unit", () => {
 	assert.equal(ago(1), "1 s ago");
 });
 
-test("a moment has a day when it is not of these hours", () => {
+test("a time has a date unless it is recent", () => {
 	const time = Date.UTC(2026, 4, 6, 12, 0, 0) / 1000;
 	assert.doesNotMatch(dateTime(time, time + 43_199), /2026/);
 	assert.match(dateTime(time, time + 43_200), /2026/);
 });
 
-test("a direction is the nearest of eight", () => {
+test("a direction is the nearest of eight points", () => {
 	const directions = [
 		[0, "N"],
 		[22, "N"],
@@ -61,7 +61,7 @@ test("a direction is the nearest of eight", () => {
 	}
 });
 
-test("numbers are written as people write them", () => {
+test("numbers have their usual form", () => {
 	assert.equal(count(1_234_567), "1,234,567");
 	assert.equal(speed(49.6), "50 km/h");
 	assert.equal(coordinates(13.404954, 52.520008), "52.52001, 13.40495");
@@ -74,7 +74,7 @@ test("numbers are written as people write them", () => {
 	]);
 });
 
-test("telemetry that nobody knows is put into words", () => {
+test("unknown telemetry gets a label and a unit", () => {
 	const members = [
 		["fuel_percent", 62.5, "Fuel", "62.5 %"],
 		["odometer_km", 123_456.7, "Odometer", "123,456.7 km"],
@@ -94,7 +94,7 @@ test("telemetry that nobody knows is put into words", () => {
 	}
 });
 
-test("a vehicle's state is told in words", () => {
+test("a vehicle's state is written as text", () => {
 	/** @param {Record<string, any>} more */
 	const vehicle = (more) =>
 		new Vehicle(
@@ -114,14 +114,14 @@ test("a vehicle's state is told in words", () => {
 	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent for days");
 });
 
-test("the list tells how many it shows, of how many, and where", () => {
+test("the summary has the number shown, the total, and the area", () => {
 	assert.equal(summaryText(1, 1, false), "1 vehicle");
 	assert.equal(summaryText(0, 0, true), "0 around here");
 	assert.equal(summaryText(1200, 10_000, false), "1,200 vehicles of 10,000");
 	assert.equal(summaryText(1, 3, true), "1 of 3 around here");
 });
 
-test("the connection line tells how the connection is, and never better than it is", () => {
+test("the connection line shows the connection, and never better than it is", () => {
 	mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
 	/** @type {Record<string, any>} */
 	const parts = {};

@@ -1,5 +1,21 @@
 /**
- * hub.mjs runs a real hub, and opens its page in a real browser over HTTP/3.
+ * hub.mjs runs a real hub and opens its page in a real browser over HTTP/3.
+ *
+ * | helper | what it does |
+ * |---|---|
+ * | `Hub.start(flags)` | starts a hub in a process of its own, on loopback, on free ports |
+ * | `hub.stop()`, `hub.run()` | stops it; starts it again on the same ports with the same state |
+ * | `hub.end()` | stops it and removes its state |
+ * | `hub.publish(...positions)`, `hub.remove(id)` | publishes as README does; removes a vehicle |
+ * | `hub.truth()` | the hub's own snapshot, which a page must agree with |
+ * | `hub.command(...args)` | runs another livemap command against this hub |
+ * | `hub.browser()` | a Chromium that speaks HTTP/3 with this hub |
+ * | `open(hub, browser, hash)` | opens the page and waits until it is live; collects the console's
+ * `complaints` | | `live(page)`, `rest(page)` | wait until the stream is live; until the map is completely
+ * drawn | | `drawn(page, id)`, `pixel(page, at)` | where a vehicle is drawn; the colour of a pixel | |
+ * `now()` | Unix seconds |
+ *
+ * The page offers its state to these helpers as `window.livemap` (src/debug.js).
  */
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -14,15 +30,15 @@ import { chromium } from "playwright-core";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PROGRAM = process.env.LIVEMAP ?? join(ROOT, "livemap");
-/** Where recordings and maps to test with are, or not: see need. */
+/** Where optional recordings and maps are. Tests that need one skip without it. */
 export const DATA = join(ROOT, "../shared/data");
-/** Milliseconds that anything may take on a machine that others use too. */
+/** Milliseconds that any step may take on a busy machine. */
 export const LIMIT = 60_000;
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const run = promisify(execFile);
 
-/** Hub is a hub in a process of its own, on loopback, on ports that the system picked. */
+/** Hub is a hub in a process of its own, on loopback, on free ports. */
 export class Hub {
 	/** @type {import("node:child_process").ChildProcess | undefined} */ #process;
 	/** @type {string[]} */ log = [];
@@ -43,7 +59,7 @@ export class Hub {
 		return hub;
 	}
 
-	/** Starts it, on the same ports as before if there was a before. */
+	/** Starts it, after a stop on the same ports. */
 	async run() {
 		const listen = this.public ? new URL(this.public).host : "localhost:0";
 		const publish = this.internal ? new URL(this.internal).host : "127.0.0.1:0";
@@ -78,7 +94,7 @@ export class Hub {
 					if (said.msg === "the hub is ready") {
 						this.public = said.public
 							? `https://localhost:${said.public.split(":").pop()}`
-							: this.public; // or that of a proxy
+							: this.public; // or the address of a proxy
 						this.internal = said.publish;
 						resolve(undefined);
 					}
@@ -142,7 +158,7 @@ export class Hub {
 		});
 	}
 
-	/** A browser that speaks HTTP/3 with this hub, and trusts its certificate for that. */
+	/** A browser that speaks HTTP/3 with this hub and trusts its certificate. */
 	browser() {
 		return browser(
 			`--origin-to-force-quic-on=${new URL(this.public).host}`,
@@ -168,12 +184,12 @@ export async function browser(...args) {
 }
 
 /**
- * A page, and what it complained of.
+ * A page, with the errors and warnings of its console.
  * @typedef {{page: import("playwright-core").Page, complaints: string[]}} Opened
  */
 
 /**
- * Opens the hub's page and waits, until it is live if nothing else is said.
+ * Opens the hub's page and waits, by default until it is live.
  * @param {Hub} hub
  * @param {import("playwright-core").Browser} browser
  * @param {string} [hash]
@@ -209,7 +225,7 @@ export async function open(hub, browser, hash = "", options = {}, prepare = asyn
 export const live = (page) => page.waitForFunction(() => window.livemap?.status().phase === "live");
 
 /**
- * Waits until the map has drawn all it has, and stands still.
+ * Waits until the map is completely drawn and does not move.
  * @param {import("playwright-core").Page} page
  */
 export const rest = (page) => page.waitForFunction(() => window.livemap.idle());
@@ -226,11 +242,11 @@ export async function drawn(page, id) {
 	);
 }
 
-/** Now, in Unix seconds. */
+/** The time in Unix seconds. */
 export const now = () => Math.round(Date.now()) / 1000;
 
 /**
- * The colour of one pixel of the page as it is on the screen.
+ * The colour of one pixel of the page on the screen.
  * @param {import("playwright-core").Page} page
  * @param {{left: number, top: number}} at CSS pixels of the map
  * @returns {Promise<number[]>} red, green, blue
@@ -250,5 +266,5 @@ export async function pixel(page, { left, top }) {
 			data = Buffer.concat([data, png.subarray(at + 8, at + 8 + png.readUInt32BE(at))]);
 		}
 	}
-	return [...inflateSync(data).subarray(1, 4)]; // of one pixel, whatever the filter
+	return [...inflateSync(data).subarray(1, 4)]; // the row of one pixel, after its filter byte
 }

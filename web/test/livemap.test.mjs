@@ -3,7 +3,7 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { follow } from "../src/livemap.js";
 
-/** An EventSource whose hub is the test. */
+/** An EventSource whose events the test sends. */
 class Source {
 	/** @type {Source[]} */ static all = [];
 	static get last() {
@@ -55,7 +55,7 @@ class Source {
 	}
 }
 
-/** A window or a document that knows who listens to it. */
+/** A window or a document that counts its listeners. */
 class Events extends EventTarget {
 	/** @type {Map<string, any>} */ listeners = new Map();
 
@@ -75,7 +75,7 @@ class Events extends EventTarget {
 }
 
 /**
- * What the hub answers to snapshots, and how often it was asked.
+ * The hub's answer to a snapshot.
  * @type {() => Response | Promise<Response>}
  */
 let answer;
@@ -138,7 +138,7 @@ async function pass(ms) {
 	await settle();
 }
 
-/** What was told since the last time. */
+/** The callbacks since the last call. */
 function heard() {
 	return told.splice(0);
 }
@@ -173,7 +173,7 @@ afterEach(() => {
 	mock.restoreAll();
 });
 
-test("the state is a snapshot, and the stream goes on from its id", async () => {
+test("the state is a snapshot, and the stream continues from its id", async () => {
 	const feed = await start({ topics: ["depot:7", "a&b"], bbox: [1, 2, 3, 4], interval: 0.5 });
 	assert.equal(
 		String(asked[0]),
@@ -200,11 +200,11 @@ test("the state is a snapshot, and the stream goes on from its id", async () => 
 	assert.deepEqual([...feed.vehicles.keys()], ["A"]);
 });
 
-test("a cut stream is resumed from the last event, or heartbeat", async () => {
+test("a cut stream resumes from the last event or heartbeat", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("", feature("A", 2), "e-3");
-	Source.last.send("ping", { time: Date.now() / 1000 }, "e-9"); // its id is that of a heartbeat
+	Source.last.send("ping", { time: Date.now() / 1000 }, "e-9"); // it has the id of a heartbeat
 	Source.last.onerror?.();
 	assert.equal(feed.status.phase, "waiting");
 	assert.equal(feed.status.retryAt, Date.now() + 1000);
@@ -222,7 +222,7 @@ test("a cut stream is resumed from the last event, or heartbeat", async () => {
 	assert.equal(feed.status.state, "newest");
 });
 
-test("another life of the hub is read again, and what is gone goes", async () => {
+test("a restarted hub is read again, and missing vehicles are gone", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
@@ -239,7 +239,7 @@ test("another life of the hub is read again, and what is gone goes", async () =>
 	assert.equal(feed.status.state, "re-read");
 });
 
-test("a reset right after a snapshot is told by the stream", async () => {
+test("a reset right after a snapshot is answered by the stream's state", async () => {
 	const feed = await start();
 	Source.last.onopen?.();
 	Source.last.send("reset", { reason: "behind" });
@@ -250,7 +250,7 @@ test("a reset right after a snapshot is told by the stream", async () => {
 	assert.equal(asked.length, 1);
 });
 
-test("a state that is cut while it is told goes on being told", async () => {
+test("a state that is cut midway continues after the cut", async () => {
 	const feed = await start();
 	Source.last.send("reset", { reason: "behind" });
 	Source.last.send("", feature("B", 2), "e-3");
@@ -263,7 +263,7 @@ test("a state that is cut while it is told goes on being told", async () => {
 	assert.deepEqual([...feed.vehicles.keys()].sort(), ["B", "C"], "A was never repeated");
 });
 
-test("a hub without an id in its snapshot tells the state in the stream", async () => {
+test("a hub without an id in its snapshot sends the state in the stream", async () => {
 	answer = () => Response.json({ features: [] });
 	const feed = await start();
 	assert.equal(Source.last.param.lastEventId, undefined);
@@ -273,7 +273,7 @@ test("a hub without an id in its snapshot tells the state in the stream", async 
 	assert.deepEqual([...feed.vehicles.keys()], ["A"]);
 });
 
-test("a hub that refuses is asked ever more rarely, and its words are told", async () => {
+test("a refusing hub is asked less and less often, and its reason is reported", async () => {
 	answer = () => Response.json({ detail: "the hub is draining" }, { status: 503 });
 	const feed = await start();
 	const waits = [];
@@ -291,7 +291,7 @@ test("a hub that refuses is asked ever more rarely, and its words are told", asy
 	assert.equal(feed.status.reason, "");
 });
 
-test("jitter takes up to a half of the wait", async () => {
+test("jitter shortens the wait by up to a half", async () => {
 	mock.method(Math, "random", () => 0);
 	answer = () => new Response("bad gateway", { status: 502 });
 	const feed = await start();
@@ -299,7 +299,7 @@ test("jitter takes up to a half of the wait", async () => {
 	assert.equal(feed.status.reason, "the hub answers 502");
 });
 
-test("a stream that is refused is asked why", async () => {
+test("a refused stream is followed by a request for the reason", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
@@ -313,7 +313,7 @@ test("a stream that is refused is asked why", async () => {
 	assert.equal(Source.last.param.lastEventId, "e-2");
 });
 
-test("a hub that cannot be reached is no stack trace", async () => {
+test("an unreachable hub is a reason, not a stack trace", async () => {
 	answer = () => {
 		throw new TypeError("fetch failed");
 	};
@@ -321,7 +321,7 @@ test("a hub that cannot be reached is no stack trace", async () => {
 	assert.equal(feed.status.reason, "the hub cannot be reached");
 });
 
-test("a path that brings nothing is left", async () => {
+test("a dead path is abandoned", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	await pass(16_000);
@@ -338,7 +338,7 @@ test("a path that brings nothing is left", async () => {
 	assert.equal(feed.status.reason, "the hub does not answer");
 });
 
-test("a network that returns is used at once", async () => {
+test("a returning network is used at once", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
@@ -350,7 +350,7 @@ test("a network that returns is used at once", async () => {
 	assert.equal(Source.all.length, 2, "the wait that was is over");
 });
 
-test("who has too many streams waits a minute", async () => {
+test("a reader with too many streams waits a minute", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "too-many" });
@@ -366,7 +366,7 @@ test("who has too many streams waits a minute", async () => {
 	assert.equal(Source.last.param.lastEventId, "e-2");
 });
 
-test("a hub that drains is come back to", async () => {
+test("the feed returns to a hub that drained", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "draining" });
@@ -375,7 +375,7 @@ test("a hub that drains is come back to", async () => {
 	assert.equal(Source.last.param.lastEventId, "e-2");
 });
 
-test("another view takes over when it is live, and not before", async () => {
+test("a new view takes over when it is live, and not before", async () => {
 	const feed = await start();
 	const before = Source.last;
 	before.live("e-2");
@@ -385,7 +385,7 @@ test("another view takes over when it is live, and not before", async () => {
 	await settle();
 	assert.equal(Source.open.length, 2);
 	before.send("", feature("A", 2), "e-3");
-	assert.deepEqual(heard(), ["A@2"], "the old one goes on");
+	assert.deepEqual(heard(), ["A@2"], "the old one continues");
 	Source.last.send("", feature("B", 2), "e-8");
 	assert.deepEqual(heard(), [], "the new one does not show yet");
 	Source.last.live("e-8");
@@ -394,7 +394,7 @@ test("another view takes over when it is live, and not before", async () => {
 	assert.deepEqual([...feed.vehicles.keys()], ["B", "C"]);
 });
 
-test("of several views in a row only the last comes to be", async () => {
+test("only the last of several views in a row is connected", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	feed.view({ bbox: [0, 0, 1, 1] });
@@ -413,7 +413,7 @@ test("of several views in a row only the last comes to be", async () => {
 	);
 });
 
-test("another view while the hub is away does not lose what is shown", async () => {
+test("a new view while the hub is away keeps the vehicles", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
@@ -425,7 +425,7 @@ test("another view while the hub is away does not lose what is shown", async () 
 	assert.equal(feed.status.phase, "waiting");
 	assert.equal(feed.vehicles.size, 2);
 	await pass(1000);
-	assert.equal(Source.all.length, 1, "nobody goes on with the view before");
+	assert.equal(Source.all.length, 1, "no stream continues the previous view");
 	answer = snapshot("f-1", feature("A", 9));
 	feed.retry();
 	await settle();
@@ -434,7 +434,7 @@ test("another view while the hub is away does not lose what is shown", async () 
 	assert.deepEqual(heard(), ["B left", "A@9"]);
 });
 
-test("a closed feed is quiet", async () => {
+test("a closed feed reports nothing", async () => {
 	/** @type {string[]} */
 	const phases = [];
 	const feed = await start({ onStatus: ({ phase }) => phases.push(phase) });
@@ -451,7 +451,7 @@ test("a closed feed is quiet", async () => {
 	assert.equal(Source.open.length, 0);
 });
 
-test("the status is that of what is shown, until a new view fails", async () => {
+test("the status is that of the shown view, until a new view fails", async () => {
 	/** @type {string[]} */
 	const phases = [];
 	const feed = await start({ onStatus: ({ phase, attempt }) => phases.push(`${phase} ${attempt}`) });
@@ -471,7 +471,7 @@ test("the status is that of what is shown, until a new view fails", async () => 
 	feed.view({ bbox: [0, 0, 2, 2] });
 	old.onerror?.();
 	assert.equal(feed.status.phase, "connecting");
-	assert.ok(phases.length > 0, "the old one's end is told");
+	assert.ok(phases.length > 0, "the old one's end is reported");
 });
 
 test("a closed feed leaves nothing behind", async () => {
@@ -491,13 +491,13 @@ test("a closed feed leaves nothing behind", async () => {
 	assert.equal(clear.mock.callCount(), 1);
 });
 
-test("a feed that is closed at once asks for nothing", async () => {
+test("a feed that is closed at once sends no request", async () => {
 	follow({ hub: "https://hub.example/" }).close();
 	await settle();
 	assert.equal(asked.length, 0);
 });
 
-test("who follows has the feed before it is told anything", async () => {
+test("the caller has the feed before the first callback", async () => {
 	/** @type {string[]} */
 	const phases = [];
 	const feed = follow({ hub: "https://hub.example/", onStatus: () => phases.push(feed.status.phase) });
@@ -507,7 +507,7 @@ test("who follows has the feed before it is told anything", async () => {
 	feed.close();
 });
 
-test("cookies go with every request, and no cache answers", async () => {
+test("every request carries cookies and bypasses the cache", async () => {
 	await start();
 	assert.deepEqual(Source.last.init, { withCredentials: true });
 	Source.last.onerror?.(); // it never opened
@@ -521,7 +521,7 @@ test("cookies go with every request, and no cache answers", async () => {
 	}
 });
 
-test("a page that comes back from the browser's cache is connected at once", async () => {
+test("a page from the back-forward cache reconnects at once", async () => {
 	await start();
 	Source.last.live("e-2");
 	Source.last.onerror?.();
@@ -547,7 +547,7 @@ for (const [name, target] of /** @type {[string, Events][]} */ ([
 	});
 }
 
-test("who tries again does not disturb what is being tried", async () => {
+test("a retry does not disturb an attempt under way", async () => {
 	answer = silence;
 	const feed = await start();
 	feed.retry();
@@ -555,7 +555,7 @@ test("who tries again does not disturb what is being tried", async () => {
 	assert.equal(asked.length, 1);
 });
 
-test("a hub that does not answer is left after twenty seconds, each time once", async () => {
+test("a hub that does not answer is abandoned after twenty seconds, once each time", async () => {
 	answer = silence;
 	const feed = await start();
 	await pass(20_000);
@@ -569,7 +569,7 @@ test("a hub that does not answer is left after twenty seconds, each time once", 
 	await pass(1000);
 	assert.equal(feed.status.phase, "connecting");
 	assert.equal(feed.status.retryAt, 0);
-	Source.last.onerror?.(); // it never opened: who asks why gets no answer either
+	Source.last.onerror?.(); // it never opened, and the request for the reason fails too
 	answer = silence;
 	await settle();
 	await pass(21_000);
@@ -579,7 +579,7 @@ test("a hub that does not answer is left after twenty seconds, each time once", 
 	);
 });
 
-test("an answer that took long is given its time", async () => {
+test("a slow answer is waited for", async () => {
 	const feed = await start();
 	await pass(19_000);
 	Source.last.onopen?.();
@@ -589,7 +589,7 @@ test("an answer that took long is given its time", async () => {
 	assert.equal(Source.open.length, 1);
 });
 
-test("the status tells when something was last heard, whatever it was", async () => {
+test("the status has the time of the last event of any kind", async () => {
 	const feed = await start();
 	assert.equal(feed.status.heard, 0);
 	Source.last.live("e-2");
@@ -600,17 +600,17 @@ test("the status tells when something was last heard, whatever it was", async ()
 	assert.equal(feed.clockOffset, -3000, "and every ping sets the clock");
 });
 
-test("what comes without an id does not make the stream forget where it was", async () => {
+test("an event without an id keeps the last id", async () => {
 	await start();
 	Source.last.onopen?.();
-	Source.last.send("ping", { time: Date.now() / 1000 }); // an EventSource made anew knows no id
+	Source.last.send("ping", { time: Date.now() / 1000 }); // a new EventSource has no id
 	Source.last.onerror?.();
 	await pass(1000);
 	assert.equal(Source.last.param.lastEventId, "e-1");
 	assert.equal(asked.length, 1);
 });
 
-test("the state of a view that is no more is not gone on from", async () => {
+test("the state of a replaced view is not continued", async () => {
 	const features = [feature("A")];
 	let arrive = () => {};
 	answer = () =>
@@ -630,7 +630,7 @@ test("the state of a view that is no more is not gone on from", async () => {
 	);
 });
 
-test("another life of the hub does not bring back the view before", async () => {
+test("a restarted hub does not bring back the previous view", async () => {
 	const feed = await start();
 	const before = Source.last;
 	before.live("e-2");
@@ -646,7 +646,7 @@ test("another life of the hub does not bring back the view before", async () => 
 	assert.equal(feed.status.phase, "live");
 });
 
-test("a hub without ids tells the state anew after a cut", async () => {
+test("a hub without ids sends the state anew after a cut", async () => {
 	answer = () => Response.json({ features: [feature("A"), feature("B")] });
 	const feed = await start();
 	Source.last.send("reset", { reason: "new" });
@@ -663,7 +663,7 @@ test("a hub without ids tells the state anew after a cut", async () => {
 	assert.equal(feed.status.phase, "live");
 });
 
-test("a correction of the same moment is shown when all is read again", async () => {
+test("a correction with the same timestamp shows after a re-read", async () => {
 	await start();
 	Source.last.live("e-2");
 	answer = snapshot("f-1", feature("A"), {
@@ -677,7 +677,7 @@ test("a correction of the same moment is shown when all is read again", async ()
 	assert.deepEqual(heard(), ["B@1"]);
 });
 
-test("a refused stream is closed before the hub is asked why, and so is the answer", async () => {
+test("a refused stream is closed before the hub is asked why, and the answer too", async () => {
 	const feed = await start();
 	answer = () => new Response("it would go on for ever");
 	Source.last.onerror?.();
@@ -688,7 +688,7 @@ test("a refused stream is closed before the hub is asked why, and so is the answ
 	assert.equal(feed.status.attempt, 1);
 });
 
-test("a problem without words is told by its number", async () => {
+test("a problem without detail is reported by its status", async () => {
 	answer = () => Response.json({ title: "Forbidden" }, { status: 403 });
 	assert.equal((await start()).status.reason, "the hub answers 403");
 });
@@ -696,7 +696,7 @@ test("a problem without words is told by its number", async () => {
 /** A hub that refuses. @param {number} status @param {string} detail */
 const refusing = (status, detail) => () => Response.json({ detail }, { status });
 
-test("a sign-in that expires is told in the session's words, and gone on with after another", async () => {
+test("an expired sign-in is reported with the session's reason, and another one resumes", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	answer = refusing(401, "the token is not taken: it expired at 2026-11-24T01:00:00Z");
@@ -717,7 +717,7 @@ test("a sign-in that expires is told in the session's words, and gone on with af
 	assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.state], ["live", "", "resumed"]);
 });
 
-test("who has signed in anew before the old sign-in expired goes on", async () => {
+test("a new sign-in before the old one expires keeps the feed live", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("bye", { reason: "expired" });
@@ -727,7 +727,7 @@ test("who has signed in anew before the old sign-in expired goes on", async () =
 	assert.equal(Source.last.param.lastEventId, "e-2");
 });
 
-test("an expiry that the hub cannot be asked about is one still", async () => {
+test("an expiry is reported even if the hub cannot be asked", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	answer = silence;
@@ -764,7 +764,7 @@ for (const [status, refusal, detail] of /** @type {const} */ ([
 			await pass(60_000);
 		}
 		answer = snapshot("e-1", feature("A"));
-		feed.retry(); // somebody has signed in
+		feed.retry(); // after a sign-in
 		await settle();
 		Source.last.live("e-1");
 		assert.deepEqual([feed.status.phase, feed.status.refusal, feed.status.reason], ["live", "", ""]);
@@ -787,7 +787,7 @@ for (const [status, refusal, detail] of /** @type {const} */ ([
 	});
 }
 
-test("who is not signed in any more sees no more of the view before", async () => {
+test("the previous view ends with the sign-in", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	answer = refusing(403, "no");
@@ -801,7 +801,7 @@ test("who is not signed in any more sees no more of the view before", async () =
 	assert.equal(feed.vehicles.size, 2);
 });
 
-test("who closes a feed while it tells is told no more", async () => {
+test("a feed that is closed in a callback makes no further callback", async () => {
 	/** @type {string[]} */
 	const phases = [];
 	const feed = await start({
@@ -818,7 +818,7 @@ test("who closes a feed while it tells is told no more", async () => {
 	assert.equal(Source.open.length, 0);
 });
 
-test("who closes a feed, or changes the view, when it connects leaves no stream behind", async () => {
+test("closing or changing the view while connecting leaves no stream behind", async () => {
 	for (const act of /** @type {((feed: import("../src/livemap.js").Feed) => void)[]} */ ([
 		(feed) => feed.close(),
 		(feed) => feed.view({ interval: 5 }),
@@ -844,7 +844,7 @@ test("who closes a feed, or changes the view, when it connects leaves no stream 
 	}
 });
 
-test("with an interval, a stream is resumed with the newest positions, which is not everything", async () => {
+test("with an interval, a stream resumes with the newest positions only", async () => {
 	const feed = await start({ interval: 2 });
 	Source.last.live("e-2");
 	assert.equal(feed.status.state, "read");
@@ -854,7 +854,7 @@ test("with an interval, a stream is resumed with the newest positions, which is 
 	assert.equal(feed.status.state, "newest");
 });
 
-test("what would quietly follow something else is refused", async () => {
+test("options that would silently follow something else are rejected", async () => {
 	const feed = await start();
 	for (const wrong of [
 		{ topics: [] },

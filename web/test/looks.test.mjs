@@ -1,6 +1,6 @@
 /**
- * How the page looks: pictures of it with a simulated fleet, in web/screenshots/,
- * to be looked at; and what a machine can tell of whether everyone can read it.
+ * The look of the page: screenshots with a simulated fleet in web/screenshots/, and automatic accessibility
+ * checks.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -39,7 +39,7 @@ after(async () => {
 });
 
 /**
- * Takes a picture of a page when its map is complete, and asks axe about it.
+ * Takes a screenshot of a page with a complete map, and checks it with axe.
  * @param {import("./hub.mjs").Opened} opened
  * @param {string} name
  * @param {RegExp} [expected] complaints of the browser
@@ -52,7 +52,7 @@ async function picture({ page, complaints }, name, expected = /^$/) {
 		[],
 		name,
 	);
-	await page.evaluate(axe); // through the debugger, which the page's policy does not bind
+	await page.evaluate(axe); // through the debugger, which the page's policy does not restrict
 	const { violations } = await page.evaluate(() =>
 		/** @type {any} */ (globalThis).axe.run({ exclude: [".maplibregl-canvas"] }),
 	);
@@ -68,7 +68,7 @@ async function picture({ page, complaints }, name, expected = /^$/) {
 }
 
 /**
- * Turns a page dark, and waits until a place on its map is.
+ * Turns a page dark, and waits until a place on its map is dark.
  * @param {import("./hub.mjs").Opened} opened
  * @param {{left: number, top: number}} place
  */
@@ -81,11 +81,11 @@ async function turn({ page }, place) {
 	}
 }
 
-/** Where there is only water in the first view, in CSS pixels of the map. */
+/** A place in open water in the first view, in CSS pixels of the map. */
 const SEA = { left: 120, top: 90 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
-/** Somebody of the fleet who moves. */
+/** The id of a moving vehicle. */
 async function mover() {
 	const [one] = [...(await hub.truth()).values()].filter((f) => f.properties.speed_kmh > 30);
 	return one.id;

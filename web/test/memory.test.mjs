@@ -1,6 +1,6 @@
 /**
- * What ten minutes of the demo leave in the page's memory. By default the same
- * number of positions comes in a fraction of that; SOAK=600 takes the ten minutes.
+ * The page's memory after ten minutes of the demo. By default the same number of positions arrives in a
+ * fraction of that time; SOAK=600 takes the ten minutes.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -14,7 +14,7 @@ const seconds = soak || 10;
 const rate = soak ? 1 : 20;
 
 /**
- * Starts the demo on ports that are free.
+ * Starts the demo on free ports.
  * @returns {Promise<{url: string, stop: () => Promise<number | null>}>}
  */
 async function demo() {
@@ -77,7 +77,7 @@ test(
 			}
 			let after = await measure();
 			for (let i = 0; i < 10 && after.listeners > before.listeners + 20; i++) {
-				await sleep(1000); // on a busy machine what is under way holds some
+				await sleep(1000); // on a busy machine, pending work holds some listeners
 				after = await measure();
 			}
 			t.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { browser as launch, drawn, Hub, LIMIT, live, now, open, pixel, rest } from "./hub.mjs";
 
-const BLUE = [37, 99, 235]; // what moves
+const BLUE = [37, 99, 235]; // a moving vehicle
 const BERLIN = { lon: 13.404954, lat: 52.520008 };
 
 /** @type {Hub} */
@@ -25,7 +25,7 @@ after(async () => {
 	await hub?.end();
 });
 
-// Whatever a test did, no page complained, and the next one finds an empty hub.
+// After every test no page has complained, and the hub is empty.
 afterEach(async () => {
 	const pages = opened.splice(0);
 	await Promise.all(pages.map(({ page }) => page.context().close()));
@@ -54,7 +54,7 @@ function near(a, b) {
 const at = (lon, lat, zoom = 13) => `#map=${zoom}/${lat}/${lon}`;
 
 /**
- * Waits for the words of an element.
+ * Waits for the text of an element.
  * @param {import("playwright-core").Page} page
  * @param {string} selector
  * @param {RegExp} words
@@ -71,7 +71,7 @@ async function says(page, selector, words) {
 }
 
 describe("the page", { timeout: 10 * LIMIT }, () => {
-	test("comes over HTTP/3, as does its stream", async () => {
+	test("loads over HTTP/3, as does its stream", async () => {
 		const page = await show();
 		const protocols = await page.evaluate(() => {
 			const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (
@@ -116,7 +116,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#list", /TRUCK-042 4 km\/h/);
 	});
 
-	test("moves a vehicle on between fixes, and to its next fix", async () => {
+	test("moves a vehicle between fixes, and to its next fix", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 15));
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, timestamp: now(), speed_kmh: 36, heading: 90 });
 		const first = await drawn(page, "VAN-7");
@@ -149,7 +149,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
 		let lively = [0, 0, 0];
 		for (let tries = 0; tries < 5 && !near(lively, BLUE); tries++) {
-			// a busy machine may take so long that it is silent again
+			// on a busy machine the vehicle may be silent again
 			for (const age of [2, 1, 0]) {
 				await hub.publish({ vehicle_id: "DIM-7", ...BERLIN, timestamp: now() - age, speed_kmh: 4 });
 			}
@@ -164,7 +164,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#filter", /Silent 1/);
 	});
 
-	test("takes a vehicle away that is gone", async () => {
+	test("removes a vehicle that is gone", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN },
 			{ vehicle_id: "VAN-8", lon: 13.41, lat: 52.52 },
@@ -181,7 +181,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await page.locator("#details").getAttribute("data-state"), "gone");
 	});
 
-	test("selects by click, and shows what is known, live", async () => {
+	test("selects by click, and shows the telemetry live", async () => {
 		await hub.publish({
 			vehicle_id: "TRUCK-042",
 			...BERLIN,
@@ -253,7 +253,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 			speed_kmh: 40,
 		});
 		await page.waitForFunction(() => window.livemap.trail() === 7);
-		// Between two fixes, where neither marker nor label is, is the trail's amber.
+		// Between two fixes, clear of marker and label, the pixel has the trail's amber.
 		const { x, y } = await page.evaluate(
 			([lon, lat]) => window.livemap.project([lon, lat]),
 			[BERLIN.lon + 0.0075, BERLIN.lat],
@@ -342,7 +342,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.locator("#search").press("Enter");
 		await says(page, "#notice", /knows no vehicle “FAR-2”/);
 		await page.locator("#search").fill("far");
-		await page.locator('[data-id="FAR-1"]').waitFor(); // who searches does so everywhere
+		await page.locator('[data-id="FAR-1"]').waitFor(); // a search covers the whole fleet
 		await says(page, "#summary", /^1 vehicle of 4$/);
 		await page.locator("#search").press("Enter");
 		await says(page, "#details h2", /^FAR-1$/);
@@ -351,16 +351,16 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#summary", /^1 around here$/);
 	});
 
-	test("finds vehicles whatever their ids are", async () => {
+	test("finds vehicles with any id", async () => {
 		const odd = [".", "..", " trail  ", "\ufeffbom", "a/b%2F?#", "__proto__", "<script>", "🚚"];
-		const own = await Hub.start(); // since a path cannot name all of these, to remove them
+		const own = await Hub.start(); // a path cannot name all of these ids to remove them
 		const other = await own.browser();
 		try {
 			await own.publish(
 				...odd.map((vehicle_id, i) => ({ vehicle_id, lon: 13.4 + i / 10, lat: 52.5, speed_kmh: 0 })),
 			);
 			for (const id of odd) {
-				// So that Enter has to ask the hub.
+				// The filter makes Enter ask the hub.
 				const { page, complaints } = await open(own, other, at(-70, 40, 12) + "&filter=moving");
 				await page.locator("#search").fill(id);
 				await page.locator("#search").press("Enter");
@@ -403,7 +403,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(await other.getByRole("radio", { name: /All/ }).isChecked());
 	});
 
-	test("loads what is where the map is moved to, and leaves no ghost", async () => {
+	test("loads the vehicles of the new view, and leaves no ghost", async () => {
 		await hub.publish(
 			{ vehicle_id: "HERE", ...BERLIN },
 			{ vehicle_id: "THERE", lon: 15.5, lat: 52.5 },
@@ -437,7 +437,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await page.evaluate(() => window.livemap.status().phase), "live");
 	});
 
-	test("puts a crowd together with its count, and takes it apart from near", async () => {
+	test("clusters a crowd with its count, and separates it from near", async () => {
 		await hub.publish(
 			...Array.from({ length: 30 }, (_, i) => ({
 				vehicle_id: `VAN-${i}`,
@@ -454,7 +454,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		);
 	});
 
-	test("moves nothing by itself for those who asked for less motion", async () => {
+	test("extrapolates nothing for readers who prefer reduced motion", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 15), { reducedMotion: "reduce" });
 		await hub.publish({
 			vehicle_id: "CALM-1",
@@ -471,7 +471,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "at its fix, though it has gone on");
 	});
 
-	test("works as well over HTTP/2", async () => {
+	test("works over HTTP/2", async () => {
 		const other = await launch("--ignore-certificate-errors", "--disable-quic");
 		try {
 			await hub.publish({ vehicle_id: "VAN-7", ...BERLIN });
@@ -495,7 +495,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(east.left < west.left && west.left - east.left < 300, `${east.left} ${west.left}`);
 	});
 
-	test("has a list that is worked with the keyboard, and is no longer than what is seen", async () => {
+	test("has a list with keyboard navigation, which renders only visible rows", async () => {
 		const t = now();
 		const id = (/** @type {number} */ i) => `VAN-${String(i).padStart(2, "0")}`;
 		await hub.publish(
@@ -517,7 +517,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 						document.getElementById("list")?.getAttribute("aria-activedescendant") ?? "",
 					)?.dataset.id,
 			);
-		await row(60).waitFor(); // the address has named it
+		await row(60).waitFor(); // the address names it
 		assert.ok((await page.locator("[role=option]").count()) < 40);
 		await list.focus();
 		assert.equal(await active(), id(60));
@@ -531,7 +531,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		])) {
 			await page.keyboard.press(key);
 			assert.equal(await active(), id(to), key);
-			await row(to).click({ trial: true }); // it is in sight
+			await row(to).click({ trial: true }); // it is visible
 		}
 		await page.keyboard.press("PageUp");
 		const up = Number((await active())?.slice(4));
@@ -565,7 +565,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		);
 	});
 
-	test("tells why its list is empty", async () => {
+	test("shows why its list is empty", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
 		await says(page, "#empty-list", /No vehicle is around here/);
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
@@ -574,7 +574,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#empty-list", /No vehicle is moving/);
 	});
 
-	test("has keys that do not get into each other's way", async () => {
+	test("has keyboard shortcuts that do not conflict", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		const search = page.locator("#search");
@@ -592,7 +592,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(await page.locator("#details").isHidden(), "nothing was searched for");
 	});
 
-	test("shows each vehicle's own details, with buttons that do what they say", async () => {
+	test("shows each vehicle's details, with working buttons", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10, driver: "Ada" },
 			{ vehicle_id: "VAN-8", lon: BERLIN.lon + 0.01, lat: BERLIN.lat, speed_kmh: 20, driver: "Grace" },
@@ -618,7 +618,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await page.title(), "Live Map");
 	});
 
-	test("shows each fact once, also where two have the same words", async () => {
+	test("shows each fact once, even if two have the same label", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, battery_v: 12.6, battery_percent: 80 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		await says(page, "#details", /Battery 12.6 V.*Battery 80 %/);
@@ -629,7 +629,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await page.locator("#details dt", { hasText: "Battery" }).count(), 1);
 	});
 
-	test("does not tell what it knew of a vehicle that has gone since", async () => {
+	test("shows no stale details of a vehicle that is gone", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		await says(page, "#details", /Moving.*Speed 10/);
@@ -640,11 +640,11 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		);
 		await page.evaluate((hash) => (location.hash = hash), at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		await says(page, "#details .state", /knows no such vehicle/);
-		// The browser tells of the 404.
+		// The browser reports the 404.
 		opened[0].complaints = opened[0].complaints.filter((c) => !c.includes("/vehicles/VAN-7/track"));
 	});
 
-	test("takes the nearest marker within reach of a click, and marks it", async () => {
+	test("selects the nearest marker within reach of a click", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 },
 			{ vehicle_id: "VAN-8", lon: BERLIN.lon + 0.0002, lat: BERLIN.lat, speed_kmh: 0 },
@@ -670,7 +670,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.locator("#details").waitFor({ state: "hidden" });
 	});
 
-	test("keeps the markers where they belong when the window is resized, and turns dark", async () => {
+	test("keeps the markers in place when the window is resized, and turns dark", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 4 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
 		await drawn(page, "VAN-7");
@@ -720,7 +720,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(near(await pixel(page, { left: left + 1024, top }), BLUE), "again");
 	});
 
-	test("goes on knowing a selected vehicle that leaves the view", async () => {
+	test("keeps updating a selected vehicle that leaves the view", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 10 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat, 12));
 		await page.locator('[data-id="VAN-7"]').click();
@@ -729,7 +729,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await says(page, "#details", /Moving.*Speed 20.*Position 50.00000, 20.00000/);
 	});
 
-	test("writes an address that can be read, beyond the antimeridian too", async () => {
+	test("writes an address that it can parse, beyond the antimeridian too", async () => {
 		const page = await show(at(179, 0, 5));
 		await rest(page);
 		await page.mouse.move(1000, 400);
@@ -741,7 +741,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.waitForURL(/map=5\/[-.\d]+\/-17\d.*filter=parked/);
 	});
 
-	test("goes to a vehicle that is chosen from afar, or searched for", async () => {
+	test("moves to a vehicle that is selected from afar, or searched for", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 50 },
 			{ vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 0 },
@@ -759,7 +759,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await drawn(page, "FAR-1");
 	});
 
-	test("has a list on a phone that opens upward, and makes way for who is chosen", async () => {
+	test("has a list on a phone that opens upward, and closes on a selection", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(BERLIN.lon, BERLIN.lat), {
 			viewport: { width: 390, height: 844 },
@@ -780,7 +780,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.equal(await handle.getAttribute("aria-expanded"), "false");
 	});
 
-	test("shows all vehicles from afar, wherever it is", async () => {
+	test("shows all vehicles from any view", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 },
 			{ vehicle_id: "VAN-8", lon: 15, lat: 50, speed_kmh: 0 },
@@ -794,7 +794,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		});
 	});
 
-	test("shows all vehicles where they are on both sides of the antimeridian", async () => {
+	test("shows all vehicles on both sides of the antimeridian", async () => {
 		await hub.publish(
 			{ vehicle_id: "EAST", lon: 179, lat: -17, speed_kmh: 0 },
 			{ vehicle_id: "WEST", lon: -179, lat: -17, speed_kmh: 0 },
@@ -804,7 +804,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		assert.ok(west.left - east.left > 300, `${east.left} ${west.left}`);
 	});
 
-	test("shows all vehicles, also from where there is none", async () => {
+	test("shows all vehicles, even from an empty view", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(2, 48, 12));
 		await says(page, "#empty-list", /No vehicle is around here/);

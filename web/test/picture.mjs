@@ -18,7 +18,7 @@ const OUT = join(ROOT, "web/map.png");
 const SEED = 12;
 const VIEW = { zoom: 14.6, lon: 11.2535, lat: 43.7706 };
 const SELECTED = "BUS-7";
-/** What the selected vehicle reports besides. */
+/** Further telemetry of the selected vehicle. */
 const EXTRA = { driver: "Ada Conti", battery_percent: 62, passengers: 31, next_stop: "Porta al Prato" };
 const KINDS = [
 	{ name: "BUS", count: 14, roads: /major|medium|minor/, speed: 28 },

@@ -1,5 +1,5 @@
 /**
- * The picture of the map in README is there and small.
+ * The picture of the map in README exists and is small.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

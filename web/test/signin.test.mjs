@@ -12,7 +12,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { Hub, LIMIT, live, open, ROOT } from "./hub.mjs";
 
 const SECRET = "a secret of this test, of 32 bytes and more";
-/** Another origin, of which the browser is told without asking anybody. */
+/** Another origin, which the browser resolves by itself. */
 const ELSEWHERE = "https://localhost:60999";
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -43,7 +43,7 @@ let opened = [];
 /** Every token that a test gave. @type {string[]} */
 let tokens = [];
 /**
- * What a test started besides, to be ended when its pages are closed, so that they do not miss it.
+ * Ends what a test has started, after its pages are closed.
  * @type {(() => unknown)[]}
  */
 let ends = [];
@@ -68,7 +68,7 @@ after(async () => {
 	await rm(dir, { recursive: true });
 });
 
-// Whatever a test did, no page complained but of refusals, and no token is told or kept.
+// After every test no page has complained, except of refusals, and no token is shown or stored.
 afterEach(async () => {
 	try {
 		for (const { page, complaints } of opened.splice(0)) {
@@ -104,7 +104,7 @@ function given(token) {
 }
 
 /**
- * Opens the page, which writes down where it was at each request of its scripts.
+ * Opens the page, which records its address at each request of its scripts.
  * @param {string} hash
  * @param {(page: import("playwright-core").Page) => Promise<unknown>} arrived
  * @param {Hub} [at]
@@ -117,7 +117,9 @@ async function visit(hash, arrived, at = hub) {
 		{ ignoreHTTPSErrors: at !== hub },
 		(page) =>
 			page.addInitScript(() => {
-				const places = (/** @type {any} */ (window).places = /** @type {string[]} */ ([]));
+				/** @type {string[]} */
+				const places = [];
+				Object.assign(window, { places });
 				const { fetch, EventSource } = window;
 				window.fetch = (...args) => (
 					places.push(`${args[1]?.method ?? "GET"} ${location.href}`),
@@ -173,7 +175,7 @@ const holds = (page, ...ids) =>
 	);
 
 describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () => {
-	test("signs in with a token that is pasted, and out again", async () => {
+	test("signs in with a pasted token, and out again", async () => {
 		const page = await visit("#map=12/52.52/13.41", told("A token is needed"));
 		/** @type {string[]} */
 		const shown = [];
@@ -235,7 +237,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		);
 	});
 
-	test("takes a token out of the address, and keeps the rest", async () => {
+	test("removes a token from the address, and keeps the rest", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada())}&vehicle=TRUCK-2`, live);
 		assert.match(page.url(), /#map=12\/52\.52\d*\/13\.41\d*&vehicle=TRUCK-2$/);
 		const seen = await places(page);
@@ -256,11 +258,11 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		assert.equal(await page.locator("#details h2").innerText(), "TRUCK-2", "what is looked at stays");
 	});
 
-	test("takes a token out of an address that the page writes over at once", async () => {
+	test("removes a token from an address that the page overwrites at once", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada())}`, live);
 		await page.evaluate(
 			(token) => {
-				location.hash = `token=${token}`; // hashchange comes later
+				location.hash = `token=${token}`; // hashchange fires later
 				history.replaceState(null, "", "#map=12/52.52/13.41");
 			},
 			given(ada({ sub: "grace" })),
@@ -268,7 +270,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.locator("#user").getByText("Signed in as grace").waitFor();
 	});
 
-	test("takes a token out of the address that is refused, or that nobody gets to use", async () => {
+	test("removes a token from the address even if it is refused or unused", async () => {
 		const wrong = signed({ exp: hour() }, "another secret, which is as long as the hub's");
 		const page = await visit(
 			`#token=${given(wrong)}&map=12/52.52/13.41`,
@@ -283,7 +285,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		assert.equal(other.url(), `${hub.public}/`);
 	});
 
-	test("shows what a token allows and no more, from near and from afar", async () => {
+	test("shows only what a token allows, from near and from afar", async () => {
 		const page = await visit(`#map=4/52.52/13.41&token=${given(ada({ read: ["depot:7"] }))}`, (page) =>
 			holds(page, "TRUCK-1"),
 		);
@@ -298,7 +300,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await page.goto(`${hub.public}/#token=${given(ada({ read: ["depot:8"] }))}`);
 		await holds(page, "TRUCK-2");
 		assert.equal(await page.evaluate(() => window.livemap.trail()), 0, "nor where a vehicle has been");
-		const allOnly = given(ada({ read: ["live_updates:all"] })); // and of no vehicle by itself
+		const allOnly = given(ada({ read: ["live_updates:all"] })); // but no topic of a single vehicle
 		await page.goto(`${hub.public}/#map=12/52.52/13.41&vehicle=TRUCK-1&token=${allOnly}`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.getByLabel("Search vehicles").fill("NOBODY");
@@ -312,13 +314,13 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 			.waitFor();
 	});
 
-	test("says so when the token expires, keeps what it knew, and goes on after another", async () => {
+	test("reports an expired token, keeps the vehicles, and resumes after another", async () => {
 		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 8 }))}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page
 			.locator("#sign-in .reason")
 			.getByText("Your sign-in has expired")
-			.waitFor({ timeout: 3 * LIMIT }); // or the leeway's end, on a slow machine
+			.waitFor({ timeout: 3 * LIMIT }); // or after the leeway, on a slow machine
 		assert.deepEqual(
 			await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]),
 			["refused", "expired"],
@@ -353,7 +355,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 			await page.evaluate(async () => (await fetch("/session", { method: "DELETE" })).status),
 			204,
 		);
-		// Which asks the hub, and changes nothing else.
+		// Enter asks the hub and changes nothing else.
 		await page.getByLabel("Search vehicles").press("Enter");
 		await told("A token is needed")(page);
 		await page.waitForFunction(() => window.livemap.status().phase === "refused");
@@ -362,7 +364,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 	test("lets pages of another origin sign in, as web/README.md does", async () => {
 		const readme = await readFile(join(ROOT, "web/README.md"), "utf8");
 		const [signIn] = readme.match(/^async function signIn.*?^}/ms) ?? [];
-		// For who does not come from there.
+		// Chromium asks for this permission for requests to loopback.
 		const context = await browser.newContext({ permissions: ["local-network-access"] });
 		context.setDefaultTimeout(LIMIT);
 		const script = `import { follow } from "${hub.public}/livemap.js";
@@ -399,7 +401,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 		await context.close();
 	});
 
-	test("sends readers to where they sign in, and not round in circles", async () => {
+	test("redirects readers to the login page without a loop", async () => {
 		const login = createServer((_, answer) =>
 			answer.setHeader("Content-Type", "text/html").end("<title>Who are you?</title>"),
 		);
@@ -422,7 +424,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 			own,
 		);
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
-		await page.goto(`${own.public}/`); // still nobody
+		await page.goto(`${own.public}/`); // still signed out
 		await told("A token is needed")(page);
 		assert.equal(await page.locator("#sign-in .redirecting").innerText(), "");
 		assert.equal(

@@ -1,6 +1,6 @@
 /**
- * What the page survives: a hub that stops, dies and comes back, answers that
- * end an EventSource, a tab that sleeps, and far more positions than it can draw.
+ * The page recovers from a hub that stops or dies, from answers that end an EventSource, from a sleeping tab,
+ * and from far more positions than it can draw.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -57,7 +57,7 @@ const phase = (page, phase) =>
 	page.waitForFunction((phase) => window.livemap.status().phase === phase, phase);
 
 /**
- * Waits until there is land in the middle of the map, which is less blue than water.
+ * Waits until the middle of the map shows land, which is less blue than water.
  * @param {import("playwright-core").Page} page
  */
 async function land(page) {
@@ -79,7 +79,7 @@ const FLEET = [
 ];
 
 describe("the page", { timeout: 10 * LIMIT }, () => {
-	test("is right again by itself when the hub was stopped and started", async () => {
+	test("recovers by itself when the hub was stopped and started", async () => {
 		await hub.publish(...FLEET);
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
 		await agrees(page);
@@ -97,13 +97,13 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.context().close();
 	});
 
-	test("is right again when the hub was killed, parked vehicles included", async () => {
+	test("recovers when the hub was killed, parked vehicles included", async () => {
 		await hub.publish({ vehicle_id: "GHOST", lon: 13.4, lat: 52.5 });
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41&vehicle=PARKED-2");
 		const published = Date.now();
 		const saved = join(hub.state, "vehicles.ndjson");
 		while ((await stat(saved).catch(() => ({ mtimeMs: 0 }))).mtimeMs <= published) {
-			await sleep(100); // it is saved every 10 s
+			await sleep(100); // the hub saves every 10 s
 		}
 		await hub.stop("SIGKILL");
 		await hub.run();
@@ -116,7 +116,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.context().close();
 	});
 
-	test("comes back from answers that end an EventSource for good", async () => {
+	test("recovers from answers that end an EventSource for good", async () => {
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
 		for (const status of [502, 503, 404]) {
 			await page
@@ -147,7 +147,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.context().close();
 	});
 
-	test("loads its base map later when the hub was not there to send it", async () => {
+	test("loads its base map later if the hub was unreachable", async () => {
 		const { page } = await open(hub, browser, "#map=5/50/10", {}, async (page) => {
 			await page.context().route(/atlas-.*\.bin/, (route) => route.abort());
 		});
@@ -160,7 +160,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await page.context().close();
 	});
 
-	test("says so when a style cannot be loaded, and shows the world", async () => {
+	test("reports a style that cannot be loaded, and shows the world", async () => {
 		const own = await Hub.start(["--map-style", "https://127.0.0.1:1/style.json"]);
 		const other = await own.browser();
 		try {
@@ -176,7 +176,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		}
 	});
 
-	test("gets its streets back when their file is whole again", async (t) => {
+	test("loads its streets again when their file is complete", async (t) => {
 		if (!existsSync(STREETS)) {
 			t.skip(`${STREETS} is missing`);
 			return;

@@ -6,10 +6,10 @@ Object.assign(globalThis, {
 	Path2D: class {
 		arc() {}
 	},
-}); // of the sprites, which nobody draws here
+}); // for the sprites, which are not drawn here
 const { Trail } = await import("../src/map/trail.js");
 
-/** A map that has only a trail. */
+/** A map with only a trail. */
 class Chart {
 	/** @type {any} */ data;
 	/** @type {Record<string, () => void>} */ listeners = {};
@@ -35,7 +35,7 @@ class Chart {
 
 	addLayer() {}
 
-	/** The longitudes of what is drawn. */
+	/** The longitudes of the drawn line. */
 	get line() {
 		return (this.data?.features[0]?.geometry.coordinates ?? []).map(
 			(/** @type {number[]} */ [lon]) => lon,
@@ -91,7 +91,7 @@ beforeEach(() => {
 	});
 });
 
-test("a trail is what the log holds, and goes on with what arrives", async () => {
+test("a trail is the log's positions and those that arrive", async () => {
 	await trail.show("VAN 7/ä");
 	assert.equal(asked[0].url, "/vehicles/VAN%207%2F%C3%A4/track");
 	await trail.show("VAN-7");
@@ -107,7 +107,7 @@ test("a trail is what the log holds, and goes on with what arrives", async () =>
 	assert.equal(trail.length, 6);
 });
 
-test("what arrives while the log is read is not lost", async () => {
+test("positions that arrive during the request are kept", async () => {
 	const reading = trail.show("VAN-7");
 	trail.add(fix(5));
 	trail.add(fix(3));
@@ -118,7 +118,7 @@ test("what arrives while the log is read is not lost", async () => {
 	assert.deepEqual(chart.line, [1, 2, 3, 4, 5], "nor what the log no longer holds");
 });
 
-test("one position is no line, and none is none", async () => {
+test("one position makes no line, and neither does none", async () => {
 	answer = track(1);
 	await trail.show("VAN-7");
 	assert.equal(trail.length, 1);
@@ -130,7 +130,7 @@ test("one position is no line, and none is none", async () => {
 	assert.equal(trail.length, 0);
 });
 
-test("another vehicle has another trail, nobody has none", async () => {
+test("another vehicle has another trail, no vehicle has none", async () => {
 	const first = trail.show("VAN-7");
 	answer = track(7, 8);
 	const second = trail.show("VAN-8");
@@ -156,7 +156,7 @@ test("a trail keeps its newest five thousand positions", async () => {
 	assert.equal(chart.data.features[0].geometry.coordinates.length, 5000);
 });
 
-test("a hub that is away, or knows no such vehicle, leaves what is shown", async () => {
+test("an unreachable hub or an unknown vehicle keeps the trail", async () => {
 	await trail.show("VAN-7");
 	answer = () => {
 		throw new TypeError("fetch failed");
@@ -169,7 +169,7 @@ test("a hub that is away, or knows no such vehicle, leaves what is shown", async
 	assert.deepEqual(chart.line, [1, 2, 4]);
 });
 
-test("a trail goes on beyond the antimeridian", async () => {
+test("a trail continues beyond the antimeridian", async () => {
 	await trail.show(null);
 	answer = track();
 	await trail.show("VAN-7");
@@ -179,7 +179,7 @@ test("a trail goes on beyond the antimeridian", async () => {
 	assert.deepEqual(chart.line.slice(5), [181, 179, 181]);
 });
 
-test("a style that comes later, or anew, has the trail", async () => {
+test("a style that loads later or anew has the trail", async () => {
 	chart.styled = false;
 	await trail.show("VAN-7");
 	assert.equal(chart.data, undefined);

@@ -62,7 +62,7 @@ test("the view is near from zoom 8 on", () => {
 	assert.equal(viewport.next([10, 40, 14, 42], 7.99, null)?.bbox, null);
 });
 
-test("a box that is far too wide is made narrower", () => {
+test("a box that is far too wide is replaced", () => {
 	const viewport = new Viewport();
 	viewport.next([10, 40, 12, 41], 9, null);
 	assert.equal(viewport.next([10.5, 40.2, 11.5, 40.7], 10, null), null, "four times is not");
@@ -70,7 +70,7 @@ test("a box that is far too wide is made narrower", () => {
 	assert.deepEqual(viewport.next([11, 40.4, 11.2, 40.5], 12, null)?.bbox, [10.9, 40.35, 11.3, 40.55]);
 });
 
-test("every fix is wanted from near, and of a selected vehicle", () => {
+test("every fix is streamed from near, and of a selected vehicle", () => {
 	const viewport = new Viewport();
 	assert.equal(viewport.view(null, 3, null).interval, 2);
 	assert.equal(viewport.next(null, 3, null), null);
@@ -95,7 +95,7 @@ test("the selected vehicle is followed beyond the box", () => {
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.topics, ["live_updates:all"]);
 });
 
-test("who may not read the topic of all vehicles names none", () => {
+test("without the right to the topic of all vehicles the view names no topics", () => {
 	const viewport = new Viewport();
 	viewport.canRead = (topic) => topic !== "live_updates:all";
 	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
@@ -109,7 +109,7 @@ test("who may not read the topic of all vehicles names none", () => {
 	assert.equal(viewport.near, false);
 });
 
-test("the topic of a vehicle is left out where it may not be read", () => {
+test("the topic of a vehicle is left out without the right to it", () => {
 	const viewport = new Viewport();
 	viewport.canRead = (topic) => topic === "live_updates:all";
 	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.bbox, [9, 39.5, 13, 41.5]);
@@ -122,7 +122,7 @@ test("the topic of a vehicle is left out where it may not be read", () => {
 	assert.deepEqual(viewport.view([10, 40, 12, 41], 9, "VAN-7"), all);
 });
 
-test("a view over the antimeridian or a pole gives a box that the hub takes", () => {
+test("a view over the antimeridian or a pole makes a box that the hub accepts", () => {
 	assert.deepEqual(new Viewport().next([178, 84, 182, 89], 8, null)?.bbox, [176, 81.5, 184, 90]);
 	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8, null)?.bbox, [-184, -90, -176, -81.5]);
 });
@@ -141,7 +141,7 @@ function marker(left, top, state = "moving", world = 512) {
 const crowd = (n, left, top) => Array.from({ length: n }, () => marker(left, top));
 
 /**
- * How many are in each cluster.
+ * The number of markers in each cluster.
  * @param {import("../src/map/clusters.js").Marker[]} markers
  * @param {number} zoom
  */
@@ -184,7 +184,7 @@ test("the grid is the same over half a zoom, then finer", () => {
 	assert.deepEqual(sizes([...crowd(2, 10, 10), ...crowd(2, 95, 10)], 0), [], "in two cells");
 });
 
-test("cells that are far apart are never taken for one", () => {
+test("cells that are far apart never share a cluster", () => {
 	const world = 512 * 2 ** 13;
 	const cell = (/** @type {number} */ x, /** @type {number} */ y) =>
 		[1, 2].map(() => marker((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));

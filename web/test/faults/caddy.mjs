@@ -1,6 +1,6 @@
 /**
- * caddy.mjs runs a real Caddy, with the Caddyfile that users get, in front of a
- * real hub, and a network in front of both that can lose UDP.
+ * caddy.mjs runs a real Caddy with the shipped Caddyfile in front of a real hub, behind a network that can
+ * drop UDP.
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -14,12 +14,12 @@ import { promisify } from "node:util";
 import { browser, Hub, LIMIT, PROGRAM, ROOT } from "../hub.mjs";
 
 const CONFIG = join(ROOT, "Caddyfile");
-/** Caddy is here, for the browser the network is at 127.0.0.1, of the same port. */
+/** Caddy's address. The browser connects to the network, at the same port of 127.0.0.1. */
 const HOST = "127.0.0.2";
 
 const run = promisify(execFile);
 
-/** ProxiedHub is a hub that browsers reach through Caddy, with a token. */
+/** ProxiedHub is a hub that asks for tokens and that browsers reach through Caddy. */
 export class ProxiedHub extends Hub {
 	/** @type {import("node:child_process").ChildProcess | undefined} */ #caddy;
 	/** @type {NodeJS.ProcessEnv} */ #env = {};
@@ -97,7 +97,7 @@ export class ProxiedHub extends Hub {
 		}
 	}
 
-	/** Has Caddy load its configuration anew, though it is the same. */
+	/** Makes Caddy reload its unchanged configuration. */
 	reload() {
 		return run(program(), ["reload", "--config", CONFIG, "--force"], { env: this.#env });
 	}
@@ -128,7 +128,7 @@ export class ProxiedHub extends Hub {
 
 	/**
 	 * @override A browser that trusts Caddy's certificate for QUIC.
-	 * @param {boolean} [forced] it uses nothing else; or only what Alt-Svc tells it
+	 * @param {boolean} [forced] true: only HTTP/3; false: what Alt-Svc offers
 	 */
 	browser(forced = true) {
 		return browser(
@@ -162,7 +162,7 @@ async function freePort() {
 	return port;
 }
 
-/** Network passes TCP and UDP on to Caddy. */
+/** Network forwards TCP and UDP to Caddy. */
 class Network {
 	losesUDP = false;
 	/** @type {import("node:net").Server} */ #tcp = createServer((client) => this.#join(client));
@@ -214,7 +214,7 @@ class Network {
 		if (!back) {
 			back = createSocket("udp4");
 			back.on("message", (data) => this.losesUDP || this.#udp.send(data, port, "127.0.0.1"));
-			back.on("error", () => {}); // Caddy is not there
+			back.on("error", () => {}); // Caddy is down
 			this.#backs.set(port, back);
 		}
 		return back;

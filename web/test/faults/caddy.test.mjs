@@ -1,6 +1,5 @@
 /**
- * The page behind Caddy, over HTTP/3: through reloads and restarts, and where UDP
- * is lost for good.
+ * The page behind Caddy over HTTP/3: through reloads and restarts, and with UDP lost for good.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,9 +16,9 @@ before(async () => {
 
 after(() => hub?.end());
 
-/** Fleet drives until it is stopped, and publishes again what was not acknowledged. */
+/** Fleet drives until it is stopped, and publishes unacknowledged positions again. */
 class Fleet {
-	static begun = 0; // so that each goes on after the one before it
+	static begun = 0; // each fleet continues after the previous one
 	round = (Fleet.begun += 1e6);
 	#first = this.round;
 	#stopped = false;
@@ -57,7 +56,7 @@ class Fleet {
 }
 
 /**
- * The protocols of the streams that the page has opened, as the browser saw them.
+ * The protocols of the page's streams, as the browser reports them.
  * @param {import("playwright-core").Page} page
  */
 async function streams(page) {
@@ -74,7 +73,7 @@ async function streams(page) {
 }
 
 /**
- * Waits until something holds.
+ * Waits until a condition holds.
  * @param {string} what
  * @param {() => boolean} holds
  * @param {number} [limit] ms
@@ -86,7 +85,7 @@ async function until(what, holds, limit = 2 * LIMIT) {
 }
 
 /**
- * Waits until the page holds exactly what the hub does, all vehicles in their last place.
+ * Waits until the page agrees with the hub, with all vehicles at their last position.
  * @param {import("playwright-core").Page} page
  * @param {number} n
  */
@@ -108,7 +107,7 @@ async function agrees(page, n) {
 }
 
 /**
- * Waits until the page is live with what was published now.
+ * Waits until the page is live and shows positions published after the call.
  * @param {import("playwright-core").Page} page
  * @param {Fleet} fleet
  */
@@ -196,7 +195,7 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 		}
 	});
 
-	test("goes on over HTTP/2 when UDP is lost after it had learned of HTTP/3", async (t) => {
+	test("continues over HTTP/2 when UDP is lost after it had learned of HTTP/3", async (t) => {
 		const chromium = await hub.browser(false);
 		const fleet = new Fleet();
 		try {
