@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// contentTypes are those of the files that a page is made of.
+// contentTypes are the content types of the page's files, by extension.
 var contentTypes = map[string]string{
 	".bin":     "application/octet-stream",
 	".css":     "text/css; charset=utf-8",
@@ -33,27 +33,26 @@ var contentTypes = map[string]string{
 type asset struct {
 	path   string
 	header map[string]string
-	tag    string        // of the contents
+	tag    string        // hash of the contents
 	packed func() []byte // gzip
-	plain  []byte        // nil where only packed is kept
+	plain  []byte        // nil if only packed is kept
 }
 
-// newAsset makes an asset of a plain file. It is compressed when somebody asks.
+// newAsset returns an asset of a plain file, which is compressed at the first request for that.
 func newAsset(path string, text []byte) *asset {
 	packed := sync.OnceValue(func() []byte { return pack(text) })
 	return (&asset{path: path, tag: hash(text), packed: packed, plain: text}).typed()
 }
 
-// packedAsset makes an asset of a file that has been compressed. The path is
-// that of the plain file.
+// packedAsset returns an asset of a compressed file. The path is that of the plain file.
 func packedAsset(path string, packed []byte) *asset {
 	return (&asset{path: path, tag: hash(packed), packed: func() []byte { return packed }}).typed()
 }
 
 func pack(text []byte) []byte {
 	var packed bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // which is a level
-	w.Write(text)                                              // memory takes what it is given
+	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // a valid level
+	w.Write(text)                                              // a buffer does not fail
 	w.Close()
 	return packed.Bytes()
 }
@@ -64,13 +63,13 @@ func (a *asset) typed() *asset {
 	return a.with("Content-Type", contentType).with("X-Content-Type-Options", "nosniff")
 }
 
-// with adds to the header that the file is served with.
+// with sets a header field of the file's response.
 func (a *asset) with(name, value string) *asset {
 	a.header[name] = value
 	return a
 }
 
-// serve answers with the file, compressed for those who take that.
+// serve responds with the file, compressed if the client accepts that.
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 	packed := acceptsGzip(r.Header.Values("Accept-Encoding"))
 	body, tag, err := a.body(packed)
@@ -78,7 +77,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	header := w.Header()
-	header.Add("Vary", "Accept-Encoding") // on what else, is told already
+	header.Add("Vary", "Accept-Encoding") // beside what others have set
 	header.Set("ETag", tag)
 	for name, value := range a.header {
 		header.Set(name, value)
@@ -91,12 +90,12 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 		header.Set("Content-Encoding", "gzip")
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.Write(body) // not of HEAD, which net/http sees to; what fails is the client's connection
+	w.Write(body) // net/http omits the body for HEAD; an error is the client's connection
 	return nil
 }
 
-// body gives the file as it is sent, and its tag. Hardly anyone asks for the plain
-// form of one that is kept packed.
+// body returns the file as it is sent, and its tag. A packed file is inflated for each client without gzip,
+// which is rare.
 func (a *asset) body(packed bool) (body []byte, tag string, err error) {
 	tag = `"` + a.tag + `"`
 	switch {
@@ -113,16 +112,17 @@ func (a *asset) body(packed bool) (body []byte, tag string, err error) {
 	return body, tag, err
 }
 
-// acceptsGzip tells whether an Accept-Encoding allows gzip, and does not like
-// the plain file better (RFC 9110, 12.5.3).
+// acceptsGzip reports whether an Accept-Encoding allows gzip and does not prefer the plain file
+// (RFC 9110, section 12.5.3).
 func acceptsGzip(acceptEncoding []string) bool {
 	quality := map[string]float64{}
 	for _, part := range strings.Split(strings.Join(acceptEncoding, ","), ",") {
 		coding, params, _ := strings.Cut(part, ";")
 		coding = strings.ToLower(strings.TrimSpace(coding))
 		quality[coding] = 1
-		if name, q, found := strings.Cut(params, "="); found && strings.EqualFold(strings.TrimSpace(name), "q") {
-			quality[coding], _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // one that is wrong is 0
+		name, q, found := strings.Cut(params, "=")
+		if found && strings.EqualFold(strings.TrimSpace(name), "q") {
+			quality[coding], _ = strconv.ParseFloat(strings.TrimSpace(q), 64) // an invalid value is 0
 		}
 	}
 	for _, coding := range []string{"gzip", "x-gzip", "*"} {
@@ -133,18 +133,18 @@ func acceptsGzip(acceptEncoding []string) bool {
 	return false
 }
 
-// matches tells whether an If-None-Match names the tag (RFC 9110, 13.1.2). Ours
-// is a hash in quotes, and so part of no other.
+// matches reports whether an If-None-Match names the tag (RFC 9110, section 13.1.2). The tag is a quoted
+// hash, so it is not part of another tag.
 func matches(ifNoneMatch []string, tag string) bool {
 	given := strings.TrimSpace(strings.Join(ifNoneMatch, ","))
 	return given == "*" || strings.Contains(given, tag)
 }
 
-// hash tells contents apart, in 16 hexadecimal digits.
+// hash returns 16 hexadecimal digits that identify contents.
 func hash(parts ...[]byte) string {
 	sum := sha256.New()
 	for _, part := range parts {
-		sum.Write(strconv.AppendInt(nil, int64(len(part)), 10)) // where a part ends is part of it
+		sum.Write(strconv.AppendInt(nil, int64(len(part)), 10)) // the length separates the parts
 		sum.Write([]byte{' '})
 		sum.Write(part)
 	}

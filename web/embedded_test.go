@@ -15,7 +15,7 @@ import (
 	"livemap/web"
 )
 
-// embedded serves the page that this program has.
+// embedded serves the program's own page.
 func embedded(t *testing.T) *site {
 	t.Helper()
 	page, err := web.New(web.Config{})
@@ -27,17 +27,17 @@ func embedded(t *testing.T) *site {
 	return serve(t, page)
 }
 
-// What a file names that must be there, too: of a page, of a module, of a style sheet.
+// The references that a page, a style sheet or a module has to other files.
 var (
 	inPage   = regexp.MustCompile(`(?:src|href)="([^"#]+)"`)
 	inStyle  = regexp.MustCompile(`url\(["']?([^"')]+)`)
 	inModule = regexp.MustCompile(`\bimport\s*(?:[\w\s{},*$]+?\bfrom\s*)?["']([^"'\s]+)["']` +
 		`|\bexport\s*(?:\*(?:\s*as\s+[\w$]+)?|\{[^}]*\})\s*from\s*["']([^"'\s]+)["']` +
 		`|\bimport\(\s*["']([^"'\s]+)["']\s*\)`)
-	comments = regexp.MustCompile(`(?s)/\*\*.*?\*/`) // whose types import what is not there
+	comments = regexp.MustCompile(`(?s)/\*\*.*?\*/`) // their types import files that are not served
 )
 
-// TestEverythingIsThere follows what the page names, from / on.
+// TestEverythingIsThere follows the references between files, from / on.
 func TestEverythingIsThere(t *testing.T) {
 	s := embedded(t)
 	seen := map[string]bool{}
@@ -65,7 +65,15 @@ func TestEverythingIsThere(t *testing.T) {
 	follow("/")
 	set := s.settings(t)
 	for _, name := range []string{
-		set.App + "main.js", set.App + "page.css", set.App + "livemap.js", set.Lib + "maplibre-gl.mjs", set.Lib + "maplibre-gl.css", set.Lib + "pmtiles.mjs", set.Lib + "fflate.mjs",
+		set.App + "main.js",
+		set.App + "page.css",
+		set.App + "livemap.js",
+		set.App + "session/token.js",
+		set.App + "map/map.js",
+		set.Lib + "maplibre-gl.mjs",
+		set.Lib + "maplibre-gl.css",
+		set.Lib + "pmtiles.mjs",
+		set.Lib + "fflate.mjs",
 	} {
 		require.Contains(t, seen, name, "the page asks for it")
 	}
@@ -75,9 +83,10 @@ func TestEverythingIsThere(t *testing.T) {
 	require.Empty(t, names(s.get(t, "/livemap.js")), "livemap.js stands alone")
 }
 
-// names lists what an answer names.
+// names lists the references in an answer.
 func names(got answer) (names []string) {
-	pattern := map[string]*regexp.Regexp{".js": inModule, ".mjs": inModule, ".css": inStyle, "": inPage}[path.Ext(got.Request.URL.Path)]
+	patterns := map[string]*regexp.Regexp{".js": inModule, ".mjs": inModule, ".css": inStyle, "": inPage}
+	pattern := patterns[path.Ext(got.Request.URL.Path)]
 	if pattern == nil {
 		return nil
 	}
@@ -87,7 +96,7 @@ func names(got answer) (names []string) {
 	return names
 }
 
-// TestFilesHaveTypes of their own: what is served as octets a browser does not run.
+// TestFilesHaveTypes checks that only .bin files are served as octets, which a browser does not run.
 func TestFilesHaveTypes(t *testing.T) {
 	s := embedded(t)
 	set := s.settings(t)

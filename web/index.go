@@ -12,17 +12,17 @@ import (
 
 const indexName = "index.html"
 
-// settings are what the page reads from its <meta name="livemap-config">.
+// settings is the JSON in the page's <meta name="livemap-config">.
 type settings struct {
 	Version string  `json:"version"`
-	App     string  `json:"app"` // where the page's own files are
-	Lib     string  `json:"lib"` // and libraries and the base map's data
+	App     string  `json:"app"` // path of the page's own files
+	Lib     string  `json:"lib"` // path of the libraries and the base map's data
 	Style   *string `json:"style"`
 	PMTiles *string `json:"pmtiles"`
 	Login   *string `json:"login"`
 }
 
-// indexPage is the map's page, which names the addresses of all else.
+// indexPage returns the map's page, which names the paths of all other files.
 func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 	page, err := template.ParseFS(src, indexName)
 	if err != nil {
@@ -43,7 +43,8 @@ func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 		return nil, err
 	}
 	var text bytes.Buffer
-	if err := page.Execute(&text, map[string]string{"App": app, "Lib": lib, "Config": string(encoded)}); err != nil {
+	values := map[string]string{"App": app, "Lib": lib, "Config": string(encoded)}
+	if err := page.Execute(&text, values); err != nil {
 		return nil, err
 	}
 	return document(text.Bytes(), policy(config)), nil
@@ -52,16 +53,17 @@ func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 //go:embed unbuilt.html
 var unbuilt []byte
 
-// unbuiltPage says that the map's libraries are missing.
+// unbuiltPage returns the page that says that the map's libraries are missing.
 func unbuiltPage() *asset {
 	_, style, _ := bytes.Cut(unbuilt, []byte("<style>"))
 	style, _, _ = bytes.Cut(style, []byte("</style>"))
 	sum := sha256.Sum256(style)
-	return document(unbuilt, "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
+	digest := base64.StdEncoding.EncodeToString(sum[:])
+	return document(unbuilt, "default-src 'none'; style-src 'sha256-"+digest+
 		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 }
 
-// document is what is served at /.
+// document returns an asset for /.
 func document(text []byte, policy string) *asset {
 	a := newAsset("", text)
 	return a.with("Content-Type", contentTypes[".html"]).

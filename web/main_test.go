@@ -29,8 +29,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var (
 	src = fstest.MapFS{
 		"index.html": file(`<!doctype html><meta name="livemap-config" content="{{.Config}}">` +
-			`<link rel="stylesheet" href="{{.Lib}}maplibre-gl.css"><script type="module" src="{{.App}}main.js"></script>`),
-		"main.js":       file(`import { Map } from "maplibre-gl"; import "./part/a.js";` + strings.Repeat("\n// and much more", 100)),
+			`<link rel="stylesheet" href="{{.Lib}}maplibre-gl.css">` +
+			`<script type="module" src="{{.App}}main.js"></script>`),
+		"main.js": file(`import { Map } from "maplibre-gl"; import "./part/a.js";` +
+			strings.Repeat("\n// and much more", 100)),
 		"part/a.js":     file(`const { PMTiles } = await import('pmtiles');`),
 		"page.css":      file("body { margin: 0 }"),
 		"icon.svg":      file("<svg/>"),
@@ -59,14 +61,14 @@ func packed(text string) *fstest.MapFile {
 	return &fstest.MapFile{Data: out.Bytes()}
 }
 
-// changed gives files of which one has another content.
+// changed returns files of which one has other contents.
 func changed(files fstest.MapFS, name string, content *fstest.MapFile) fstest.MapFS {
 	files = maps.Clone(files)
 	files[name] = content
 	return files
 }
 
-// renamed gives files of which one has another name.
+// renamed returns files of which one has another name.
 func renamed(files fstest.MapFS, from, to string) fstest.MapFS {
 	files = changed(files, to, files[from])
 	delete(files, from)
@@ -79,7 +81,7 @@ type site struct {
 	page *web.Page
 }
 
-// open serves a page for as long as the test.
+// open serves a page until the end of the test.
 func open(t testing.TB, src, dist fs.FS, config web.Config) *site {
 	t.Helper()
 	page, err := web.Of(src, dist, config)
@@ -107,7 +109,7 @@ type answer struct {
 	body string
 }
 
-// get asks for a path, with names and values of the request's header in turn.
+// get requests a path. header holds names and values in turn.
 func (s *site) get(t testing.TB, path string, header ...string) answer {
 	t.Helper()
 	return s.do(t, http.MethodGet, path, header...)
@@ -128,7 +130,7 @@ func (s *site) do(t testing.TB, method, path string, header ...string) answer {
 	return answer{response, string(body)}
 }
 
-// settings are what the page's script reads.
+// settings is the configuration that the page's script reads.
 type settings struct {
 	Version string
 	App     string

@@ -1,9 +1,10 @@
-// Package web is the page that the hub shows: the map, and the files it is made of.
+// Package web serves the hub's page: the map and its files.
 //
-// The page's own sources (src) are served as they are. The libraries that they
-// import, and the base map's data, come from npm: `make web` puts them into
-// dist, compressed. Both are embedded. A program that was built without them
-// shows a page that says so.
+// The page's own sources (src) are served as they are. The libraries that they import, and the base map's
+// data, come from npm: `make web` puts them into dist, compressed. Both are embedded. A program that was
+// built without the libraries serves a page that says so. README.md describes the page and livemap.js.
+//
+// [New] returns the embedded [Page]; its Serve method answers requests for the page and its files.
 package web
 
 import (
@@ -14,15 +15,15 @@ import (
 	"net/url"
 )
 
-// Config is how a hub's page is set up.
+// Config configures a hub's page.
 type Config struct {
-	Version string   // of the program, for the page to show
-	Style   string   // URL of a MapLibre style; "" for a base map of our own
-	Origins []string // where the style draws from, besides its own origin
-	PMTiles string   // path of a PMTiles archive to draw; "" for none
+	Version string   // of the program, for display
+	Style   string   // URL of a MapLibre style; "" for the built-in base map
+	Origins []string // origins that the style loads from, besides its own
+	PMTiles string   // path of a PMTiles archive; "" for none
 
-	// LoginURL is where readers are sent who are not signed in, an http:// or https://
-	// URL; "" for nowhere.
+	// LoginURL is the login page to which readers without a sign-in are redirected: an http:// or https://
+	// URL; "" for none.
 	LoginURL string
 }
 
@@ -32,7 +33,7 @@ type Page struct {
 	built bool
 }
 
-// serve answers a request by GET or HEAD.
+// serve responds to a GET or HEAD request.
 type serve func(http.ResponseWriter, *http.Request) error
 
 //go:embed src
@@ -41,7 +42,7 @@ var source embed.FS
 //go:embed all:dist
 var dist embed.FS
 
-// New makes the page that is embedded.
+// New returns the embedded page.
 func New(config Config) (*Page, error) {
 	src, err := fs.Sub(source, "src")
 	if err != nil {
@@ -54,7 +55,7 @@ func New(config Config) (*Page, error) {
 	return Of(src, dist, config)
 }
 
-// Of makes a page of the given sources, and of the libraries in dist/lib.
+// Of returns a page of the given sources and of the libraries in dist/lib.
 func Of(src, dist fs.FS, config Config) (*Page, error) {
 	p := &Page{at: map[string]serve{}, built: isBuilt(dist)}
 	if err := p.addModule(src); err != nil {
@@ -70,11 +71,11 @@ func Of(src, dist fs.FS, config Config) (*Page, error) {
 	return p, p.addMap(src, dist, config)
 }
 
-// Built tells whether the map's libraries are there.
+// Built reports whether the program includes the map's libraries.
 func (p *Page) Built() bool { return p.built }
 
-// Serve answers a request by GET or HEAD for the page or one of its files. Where
-// there is nothing, it writes nothing, and the error is an fs.ErrNotExist.
+// Serve responds to a GET or HEAD request for the page or one of its files. If there is no such file, it
+// writes nothing and returns an [fs.ErrNotExist].
 func (p *Page) Serve(w http.ResponseWriter, r *http.Request) error {
 	path := r.URL.EscapedPath()
 	serve, found := p.at[path]
@@ -84,15 +85,14 @@ func (p *Page) Serve(w http.ResponseWriter, r *http.Request) error {
 	return serve(w, r)
 }
 
-// add has files served at their paths, below none.
+// add serves files at their paths.
 func (p *Page) add(files ...*asset) {
 	for _, file := range files {
 		p.at["/"+file.path] = file.serve
 	}
 }
 
-// addModule adds the connection module, which other pages may use, at an address
-// that does not change.
+// addModule serves livemap.js, which other pages may import, at a stable path.
 func (p *Page) addModule(src fs.FS) error {
 	text, err := fs.ReadFile(src, "livemap.js")
 	if err != nil {
@@ -102,7 +102,7 @@ func (p *Page) addModule(src fs.FS) error {
 	return nil
 }
 
-// addMap adds the map, and what it is made of.
+// addMap serves the map and its files.
 func (p *Page) addMap(src, dist fs.FS, config Config) error {
 	policy := policy(config)
 	lib, err := libraries(dist, policy)
@@ -123,7 +123,7 @@ func (p *Page) addMap(src, dist fs.FS, config Config) error {
 	return nil
 }
 
-// policy is the map's Content-Security-Policy: the hub, and what the style needs.
+// policy returns the map's Content-Security-Policy: the hub's origin and those of the style.
 func policy(config Config) string {
 	from := "'self'"
 	if style, err := url.Parse(config.Style); err == nil && config.Style != "" {
@@ -132,7 +132,8 @@ func policy(config Config) string {
 	for _, origin := range config.Origins {
 		from += " " + origin
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; manifest-src 'self'; " +
+	return "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; " +
+		"manifest-src 'self'; " +
 		"connect-src " + from + "; font-src " + from + "; img-src " + from + " data: blob:; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }

@@ -20,12 +20,14 @@ import (
 )
 
 const (
-	own     = "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; manifest-src 'self'; connect-src 'self'; font-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	own = "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; " +
+		"manifest-src 'self'; connect-src 'self'; font-src 'self'; img-src 'self' data: blob:; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	forever = "public, max-age=31536000, immutable"
 	script  = "text/javascript; charset=utf-8"
 )
 
-// TestHeaders reads the header of every kind of file.
+// TestHeaders checks the header of every kind of file.
 func TestHeaders(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	set := s.settings(t)
@@ -70,18 +72,26 @@ func unpack(t testing.TB, text string) string {
 	return string(plain)
 }
 
-// TestCompressed gets every file both ways, and what it has already not at all.
+// TestCompressed requests files packed and plain, and with the tag of a known version.
 func TestCompressed(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	set := s.settings(t)
-	for _, path := range []string{"/", "/livemap.js", set.App + "main.js", set.App + "page.css", set.Lib + "maplibre-gl.mjs", set.Lib + "atlas/world.json"} {
+	for _, path := range []string{
+		"/",
+		"/livemap.js",
+		set.App + "main.js",
+		set.App + "page.css",
+		set.Lib + "maplibre-gl.mjs",
+		set.Lib + "atlas/world.json",
+	} {
 		t.Run(path, func(t *testing.T) {
 			plain, packed := s.get(t, path), s.get(t, path, "Accept-Encoding", "gzip, br")
 			require.Empty(t, plain.Header.Get("Content-Encoding"))
 			require.Equal(t, "gzip", packed.Header.Get("Content-Encoding"))
 			require.Equal(t, plain.body, unpack(t, packed.body))
 			require.NotEmpty(t, plain.body)
-			require.NotEqual(t, plain.Header.Get("ETag"), packed.Header.Get("ETag"), "a strong tag is that of these bytes")
+			plainTag, packedTag := plain.Header.Get("ETag"), packed.Header.Get("ETag")
+			require.NotEqual(t, plainTag, packedTag, "a strong tag identifies bytes")
 
 			for coding, want := range map[string]answer{"identity": plain, "gzip": packed} {
 				head := s.do(t, "HEAD", path, "Accept-Encoding", coding)
@@ -92,22 +102,26 @@ func TestCompressed(t *testing.T) {
 				tag := want.Header.Get("ETag")
 				for _, given := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
 					got := s.get(t, path, "Accept-Encoding", coding, "If-None-Match", given)
-					require.Equal(t, []any{304, "", tag, "Accept-Encoding", want.Header.Get("Cache-Control")},
-						[]any{got.StatusCode, got.body, got.Header.Get("ETag"), got.Header.Get("Vary"), got.Header.Get("Cache-Control")}, given)
+					require.Equal(t, []any{304, ""}, []any{got.StatusCode, got.body}, given)
+					require.Equal(t, tag, got.Header.Get("ETag"), given)
+					require.Equal(t, "Accept-Encoding", got.Header.Get("Vary"), given)
+					require.Equal(t, want.Header.Get("Cache-Control"), got.Header.Get("Cache-Control"), given)
 					require.Empty(t, got.Header.Values("Content-Encoding"))
 				}
 				for _, given := range []string{`"x"`, "", strings.Trim(tag, `"`)} {
-					require.Equal(t, 200, s.get(t, path, "Accept-Encoding", coding, "If-None-Match", given).StatusCode, given)
+					got := s.get(t, path, "Accept-Encoding", coding, "If-None-Match", given)
+					require.Equal(t, 200, got.StatusCode, given)
 				}
 			}
-			require.Equal(t, 200, s.get(t, path, "Accept-Encoding", "gzip", "If-None-Match", plain.Header.Get("ETag")).StatusCode)
+			got := s.get(t, path, "Accept-Encoding", "gzip", "If-None-Match", plainTag)
+			require.Equal(t, 200, got.StatusCode)
 		})
 	}
 	main := s.get(t, set.App+"main.js", "Accept-Encoding", "gzip")
 	require.Less(t, len(main.body), 300)
 }
 
-// TestAcceptEncoding reads what clients may say (RFC 9110, 12.5.3).
+// TestAcceptEncoding checks Accept-Encoding headers (RFC 9110, section 12.5.3).
 func TestAcceptEncoding(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	for accept, packed := range map[string]bool{
@@ -134,30 +148,39 @@ func TestAcceptEncoding(t *testing.T) {
 		got := s.get(t, "/livemap.js", "Accept-Encoding", accept)
 		assert.Equal(t, packed, got.Header.Get("Content-Encoding") == "gzip", "%q", accept)
 	}
-	assert.Empty(t, s.get(t, "/livemap.js").Header.Get("Content-Encoding"), "and nothing")
-	assert.Equal(t, "gzip", s.get(t, "/livemap.js", "Accept-Encoding", "br", "Accept-Encoding", "gzip").Header.Get("Content-Encoding"), "and two lines")
+	none := s.get(t, "/livemap.js")
+	assert.Empty(t, none.Header.Get("Content-Encoding"), "no header")
+	two := s.get(t, "/livemap.js", "Accept-Encoding", "br", "Accept-Encoding", "gzip")
+	assert.Equal(t, "gzip", two.Header.Get("Content-Encoding"), "two lines")
 }
 
-// TestAddresses change with whatever is behind them, and the old ones are gone.
+// TestAddresses checks that paths change with the files behind them, and that the old paths are gone.
 func TestAddresses(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	was := s.settings(t)
 	require.Regexp(t, `^/app/[0-9a-f]{16}/$`, was.App)
 	require.Regexp(t, `^/lib/[0-9a-f]{16}/$`, was.Lib)
 	require.Equal(t, was, open(t, src, dist, web.Config{}).settings(t), "the same files, the same addresses")
+	changedSource := func(name, text string) *site {
+		return open(t, changed(src, name, file(text)), dist, web.Config{})
+	}
+	changedLibrary := func(name string, content *fstest.MapFile) *site {
+		return open(t, src, changed(dist, name, content), web.Config{})
+	}
+	renamedSource := open(t, renamed(src, "part/a.js", "part/aa.js"), dist, web.Config{})
 	for _, c := range []struct {
 		name     string
 		site     *site
-		app, lib bool // change
+		app, lib bool // whether its path changes
 	}{
-		{"a source", open(t, changed(src, "part/a.js", file("1")), dist, web.Config{}), true, false},
-		{"another source's name", open(t, changed(src, "part/b.js", file("")), dist, web.Config{}), true, false},
-		{"a source that is renamed", open(t, renamed(src, "part/a.js", "part/aa.js"), dist, web.Config{}), true, false},
-		{"a library", open(t, src, changed(dist, "lib/maplibre-gl.css.gz", packed("")), web.Config{}), true, true},
-		{"another library", open(t, src, changed(dist, "lib/x.mjs.gz", packed("")), web.Config{}), true, true},
+		{"a source", changedSource("part/a.js", "1"), true, false},
+		{"another source's name", changedSource("part/b.js", ""), true, false},
+		{"a renamed source", renamedSource, true, false},
+		{"a library", changedLibrary("lib/maplibre-gl.css.gz", packed("")), true, true},
+		{"another library", changedLibrary("lib/x.mjs.gz", packed("")), true, true},
 		{"the policy", open(t, src, dist, web.Config{Style: "https://example.com/style.json"}), true, true},
 		{"the version", open(t, src, dist, web.Config{Version: "2"}), false, false},
-		{"what is not served", open(t, src, changed(dist, ".stamp", file("x")), web.Config{}), false, false},
+		{"a file that is not served", changedLibrary(".stamp", file("x")), false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			is := c.site.settings(t)
@@ -180,47 +203,87 @@ func TestNothingThere(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	set := s.settings(t)
 	for _, path := range []string{
-		"/index.html", "/favicon.ico", "/map.pmtiles", "/main.js", "/app/main.js", set.App, set.App + "index.html", set.App + "nothing.js", set.App + "part", set.App + "part/",
-		set.App + "maplibre-gl.mjs", set.App + "main.js.gz", set.App + "./main.js", set.App + "part/../main.js", set.App + "part%2Fa.js", set.App + "MAIN.js", "/" + set.App + "main.js",
-		set.Lib + "maplibre-gl.mjs.gz", set.Lib + "../.gitignore", set.Lib + ".gitignore", "/app/0123456789abcdef/main.js", strings.ReplaceAll(set.App, "app", "lib") + "main.js",
+		"/index.html",
+		"/favicon.ico",
+		"/map.pmtiles",
+		"/main.js",
+		"/app/main.js",
+		set.App,
+		set.App + "index.html",
+		set.App + "nothing.js",
+		set.App + "part",
+		set.App + "part/",
+		set.App + "maplibre-gl.mjs",
+		set.App + "main.js.gz",
+		set.App + "./main.js",
+		set.App + "part/../main.js",
+		set.App + "part%2Fa.js",
+		set.App + "MAIN.js",
+		"/" + set.App + "main.js",
+		set.Lib + "maplibre-gl.mjs.gz",
+		set.Lib + "../.gitignore",
+		set.Lib + ".gitignore",
+		"/app/0123456789abcdef/main.js",
+		strings.ReplaceAll(set.App, "app", "lib") + "main.js",
 	} {
 		require.Equal(t, 404, s.get(t, path).StatusCode, path)
 	}
 }
 
-// TestResolve names libraries by their addresses in the page's own modules.
+// TestResolve checks that the page's own modules import libraries by their paths.
 func TestResolve(t *testing.T) {
 	for _, c := range []struct{ module, want string }{
 		{`import { Map } from "maplibre-gl";`, `import { Map } from "/lib/maplibre-gl.mjs";`},
 		{`import{Map}from'maplibre-gl'`, `import{Map}from'/lib/maplibre-gl.mjs'`},
-		{"import {\n\tMap,\n} from \"maplibre-gl\";\n", "import {\n\tMap,\n} from \"/lib/maplibre-gl.mjs\";\n"},
+		{
+			"import {\n\tMap,\n} from \"maplibre-gl\";\n",
+			"import {\n\tMap,\n} from \"/lib/maplibre-gl.mjs\";\n",
+		},
 		{`export * from "pmtiles"`, `export * from "/lib/pmtiles.mjs"`},
 		{`import "pmtiles"`, `import "/lib/pmtiles.mjs"`},
 		{`await import("pmtiles")`, `await import("/lib/pmtiles.mjs")`},
 		{`await import( 'pmtiles' )`, `await import( '/lib/pmtiles.mjs' )`},
-		{`import "./pmtiles.js"; const name = "pmtiles"; say("pmtiles");`, `import "./pmtiles.js"; const name = "pmtiles"; say("pmtiles");`},
-		{`import "./a.js"; import "pmtiles"; import "maplibre-gl"`, `import "./a.js"; import "/lib/pmtiles.mjs"; import "/lib/maplibre-gl.mjs"`},
+		{
+			`import "./pmtiles.js"; const name = "pmtiles"; say("pmtiles");`,
+			`import "./pmtiles.js"; const name = "pmtiles"; say("pmtiles");`,
+		},
+		{
+			`import "./a.js"; import "pmtiles"; import "maplibre-gl"`,
+			`import "./a.js"; import "/lib/pmtiles.mjs"; import "/lib/maplibre-gl.mjs"`,
+		},
 	} {
 		s := open(t, changed(src, "a.js", file(c.module)), dist, web.Config{})
 		set := s.settings(t)
 		require.Equal(t, c.want, strings.ReplaceAll(s.get(t, set.App+"a.js").body, set.Lib, "/lib/"))
 	}
 	s := open(t, changed(src, "livemap.js", file(`import "pmtiles"`)), dist, web.Config{})
-	require.Equal(t, `import "pmtiles"`, s.get(t, "/livemap.js").body, "as it is")
+	require.Equal(t, `import "pmtiles"`, s.get(t, "/livemap.js").body, "unchanged")
 }
 
-// TestPolicy opens the page for what is configured and for nothing else.
+// TestPolicy checks that the policy allows the configured origins and no others.
 func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		config web.Config
 		from   string
 	}{
-		{"our own base map", web.Config{}, "'self'"},
+		{"the built-in base map", web.Config{}, "'self'"},
 		{"PMTiles", web.Config{PMTiles: "/x.pmtiles"}, "'self'"},
-		{"signing in elsewhere, which is gone to and not drawn from", web.Config{LoginURL: "https://login.example.com/"}, "'self'"},
-		{"a style", web.Config{Style: "https://maps.example.com:8443/styles/a.json?key=1"}, "'self' https://maps.example.com:8443"},
-		{"and its sources", web.Config{Style: "http://localhost/a", Origins: []string{"https://a.example.com", "https://b.example.com"}}, "'self' http://localhost https://a.example.com https://b.example.com"},
+		// The page only links to it.
+		{"a login page", web.Config{LoginURL: "https://login.example.com/"}, "'self'"},
+		{
+			"a style",
+			web.Config{Style: "https://maps.example.com:8443/styles/a.json?key=1"},
+			"'self' https://maps.example.com:8443",
+		},
+		{
+			"a style and its sources",
+			web.Config{
+				Style:   "http://localhost/a",
+				Origins: []string{"https://a.example.com", "https://b.example.com"},
+			},
+			"'self' http://localhost https://a.example.com https://b.example.com",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t, src, dist, c.config)
@@ -229,12 +292,13 @@ func TestPolicy(t *testing.T) {
 				want = strings.Replace(want, directive+" 'self'", directive+" "+c.from, 1)
 			}
 			require.Equal(t, want, s.get(t, "/").Header.Get("Content-Security-Policy"))
-			require.Equal(t, want, s.get(t, s.settings(t).Lib+"maplibre-gl.mjs").Header.Get("Content-Security-Policy"), "a worker's")
+			worker := s.get(t, s.settings(t).Lib+"maplibre-gl.mjs")
+			require.Equal(t, want, worker.Header.Get("Content-Security-Policy"), "a worker's")
 		})
 	}
 }
 
-// TestSettings are what the page's script is told.
+// TestSettings checks the configuration that the page's script reads.
 func TestSettings(t *testing.T) {
 	set := open(t, src, dist, web.Config{Version: `1.2 "<3>"`}).settings(t)
 	require.Equal(t, `1.2 "<3>"`, set.Version)
@@ -243,13 +307,14 @@ func TestSettings(t *testing.T) {
 	require.Nil(t, set.Login)
 	style := "https://example.com/style.json?a=1&b=%22"
 	require.Equal(t, style, *open(t, src, dist, web.Config{Style: style}).settings(t).Style)
-	require.Equal(t, "/map.pmtiles", *open(t, src, dist, web.Config{PMTiles: "/srv/x.pmtiles"}).settings(t).PMTiles)
+	archived := open(t, src, dist, web.Config{PMTiles: "/srv/x.pmtiles"}).settings(t)
+	require.Equal(t, "/map.pmtiles", *archived.PMTiles)
 	login := "https://login.example.com/?for=map"
 	require.Equal(t, login, *open(t, src, dist, web.Config{LoginURL: login}).settings(t).Login)
 	require.Contains(t, open(t, src, dist, web.Config{}).get(t, "/").body, `&#34;style&#34;:null`)
 }
 
-// TestUnbuilt is a program without libraries: it says so, and the rest works.
+// TestUnbuilt checks a program without libraries: its page says so, and livemap.js works.
 func TestUnbuilt(t *testing.T) {
 	for missing := range dist {
 		files := maps.Clone(dist)
@@ -262,22 +327,26 @@ func TestUnbuilt(t *testing.T) {
 	s := open(t, src, fstest.MapFS{".gitignore": file("*")}, web.Config{})
 	require.False(t, s.page.Built())
 	got := s.get(t, "/")
-	require.Equal(t, []string{"200 OK", "text/html; charset=utf-8", "no-cache"}, []string{got.Status, got.Header.Get("Content-Type"), got.Header.Get("Cache-Control")})
+	require.Equal(t, 200, got.StatusCode)
+	require.Equal(t, "text/html; charset=utf-8", got.Header.Get("Content-Type"))
+	require.Equal(t, "no-cache", got.Header.Get("Cache-Control"))
 	require.Contains(t, got.body, "make build")
 	for _, link := range []string{"/stream", "/snapshot", "/openapi.yaml", "/livemap.js"} {
 		require.Contains(t, got.body, `href="`+link+`"`)
 	}
-	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$`, got.Header.Get("Content-Security-Policy"))
+	policy := got.Header.Get("Content-Security-Policy")
+	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[^']+'; `+
+		`base-uri 'none'; form-action 'none'; frame-ancestors 'none'$`, policy)
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(got.body)[1]
 	sum := sha256.Sum256([]byte(style))
-	require.Contains(t, got.Header.Get("Content-Security-Policy"), "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	require.Contains(t, policy, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	require.Equal(t, "export class Stream {}", s.get(t, "/livemap.js").body)
 	built := open(t, src, dist, web.Config{}).settings(t)
 	require.Equal(t, 404, s.get(t, built.App+"main.js").StatusCode)
 	require.Equal(t, 404, s.get(t, built.Lib+"maplibre-gl.mjs").StatusCode)
 }
 
-// What an answer differs by besides is kept: who may read it from elsewhere, for one.
+// TestVaryIsAddedTo checks that a Vary header of the caller is kept, such as that of CORS.
 func TestVaryIsAddedTo(t *testing.T) {
 	s := open(t, src, dist, web.Config{})
 	w := httptest.NewRecorder()
@@ -286,14 +355,14 @@ func TestVaryIsAddedTo(t *testing.T) {
 	require.Equal(t, []string{"Origin", "Accept-Encoding"}, w.Header().Values("Vary"))
 }
 
-// TestBrokenFiles is told at the start, not to whoever opens the page.
+// TestBrokenFiles checks that broken files fail at the start, not at the first request.
 func TestBrokenFiles(t *testing.T) {
 	for _, c := range []struct {
 		name, file string
 		content    string
 	}{
 		{"a template that does not parse", "index.html", "{{.App"},
-		{"one that asks for what there is not", "index.html", "{{.App.Nothing.There}}"},
+		{"a template with an unknown field", "index.html", "{{.App.Nothing.There}}"},
 	} {
 		_, err := web.Of(changed(src, c.file, file(c.content)), dist, web.Config{})
 		require.ErrorContains(t, err, c.file, c.name)

@@ -11,11 +11,11 @@ import (
 	"os"
 )
 
-// archivePath is where the page finds the PMTiles archive.
+// archivePath is the URL path of the PMTiles archive.
 const archivePath = "/map.pmtiles"
 
-// archive is the path of a PMTiles file. It is opened for each request, so that
-// one that was replaced is seen; clients notice it by the ETag.
+// archive is the path of a PMTiles file. It is opened for each request, so a replaced file takes effect at
+// once. Clients notice it by the ETag.
 type archive string
 
 func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
@@ -40,8 +40,8 @@ func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// CheckPMTiles tells what is wrong with a PMTiles archive: it must be one of
-// version 3 whose tiles the page can draw, and whole.
+// CheckPMTiles returns an error if a file is not a complete PMTiles archive of version 3 with tiles that the
+// page can draw.
 func CheckPMTiles(path string) error {
 	info, err := os.Stat(path)
 	if pathError, is := errors.AsType[*fs.PathError](err); is {
@@ -59,14 +59,15 @@ func CheckPMTiles(path string) error {
 	}
 	defer file.Close()
 	var header archiveHeader
-	if err := binary.Read(file, binary.LittleEndian, &header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	err = binary.Read(file, binary.LittleEndian, &header)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	return header.check(info.Size())
 }
 
-// archiveHeader is how a PMTiles archive begins (PMTiles specification, version
-// 3, section 3). Offsets and lengths are in bytes.
+// archiveHeader is the header of a PMTiles archive (PMTiles specification, version 3, section 3). Offsets and
+// lengths are in bytes.
 type archiveHeader struct {
 	Magic               [7]byte
 	Version             uint8
@@ -81,15 +82,20 @@ type archiveHeader struct {
 	TileType            uint8
 }
 
-// The values of the header's fields that the page can deal with: pmtiles
-// inflates gzip only, and MapLibre draws MVT, PNG, JPEG, WebP and AVIF.
+// Values of the header's fields that the page supports: pmtiles inflates only gzip, and MapLibre draws MVT,
+// PNG, JPEG, WebP and AVIF.
 const (
 	noCompression, gzipCompression = 1, 2
 	typeMVT, typeAVIF              = 1, 5
 )
 
 func (h *archiveHeader) check(size int64) error {
-	end := max(endOf(h.RootAt, h.RootLength), endOf(h.MetaAt, h.MetaLength), endOf(h.LeafAt, h.LeafLength), endOf(h.TilesAt, h.TileLength))
+	end := max(
+		endOf(h.RootAt, h.RootLength),
+		endOf(h.MetaAt, h.MetaLength),
+		endOf(h.LeafAt, h.LeafLength),
+		endOf(h.TilesAt, h.TileLength),
+	)
 	switch {
 	case string(h.Magic[:]) != "PMTiles":
 		return errors.New("not a PMTiles archive")
@@ -105,7 +111,7 @@ func (h *archiveHeader) check(size int64) error {
 	return nil
 }
 
-// endOf is where a part ends, at most the largest number there is.
+// endOf returns the offset at which a part ends, at most math.MaxUint64.
 func endOf(at, length uint64) uint64 {
 	if length > math.MaxUint64-at {
 		return math.MaxUint64

@@ -15,7 +15,7 @@ import (
 	"livemap/web"
 )
 
-// florence is an archive that another program made. It is not part of the repository.
+// florence returns the path of an archive of another program. It is not part of the repository.
 func florence(t *testing.T) string {
 	t.Helper()
 	const path = "../../shared/data/firenze-ODbL.pmtiles"
@@ -27,7 +27,7 @@ func florence(t *testing.T) string {
 	return path
 }
 
-// archive is the smallest there is: a header, and 100 bytes of tiles.
+// archive returns the smallest archive: a header and 100 bytes of tiles.
 func archive(change ...func([]byte)) []byte {
 	text := make([]byte, 127+100)
 	copy(text, "PMTiles\x03")
@@ -70,7 +70,7 @@ func TestCheckPMTiles(t *testing.T) {
 		{"MLT", set(99, 6), "tiles of type 6"},
 		{"directories by zstd", set(97, 4), "otherwise than by gzip"},
 		{"tiles by brotli", set(98, 3), "otherwise than by gzip"},
-		{"tiles by nobody knows", set(98, 0), "otherwise than by gzip"},
+		{"tiles by an unknown compression", set(98, 0), "otherwise than by gzip"},
 		{"cut off", archive()[:200], "cut off: 200 of 227 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestCheckPMTiles(t *testing.T) {
 	require.ErrorContains(t, web.CheckPMTiles(t.TempDir()), "not a regular file")
 }
 
-// TestRanges gets parts of an archive (RFC 9110, section 14).
+// TestRanges requests parts of an archive (RFC 9110, section 14).
 func TestRanges(t *testing.T) {
 	content := archive()
 	path := write(t, content)
@@ -110,14 +110,22 @@ func TestRanges(t *testing.T) {
 		ranges   string
 	}{
 		{"the beginning", []string{"Range", "bytes=0-7"}, 206, "PMTiles\x03", "bytes 0-7/227"},
-		{"with gzip allowed", []string{"Range", "bytes=0-6", "Accept-Encoding", "gzip"}, 206, "PMTiles", "bytes 0-6/227"},
+		{
+			"with gzip allowed",
+			[]string{"Range", "bytes=0-6", "Accept-Encoding", "gzip"},
+			206, "PMTiles", "bytes 0-6/227",
+		},
 		{"the middle", []string{"Range", "bytes=130-132"}, 206, "345", "bytes 130-132/227"},
 		{"over the end", []string{"Range", "bytes=225-16383"}, 206, "89", "bytes 225-226/227"},
 		{"the end", []string{"Range", "bytes=-3"}, 206, "789", "bytes 224-226/227"},
 		{"beyond", []string{"Range", "bytes=227-300"}, 416, "", "bytes */227"},
 		{"not a range", []string{"Range", "bytes=x"}, 416, "", ""},
 		{"of this file", []string{"Range", "bytes=0-6", "If-Range", tag}, 206, "PMTiles", "bytes 0-6/227"},
-		{"of a file that is no more", []string{"Range", "bytes=0-6", "If-Range", `"1-2"`}, 200, string(content), ""},
+		{
+			"of a replaced file",
+			[]string{"Range", "bytes=0-6", "If-Range", `"1-2"`},
+			200, string(content), "",
+		},
 		{"a weak tag", []string{"Range", "bytes=0-6", "If-Range", "W/" + tag}, 200, string(content), ""},
 		{"known already", []string{"If-None-Match", tag}, 304, "", ""},
 		{"another known", []string{"If-None-Match", `"1-2"`}, 200, string(content), ""},
@@ -141,7 +149,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// TestReplacedArchive is seen, and so is one that goes.
+// TestReplacedArchive checks that a replaced or removed archive takes effect at once.
 func TestReplacedArchive(t *testing.T) {
 	path := write(t, archive())
 	s := open(t, src, dist, web.Config{PMTiles: path})
@@ -168,7 +176,7 @@ func TestReplacedArchive(t *testing.T) {
 	require.Equal(t, 404, s.get(t, "/map.pmtiles").StatusCode)
 }
 
-// TestFlorence reads a large archive by parts, as the page does.
+// TestFlorence reads a large archive in parts, as the page does.
 func TestFlorence(t *testing.T) {
 	path := florence(t)
 	content, err := os.ReadFile(path)
@@ -177,7 +185,11 @@ func TestFlorence(t *testing.T) {
 	for _, c := range []struct {
 		ranges   string
 		from, to int
-	}{{"bytes=0-16383", 0, 16384}, {"bytes=1000000-1100000", 1_000_000, 1_100_001}, {"bytes=-1000", len(content) - 1000, len(content)}} {
+	}{
+		{"bytes=0-16383", 0, 16384},
+		{"bytes=1000000-1100000", 1_000_000, 1_100_001},
+		{"bytes=-1000", len(content) - 1000, len(content)},
+	} {
 		got := s.get(t, "/map.pmtiles", "Range", c.ranges)
 		require.Equal(t, 206, got.StatusCode)
 		require.True(t, string(content[c.from:c.to]) == got.body, c.ranges)

@@ -9,23 +9,22 @@ import (
 	"strings"
 )
 
-// specifiers are the names under which the page's modules import libraries, so
-// that a type checker finds them, and the files that these are.
+// specifiers maps the names by which the page's modules import libraries to files. The names are those of the
+// npm packages, so a type checker finds them.
 var specifiers = map[string]string{
 	"maplibre-gl": "maplibre-gl.mjs",
 	"pmtiles":     "pmtiles.mjs",
 }
 
-// tree is files below an address with their hash in it. What is there never
-// changes: a page that was loaded before the hub was replaced gets no file of
-// another version, but none.
+// tree is a set of files below a path with their hash in it, so a file at a path never changes. A page that
+// was loaded from an older hub gets 404 rather than a file of another version.
 type tree struct {
 	root  string // /lib/0123456789abcdef/
 	files []*asset
 }
 
-// newTree roots files. They carry the page's policy, since a worker has that of its
-// own file, and so it is part of the hash, too.
+// newTree roots files. They carry the page's policy, because a worker has the policy of its own file. The
+// policy is part of the hash too.
 func newTree(name string, files []*asset, policy string) tree {
 	parts := [][]byte{[]byte(policy)}
 	for _, file := range files {
@@ -34,12 +33,13 @@ func newTree(name string, files []*asset, policy string) tree {
 	t := tree{"/" + name + "/" + hash(parts...) + "/", files}
 	for _, file := range files {
 		file.path = t.root[1:] + file.path
-		file.with("Cache-Control", "public, max-age=31536000, immutable").with("Content-Security-Policy", policy)
+		file.with("Cache-Control", "public, max-age=31536000, immutable")
+		file.with("Content-Security-Policy", policy)
 	}
 	return t
 }
 
-// isBuilt tells whether dist holds all libraries.
+// isBuilt reports whether dist holds all libraries.
 func isBuilt(dist fs.FS) bool {
 	for _, file := range specifiers {
 		if _, err := fs.Stat(dist, "lib/"+file+".gz"); err != nil {
@@ -49,7 +49,7 @@ func isBuilt(dist fs.FS) bool {
 	return true
 }
 
-// libraries is what `make web` put into dist/lib.
+// libraries returns the files that `make web` has put into dist/lib.
 func libraries(dist fs.FS, policy string) (tree, error) {
 	var files []*asset
 	err := eachFile(dist, "lib", func(name string, packed []byte) error {
@@ -63,8 +63,8 @@ func libraries(dist fs.FS, policy string) (tree, error) {
 	return newTree("lib", files, policy), err
 }
 
-// sources is the page's own files, apart from the page itself. They name the
-// libraries by their address, whose hash is thereby part of theirs.
+// sources returns the page's own files, except for the page itself. They name the libraries by their path, so
+// the hash of the libraries is part of theirs.
 func sources(src fs.FS, lib, policy string) (tree, error) {
 	var files []*asset
 	err := eachFile(src, ".", func(name string, text []byte) error {
@@ -79,7 +79,7 @@ func sources(src fs.FS, lib, policy string) (tree, error) {
 	return newTree("app", files, policy), err
 }
 
-// eachFile reads all files below dir, in the order of their names.
+// eachFile calls do for all files below dir, in the order of their names.
 func eachFile(from fs.FS, dir string, do func(name string, content []byte) error) error {
 	return fs.WalkDir(from, dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -93,7 +93,8 @@ func eachFile(from fs.FS, dir string, do func(name string, content []byte) error
 	})
 }
 
-// mentionsLibrary spares most modules the search for imports.
+// mentionsLibrary reports whether a module may import a library. It spares most modules the search for
+// imports.
 func mentionsLibrary(module []byte) bool {
 	for name := range specifiers {
 		if bytes.Contains(module, []byte(name)) {
@@ -105,7 +106,7 @@ func mentionsLibrary(module []byte) bool {
 
 var importing = regexp.MustCompile(`(\b(?:from|import)\s*\(?\s*["'])([\w-]+)(["'])`)
 
-// resolve makes imports of libraries, by their names, imports of their addresses.
+// resolve replaces the names of libraries in imports by their paths.
 func resolve(module []byte, lib string) []byte {
 	return importing.ReplaceAllFunc(module, func(found []byte) []byte {
 		parts := importing.FindSubmatch(found)
