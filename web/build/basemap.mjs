@@ -20,13 +20,13 @@ import { fromGeojsonVt } from "@maplibre/vt-pbf";
 import { feature, mesh } from "topojson-client";
 import {
 	area,
+	clip,
 	extent,
-	labelPoint,
 	joinAtAntimeridian,
+	labelPoint,
 	latitude,
 	mercator,
 	middle,
-	clip,
 	simplified,
 	smooth,
 	unroll,

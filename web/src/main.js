@@ -2,25 +2,25 @@
  * main.js wires the page: the feed updates the fleet, the markers and the list show it, and the address keeps
  * the view.
  */
-import { Account } from "./session/account.js";
 import { format, parse } from "./address.js";
-import { bindControls, syncControls } from "./panel/controls.js";
-import { Details } from "./panel/details.js";
-import { SignIn } from "./session/sign-in.js";
+import { debug } from "./debug.js";
 import { element, showNotice } from "./element.js";
 import { Fleet } from "./fleet.js";
-import { debug } from "./debug.js";
-import { List } from "./panel/list.js";
 import { follow } from "./livemap.js";
-import { Login, restoreView } from "./session/login.js";
 import { bounds, darkScheme, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
 import { Markers } from "./map/markers.js";
-import { sheet } from "./panel/sheet.js";
-import { connection } from "./panel/connection.js";
-import { Summary } from "./panel/summary.js";
-import { takeInitialToken, takeToken } from "./session/token.js";
 import { Trail } from "./map/trail.js";
 import { ALL, Viewport, topicOf } from "./map/viewport.js";
+import { connection } from "./panel/connection.js";
+import { bindControls, syncControls } from "./panel/controls.js";
+import { Details } from "./panel/details.js";
+import { List } from "./panel/list.js";
+import { sheet } from "./panel/sheet.js";
+import { Summary } from "./panel/summary.js";
+import { Account } from "./session/account.js";
+import { Login, restoreView } from "./session/login.js";
+import { SignIn } from "./session/sign-in.js";
+import { takeInitialToken, takeToken } from "./session/token.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
 
@@ -38,8 +38,8 @@ const signingIn = token === null ? account.refresh() : account.signIn(token);
 restoreView();
 let viewState = parse(location.hash);
 let loaded = false; // the first state has arrived
-let mapPlaced = viewState.map !== null; // the map shows the place that it should
-let showAllPending = false; // shows all vehicles once they have arrived
+let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
+let showAllPending = false; // all vehicles are to be shown once they have arrived
 
 const map = await makeMap({ ...config, report: showNotice }, viewState).catch((error) => {
 	showNotice(`The map cannot be drawn: ${error.message}`);

@@ -7,7 +7,7 @@
  */
 import { clustered } from "./clusters.js";
 import { project } from "../fleet.js";
-import { SILENT_ALPHA, PALETTE, SIZE, Sprites } from "./sprites.js";
+import { PALETTE, SILENT_ALPHA, SIZE, Sprites } from "./sprites.js";
 
 /** @typedef {import("./clusters.js").Marker} Marker */
 /** @typedef {import("./clusters.js").Cluster} Cluster */

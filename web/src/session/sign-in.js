@@ -1,7 +1,7 @@
 /**
  * sign-in.js shows the sign-in form with its reason, and the line with the reader's name.
  */
-import { element, showNotice, setText } from "../element.js";
+import { element, setText, showNotice } from "../element.js";
 import { rememberView } from "./login.js";
 
 /** @typedef {import("./account.js").Account} Account */
