@@ -72,11 +72,11 @@ const unknown = math.MinInt
 func Consecutive() Check { return &sequence{unknown, 1, workload.Endless} }
 
 // None expects no event.
-func None(events int) Check { return &sequence{events, 1, events} }
+func None(events int) Check { return &sequence{events, events + 1, events} }
 
 func (s *sequence) take(n int, f *Faults) {
 	switch {
-	case n == s.next:
+	case n == s.next && n < s.end:
 		s.next += s.stride
 	case s.next == unknown:
 		s.next = n + s.stride
