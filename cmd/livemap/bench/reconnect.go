@@ -90,8 +90,7 @@ func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64)
 		return err
 	}
 	o.AtMost("all live in", "s", took.Seconds(), goal)
-	o.AtMost("memory later against before", "×", float64(later.Resident)/float64(before.Resident), 1.1)
-	o.AtMost("CPU", "µs/client", after.CPU.Sub(before.CPU).Per(float64(r.wave.Streams)).Total, 0)
+	r.figures(o, before, after, later)
 	o.Note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.Resident), mb(after.Resident), mb(later.Resident))
 	if failed > 0 {
 		o.Note("%d attempts to come back failed and were made again", failed)
@@ -99,6 +98,12 @@ func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64)
 	stop()
 	<-published
 	return r.verify(ctx, open)
+}
+
+// figures compare the server as it was before, when all were live again, and later.
+func (r *reconnection) figures(o *report.Outcome, before, after, later target.Usage) {
+	o.AtMost("memory later against before", "×", float64(later.Resident)/float64(before.Resident), 1.1)
+	o.AtMost("CPU", "µs/client", after.CPU.Sub(before.CPU).Per(float64(r.wave.Streams)).Total, 0)
 }
 
 // verify requires that nobody missed anything of what was published by now, and that

@@ -119,10 +119,7 @@ func (l Load) settled(ctx context.Context, t *target.Target, before target.Usage
 		return err
 	}
 	if len(t.PIDs) > 0 {
-		n := float64(l.Streams)
-		run.Connect.CPU = after.CPU.Sub(before.CPU).Per(n)
-		kb := float64(settled.Resident-before.Resident) / n / 1000
-		run.Resident = &kb
+		run.connected(before, after, settled)
 	}
 	return nil
 }

@@ -44,6 +44,17 @@ func (r *Result) Behind() bool {
 	return r.Delay != nil && r.Rate <= target.PostRate && r.Delay.P50/1000 > 0.5/r.Rate
 }
 
+// connected works out what each stream cost: its processor time by the moment at which all
+// were live, its memory by the moment at which that had settled.
+func (r *Result) connected(before, live, settled target.Usage) {
+	n := float64(r.Streams)
+	r.Connect.CPU = live.CPU.Sub(before.CPU).Per(n)
+	kb := float64(settled.Resident-before.Resident) / n / 1000
+	r.Resident = &kb
+}
+
+// window works out what the deliveries between two moments cost; measured is that the
+// server's processor time is known.
 func (r *Result) window(first, last snapshot, measured bool) {
 	r.Deliveries = last.received - first.received
 	r.PerSecond = float64(r.Deliveries) / last.at.Sub(first.at).Seconds()

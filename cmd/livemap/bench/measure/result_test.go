@@ -63,6 +63,19 @@ func TestWindowWithoutDeliveries(t *testing.T) {
 	assert.Equal(t, Result{Deliveries: 5, PerSecond: 5, EventBytes: 20, Bytes: 40}, remote)
 }
 
+// TestConnected: a stream's memory is what all take more than before, shared out.
+func TestConnected(t *testing.T) {
+	usage := func(cpu time.Duration, resident int64) target.Usage {
+		return target.Usage{CPU: process.CPUTime{Total: cpu}, Resident: resident}
+	}
+	r := Result{Streams: 400}
+	r.connected(usage(100*ms, 20_000_000), usage(300*ms, 99_000_000), usage(900*ms, 23_200_000))
+	assert.InDelta(t, 500, r.Connect.CPU.Total, 1e-9, "200 ms by 400 streams, in µs")
+	assert.InDelta(t, 8, *r.Resident, 1e-9, "3,200 KB by 400 streams")
+	r.connected(usage(0, 20_000_000), usage(0, 0), usage(0, 19_600_000))
+	assert.InDelta(t, -1, *r.Resident, 1e-9, "memory may shrink")
+}
+
 // TestBehind: events of which each should have been written by itself went out together, if
 // half of them came later than half of a period.
 func TestBehind(t *testing.T) {
