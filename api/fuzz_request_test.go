@@ -81,7 +81,7 @@ func checkAnswer(t *testing.T, r *http.Request, got *httptest.ResponseRecorder) 
 	switch {
 	case got.Code >= 400:
 		require.Equal(t, "application/problem+json", got.Header().Get("Content-Type"))
-		var p problem
+		var p wireProblem
 		if r.Method == http.MethodGet {
 			require.NoError(t, json.Unmarshal(got.Body.Bytes(), &p))
 			require.Less(t, len(p.Detail), 1000+len(path)*6)

@@ -1,3 +1,17 @@
+// Test helpers, by what they do:
+//
+//	start, assemble, startPiped     a hub with both ports on loopback; without servers; over pipes (synctest)
+//	configure                       an option of start: trust, requireAuth, publishRate, tokens, patient
+//	h.do, h.get, h.post, ask        one request and its answer, read to the end
+//	h.put                           publishes positions that must all be accepted
+//	at, featureAt, large, typical   positions as JSON
+//	ackOf, refused                  an answer as an ack; as a problem of this status and these words
+//	h.subscribe, follow             open a stream: block, event, brief and begun read it
+//	begin                           opens an NDJSON upload: line sends, answered is the response
+//	wireTo, dial                    a connection to speak HTTP/1 over by hand
+//	signed, claimed, publisher      tokens; bearer and inside are the headers that carry them
+//	h.closed, h.metric, h.vehicles  what the log, the metrics and the snapshot say
+//	eventually                      waits for a condition, at most patience
 package api_test
 
 import (
@@ -230,8 +244,8 @@ func ackOf(t testing.TB, text string) (a ack) {
 	return a
 }
 
-// problem is a problem as a client reads it.
-type problem struct {
+// wireProblem is a problem as a client reads it.
+type wireProblem struct {
 	Type   string    `json:"type"`
 	Title  string    `json:"title"`
 	Status int       `json:"status"`
@@ -242,7 +256,7 @@ type problem struct {
 
 // refused checks that an answer is a problem of this status whose detail
 // holds all the words, and gives it.
-func refused(t testing.TB, got answer, status int, words ...string) (p problem) {
+func refused(t testing.TB, got answer, status int, words ...string) (p wireProblem) {
 	t.Helper()
 	require.Equal(t, status, got.StatusCode, got.body)
 	require.Equal(t, "application/problem+json", got.Header.Get("Content-Type"))

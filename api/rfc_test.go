@@ -210,7 +210,7 @@ func checkRFC(t *testing.T, contentType string, cases []rfcCase) {
 			status, words, refused := strings.Cut(c.want, " ")
 			if refused = refused && status[0] != '['; refused {
 				require.Equal(t, status, fmt.Sprint(got.Code), got.Body)
-				var p problem
+				var p wireProblem
 				require.NoError(t, json.Unmarshal(got.Body.Bytes(), &p))
 				require.Contains(t, p.Detail, words)
 			} else {

@@ -1,9 +1,15 @@
-// Package api is the HTTP surface of the hub: routes.go is its table of contents.
+// Package api serves a hub over HTTP: publishers post positions, readers follow them as
+// Server-Sent Events.
 //
-// Handlers return errors, and handler.go is the one place that turns them into
-// answers (application/problem+json, RFC 9457). The package knows nothing of
-// listeners, TLS and QUIC: it gives two handlers, one for the public and one
-// for the internal port.
+// [New] makes an [API] of a [Config]. [API.Public] is the handler for readers, [API.Internal] the
+// one for publishers and operators; listeners, TLS and QUIC are the caller's. [API.Drain] and
+// [API.Close] end it. The file routes.go lists every route, openapi.yaml describes them.
+//
+// Handlers return errors. The file handler.go turns each into a problem (RFC 9457, package
+// [livemap/api/problem]). A publish passes through [livemap/api/ingest], a stream leaves through
+// [livemap/api/transport], and [livemap/api/token] verifies tokens.
+//
+// See the examples for a hub behind a server, a publisher and a client that follows a stream.
 package api
 
 import (
@@ -23,69 +29,68 @@ import (
 	"livemap/stream"
 )
 
-// Config is what an API serves, and how.
+// Config is what an [API] serves and how. Hub, Log and Metrics are required.
 type Config struct {
 	Hub            *stream.Hub
 	Log            *slog.Logger
 	Metrics        *Metrics
-	Page           Handler        // of the map and its files; an fs.ErrNotExist is a 404
-	OpenAPI        []byte         // openapi.yaml
-	StallTimeout   time.Duration  // for a stream to take one write
+	Page           Handler        // serves the map and its files; fs.ErrNotExist becomes 404
+	OpenAPI        []byte         // the text of openapi.yaml
+	StallTimeout   time.Duration  // for a reader to take one write of at most transport.MaxWrite bytes
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
-	PublishAddress string         // of the internal port, to name it to those who look for it elsewhere
+	PublishAddress string         // URL of the internal port, for publishers that reach Public
 
-	Anonymous      bool            // whoever reaches Public may read; else Tokens are needed
-	Tokens         *token.Verifier // nil: none are taken
+	Anonymous      bool            // everyone who reaches Public may read; else Tokens are required
+	Tokens         *token.Verifier // nil: the hub takes no tokens
 	CookieSameSite http.SameSite   // of the session cookie
-	Origins        []string        // of other pages that may read, as browsers send them
-	MaxStreams     int             // that a client may have on Public; 0: any number
-	LocalHostsOnly bool            // Public is for browsers of this machine: it refuses foreign hosts, as Internal does there
+	Origins        []string        // of other sites whose pages may read, as in the header Origin
+	MaxStreams     int             // streams that a client may have on Public; 0: any number
+	LocalHostsOnly bool            // Public rejects a Host that is neither localhost nor an IP address
 	PublishRate    float64         // positions per second that a client may publish; 0: any number
-	RequireAuth    bool            // Internal asks for a certificate or a token, since others reach it than this machine, or as it was told to
+	RequireAuth    bool            // Internal requires a client certificate or a token
 
-	// TakeOver, if set, takes streams over that do not come over HTTP/1.1; see
-	// [transport.Connection]. It returns nil for those it cannot take.
+	// TakeOver takes the connection of an HTTP/2 or HTTP/3 stream over from its server. It
+	// returns nil where it cannot. A nil TakeOver takes none over.
 	TakeOver func(http.ResponseWriter, *http.Request, transport.WriteTimeout) transport.Connection
 
-	// Full, if set, tells that there is no memory for more streams: new ones are
-	// turned away, those there are go on.
+	// Full reports that memory is short: the API then rejects new streams. Nil: it never is.
 	Full func() bool
 }
 
-// Handler answers a request, or returns why it did not.
+// Handler answers a request, or returns the error that the API answers with.
 type Handler = func(http.ResponseWriter, *http.Request) error
 
-// API answers requests for one hub.
+// API answers requests for one hub. Its handlers are safe for concurrent use.
 type API struct {
 	Config
 	idempotency *ingest.Idempotency
 	rates       ingest.RateLimiters
-	hangups     transport.Hangups // of streams that were taken over
+	hangups     transport.Hangups // of the streams taken over
 	streams     streamLimiter
 
-	draining context.Context // done when the hub is draining
+	draining context.Context // done when the hub drains
 	drain    context.CancelFunc
 }
 
-// New makes the API of a hub. Close it at the end.
+// New makes the API of a hub. The caller must close it.
 func New(config Config) *API {
 	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
 
-// Drain makes the hub refuse publishes with 503, ends NDJSON uploads at the end
-// of a line, and makes /readyz say so. What has begun goes on to its end.
+// Drain rejects further publishes with 503, ends NDJSON uploads at the end of a line, and makes
+// /readyz answer 503. Requests under way finish; [stream.Hub.Drain] ends streams.
 func (a *API) Drain() { a.drain() }
 
-// Close lets go of what the API holds. No request may be under way.
+// Close releases what the API holds. No request may be under way.
 func (a *API) Close() {
 	a.drain()
 	a.idempotency.Close()
 	a.hangups.Close()
 }
 
-// Public is what the world may reach.
+// Public returns the handler of the public port: the map, streams, snapshots and sessions.
 func (a *API) Public() http.Handler {
 	r := a.router()
 	if a.LocalHostsOnly {
@@ -99,7 +104,9 @@ func (a *API) Public() http.Handler {
 	return r
 }
 
-// Internal is what publishers and operators reach, and all of Public.
+// Internal returns the handler of the internal port: publishing, metrics, health and debugging,
+// and all routes of [API.Public]. Without [Config.RequireAuth] it serves this machine alone and
+// rejects a foreign Host.
 func (a *API) Internal() http.Handler {
 	r := a.router()
 	readers, publishers, debugging := a.authenticateInternalReader, a.authenticatePublisher, a.requireLoopback
@@ -118,10 +125,10 @@ func (a *API) Internal() http.Handler {
 	return r
 }
 
-// noAuth lets pass who gets here.
+// noAuth lets every request pass.
 func noAuth(next http.Handler) http.Handler { return next }
 
-// crossOrigin lets pages of the listed origins read, with their users' cookies.
+// crossOrigin lets pages of the listed origins read with their users' cookies (CORS).
 func (a *API) crossOrigin() func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins:   a.Origins,
@@ -133,14 +140,14 @@ func (a *API) crossOrigin() func(http.Handler) http.Handler {
 	})
 }
 
-// readRoutes is what both ports serve, to those whom authenticate lets pass; the page to
-// all. Streams stay free of whatever would buffer or compress them.
+// readRoutes adds the routes of both ports. Those that read positions pass through authenticate;
+// the page does not. No middleware buffers or compresses streams.
 func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Handler) {
 	streams := r.With(a.clientIP(), authenticate)
 	streams.Get("/stream", a.handle(a.stream))
 	streams.Get("/topics/{id}/stream", a.handle(a.stream))
 	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles"} {
-		r.Get(path, a.handle(a.page)) // which compresses by itself
+		r.Get(path, a.handle(a.page)) // serves compressed files itself
 	}
 	r.Post("/session", a.handle(a.openSession))
 	r.Delete("/session", a.handle(a.closeSession))
@@ -156,7 +163,7 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 	})
 }
 
-// router makes a router with what every request goes through.
+// router returns a router with the middleware of every request.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
 	r.Use(securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, middleware.GetHead)
