@@ -14,15 +14,14 @@ import (
 	"livemap/api/token"
 )
 
-// cookieName is the session cookie's. A browser takes a name that begins so only
-// over TLS, and for this host alone.
+// cookieName is the name of the session cookie. With this prefix, browsers accept it over TLS only
+// and send it to this host alone.
 const cookieName = "__Host-livemap"
 
-// principal is who a request comes from, where that matters. Publishers and operators
-// that reach the internal port, or show their certificate there, are none: they
-// may read and publish everything, over any number of streams.
+// principal is the reader or publisher behind a request. Requests that the internal port accepts
+// without a token have none: they may read and publish everything, over any number of streams.
 type principal struct {
-	grant *token.Grant // nil: may read everything
+	grant *token.Grant // nil: everything is allowed
 }
 
 type principalKey struct{}
@@ -32,7 +31,7 @@ func principalOf(r *http.Request) *principal {
 	return p
 }
 
-// grantOf gives what a request's token allows; nil where everything is.
+// grantOf returns what a request's token allows; nil where everything is.
 func grantOf(r *http.Request) *token.Grant {
 	if p := principalOf(r); p != nil {
 		return p.grant
@@ -40,13 +39,13 @@ func grantOf(r *http.Request) *token.Grant {
 	return nil
 }
 
-// withPrincipal returns the request with the principal it comes from.
+// withPrincipal returns the request with its principal.
 func withPrincipal(r *http.Request, p *principal) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), principalKey{}, p))
 }
 
-// authenticateReader lets those read who may. What they may is judged by who knows what is
-// asked for.
+// authenticateReader requires a token for reading, unless everyone may read. The handlers check
+// whether it allows what the request asks for.
 func (a *API) authenticateReader(next http.Handler) http.Handler {
 	if a.Anonymous {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,25 +59,27 @@ func (a *API) authenticateReader(next http.Handler) http.Handler {
 			return err
 		}
 		if raw == "" {
-			return unauthorized("a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; one in a URL is not taken")
+			return unauthorized(
+				"a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; " +
+					"one in a URL is not taken")
 		}
 		return a.serveWithToken(next, w, r, raw)
 	})
 }
 
-// authenticatePublisher lets those publish on an internal port that asks who they are. A cookie
-// would let pages do so.
+// authenticatePublisher requires a certificate or a token in the header. A cookie would let web
+// pages publish.
 func (a *API) authenticatePublisher(next http.Handler) http.Handler {
 	return a.requireAuth(bearerToken, next)
 }
 
-// authenticateInternalReader lets those read there: also with a cookie, as on the public port.
+// authenticateInternalReader also accepts a cookie, as the public port does.
 func (a *API) authenticateInternalReader(next http.Handler) http.Handler {
 	return a.requireAuth(a.requestToken, next)
 }
 
-// requireAuth lets those pass who show a certificate, which the listener has verified, or
-// a token.
+// requireAuth requires a client certificate that the listener has verified, or a token that find
+// returns.
 func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next http.Handler) http.Handler {
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		if clientCertificate(r) != nil {
@@ -93,13 +94,15 @@ func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next
 		case a.Tokens == nil:
 			return unauthorized("this port asks for a client certificate that --publish-client-ca has signed")
 		case raw == "":
-			return unauthorized("this port asks for a token in Authorization: Bearer, or for a client certificate where --publish-client-ca is set")
+			return unauthorized(
+				"this port asks for a token in Authorization: Bearer, " +
+					"or for a client certificate where --publish-client-ca is set")
 		}
 		return a.serveWithToken(next, w, r, raw)
 	})
 }
 
-// serveWithToken lets a request pass with what its token allows.
+// serveWithToken verifies a token and passes the request on with its grant.
 func (a *API) serveWithToken(next http.Handler, w http.ResponseWriter, r *http.Request, raw string) error {
 	grant, err := a.verify(raw)
 	if err != nil {
@@ -109,8 +112,7 @@ func (a *API) serveWithToken(next http.Handler, w http.ResponseWriter, r *http.R
 	return nil
 }
 
-// clientCertificate gives the client certificate that the listener has verified; nil where
-// none was shown.
+// clientCertificate returns the client certificate that the listener has verified; nil without one.
 func clientCertificate(r *http.Request) *x509.Certificate {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil
@@ -118,8 +120,7 @@ func clientCertificate(r *http.Request) *x509.Certificate {
 	return r.TLS.VerifiedChains[0][0]
 }
 
-// requestToken gives the token of a request: the header's, or else the cookie's; "" if
-// there is none.
+// requestToken returns the token of a request's header, or else of its cookie; "" without one.
 func (a *API) requestToken(r *http.Request) (string, error) {
 	raw, err := bearerToken(r)
 	if raw != "" || err != nil {
@@ -130,12 +131,13 @@ func (a *API) requestToken(r *http.Request) (string, error) {
 		return "", nil
 	}
 	if !a.mayUseCookie(r) {
-		return "", invalidToken("its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
+		return "", invalidToken(
+			"its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
 	}
 	return cookie.Value, nil
 }
 
-// verify gives what a token allows.
+// verify returns what a token allows.
 func (a *API) verify(raw string) (*token.Grant, error) {
 	grant, err := a.Tokens.Verify(raw)
 	if errors.Is(err, token.ErrNoKeys) {
@@ -148,8 +150,7 @@ func (a *API) verify(raw string) (*token.Grant, error) {
 	return grant, nil
 }
 
-// bearerToken gives the token in a request's header (RFC 6750, section 2.1); "" if there
-// is none.
+// bearerToken returns the token in a request's header (RFC 6750, section 2.1); "" without one.
 func bearerToken(r *http.Request) (string, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
@@ -164,14 +165,14 @@ func bearerToken(r *http.Request) (string, error) {
 
 const challenge = `Bearer realm="livemap"`
 
-// unauthorized asks for a token.
+// unauthorized returns a problem that asks for a token.
 func unauthorized(need string) *problem.Problem {
 	return problem.New(http.StatusUnauthorized, "%s", need).With("WWW-Authenticate", challenge)
 }
 
-// invalidToken says what is wrong with a token.
+// invalidToken returns a problem that says what is wrong with a token (RFC 6750, section 3.1).
 func invalidToken(mistake string) *problem.Problem {
-	described := strings.Map(func(c rune) rune { // what RFC 6750, section 3, allows in it
+	described := strings.Map(func(c rune) rune { // RFC 6750, section 3, allows no others
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return '\''
 		}
@@ -181,8 +182,8 @@ func invalidToken(mistake string) *problem.Problem {
 		With("WWW-Authenticate", challenge+`, error="invalid_token", error_description="`+described+`"`)
 }
 
-// mayUseCookie tells whether a request comes from a page that may read with its
-// user's cookie. Browsers say so; others send no cookie that they were not given.
+// mayUseCookie reports whether a request comes from a page that may read with its user's cookie.
+// Browsers name the page. Other clients send only cookies that they were given.
 func (a *API) mayUseCookie(r *http.Request) bool {
 	switch origin := r.Header.Get("Origin"); {
 	case origin != "" && slices.Contains(a.Origins, origin):

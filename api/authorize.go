@@ -10,8 +10,8 @@ import (
 	"livemap/stream"
 )
 
-// authorizeQuery has a query hold to what its reader may read. asked: its topics were
-// asked for, else it is for all there is.
+// authorizeQuery restricts a query to what its reader may read. asked: the reader named topics;
+// otherwise the query is for everything the reader may read.
 func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 	if grant == nil {
 		return nil
@@ -29,14 +29,14 @@ func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 		return problem.New(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
 	}
 	if grant.Read.AreIDs() && q.Box == nil && len(grant.Read) <= maxTopics {
-		q.Topics = slices.Clone(grant.Read) // for which there are indexes
+		q.Topics = slices.Clone(grant.Read) // indexed, unlike patterns
 	} else {
 		q.Only = grant.Read
 	}
 	return nil
 }
 
-// authorizeRead refuses those who may not read of a vehicle by itself.
+// authorizeRead rejects a reader that may not read this vehicle by itself.
 func authorizeRead(r *http.Request, id string) error {
 	topic := stream.VehiclePrefix + id
 	grant := grantOf(r)
@@ -50,7 +50,7 @@ func forbiddenTopic(topic string) error {
 	return problem.New(http.StatusForbidden, "this token may not read the topic %q", problem.Shorten(topic))
 }
 
-// authorizePublish refuses those who may publish nothing.
+// authorizePublish rejects a token that may publish nothing.
 func authorizePublish(grant *token.Grant) error {
 	if grant == nil || len(grant.Publish) > 0 {
 		return nil
@@ -58,11 +58,12 @@ func authorizePublish(grant *token.Grant) error {
 	return problem.New(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
 }
 
-// authorizeDelete refuses those who may not publish of a vehicle.
+// authorizeDelete rejects a publisher that may not publish for this vehicle.
 func authorizeDelete(r *http.Request, id string) error {
 	grant := grantOf(r)
 	if err := authorizePublish(grant); err != nil || grant == nil || grant.Publish.Match(id) {
 		return err
 	}
-	return problem.New(http.StatusForbidden, "this token may not publish for the vehicle %q", problem.Shorten(id))
+	return problem.New(http.StatusForbidden,
+		"this token may not publish for the vehicle %q", problem.Shorten(id))
 }

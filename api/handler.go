@@ -13,12 +13,11 @@ import (
 	"livemap/geo"
 )
 
-// retryAfter is how long, in seconds, a publisher that met a draining hub
-// should wait: about as long as a restart takes.
+// retryAfter is how many seconds a publisher should wait for a draining hub: about as long as a
+// restart takes.
 const retryAfter = 2
 
-// problemOf is the table from errors to answers. ok is false for an error that
-// nobody foresaw.
+// problemOf maps errors to answers. ok is false for an unexpected error, which becomes a 500.
 func problemOf(err error) (p *problem.Problem, ok bool) {
 	if errors.As(err, &p) {
 		return p, true
@@ -40,19 +39,24 @@ func problemOf(err error) (p *problem.Problem, ok bool) {
 		return p, true
 	}
 	if tooFast, is := errors.AsType[*ingest.RateError](err); is {
-		return problem.New(http.StatusTooManyRequests, "%s", tooFast.Error()).With("Retry-After", strconv.Itoa(int(tooFast.Wait))), true
+		return problem.New(http.StatusTooManyRequests,
+			"%s", tooFast.Error()).With("Retry-After", strconv.Itoa(int(tooFast.Wait))), true
 	}
 	if reused, is := errors.AsType[*ingest.KeyReusedError](err); is {
 		return problem.New(http.StatusUnprocessableEntity, "%s", reused.Error()), true
 	}
 	if size, is := errors.AsType[*http.MaxBytesError](err); is {
-		return problem.New(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes, the limit for JSON and GeoJSON; send several, or NDJSON, which has no limit", size.Limit), true
+		return problem.New(http.StatusRequestEntityTooLarge,
+			"the body is larger than %d bytes, the limit for JSON and GeoJSON; "+
+				"send several, or NDJSON, which has no limit",
+			size.Limit), true
 	}
-	return problem.New(http.StatusInternalServerError, "something went wrong in the hub; its log has the details"), false
+	return problem.New(http.StatusInternalServerError,
+		"something went wrong in the hub; its log has the details"), false
 }
 
-// handle makes a handler of one that returns an error. An error after the
-// answer has begun is the handler's own affair.
+// handle makes an http.HandlerFunc of a [Handler] and answers with its error. A handler that has
+// begun its answer must return nil.
 func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := serve(w, r)
@@ -64,7 +68,7 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 			a.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
 		if r.ProtoMajor == 1 && r.ContentLength < 0 {
-			// Else the answer would wait for the end of a body that may stay open for hours.
+			// The answer would wait for the end of the body, which may stay open for hours.
 			w.Header().Set("Connection", "close")
 		}
 		p.Write(w)
@@ -72,10 +76,11 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 }
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
-	return problem.New(http.StatusNotFound, "there is nothing at %s; GET /openapi.yaml tells what there is", strconv.QuoteToASCII(r.URL.Path))
+	return problem.New(http.StatusNotFound,
+		"there is nothing at %s; GET /openapi.yaml tells what there is", strconv.QuoteToASCII(r.URL.Path))
 }
 
-// methodNotAllowed answers for paths that have no such method, and OPTIONS.
+// methodNotAllowed answers OPTIONS, and requests whose path has no such method.
 func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		allowed := allowedMethods(routes, r.URL.EscapedPath())
@@ -88,7 +93,8 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		p := problem.New(http.StatusMethodNotAllowed, "%s is not allowed here; allowed are %s", strconv.QuoteToASCII(r.Method), allow)
+		p := problem.New(http.StatusMethodNotAllowed,
+			"%s is not allowed here; allowed are %s", strconv.QuoteToASCII(r.Method), allow)
 		if r.Method == http.MethodPut && strings.Contains(allow, http.MethodPost) {
 			p.Detail += "; curl -T sends PUT, which -X POST mends"
 		}
@@ -96,12 +102,12 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 	}
 }
 
-// allowedMethods lists what a path allows.
+// allowedMethods returns the methods of a path; nil where there is no such path.
 func allowedMethods(routes chi.Routes, path string) (allowed []string) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
 		asked := method
 		if method == http.MethodHead {
-			asked = http.MethodGet // which answers it
+			asked = http.MethodGet // GET routes answer HEAD
 		}
 		if routes.Match(chi.NewRouteContext(), asked, path) {
 			allowed = append(allowed, method)

@@ -12,13 +12,13 @@ import (
 	"livemap/stream"
 )
 
-// streamLimiter counts the streams of each client, those that have some.
+// streamLimiter bounds how many streams each client has. The zero value is ready to use.
 type streamLimiter struct {
-	mu   sync.Mutex // guards what follows
-	open map[string]int
+	mu   sync.Mutex     // guards what follows
+	open map[string]int // streams of the clients that have some
 }
 
-// acquire counts a stream, unless its client has as many as it may.
+// acquire counts a stream, unless its client has most already.
 func (l *streamLimiter) acquire(client string, most int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,6 +32,7 @@ func (l *streamLimiter) acquire(client string, most int) bool {
 	return true
 }
 
+// release counts that a stream of the client ended.
 func (l *streamLimiter) release(client string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,7 +41,8 @@ func (l *streamLimiter) release(client string) {
 	}
 }
 
-// acquireStream counts a stream of a principal, unless they have as many as they may.
+// acquireStream counts a stream of a request's client, unless it has MaxStreams already. The caller
+// must call release at the stream's end.
 func (a *API) acquireStream(r *http.Request) (release func(), ok bool) {
 	if a.MaxStreams == 0 || principalOf(r) == nil {
 		return func() {}, true
@@ -52,8 +54,8 @@ func (a *API) acquireStream(r *http.Request) (release func(), ok bool) {
 	return func() { a.streams.release(client) }, true
 }
 
-// clientKey tells clients apart: by their certificate's key, their token's subject,
-// else by their address, or what of an IPv6 address is one customer's (RFC 6177).
+// clientKey identifies a client by its certificate's key, by its token's subject, or by its address.
+// Of an IPv6 address it takes the part that belongs to one customer (RFC 6177).
 func clientKey(r *http.Request) string {
 	if shown := clientCertificate(r); shown != nil {
 		key := sha256.Sum256(shown.RawSubjectPublicKeyInfo)
@@ -69,23 +71,23 @@ func clientKey(r *http.Request) string {
 	return "address " + address
 }
 
-// publisherKey tells publishers apart that may publish other things, too.
+// publisherKey identifies a client together with what it may publish.
 func publisherKey(r *http.Request) string {
 	grant := grantOf(r)
 	if grant == nil {
 		return clientKey(r)
 	}
-	rights, _ := json.Marshal([]token.Patterns{grant.Publish, grant.Topics}) // strings, which is no error
+	rights, _ := json.Marshal([]token.Patterns{grant.Publish, grant.Topics}) // strings always marshal
 	return string(rights) + clientKey(r)
 }
 
-// retryTime is for how long those are sent away for whom there is no room.
+// retryTime is how long a rejected stream's client waits before it tries again.
 const retryTime = time.Minute
 
-// rejectStream ends a stream at once, and counts why. Of an answer that is an error a
-// browser would never come back.
+// rejectStream answers with a stream that ends at once, and counts why. After an error status an
+// EventSource would never reconnect.
 func (a *API) rejectStream(w http.ResponseWriter, reason string) error {
 	a.Metrics.closed.WithLabelValues(reason).Inc()
-	w.Write(stream.TurnedAway(retryTime)) // what fails is the client's connection
+	w.Write(stream.TurnedAway(retryTime)) // a failure is the client's connection
 	return nil
 }

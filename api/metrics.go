@@ -14,7 +14,7 @@ import (
 	"livemap/stream"
 )
 
-// Metrics is what Prometheus reads. Labels are of fixed sets: never a topic, a
+// Metrics are the Prometheus metrics of a process. Labels have fixed sets of values: never a topic, a
 // vehicle or a path.
 type Metrics struct {
 	registry    *prometheus.Registry
@@ -29,15 +29,20 @@ type Metrics struct {
 	unsaved     prometheus.Counter
 }
 
-// delays are the bounds of the histograms, in seconds: from what an idle hub
-// takes to what a stalled one does.
-var delays = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .02, .03, .05, .1, .25, .5, 1, 2.5, 5, 10}
+// delays are the bounds of the histograms, in seconds: from those of an idle hub to those of a
+// stalled one.
+var delays = []float64{
+	.0001, .00025, .0005, .001, .0025, .005, .01, .02, .03, .05, .1, .25, .5, 1, 2.5, 5, 10,
+}
 
-// NewMetrics makes the metrics of a process. Watch adds those of its hub.
+// NewMetrics returns the metrics of a process. [Metrics.Watch] adds those of its hub.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		registry:  prometheus.NewRegistry(),
-		publishes: counters("publishes_total", "Publish requests by result: ok, partial (some positions refused), refused (all), limited (over --publish-rate), invalid (not readable, or too large), unavailable.", "result"),
+		registry: prometheus.NewRegistry(),
+		publishes: counters("publishes_total",
+			"Publish requests by result: ok, partial (some positions refused), refused (all), "+
+				"limited (over --publish-rate), invalid (not readable, or too large), unavailable.",
+			"result"),
 		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "livemap_publish_duration_seconds", Buckets: delays,
 			Help: "From the header of a JSON or GeoJSON publish until its last position is in the log."}),
@@ -46,15 +51,18 @@ func NewMetrics() *Metrics {
 			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
-		closed: counters("streams_closed_total", "Streams closed by reason: client, stalled, write, draining, expired, too-many, memory, panic.", "reason"),
+		closed: counters("streams_closed_total",
+			"Streams closed by reason: client, stalled, write, draining, expired, too-many, memory, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "livemap_http3_migrations_total", Help: "HTTP/3 connections that went on from another address of their client, looked for once a second."}),
+			Name: "livemap_http3_migrations_total",
+			Help: "HTTP/3 connections that went on from another address of their client, looked for once a second."}),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_state_save_failures_total", Help: "Times that the vehicles could not be saved."}),
 	}
-	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics, m.migrations, m.unsaved,
+	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
+		m.migrations, m.unsaved,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
@@ -66,37 +74,40 @@ func counters(name, help, label string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livemap_" + name, Help: help}, []string{label})
 }
 
-// WriteDelay notes how long an event waited to be written; for stream.Config.
+// WriteDelay observes how long an event waited to be written. It is for the Delay of
+// [stream.Config].
 func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()) }
 
-// Migrated counts connections over HTTP/3 whose client moved to another address.
+// Migrated counts HTTP/3 connections whose client moved to another address (RFC 9000, section 9).
 func (m *Metrics) Migrated(moves int) { m.migrations.Add(float64(moves)) }
 
-// Unsaved counts that the vehicles could not be saved.
+// Unsaved counts one failure to save the vehicles.
 func (m *Metrics) Unsaved() { m.unsaved.Inc() }
 
-// Watch adds the metrics of a hub.
+// Watch adds the metrics of a hub. Call it once.
 func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// hubCollector reads a hub's numbers when they are asked for.
+// hubCollector reads a hub's statistics at each scrape.
 type hubCollector struct {
 	hub     *stream.Hub
 	metrics *Metrics
 }
 
 var (
-	positionsDesc   = describe("positions_total", "Positions taken by result: accepted (the vehicle's newest), late, duplicate, rejected.", "result")
+	positionsDesc = describe("positions_total",
+		"Positions taken by result: accepted (the vehicle's newest), late, duplicate, rejected.", "result")
 	writtenDesc     = describe("events_written_total", "Events written to streams.")
-	conflationsDesc = describe("conflations_total", "How often a stream was brought to date with newest positions instead of every one.")
-	logBytesDesc    = describe("log_bytes", "Memory of the event log, its index included.")
-	logEventsDesc   = describe("log_events", "Events in the log.")
-	logSecondsDesc  = describe("log_seconds", "How far back the log reaches.")
-	vehiclesDesc    = describe("vehicles", "Vehicles remembered by state: present, gone.", "state")
-	topicsDesc      = describe("topics", "Topics named by publishers that have vehicles or events.")
+	conflationsDesc = describe("conflations_total",
+		"How often a stream was brought to date with newest positions instead of every one.")
+	logBytesDesc   = describe("log_bytes", "Memory of the event log, its index included.")
+	logEventsDesc  = describe("log_events", "Events in the log.")
+	logSecondsDesc = describe("log_seconds", "How far back the log reaches.")
+	vehiclesDesc   = describe("vehicles", "Vehicles remembered by state: present, gone.", "state")
+	topicsDesc     = describe("topics", "Topics named by publishers that have vehicles or events.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -128,7 +139,7 @@ func (c hubCollector) Collect(metrics chan<- prometheus.Metric) {
 	send(topicsDesc, prometheus.GaugeValue, float64(s.Topics))
 }
 
-// resultOf gives the label that a publish is counted under.
+// resultOf returns the label that a publish is counted under.
 func resultOf(taken *problem.Ack, err error) string {
 	p, isProblem := errors.AsType[*problem.Problem](err)
 	switch {

@@ -15,8 +15,8 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// securityHeaders has browsers take answers for what they say they are, and for nothing to
-// be run, framed or told of elsewhere. The page's files have policies of their own.
+// securityHeaders stops MIME sniffing, framing and referrer leaks. The page's files have policies of
+// their own.
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -27,7 +27,7 @@ func securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// recoverPanic lets a panic cost no more than its own request, and counts it.
+// recoverPanic limits a panic to its own request, and counts it.
 func (a *API) recoverPanic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -36,7 +36,7 @@ func (a *API) recoverPanic(next http.Handler) http.Handler {
 				return
 			}
 			if failure == http.ErrAbortHandler {
-				panic(failure) // that is how a handler cuts a connection
+				panic(failure) // a handler cuts its connection
 			}
 			a.logPanic(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
 			p, _ := problemOf(nil)
@@ -46,14 +46,14 @@ func (a *API) recoverPanic(next http.Handler) http.Handler {
 	})
 }
 
-// logPanic counts a panic and logs it, with what is known of the request.
+// logPanic counts a panic and logs it with attributes of the request.
 func (a *API) logPanic(value any, stack []byte, request ...any) {
 	a.Metrics.panics.Inc()
 	a.Log.Error("panic in a handler", append(request, "panic", value, "stack", string(stack))...)
 }
 
-// matchEscapedPath has routes matched against the path as it was sent: an id with
-// %2F in it is one segment, and is decoded once, by pathID.
+// matchEscapedPath matches routes against the path as the client sent it. An id with %2F in it is one
+// segment, and pathID decodes it once.
 func matchEscapedPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		chi.RouteContext(r.Context()).RoutePath = r.URL.EscapedPath()
@@ -61,11 +61,12 @@ func matchEscapedPath(next http.Handler) http.Handler {
 	})
 }
 
-// limitHeader refuses a request whose header is too large. The servers have a
-// bound too, not as exact, and answer without words.
+// limitHeader rejects a request whose header is too large. The servers have a less exact limit of
+// their own, and answer without a problem.
 func (a *API) limitHeader(next http.Handler) http.Handler {
 	tooLarge := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return problem.New(http.StatusRequestHeaderFieldsTooLarge, "the request's header is larger than %d bytes", transport.MaxHeader)
+		return problem.New(http.StatusRequestHeaderFieldsTooLarge,
+			"the request's header is larger than %d bytes", transport.MaxHeader)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if headerSize(r) > transport.MaxHeader {
@@ -76,7 +77,7 @@ func (a *API) limitHeader(next http.Handler) http.Handler {
 	})
 }
 
-// headerSize is the size of the request's header as HTTP/1.1 has it, in bytes.
+// headerSize returns the size of a request's header in HTTP/1.1, in bytes.
 func headerSize(r *http.Request) int {
 	size := len(r.Method) + len(" ") + len(r.RequestURI) + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(r.Host)
 	for name, values := range r.Header {
@@ -87,14 +88,15 @@ func headerSize(r *http.Request) int {
 	return size
 }
 
-// requireLocalHost refuses requests to a port on loopback that were meant for another host:
-// a page may have its own name lead here, and would pass for the hub's (DNS rebinding).
+// requireLocalHost rejects requests with a foreign Host. Without it a web page could point its own
+// name at this port and would count as the hub's page (DNS rebinding).
 func (a *API) requireLocalHost(next http.Handler) http.Handler {
 	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
-		return problem.New(http.StatusMisdirectedRequest, "Host is %q; this port answers to localhost and IP addresses", problem.Shorten(r.Host))
+		return problem.New(http.StatusMisdirectedRequest,
+			"Host is %q; this port answers to localhost and IP addresses", problem.Shorten(r.Host))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isUnixSocket(r) && r.Host != "" && !isLocalOrIP(r.Host) { // browsers always name it
+		if !isUnixSocket(r) && r.Host != "" && !isLocalOrIP(r.Host) { // browsers always send it
 			refuse(w, r)
 			return
 		}
@@ -102,8 +104,7 @@ func (a *API) requireLocalHost(next http.Handler) http.Handler {
 	})
 }
 
-// isLocalOrIP tells whether a Host is one that no page can be loaded from but this
-// machine's own.
+// isLocalOrIP reports whether a Host is localhost or an IP address. DNS rebinding cannot use these.
 func isLocalOrIP(hostport string) bool {
 	host := hostport
 	if name, _, err := net.SplitHostPort(hostport); err == nil {
@@ -114,7 +115,7 @@ func isLocalOrIP(hostport string) bool {
 	return err == nil || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
-// requireLoopback lets requests of this machine pass.
+// requireLoopback rejects requests from other machines.
 func (a *API) requireLoopback(next http.Handler) http.Handler {
 	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
 		return problem.New(http.StatusForbidden, "debugging answers to this machine only, over loopback")
@@ -128,7 +129,7 @@ func (a *API) requireLoopback(next http.Handler) http.Handler {
 	})
 }
 
-// clientIP finds the address of the client behind trusted proxies.
+// clientIP returns middleware that finds the address of the client behind trusted proxies.
 func (a *API) clientIP() func(http.Handler) http.Handler {
 	if len(a.TrustedProxies) == 0 {
 		return middleware.ClientIPFromRemoteAddr
@@ -142,7 +143,7 @@ func (a *API) clientIP() func(http.Handler) http.Handler {
 		next = fromHeader(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if isUnixSocket(r) {
-				// Who reaches a unix socket is trusted as the proxies are.
+				// A client that reaches a unix socket is a trusted proxy.
 				r.RemoteAddr = netip.AddrPortFrom(a.TrustedProxies[0].Addr(), 0).String()
 			}
 			stripPorts(r.Header)
@@ -151,8 +152,8 @@ func (a *API) clientIP() func(http.Handler) http.Handler {
 	}
 }
 
-// stripPorts leaves addresses alone in X-Forwarded-For, to which some proxies add the
-// client's port. Without its address all their clients would be one.
+// stripPorts removes ports from X-Forwarded-For. Some proxies add them, and the address would not
+// parse: all their clients would count as one.
 func stripPorts(header http.Header) {
 	const name = "X-Forwarded-For"
 	if header[name] == nil {
@@ -175,8 +176,7 @@ func isUnixSocket(r *http.Request) bool {
 	return local != nil && local.Network() == "unix"
 }
 
-// clientAddress gives the client's address for a log line: that of the proxy where it
-// names none.
+// clientAddress returns the client's address, or the proxy's where the proxy names none.
 func clientAddress(r *http.Request) string {
 	if address := middleware.GetClientIP(r.Context()); address != "" {
 		return address
@@ -191,9 +191,8 @@ func clientAddress(r *http.Request) string {
 	return host
 }
 
-// protocol gives the name that clients are told, and metrics count by: h1, h2, h3.
-// Behind a proxy, which speaks plain HTTP with the hub, that is what the client speaks
-// with the proxy, if it tells (RFC 9110, section 7.6.3).
+// protocol returns the protocol of the client: h1, h2 or h3. A proxy that speaks plain HTTP with the
+// hub may name the client's protocol in Via (RFC 9110, section 7.6.3).
 func protocol(r *http.Request) string {
 	via, _, _ := strings.Cut(r.Header.Get("Via"), " ")
 	via = strings.TrimPrefix(via, "HTTP/")

@@ -13,7 +13,7 @@ import (
 	"livemap/stream"
 )
 
-// Limits of what a stream may be asked for.
+// Limits of the query parameters of a stream.
 const (
 	maxTopics   = 128
 	minInterval = 100 * time.Millisecond
@@ -22,8 +22,8 @@ const (
 	maxPing     = 5 * time.Minute
 )
 
-// params reads a request's query parameters; the first that is wrong is kept.
-// Parameters that nobody asks for are ignored.
+// params reads a request's query parameters and keeps the first error. It ignores unknown
+// parameters.
 type params struct {
 	values url.Values
 	err    error
@@ -41,7 +41,7 @@ func paramsOf(r *http.Request) *params {
 	return p
 }
 
-// single gives a parameter that may be given once.
+// single returns a parameter that may be there once.
 func (p *params) single(name string) (value string, given bool) {
 	values := p.values[name]
 	if len(values) > 1 {
@@ -78,7 +78,8 @@ func (p *params) duration(name string, least, most time.Duration) time.Duration 
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < least || d > most {
-		p.invalid(name, "is %q; it must be a time like 1s or 500ms, from %s to %s", problem.Shorten(text), least, most)
+		p.invalid(name,
+			"is %q; it must be a time like 1s or 500ms, from %s to %s", problem.Shorten(text), least, most)
 	}
 	return d
 }
@@ -107,7 +108,7 @@ func (p *params) time(name string) (at time.Time) {
 	return at
 }
 
-// topics gives the topics to read: all that is given, or everything.
+// topics returns the topics that a request names, or the topic of everything.
 func (p *params) topics() []string {
 	topics := p.values["topic"]
 	if len(topics) == 0 {
@@ -125,7 +126,7 @@ func (p *params) topics() []string {
 	return slices.Clone(topics)
 }
 
-// pathID gives the id in the path, decoded.
+// pathID returns the id in the path, decoded and checked.
 func pathID(r *http.Request, check func(string) error) (string, error) {
 	id, err := url.PathUnescape(chi.URLParam(r, "id"))
 	if err == nil {
@@ -137,8 +138,8 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 	return id, nil
 }
 
-// scope gives a query what a request asks for, with or without an id in its path,
-// as far as its reader may read that.
+// scope sets the topics and the box of a query to those of a request, with or without an id in its
+// path. It rejects what the reader may not read.
 func (p *params) scope(r *http.Request, q *stream.Query) error {
 	q.Box = p.box("bbox")
 	asked := true

@@ -19,11 +19,11 @@ import (
 
 // Limits of a publish.
 const (
-	maxBody  = 8 << 20 // bytes of a JSON or GeoJSON body
-	bodyTime = time.Minute
+	maxBody  = 8 << 20     // bytes of a JSON or GeoJSON body
+	bodyTime = time.Minute // for a JSON or GeoJSON body to arrive
 )
 
-// The content types that positions come in.
+// Content types of positions.
 const (
 	typeJSON    = "application/json"
 	typeGeoJSON = "application/geo+json"
@@ -44,13 +44,13 @@ func (a *API) publish(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case ack == nil:
-		return nil // it has been answered line by line
+		return nil // receive has answered line by line
 	}
 	return writeJSON(w, ack)
 }
 
-// receive publishes a request in whatever form it has. No ack and no error is an
-// answer already given.
+// receive checks a request and publishes its positions. It returns neither ack nor error when it has
+// answered already.
 func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, error) {
 	media, err := publishable(r)
 	if err != nil {
@@ -72,30 +72,35 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	key := r.Header.Get("Idempotency-Key")
 	switch {
 	case len(key) > ingest.MaxKey:
-		return nil, problem.New(http.StatusBadRequest, "Idempotency-Key has %d bytes; at most %d are allowed", len(key), ingest.MaxKey)
+		return nil, problem.New(http.StatusBadRequest,
+			"Idempotency-Key has %d bytes; at most %d are allowed", len(key), ingest.MaxKey)
 	case media != typeNDJSON:
 		return a.receiveDocument(w, r, media == typeGeoJSON, key, positions)
 	case key != "":
-		return nil, problem.New(http.StatusBadRequest, "Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
+		return nil, problem.New(http.StatusBadRequest,
+			"Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
 	}
 	return a.receiveLines(w, r, positions)
 }
 
-// publishable refuses bodies that cannot be read as positions.
+// publishable returns the content type of a request, and rejects those that hold no positions.
 func publishable(r *http.Request) (media string, err error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return "", problem.New(http.StatusUnsupportedMediaType, "Content-Encoding %q is not taken; send the body as it is", problem.Shorten(coding))
+		return "", problem.New(http.StatusUnsupportedMediaType,
+			"Content-Encoding %q is not taken; send the body as it is", problem.Shorten(coding))
 	}
 	given := r.Header.Get("Content-Type")
 	switch given {
-	case typeJSON, typeGeoJSON, typeNDJSON: // which most are, to the letter
+	case typeJSON, typeGeoJSON, typeNDJSON: // most requests, spelt exactly
 		return given, nil
 	}
 	media, _, err = mime.ParseMediaType(given)
 	if err == nil && (media == typeJSON || media == typeGeoJSON || media == typeNDJSON) {
 		return media, nil
 	}
-	p := problem.New(http.StatusUnsupportedMediaType, "Content-Type is %q; positions are taken as %s, %s or %s", problem.Shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
+	p := problem.New(http.StatusUnsupportedMediaType,
+		"Content-Type is %q; positions are taken as %s, %s or %s",
+		problem.Shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
 	switch {
 	case media == typeForm:
 		p.Detail += "; curl sends this type unless told otherwise: add -H 'Content-Type: " + typeJSON + "'"
@@ -105,12 +110,13 @@ func publishable(r *http.Request) (media string, err error) {
 	return "", p.With("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
 }
 
+// errDraining rejects a request while the hub drains.
 func errDraining() error {
 	return problem.New(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
 		With("Retry-After", strconv.Itoa(retryAfter))
 }
 
-// document is the body of a publish, with room for what is in it.
+// document is the body of a publish and its items, reused through a pool.
 type document struct {
 	body  bytes.Buffer
 	items []geo.Item
@@ -118,8 +124,7 @@ type document struct {
 
 var documents = sync.Pool{New: func() any { return new(document) }}
 
-// release lets go of what the document holds, and keeps its memory for the next
-// unless that is much.
+// release clears the document and keeps its memory for the next, up to a limit.
 func (d *document) release() {
 	const most = 1 << 20 // bytes
 	clear(d.items)
@@ -130,7 +135,7 @@ func (d *document) release() {
 	}
 }
 
-// limitRate rejects a publisher that published more than it may.
+// limitRate rejects a publisher that exceeds its rate.
 func (a *API) limitRate(r *http.Request, positions *ingest.Writer) (err error) {
 	if a.PublishRate > 0 {
 		positions.Rate, err = a.rates.Acquire(clientKey(r), a.PublishRate)
@@ -138,9 +143,10 @@ func (a *API) limitRate(r *http.Request, positions *ingest.Writer) (err error) {
 	return err
 }
 
-// receiveDocument publishes a JSON or GeoJSON document, all of which is read before
-// any of it is published.
-func (a *API) receiveDocument(w http.ResponseWriter, r *http.Request, geoJSON bool, key string, positions *ingest.Writer) (*problem.Ack, error) {
+// receiveDocument publishes a JSON or GeoJSON document. It reads all of it before it publishes any.
+func (a *API) receiveDocument(
+	w http.ResponseWriter, r *http.Request, geoJSON bool, key string, positions *ingest.Writer,
+) (*problem.Ack, error) {
 	began := time.Now()
 	if key == "" {
 		if err := a.limitRate(r, positions); err != nil {
@@ -154,7 +160,7 @@ func (a *API) receiveDocument(w http.ResponseWriter, r *http.Request, geoJSON bo
 	}
 	publish := func() (*problem.Ack, error) {
 		var err error
-		if key != "" { // not before: a repeat gets its ack though nothing may be published now
+		if key != "" { // not earlier: a repeat gets its ack even from a publisher that exceeds its rate
 			if err = a.limitRate(r, positions); err != nil {
 				return nil, err
 			}
@@ -180,10 +186,10 @@ func (a *API) receiveDocument(w http.ResponseWriter, r *http.Request, geoJSON bo
 	return a.idempotency.Once(r.Context(), publisherKey(r), key, content, publish)
 }
 
-// read reads a body of up to maxBody bytes within bodyTime. The deadline stays;
-// the server sets that of the next request.
+// read reads a body of up to maxBody bytes within bodyTime. It leaves the deadline set; the server
+// sets a new one for the next request.
 func (d *document) read(w http.ResponseWriter, r *http.Request) error {
-	const room = 64 << 10 // more is made as it comes, whatever the header promises
+	const room = 64 << 10 // at first; the header may promise more than comes
 	rc := http.NewResponseController(w)
 	if r.ContentLength > maxBody {
 		return tooLarge(rc, r)
@@ -203,15 +209,15 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) error {
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge(rc, r)
 	}
-	return problem.New(http.StatusBadRequest, "the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
+	return problem.New(http.StatusBadRequest,
+		"the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
 }
 
-// overTime is how long more of a body that is too large is taken, and thrown away.
+// overTime is how long the rest of a body that is too large is read and discarded.
 const overTime = 2 * time.Second
 
-// tooLarge refuses a body. Some more of it is read first, as much as would have
-// been taken: many clients read no answer before they have sent all, and
-// would find the connection reset.
+// tooLarge rejects a body. It first reads up to maxBody bytes more: many clients read no answer before
+// they have sent everything, and would find the connection reset.
 func tooLarge(rc *http.ResponseController, r *http.Request) error {
 	if rc.SetReadDeadline(time.Now().Add(overTime)) == nil {
 		io.CopyN(io.Discard, r.Body, maxBody)

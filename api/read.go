@@ -16,26 +16,25 @@ import (
 	"livemap/stream"
 )
 
-// compress compresses answers for clients that ask for it.
+// compress returns middleware that compresses GeoJSON and YAML for clients that accept it.
 func compress() func(http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
 		"application/geo+json", "application/yaml",
 	}))
 	if err != nil {
-		panic("api: " + err.Error()) // the options are all ours
+		panic("api: " + err.Error()) // the options are constant
 	}
 	return func(next http.Handler) http.Handler { return wrap(next) }
 }
 
-// snapshot answers with the last-known positions in scope, as a
-// FeatureCollection.
+// snapshot answers with the last-known positions in scope, as a FeatureCollection.
 func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	var q stream.Query
 	if err := paramsOf(r).scope(r, &q); err != nil {
 		return err
 	}
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
-	// Weak, since it stands for the compressed answer too (RFC 9110, 8.8.3.3).
+	// Weak, because it names the compressed answer too (RFC 9110, section 8.8.3.3).
 	etag := `W/"` + snapshot.ID.String() + grantTag(r) + `"`
 	header := w.Header()
 	header.Set("ETag", etag)
@@ -49,14 +48,14 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	snapshot.Write(func(p []byte) error { // what fails is the client's connection
+	snapshot.Write(func(p []byte) error { // a failure is the client's connection
 		_, err := w.Write(p)
 		return err
 	})
 	return nil
 }
 
-// grantTag tells answers for readers apart who may read different things.
+// grantTag returns the part of an ETag that differs for readers with different rights.
 func grantTag(r *http.Request) string {
 	grant := grantOf(r)
 	if grant == nil {
@@ -64,13 +63,13 @@ func grantTag(r *http.Request) string {
 	}
 	hash := fnv.New64a()
 	for _, pattern := range grant.Read {
-		io.WriteString(hash, pattern+"\n") // which no id holds
+		io.WriteString(hash, pattern+"\n") // no pattern holds a line break
 	}
 	return "-" + strconv.FormatUint(hash.Sum64(), 36)
 }
 
-// matches tells whether an If-None-Match names the tag (RFC 9110, 13.1.2). Ours
-// hold no comma.
+// matches reports whether If-None-Match names the tag, which holds no comma (RFC 9110, section
+// 13.1.2).
 func matches(ifNoneMatch []string, etag string) bool {
 	for _, tag := range strings.Split(strings.Join(ifNoneMatch, ","), ",") {
 		tag = strings.TrimSpace(tag)
@@ -97,7 +96,7 @@ func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
 	return writeGeoJSON(w, feature)
 }
 
-// track answers with the positions of a vehicle that the log still holds.
+// track answers with the positions of a vehicle that the log holds.
 func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, geo.CheckVehicleID)
 	if err != nil {
@@ -118,7 +117,7 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	return writeGeoJSON(w, geo.AppendTrack(nil, id, features))
 }
 
-// deleteVehicle makes a vehicle go.
+// deleteVehicle removes a vehicle from the map.
 func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, geo.CheckVehicleID)
 	if err != nil {
@@ -141,11 +140,11 @@ func unknownVehicle(id string) error {
 func writeGeoJSON(w http.ResponseWriter, text []byte) error {
 	w.Header().Set("Content-Type", "application/geo+json")
 	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(append(text[:len(text):len(text)], '\n')) // what fails is the client's connection
+	w.Write(append(text[:len(text):len(text)], '\n')) // a failure is the client's connection
 	return nil
 }
 
-// openAPI answers with the description of this surface.
+// openAPI answers with the OpenAPI description of the API.
 func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/yaml")
 	w.Header().Set("Cache-Control", "no-cache")
@@ -157,20 +156,23 @@ func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
 func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	err := a.Page(w, r)
 	if errors.Is(err, fs.ErrNotExist) {
-		return problem.New(http.StatusNotFound, "there is nothing at %s; a page that was open while the hub was replaced must be loaded again", strconv.QuoteToASCII(r.URL.Path))
+		return problem.New(http.StatusNotFound,
+			"there is nothing at %s; a page that was open while the hub was replaced must be loaded again",
+			strconv.QuoteToASCII(r.URL.Path))
 	}
 	return err
 }
 
-// publishOnWrongPort tells a publisher that came to the wrong port.
+// publishOnWrongPort answers a publisher on the public port with the address of the internal one.
 func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
-	return problem.New(http.StatusNotFound, "positions are not published here but on the internal port, %s", a.PublishAddress)
+	return problem.New(http.StatusNotFound,
+		"positions are not published here but on the internal port, %s", a.PublishAddress)
 }
 
-// healthz tells that the process answers.
+// healthz answers as long as the process runs.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
 
-// readyz tells whether the hub takes positions and streams.
+// readyz answers 200 while the hub accepts positions and streams, and 503 while it drains.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if a.draining.Err() != nil {
 		return errDraining()

@@ -9,13 +9,13 @@ import (
 	"livemap/api/token"
 )
 
-// maxCookie is how large, in bytes, a cookie's name and value may be together for
-// browsers to keep it (RFC 6265bis, section 5.7).
+// maxCookie is the largest cookie that browsers keep, in bytes of name and value (RFC 6265bis,
+// section 5.7).
 const maxCookie = 4096
 
-// session is what GET /session tells.
+// session is the answer of GET /session.
 type session struct {
-	Anonymous bool           `json:"anonymous,omitempty"` // nobody needs a token
+	Anonymous bool           `json:"anonymous,omitempty"` // reading needs no token
 	Subject   string         `json:"subject,omitempty"`
 	Expires   int64          `json:"expires,omitempty"` // Unix seconds
 	Read      token.Patterns `json:"read,omitempty"`
@@ -23,20 +23,23 @@ type session struct {
 	Topics    token.Patterns `json:"topics,omitempty"`
 }
 
-// sessionOf tells of a grant; nil: everyone may read.
+// sessionOf returns the session of a grant; nil: everyone may read.
 func sessionOf(grant *token.Grant) session {
 	if grant == nil {
 		return session{Anonymous: true}
 	}
-	return session{Subject: grant.Subject, Expires: grant.Expires.Unix(), Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics}
+	return session{
+		Subject: grant.Subject, Expires: grant.Expires.Unix(),
+		Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics,
+	}
 }
 
-// getSession tells who the reader is and what they may.
+// getSession answers with the reader's subject and rights.
 func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, sessionOf(grantOf(r)))
 }
 
-// openSession makes the header's token a cookie, for EventSource can send no header.
+// openSession sets the header's token as a cookie, because EventSource sends no header.
 func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	if a.Anonymous {
 		return problem.New(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
@@ -53,13 +56,14 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if size := len(cookieName) + len(raw); size > maxCookie {
-		return problem.New(http.StatusBadRequest, "as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
+		return problem.New(http.StatusBadRequest,
+			"as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
 	}
 	a.setCookie(w, raw, max(1, int(time.Until(grant.Expires).Seconds())))
 	return writeJSON(w, sessionOf(grant))
 }
 
-// closeSession takes the cookie back.
+// closeSession deletes the cookie.
 func (a *API) closeSession(w http.ResponseWriter, _ *http.Request) error {
 	a.setCookie(w, "", -1)
 	w.WriteHeader(http.StatusNoContent)
@@ -68,13 +72,14 @@ func (a *API) closeSession(w http.ResponseWriter, _ *http.Request) error {
 
 func (a *API) setCookie(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge, Secure: true, HttpOnly: true, SameSite: a.CookieSameSite,
+		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: a.CookieSameSite,
 	})
 }
 
 func writeJSON(w http.ResponseWriter, value any) error {
 	w.Header().Set("Content-Type", typeJSON)
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(value) // what fails is the client's connection
+	json.NewEncoder(w).Encode(value) // a failure is the client's connection
 	return nil
 }

@@ -21,7 +21,8 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !acceptsEvents(r) {
-		return problem.New(http.StatusNotAcceptable, "this is a text/event-stream, which the request's Accept excludes")
+		return problem.New(http.StatusNotAcceptable,
+			"this is a text/event-stream, which the request's Accept excludes")
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
@@ -31,7 +32,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if r.Context().Err() != nil {
-		return nil // its client went before it began, as one that resets streams in rapid succession does
+		return nil // the client has gone, as in an attack of rapid resets
 	}
 	if a.Full != nil && a.Full() {
 		return a.rejectStream(w, "memory")
@@ -44,7 +45,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// streamQuery reads what a stream is asked for.
+// streamQuery reads the parameters of a stream.
 func streamQuery(r *http.Request) (q stream.Query, err error) {
 	p := paramsOf(r)
 	q.Interval = p.duration("interval", minInterval, maxInterval)
@@ -56,13 +57,13 @@ func streamQuery(r *http.Request) (q stream.Query, err error) {
 	return q, p.scope(r, &q)
 }
 
-// acceptsEvents tells whether the request's Accept allows an event stream.
+// acceptsEvents reports whether Accept allows an event stream (RFC 9110, section 12.5.1).
 func acceptsEvents(r *http.Request) bool {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(accept) == "" {
 		return true
 	}
-	best := -1 // how specific the range is that decides
+	best := -1 // how specific the deciding range is
 	accepted := false
 	for _, part := range strings.Split(accept, ",") {
 		media, params, err := mime.ParseMediaType(part)
@@ -77,7 +78,7 @@ func acceptsEvents(r *http.Request) bool {
 	return accepted
 }
 
-// serveStream writes the stream and tells log and metrics of it.
+// serveStream writes the stream, logs it and counts it. It calls release at the end.
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, release func()) {
 	l := a.logOpened(r, &q)
 	l.release, l.until = release, q.Until
@@ -94,15 +95,16 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 	summary := a.Hub.Subscribe(q).Serve(r.Context(), transport.NetHTTP(w, r, timeout))
 	l.closed(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
-		// Else a stream that was cut would look to the client like one that ended.
+		// Otherwise a stream that was cut would look complete to the client.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// takeOver takes a stream's connection, or its part of one, away from the
-// server, so that it costs neither a goroutine nor buffers; nil where that cannot
-// be done.
-func (a *API) takeOver(w http.ResponseWriter, r *http.Request, timeout transport.WriteTimeout) transport.Connection {
+// takeOver takes the connection of a stream over from the server, so that the stream costs neither a
+// goroutine nor buffers. It returns nil where it cannot.
+func (a *API) takeOver(
+	w http.ResponseWriter, r *http.Request, timeout transport.WriteTimeout,
+) transport.Connection {
 	if r.ProtoMajor == 1 {
 		return transport.HTTP1(w, r, &a.hangups, timeout)
 	}
@@ -112,29 +114,31 @@ func (a *API) takeOver(w http.ResponseWriter, r *http.Request, timeout transport
 	return nil
 }
 
-// streamLog is what log and metrics tell of a stream.
+// streamLog logs and counts one stream.
 type streamLog struct {
 	api                      *API
 	began                    time.Time
 	client, protocol, topics string
-	release                  func() // its place among its client's streams
+	release                  func() // of the client's streams
 	until                    time.Time
 }
 
+// logOpened logs and counts that a stream began.
 func (a *API) logOpened(r *http.Request, q *stream.Query) *streamLog {
 	asked := q.Topics
 	if len(q.Only) > 0 {
-		asked = q.Only // all that its reader may read
+		asked = q.Only // everything the reader may read
 	}
-	// Not the query as it came, nor what is no id: somebody may have put a secret there.
-	l := &streamLog{api: a, began: time.Now(), client: clientAddress(r), protocol: q.Protocol, topics: problem.Shorten(strings.Join(asked, " "))}
+	// Neither the query nor an invalid id is logged: a client may have put a secret there.
+	topics := problem.Shorten(strings.Join(asked, " "))
+	l := &streamLog{api: a, began: time.Now(), client: clientAddress(r), protocol: q.Protocol, topics: topics}
 	a.Metrics.open.WithLabelValues(l.protocol).Inc()
 	a.Log.Info("stream opened", "client", l.client, "protocol", l.protocol, "topics", l.topics,
 		"bbox", q.Box != nil, "interval", q.Interval.String(), "last_event_id", loggedID(q.LastEventID))
 	return l
 }
 
-// loggedID gives a Last-Event-ID as the log has it.
+// loggedID returns a Last-Event-ID for the log.
 func loggedID(text string) string {
 	if _, ok := stream.ParseID(text); text == "" || ok {
 		return text
@@ -142,11 +146,12 @@ func loggedID(text string) string {
 	return "not an id"
 }
 
-// closed tells that the stream ended; gone: its client had gone.
+// closed logs and counts that the stream ended. gone: the client had disconnected.
 func (l *streamLog) closed(summary stream.Summary, gone bool) {
 	var panicked *stream.Panic
 	if errors.As(summary.Err, &panicked) {
-		l.api.logPanic(panicked.Value, panicked.Stack, "client", l.client, "protocol", l.protocol, "topics", l.topics)
+		l.api.logPanic(panicked.Value, panicked.Stack,
+			"client", l.client, "protocol", l.protocol, "topics", l.topics)
 	}
 	reason := closeReason(summary, gone, l.until)
 	l.release()
@@ -157,13 +162,13 @@ func (l *streamLog) closed(summary stream.Summary, gone bool) {
 		"events", summary.Events, "bytes", summary.Bytes)
 }
 
-// closeReason says why a stream was closed, in one of a few words: stalled, client
-// (it went away), write (its connection failed), and those of the hub's `bye`.
+// closeReason returns why a stream was closed: stalled, client (it disconnected), write (the
+// connection failed), or a reason of `bye`.
 func closeReason(summary stream.Summary, gone bool, until time.Time) string {
 	stalled := errors.Is(summary.Err, transport.ErrStalled)
 	switch {
 	case stalled && !until.IsZero() && time.Now().After(until):
-		return string(stream.Outdated) // it would have been told, had it read
+		return string(stream.Outdated) // the reader did not read its `bye`
 	case stalled:
 		return "stalled"
 	case summary.Reason == stream.Failed && gone:

@@ -21,32 +21,35 @@ import (
 // Limits of an NDJSON upload.
 const (
 	maxLine    = 64 << 10        // bytes
-	uploadIdle = 5 * time.Minute // without a byte; a blank line counts
-	lineGrace  = 2 * time.Second // to finish a line when the hub is draining
+	uploadIdle = 5 * time.Minute // without a byte; a blank line is enough
+	lineGrace  = 2 * time.Second // to finish a line when the hub drains
 	ackEvery   = time.Second
-	ackTime    = 10 * time.Second // for the publisher to take an ack line
+	ackTime    = 10 * time.Second // for the publisher to read an ack line
 )
 
-// receiveLines publishes each line of an upload as it arrives, for as long as it
-// goes on. A line that the connection broke off in is not published.
-func (a *API) receiveLines(w http.ResponseWriter, r *http.Request, positions *ingest.Writer) (*problem.Ack, error) {
+// receiveLines publishes each line of an upload as it arrives. It does not publish a line that the
+// connection broke off in.
+func (a *API) receiveLines(
+	w http.ResponseWriter, r *http.Request, positions *ingest.Writer,
+) (*problem.Ack, error) {
 	if err := a.limitRate(r, positions); err != nil {
 		return nil, err
 	}
 	u := &upload{rc: http.NewResponseController(w), body: r.Body, positions: positions}
 	u.stopping, u.endsNow = context.WithCancelCause(r.Context())
 	defer u.endsNow(nil)
-	// On HTTP/1.1 answering would else wait for the end of the body; HTTP/2 and
-	// HTTP/3 need no such permission and say so.
+	// On HTTP/1.1 an answer would wait for the end of the body. HTTP/2 and HTTP/3 do not support
+	// the call, and do not need it.
 	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
 	defer context.AfterFunc(a.draining, func() { u.stop(stream.Draining) })()
 	if positions.Grant != nil {
-		defer time.AfterFunc(time.Until(positions.Grant.Ends(time.Now())), func() { u.stop(stream.Outdated) }).Stop()
+		ends := positions.Grant.Ends(time.Now())
+		defer time.AfterFunc(time.Until(ends), func() { u.stop(stream.Outdated) }).Stop()
 	}
-	// On HTTP/1.1 what else comes of an upload that was not read to its end would be
-	// taken for the next request. Acks that are told meanwhile have their header before that.
+	// On HTTP/1.1 the server would read the rest of an unfinished upload as the next request. Acks
+	// during the upload need the header before it ends.
 	hangUp := func() {
 		if r.ProtoMajor == 1 {
 			w.Header().Set("Connection", "close")
@@ -68,20 +71,21 @@ type upload struct {
 	rc   *http.ResponseController
 	body io.Reader
 
-	mu        sync.Mutex // guards positions while acks are told meanwhile
+	mu        sync.Mutex // guards positions, which writeAck reads meanwhile
 	positions *ingest.Writer
 
-	partial  atomic.Bool     // there is a line without its end
-	stopping context.Context // done when the upload is to end; its cause is an ending where the hub wants that
+	partial  atomic.Bool     // a line has begun and not ended
+	stopping context.Context // done when the upload must end; an endReason is its cause where the hub ends it
 	endsNow  context.CancelCauseFunc
 }
 
-// endReason is why the hub ends an upload: it is draining, or the upload's token expired.
+// endReason is why the hub ends an upload: it drains, or the upload's token expired.
 type endReason stream.Reason
 
+// Error implements error.
 func (e endReason) Error() string { return string(e) }
 
-// read publishes lines until the upload ends, and tells whether that was its own end.
+// read publishes lines until the upload ends, and reports whether it read the whole body.
 func (u *upload) read() (whole bool) {
 	defer u.flush()
 	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+len("\r\n")), partial: &u.partial}
@@ -100,8 +104,8 @@ func (u *upload) read() (whole bool) {
 	}
 }
 
-// endedByHub tells whether the hub ends the upload, and notes why for its publisher, who
-// else would take the ack for that of everything.
+// endedByHub reports whether the hub ends the upload, and notes the reason in the ack. Without it the
+// publisher would believe that the hub read everything.
 func (u *upload) endedByHub() bool {
 	why, is := errors.AsType[endReason](context.Cause(u.stopping))
 	if is {
@@ -112,10 +116,10 @@ func (u *upload) endedByHub() bool {
 	return is
 }
 
-// publishLine publishes a line, at the latest before more is read.
+// publishLine publishes a line, at the latest before the next read.
 func (u *upload) publishLine(number int, line []byte, err error) {
 	if err == nil && len(line) == 0 {
-		return // it keeps the upload alive
+		return // a blank line keeps the upload alive
 	}
 	var p geo.Position
 	if err == nil {
@@ -130,15 +134,15 @@ func (u *upload) publishLine(number int, line []byte, err error) {
 	}
 }
 
-// flush publishes the lines that were taken.
+// flush publishes the lines that are not published yet.
 func (u *upload) flush() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.positions.Flush()
 }
 
-// Read reads from the body, which must not be idle for too long. It may wait, so
-// what came before is published first.
+// Read reads from the body, which may be idle for uploadIdle. It may wait, and therefore publishes
+// earlier lines first.
 func (u *upload) Read(p []byte) (int, error) {
 	u.flush()
 	u.positions.Rate.Wait(u.stopping)
@@ -146,7 +150,7 @@ func (u *upload) Read(p []byte) (int, error) {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
 		}
-		if u.stopped() { // stop was in between, and its deadline counts
+		if u.stopped() { // stop came in between, and its deadline counts
 			u.shortenDeadline()
 		}
 	}
@@ -157,13 +161,13 @@ func (u *upload) Read(p []byte) (int, error) {
 
 func (u *upload) stopped() bool { return u.stopping.Err() != nil }
 
-// stop has the upload end at the end of a line.
+// stop ends the upload at the end of a line.
 func (u *upload) stop(why stream.Reason) {
 	u.endsNow(endReason(why))
 	u.shortenDeadline()
 }
 
-// shortenDeadline waits no longer for lines, and not much longer for the end of one.
+// shortenDeadline ends the wait for further lines, and leaves lineGrace for the end of one.
 func (u *upload) shortenDeadline() {
 	deadline := time.Now()
 	if u.partial.Load() {
@@ -172,7 +176,7 @@ func (u *upload) shortenDeadline() {
 	u.rc.SetReadDeadline(deadline)
 }
 
-// readWithAcks reads the upload and tells every second how far it has come.
+// readWithAcks reads the upload and writes an ack every second.
 func (u *upload) readWithAcks(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", typeNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
@@ -191,7 +195,7 @@ func (u *upload) readWithAcks(w http.ResponseWriter) {
 			}
 		}
 	}()
-	// Also after a panic: nobody may write once the handler is done.
+	// Also after a panic: nothing may write once the handler has returned.
 	defer func() {
 		close(over)
 		<-reported
@@ -199,7 +203,7 @@ func (u *upload) readWithAcks(w http.ResponseWriter) {
 	u.read()
 }
 
-// writeAck writes an ack line, and tells whether that went well.
+// writeAck writes an ack line, and reports whether it could.
 func (u *upload) writeAck(w http.ResponseWriter) bool {
 	u.mu.Lock()
 	line, err := json.Marshal(u.positions.Progress())
@@ -215,22 +219,22 @@ func (u *upload) writeAck(w http.ResponseWriter) bool {
 	return err == nil
 }
 
-// errTooLong is a line over maxLine.
+// errTooLong rejects a line longer than maxLine.
 var errTooLong = errors.New("the line is longer than 65536 bytes, the limit")
 
 // lineReader splits what it reads into lines of up to maxLine bytes.
 type lineReader struct {
 	from    io.Reader
-	number  int    // of the line given last, from 1
-	buf     []byte // what was read and not given yet, from start on
+	number  int    // of the line returned last, from 1
+	buf     []byte // what was read and not returned yet, from start on
 	start   int
 	ended   error
-	partial *atomic.Bool // whether that ends in a line without its end
+	partial *atomic.Bool // buf ends in a line without its end
 }
 
-// next gives the next line without its end, valid until the next call. After
-// errTooLong it can be called again; any other error is the end. A last line
-// may lack its newline, but not where the input broke off.
+// next returns the next line without its end, valid until the next call. After errTooLong it can be
+// called again; any other error is the end. A last line may lack its newline, but not where the input
+// broke off.
 func (l *lineReader) next() ([]byte, error) {
 	tooLong := false
 	for searched := 0; ; {
@@ -260,7 +264,7 @@ func (l *lineReader) line(line []byte, tooLong bool) ([]byte, error) {
 	return bytes.TrimSpace(line), nil
 }
 
-// last gives what there is after the last newline.
+// last returns what follows the last newline.
 func (l *lineReader) last(tooLong bool) ([]byte, error) {
 	line := l.buf[l.start:]
 	l.start = len(l.buf)

@@ -12,30 +12,32 @@ import (
 	"github.com/jellydator/ttlcache/v3"
 )
 
-// What is remembered of publishes with an Idempotency-Key.
+// MaxKey is the largest Idempotency-Key, in bytes.
+const MaxKey = 128
+
+// Limits of what is remembered.
 const (
-	MaxKey   = 128 // bytes
 	keyTime  = 5 * time.Minute
 	keyCount = 100_000
 )
 
-// Idempotency remembers which publishes have been done under an Idempotency-Key, so that a
-// repeat publishes nothing again (draft-ietf-httpapi-idempotency-key-header). [NewIdempotency]
-// makes one.
+// Idempotency remembers the publishes of the last five minutes by their Idempotency-Key, so that a
+// repeat publishes nothing again (draft-ietf-httpapi-idempotency-key-header).
 type Idempotency struct {
 	done     *ttlcache.Cache[keyID, *attempt]
 	closing  chan struct{}
 	sweeping sync.WaitGroup
 }
 
-// keyID is a digest of a key and whose it is, which may be long.
+// keyID is a digest of a publisher and its key, which may be long.
 type keyID [sha256.Size]byte
 
 func idOf(publisher, key string) keyID {
-	return sha256.Sum256(fmt.Appendf(nil, "%q %q", publisher, key)) // quoted, no two pairs are the same text
+	// Quoted, no two pairs give the same text.
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q", publisher, key))
 }
 
-// KeyReusedError reports that a publisher used a key for another body a short time ago.
+// KeyReusedError reports that a publisher used a key for another body in the last five minutes.
 type KeyReusedError struct{ Key string }
 
 // Error returns the key and for how long it is remembered.
@@ -43,14 +45,14 @@ func (e *KeyReusedError) Error() string {
 	return fmt.Sprintf("Idempotency-Key %q was used for another body less than %s ago", e.Key, keyTime)
 }
 
-// attempt is one publish under a key.
+// attempt is a publish under a key.
 type attempt struct {
 	content [sha256.Size]byte // of the body
-	over    chan struct{}     // closed when the ack is there, or will not be
-	ack     *problem.Ack      // nil where nothing was published
+	over    chan struct{}     // closed when the publish is over
+	ack     *problem.Ack      // nil where it published nothing
 }
 
-// NewIdempotency makes one that remembers nothing yet. Close it at the end.
+// NewIdempotency returns one that remembers nothing yet. The caller must close it.
 func NewIdempotency() *Idempotency {
 	i := &Idempotency{closing: make(chan struct{}), done: ttlcache.New(
 		ttlcache.WithTTL[keyID, *attempt](keyTime),
@@ -67,8 +69,8 @@ func (i *Idempotency) Close() {
 	i.sweeping.Wait()
 }
 
-// sweep lets go of what has expired. The cache's own Start does that too, but
-// runs on for good if Stop comes before it has begun.
+// sweep deletes what has expired. The cache's own Start would never end if Stop came before it had
+// begun.
 func (i *Idempotency) sweep() {
 	every := time.NewTicker(keyTime / 5)
 	defer every.Stop()
@@ -82,10 +84,12 @@ func (i *Idempotency) sweep() {
 	}
 }
 
-// Once publishes, or gives the ack of the publish that the publisher did under the
-// same key, waiting for it if it is still under way. One that published nothing is
-// not remembered. For another body under the key the error is a [*KeyReusedError].
-func (i *Idempotency) Once(ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
+// Once calls publish, or returns the ack of the publisher's earlier publish under the same key. It
+// waits for one that is under way, until ctx is done. content is a digest of the body: for another
+// body under the key Once returns a [*KeyReusedError]. A publish that failed is not remembered.
+func (i *Idempotency) Once(
+	ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error),
+) (*problem.Ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
 	id := idOf(publisher, key)
 	for {
@@ -108,7 +112,9 @@ func (i *Idempotency) Once(ctx context.Context, publisher, key string, content [
 	}
 }
 
-func (i *Idempotency) run(id keyID, mine *attempt, publish func() (*problem.Ack, error)) (*problem.Ack, error) {
+func (i *Idempotency) run(
+	id keyID, mine *attempt, publish func() (*problem.Ack, error),
+) (*problem.Ack, error) {
 	defer func() {
 		if mine.ack == nil { // refused, or publish panicked
 			i.done.Delete(id)

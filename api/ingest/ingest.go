@@ -1,7 +1,7 @@
 // Package ingest publishes positions to a hub for a publisher and counts what becomes of each.
 //
 // A [Writer] checks which positions its publisher may publish, batches them, and returns the
-// [problem.Ack]. [RateLimiters] bound how many positions per second each publisher may send.
+// [problem.Ack]. [RateLimiters] bound how many positions per second each publisher may publish.
 // [Idempotency] keeps a repeated request from publishing again. The package does not know how
 // positions arrive: HTTP is the caller's.
 package ingest
@@ -21,24 +21,23 @@ import (
 // maxErrors is how many refusals an Ack lists.
 const maxErrors = 100
 
-// Writer publishes the positions of one request and counts what becomes of each. Add and Reject
-// take the positions in their order, Flush publishes those not published yet, and Ack returns the
-// result. A Writer is not safe for concurrent use.
+// Writer publishes the positions of one request and counts what becomes of each. Call
+// [Writer.Add] or [Writer.Reject] for each item in order, [Writer.Flush] at the end, and then
+// [Writer.Ack]. A Writer is not safe for concurrent use.
 type Writer struct {
 	Hub      *stream.Hub
-	Grant    *token.Grant   // what may be published; nil: everything
-	DryRun   bool           // check only
+	Grant    *token.Grant   // what the publisher may publish; nil: everything
+	DryRun   bool           // check and publish nothing
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
 	Rejected *atomic.Uint64 // counts refused positions, beside the Ack; required
 
 	ack       problem.Ack
-	forbidden int       // how many of the rejected were outside the grant
-	newest    stream.ID // that a position was given; zero: none was
-	batch     *batch    // of what is to be published; nil: nothing is
+	forbidden int       // rejected because of the grant
+	newest    stream.ID // of an accepted position; zero: none yet
+	batch     *batch    // added and not published yet; nil: empty
 }
 
-// batch is positions that are published together, which is cheaper than one by
-// one.
+// batch holds positions that are published together, which is cheaper than one by one.
 type batch struct {
 	positions []geo.Position
 	indexes   []int
@@ -50,8 +49,8 @@ var batches = sync.Pool{New: func() any {
 	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize)}
 }}
 
-// Add publishes a position, at the latest with the next Flush, or counts why its publisher may not
-// publish it. index is its place in the request, for the Ack. p may be reused.
+// Add publishes a position, at the latest with the next Flush, or refuses it because of the grant.
+// index is its place in the request, for the Ack. The caller may reuse p.
 func (w *Writer) Add(index int, p *geo.Position) {
 	w.Rate.charge(1)
 	if refusal := forbidden(w.Grant, p); refusal != nil {
@@ -69,8 +68,8 @@ func (w *Writer) Add(index int, p *geo.Position) {
 	}
 }
 
-// Reject counts an item that is no valid position. Those added before are published first, so that
-// the Ack lists refusals in the order of their items.
+// Reject counts an item that is no valid position; err says why, as a [*geo.Refusal] or in words.
+// Reject publishes those added before first, so that the Ack lists refusals in order.
 func (w *Writer) Reject(index int, err error) {
 	w.Rate.charge(1)
 	w.Flush()
@@ -85,23 +84,26 @@ func refusalOf(vehicleID string, err error) *geo.Refusal {
 	return &geo.Refusal{VehicleID: vehicleID, Detail: err.Error()}
 }
 
-// forbidden returns why a publisher may not publish a position; nil where it may.
+// forbidden returns why the grant does not allow a position; nil where it does.
 func forbidden(grant *token.Grant, p *geo.Position) *geo.Refusal {
 	if grant == nil {
 		return nil
 	}
 	if !grant.Publish.Match(p.VehicleID) {
-		return &geo.Refusal{VehicleID: p.VehicleID, Field: "vehicle_id", Detail: "this token may not publish for this vehicle"}
+		return &geo.Refusal{
+			VehicleID: p.VehicleID, Field: "vehicle_id", Detail: "this token may not publish for this vehicle",
+		}
 	}
 	for _, topic := range p.Topics {
 		if !grant.Topics.Match(topic) {
-			return &geo.Refusal{VehicleID: p.VehicleID, Field: "topics", Detail: fmt.Sprintf("this token may not name the topic %q", problem.Shorten(topic))}
+			detail := fmt.Sprintf("this token may not name the topic %q", problem.Shorten(topic))
+			return &geo.Refusal{VehicleID: p.VehicleID, Field: "topics", Detail: detail}
 		}
 	}
 	return nil
 }
 
-// Flush publishes what was added and is not published yet.
+// Flush publishes the positions that were added and are not published yet.
 func (w *Writer) Flush() {
 	b := w.batch
 	if b == nil {
@@ -123,7 +125,7 @@ func (w *Writer) Flush() {
 	batches.Put(b)
 }
 
-// count counts what became of an item that was published.
+// count counts what became of a published position.
 func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err error) {
 	switch {
 	case err != nil:
@@ -154,8 +156,8 @@ func (w *Writer) refuse(index int, refusal *geo.Refusal) {
 // End notes for the Ack why the hub ended an upload: draining, expired.
 func (w *Writer) End(reason string) { w.ack.Ended = reason }
 
-// Progress returns the ack for what was published until now. All accepted positions have
-// an id that is not newer than its LastEventID.
+// Progress returns the ack for what was published so far. No accepted position has an id newer
+// than its LastEventID.
 func (w *Writer) Progress() problem.Ack {
 	ack := w.ack
 	ack.Status = "OK"
@@ -175,9 +177,10 @@ func (w *Writer) Progress() problem.Ack {
 func (w *Writer) Ack() (*problem.Ack, error) {
 	ack := w.Progress()
 	if ack.Rejected > 0 && ack.Accepted+ack.Duplicate == 0 {
-		return nil, &RefusedError{Rejected: ack.Rejected, Errors: ack.Errors, Forbidden: w.forbidden == ack.Rejected}
+		forbidden := w.forbidden == ack.Rejected
+		return nil, &RefusedError{Rejected: ack.Rejected, Errors: ack.Errors, Forbidden: forbidden}
 	}
-	return &ack, nil // a copy: it may be kept for long, and the Writer must not be
+	return &ack, nil // a copy: the caller may keep it for long, but not the Writer
 }
 
 // RefusedError reports that every position of a request was refused.

@@ -11,25 +11,25 @@ import (
 )
 
 // RateLimiters bound how many positions per second each publisher may publish. They remember
-// those that published of late. The zero value is ready to use.
+// recent publishers only. The zero value is ready to use; all methods are safe for concurrent use.
 type RateLimiters struct {
 	mu       sync.Mutex // guards what follows
 	byClient map[string]*rate.Limiter
-	// When there are so many, those that owe nothing are forgotten.
+	// sweepAt is the number of limiters at which those that owe nothing are forgotten.
 	sweepAt int
 }
 
 const minSweep = 1024
 
-// RateLimiter is one publisher's. It may publish when it owes nothing, and then owes what
-// it published. Nil is any number.
+// RateLimiter limits one publisher. A publisher that owes nothing may publish any number of
+// positions, and owes them from then on. A nil RateLimiter does not limit.
 type RateLimiter struct {
 	*rate.Limiter
 	all    *RateLimiters
 	client string
 }
 
-// RateError reports that a publisher published more than it may.
+// RateError reports that a publisher exceeds its rate.
 type RateError struct {
 	PerSecond float64 // positions that it may publish
 	Wait      float64 // whole seconds until it may publish again
@@ -40,7 +40,8 @@ func (e *RateError) Error() string {
 	return fmt.Sprintf("more than %g positions per second; wait %g s", e.PerSecond, e.Wait)
 }
 
-// Acquire returns the limiter of a client that may publish now. Else the error is a [*RateError].
+// Acquire returns the limiter of a client that may publish now. For one that still owes positions
+// it returns a [*RateError].
 func (l *RateLimiters) Acquire(client string, perSecond float64) (*RateLimiter, error) {
 	limiter := l.limiter(client, perSecond)
 	if owed := 1 - limiter.Tokens(); owed > 0 {
@@ -49,8 +50,8 @@ func (l *RateLimiters) Acquire(client string, perSecond float64) (*RateLimiter, 
 	return &RateLimiter{limiter, l, client}, nil
 }
 
-// Renew is for an upload that may have waited so long that its limiter was forgotten,
-// and its publisher given another.
+// Renew looks the limiter up again. Call it after a wait: meanwhile the limiter may have been
+// forgotten, and its publisher may have another.
 func (l *RateLimiter) Renew() {
 	if l != nil {
 		l.Limiter = l.all.limiter(l.client, float64(l.Limit()))
@@ -66,7 +67,7 @@ func (l *RateLimiters) limiter(client string, perSecond float64) *rate.Limiter {
 	if len(l.byClient) >= l.sweepAt {
 		l.sweepLocked()
 	}
-	// A second's worth may come at once.
+	// The positions of a second may come at once.
 	limiter := rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond))))
 	l.byClient[client] = limiter
 	return limiter

@@ -1,15 +1,15 @@
 package problem
 
-// Ack answers a publish. Late positions are among the accepted, duplicates are not:
-// Accepted + Duplicate + Rejected counts every position.
+// Ack answers a publish. Accepted includes late positions and excludes duplicates, so Accepted +
+// Duplicate + Rejected counts every position.
 type Ack struct {
-	Status      string    `json:"status"` // OK, or PARTIAL when some were refused
+	Status      string    `json:"status"` // OK, or PARTIAL when the hub refused some
 	Accepted    int       `json:"accepted"`
 	Rejected    int       `json:"rejected"`
 	Late        int       `json:"late"`
 	Duplicate   int       `json:"duplicate"`
 	LastEventID string    `json:"last_event_id"`
-	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload that was going on: draining, expired
+	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload: draining, expired
 	Errors      []Refusal `json:"errors,omitempty"` // the first hundred
 }
 
@@ -25,9 +25,9 @@ func (a Ack) Add(b Ack) Ack {
 	}
 }
 
-// Refusal says why the hub did not take one position.
+// Refusal says why the hub refused one position.
 type Refusal struct {
-	Index     int    `json:"index"` // of the item, from 0; NDJSON: its line, from 1
+	Index     int    `json:"index"` // of the item, from 0; in NDJSON its line, from 1
 	VehicleID string `json:"vehicle_id,omitempty"`
 	Field     string `json:"field,omitempty"`
 	Detail    string `json:"detail"`

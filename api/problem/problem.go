@@ -1,8 +1,7 @@
-// Package problem is the wire form of what a hub answers a publisher or reader who made a
-// mistake: application/problem+json (RFC 9457), and the Ack that lists refused positions.
+// Package problem defines how a hub answers in JSON: a [Problem] for an error (RFC 9457), and the
+// [Ack] of a publish, which lists each [Refusal].
 //
-// Server, client and benchmark share these types, so an answer is written and read by the
-// same definition.
+// Server, client and benchmark share these types.
 package problem
 
 import (
@@ -14,20 +13,21 @@ import (
 // ContentType is the media type of a [Problem].
 const ContentType = "application/problem+json"
 
-// Problem is an answer that says what is wrong, in words its reader can act on
-// (RFC 9457). It is an error that handlers return.
+// Problem is an answer that says what is wrong, in words that its reader can act on (RFC 9457). It
+// is an error that handlers return.
 type Problem struct {
 	Type   string    `json:"type"`
 	Title  string    `json:"title"`
 	Status int       `json:"status"`
 	Detail string    `json:"detail,omitempty"`
-	Offset *int64    `json:"offset,omitempty"` // bytes, where a document does not parse
-	Errors []Refusal `json:"errors,omitempty"` // of a publish, the first hundred
+	Offset *int64    `json:"offset,omitempty"` // in bytes, where a document does not parse
+	Errors []Refusal `json:"errors,omitempty"` // the first hundred of a publish
 
 	Header http.Header `json:"-"` // further header fields of the answer
 }
 
-// New makes a problem. Text that a client sent must be quoted with %q.
+// New returns a problem of an HTTP status. Quote text that a client sent with %q, and cut it with
+// [Shorten].
 func New(status int, detail string, args ...any) *Problem {
 	return &Problem{
 		Type:   "about:blank",
@@ -47,7 +47,7 @@ func (p *Problem) With(name, value string) *Problem {
 	return p
 }
 
-// Write answers with the problem.
+// Write answers with the problem, its status and its header.
 func (p *Problem) Write(w http.ResponseWriter) {
 	for name, values := range p.Header {
 		w.Header()[name] = values
@@ -58,7 +58,7 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	json.NewEncoder(w).Encode(p) // a failure is the client's connection
 }
 
-// Shorten cuts text that a client sent to 40 bytes, to keep it from filling the answer.
+// Shorten cuts text that a client sent to 40 bytes, so that it cannot fill the answer.
 func Shorten(text string) string {
 	const most = 40
 	if len(text) <= most {

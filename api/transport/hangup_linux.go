@@ -7,22 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hangups notices clients that hang up, of connections that were taken over: by
-// one goroutine for all of them (epoll(7)), since one each would cost more memory
-// than all else that a stream needs. The zero value is ready to use; [Hangups.Close]
-// ends the goroutine.
+// Hangups notices clients that disconnect, for connections taken over. One goroutine waits for all
+// of them (epoll(7)): one each would cost more memory than the rest of a stream. The zero value is
+// ready to use; [Hangups.Close] ends the goroutine.
 type Hangups struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	epoll   int    // 0: not open yet
 	quit    int    // an eventfd that ends the goroutine
-	last    uint64 // id given
+	last    uint64 // the newest id
 	heard   map[uint64]func(gone bool)
 	running sync.WaitGroup
 }
 
-// add has heard called, once, when the client of a connection is gone, or says
-// something; unless the id that is returned is removed before.
+// add calls heard once, when the client of a connection disconnects or sends something, unless the
+// returned id is removed before.
 func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -36,7 +35,9 @@ func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, e
 	h.last++
 	id = h.last
 	event := unix.EpollEvent{Events: unix.EPOLLIN | hungUp | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32)}
-	failed := conn.Control(func(fd uintptr) { err = unix.EpollCtl(h.epoll, unix.EPOLL_CTL_ADD, int(fd), &event) })
+	failed := conn.Control(func(fd uintptr) {
+		err = unix.EpollCtl(h.epoll, unix.EPOLL_CTL_ADD, int(fd), &event)
+	})
 	if failed != nil {
 		err = failed
 	}
@@ -46,7 +47,7 @@ func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, e
 	return id, err
 }
 
-// remove forgets a connection; that it is closed tells epoll.
+// remove forgets a connection. Closing it removes it from the epoll.
 func (h *Hangups) remove(id uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,8 +105,7 @@ func (h *Hangups) tell(id uint64, gone bool) {
 	}
 }
 
-// Close ends the goroutine; a client of a connection that is added after is
-// taken to have gone.
+// Close ends the goroutine. A connection added later counts as disconnected.
 func (h *Hangups) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

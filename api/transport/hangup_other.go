@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Hangups notices clients that hang up by one goroutine for all of them; that is
-// done for Linux only.
+// Hangups notices clients that disconnect on Linux only. Elsewhere each connection has a goroutine
+// of its own.
 type Hangups struct{}
 
 func (h *Hangups) add(syscall.RawConn, func(bool)) (id uint64, err error) {

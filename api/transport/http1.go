@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// socket is an HTTP/1.1 stream whose connection was taken over from net/http. It
-// is written without waiting, by system calls of whoever has something to write.
+// socket is an HTTP/1.1 stream whose connection was taken over from net/http. The goroutine that
+// has something to write calls write(2) itself, and does not wait.
 type socket struct {
 	conn    net.Conn
 	raw     syscall.RawConn
 	timeout WriteTimeout
-	chunked bool                  // else the connection's end is the body's (HTTP/1.0)
-	attempt func(fd uintptr) bool // tries to write the pending
+	chunked bool                  // false: the body ends with the connection (HTTP/1.0)
+	attempt func(fd uintptr) bool // tries to write what is pending
 	hangups *Hangups
 	mu      sync.Mutex // guards id
 	id      uint64     // in hangups; 0: none
@@ -27,9 +27,8 @@ type socket struct {
 	err     error // of the last attempt
 }
 
-// HTTP1 writes the header of an HTTP/1.1 stream and takes its connection over from
-// net/http (RFC 9112). It returns nil where it cannot, as over TLS. hangups reports
-// clients that disconnect.
+// HTTP1 writes the header of an HTTP/1.1 stream and takes its connection over from net/http (RFC
+// 9112). It returns nil where it cannot, as over TLS. hangups reports clients that disconnect.
 func HTTP1(w http.ResponseWriter, r *http.Request, hangups *Hangups, timeout WriteTimeout) Connection {
 	if r.TLS != nil {
 		return nil
@@ -68,7 +67,7 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 	return true, nil
 }
 
-// try writes what the system takes at once.
+// try writes what the system accepts without waiting.
 func (s *socket) try(fd uintptr) bool {
 	for {
 		n, err := writeNow(int(fd), s.pending.Rest)
@@ -93,7 +92,7 @@ func (s *socket) Wait() error {
 	return s.conn.SetWriteDeadline(time.Time{})
 }
 
-// appendChunk appends p as the body is framed (RFC 9112, section 7.1).
+// appendChunk appends p as a chunk of the body (RFC 9112, section 7.1).
 func (s *socket) appendChunk(dst, p []byte) []byte {
 	if !s.chunked {
 		return append(dst, p...)
@@ -104,8 +103,8 @@ func (s *socket) appendChunk(dst, p []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// OnGone implements Connection. A client that says something after its request,
-// which none should, is listened to by a goroutine of its own from then on.
+// OnGone implements Connection. No client should send anything after its request. For one that
+// does, a goroutine reads from then on.
 func (s *socket) OnGone(left func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +124,7 @@ func (s *socket) OnGone(left func()) {
 	go s.listen(left)
 }
 
-// listen hears nothing of what the client says, until it goes.
+// listen reads and discards what the client sends until it disconnects.
 func (s *socket) listen(left func()) {
 	var nothing [1024]byte
 	for {
@@ -149,11 +148,11 @@ func (s *socket) Close(cut bool) {
 	}
 }
 
-// writeEnd ends the body, and does not wait for the reader.
+// writeEnd writes the end of the body, and does not wait for the reader.
 func (s *socket) writeEnd() {
 	const end = "0\r\n\r\n"
 	if s.raw != nil {
-		// A deadline may be over before the write has begun.
+		// No deadline: it may pass before the write begins.
 		s.pending.Rest = []byte(end)
 		s.raw.Write(s.attempt)
 		return
@@ -162,7 +161,7 @@ func (s *socket) writeEnd() {
 	io.WriteString(s.conn, end)
 }
 
-// gone tells the errors of a client that went away from others.
+// gone marks the errors of a disconnected client as ErrGone.
 func gone(err error) error {
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
 		return errors.Join(ErrGone, err)

@@ -7,21 +7,20 @@ import (
 	"time"
 )
 
-// responseWriter writes a stream by way of its server, and waits.
+// responseWriter writes a stream through its server, and waits for the reader.
 type responseWriter struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
 	timeout WriteTimeout
 	http2   bool
-	// watch ends a write: on HTTP/2 one that takes too long, as a write deadline, there,
-	// costs as much as the write, being set and cleared in another goroutine; else one
-	// that is not over when the stream must be. Nil: neither is asked for.
+	// watch ends a write that takes too long. On HTTP/2 it stands for the write deadline, which
+	// costs as much as the write there: another goroutine sets and clears it. Elsewhere it ends
+	// a write that outlasts the stream. Nil: neither is needed.
 	watch *time.Timer
 }
 
-// NetHTTP returns a function that writes a stream by way of its server and flushes it.
-// The function returns an error that is [ErrStalled] when the reader does not take a
-// write in time.
+// NetHTTP returns a function that writes to a stream through its server and flushes. The function
+// returns [ErrStalled] when the reader does not take a write in time.
 func NetHTTP(w http.ResponseWriter, r *http.Request, timeout WriteTimeout) (write func([]byte) error) {
 	return newResponseWriter(w, r, timeout).write
 }
@@ -65,7 +64,7 @@ func (o *responseWriter) writePiece(p []byte) error {
 	return err
 }
 
-// arm sees to it that a write ends.
+// arm sets the deadline of a write.
 func (o *responseWriter) arm(now, deadline time.Time) error {
 	if o.http2 {
 		o.watch.Reset(deadline.Sub(now))

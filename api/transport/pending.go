@@ -8,38 +8,37 @@ import (
 	"time"
 )
 
-// MaxWrite is the largest write, in bytes, that a reader is given the whole
-// stall timeout for.
+// MaxWrite is the largest write, in bytes. A reader has the whole stall timeout for each.
 const MaxWrite = 16 << 10
 
-// Pending is what an outlet puts on the wire at once, framed, and keeps as long
-// as the reader has not taken all of it.
+// Pending is one framed write of an outlet. It keeps what the reader has not taken yet. The zero
+// value is ready for [Pending.Begin].
 type Pending struct {
-	Rest   []byte // what is not on the wire yet
+	Rest   []byte // not on the wire yet
 	buffer *buffer
 }
 
-// buffer has room for what a stream writes at once, and its frame.
+// buffer has room for one write of a stream and its frame.
 type buffer [MaxWrite + 2<<10]byte
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// Begin gives an empty slice to append what is to be put on the wire to; Rest is
-// to be set to it. Drop must be called in the end.
+// Begin returns an empty slice from a pool. Append the write to it and set Rest to the result.
+// Call Drop at the end.
 func (p *Pending) Begin() []byte {
 	p.buffer = buffers.Get().(*buffer)
 	return p.buffer[:0]
 }
 
-// Drop forgets what is left.
+// Drop discards what is left and returns the slice to the pool.
 func (p *Pending) Drop() {
 	buffers.Put(p.buffer)
 	p.buffer, p.Rest = nil, nil
 }
 
-// Deliver writes what is left, and waits for the reader to take it: for each
-// MaxWrite bytes as long as its patience goes. Else the error is ErrStalled. It sets the
-// write deadline of where it writes to.
+// Deliver writes what is left and waits for the reader to take it, within the timeout for each
+// MaxWrite bytes. It returns [ErrStalled] when the reader does not. It sets the write deadline of
+// its destination.
 func (p *Pending) Deliver(to interface {
 	io.Writer
 	SetWriteDeadline(time.Time) error

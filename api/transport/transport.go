@@ -1,8 +1,8 @@
 // Package transport writes the bytes of an event stream to its reader.
 //
-// [HTTP1] takes the connection of an HTTP/1.1 stream over, which then costs neither a
-// goroutine nor buffers; [NetHTTP] writes by way of the server. A [Connection] of
-// another protocol can use [Pending] and [WriteTimeout] as these two do.
+// [HTTP1] takes the connection of an HTTP/1.1 stream over from net/http. The stream then costs
+// neither a goroutine nor buffers. [NetHTTP] writes through the server instead, and waits. A
+// [Connection] for another protocol uses [Pending] and [WriteTimeout] as these two do.
 package transport
 
 import (
@@ -12,32 +12,32 @@ import (
 	"livemap/stream"
 )
 
-// MaxHeader is the largest request header, in bytes. Servers should be set to a
-// little more, so that one over it is told so in words.
+// MaxHeader is the largest request header, in bytes. Set servers to a little more, so that the API
+// can answer a larger one with a problem.
 const MaxHeader = 16 << 10
 
-// How a write to a reader can fail, as far as the log tells it apart.
+// Errors of a write that the log distinguishes. Others are failures of the connection.
 var (
-	ErrStalled = errors.New("the reader does not read") // it did not take one write in time
+	ErrStalled = errors.New("the reader does not read") // one write took longer than its WriteTimeout
 	ErrGone    = errors.New("the reader went away")
 )
 
 // WriteTimeout is how long a stream waits for its reader to take a write.
 type WriteTimeout struct {
-	Stall time.Duration // of MaxWrite bytes at most
-	Until time.Time     // when the stream is to be over, whatever its reader does; zero: never
+	Stall time.Duration // for each MaxWrite bytes
+	Until time.Time     // when the stream must end, whatever its reader does; zero: never
 }
 
-// lastWords is how long a stream may take to say that it is over.
+// lastWords is how long after its end a stream may take to write `bye`.
 const lastWords = 500 * time.Millisecond
 
-// endless tells that the stream may go on for ever.
+// endless reports that the stream has no end of its own.
 func (p WriteTimeout) endless() bool { return p.Until.IsZero() }
 
-// end is when the stream must be over.
+// end returns when the last write must be over.
 func (p WriteTimeout) end() time.Time { return p.Until.Add(lastWords) }
 
-// deadline is for a write that begins now.
+// deadline returns the deadline of a write that begins now.
 func (p WriteTimeout) deadline(now time.Time) time.Time {
 	deadline := now.Add(p.Stall)
 	if !p.endless() && p.end().Before(deadline) {
@@ -46,18 +46,17 @@ func (p WriteTimeout) deadline(now time.Time) time.Time {
 	return deadline
 }
 
-// longAgo, as a deadline, ends a write that waits. Another one does not for certain: a
-// listener may put it off for a reader who takes something, if slowly.
+// longAgo, as a deadline, ends a write that waits. A later deadline might not: a listener may
+// postpone it for a reader that is slow but reads.
 var longAgo = time.Unix(1, 0)
 
-// Connection is a stream that was taken over from its server: its header is on
-// the wire, the handler may return, and the body is written to it.
+// Connection is a stream taken over from its server. Its header is on the wire, and the handler
+// may return. The body is written to the Connection.
 type Connection interface {
 	stream.Outlet
-	// OnGone has left called, once, when the client went away; also where it
-	// went before. It may be called after Close too.
+	// OnGone calls left once, when the client disconnects, or at once if it has. left may be
+	// called after Close, too.
 	OnGone(left func())
-	// Close ends the body: as it should end, or, when it was cut, so that the
-	// client sees that it was.
+	// Close ends the body. A body that was cut ends so that the client notices it.
 	Close(cut bool)
 }
