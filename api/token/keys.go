@@ -15,25 +15,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// MinSecret is how long, in bytes, a secret for HS256 must be at least (RFC 7518,
-// section 3.2).
+// MinSecret is the shortest secret for HS256, in bytes (RFC 7518, section 3.2).
 const MinSecret = 32
 
-// minRSA is how long, in bits, an RSA key must be at least (RFC 7518, section 3.3).
+// minRSA is the shortest RSA key, in bits (RFC 7518, section 3.3).
 const minRSA = 2048
 
-// maxKeyFile is the largest file, in bytes, that a key is looked for in.
+// maxKeyFile is the largest key file, in bytes.
 const maxKeyFile = 64 << 10
 
-// Keys are what tokens are verified with.
+// Keys are the keys that tokens are verified with. [KeyFile] reads one key, [KeySet] fetches a set.
 type Keys struct {
-	methods []string // of signing: the algorithms that are taken
+	methods []string // the accepted algorithms
 	find    jwt.Keyfunc
-	renew   func() bool // fetches them, and tells whether it did; nil: they never change
+	renew   func() bool // fetches the keys and reports whether it did; nil: they never change
 }
 
-// KeyFile reads a key: a PEM public key, or a secret for HS256 of at least
-// MinSecret bytes, a final newline not counted.
+// KeyFile reads a key: a PEM public key, or a secret for HS256 of at least [MinSecret] bytes without
+// its final newline. A public key in another form is an error, as it must not become a secret.
 func KeyFile(path string) (*Keys, error) {
 	data, err := readKey(path)
 	if err != nil {
@@ -68,22 +67,26 @@ func isPEM(data []byte) bool {
 
 func secretOf(path string, data []byte) ([]byte, error) {
 	if isPublic(data) {
-		return nil, fmt.Errorf("%s holds a key in another form, which must not become a secret; it must be PEM in UTF-8, with nothing before it", path)
+		return nil, fmt.Errorf("%s holds a key in another form, which must not become a secret; "+
+			"it must be PEM in UTF-8, with nothing before it", path)
 	}
 	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	if len(secret) < MinSecret {
-		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM key", path, len(secret), MinSecret)
+		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM key",
+			path, len(secret), MinSecret)
 	}
 	return secret, nil
 }
 
-// isPublic tells whether a file that is to be a secret is a public key that was
-// saved otherwise: whoever knows that could make tokens. It is PEM behind a byte
-// order mark or in UTF-16, as Windows writes it, behind other text or without its
-// first line; DER, also as base64; a JWK, or one of SSH's.
+// isPublic reports whether a file meant as a secret is a public key in another form. Everyone who
+// knows a public key could then make tokens. It recognizes PEM behind a byte order mark, in UTF-16
+// (as Windows writes it), behind other text or without its first line. It also recognizes DER, DER as
+// base64, a JWK and an SSH key.
 func isPublic(data []byte) bool {
 	text := bytes.ReplaceAll(data, []byte{0}, nil)
-	for _, mark := range []string{"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-"} {
+	for _, mark := range []string{
+		"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-",
+	} {
 		if bytes.Contains(text, []byte(mark)) {
 			return true
 		}
@@ -138,7 +141,7 @@ func publicKey(path string, data []byte) (*Keys, error) {
 	return oneKey(key, method), nil
 }
 
-// methodOf gives the algorithm of a public key.
+// methodOf returns the algorithm of a public key.
 func methodOf(key any) (string, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:

@@ -20,47 +20,48 @@ import (
 )
 
 const (
-	refreshEvery = time.Hour        // a key set is fetched
-	refreshLeast = time.Minute      // from one fetch for an unknown key to the next
-	retryLeast   = 5 * time.Second  // the same while it was never fetched
+	refreshEvery = time.Hour        // between fetches of a key set
+	refreshLeast = time.Minute      // between fetches for an unknown key, at least
+	retryLeast   = 5 * time.Second  // the same before the first success
 	fetchTime    = 10 * time.Second // for a fetch
-	fetchWait    = 2 * time.Second  // that somebody waits for it, at the most
+	fetchWait    = 2 * time.Second  // that a token waits for a fetch, at most
 	maxSet       = 1 << 20          // bytes of a key set
 	maxRedirects = 3
 )
 
-// RetryAfter is how long somebody should wait whose token met ErrNoKeys.
+// RetryAfter is how long a client should wait after [ErrNoKeys].
 const RetryAfter = retryLeast
 
-// ErrNoKeys is that a key set has not been fetched yet, so that nothing can be said
-// of a token.
+// ErrNoKeys reports that a key set has not been fetched yet, so that no token can be verified.
 var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
 
-// setMethods are the algorithms that a key set may be for. Secrets are not taken: whoever
-// may read them from the URL could make tokens.
-var setMethods = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+// setMethods are the algorithms of a key set. Secrets are excluded: everyone who can read them from
+// the URL could make tokens.
+var setMethods = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
 
-// keySet is the keys of a URL. They are fetched anew when one is asked for that is not
-// among them, when that was not long ago.
+// keySet is the keys of a URL. It fetches them again when a token names an unknown key, unless it did
+// so shortly before.
 type keySet struct {
-	ctx    context.Context // until when it is fetched
+	ctx    context.Context // done when fetching must end
 	url    string
 	client http.Client
 	log    *slog.Logger
 
-	known atomic.Pointer[[]jwkset.JWK] // those for verifying, as they were fetched last; nil: never
+	known atomic.Pointer[[]jwkset.JWK] // the usable keys of the last fetch; nil: none yet
 
 	mu       sync.Mutex    // guards fetching
-	fetching chan struct{} // closed when what is under way is over; nil: nothing is
-	refresh  *rate.Limiter // of fetches for a key that is not known
-	retry    *rate.Limiter // of fetches while there are none
+	fetching chan struct{} // closed at the end of the fetch under way; nil: none is
+	refresh  *rate.Limiter // of fetches for an unknown key
+	retry    *rate.Limiter // of fetches before the first success
 }
 
-// KeySet fetches keys from a JWKS URL (RFC 7517, section 5), again every hour, and
-// for a key that is not known at most once a minute, until ctx is done. Where it
-// cannot be fetched the keys are as they were, at the start none; then it is tried
-// again when a token comes, every five seconds at most. Nobody waits for it longer
-// than two seconds, KeySet included.
+// KeySet fetches keys from a JWKS URL (RFC 7517, section 5) until ctx is done: every hour, and at most
+// once a minute for an unknown key. A failed fetch keeps the keys of the last one. Before the first
+// success, each token starts a fetch, at most every five seconds, and [Verifier.Verify] returns
+// [ErrNoKeys]. Neither KeySet nor a token waits longer than two seconds for a fetch. The error is that
+// of a URL that does not parse.
 func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
 	if _, err := url.Parse(from); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
 	return &Keys{methods: setMethods, find: s.find, renew: func() bool { return wait(s.fetch(s.refresh)) }}, nil
 }
 
-// Printable gives a URL as it may be logged: without what may be a secret in it.
+// Printable returns a URL for the log, without the parts that may hold a secret.
 func Printable(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -88,7 +89,7 @@ func Printable(text string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// redirect follows some redirects, and none away from TLS.
+// redirect follows up to maxRedirects redirects, and none away from TLS.
 func redirect(r *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > maxRedirects:
@@ -112,8 +113,8 @@ func (s *keySet) fetchEvery() {
 	}
 }
 
-// fetch fetches the keys if that may be done now. The channel is closed when that, or
-// what was under way already, is over; nil: nothing is.
+// fetch starts to fetch the keys if the limit allows it. The channel is closed at the end of the fetch
+// under way, which may be an earlier one; nil: none is.
 func (s *keySet) fetch(limit *rate.Limiter) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +125,7 @@ func (s *keySet) fetch(limit *rate.Limiter) <-chan struct{} {
 	return s.fetching
 }
 
-// wait waits for a fetch, but not for long, and tells whether there was one.
+// wait waits for a fetch, at most fetchWait, and reports whether there was one.
 func wait(over <-chan struct{}) bool {
 	if over == nil {
 		return false
@@ -138,7 +139,7 @@ func wait(over <-chan struct{}) bool {
 	return true
 }
 
-// load fetches the keys, and keeps those for verifying.
+// load fetches the keys and keeps those that can verify tokens.
 func (s *keySet) load() {
 	defer func() {
 		s.mu.Lock()
@@ -149,14 +150,15 @@ func (s *keySet) load() {
 	all, err := s.get()
 	if err != nil {
 		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err // it has the URL, with all that is in it
+			err = failed.Err // without the URL, which may hold a secret
 		}
 		s.log.Warn("the keys for tokens cannot be fetched", "error", err)
 		return
 	}
 	usable := []jwkset.JWK{}
 	for _, one := range all {
-		key, err := jwkset.NewJWKFromMarshal(one, jwkset.JWKMarshalOptions{Private: true}, jwkset.JWKValidateOptions{})
+		private := jwkset.JWKMarshalOptions{Private: true}
+		key, err := jwkset.NewJWKFromMarshal(one, private, jwkset.JWKValidateOptions{})
 		if err == nil && algorithmOf(key) != "" {
 			usable = append(usable, key)
 		}
@@ -167,7 +169,7 @@ func (s *keySet) load() {
 	s.known.Store(&usable)
 }
 
-// get fetches the key set as it is.
+// get fetches the key set.
 func (s *keySet) get() ([]jwkset.JWKMarshal, error) {
 	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.url, nil)
 	if err != nil {
@@ -195,7 +197,7 @@ func (s *keySet) get() ([]jwkset.JWKMarshal, error) {
 	return *set.Keys, nil
 }
 
-// find gives the keys that a token may be signed with.
+// find returns the keys that a token may be signed with.
 func (s *keySet) find(t *jwt.Token) (any, error) {
 	if s.known.Load() == nil {
 		wait(s.fetch(s.retry))
@@ -225,7 +227,7 @@ func (s *keySet) find(t *jwt.Token) (any, error) {
 	return fitting, nil
 }
 
-// named gives the keys of an id, of which there may be several (RFC 7517, section 4.5).
+// named returns the keys of an id, which may be several (RFC 7517, section 4.5).
 func (s *keySet) named(kid string) (keys []jwkset.JWK) {
 	for _, one := range *s.known.Load() {
 		if one.Marshal().KID == kid {
@@ -235,8 +237,8 @@ func (s *keySet) named(kid string) (keys []jwkset.JWK) {
 	return keys
 }
 
-// algorithmOf gives the algorithm of a key of a set: the one that the set says, else
-// the one of its kind; "" if it is not for verifying.
+// algorithmOf returns the algorithm of a key of a set: the one that the set names, or else that of its
+// kind; "" if the key is not for verifying.
 func algorithmOf(one jwkset.JWK) string {
 	said := one.Marshal()
 	method, err := methodOf(one.Key())

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Patterns are ids, or beginnings of ids: those with a `*` at the end.
+// Patterns are ids and prefixes of ids. A prefix ends with `*`.
 type Patterns []string
 
-// Match tells whether one of the patterns is the id, or a beginning of it.
+// Match reports whether one of the patterns is the id or a prefix of it.
 func (p Patterns) Match(id string) bool {
 	for _, pattern := range p {
 		if prefix, open := strings.CutSuffix(pattern, "*"); open && strings.HasPrefix(id, prefix) || pattern == id {
@@ -20,12 +20,12 @@ func (p Patterns) Match(id string) bool {
 	return false
 }
 
-// AreIDs tells that all are ids, and none a beginning.
+// AreIDs reports whether no pattern is a prefix.
 func (p Patterns) AreIDs() bool {
 	return !slices.ContainsFunc(p, func(pattern string) bool { return strings.HasSuffix(pattern, "*") })
 }
 
-// UnmarshalJSON takes an array of strings, with `*` at the end only.
+// UnmarshalJSON reads an array of strings. The error is that of [Patterns.Check].
 func (p *Patterns) UnmarshalJSON(text []byte) error {
 	var list []string
 	if err := json.Unmarshal(text, &list); err != nil {
@@ -38,7 +38,7 @@ func (p *Patterns) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Check tells what is wrong with the patterns.
+// Check returns an error for an empty pattern and for a `*` that is not at the end.
 func (p Patterns) Check() error {
 	for _, pattern := range p {
 		if i := strings.IndexByte(pattern, '*'); i >= 0 && i < len(pattern)-1 {

@@ -16,14 +16,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Signer makes tokens, for trying a hub out.
+// Signer signs tokens, to try a hub out.
 type Signer struct {
 	key    any
 	method jwt.SigningMethod
 }
 
-// SignerFile reads what tokens are signed with: a PEM private key, or a secret as
-// KeyFile takes it.
+// SignerFile reads a key to sign tokens with: a PEM private key, or a secret as for [KeyFile].
 func SignerFile(path string) (*Signer, error) {
 	text, err := readKey(path)
 	if err != nil {
@@ -44,10 +43,11 @@ func SignerFile(path string) (*Signer, error) {
 			return &Signer{key, jwt.GetSigningMethod(method)}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s must hold a PEM private key (RSA, ECDSA on P-256, P-384 or P-521, or Ed25519), or a secret", path)
+	return nil, fmt.Errorf("%s must hold a PEM private key "+
+		"(RSA, ECDSA on P-256, P-384 or P-521, or Ed25519), or a secret", path)
 }
 
-// Sign makes a token of a grant, at a time, for the rules of a hub.
+// Sign returns a JSON Web Token of a grant, issued at a time, that satisfies the rules of a hub.
 func (s *Signer) Sign(g Grant, rules Rules, now time.Time) (string, error) {
 	rights := map[string]Patterns{}
 	for name, patterns := range map[string]Patterns{"read": g.Read, "publish": g.Publish, "topics": g.Topics} {
@@ -64,14 +64,14 @@ func (s *Signer) Sign(g Grant, rules Rules, now time.Time) (string, error) {
 	return jwt.NewWithClaims(s.method, claims).SignedString(s.key)
 }
 
-// MakeSecret makes a secret for HS256, as text.
+// MakeSecret returns a random secret for HS256, as a line of text.
 func MakeSecret() []byte {
 	secret := make([]byte, MinSecret)
-	rand.Read(secret) // which never fails
+	rand.Read(secret) // never fails
 	return []byte(base64.RawURLEncoding.EncodeToString(secret) + "\n")
 }
 
-// MakeKey makes a key for es256, eddsa or rs256, and gives both halves as PEM.
+// MakeKey returns a new key of a kind (es256, eddsa or rs256), both halves as PEM.
 func MakeKey(kind string) (private, public []byte, err error) {
 	var key crypto.Signer
 	switch kind {

@@ -1,5 +1,7 @@
-// Package token tells who may: it verifies JSON Web Tokens (RFC 7519) and reads
-// what they allow.
+// Package token verifies JSON Web Tokens (RFC 7519) and returns what they allow.
+//
+// [KeyFile] or [KeySet] provide the [Keys] of a [Verifier]; [Verifier.Verify] returns the [Grant] of a
+// token. A [Signer] makes tokens to try a hub out.
 package token
 
 import (
@@ -15,20 +17,20 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Leeway is by how much the clocks of the hub and of who made a token may differ.
+// Leeway is how far the clocks of the hub and of a token's issuer may differ.
 const Leeway = time.Minute
 
 // Grant is what a token allows.
 type Grant struct {
-	Subject string    // "": the token names none
-	Expires time.Time // the token's exp
-	Read    Patterns  // of topics
-	Publish Patterns  // of vehicle ids
-	Topics  Patterns  // that a publisher may name
+	Subject string    // the claim sub; "": the token has none
+	Expires time.Time // the claim exp
+	Read    Patterns  // topics that a reader may read
+	Publish Patterns  // vehicle ids that a publisher may publish for
+	Topics  Patterns  // topics that a publisher may name
 }
 
-// Ends is when what was begun with the grant at a time is to end: when the token
-// expires, or, where it was taken within the leeway, when that is over.
+// Ends returns when a stream or upload that began at a time must end: when the token expires, or at
+// the end of the leeway if it began within that.
 func (g *Grant) Ends(begun time.Time) time.Time {
 	if begun.Before(g.Expires) {
 		return g.Expires
@@ -36,24 +38,25 @@ func (g *Grant) Ends(begun time.Time) time.Time {
 	return g.Expires.Add(Leeway)
 }
 
-// Rules are what a token must be like, beyond its signature.
+// Rules are what a token must satisfy, beyond its signature.
 type Rules struct {
-	Issuer   string           // "": any
-	Audience string           // "": any
+	Issuer   string           // the claim iss; "": any
+	Audience string           // one of the claim aud; "": any
 	Clock    func() time.Time // nil: time.Now
 }
 
-// Verifier verifies tokens.
+// Verifier verifies tokens. It is safe for concurrent use.
 type Verifier struct {
 	keys   *Keys
 	rules  Rules
 	parser *jwt.Parser
 }
 
-// NewVerifier makes a Verifier of tokens signed with one of the keys.
+// NewVerifier returns a Verifier of tokens that are signed with one of the keys.
 func NewVerifier(keys *Keys, rules Rules) *Verifier {
 	options := []jwt.ParserOption{
-		jwt.WithValidMethods(keys.methods), jwt.WithLeeway(Leeway), jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
+		jwt.WithValidMethods(keys.methods), jwt.WithLeeway(Leeway),
+		jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
 	}
 	if rules.Issuer != "" {
 		options = append(options, jwt.WithIssuer(rules.Issuer))
@@ -67,21 +70,20 @@ func NewVerifier(keys *Keys, rules Rules) *Verifier {
 	return &Verifier{keys, rules, jwt.NewParser(options...)}
 }
 
-// claims are those that the hub reads.
+// claims are the claims that the hub reads.
 type claims struct {
 	jwt.RegisteredClaims
-	Livemap json.RawMessage `json:"livemap"` // rights; read when the signature is known to be right
+	Livemap json.RawMessage `json:"livemap"` // rights; read after the signature is verified
 }
 
-// UnmarshalJSON reads claims by names to the letter, each once: case says apart what
-// an issuer vouches for from what it lets others add (RFC 7519, section 4).
+// UnmarshalJSON matches names exactly and rejects duplicates. An issuer may let others add claims whose
+// names differ in case (RFC 7519, section 4).
 func (c *claims) UnmarshalJSON(text []byte) error {
 	type members claims
 	return jsonv2.Unmarshal(text, (*members)(c))
 }
 
-// rights reads the claim livemap into a grant. Members that it does not know it
-// ignores, as RFC 7519 has it for claims.
+// rights reads the claim livemap into a grant. It ignores unknown members, as RFC 7519 does for claims.
 func (g *Grant) rights(claim json.RawMessage) error {
 	if len(claim) == 0 {
 		return nil
@@ -100,7 +102,7 @@ func (g *Grant) rights(claim json.RawMessage) error {
 	return nil
 }
 
-// missing names the claim that is required and not there.
+// missing returns the name of the required claim that is missing.
 func (v *Verifier) missing(c *claims) string {
 	switch {
 	case c.ExpiresAt == nil:
@@ -111,20 +113,24 @@ func (v *Verifier) missing(c *claims) string {
 	return "aud"
 }
 
-// mistake is what is wrong with a token, in words for who sent it.
+// mistake is what is wrong with a token, in words for its sender.
 type mistake struct{ text string }
 
 func (m *mistake) Error() string { return m.text }
 
-// Verify gives what a token allows. The error is ErrNoKeys, or says what is wrong with
-// the token, in words that may be told to whoever sent it: "it expired at …".
+// Verify returns what a token allows. The error is [ErrNoKeys], or says what is wrong with the token,
+// in words that its sender may read: "it expired at …".
 func (v *Verifier) Verify(raw string) (*Grant, error) {
 	t, c, err := v.parse(raw)
-	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && v.keys.renew != nil && t.Header["kid"] == nil && v.keys.renew() {
-		t, c, err = v.parse(raw) // no kid tells of new keys
+	if errors.Is(err, jwt.ErrTokenSignatureInvalid) &&
+		v.keys.renew != nil && t.Header["kid"] == nil && v.keys.renew() {
+		t, c, err = v.parse(raw) // without a kid, a wrong signature may mean new keys
 	}
-	if name := c.outOfRange(); name != "" && (err == nil || errors.Is(err, jwt.ErrTokenInvalidClaims)) { // which are read once the signature is right
-		return nil, &mistake{"its " + name + " is out of range; it must be in seconds since 1970, up to the year 9999"}
+	signed := err == nil || errors.Is(err, jwt.ErrTokenInvalidClaims) // claims are read after the signature
+	if name := c.outOfRange(); name != "" && signed {
+		return nil, &mistake{
+			"its " + name + " is out of range; it must be in seconds since 1970, up to the year 9999",
+		}
 	}
 	if err != nil {
 		return nil, v.explain(t, c, err)
@@ -145,11 +151,11 @@ func (v *Verifier) parse(raw string) (*jwt.Token, *claims, error) {
 	return t, c, err
 }
 
-// latest is the last time that claims may name, in Unix seconds: the end of the year
-// 9999. Others do not mean it: milliseconds, for one.
+// latest is the last time that claims may name, in Unix seconds: the end of the year 9999. Later ones
+// are mistakes, such as milliseconds.
 const latest = 253402300799
 
-// outOfRange names the first claim that is no time.
+// outOfRange returns the name of the first claim whose time is out of range.
 func (c *claims) outOfRange() string {
 	for _, claim := range []struct {
 		name string
@@ -162,8 +168,7 @@ func (c *claims) outOfRange() string {
 	return ""
 }
 
-// explain says what is wrong with a token. Of one whose signature is wrong it
-// tells nothing that stands in it.
+// explain returns what is wrong with a token. It reveals no claim of a token whose signature is wrong.
 func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
@@ -179,7 +184,8 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 			return said
 		}
 		if algorithm, _ := t.Header["alg"].(string); !slices.Contains(v.keys.methods, algorithm) {
-			return &mistake{fmt.Sprintf("its algorithm is %.20q; this hub takes %s", algorithm, strings.Join(v.keys.methods, ", "))}
+			methods := strings.Join(v.keys.methods, ", ")
+			return &mistake{fmt.Sprintf("its algorithm is %.20q; this hub takes %s", algorithm, methods)}
 		}
 		return &mistake{"it is not signed with a key of this hub"}
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -196,7 +202,7 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	return &mistake{"it is not valid"}
 }
 
-// isDamaged tells that the last part of a token, its signature, is no base64url.
+// isDamaged reports whether the signature of a token is not base64url.
 func isDamaged(raw string) bool {
 	_, err := base64.RawURLEncoding.Strict().DecodeString(raw[strings.LastIndexByte(raw, '.')+1:])
 	return err != nil
