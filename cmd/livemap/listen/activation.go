@@ -12,34 +12,38 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// PassedSockets are sockets that whoever starts the hub has opened for it, as
-// systemd does (sd_listen_fds(3)). They outlive the hub: between one hub and the
-// next the system has those who come wait, instead of refusing them. Each is named
-// as the flag whose place it takes.
+// PassedSockets are sockets that a service manager opened for the hub, as systemd does
+// (sd_listen_fds(3)). They outlive the hub: between one hub and the next, the system lets new
+// clients wait instead of refusing them. Each is named after the flag that it replaces.
+//
+// The zero PassedSockets has none.
 type PassedSockets struct {
 	streams map[string][]net.Listener // by flag
 	packets []net.PacketConn          // UDP ports of --listen
 }
 
-// TakePassed takes the sockets that were passed to this process; none is no error. An error is
-// a [ConfigError].
+// TakePassed returns the sockets that were passed to this process; none is no error. It may be
+// called once in a process. An error is a [ConfigError].
 func TakePassed() (p PassedSockets, err error) {
 	p.streams = map[string][]net.Listener{}
 	for i, file := range activation.Files(true) {
 		err := p.take(file)
-		file.Close() // what was taken is a duplicate
+		file.Close() // take keeps a duplicate
 		if err != nil {
 			p.Close()
-			return p, ConfigError{fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)}
+			err = fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)
+			return p, ConfigError{err}
 		}
 	}
 	return p, nil
 }
 
+// take keeps a socket if it is of the kind that its name needs.
 func (p *PassedSockets) take(file *os.File) error {
 	flag := file.Name()
 	if !slices.Contains([]string{"listen", "proxy-listen", "publish-listen"}, flag) {
-		return errors.New("its name (FileDescriptorName=) must be listen, proxy-listen or publish-listen, the flag whose place it takes")
+		return errors.New("its name (FileDescriptorName=) must be listen, proxy-listen or publish-listen, " +
+			"the flag whose place it takes")
 	}
 	listener, err := net.FileListener(file)
 	if err == nil {
@@ -55,26 +59,27 @@ func (p *PassedSockets) take(file *os.File) error {
 	}
 	p.packets = append(p.packets, packets)
 	if _, ok := packets.(*net.UDPConn); !ok || flag != "listen" {
-		return fmt.Errorf("it takes datagrams (ListenDatagram=); --%s needs connections (ListenStream=)", flag)
+		return fmt.Errorf("it takes datagrams (ListenDatagram=); "+
+			"--%s needs connections (ListenStream=)", flag)
 	}
 	return nil
 }
 
-// isListening tells that connections can be accepted from a socket.
-func isListening(listener net.Listener) (does bool) {
+// isListening reports whether the socket accepts connections.
+func isListening(listener net.Listener) (yes bool) {
 	raw, err := listener.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return false
 	}
 	raw.Control(func(fd uintptr) {
 		value, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
-		does = err == nil && value != 0
+		yes = err == nil && value != 0
 	})
-	return does
+	return yes
 }
 
-// listeners gives those that take the place of a flag, with send buffers as if the
-// hub had opened them.
+// listeners returns the sockets that replace a flag. It gives them the send buffers that the
+// hub's own sockets have.
 func (p *PassedSockets) listeners(flag string) ([]net.Listener, error) {
 	for _, one := range p.streams[flag] {
 		raw, err := one.(syscall.Conn).SyscallConn()
@@ -96,13 +101,14 @@ func (p *PassedSockets) Close() {
 	closeAll(p.packets)
 }
 
-// Place has sockets take the place of the addresses that they are named after, and holds them
-// to the same rules. An error is a [ConfigError].
+// Place replaces addresses by the sockets named after them, and checks these by the same rules.
+// An error is a [ConfigError].
 func (c *Config) Place(p PassedSockets) error {
 	c.passed = p
 	public := len(p.streams["listen"])+len(p.packets) > 0
 	if public && c.Public.IsOff() {
-		return ConfigError{errors.New("--listen is off, but a socket named listen was passed: stop its socket unit, or do not set --listen")}
+		return ConfigError{errors.New("--listen is off, but a socket named listen was passed: " +
+			"stop its socket unit, or do not set --listen")}
 	}
 	for flag, address := range map[string]*Address{
 		"listen": &c.Public, "proxy-listen": &c.Proxy, "publish-listen": &c.Internal,
@@ -117,7 +123,8 @@ func (c *Config) Place(p PassedSockets) error {
 	return p.checkPorts()
 }
 
-// checkPorts tells that of TCP and UDP one is missing: both are one port.
+// checkPorts reports a port of --listen that has TCP or UDP alone: HTTP/3 is advertised on the
+// port number of TCP.
 func (p *PassedSockets) checkPorts() error {
 	tcp, udp := map[int]bool{}, map[int]bool{}
 	for _, one := range p.streams["listen"] {
@@ -129,6 +136,7 @@ func (p *PassedSockets) checkPorts() error {
 	if maps.Equal(tcp, udp) {
 		return nil
 	}
-	return ConfigError{fmt.Errorf("the sockets named listen that were passed must have the same port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
+	return ConfigError{fmt.Errorf("the sockets named listen that were passed must have the same "+
+		"port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
 		slices.Sorted(maps.Keys(tcp)), slices.Sorted(maps.Keys(udp)))}
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Address is where to listen: host:port, :port, unix:/path or off. The zero Address is off.
+// Address is where to listen. As text it is host:port, :port, unix:/path or off. The zero Address
+// is off.
 type Address struct {
 	network, address string // network is "" for off
 }
@@ -29,7 +30,8 @@ func (a *Address) UnmarshalText(text []byte) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil || port == "" {
-		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off, the port from 0 to 65535", text)
+		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off, "+
+			"the port from 0 to 65535", text)
 	}
 	*a = Address{"tcp", string(text)}
 	return nil
@@ -46,7 +48,7 @@ func (a Address) String() string {
 	return a.address
 }
 
-// IsOff reports whether nobody is to listen.
+// IsOff reports whether there is nothing to listen on.
 func (a Address) IsOff() bool { return a.network == "" }
 
 // IsUnix reports whether the address is that of a Unix socket.
@@ -70,8 +72,8 @@ func (a Address) isPicked() bool {
 	return port == "0"
 }
 
-// addresses are all that are to be listened on. Browsers take localhost for both
-// of these, whatever the system's own tables say, and try ::1 first.
+// addresses returns all addresses to listen on. For localhost these are 127.0.0.1 and ::1, whatever
+// the system's tables say: browsers use both, and try ::1 first.
 func (a Address) addresses() []string {
 	host, port, _ := net.SplitHostPort(a.address)
 	if a.network == "tcp" && host == "localhost" {
@@ -80,7 +82,7 @@ func (a Address) addresses() []string {
 	return []string{a.address}
 }
 
-// IsLoopback reports whether a host's name or address is this machine's, whatever its system says.
+// IsLoopback reports whether a host is localhost or a loopback address.
 func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()

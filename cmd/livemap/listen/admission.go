@@ -5,40 +5,42 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 )
 
 const (
-	admissionSlots = 256                  // connections that may be about to begin at once
-	admissionQueue = 2048                 // connections that wait for a place, beside those that the system keeps
-	slotWait       = time.Millisecond     // for a place; slow clients must not keep others out
-	acceptRetry    = 5 * time.Millisecond // after accepting failed, as it does without file descriptors
+	admissionSlots = 256                  // connections that may be in their first request at once
+	admissionQueue = 2048                 // connections that wait for a slot; the system keeps more
+	slotWait       = time.Millisecond     // longest wait for a slot; slow clients must not keep others out
+	acceptRetry    = 5 * time.Millisecond // pause after a failure to accept
 )
 
-// admission lets connections in some at a time. When all clients come back at
-// once, each would else hold the stack and the buffers of a request that has
-// begun, ten times what its stream needs, until all have begun.
+// admission is a listener that lets connections in a few at a time. A request that begins needs
+// ten times the memory of its stream, for stacks and buffers. Without admission, all clients that
+// come back at once would hold that memory together.
 type admission struct {
 	net.Listener
 	log     *slog.Logger
 	waiting chan arrival
-	inside  chan struct{}
+	inside  chan struct{} // one element for each slot that is taken
 }
 
+// arrival is what a listener's Accept returned.
 type arrival struct {
 	conn net.Conn
 	err  error
 }
 
-// admit puts an admission before a listener, until that is closed.
+// admit puts an admission in front of a listener. It ends when the listener is closed.
 func admit(l net.Listener, log *slog.Logger) *admission {
 	a := &admission{l, log, make(chan arrival, admissionQueue), make(chan struct{}, admissionSlots)}
 	go a.acceptAll()
 	return a
 }
 
-// acceptAll takes connections from the system, which drops those it has no room for.
+// acceptAll accepts connections as they come: the system drops those that it has no room for.
 func (a *admission) acceptAll() {
 	defer close(a.waiting)
 	for failing := false; ; {
@@ -59,16 +61,12 @@ func (a *admission) acceptAll() {
 	}
 }
 
-// isTemporary tells whether accepting failed for a reason that may pass: there were no
-// file descriptors, for one. A server that was told so would pause for up to a
-// second each time, and let nobody in for as long as there is such news in line.
+// isTemporary reports whether accepting failed for a reason that may pass, such as a lack of
+// file descriptors. An http.Server that gets such an error pauses for up to a second, each time.
 func isTemporary(err error) bool {
-	for _, reason := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
+	}, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // Accept implements net.Listener.
@@ -83,7 +81,7 @@ func (a *admission) Accept() (net.Conn, error) {
 	return next.conn, next.err
 }
 
-// enter takes a place, if there is one soon.
+// enter takes a slot. It reports false if none becomes free soon.
 func (a *admission) enter() bool {
 	select {
 	case a.inside <- struct{}{}:
@@ -98,15 +96,14 @@ func (a *admission) enter() bool {
 	}
 }
 
-// releaseSlot gives the place of a connection back once its first request has been
-// answered or its stream taken over, its HTTP/2 begun, or it was closed. It is an
-// http.Server's ConnState.
+// releaseSlot frees a connection's slot when its first request was answered, its stream was
+// taken over, its HTTP/2 began or it was closed. It is an http.Server's ConnState.
 func releaseSlot(conn net.Conn, state http.ConnState) {
 	if state == http.StateNew || state == http.StateActive {
 		return
 	}
-	if watched := trackedOf(conn); watched != nil {
-		if inside := watched.slot.Swap(nil); inside != nil {
+	if tracked := trackedOf(conn); tracked != nil {
+		if inside := tracked.slot.Swap(nil); inside != nil {
 			<-*inside
 		}
 	}

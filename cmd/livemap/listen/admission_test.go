@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// arrivals is a listener to whom connections come as a test has them come.
+// arrivals is a listener whose connections and errors come from a test.
 type arrivals struct {
 	net.Listener
 	come chan arrival
@@ -33,6 +33,7 @@ func (a *arrivals) Close() error {
 	return nil
 }
 
+// TestAdmissionLetsSomeInAtATime checks who gets a slot and when slots become free.
 func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 	l := &arrivals{come: make(chan arrival)}
 	admission := admit(l, slog.New(slog.DiscardHandler))
@@ -48,10 +49,10 @@ func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 		accept()
 	}
 	require.Equal(t, admissionSlots, inside())
-	late := accept() // slow clients do not keep others out
+	late := accept() // although there is no slot: slow clients do not keep others out
 	require.Equal(t, admissionSlots, inside())
 	releaseSlot(late, http.StateClosed)
-	require.Equal(t, admissionSlots, inside(), "it had no place to give back")
+	require.Equal(t, admissionSlots, inside(), "it had no slot")
 
 	releaseSlot(first, http.StateActive)
 	require.Equal(t, admissionSlots, inside())
@@ -61,7 +62,7 @@ func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 	releaseSlot(accept(), http.StateIdle)
 	require.Equal(t, admissionSlots-1, inside())
 
-	for range 3 { // there are no file descriptors, for a time, of which nobody is told
+	for range 3 { // without file descriptors, for a time, Accept waits
 		l.come <- arrival{err: &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
 	}
 	accept()

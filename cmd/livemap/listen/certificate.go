@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// certificate is read from files, again whenever they change.
+// certificate is read from files. It is read again when they change.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -28,18 +28,19 @@ type certificate struct {
 	mu         sync.Mutex // guards what follows
 	current    *tls.Certificate
 	cert, key  os.FileInfo // of the files that current was read from
-	complained bool        // that they cannot be read since they changed
+	complained bool        // whether the log says that the changed files cannot be read
 }
 
-// Storage keeps what a hub makes for itself and needs again when it is started next.
+// Storage keeps files that a hub makes for itself, from one run to the next.
 type Storage interface {
-	// Path returns the path of a file, which need not exist.
+	// Path returns the path of the file with that name, which need not exist.
 	Path(name string) string
-	// Write replaces a file as a whole: after a crash it is the old or the new one.
+	// Write replaces the file with that name as a whole: after a crash it is the old or the new one.
 	Write(name string, content []byte) error
 }
 
-// openCertificate opens the one that the configuration names, or that of the storage.
+// openCertificate reads the certificate that the configuration names. If it names none, one for
+// localhost is read from the storage, and made if need be.
 func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificate, error) {
 	own := &certificate{certFile: c.TLSCert, keyFile: c.TLSKey, log: log}
 	if c.TLSCert == "" {
@@ -61,7 +62,7 @@ func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificat
 	return own, nil
 }
 
-// config gives a TLS configuration that serves the certificate.
+// config returns a TLS configuration that serves the certificate.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -71,8 +72,8 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// askClients has a TLS configuration ask for client certificates that --publish-client-ca
-// has signed. Who shows none may have a token.
+// askClients makes a TLS configuration ask for client certificates that ClientCA has signed. A
+// client without one may have a token.
 func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
 	if c.ClientCA == "" {
 		return config, nil
@@ -83,14 +84,15 @@ func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
 	}
 	config.ClientCAs = x509.NewCertPool()
 	if !config.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, ConfigError{fmt.Errorf("--publish-client-ca: %s holds no certificate in PEM form", c.ClientCA)}
+		err := fmt.Errorf("--publish-client-ca: %s holds no certificate in PEM form", c.ClientCA)
+		return nil, ConfigError{err}
 	}
 	config.ClientAuth = tls.VerifyClientCertIfGiven
 	return config, nil
 }
 
-// get gives the certificate, read anew if it changed. One that cannot be read
-// is being replaced, perhaps: the old one serves until it can.
+// get returns the certificate, and reads it again if its files changed. Files that cannot be
+// read may be half replaced: the old certificate serves until they can.
 func (c *certificate) get() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,6 +110,7 @@ func (c *certificate) get() *tls.Certificate {
 	return c.current
 }
 
+// unchanged reports whether a file is the one that was read.
 func unchanged(path string, was os.FileInfo) bool {
 	is, err := os.Stat(path)
 	return err == nil && os.SameFile(is, was) && is.ModTime().Equal(was.ModTime()) && is.Size() == was.Size()
@@ -136,18 +139,17 @@ func (c *certificate) readLocked() error {
 	return nil
 }
 
-// How long a certificate that the hub makes is good for, and how long before
-// its end another is made at the start.
 const (
-	selfSignedLifetime = 365 * 24 * time.Hour
-	selfSignedRenewal  = 30 * 24 * time.Hour
+	selfSignedLifetime = 365 * 24 * time.Hour // of a certificate that the hub makes
+	selfSignedRenewal  = 30 * 24 * time.Hour  // a hub that starts this long before the end makes another
 )
 
-// selfSigned gives the file with a certificate for localhost and its key,
-// making it if there is none or it ends soon.
+// selfSigned returns the path of a file with a certificate for localhost and its key. It makes
+// one if there is none or it ends soon.
 func selfSigned(storage Storage, now time.Time) (path string, err error) {
 	path = storage.Path("localhost.pem")
-	if pair, err := tls.LoadX509KeyPair(path, path); err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenewal)) {
+	pair, err := tls.LoadX509KeyPair(path, path)
+	if err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenewal)) {
 		return path, nil
 	}
 	text, err := makeSelfSigned(now)
@@ -157,6 +159,7 @@ func selfSigned(storage Storage, now time.Time) (path string, err error) {
 	return path, storage.Write("localhost.pem", text)
 }
 
+// makeSelfSigned makes a certificate and its key, in PEM form.
 func makeSelfSigned(now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

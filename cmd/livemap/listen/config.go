@@ -6,35 +6,46 @@ import (
 	"fmt"
 )
 
-// Config says where a hub listens, and with which certificates. Errors name each field by
-// the flag of `livemap serve` that sets it.
+// Config says where a hub listens, and with which certificates.
+//
+// Errors name each field by the flag of `livemap serve` that sets it.
 type Config struct {
-	Public   Address // --listen: HTTP/1.1 and HTTP/2 over TLS, HTTP/3 over UDP of the same port number; no Unix socket
-	Proxy    Address // --proxy-listen: plaintext HTTP/1.1 and HTTP/2, for a reverse proxy
-	Internal Address // --publish-listen: for publishers and operators; never off
+	// Public (--listen) is for readers: HTTP/1.1 and HTTP/2 over TLS, and HTTP/3 over UDP of the
+	// same port number. It cannot be a Unix socket.
+	Public Address
+	// Proxy (--proxy-listen) is for a reverse proxy: HTTP/1.1 and HTTP/2 in plaintext.
+	Proxy Address
+	// Internal (--publish-listen) is for publishers and operators. It cannot be off. If other
+	// machines can reach it, it speaks TLS and needs TLSCert, and ClientCA or Tokens.
+	Internal Address
 
-	TLSCert  string // --tls-cert: PEM file; "": a certificate for localhost is made and kept in [Storage]
-	TLSKey   string // --tls-key: PEM file with the private key of TLSCert
-	ClientCA string // --publish-client-ca: PEM file; Internal then speaks TLS and asks for certificates signed by these
-	Tokens   bool   // Internal's handler can ask for tokens, so that Internal may be open to other machines
+	// TLSCert and TLSKey (--tls-cert, --tls-key) are PEM files with a certificate chain and its
+	// private key. They are read again when they change. Without them, a certificate for
+	// localhost is made and kept in the [Storage].
+	TLSCert, TLSKey string
+	// ClientCA (--publish-client-ca) is a PEM file with certificates. Internal then speaks TLS and
+	// accepts client certificates that these have signed.
+	ClientCA string
+	// Tokens says that the handler of Internal can ask for tokens.
+	Tokens bool
 
 	passed PassedSockets
 }
 
-// ConfigError is a mistake in a [Config], or in what it names: a certificate that cannot be
-// read, a passed socket of the wrong kind.
+// ConfigError is a mistake in a [Config] or in a file or socket that it names. Its text names the
+// flag.
 type ConfigError struct{ Err error }
 
 // Error implements error.
 func (e ConfigError) Error() string { return e.Err.Error() }
 
-// Unwrap returns what the mistake is.
+// Unwrap returns Err.
 func (e ConfigError) Unwrap() error { return e.Err }
 
-// Validate reports the first mistake that can be seen without opening anything.
+// Validate reports the first mistake that shows without opening anything; nil if there is none.
 func (c *Config) Validate() error { return cmp.Or(c.ValidatePublic(), c.ValidateInternal()) }
 
-// ValidatePublic reports the first mistake in TLSCert, TLSKey and Public.
+// ValidatePublic is the part of Validate about TLSCert, TLSKey and Public.
 func (c *Config) ValidatePublic() error {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
@@ -45,25 +56,29 @@ func (c *Config) ValidatePublic() error {
 	return nil
 }
 
-// ValidateInternal reports why Internal may not be where it is.
+// ValidateInternal is the part of Validate about Internal.
 func (c *Config) ValidateInternal() error {
 	at := c.Internal
 	switch {
 	case at.IsOff():
 		return errors.New("--publish-listen cannot be off; it must be host:port or unix:/path")
 	case at.IsUnix() && c.ClientCA != "":
-		return errors.New("--publish-client-ca goes with a --publish-listen of host:port; a unix socket speaks no TLS")
+		return errors.New("--publish-client-ca goes with a --publish-listen of host:port; " +
+			"a unix socket speaks no TLS")
 	case !at.IsLocal() && (c.TLSCert == "" || c.ClientCA == "" && !c.Tokens):
-		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does could publish: there it needs --tls-cert and --tls-key, and --publish-client-ca to ask them for a certificate, or --jwt-key or --jwks-url to ask for a token; else it must be a loopback host:port or unix:/path", at)
+		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does could publish: "+
+			"there it needs --tls-cert and --tls-key, and --publish-client-ca to ask them for a certificate, or "+
+			"--jwt-key or --jwks-url to ask for a token; else it must be a loopback host:port or unix:/path", at)
 	case c.ClientCA != "" && c.TLSCert == "":
-		return errors.New("--publish-client-ca goes with --tls-cert and --tls-key, which the internal port then speaks TLS with")
+		return errors.New("--publish-client-ca goes with --tls-cert and --tls-key, " +
+			"which the internal port then speaks TLS with")
 	}
 	return nil
 }
 
-// needsAuth reports whether the internal port asks its clients who they are: it was told to,
-// or other machines can reach it. A host's name counts as open, wherever it leads now: such a
-// hub was started with keys for that.
+// needsAuth reports whether the internal port must ask its clients for who they are: ClientCA is
+// set, or other machines can reach the port. Any host name but localhost counts as one that they
+// can reach: it may lead elsewhere tomorrow.
 func (c *Config) needsAuth(internal *httpPort) bool {
 	return c.ClientCA != "" || !c.Internal.IsLocal() || !internal.isLocal()
 }

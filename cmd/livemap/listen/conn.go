@@ -12,16 +12,15 @@ import (
 	"time"
 )
 
-// A peer that is gone without a word is noticed by what was sent and is not
-// acknowledged. TCP itself would try for a quarter of an hour, and its user
-// timeout (RFC 5482) will not do: Linux also counts the time in which a living
-// but slow reader has no room, and would cut it off.
+// A peer that vanished does not acknowledge what was sent to it. TCP itself would try for a
+// quarter of an hour. Its user timeout (RFC 5482) is no help: on Linux it also counts the time
+// in which a slow reader has no room, and would cut a living reader off.
 const (
-	peerSilence       = 30 * time.Second // without an acknowledgement of what was sent
+	peerSilence       = 30 * time.Second // without an acknowledgement, after which a peer is gone
 	peerCheckInterval = 5 * time.Second
 )
 
-// trackedListener closes connections whose peer is gone.
+// trackedListener knows its open connections, and closes those whose peer is gone.
 type trackedListener struct {
 	net.Listener
 	quit chan struct{}
@@ -31,7 +30,7 @@ type trackedListener struct {
 	closed bool
 }
 
-// track watches the connections of a listener, until it and they are closed.
+// track tracks the connections of a listener, until it and they are closed.
 func track(listener net.Listener) *trackedListener {
 	l := &trackedListener{Listener: listener, quit: make(chan struct{}), conns: map[*trackedConn]struct{}{}}
 	go l.checkPeers()
@@ -44,11 +43,12 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	watched := &trackedConn{Conn: conn, listener: l, accepted: time.Now(), waiting: func() (int, bool) { return unsent(conn) }}
+	tracked := &trackedConn{Conn: conn, listener: l, accepted: time.Now()}
+	tracked.waiting = func() (int, bool) { return unsent(conn) }
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conns[watched] = struct{}{}
-	return watched, nil
+	l.conns[tracked] = struct{}{}
+	return tracked, nil
 }
 
 // Close implements net.Listener.
@@ -70,7 +70,7 @@ func (l *trackedListener) closeAll() {
 	}
 }
 
-// quitIfDone ends the watch when there is nothing left to watch. mu is held.
+// quitIfDone ends checkPeers when there is nothing left to check. The caller holds mu.
 func (l *trackedListener) quitIfDone() {
 	if !l.closed || len(l.conns) > 0 {
 		return
@@ -82,6 +82,7 @@ func (l *trackedListener) quitIfDone() {
 	}
 }
 
+// checkPeers hangs up on peers that are gone, until quit is closed.
 func (l *trackedListener) checkPeers() {
 	ticker := time.NewTicker(peerCheckInterval)
 	defer ticker.Stop()
@@ -108,31 +109,33 @@ func (l *trackedListener) deadPeers() (gone []*trackedConn) {
 	return gone
 }
 
-// trackedConn is a connection that tells its listener when it is closed, and
-// that does not take a slow reader for one that does not read.
+// trackedConn is a connection that its listener knows. Its write deadline tells a slow reader
+// from one that does not read.
 //
-// The system lets a writer go on when a good part of the send buffer is free
-// again, not when 16 KiB are: a reader may take many times that before the
-// deadline of a write and the write still time out. So the deadline is cut in
-// slices, and put off when minTaken was taken between the first and the last.
+// The system wakes a writer when a large part of the send buffer is free, not when 16 KiB are. A
+// reader may take many times 16 KiB before a deadline, and the write would time out all the same.
+// So the time until the deadline is cut into slices. The deadline is extended if the reader took
+// minTaken bytes between the first slice and the last.
 type trackedConn struct {
 	net.Conn
 	listener *trackedListener
-	waiting  func() (bytes int, known bool) // written, and not taken yet
+	waiting  func() (bytes int, known bool) // bytes written that the reader has not taken yet
 
 	accepted time.Time
-	asked    atomic.Bool // a request has come
+	asked    atomic.Bool // whether a request has come
 
-	hungUp bool // by hangUp, of which the listener has one at a time
+	hungUp bool // only checkPeers uses it
 
-	slice atomic.Int64                  // of the time that the deadline gives, nanoseconds; 0: no deadline
-	slot  atomic.Pointer[chan struct{}] // it holds in a admission; nil: none
+	slice atomic.Int64                  // part of the time until the deadline, nanoseconds; 0: no deadline
+	slot  atomic.Pointer[chan struct{}] // of the admission; nil: none
 }
 
 const (
 	deadlineSlices = 4
-	minTaken       = 16 << 10 * (deadlineSlices - 1) / deadlineSlices // bytes taken between the first and the last slice
-	minSlice       = time.Millisecond                                 // slice; deadlines in the past are not cut
+	// minTaken is in bytes, between the first slice and the last.
+	minTaken = 16 << 10 * (deadlineSlices - 1) / deadlineSlices
+	// minSlice is the shortest slice. Deadlines that are closer, or past, are not cut.
+	minSlice = time.Millisecond
 )
 
 // SetWriteDeadline implements net.Conn.
@@ -154,7 +157,7 @@ func (c *trackedConn) SetDeadline(t time.Time) error {
 
 // Write implements net.Conn.
 func (c *trackedConn) Write(p []byte) (n int, err error) {
-	first, over := 0, 1 // slices that are over, and the bytes that waited when the first was
+	first, over := 0, 1 // bytes that waited when the first slice was over, and the slices that are over
 	for {
 		m, err := c.Conn.Write(p[n:])
 		n += m
@@ -177,13 +180,13 @@ func (c *trackedConn) Write(p []byte) (n int, err error) {
 		if err := c.Conn.SetWriteDeadline(time.Now().Add(slice)); err != nil {
 			return n, err
 		}
-		if c.slice.Load() != int64(slice) { // somebody else ends the write just now
+		if c.slice.Load() != int64(slice) { // another goroutine has just ended the write
 			return n, os.ErrDeadlineExceeded
 		}
 	}
 }
 
-// SyscallConn implements syscall.Conn, for writing without waiting.
+// SyscallConn implements syscall.Conn, for writes that do not block.
 func (c *trackedConn) SyscallConn() (syscall.RawConn, error) {
 	if conn, ok := c.Conn.(syscall.Conn); ok {
 		return conn.SyscallConn()
@@ -191,10 +194,9 @@ func (c *trackedConn) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// hangUp ends a connection whose peer is gone. Closing it would tell nobody who
-// waits for its socket by a poll of his own, as a stream that was taken over does:
-// so it looks as if the peer had closed it. Who does not close it then, has it
-// closed the next time.
+// hangUp ends a connection whose peer is gone. A stream that was taken over polls the socket by
+// itself and would not notice a close. So the first call makes it look as if the peer had closed
+// it, and the next call closes it.
 func (c *trackedConn) hangUp() {
 	if !c.hungUp {
 		c.hungUp = true

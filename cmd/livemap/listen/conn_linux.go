@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerIsGone tells whether something that was sent has not been acknowledged,
-// and nothing else has either, for a time. A reader without room acknowledges
-// the probes for room.
+// peerIsGone reports whether something that was sent waits for its acknowledgement, and none at
+// all has come for a time. A reader without room acknowledges the probes for room.
 func peerIsGone(conn *net.TCPConn, silent time.Duration) (gone bool) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -23,8 +22,8 @@ func peerIsGone(conn *net.TCPConn, silent time.Duration) (gone bool) {
 	return gone
 }
 
-// unsent gives how many bytes were written and not yet taken by the peer's
-// system; of a unix socket, by the peer.
+// unsent returns how many bytes were written that the peer's system has not taken yet. On a Unix
+// socket they are those that the peer itself has not read.
 func unsent(conn net.Conn) (bytes int, known bool) {
 	system, ok := conn.(syscall.Conn)
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// peerIsGone is only known on Linux; elsewhere it is left to TCP.
+// peerIsGone works on Linux only. Elsewhere TCP itself gives up in the end.
 func peerIsGone(*net.TCPConn, time.Duration) bool { return false }
 
-// unsent is only known on Linux.
+// unsent works on Linux only.
 func unsent(net.Conn) (bytes int, known bool) { return 0, false }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -12,8 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scriptedConn lets every write time out after some bytes, until the script is
-// over; then it takes all.
+// scriptedConn lets every write time out after some bytes. When the script is over, it takes all.
 type scriptedConn struct {
 	net.Conn
 	takes  []int // bytes that the peer takes before each time-out
@@ -37,8 +37,9 @@ func (c *scriptedConn) Write(p []byte) (int, error) {
 	return 1, os.ErrDeadlineExceeded
 }
 
-func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
-	reset := errors.New("reset")
+func TestSlowReaderIsNotStalled(t *testing.T) {
+	reset, stalled := errors.New("reset"), os.ErrDeadlineExceeded
+	takes := func(script ...[]int) scriptedConn { return scriptedConn{takes: slices.Concat(script...)} }
 	for _, test := range []struct {
 		name    string
 		conn    scriptedConn
@@ -48,12 +49,12 @@ func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
 		tries   int
 	}{
 		{name: "takes all at once", tries: 0},
-		{name: "takes nothing", conn: scriptedConn{takes: make([]int, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "takes a third of enough", conn: scriptedConn{takes: repeat(minTaken/9, 50)}, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "takes minTaken, slowly", conn: scriptedConn{takes: repeat(minTaken/3+1, 50)}, tries: 50},
-		{name: "took minTaken, and stops", conn: scriptedConn{takes: append(repeat(minTaken, 5), make([]int, 50)...)}, want: os.ErrDeadlineExceeded, tries: 10},
-		{name: "cannot be asked", conn: scriptedConn{takes: repeat(minTaken, 50)}, unknown: true, want: os.ErrDeadlineExceeded, tries: 4},
-		{name: "without a deadline of ours", conn: scriptedConn{takes: repeat(minTaken, 50)}, always: true, want: os.ErrDeadlineExceeded, tries: 1},
+		{name: "takes nothing", conn: takes(make([]int, 50)), want: stalled, tries: 4},
+		{name: "takes a third of enough", conn: takes(repeat(minTaken/9, 50)), want: stalled, tries: 4},
+		{name: "takes enough, slowly", conn: takes(repeat(minTaken/3+1, 50)), tries: 50},
+		{name: "took enough, and stops", conn: takes(repeat(minTaken, 5), make([]int, 50)), want: stalled, tries: 10},
+		{name: "cannot be asked", conn: takes(repeat(minTaken, 50)), unknown: true, want: stalled, tries: 4},
+		{name: "without a deadline of ours", conn: takes(repeat(minTaken, 50)), always: true, want: stalled, tries: 1},
 		{name: "fails", conn: scriptedConn{takes: repeat(minTaken, 50), failed: reset}, want: reset, tries: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,8 +76,8 @@ func TestSlowReaderIsNotTakenForOneThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// endingConn takes enough each time. Somebody else ends what is written to it: during
-// a slice of the time that there is, or while the next one begins.
+// endingConn takes enough each time. The test ends what is written to it: during a slice, or while
+// the next one begins.
 type endingConn struct {
 	scriptedConn
 	during, between func()
@@ -121,47 +122,47 @@ func repeat(n, times int) (list []int) {
 	return list
 }
 
-// TestWatchEnds sees that a watch lasts as long as there is something to watch.
-func TestWatchEnds(t *testing.T) {
+// TestTrackingEnds checks that a listener checks its peers as long as it has any.
+func TestTrackingEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	watched := track(listener)
+	tracked := track(listener)
 	client, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer client.Close()
-	conn, err := watched.Accept()
+	conn, err := tracked.Accept()
 	require.NoError(t, err)
-	require.Empty(t, watched.deadPeers(), "an idle peer is not gone")
-	require.NoError(t, watched.Close())
+	require.Empty(t, tracked.deadPeers(), "an idle peer is not gone")
+	require.NoError(t, tracked.Close())
 	select {
-	case <-watched.quit:
+	case <-tracked.quit:
 		require.Fail(t, "a connection is still open")
 	default:
 	}
 	require.NoError(t, conn.Close())
-	<-watched.quit
+	<-tracked.quit
 }
 
-// A connection whose peer is gone ends for those who read, write and poll before
+// TestHangUp checks that a connection whose peer is gone ends for readers, writers and pollers before
 // it is closed.
 func TestHangUp(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	watched := track(listener)
-	defer watched.Close()
+	tracked := track(listener)
+	defer tracked.Close()
 	peer, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer peer.Close()
-	conn, err := watched.Accept()
+	conn, err := tracked.Accept()
 	require.NoError(t, err)
 	conn.(*trackedConn).hangUp()
 	_, err = conn.Read(make([]byte, 1))
 	require.Equal(t, io.EOF, err)
 	_, err = conn.Write([]byte("x"))
 	require.ErrorIs(t, err, syscall.EPIPE)
-	require.Len(t, watched.conns, 1)
+	require.Len(t, tracked.conns, 1)
 	conn.(*trackedConn).hangUp()
-	require.Empty(t, watched.conns)
+	require.Empty(t, tracked.conns)
 	_, err = conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, net.ErrClosed)
 }

@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// A newcomer is a connection that has not asked for anything yet. What it asks of a
-// server that is being shut down is dropped, and few clients ask again on their own whose
-// connection was new. So they get some time for it.
+// A server that is being shut down drops the requests on connections that were idle so far. Few
+// clients repeat a request on a connection that was new. So a port that is shut down waits for
+// the first request of new connections.
 const (
-	firstRequestTime = time.Second // from being accepted: for a handshake and a request
+	firstRequestTime = time.Second // from being accepted, for a handshake and a request
 	firstRequestPoll = 5 * time.Millisecond
 )
 
 type connKey struct{}
 
-// withConn has requests know their connection. It is an http.Server's ConnContext.
+// withConn adds the connection to the context of its requests. It is an http.Server's ConnContext.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, trackedOf(conn))
 }
 
-// trackedOf gives the connection below TLS; nil where it is not watched.
+// trackedOf returns the connection below TLS; nil if it is not tracked.
 func trackedOf(conn net.Conn) *trackedConn {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	watched, _ := conn.(*trackedConn)
-	return watched
+	tracked, _ := conn.(*trackedConn)
+	return tracked
 }
 
-// noteRequests notes of connections that they have asked.
+// noteRequests marks connections on which a request has come.
 func noteRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, _ := r.Context().Value(connKey{}).(*trackedConn); conn != nil {
@@ -43,8 +43,9 @@ func noteRequests(next http.Handler) http.Handler {
 	})
 }
 
-// awaitFirstRequests waits until there are none, or ctx is done, and closes those who do not
-// ask: the server would wait for them much longer. No more may come.
+// awaitFirstRequests waits for the first requests of new connections, until ctx is done at most.
+// Then it closes those without one: the server would wait for them much longer. The port must not
+// accept any more.
 func (p *httpPort) awaitFirstRequests(ctx context.Context) {
 	ticker := time.NewTicker(firstRequestPoll)
 	defer ticker.Stop()
@@ -53,13 +54,16 @@ func (p *httpPort) awaitFirstRequests(ctx context.Context) {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
-		waiting = slices.ContainsFunc(p.unusedConns(), func(conn *trackedConn) bool { return time.Since(conn.accepted) < firstRequestTime })
+		waiting = slices.ContainsFunc(p.unusedConns(), func(conn *trackedConn) bool {
+			return time.Since(conn.accepted) < firstRequestTime
+		})
 	}
 	for _, conn := range p.unusedConns() {
 		conn.Close()
 	}
 }
 
+// unusedConns returns the connections on which no request has come.
 func (p *httpPort) unusedConns() (unused []*trackedConn) {
 	for _, one := range p.listeners() {
 		l := one.(*trackedListener)

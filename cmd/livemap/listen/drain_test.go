@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A port that is shut down answers those who had come and not asked yet, if they ask soon.
-// It does not wait for those who do not, nor for connections that had their answers.
-func TestNewcomersAreAnswered(t *testing.T) {
+// TestFirstRequestsAreAnswered checks that a port that is shut down answers the first requests of new
+// connections. It does not wait for requests that come late, nor for connections that were used.
+func TestFirstRequestsAreAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		asks  time.Duration // after coming; 0: never
 		took  time.Duration // to shut down
@@ -33,7 +33,9 @@ func TestNewcomersAreAnswered(t *testing.T) {
 				port := newHTTPPort("listen", []net.Listener{track(come)}, slog.New(slog.DiscardHandler))
 				served := make(chan error, 1)
 				go func() {
-					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }))
+					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						io.WriteString(w, "here")
+					}))
 				}()
 				client, server := net.Pipe()
 				come.come <- arrival{conn: server}
@@ -61,7 +63,7 @@ func TestNewcomersAreAnswered(t *testing.T) {
 	}
 }
 
-// ask asks for something, and gives the status.
+// ask sends a request and returns the status of its response.
 func ask(conn net.Conn) string {
 	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return err.Error()

@@ -12,24 +12,27 @@ import (
 	"livemap/api/transport"
 )
 
-// maxUnsent is how many bytes, at most, QUIC is given of a stream without
-// knowing that the ones before were sent. It takes as much as the client allows,
-// megabytes often, so that a reader who is slow would be told old news.
+// maxUnsent is how many bytes a stream hands to QUIC, at most, without knowing that they were
+// sent. QUIC itself accepts as much as the client allows, often megabytes: a slow reader would
+// get old events.
 const maxUnsent = sendBuffer
 
-// http3Stream is an HTTP/3 stream that was taken over from its server.
+// http3Stream is an HTTP/3 stream that was taken over from its server. It implements
+// [transport.Connection].
 type http3Stream struct {
 	quic    *quic.Stream
 	timeout transport.WriteTimeout
 
-	queued int // bytes since it was last known that all were sent
+	queued int // bytes since all were last known to be sent
 	parcel transport.Pending
 }
 
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
 
-// TakeOverHTTP3 takes an HTTP/3 stream over from its server, after its header; nil where it cannot.
-func TakeOverHTTP3(w http.ResponseWriter, _ *http.Request, timeout transport.WriteTimeout) transport.Connection {
+// TakeOverHTTP3 takes an HTTP/3 stream over from its server and sends its header. It returns nil
+// if the response is not one over HTTP/3 of this package.
+func TakeOverHTTP3(w http.ResponseWriter, _ *http.Request,
+	timeout transport.WriteTimeout) transport.Connection {
 	streamer, ok := w.(http3.HTTPStreamer)
 	if !ok {
 		return nil
@@ -39,8 +42,8 @@ func TakeOverHTTP3(w http.ResponseWriter, _ *http.Request, timeout transport.Wri
 	if err != nil {
 		return nil
 	}
-	// A request for a stream has no body. That it is not read is said now, since
-	// what is needed to say it later holds on to the whole request.
+	// A request for a stream has no body. Reading is cancelled now: what would be needed to cancel
+	// it later keeps the whole request in memory.
 	stream.CancelRead(quic.StreamErrorCode(http3.ErrCodeNoError))
 	return &http3Stream{quic: stream.QUICStream(), timeout: timeout}
 }
@@ -60,15 +63,15 @@ func (s *http3Stream) Write(p []byte) (waits bool, err error) {
 	return false, s.withGone(err)
 }
 
-// Wait implements stream.Outlet. When QUIC has taken a write, all before it was
-// sent.
+// Wait implements stream.Outlet. When QUIC accepts a write that had to wait, it has sent all
+// before it.
 func (s *http3Stream) Wait() error {
 	defer s.parcel.Drop()
 	s.queued = 0
 	return s.withGone(s.parcel.Deliver(s.quic, s.timeout))
 }
 
-// withGone tells the errors of a client that went away from others.
+// withGone marks an error as [transport.ErrGone] if the client went away.
 func (s *http3Stream) withGone(err error) error {
 	if err != nil && s.quic.Context().Err() != nil {
 		return errors.Join(transport.ErrGone, err)

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of memory, which the race detector has sync.Pool forget at random.
+// With the race detector, sync.Pool drops memory at random.
 
-// A write costs no memory of its own but what QUIC needs.
-func TestQUICStreamGivesItsFrameBack(t *testing.T) {
+// TestHTTP3StreamReusesItsFrame checks that a write allocates only what QUIC needs.
+func TestHTTP3StreamReusesItsFrame(t *testing.T) {
 	ours, theirs, _ := quicPair(t)
 	read := make(chan struct{})
 	go func() {

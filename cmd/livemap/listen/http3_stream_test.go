@@ -19,16 +19,18 @@ import (
 	"livemap/api/transport"
 )
 
-// quicPair is a stream as it is after it was taken over, and its other end,
-// which takes up to 16 MiB that are not read.
+// quicPair returns a stream that was taken over, and its other end, which accepts up to 16 MiB
+// unread.
 func quicPair(t *testing.T) (ours *http3Stream, theirs *quic.Stream, client *quic.Conn) {
 	t.Helper()
 	certificate := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certificate.Close()
-	listener, err := quic.ListenAddr("127.0.0.1:0", &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"test"}}, nil)
+	config := &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"test"}}
+	listener, err := quic.ListenAddr("127.0.0.1:0", config, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
-	client, err = quic.DialAddr(t.Context(), listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"test"}},
+	client, err = quic.DialAddr(t.Context(), listener.Addr().String(),
+		&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"test"}},
 		&quic.Config{InitialStreamReceiveWindow: 16 << 20, InitialConnectionReceiveWindow: 16 << 20})
 	require.NoError(t, err)
 	t.Cleanup(func() { client.CloseWithError(0, "") })
@@ -37,13 +39,13 @@ func quicPair(t *testing.T) (ours *http3Stream, theirs *quic.Stream, client *qui
 	stream, err := server.OpenStream()
 	require.NoError(t, err)
 	ours = &http3Stream{quic: stream, timeout: transport.WriteTimeout{Stall: testLimit}}
-	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // so that the other end hears of it: a reserved frame, empty
+	require.NoError(t, stream.TryWriteAll([]byte{0x21, 0})) // an empty reserved frame opens the other end
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)
 	return ours, theirs, client
 }
 
-// put writes p, and waits if need be.
+// put writes p. It waits if need be.
 func (s *http3Stream) put(p []byte) (waited bool, err error) {
 	waited, err = s.Write(p)
 	if err == nil && waited {
@@ -52,8 +54,8 @@ func (s *http3Stream) put(p []byte) (waited bool, err error) {
 	return waited, err
 }
 
-// readFrames reads frames to the end (RFC 9114, section 7.1), and gives the
-// payloads of the DATA frames.
+// readFrames reads frames to the end (RFC 9114, section 7.1). It returns the payloads of the DATA
+// frames.
 func readFrames(r io.Reader) (payloads [][]byte, err error) {
 	for in := bufio.NewReader(r); ; {
 		kind, err := quicvarint.Read(in)
@@ -74,8 +76,8 @@ func readFrames(r io.Reader) (payloads [][]byte, err error) {
 	}
 }
 
-// Writes of any size arrive as one DATA frame each, whole and in order.
-func TestQUICStreamWritesEverything(t *testing.T) {
+// TestHTTP3StreamWritesEverything checks that writes of any size arrive as one DATA frame each, in order.
+func TestHTTP3StreamWritesEverything(t *testing.T) {
 	ours, theirs, _ := quicPair(t)
 	var sent, got [][]byte
 	read := make(chan error)
@@ -85,8 +87,11 @@ func TestQUICStreamWritesEverything(t *testing.T) {
 		read <- err
 	}()
 	waits := 0
+	sizes := []int{
+		1, 63, 64, 4095, transport.MaxWrite - 1, transport.MaxWrite, transport.MaxWrite + 1, 17 << 10, 100 << 10,
+	}
 	for n := range 300 {
-		p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 63, 64, 4095, transport.MaxWrite - 1, transport.MaxWrite, transport.MaxWrite + 1, 17 << 10, 100 << 10}[n%9])
+		p := bytes.Repeat([]byte{byte('a' + n%26)}, sizes[n%len(sizes)])
 		sent = append(sent, p)
 		waited, err := ours.put(p)
 		require.NoError(t, err)
@@ -104,9 +109,9 @@ func TestQUICStreamWritesEverything(t *testing.T) {
 	assert.Greater(t, waits, 20, "some have none")
 }
 
-// Once all was sent there is room again: only then is one goroutine enough for
-// all streams.
-func TestQUICStreamWaitsOnlyWhenItsShareIsUsedUp(t *testing.T) {
+// TestHTTP3StreamWaitsOnlyWhenItsShareIsUsedUp checks that there is room again once all was sent. Else
+// one goroutine could not write to all streams.
+func TestHTTP3StreamWaitsOnlyWhenItsShareIsUsedUp(t *testing.T) {
 	ours, theirs, _ := quicPair(t)
 	read := make(chan struct{})
 	go func() {
@@ -129,8 +134,8 @@ func TestQUICStreamWaitsOnlyWhenItsShareIsUsedUp(t *testing.T) {
 	<-read
 }
 
-// A client that goes is told of, also where it went before.
-func TestQUICStreamTellsThatItsClientIsGone(t *testing.T) {
+// TestHTTP3StreamReportsThatItsClientIsGone checks clients that leave before OnGone and after.
+func TestHTTP3StreamReportsThatItsClientIsGone(t *testing.T) {
 	for name, leave := range map[string]func(*quic.Stream, *quic.Conn){
 		"cancels": func(s *quic.Stream, _ *quic.Conn) { s.CancelRead(1) },
 		"goes":    func(_ *quic.Stream, c *quic.Conn) { c.CloseWithError(0, "") },
@@ -150,7 +155,7 @@ func TestQUICStreamTellsThatItsClientIsGone(t *testing.T) {
 				select {
 				case <-gone:
 				case <-time.After(testLimit):
-					require.FailNow(t, "it was not told")
+					require.FailNow(t, "OnGone did not call back")
 				}
 				_, err := ours.put([]byte("data: 1\n\n"))
 				require.ErrorIs(t, err, transport.ErrGone)

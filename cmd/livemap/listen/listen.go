@@ -1,11 +1,15 @@
 // Package listen opens the ports of a hub and serves HTTP on them.
 //
-// A [Config] says where: a public port for TCP and UDP of the same number, one for a reverse
-// proxy, and an internal one. [Open] opens them all, so that a port in use is noticed before
-// anything is served, and [Ports.Serve] serves two handlers on them. The package also takes
-// sockets over that a service manager has opened ([TakePassed]) and HTTP/3 streams that a
-// handler goes on writing to after it has returned ([TakeOverHTTP3]). It knows nothing of routes,
-// vehicles and flags.
+// A [Config] names three ports: a public one, for TCP and UDP of the same number, one for a
+// reverse proxy, and an internal one. [Open] opens them all before anything is served, so that a
+// port in use is noticed in time. [Ports.Serve] serves one handler on the public and the proxy
+// port, and another on the internal port.
+//
+// A service manager may have opened the sockets already: [TakePassed] takes them and
+// [Config.Place] puts them in place of addresses. [TakeOverHTTP3] takes a stream over from its
+// HTTP/3 server, so that its handler can return while events go on.
+//
+// The package knows nothing of routes and vehicles.
 package listen
 
 import (
@@ -15,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 )
 
 // Ports are the open ports of a hub.
@@ -27,9 +32,13 @@ type Ports struct {
 	certified bool // public has --tls-cert, not a certificate made for localhost
 }
 
-// Open opens all ports that were not passed, so that one in use is noticed
-// before anything is served. An error names its flag.
-func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage, log *slog.Logger) (p *Ports, err error) {
+// Open opens all ports that were not passed. The caller closes them.
+//
+// QUIC uses the keys; they matter only if the public port is on. The storage keeps the certificate
+// that is made if the configuration names none. An error names the flag of its port or file: a
+// [ConfigError] if the configuration is at fault, and else what the system refused.
+func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
+	log *slog.Logger) (p *Ports, err error) {
 	p = &Ports{}
 	defer func() {
 		if err != nil {
@@ -65,9 +74,10 @@ func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage, log *sl
 	return p, p.listenPublic(ctx, c, certificate, keys, log)
 }
 
-// listenPublic opens TCP and UDP of the same port number. Where the system
-// picks it, the number that TCP got may be taken in UDP: then another is tried.
-func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certificate, keys QUICKeys, log *slog.Logger) error {
+// listenPublic opens TCP and UDP of the same port number. If the system picked it for TCP and it is
+// in use for UDP, listenPublic tries again.
+func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certificate, keys QUICKeys,
+	log *slog.Logger) error {
 	for try := 1; ; try++ {
 		web, err := openHTTPPort(ctx, "listen", c.Public, c.passed, log)
 		if err != nil {
@@ -86,13 +96,15 @@ func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certifi
 	}
 }
 
-// RequiresAuth reports whether the internal port asks its clients who they are: it speaks TLS,
-// and its handler must ask those for a token who show no certificate.
+// RequiresAuth reports whether the internal port asks its clients for who they are. It speaks TLS
+// then, and its handler must ask clients without a certificate for a token.
 func (p *Ports) RequiresAuth() bool { return p.internal.tls != nil }
 
-// Serve begins to serve: public on the public and the proxy port, internal on the internal one.
-// migrated counts the moves of clients over HTTP/3 to other addresses. The channel receives the
-// errors of ports that fail.
+// Serve begins to serve: public on the public and the proxy port, internal on the internal one. It
+// is called once. The channel receives the error of a port that fails.
+//
+// Serve calls migrated with the number of HTTP/3 clients that moved to another address, as it
+// notices them.
 func (p *Ports) Serve(public, internal http.Handler, migrated func(moves int)) <-chan error {
 	failed := make(chan error, 4)
 	start := func(serve func(http.Handler) error, handler http.Handler) {
@@ -117,7 +129,7 @@ func (p *Ports) Serve(public, internal http.Handler, migrated func(moves int)) <
 	return failed
 }
 
-// withAltSvc tells TCP clients that there is HTTP/3 (RFC 7838).
+// withAltSvc advertises HTTP/3 to clients of TCP (RFC 7838).
 func withAltSvc(next http.Handler, port int) http.Handler {
 	value := fmt.Sprintf(`h3=":%d"; ma=86400`, port)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,8 +138,8 @@ func withAltSvc(next http.Handler, port int) http.Handler {
 	})
 }
 
-// withHSTS has browsers come back over TLS alone (RFC 6797). Not of a certificate made
-// for localhost, where other things are served too.
+// withHSTS makes browsers come back over TLS alone (RFC 6797). It is not for a certificate made
+// for localhost, where other programs serve too.
 func withHSTS(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
@@ -135,14 +147,14 @@ func withHSTS(next http.Handler) http.Handler {
 	})
 }
 
-// Addresses are where a hub listens, as clients name it; "" is off.
+// Addresses says where a hub listens, as clients name it. A port that is off has "".
 type Addresses struct {
 	Public   string // https://host:port
 	Proxy    string // http://host:port or unix:/path
 	Internal string // http://host:port, https://host:port or unix:/path
 }
 
-// Addresses returns where the hub listens.
+// Addresses returns where the ports are.
 func (p *Ports) Addresses() (a Addresses) {
 	if p.public != nil {
 		a.Public = "https://" + p.public.Addr().String()
@@ -154,39 +166,32 @@ func (p *Ports) Addresses() (a Addresses) {
 	return a
 }
 
-// ShutdownPublic stops accepting and ends what is idle on the public and the
-// proxy port. The channel is closed when all requests there are done, or ctx is.
+// ShutdownPublic stops accepting on the public and the proxy port, and ends idle connections. The
+// channel is closed when all requests there are done or ctx is.
 func (p *Ports) ShutdownPublic(ctx context.Context) <-chan struct{} {
-	done, ended := make(chan struct{}), make(chan struct{}, 3)
-	servers := []func(context.Context){}
+	var servers sync.WaitGroup
 	if p.public != nil {
-		servers = append(servers, p.public.shutdown, p.quic.shutdown)
+		servers.Go(func() { p.public.shutdown(ctx) })
+		servers.Go(func() { p.quic.shutdown(ctx) })
 	}
 	if p.proxy != nil {
-		servers = append(servers, p.proxy.shutdown)
+		servers.Go(func() { p.proxy.shutdown(ctx) })
 	}
-	for _, shutdown := range servers {
-		go func() {
-			shutdown(ctx)
-			ended <- struct{}{}
-		}()
-	}
+	done := make(chan struct{})
 	go func() {
-		for range servers {
-			<-ended
-		}
+		servers.Wait()
 		close(done)
 	}()
 	return done
 }
 
-// ShutdownInternal stops accepting on the internal port, and waits until all requests there are
-// done, or ctx is.
+// ShutdownInternal stops accepting on the internal port. It returns when all requests there are
+// done or ctx is.
 func (p *Ports) ShutdownInternal(ctx context.Context) { p.internal.shutdown(ctx) }
 
-// Cut closes the connections that are left, streams that were taken over from
-// their servers among them.
-func (p *Ports) Cut() {
+// CloseConns closes the connections that are left. Streams that were taken over from their servers
+// are among them.
+func (p *Ports) CloseConns() {
 	for _, web := range []*httpPort{p.public, p.proxy, p.internal} {
 		if web != nil {
 			web.closeConns()

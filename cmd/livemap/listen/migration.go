@@ -9,14 +9,13 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// migrationPoll is how often it is looked whether clients have moved.
+// migrationPoll is how often the addresses of clients are compared.
 const migrationPoll = time.Second
 
-// migrations counts the HTTP/3 connections whose client goes on from another
-// address (RFC 9000, section 9): a laptop that changes networks, a NAT that gave
-// it another port. quic-go keeps such connections going and tells of it in
-// nothing but a trace of every packet, which costs too much; so their addresses
-// are compared now and then. Moves in between count as one.
+// migrations counts moves of HTTP/3 clients to another address (RFC 9000, section 9): a laptop
+// changes networks, or a NAT assigns another port. quic-go keeps such connections going. It
+// reports a move in a trace of every packet alone, which costs too much. So migrations compares
+// addresses now and then, and several moves in between count as one.
 type migrations struct {
 	count func(moves int)
 	stop  func()
@@ -25,7 +24,7 @@ type migrations struct {
 	at map[*quic.Conn]net.Addr
 }
 
-// startMigrationCount begins to count, and tells moves until stop is called.
+// startMigrationCount calls count with the number of moves, if there were any, until stop is called.
 func startMigrationCount(count func(moves int)) *migrations {
 	m := &migrations{count: count, at: map[*quic.Conn]net.Addr{}}
 	quit := make(chan struct{})
@@ -38,7 +37,7 @@ func startMigrationCount(count func(moves int)) *migrations {
 	return m
 }
 
-// poll looks whether clients have moved, now and then, until it is to quit.
+// poll counts moves until quit is closed.
 func (m *migrations) poll(quit <-chan struct{}) {
 	ticker := time.NewTicker(migrationPoll)
 	defer ticker.Stop()
@@ -54,7 +53,7 @@ func (m *migrations) poll(quit <-chan struct{}) {
 	}
 }
 
-// track has a connection looked at until it ends. It is an http3.Server's ConnContext.
+// track follows a connection until it ends. It is an http3.Server's ConnContext.
 func (m *migrations) track(ctx context.Context, conn *quic.Conn) context.Context {
 	m.mu.Lock()
 	m.at[conn] = conn.RemoteAddr()
@@ -63,6 +62,7 @@ func (m *migrations) track(ctx context.Context, conn *quic.Conn) context.Context
 	return ctx
 }
 
+// forget ends the tracking of a connection, whose last move may not have been counted yet.
 func (m *migrations) forget(conn *quic.Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -72,8 +72,8 @@ func (m *migrations) forget(conn *quic.Conn) {
 	delete(m.at, conn)
 }
 
-// moved counts the connections that have moved since it was last asked. That an
-// address is the same is seen by its pointer, which quic-go changes with it.
+// moved returns how many connections have moved since the last call. It compares pointers:
+// quic-go makes a new net.Addr when the address changes.
 func (m *migrations) moved() (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

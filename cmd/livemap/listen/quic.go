@@ -17,17 +17,23 @@ import (
 )
 
 const (
-	quicIdleTimeout = 30 * time.Second // for a connection without packets
-	udpBuffer       = 7 << 20          // bytes; what quic-go asks for
-	handshakeRate   = 500              // handshakes a second before addresses must be validated: half-open ones hold 0.1 MB each, for 5 s
-	quicAcceptors   = 64               // goroutines that accept connections; quic-go refuses those for which 32 and none of these are free
+	quicIdleTimeout = 30 * time.Second // of a connection without packets
+	udpBuffer       = 7 << 20          // bytes that quic-go asks for
+
+	// handshakeRate is how many handshakes a second may begin before clients must prove their
+	// addresses. A half-open connection holds 0.1 MB for 5 s.
+	handshakeRate = 500
+
+	// quicAcceptors is how many goroutines accept connections of a socket. quic-go queues 32
+	// connections beside those, and refuses more.
+	quicAcceptors = 64
 )
 
 // quicPort is a port for HTTP/3.
 type quicPort struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
-	serving sync.WaitGroup // doors that are, or will be, open
+	serving sync.WaitGroup // acceptors that run or will run
 	moves   *migrations    // nil until it serves
 }
 
@@ -37,24 +43,28 @@ type quicSocket struct {
 	listener  *quic.EarlyListener
 }
 
-// QUICKeys outlive the process so that clients of a killed hub are told at once
-// (stateless reset, RFC 9000, 10.3), and address tokens stay good.
+// QUICKeys outlive the process. With the same keys, a hub can end the connections of one that was
+// killed (stateless reset, RFC 9000, section 10.3), and its address tokens stay valid.
 type QUICKeys struct {
 	Reset quic.StatelessResetKey
-	Token quic.TokenGeneratorKey
+	Token quic.TokenGeneratorKey // of address validation (RFC 9000, section 8.1)
 }
 
-// openQUICPort listens on the UDP ports that were passed, else on the same addresses
-// as TCP does.
-func openQUICPort(web []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys, log *slog.Logger) (*quicPort, error) {
+// openQUICPort listens on the UDP ports that were passed. Without any, it listens on the addresses
+// of TCP.
+func openQUICPort(tcp []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys,
+	log *slog.Logger) (*quicPort, error) {
 	conns, err := passed.packets, error(nil)
 	if len(conns) == 0 {
-		conns, err = openUDP(web)
+		conns, err = openUDP(tcp)
 	}
 	if err != nil {
 		return nil, err
 	}
-	q := &quicPort{server: &http3.Server{MaxHeaderBytes: maxHeaderBytes, Logger: slog.New(slog.DiscardHandler)}}
+	q := &quicPort{server: &http3.Server{
+		MaxHeaderBytes: maxHeaderBytes,
+		Logger:         slog.New(slog.DiscardHandler),
+	}}
 	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
 	for i, conn := range conns {
 		socket, err := openQUICSocket(conn, config, keys, handshakes)
@@ -73,10 +83,10 @@ func openQUICPort(web []net.Listener, passed PassedSockets, config *tls.Config, 
 	return q, nil
 }
 
-// openUDP opens UDP ports of the same addresses as TCP ones.
-func openUDP(web []net.Listener) (conns []net.PacketConn, err error) {
-	for _, tcp := range web {
-		conn, err := net.ListenPacket("udp", tcp.Addr().String())
+// openUDP opens UDP ports at the addresses of TCP ones.
+func openUDP(tcp []net.Listener) (conns []net.PacketConn, err error) {
+	for _, one := range tcp {
+		conn, err := net.ListenPacket("udp", one.Addr().String())
 		if err != nil {
 			closeAll(conns)
 			return nil, cause(err)
@@ -86,9 +96,10 @@ func openUDP(web []net.Listener) (conns []net.PacketConn, err error) {
 	return conns, nil
 }
 
-// openQUICSocket begins to listen on a UDP port. 0-RTT is off, since a replayed POST
-// would be published twice.
-func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys, handshakes *rate.Limiter) (q quicSocket, err error) {
+// openQUICSocket begins to listen on a UDP port. 0-RTT is off: the hub would publish a replayed
+// POST twice.
+func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys,
+	handshakes *rate.Limiter) (q quicSocket, err error) {
 	q.conn = conn
 	growBuffers(q.conn.(*net.UDPConn))
 	q.transport = &quic.Transport{
@@ -97,7 +108,7 @@ func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys, hand
 		TokenGeneratorKey:   &keys.Token,
 		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
 	}
-	// http3.ConfigureTLSConfig would do the same anew for each connection, which keeps it.
+	// http3.ConfigureTLSConfig would make a copy for each connection, which keeps it.
 	config = config.Clone()
 	config.NextProtos = []string{http3.NextProtoH3}
 	q.listener, err = q.transport.ListenEarly(config, &quic.Config{
@@ -107,7 +118,7 @@ func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys, hand
 	return q, err
 }
 
-// countMigrations has migrations counted. It is called once, before serve.
+// countMigrations begins to count moves of clients. It is called once, before serve.
 func (q *quicPort) countMigrations(migrated func(moves int)) {
 	q.moves = startMigrationCount(migrated)
 	q.server.ConnContext = q.moves.track
@@ -121,15 +132,14 @@ func (q *quicPort) serve(handler http.Handler) error {
 	})
 }
 
-// shutdown ends HTTP/3 once the requests under way are done. Clients are not
-// waited for to close their connections. Those that come now get no answer: they
-// ask again, and the hub that is started next answers. If a connection were made
-// that nobody serves, its client would wait for it until it times out.
+// shutdown ends HTTP/3 once the requests under way are done. It does not wait for clients to close
+// their connections. New clients get no answer: they ask again, and the next hub answers. If a
+// connection were made that nobody serves, its client would wait for its timeout.
 func (q *quicPort) shutdown(ctx context.Context) {
 	for _, socket := range q.sockets {
 		socket.listener.Close()
 	}
-	q.serving.Wait() // until those are served that were accepted before
+	q.serving.Wait() // until the server knows all connections that were accepted
 	q.server.Shutdown(ctx)
 }
 
@@ -145,10 +155,10 @@ func (q *quicPort) close() {
 	}
 }
 
-// growBuffers gives UDP room for bursts, as far as the system allows. What systemd
-// opened may have more than that already, which asking for it would take away.
+// growBuffers makes room for bursts of UDP, as far as the system allows. A socket that systemd
+// opened may have more already, and setting a size would take that away.
 func growBuffers(conn *net.UDPConn) {
-	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the warning is ours to give
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // openQUICPort logs its own
 	if receiveBufferSize(conn) < udpBuffer {
 		conn.SetReadBuffer(udpBuffer)
 	}

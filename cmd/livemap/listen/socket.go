@@ -1,13 +1,14 @@
 package listen
 
 import (
+	"cmp"
 	"net"
 	"runtime"
 	"syscall"
 )
 
-// tcpSockets makes accepted connections show early that nobody reads them, by a
-// small send buffer, which they inherit from the listener.
+// tcpSockets opens listeners with a small send buffer, which connections inherit. A reader that
+// does not read shows early that way.
 var tcpSockets = net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) (err error) {
 	if network == "unix" {
 		return nil
@@ -21,14 +22,14 @@ var tcpSockets = net.ListenConfig{Control: func(network, _ string, conn syscall.
 	return err
 }}
 
-// receiveBufferSize gives the receive buffer of a socket, in bytes as asked for.
+// receiveBufferSize returns the size of a socket's receive buffer in bytes, as it was asked for.
 func receiveBufferSize(conn *net.UDPConn) (bytes int) { return bufferSize(conn, syscall.SO_RCVBUF) }
 
-// sendBufferSize gives the send buffer of a socket, in bytes as asked for.
+// sendBufferSize returns the size of a socket's send buffer in bytes, as it was asked for.
 func sendBufferSize(conn *net.UDPConn) (bytes int) { return bufferSize(conn, syscall.SO_SNDBUF) }
 
-// bufferSize gives the size of a socket's buffer: Linux tells double of what was asked
-// for, for its own bookkeeping.
+// bufferSize returns the size of a socket's buffer in bytes. Linux reports twice what was asked
+// for, since it counts its own bookkeeping.
 func bufferSize(conn *net.UDPConn, option int) (bytes int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -43,14 +44,12 @@ func bufferSize(conn *net.UDPConn, option int) (bytes int) {
 	return bytes
 }
 
-// shutDown ends a connection in both directions without letting go of it.
+// shutDown ends a connection in both directions and leaves it open.
 func shutDown(conn syscall.Conn) (err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	if failed := raw.Control(func(fd uintptr) { err = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }); failed != nil {
-		return failed
-	}
-	return err
+	failed := raw.Control(func(fd uintptr) { err = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	return cmp.Or(failed, err)
 }

@@ -19,23 +19,31 @@ import (
 )
 
 const (
-	headerTimeout  = 10 * time.Second        // for a request's header to arrive
-	idleTimeout    = 2 * time.Minute         // for a connection without requests
-	sendBuffer     = 64 << 10                // bytes; small, so that a slow reader shows early, and a write to it ends soon
-	maxHeaderBytes = 4 * transport.MaxHeader // bytes; up to here the API answers in words
+	headerTimeout = 10 * time.Second // until a request's header has arrived
+	idleTimeout   = 2 * time.Minute  // of a connection without requests
+
+	// sendBuffer is in bytes. It is small: a slow reader shows early, and a write to it ends soon.
+	sendBuffer = 64 << 10
+
+	// maxHeaderBytes is how long a header may be for the API to see the request. It is more than
+	// the API accepts, so that it can reject the request with a problem document.
+	maxHeaderBytes = 4 * transport.MaxHeader
 )
 
-// httpPort is a port for HTTP over TCP or a unix socket.
+// httpPort is a port for HTTP/1.1 and HTTP/2, over TCP or a Unix socket.
 type httpPort struct {
 	net.Listener
 	also   []net.Listener // of the same port, on the host's other addresses
 	flag   string
 	server *http.Server
 	log    *slog.Logger
-	tls    *tls.Config // nil: plain text
+	tls    *tls.Config // nil: plaintext
 }
 
-func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSockets, log *slog.Logger) (*httpPort, error) {
+// openHTTPPort makes a port of the sockets that were passed for a flag. Without any, it opens the
+// address. An error names the flag.
+func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSockets,
+	log *slog.Logger) (*httpPort, error) {
 	open, err := passed.listeners(flag)
 	if len(open) == 0 && err == nil {
 		open, err = openSockets(ctx, a)
@@ -46,7 +54,7 @@ func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSock
 	return newHTTPPort(flag, open, log), nil
 }
 
-// newHTTPPort makes a port of its listeners.
+// newHTTPPort makes a port of open listeners.
 func newHTTPPort(flag string, open []net.Listener, log *slog.Logger) *httpPort {
 	server := &http.Server{
 		ReadHeaderTimeout: headerTimeout,
@@ -70,11 +78,13 @@ func openSockets(ctx context.Context, a Address) ([]net.Listener, error) {
 	if a.network == "unix" {
 		removeStale(a.address)
 	}
-	return openAll(a, func(address string) (net.Listener, error) { return tcpSockets.Listen(ctx, a.network, address) })
+	return openAll(a, func(address string) (net.Listener, error) {
+		return tcpSockets.Listen(ctx, a.network, address)
+	})
 }
 
-// openAll opens a port on all addresses of a host. Where the system picks the
-// number on the first, it may be taken on another: then another is tried.
+// openAll opens a port on all addresses of a host. If the system picked the number on the first
+// and it is in use on another, openAll tries again.
 func openAll(a Address, open func(address string) (net.Listener, error)) ([]net.Listener, error) {
 	for try := 1; ; try++ {
 		all, err := openEach(a.addresses(), open)
@@ -84,7 +94,9 @@ func openAll(a Address, open func(address string) (net.Listener, error)) ([]net.
 	}
 }
 
-func openEach(addresses []string, open func(address string) (net.Listener, error)) (all []net.Listener, err error) {
+// openEach opens a port on each address, with the port number that the first one got.
+func openEach(addresses []string,
+	open func(address string) (net.Listener, error)) (all []net.Listener, err error) {
 	for i, address := range addresses {
 		if i > 0 {
 			address = withPortOf(address, all[0].Addr())
@@ -108,17 +120,18 @@ func closeAll[T io.Closer](all []T) {
 	}
 }
 
-// isUnavailable tells that the machine has no such address: it has no IPv6.
+// isUnavailable reports whether the machine has no such address, as one without IPv6.
 func isUnavailable(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
+// withPortOf returns an address with the port number of another.
 func withPortOf(address string, of net.Addr) string {
 	host, _, _ := net.SplitHostPort(address)
 	return net.JoinHostPort(host, strconv.Itoa(of.(*net.TCPAddr).Port))
 }
 
-// cause gives what went wrong with an address without naming it again.
+// cause returns the system's error without the address, which the caller names.
 func cause(err error) error {
 	if system, ok := errors.AsType[syscall.Errno](err); ok {
 		return system
@@ -126,8 +139,8 @@ func cause(err error) error {
 	return err
 }
 
-// removeStale removes a socket that nobody listens on, which a killed hub leaves.
-// Connections to a file that is no socket are refused too.
+// removeStale removes a socket that nobody listens on: a killed hub leaves it behind. A file that
+// is no socket refuses connections too, and stays.
 func removeStale(path string) {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return
@@ -142,11 +155,12 @@ func removeStale(path string) {
 	}
 }
 
-// listeners are the listeners of the port.
+// listeners returns all listeners of the port.
 func (p *httpPort) listeners() []net.Listener { return append([]net.Listener{p.Listener}, p.also...) }
 
 func (p *httpPort) close() { closeAll(p.listeners()) }
 
+// closeConns closes the connections that are left.
 func (p *httpPort) closeConns() {
 	for _, one := range p.listeners() {
 		one.(*trackedListener).closeAll()
@@ -163,7 +177,7 @@ func (p *httpPort) serve(handler http.Handler) error {
 	return fmt.Errorf("--%s: %w", p.flag, firstError(p.listeners(), serve))
 }
 
-// firstError does something for each at once, and gives the first error of them.
+// firstError runs do for all elements at once, and returns the error of the first that ends.
 func firstError[T any](each []T, do func(T) error) error {
 	failed := make(chan error, len(each))
 	for _, one := range each {
@@ -172,8 +186,8 @@ func firstError[T any](each []T, do func(T) error) error {
 	return <-failed
 }
 
-// shutdown stops accepting, and ends connections once they have their answers, those
-// included that have just come.
+// shutdown stops accepting and waits until all requests are answered, those of connections that
+// have just come included.
 func (p *httpPort) shutdown(ctx context.Context) {
 	p.close()
 	p.awaitFirstRequests(ctx)
@@ -182,7 +196,7 @@ func (p *httpPort) shutdown(ctx context.Context) {
 	}
 }
 
-// address gives the address as --to takes it.
+// address returns the address as clients name it.
 func (p *httpPort) address() string {
 	if p.Addr().Network() == "unix" {
 		return "unix:" + p.Addr().String()
@@ -193,7 +207,7 @@ func (p *httpPort) address() string {
 	return "http://" + p.Addr().String()
 }
 
-// isLocal tells that only this machine can reach the port.
+// isLocal reports whether this machine alone can reach the port.
 func (p *httpPort) isLocal() bool {
 	return !slices.ContainsFunc(p.listeners(), func(one net.Listener) bool {
 		return !Address{one.Addr().Network(), one.Addr().String()}.IsLocal()

@@ -172,5 +172,5 @@ func (h *running) end(drain time.Duration) {
 	h.hub.Drain(ctx, drain)
 	<-public
 	h.ports.ShutdownInternal(ctx)
-	h.ports.Cut()
+	h.ports.CloseConns()
 }
