@@ -20,7 +20,8 @@ func (c *Config) checkAuth() error {
 	keys := c.takesTokens()
 	switch {
 	case !keys && !c.Anonymous:
-		return errors.New("nobody may read: --jwt-key or --jwks-url lets those who have a token, --anonymous lets anyone who reaches the public or proxy port")
+		return errors.New("nobody may read: --jwt-key or --jwks-url lets those who have a token, " +
+			"--anonymous lets anyone who reaches the public or proxy port")
 	case c.JWTKey != "" && c.JWKSURL != "":
 		return errors.New("--jwt-key and --jwks-url exclude each other: keys come from one of them")
 	case c.JWKSURL != "" && !isWebURL(c.JWKSURL):
@@ -36,12 +37,13 @@ func (c *Config) checkAuth() error {
 	case c.MaxStreams < 0 || c.MaxStreams > 1_000_000:
 		return fmt.Errorf("--max-streams-per-client is %d; it must be from 0 to 1000000", c.MaxStreams)
 	case !(c.PublishRate >= 0 && c.PublishRate <= 1e9):
-		return fmt.Errorf("--publish-rate is %s; it must be from 0 to 1000000000", strconv.FormatFloat(c.PublishRate, 'f', -1, 64))
+		return fmt.Errorf("--publish-rate is %s; it must be from 0 to 1000000000",
+			strconv.FormatFloat(c.PublishRate, 'f', -1, 64))
 	}
 	return nil
 }
 
-// verifier makes what verifies tokens; nil where none are taken.
+// verifier returns the verifier of tokens; nil if there are no keys.
 func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifier, error) {
 	var keys *token.Keys
 	var err error
@@ -51,7 +53,8 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 		err = flagError("--jwt-key", err)
 	case c.JWKSURL != "":
 		if !isPrivate(c.JWKSURL) {
-			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens", "jwks_url", token.Printable(c.JWKSURL))
+			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens",
+				"jwks_url", token.Printable(c.JWKSURL))
 		}
 		keys, err = token.KeySet(ctx, c.JWKSURL, log)
 		err = flagError("--jwks-url", err)
@@ -64,6 +67,7 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 	return token.NewVerifier(keys, token.Rules{Issuer: c.JWTIssuer, Audience: c.JWTAudience}), nil
 }
 
+// flagError is a mistake in what a flag names; nil if err is nil.
 func flagError(flag string, err error) error {
 	if err == nil {
 		return nil
@@ -71,12 +75,13 @@ func flagError(flag string, err error) error {
 	return ConfigError{Err: fmt.Errorf("%s: %w", flag, err)}
 }
 
+// isWebURL reports whether a text is an absolute http:// or https:// URL.
 func isWebURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// isPrivate tells that nobody else can change what comes from a URL.
+// isPrivate reports whether nobody else can change what comes from a URL.
 func isPrivate(text string) bool {
 	u, err := url.Parse(text)
 	return err != nil || u.Scheme == "https" || listen.IsLoopback(u.Hostname())

@@ -11,9 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Keys that others could replace on their way are warned of.
+// TestKeysOverPlainHTTP checks for the warning about keys that others could replace on their way.
 func TestKeysOverPlainHTTP(t *testing.T) {
-	for url, warned := range map[string]bool{"http://keys.invalid/": true, "http://127.0.0.1:1/": false, "https://keys.invalid/": false} {
+	for url, warned := range map[string]bool{
+		"http://keys.invalid/":  true,
+		"http://127.0.0.1:1/":   false,
+		"https://keys.invalid/": false,
+	} {
 		over, cancel := context.WithCancel(t.Context())
 		cancel() // nothing is fetched
 		var log bytes.Buffer

@@ -11,52 +11,89 @@ import (
 	"livemap/cmd/livemap/listen"
 )
 
-// Config is all that a hub can be told. Begin with [Default]: the zero Config is not valid.
+// Config is everything that can be set of a hub. Begin with [Default]: the zero Config is not valid.
 //
 // Errors name each field by the flag of `livemap serve` that sets it.
 type Config struct {
-	Listen listen.Config // ports and certificates; Listen.Tokens follows from JWTKey and JWKSURL
+	// Listen says where the hub listens, and with which certificates. Its Tokens is set by the hub.
+	Listen listen.Config
+	// TrustedProxies (--trusted-proxy) are networks whose X-Forwarded-For counts. That of a Unix
+	// socket always does.
+	TrustedProxies []netip.Prefix
+	// AtHome is for a hub that anyone on this machine may read: the public port rejects host names
+	// other than this machine's, so that no web page reaches it by a name of its own.
+	AtHome bool
 
-	TrustedProxies []netip.Prefix // --trusted-proxy: whose X-Forwarded-For counts; a Unix socket's always does
+	// History (--history) is the memory for the event log, its index included: 1 MiB to 64 GiB.
+	History Size
+	// MaxBacklog (--max-backlog) is how far a stream may be behind before it gets newest positions
+	// instead of every one: 64 KiB to 64 GiB.
+	MaxBacklog Size
+	// FlushInterval (--flush-interval) is the longest time that an event waits for others before
+	// it is written: 1 ms to 1 s.
+	FlushInterval time.Duration
+	// Heartbeat (--heartbeat) is the silence after which a stream gets a heartbeat: 1 s to 30 s.
+	Heartbeat time.Duration
+	// StallTimeout (--stall-timeout) is how long a reader may take for a write of at most 16 KiB.
+	// Then its stream is closed: 1 s to 10 min.
+	StallTimeout time.Duration
+	// MaxVehicles (--max-vehicles) is how many vehicles the hub remembers, gone ones included. The
+	// longest silent goes first: 1 to 10,000,000.
+	MaxVehicles int
+	// VehicleTTL (--vehicle-ttl) is the silence after which a vehicle is forgotten: 1 s to 87,600 h;
+	// 0 is never.
+	VehicleTTL time.Duration
+	// Drain (--drain) is the time over which a hub that goes down ends its streams: 0 to 5 min.
+	Drain time.Duration
+	// StateDir (--state-dir) is the directory that outlives the process. "" is livemap in the
+	// user's state directory.
+	StateDir string
 
-	// What the hub remembers and how it writes streams.
-	History       Size          // --history: memory of the event log, its index included: 1 MiB to 64 GiB
-	MaxBacklog    Size          // --max-backlog: how far a stream may be behind before it gets newest positions: 64 KiB to 64 GiB
-	FlushInterval time.Duration // --flush-interval: longest time an event waits for others before it is written: 1 ms to 1 s
-	Heartbeat     time.Duration // --heartbeat: silence after which a stream gets a heartbeat: 1 s to 30 s
-	StallTimeout  time.Duration // --stall-timeout: longest time that one write of at most 16 KiB may take: 1 s to 10 min
-	MaxVehicles   int           // --max-vehicles: vehicles remembered, gone ones included: 1 to 10,000,000
-	VehicleTTL    time.Duration // --vehicle-ttl: silence after which a vehicle is forgotten: 1 s to 10 years; 0: never
-	Drain         time.Duration // --drain: time over which streams are ended at the end: 0 to 5 min
-	StateDir      string        // --state-dir: see [Run]; "": livemap in the user's state directory
+	// Anonymous (--anonymous) lets anyone read who reaches the public or the proxy port. It, JWTKey
+	// or JWKSURL must be set.
+	Anonymous bool
+	// JWTKey (--jwt-key) is a file with what tokens are verified with: a public key in PEM form, or
+	// a secret of at least 32 bytes.
+	JWTKey string
+	// JWKSURL (--jwks-url) is where such keys are fetched instead.
+	JWKSURL string
+	// JWTIssuer (--jwt-issuer) is the iss that tokens must have; "" is any.
+	JWTIssuer string
+	// JWTAudience (--jwt-audience) is an aud that tokens must have; "" is any.
+	JWTAudience string
+	// AllowOrigins (--allow-origin) are origins of other pages that may read, written as browsers
+	// send them: https://fleet.example.com.
+	AllowOrigins []string
+	// CookieSameSite (--cookie-same-site) is of the session cookie; 0 is strict.
+	CookieSameSite http.SameSite
+	// LoginURL (--login-url) is where the page sends readers to sign in. Without it, the page asks
+	// for a token.
+	LoginURL string
+	// MaxStreams (--max-streams-per-client) is how many streams a client may have on the public and
+	// the proxy port: 0 to 1,000,000; 0 is any number. A client is a token's subject or an address.
+	MaxStreams int
+	// PublishRate (--publish-rate) is how many positions a second a client may publish: 0 to 1e9;
+	// 0 is any number.
+	PublishRate float64
 
-	// Who may read and publish, and how much.
-	Anonymous      bool          // --anonymous: anyone who reaches the public or the proxy port may read
-	JWTKey         string        // --jwt-key: file with the key that tokens are verified with
-	JWKSURL        string        // --jwks-url: where keys are fetched instead
-	JWTIssuer      string        // --jwt-issuer: the iss that tokens must have; "": any
-	JWTAudience    string        // --jwt-audience: an aud that tokens must have; "": any
-	AllowOrigins   []string      // --allow-origin: other pages that may read, as browsers send their origins
-	CookieSameSite http.SameSite // --cookie-same-site: of the session cookie; 0: strict
-	LoginURL       string        // --login-url: where the page sends readers to sign in; "": it asks for a token
-	MaxStreams     int           // --max-streams-per-client: 0 to 1,000,000; 0: any number
-	PublishRate    float64       // --publish-rate: positions per second and publisher, 0 to 1e9; 0: any number
-	AtHome         bool          // the public port is for browsers of this machine: it refuses foreign host names
+	// MapStyle (--map-style) is the URL of a MapLibre style. "" is the base map of the hub.
+	MapStyle string
+	// MapOrigins (--map-origin) are further origins that MapStyle loads from.
+	MapOrigins []string
+	// MapPMTiles (--map-pmtiles) is a PMTiles archive to draw the map from instead.
+	MapPMTiles string
 
-	// What the page draws below the vehicles.
-	MapStyle   string   // --map-style: URL of a MapLibre style; "": the base map of the hub
-	MapOrigins []string // --map-origin: further origins that MapStyle draws from
-	MapPMTiles string   // --map-pmtiles: PMTiles archive to draw from instead
-
-	Version string       // of the program, for the page
-	Log     *slog.Logger // nil: none
+	// Version is that of the program. The page shows it.
+	Version string
+	// Log is the hub's log; nil is none.
+	Log *slog.Logger
 }
 
-// DefaultMaxStreams is [Config.MaxStreams] where readers need tokens.
+// DefaultMaxStreams is the default of Config.MaxStreams if readers need tokens.
 const DefaultMaxStreams = 256
 
-// Default returns what `livemap serve` runs with when no flag is set. Nobody may read then, so
-// it is not valid as it is: set Anonymous, JWTKey or JWKSURL.
+// Default returns what `livemap serve` uses if no flag is set. Nobody may read then, so it is not
+// valid yet: set Anonymous, JWTKey or JWKSURL.
 func Default() Config {
 	return Config{
 		Listen:         listen.Config{Public: address(":4433"), Internal: address("127.0.0.1:9801")},
@@ -74,6 +111,7 @@ func Default() Config {
 	}
 }
 
+// address reads an address that is a constant.
 func address(text string) (a listen.Address) {
 	if err := a.UnmarshalText([]byte(text)); err != nil {
 		panic(err)
@@ -81,29 +119,32 @@ func address(text string) (a listen.Address) {
 	return a
 }
 
-// ConfigError is a mistake in a [Config], or in what it names: a file that cannot be read, say.
+// ConfigError is a mistake in a [Config] or in something that it names: a file that cannot be read,
+// for instance.
 type ConfigError = listen.ConfigError
 
-// Validate reports the first mistake that can be seen without starting the hub.
+// Validate reports the first mistake that shows without a start of the hub; nil if there is none.
+// [Run] calls it too.
 func (c *Config) Validate() error {
 	ports := c.ports()
 	return cmp.Or(c.checkRanges(), ports.ValidatePublic(), c.checkAuth(), ports.ValidateInternal(), c.checkMap())
 }
 
-// ports is Listen, with what follows from other fields.
+// ports returns Listen, with Tokens set.
 func (c *Config) ports() listen.Config {
 	ports := c.Listen
 	ports.Tokens = c.takesTokens()
 	return ports
 }
 
-// Place has sockets that were passed to the process take the place of ports; see
+// Place replaces addresses of Listen by sockets that were passed to the process; see
 // [listen.Config.Place].
 func (c *Config) Place(passed listen.PassedSockets) error {
 	c.Listen = c.ports()
 	return c.Listen.Place(passed)
 }
 
+// checkRanges reports the first number that is out of its range.
 func (c *Config) checkRanges() error {
 	const tenYears = 87600 * time.Hour
 	err := cmp.Or(
@@ -120,7 +161,7 @@ func (c *Config) checkRanges() error {
 	return cmp.Or(err, within("drain", c.Drain, 0, 5*time.Minute))
 }
 
-// within checks a field, named as its flag is, against its range.
+// within checks the field of a flag against its range.
 func within[T cmp.Ordered](flag string, value, least, most T) error {
 	if least <= value && value <= most {
 		return nil

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// every does something at that interval until stop is called, which waits for what
-// is being done.
+// every calls do at an interval until stop is called. stop waits for the call under way.
 func every(interval time.Duration, do func()) (stop func()) {
 	ticker, quit := time.NewTicker(interval), make(chan struct{})
 	var running sync.WaitGroup

@@ -11,20 +11,18 @@ import (
 	"time"
 )
 
-// gcPercent is by how much the heap may grow before the garbage collector runs.
-// Most of the hub's heap is the log and the vehicles, which stay: at Go's 100 they
-// would take their size again in memory that is mostly empty. The price is twice
-// as many collections, which come only while positions come in densely.
+// gcPercent is by how much the heap may grow before the garbage collector runs. Most of the hub's
+// heap is the log and the vehicles, which stay. At Go's 100 they would cost their size again in
+// memory that is mostly empty. The price is twice as many collections under load.
 const gcPercent = 50
 
-// ballast makes the collector wait for some 16 MB of garbage while the heap is
-// small. It is never touched, so that the system gives no memory for it.
+// ballast makes the collector wait for some 16 MB of garbage while the heap is small. Nothing
+// touches it, so the system provides no memory for it.
 var ballast = sync.OnceValue(func() []byte { return make([]byte, ballastSize) })
 
-const ballastSize = 32 << 20
+const ballastSize = 32 << 20 // bytes
 
-// limitMemory sets gcPercent, unless GOGC says otherwise. A GOMEMLIMIT holds
-// beside it.
+// limitMemory sets gcPercent, unless GOGC is set. GOMEMLIMIT applies beside it.
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -32,22 +30,23 @@ func limitMemory() {
 	}
 }
 
-// tidier gives memory back after a wave: clients that connect, or take the state
-// of the fleet, leave garbage behind, which would stay for minutes when nothing
-// more is allocated. While the collector runs by itself there is nothing to do.
+// tidier returns memory to the system after a wave of clients. Clients that connect, or read the
+// state of the fleet, leave garbage behind. It would stay for minutes if nothing more is allocated.
+// While the collector runs by itself there is nothing to do.
 type tidier struct {
 	samples []metrics.Sample // cycles, allocated, live
-	cycles  uint64           // when it last looked
-	tidied  uint64           // bytes that had been allocated when it last tidied up
-	again   int              // times that it is to tidy up though little was allocated
+	cycles  uint64           // of the collector, at the last look
+	tidied  uint64           // bytes that had been allocated when it last tidied
+	again   int              // looks at which it tidies although little was allocated
 }
 
 const (
 	tidyEvery   = 5 * time.Second
-	minGarbage  = 4 << 20 // bytes allocated since, below which it is not worth it
-	extraTidies = 2       // further times after a wave: a collection halves idle goroutines' stacks, once
+	minGarbage  = 4 << 20 // bytes allocated since it last tidied, below which it does not
+	extraTidies = 2       // after a wave: each collection halves the stacks of idle goroutines once
 )
 
+// newTidier makes a tidier that has not looked yet.
 func newTidier() *tidier {
 	t := &tidier{}
 	for _, name := range []string{"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/gc/heap/live:bytes"} {
@@ -56,11 +55,12 @@ func newTidier() *tidier {
 	return t
 }
 
-// look collects what is garbage, and gives back what is free, if the collector
-// has rested since it looked last and there may be enough of it.
+// look collects garbage and returns free memory to the system, if that may be enough and the
+// collector has not run since the last look. It reports whether it did.
 func (t *tidier) look() (tidied bool) {
 	metrics.Read(t.samples)
-	cycles, allocated, live := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64(), t.samples[2].Value.Uint64()
+	cycles, allocated := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64()
+	live := t.samples[2].Value.Uint64()
 	rested := cycles == t.cycles
 	t.cycles = cycles
 	live -= min(live, ballastSize)
@@ -82,19 +82,19 @@ func (t *tidier) look() (tidied bool) {
 	return true
 }
 
-// pressure tells when what is in use comes close to GOMEMLIMIT: the collector would
-// then run all the time, and all streams would suffer from each that is added.
+// pressure watches whether memory in use comes close to GOMEMLIMIT. Beyond that the collector would
+// run all the time, and every stream that is added would slow down all others.
 type pressure struct {
 	limit   uint64           // bytes
 	samples []metrics.Sample // live, stacks
-	high    atomic.Bool
+	high    atomic.Bool      // seven eighths of the limit are in use
 	log     *slog.Logger
 }
 
 const pressureEvery = time.Second
 
-// watchPressure looks at the memory in use until it is stopped; never where there
-// is no limit.
+// watchPressure watches the memory in use until stop is called. Without a limit there is nothing
+// to watch.
 func watchPressure(log *slog.Logger) (p *pressure, stop func()) {
 	p = &pressure{limit: uint64(debug.SetMemoryLimit(-1)), log: log}
 	if p.limit == math.MaxInt64 {
@@ -106,6 +106,7 @@ func watchPressure(log *slog.Logger) (p *pressure, stop func()) {
 	return p, every(pressureEvery, p.look)
 }
 
+// look updates high and logs when it changes.
 func (p *pressure) look() {
 	metrics.Read(p.samples)
 	used := p.samples[0].Value.Uint64() + p.samples[1].Value.Uint64()
@@ -120,7 +121,7 @@ func (p *pressure) look() {
 	}
 }
 
-// tidyMemory tidies up until the returned function is called.
+// tidyMemory runs a tidier until stop is called.
 func tidyMemory() (stop func()) {
 	t := newTidier()
 	return every(tidyEvery, func() { t.look() })

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMemoryIsLimitedUnlessGOGCSaysOtherwise checks the collector's pace with and without GOGC.
 func TestMemoryIsLimitedUnlessGOGCSaysOtherwise(t *testing.T) {
 	before := debug.SetGCPercent(70)
 	defer debug.SetGCPercent(before)
@@ -24,10 +25,11 @@ func TestMemoryIsLimitedUnlessGOGCSaysOtherwise(t *testing.T) {
 
 var garbage []byte
 
-func TestMemoryIsGivenBackAfterAWave(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody but the tidier collects
+// TestMemoryIsReturnedAfterAWave checks when the tidier collects and when it does not.
+func TestMemoryIsReturnedAfterAWave(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the tidier alone collects
 	resting := newTidier()
-	for range 2 + extraTidies { // what other tests left
+	for range 2 + extraTidies { // garbage of other tests
 		resting.look()
 	}
 	var before, after runtime.MemStats

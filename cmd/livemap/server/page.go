@@ -19,15 +19,20 @@ func (c *Config) checkMap() error {
 		return nil
 	}
 	if err := web.CheckPMTiles(c.MapPMTiles); err != nil {
-		return fmt.Errorf("--map-pmtiles is %s: %w; it must be a PMTiles archive, version 3, with vector (MVT) or image tiles", c.MapPMTiles, err)
+		return fmt.Errorf("--map-pmtiles is %s: %w; it must be a PMTiles archive, version 3, "+
+			"with vector (MVT) or image tiles", c.MapPMTiles, err)
 	}
 	return nil
 }
 
-// page makes the map's page.
+// page makes the map's page. It logs a warning if the program has no map.
 func (c *Config) page(log *slog.Logger) (*web.Page, error) {
 	page, err := web.New(web.Config{
-		Version: c.Version, LoginURL: c.LoginURL, Style: c.MapStyle, Origins: c.MapOrigins, PMTiles: c.MapPMTiles,
+		Version:  c.Version,
+		LoginURL: c.LoginURL,
+		Style:    c.MapStyle,
+		Origins:  c.MapOrigins,
+		PMTiles:  c.MapPMTiles,
 	})
 	if err == nil && !page.Built() {
 		log.Warn("this program was built without the map's libraries, and shows no map; make build mends that")

@@ -1,10 +1,11 @@
-// Package server runs one hub: it opens the ports, restores what the hub knew, serves until it
-// is told to end, and then ends in good order.
+// Package server runs one hub: it opens the ports, restores the vehicles, serves, and ends in good
+// order.
 //
-// [Run] does all of it. A [Config] says how, beginning with [Default]; the command line fills
-// one from its flags, tests fill one from Go. The parts are packages of their own: ports are
-// [listen]'s, routes are [api]'s, events and streams are [stream]'s, and the page is [web]'s.
-// What is left is here: the state directory, memory, and what a service manager is told.
+// [Run] does all of it, as a [Config] says. The command line fills a Config from its flags; Go code
+// begins with [Default].
+//
+// Package listen has the ports, api the routes, stream the events and web the page. The rest is
+// here: the state directory, the use of memory, and reports to a service manager.
 package server
 
 import (
@@ -22,15 +23,18 @@ import (
 	"livemap/stream"
 )
 
-// Run runs a hub until ctx is done or one of its ports fails, and then ends it in good order.
-// ready is called once it serves, with where it listens.
+// Run runs a hub until ctx is done or one of its ports fails, and then ends it in good order: it
+// says bye to all streams over Config.Drain, finishes requests and saves the vehicles. Run calls
+// ready once the hub serves.
 //
 // The state directory keeps the certificate that was made, QUIC keys and every vehicle's newest
-// position; one hub at a time has it. Run sets the garbage collector's pace for the whole
-// process, unless GOGC is set, and reports to a service manager (sd_notify(3)) if there is one.
+// position. One hub at a time has it.
 //
-// A mistake in the configuration is a [ConfigError]. Other errors say what the system refused,
-// a port in use for instance.
+// Run acts on the whole process: it sets the garbage collector's pace unless GOGC is set, and
+// reports to a service manager (sd_notify(3)) if there is one.
+//
+// A mistake in the configuration is a [ConfigError]. Any other error is something that the system
+// refused, a port in use for instance.
 func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	if err := c.Validate(); err != nil {
 		return ConfigError{Err: err}
@@ -84,7 +88,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	return c.serve(ctx, &running{hub, surface, ports, state, log}, ready)
 }
 
-// open opens the ports.
+// open opens the ports. A hub without a public port needs no QUIC keys.
 func (c *Config) open(ctx context.Context, state *stateDir, log *slog.Logger) (_ *listen.Ports, err error) {
 	var keys listen.QUICKeys
 	if !c.Listen.Public.IsOff() {
@@ -95,6 +99,7 @@ func (c *Config) open(ctx context.Context, state *stateDir, log *slog.Logger) (_
 	return listen.Open(ctx, c.ports(), keys, state, log)
 }
 
+// newHub makes the hub itself, still empty.
 func (c *Config) newHub(metrics *api.Metrics) *stream.Hub {
 	return stream.New(stream.Config{
 		History:       int(c.History),
@@ -107,7 +112,7 @@ func (c *Config) newHub(metrics *api.Metrics) *stream.Hub {
 	})
 }
 
-// configure adds what the API is told as it stands here.
+// configure sets the fields of the API's configuration that are as here.
 func (c *Config) configure(config *api.Config) {
 	config.StallTimeout, config.TrustedProxies = c.StallTimeout, c.TrustedProxies
 	config.Anonymous, config.LocalHostsOnly, config.Origins = c.Anonymous, c.AtHome, c.AllowOrigins
@@ -115,7 +120,7 @@ func (c *Config) configure(config *api.Config) {
 	config.MaxStreams, config.PublishRate = c.MaxStreams, c.PublishRate
 }
 
-// running is a hub with all that it is made of.
+// running is a hub that is complete.
 type running struct {
 	hub     *stream.Hub
 	surface *api.API
@@ -147,7 +152,7 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	return err
 }
 
-// attributes are where the hub listens, for a log line.
+// attributes returns the addresses as attributes of a log line.
 func attributes(at listen.Addresses) (attrs []any) {
 	if at.Public != "" {
 		attrs = append(attrs, "public", at.Public)
@@ -158,12 +163,12 @@ func attributes(at listen.Addresses) (attrs []any) {
 	return append(attrs, "publish", at.Internal)
 }
 
-// EndGrace is how long requests may take to finish, beyond what ending the streams takes
-// ([Config.Drain]). With what it saves, a hub takes Drain and twice EndGrace at most to end.
+// EndGrace is how long requests may take to finish after the streams have ended. A hub ends within
+// Config.Drain and twice EndGrace, the time for saving included.
 const EndGrace = 3 * time.Second
 
-// end ends the streams and finishes publishes. The internal port goes on
-// answering until that is done: /readyz tells that the hub is draining.
+// end ends the streams and finishes publishes. Until that is done, the internal port goes on
+// answering: /readyz reports that the hub is draining.
 func (h *running) end(drain time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), drain+EndGrace)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"livemap/cmd/livemap/listen"
 )
 
-// testConfig is a hub for tests, on ports that the system picks.
+// testConfig returns the configuration of a hub on ports that the system picks.
 func testConfig(t *testing.T) Config {
 	c := Default()
 	c.Listen = listen.Config{Public: address("127.0.0.1:0"), Internal: address("127.0.0.1:0")}
@@ -22,6 +22,7 @@ func testConfig(t *testing.T) Config {
 	return c
 }
 
+// TestRunUntilDone runs a hub from ready to its end.
 func TestRunUntilDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -40,7 +41,7 @@ func TestRunUntilDone(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// A mistake in the configuration is told apart from a system that refuses something.
+// TestRunFails checks that ConfigError marks mistakes in the configuration, and nothing else.
 func TestRunFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

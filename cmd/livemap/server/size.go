@@ -21,5 +21,5 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String writes the size with the largest binary unit that fits, rounded to three digits.
+// String writes the size in the largest binary unit that fits, rounded.
 func (s Size) String() string { return strings.ReplaceAll(humanize.IBytes(uint64(s)), " ", "") }

@@ -17,28 +17,30 @@ import (
 	"livemap/stream"
 )
 
-// saveInterval is how often the vehicles are saved: what a killed hub may lose.
+// saveInterval is how often the vehicles are saved. A hub that is killed loses as much at most.
 const saveInterval = 10 * time.Second
 
+// vehiclesFile is the name of the file with every vehicle's newest position.
 const vehiclesFile = "vehicles.ndjson"
 
-// stateDir is the directory that outlives the process: certificate, QUIC keys, and
-// every vehicle's newest position. One hub at a time has it.
+// stateDir is the directory that outlives the process. It keeps the certificate that was made,
+// the QUIC keys and every vehicle's newest position. One hub at a time has it.
 type stateDir struct {
 	dir  string
 	log  *slog.Logger
 	lock *os.File
 
-	mu    sync.Mutex // one save at a time; guards what follows
-	saved stream.ID  // the newest event when the vehicles were saved
+	mu    sync.Mutex // held for a save; guards what follows
+	saved stream.ID  // newest event when the vehicles were last saved
 }
 
-// openState opens the directory, making it if need be.
+// openState opens the directory and makes it if need be. dir "" is livemap in the user's state directory.
 func openState(dir string, log *slog.Logger) (*stateDir, error) {
 	if dir == "" {
 		var err error
 		if dir, err = userStateDir(); err != nil {
-			return nil, ConfigError{Err: fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)}
+			err = fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)
+			return nil, ConfigError{Err: err}
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -54,18 +56,19 @@ func openState(dir string, log *slog.Logger) (*stateDir, error) {
 		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
 	}
 	s.lock = lock
-	torn, _ := filepath.Glob(s.Path("*.new-*")) // what a killed hub was writing
+	torn, _ := filepath.Glob(s.Path("*.new-*")) // files that a killed hub was writing
 	for _, file := range torn {
 		os.Remove(file)
 	}
 	return s, nil
 }
 
+// unusableDir is the error for a directory that the hub cannot use.
 func unusableDir(err error) error {
 	return ConfigError{Err: fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
 }
 
-// userStateDir is where the XDG Base Directory Specification has it.
+// userStateDir returns livemap's directory by the XDG Base Directory Specification.
 func userStateDir() (string, error) {
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "livemap"), nil
@@ -74,12 +77,13 @@ func userStateDir() (string, error) {
 	return filepath.Join(home, ".local", "state", "livemap"), err
 }
 
+// close releases the directory for other hubs.
 func (s *stateDir) close() { s.lock.Close() }
 
 // Path implements listen.Storage.
 func (s *stateDir) Path(name string) string { return filepath.Join(s.dir, name) }
 
-// Write replaces a file as a whole: after a crash it is the old or the new one.
+// Write implements listen.Storage.
 func (s *stateDir) Write(name string, content []byte) error {
 	err := s.replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -91,6 +95,7 @@ func (s *stateDir) Write(name string, content []byte) error {
 	return nil
 }
 
+// replace replaces a file by what write writes. After a crash the file is the old or the new one.
 func (s *stateDir) replace(name string, write func(io.Writer) error) (err error) {
 	file, err := os.CreateTemp(s.dir, name+".new-*")
 	if err != nil {
@@ -119,8 +124,8 @@ func (s *stateDir) replace(name string, write func(io.Writer) error) (err error)
 	return dir.Sync()
 }
 
-// load brings the vehicles back. A file that cannot be read is put aside, and
-// the hub starts without.
+// load restores the saved vehicles. A file that cannot be read is renamed, and the hub starts
+// without vehicles.
 func (s *stateDir) load(hub *stream.Hub) error {
 	file, err := os.Open(s.Path(vehiclesFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -138,11 +143,12 @@ func (s *stateDir) load(hub *stream.Hub) error {
 		return os.Rename(s.Path(vehiclesFile), aside)
 	}
 	s.saved = hub.Head()
-	s.log.Info("read the saved vehicles", "vehicles", vehicles, "duration", time.Since(began).Round(time.Millisecond).String())
+	s.log.Info("read the saved vehicles", "vehicles", vehicles,
+		"duration", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 
-// save saves the vehicles, unless nothing happened since.
+// save saves the vehicles, unless there was no event since the last time.
 func (s *stateDir) save(hub *stream.Hub) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,8 +163,8 @@ func (s *stateDir) save(hub *stream.Hub) error {
 	return nil
 }
 
-// saveEvery saves the vehicles now and then until stop is called. failed hears of each
-// time that it could not.
+// saveEvery saves the vehicles at an interval until stop is called. It logs each failure and calls
+// failed.
 func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed func()) (stop func()) {
 	return every(interval, func() {
 		if err := s.save(hub); err != nil {
@@ -168,7 +174,7 @@ func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed fun
 	})
 }
 
-// quicKeys gives the keys, making them if there are none.
+// quicKeys returns the keys that are kept. It makes and keeps new ones if there are none.
 func (s *stateDir) quicKeys() (k listen.QUICKeys, err error) {
 	const name = "quic-keys"
 	content, err := os.ReadFile(s.Path(name))
@@ -184,7 +190,7 @@ func (s *stateDir) quicKeys() (k listen.QUICKeys, err error) {
 	return k, nil
 }
 
-// lockFile takes a lock that ends with the process; false: another has it.
+// lockFile takes a lock that ends with the process. It reports false if another process has it.
 func lockFile(fd uintptr) bool {
 	return syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

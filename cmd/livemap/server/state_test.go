@@ -14,7 +14,7 @@ import (
 	"livemap/stream"
 )
 
-// Where the vehicles cannot be saved the hub goes on, and tells.
+// TestStateThatCannotBeSaved checks that a hub that cannot save goes on and logs it.
 func TestStateThatCannotBeSaved(t *testing.T) {
 	var log bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "state")

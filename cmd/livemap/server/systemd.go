@@ -12,27 +12,27 @@ import (
 	"livemap/stream"
 )
 
-// notify tells who supervises the hub, systemd for instance, how it is
-// (sd_notify(3)). Without a supervisor it does nothing.
+// notify reports the hub's state to the service manager, systemd for instance (sd_notify(3)).
+// Without one it does nothing.
 func notify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("cannot tell the service manager", "state", state, "error", err)
 	}
 }
 
-// stopping tells that the hub is going down, and for how long it may at most, so
-// that it is not killed before.
+// stopping is the state of a hub that is going down. The service manager does not kill it before
+// that time is over.
 func stopping(within time.Duration) string {
 	return fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", daemon.SdNotifyStopping, within.Microseconds())
 }
 
-// pingsPerTimeout is how often the watchdog is told, within the time after which
-// it would restart the hub.
+// pingsPerTimeout is how often the hub pings the watchdog, in the time after which that would
+// restart it.
 const pingsPerTimeout = 3
 
-// pingWatchdog tells the supervisor's watchdog, if there is one, that the hub lives,
-// each time that alive returns, until stop is called. So a hub that hangs is
-// restarted.
+// pingWatchdog pings the service manager's watchdog, if there is one, until stop is called. Before
+// each ping it calls alive, which does not return while the hub hangs. The service manager then
+// restarts the hub.
 func pingWatchdog(alive func(), log *slog.Logger) (stop func()) {
 	timeout, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -47,11 +47,10 @@ func pingWatchdog(alive func(), log *slog.Logger) (stop func()) {
 	})
 }
 
-// probeWriters opens a stream with each of the hub's writers, as readers do, leaves it
-// when it is live, and returns when all have ended. For that, nothing may hang that
-// would stop everyone: the lock that publishing takes, the search for those who want
-// an event, the writers. Connections and files that cannot be had are no reason to
-// restart, and go unnoticed here.
+// probeWriters opens a stream with each of the hub's writers, as readers do, and leaves it when it
+// is live. It returns when all have ended. It hangs if anything hangs that would stop all streams:
+// the lock of publishing, the routing of events, a writer. A lack of connections or files is no
+// reason to restart, and does not show here.
 func probeWriters(hub *stream.Hub) {
 	var open sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -63,7 +62,7 @@ func probeWriters(hub *stream.Hub) {
 	open.Wait()
 }
 
-// discardOutlet is an Outlet that takes everything.
+// discardOutlet is a stream.Outlet that discards everything.
 type discardOutlet struct{}
 
 // Write implements stream.Outlet.

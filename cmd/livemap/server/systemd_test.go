@@ -19,7 +19,7 @@ import (
 	"livemap/stream"
 )
 
-// supervisor listens as systemd does to what services tell.
+// supervisor receives notifications as systemd does.
 type supervisor struct {
 	conn *net.UnixConn
 	path string
@@ -37,7 +37,7 @@ func newSupervisor(t *testing.T) *supervisor {
 	return s
 }
 
-// next gives what is told next; "" if that is nothing until the deadline.
+// next returns the next notification; "" if none comes until the deadline.
 func (s *supervisor) next(deadline time.Time) string {
 	buffer := make([]byte, 4096)
 	s.conn.SetReadDeadline(deadline)
@@ -45,20 +45,20 @@ func (s *supervisor) next(deadline time.Time) string {
 	return string(buffer[:n])
 }
 
-// until reads on until it is told that, and gives all that came.
-func (s *supervisor) until(t *testing.T, state string) (told []string) {
+// until returns all notifications up to one that begins with state.
+func (s *supervisor) until(t *testing.T, state string) (states []string) {
 	t.Helper()
 	for limit := time.Now().Add(testLimit); ; {
 		next := s.next(limit)
 		require.NotEmpty(t, next, "waited in vain for %s", state)
-		if told = append(told, next); strings.HasPrefix(next, state) {
-			return told
+		if states = append(states, next); strings.HasPrefix(next, state) {
+			return states
 		}
 	}
 }
 
-// rest gives all that was told and not read yet.
-func (s *supervisor) rest(t *testing.T) (told []string) {
+// rest returns all notifications that have come and were not read yet.
+func (s *supervisor) rest(t *testing.T) (states []string) {
 	raw, err := s.conn.SyscallConn()
 	require.NoError(t, err)
 	buffer := make([]byte, 4096)
@@ -68,13 +68,13 @@ func (s *supervisor) rest(t *testing.T) (told []string) {
 			if err != nil {
 				return
 			}
-			told = append(told, string(buffer[:n]))
+			states = append(states, string(buffer[:n]))
 		}
 	})
-	return told
+	return states
 }
 
-// The watchdog is told nothing that the hub did not answer for.
+// TestWatchdogOfAHubThatHangs checks that a hub that hangs does not ping.
 func TestWatchdogOfAHubThatHangs(t *testing.T) {
 	s := newSupervisor(t)
 	t.Setenv("NOTIFY_SOCKET", s.path)
@@ -96,8 +96,8 @@ func TestWatchdogOfAHubThatHangs(t *testing.T) {
 	assert.Equal(t, int(answered.Load())-pings, len(s.rest(t)))
 }
 
-// A writer that hangs is noticed, whichever it is.
-func TestAnswersNotWhileAWriterHangs(t *testing.T) {
+// TestProbeHangsWithAWriter checks that probeWriters notices each writer that hangs.
+func TestProbeHangsWithAWriter(t *testing.T) {
 	for writer := range runtime.GOMAXPROCS(0) {
 		synctest.Test(t, func(t *testing.T) {
 			hub := stream.New(stream.Config{})
@@ -138,14 +138,14 @@ func TestAnswersNotWhileAWriterHangs(t *testing.T) {
 	}
 }
 
-// hanging is an Outlet that hangs once it is to.
+// hanging is an Outlet whose writes block while hangs is set.
 type hanging struct {
 	discardOutlet
 	hangs   atomic.Bool
 	release chan struct{}
 }
 
-// Write implements stream.Outlet, as it must not be.
+// Write implements stream.Outlet, wrongly: it blocks.
 func (h *hanging) Write([]byte) (waits bool, err error) {
 	if h.hangs.Load() {
 		<-h.release
