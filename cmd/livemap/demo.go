@@ -35,7 +35,7 @@ type demoCmd struct {
 	StateDir      string         `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
 }
 
-// config is the hub that the flags ask for: anyone on this machine may read.
+// config returns the hub that the flags ask for. Anyone on this machine may read.
 func (c *demoCmd) config() server.Config {
 	config := server.Config{
 		Listen: listen.Config{Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen},
@@ -53,11 +53,14 @@ func (c *demoCmd) config() server.Config {
 
 // Help is what --help says beyond the flags.
 func (c *demoCmd) Help() string {
-	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it, until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
+	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it,
+until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
 
-The flags are those of 'livemap serve', but for who may read and for the log, and of 'livemap simulate'. Of the hub's log only errors are shown.
+The flags are those of 'livemap serve', but for who may read and for the log, and of 'livemap simulate'.
+Of the hub's log only errors are shown.
 
-Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance;
+2 for a mistake in the call.`
 }
 
 // Validate is called by kong once the command line has been read.
@@ -65,9 +68,14 @@ func (c *demoCmd) Validate() error {
 	for _, flag := range []struct {
 		name, like string
 		address    listen.Address
-	}{{"listen", "localhost:4433", c.Listen}, {"proxy-listen", "localhost:8080", c.ProxyListen}, {"publish-listen", "127.0.0.1:9801", c.PublishListen}} {
+	}{
+		{"listen", "localhost:4433", c.Listen},
+		{"proxy-listen", "localhost:8080", c.ProxyListen},
+		{"publish-listen", "127.0.0.1:9801", c.PublishListen},
+	} {
 		if !flag.address.IsOff() && !flag.address.IsLocal() {
-			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, so it must be on loopback, like %s", flag.name, flag.address, flag.like)
+			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, "+
+				"so it must be on loopback, like %s", flag.name, flag.address, flag.like)
 		}
 	}
 	if c.Listen.IsOff() && c.ProxyListen.IsOff() {
@@ -79,7 +87,8 @@ func (c *demoCmd) Validate() error {
 
 // Run runs hub and fleet until ctx is done or the hub fails.
 func (c *demoCmd) Run(ctx context.Context, std streams) error {
-	signal.Ignore(syscall.SIGPIPE) // who reads what is printed may end first, and the state is still to be removed
+	// A reader of the output may end first, as tee does at Ctrl-C. The state is still to be removed.
+	signal.Ignore(syscall.SIGPIPE)
 	config := c.config()
 	if c.StateDir == "" {
 		dir, err := os.MkdirTemp("", "livemap-demo-")
@@ -125,7 +134,7 @@ func startDemoHub(ctx context.Context, config server.Config) *demoHub {
 	return h
 }
 
-// while gives a context that is done when ctx is, or the hub has ended.
+// while returns a context that is done when ctx is done or the hub has ended.
 func (h *demoHub) while(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
@@ -142,7 +151,7 @@ func (h *demoHub) stop() error {
 	return h.err
 }
 
-// publish has the fleet publish to the hub at an address.
+// publish makes the fleet publish to the hub at an address, until ctx is done.
 func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (summary, error) {
 	var address client.Address
 	if err := address.UnmarshalText([]byte(to)); err != nil {
@@ -152,12 +161,12 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 	if err != nil {
 		return summary{}, err
 	}
-	transport.Proxy = nil // the hub is here
+	transport.Proxy = nil // the hub is on this machine
 	defer transport.CloseIdleConnections()
 	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), screen)
 }
 
-// welcome tells where to look.
+// welcome prints the addresses of the map.
 func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
 	open := "Open"
@@ -166,14 +175,15 @@ func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 		open = "or"
 	}
 	if at.Public != "" {
-		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n", open, loopbackURL("https", c.Listen, at.Public))
+		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n",
+			open, loopbackURL("https", c.Listen, at.Public))
 	}
 	text += "  curl      " + curlExample(at.Internal) + "\n"
 	text += "  To stop   Ctrl-C\n\n"
 	fmt.Fprint(std.out, text)
 }
 
-// curlExample is a command that follows the fleet.
+// curlExample returns a command that follows the fleet.
 func curlExample(publish string) string {
 	if socket, ok := strings.CutPrefix(publish, "unix:"); ok {
 		return "curl -N --unix-socket " + socket + " http://localhost/topics/live_updates:all/stream"
@@ -181,14 +191,14 @@ func curlExample(publish string) string {
 	return "curl -N " + publish + "/topics/live_updates:all/stream"
 }
 
-// loopbackURL names the host as the flag did, as browsers take plain HTTP to
-// localhost for safe, and the port that is listened on.
+// loopbackURL returns the URL of a port. The host is the flag's: browsers trust plain HTTP to
+// localhost. The port number is that of the bound address.
 func loopbackURL(scheme string, flag listen.Address, bound string) string {
 	port := bound[strings.LastIndexByte(bound, ':')+1:]
 	return scheme + "://" + net.JoinHostPort(flag.Host(), port)
 }
 
-// adviseFlag adds what mends it to an error about a port.
+// adviseFlag adds advice to an error about a port in use.
 func adviseFlag(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; end the program that has this port, or choose another with this flag", err)

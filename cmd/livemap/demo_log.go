@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// demoLog is the hub's log (a slog.Handler), of which people get to see errors, in
-// words.
+// demoLog is a slog.Handler for the hub's log. It shows errors alone, in words.
 type demoLog struct {
 	notice func(format string, args ...any)
 }
 
-// Enabled leaves out all but errors: what serve warns of, such as small UDP
-// buffers, matters to nobody who tries a demo.
+// Enabled reports whether an entry is an error. Warnings of serve, such as small UDP buffers, do not
+// matter in a demo.
 func (l demoLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
 
 // Handle shows one entry.
@@ -32,6 +31,6 @@ func (l demoLog) Handle(_ context.Context, entry slog.Record) error {
 	return nil
 }
 
-// WithAttrs and WithGroup are not used by the hub.
+// WithAttrs and WithGroup change nothing: the hub does not use them.
 func (l demoLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 func (l demoLog) WithGroup(string) slog.Handler      { return l }

@@ -13,7 +13,7 @@ import (
 // network is a range of addresses in CIDR notation.
 type network struct{ netip.Prefix }
 
-// UnmarshalText reads a range; an error tells what is allowed.
+// UnmarshalText reads a range. An error says how to write one.
 func (n *network) UnmarshalText(text []byte) (err error) {
 	if n.Prefix, err = netip.ParsePrefix(string(text)); err != nil {
 		return fmt.Errorf("%q is no network; it must be in CIDR notation, like 10.0.0.0/8 or 192.0.2.1/32", text)
@@ -24,15 +24,16 @@ func (n *network) UnmarshalText(text []byte) (err error) {
 // pageOrigin is an origin as browsers send it.
 type pageOrigin string
 
-// UnmarshalText reads an origin; an error tells what is allowed.
+// UnmarshalText reads an origin. An error says how to write one.
 func (o *pageOrigin) UnmarshalText(text []byte) error {
 	origin := strings.ToLower(string(text))
 	if !isOrigin(origin) {
-		return fmt.Errorf("%q is no origin of a page; it must be http:// or https://, a host and perhaps a port, like https://fleet.example.com; * and null are not taken", text)
+		return fmt.Errorf("%q is no origin of a page; it must be http:// or https://, a host and perhaps a port, "+
+			"like https://fleet.example.com; * and null are not taken", text)
 	}
-	for _, unsaid := range []struct{ scheme, port string }{{"https://", ":443"}, {"http://", ":80"}} {
-		if strings.HasPrefix(origin, unsaid.scheme) {
-			origin = strings.TrimSuffix(origin, unsaid.port)
+	for _, usual := range []struct{ scheme, port string }{{"https://", ":443"}, {"http://", ":80"}} {
+		if strings.HasPrefix(origin, usual.scheme) {
+			origin = strings.TrimSuffix(origin, usual.port) // browsers leave it out
 		}
 	}
 	*o = pageOrigin(origin)
@@ -42,7 +43,7 @@ func (o *pageOrigin) UnmarshalText(text []byte) error {
 // styleURL is the URL of a MapLibre style.
 type styleURL string
 
-// UnmarshalText reads a URL; an error tells what is allowed.
+// UnmarshalText reads a URL. An error says how to write one.
 func (s *styleURL) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	if err != nil || u.User != nil || !isOrigin(u.Scheme+"://"+u.Host) {
@@ -55,20 +56,22 @@ func (s *styleURL) UnmarshalText(text []byte) error {
 // origin is an origin as a Content-Security-Policy names it.
 type origin string
 
-// UnmarshalText reads an origin; an error tells what is allowed.
+// UnmarshalText reads an origin. An error says how to write one.
 func (o *origin) UnmarshalText(text []byte) error {
 	if !isOrigin(string(text)) {
-		return fmt.Errorf("%q is no origin; it must be http:// or https://, a host and perhaps a port, like https://tiles.example.com", text)
+		return fmt.Errorf("%q is no origin; it must be http:// or https://, a host and perhaps a port, "+
+			"like https://tiles.example.com", text)
 	}
 	*o = origin(text)
 	return nil
 }
 
-// isOrigin tells whether a Content-Security-Policy can name the text: it knows no
-// IPv6 addresses, and of other characters than these some would end the source.
-var isOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`).MatchString
+// isOrigin reports whether a Content-Security-Policy can name the text. Such a policy knows no IPv6
+// addresses, and some other characters would end a source in it.
+var isOrigin = regexp.MustCompile(
+	`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`).MatchString
 
-// flagError is a mistake in what a flag names; nil if err is.
+// flagError is a mistake in what a flag names; nil if err is nil.
 func flagError(flag string, err error) error {
 	if err == nil {
 		return nil
@@ -76,8 +79,8 @@ func flagError(flag string, err error) error {
 	return usageError{fmt.Errorf("%s: %w", flag, err)}
 }
 
-// strangeVariables finds variables in an environment that look like those of flags and
-// are none: a misspelt one may be of a flag that keeps somebody out.
+// strangeVariables returns variables of an environment that look like those of flags and are none.
+// A misspelt one may be meant for a flag that keeps somebody out.
 func strangeVariables(app *kong.Application, environment []string) (strange []string) {
 	known := map[string]bool{}
 	for _, command := range app.Leaves(false) {

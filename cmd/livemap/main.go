@@ -53,7 +53,7 @@ type streams struct {
 // usageError is a mistake in how the program was called: exit status 2.
 type usageError struct{ error }
 
-// asUsage has mistakes in what the flags ask for be mistakes in the call.
+// asUsage marks a mistake in a hub's configuration as one in the call: the flags made it.
 func asUsage(err error) error {
 	if errors.As(err, new(server.ConfigError)) {
 		return usageError{err}

@@ -40,15 +40,17 @@ type serveCmd struct {
 	mapFlags
 }
 
-// config is the hub that the flags ask for.
+// config returns the hub that the flags ask for.
 func (c *serveCmd) config() server.Config {
 	config := server.Config{
 		Listen: listen.Config{
 			Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen, ClientCA: c.PublishClientCA,
 		},
 		Drain: c.Drain, StateDir: c.StateDir,
-		Anonymous: c.Anonymous, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL, JWTIssuer: c.JWTIssuer, JWTAudience: c.JWTAudience,
-		CookieSameSite: sameSite[c.CookieSameSite], LoginURL: c.LoginURL, Version: version(),
+		Anonymous: c.Anonymous, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
+		JWTIssuer: c.JWTIssuer, JWTAudience: c.JWTAudience,
+		CookieSameSite: sameSite[c.CookieSameSite], LoginURL: c.LoginURL,
+		Version: version(),
 	}
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)
@@ -59,6 +61,7 @@ func (c *serveCmd) config() server.Config {
 	return config
 }
 
+// sameSite has the values of --cookie-same-site.
 var sameSite = map[string]http.SameSite{
 	"strict": http.SameSiteStrictMode, "lax": http.SameSiteLaxMode, "none": http.SameSiteNoneMode,
 }
@@ -71,9 +74,11 @@ func (c *serveCmd) Validate() error {
 
 // Help is what --help says beyond the flags.
 func (c *serveCmd) Help() string {
-	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reads nothing again: files of --tls-cert and --map-pmtiles are read when they change, --jwt-key at the start.
+	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reads nothing
+again: files of --tls-cert and --map-pmtiles are read when they change, --jwt-key at the start.
 
-Exit status: 0 after one of these signals; 1 if the hub cannot run, because a port is in use for instance; 2 for a mistake in the call.`
+Exit status: 0 after one of these signals; 1 if the hub cannot run, because a port is in use for
+instance; 2 for a mistake in the call.`
 }
 
 // Run runs the hub until ctx is done, and then ends it in good order.
@@ -94,6 +99,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) err
 	return asUsage(server.Run(ctx, config, func(listen.Addresses) {}))
 }
 
+// logger returns the log in the format of --log-format.
 func (c *serveCmd) logger(std streams) *slog.Logger {
 	format := c.LogFormat
 	if format == "" {

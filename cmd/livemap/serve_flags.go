@@ -6,9 +6,8 @@ import (
 	"livemap/cmd/livemap/server"
 )
 
-// The groups of flags below are those that serve and demo have in common. Each sets what it says
-// in a server.Config.
-
+// certificateFlags and the groups below are the flags that serve and demo have in common. Each group
+// sets its fields of a server.Config.
 type certificateFlags struct {
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate chain, read again when it changes; without one, one for localhost is made and kept in the state directory."`
 	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"PEM private key of --tls-cert."`
@@ -59,7 +58,7 @@ type limitFlags struct {
 	PublishRate         float64 `default:"0" placeholder:"N" help:"Positions per second that a publisher, a token's subject or else an address, may publish: 0 to 1000000000, 0 is any number (${default})."`
 }
 
-// set reads c.Anonymous, on which a default depends.
+// set needs c.Anonymous, on which a default depends.
 func (f *limitFlags) set(c *server.Config) {
 	c.PublishRate = f.PublishRate
 	switch {
