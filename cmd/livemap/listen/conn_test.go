@@ -39,6 +39,7 @@ func (c *scriptedConn) Write(p []byte) (int, error) {
 
 func TestSlowReaderIsNotStalled(t *testing.T) {
 	reset, stalled := errors.New("reset"), os.ErrDeadlineExceeded
+	nothing, enough := make([]int, 50), repeat(minTaken, 50)
 	takes := func(script ...[]int) scriptedConn { return scriptedConn{takes: slices.Concat(script...)} }
 	for _, test := range []struct {
 		name    string
@@ -49,13 +50,13 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 		tries   int
 	}{
 		{name: "takes all at once", tries: 0},
-		{name: "takes nothing", conn: takes(make([]int, 50)), want: stalled, tries: 4},
+		{name: "takes nothing", conn: takes(nothing), want: stalled, tries: 4},
 		{name: "takes a third of enough", conn: takes(repeat(minTaken/9, 50)), want: stalled, tries: 4},
 		{name: "takes enough, slowly", conn: takes(repeat(minTaken/3+1, 50)), tries: 50},
-		{name: "took enough, and stops", conn: takes(repeat(minTaken, 5), make([]int, 50)), want: stalled, tries: 10},
-		{name: "cannot be asked", conn: takes(repeat(minTaken, 50)), unknown: true, want: stalled, tries: 4},
-		{name: "without a deadline of ours", conn: takes(repeat(minTaken, 50)), always: true, want: stalled, tries: 1},
-		{name: "fails", conn: scriptedConn{takes: repeat(minTaken, 50), failed: reset}, want: reset, tries: 1},
+		{name: "took enough, and stops", conn: takes(repeat(minTaken, 5), nothing), want: stalled, tries: 10},
+		{name: "cannot be asked", conn: takes(enough), unknown: true, want: stalled, tries: 4},
+		{name: "without a deadline of ours", conn: takes(enough), always: true, want: stalled, tries: 1},
+		{name: "fails", conn: scriptedConn{takes: enough, failed: reset}, want: reset, tries: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			conn := &test.conn

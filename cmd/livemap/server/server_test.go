@@ -51,12 +51,30 @@ func TestRunFails(t *testing.T) {
 		mistake bool
 		says    string
 	}{
-		"nobody may read":     {func(c *Config) { c.Anonymous = false }, true, "nobody may read"},
-		"out of range":        {func(c *Config) { c.History = 1 << 10 }, true, "--history is 1.0KiB; it must be from 1.0MiB to 64GiB"},
-		"no such certificate": {func(c *Config) { c.Listen.TLSCert, c.Listen.TLSKey = "no", "no" }, true, "--tls-cert, --tls-key: "},
-		"no such directory":   {func(c *Config) { c.StateDir = "/dev/null/x" }, true, "--state-dir must be a directory"},
-		"no such key":         {func(c *Config) { c.JWTKey = "no" }, true, "--jwt-key: "},
-		"a port in use":       {func(c *Config) { c.Listen.Proxy = address(taken.Addr().String()) }, false, "--proxy-listen "},
+		"nobody may read": {
+			func(c *Config) { c.Anonymous = false },
+			true, "nobody may read",
+		},
+		"out of range": {
+			func(c *Config) { c.History = 1 << 10 },
+			true, "--history is 1.0KiB; it must be from 1.0MiB to 64GiB",
+		},
+		"no such certificate": {
+			func(c *Config) { c.Listen.TLSCert, c.Listen.TLSKey = "no", "no" },
+			true, "--tls-cert, --tls-key: ",
+		},
+		"no such directory": {
+			func(c *Config) { c.StateDir = "/dev/null/x" },
+			true, "--state-dir must be a directory",
+		},
+		"no such key": {
+			func(c *Config) { c.JWTKey = "no" },
+			true, "--jwt-key: ",
+		},
+		"a port in use": {
+			func(c *Config) { c.Listen.Proxy = address(taken.Addr().String()) },
+			false, "--proxy-listen ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := testConfig(t)

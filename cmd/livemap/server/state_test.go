@@ -23,7 +23,9 @@ func TestStateThatCannotBeSaved(t *testing.T) {
 	defer state.close()
 	hub := stream.New(stream.Config{})
 	defer hub.Close()
-	hub.PublishAll([]geo.Position{{VehicleID: "a"}}, func(_ int, _ stream.Receipt, err error) { require.NoError(t, err) })
+	hub.PublishAll([]geo.Position{{VehicleID: "a"}}, func(_ int, _ stream.Receipt, err error) {
+		require.NoError(t, err)
+	})
 	require.NoError(t, os.RemoveAll(dir))
 	failed := make(chan struct{}, 1)
 	stop := state.saveEvery(time.Millisecond, hub, func() {

@@ -104,7 +104,8 @@ func TestProbeHangsWithAWriter(t *testing.T) {
 			defer hub.Close()
 			probeWriters(hub)
 			open := func(out stream.Outlet) (s *stream.Subscription, ended chan struct{}) {
-				s, ended = hub.Subscribe(stream.Query{Topics: []string{"live_updates:all"}, Tail: true}), make(chan struct{})
+				s = hub.Subscribe(stream.Query{Topics: []string{"live_updates:all"}, Tail: true})
+				ended = make(chan struct{})
 				s.Attach(out, func(stream.Summary) { close(ended) })
 				return s, ended
 			}
