@@ -25,7 +25,7 @@ import (
 
 const secret = "a secret that is long enough for HS256"
 
-// tokens makes a hub that takes tokens signed with secret.
+// tokens requires tokens that are signed with secret.
 func tokens(t testing.TB) configure {
 	path := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(path, []byte(secret), 0o600))
@@ -36,13 +36,13 @@ func tokens(t testing.TB) configure {
 	}
 }
 
-// signed makes a token that ends in so long.
+// signed returns a token to read that expires after ends.
 func signed(t testing.TB, subject string, ends time.Duration, read ...string) string {
 	t.Helper()
 	return claimed(t, subject, ends, map[string]any{"read": read})
 }
 
-// claimed makes a token with these rights.
+// claimed returns a token with these rights.
 func claimed(t testing.TB, subject string, ends time.Duration, rights map[string]any) string {
 	t.Helper()
 	raw, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
@@ -52,13 +52,12 @@ func claimed(t testing.TB, subject string, ends time.Duration, rights map[string
 	return raw
 }
 
-// shortLife is that of a token with which a stream is begun, also on a busy machine,
-// before it ends.
+// shortLife is how long a token lasts that a stream begins with. It is enough on a busy machine, too.
 const shortLife = 8 * time.Second
 
 func bearer(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 
-// readPaths are requests that need the right to read, of vehicle a.
+// readPaths are requests that require the right to read vehicle a.
 var readPaths = []string{"/stream", "/topics/vehicle:a/stream", "/snapshot", "/topics/vehicle:a/snapshot", "/vehicles/a", "/vehicles/a/track"}
 
 func TestReadersNeedAToken(t *testing.T) {
@@ -97,8 +96,8 @@ func TestReadersNeedAToken(t *testing.T) {
 	require.NotContains(t, h.log.text(), strings.Split(good, ".")[1])
 }
 
-// Who may read some may read no more, however they ask.
-func TestRightsToRead(t *testing.T) {
+// A token for some topics allows no others, in whatever form the reader asks.
+func TestReadGrants(t *testing.T) {
 	h := start(t, tokens(t))
 	h.put(t, at("TRUCK-1", 1, 2), at("TRUCK-2", 1, 2, `"topics":["depot:7"]`), at("VAN-1", 1, 2, `"topics":["depot:8"]`), at("BUS-1", 50, 50), at("BUS-2", 50, 50))
 	trucks := bearer(signed(t, "trucks", time.Hour, "vehicle:TRUCK-*", "depot:8"))
@@ -154,7 +153,7 @@ func TestRightsToRead(t *testing.T) {
 		http.StatusForbidden, "may read nothing")
 }
 
-// What is cached for one reader is not taken for another's.
+// A cached snapshot of one reader does not match another's.
 func TestSnapshotTagsOfReadersDiffer(t *testing.T) {
 	h := start(t, tokens(t))
 	h.put(t, at("a", 1, 2), at("b", 1, 2))
@@ -228,7 +227,7 @@ func TestSessionOfAnonymous(t *testing.T) {
 	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound, "nothing to sign in to")
 }
 
-// A cookie is taken from the hub's own pages and from listed ones.
+// The hub accepts a cookie from its own pages and from listed origins.
 func TestCookiesOfOtherPages(t *testing.T) {
 	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.Origins = []string{"https://fleet.example"} })
 	own := h.public.URL
@@ -293,7 +292,7 @@ func TestCrossOrigin(t *testing.T) {
 	require.Empty(t, ask(t, none.client, "HEAD", none.public.URL+"/stream", nil, listed...).Header.Get("Access-Control-Allow-Origin"))
 }
 
-// A stream ends when its token does, on every way that streams are written.
+// A stream ends when its token expires, on every transport.
 func TestStreamEndsWithItsToken(t *testing.T) {
 	for name, client := range map[string]func(*hub) *http.Client{
 		"h1": func(h *hub) *http.Client { return h.client }, "h2": func(*hub) *http.Client { return h2(t) },
@@ -312,7 +311,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
-// To the moment: the time is that of a bubble.
+// It ends at the exact time, which a synctest bubble measures.
 func TestStreamEndsOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth)
@@ -326,7 +325,7 @@ func TestStreamEndsOnTime(t *testing.T) {
 	})
 }
 
-// A hub that could not fetch its keys knows nothing of tokens.
+// A hub that could not fetch its keys answers 503.
 func TestKeysThatCannotBeFetched(t *testing.T) {
 	keys, err := token.KeySet(t.Context(), "http://127.0.0.1:1/keys", slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -342,7 +341,7 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 	require.Equal(t, "5", got.Header.Get("Retry-After"))
 }
 
-// A client that has as many streams as it may is told to come back later.
+// A client with MaxStreams streams gets a stream that ends with `bye`.
 func TestMaxStreams(t *testing.T) {
 	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.MaxStreams = 2 })
 	url := h.public.URL + "/stream"
@@ -371,7 +370,7 @@ func TestMaxStreams(t *testing.T) {
 	})
 }
 
-// Without tokens clients are their addresses.
+// Without tokens an address identifies a client.
 func TestMaxStreamsOfAnAddress(t *testing.T) {
 	h := start(t, trust("127.0.0.0/8"), func(_ *stream.Config, c *api.Config) { c.MaxStreams = 1 })
 	url := h.public.URL + "/stream"
@@ -388,7 +387,7 @@ func TestMaxStreamsOfAnAddress(t *testing.T) {
 	require.Equal(t, "bye too-many", same.brief(t), "a customer has a /64")
 }
 
-// Who is no trusted proxy evades no limit with what proxies say.
+// Headers of proxies evade no limit, unless the proxy is trusted.
 func TestForgedAddressesEvadeNoLimit(t *testing.T) {
 	for name, options := range map[string][]configure{"no proxy": {}, "another proxy": {trust("192.0.2.0/24")}} {
 		t.Run(name, func(t *testing.T) {

@@ -24,10 +24,9 @@ import (
 // serverVariable names the handler that a process started by BenchmarkPost serves.
 const serverVariable = "LIVEMAP_BENCHMARK_SERVER"
 
-// BenchmarkPost is a POST per position over connections that are kept open, to
-// the hub and to a handler that does no more than read and answer. The server is
-// a process of its own: cpu-µs/op is its time, user and system, without the
-// client's.
+// BenchmarkPost sends a POST per position over persistent connections. It measures the hub and a
+// handler that only reads and answers. The server is a process of its own: cpu-µs/op is its user and
+// system time, without the client's.
 func BenchmarkPost(b *testing.B) {
 	for _, handler := range []string{"nothing", "publish"} {
 		b.Run(handler, func(b *testing.B) {
@@ -45,8 +44,8 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload is NDJSON over one connection; cpu-µs/op is the time of the
-// server's process per position.
+// BenchmarkUpload sends NDJSON over one connection. cpu-µs/op is the time of the server's process per
+// position.
 func BenchmarkUpload(b *testing.B) {
 	const count = 10_000
 	server, address, stop := startServer(b, "publish")
@@ -64,7 +63,7 @@ func BenchmarkUpload(b *testing.B) {
 	b.ReportMetric(float64((state.UserTime()+state.SystemTime()).Microseconds())/float64(positions), "cpu-µs/op")
 }
 
-// startServer starts this program again, as a server that ends with its input.
+// startServer runs this test binary as a server that ends at the end of its input.
 func startServer(b *testing.B, handler string) (server *exec.Cmd, address string, stop func()) {
 	b.Helper()
 	server = exec.Command(os.Args[0], "-test.run=^TestServerOfBenchmark$")
@@ -84,8 +83,8 @@ func startServer(b *testing.B, handler string) (server *exec.Cmd, address string
 	}
 }
 
-// post publishes the positions from first up to but not including end, each when
-// the one before has been answered.
+// post publishes the positions from first up to but not including end. It waits for each answer before
+// it sends the next.
 func post(b *testing.B, address string, first, end int) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

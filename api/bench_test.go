@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// nowhere is an answer that nobody reads.
+// nowhere discards an answer.
 type nowhere struct {
 	header http.Header
 	status int // 0: of an answer that is no problem
@@ -27,8 +27,8 @@ func (n *nowhere) Write(p []byte) (int, error)     { return len(p), nil }
 func (n *nowhere) WriteHeader(status int)          { n.status = status }
 func (n *nowhere) SetReadDeadline(time.Time) error { return nil }
 
-// typical is position n of a fleet of a thousand; one in ten names a topic. None
-// is late, nor a duplicate of the one before.
+// typical returns position n of a fleet of a thousand. One in ten names a topic. None is late, and none
+// is a duplicate of the one before.
 func typical(n int) string {
 	topics := ""
 	if n%10 == 0 {
@@ -38,7 +38,7 @@ func typical(n int) string {
 		n%1000, n%1_000_000, n, topics)
 }
 
-// typicals are positions from n on, one per line.
+// typicals returns positions from n on, one per line.
 func typicals(n, count int) string {
 	var lines strings.Builder
 	for i := range count {
@@ -47,7 +47,7 @@ func typicals(n, count int) string {
 	return lines.String()
 }
 
-// repeated reads a text some times.
+// repeated reads a text several times.
 type repeated struct {
 	text  string
 	times int
@@ -67,8 +67,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// BenchmarkNDJSON publishes lines through the handler; one operation is one
-// position.
+// BenchmarkNDJSON publishes lines through the handler. One operation is one position.
 func BenchmarkNDJSON(b *testing.B) {
 	const count = 10_000
 	h := assemble(b)
@@ -84,8 +83,8 @@ func BenchmarkNDJSON(b *testing.B) {
 	require.Equal(b, uint64(b.N/count+1)*count, h.Stats().Accepted+h.Stats().Late+h.Stats().Duplicate)
 }
 
-// TestAllocationsPerPosition finds next to none, in an upload and in a document,
-// once the vehicles are known. One position in ten has a list of topics.
+// TestAllocationsPerPosition finds almost none for known vehicles, in an upload and in a document. One
+// position in ten has a list of topics.
 func TestAllocationsPerPosition(t *testing.T) {
 	if raceDetector() {
 		t.Skip("sync.Pool then drops some at random")
@@ -114,7 +113,7 @@ func TestAllocationsPerPosition(t *testing.T) {
 	}
 }
 
-// array makes a document of positions on lines.
+// array returns a JSON array of positions on lines.
 func array(lines string) string {
 	return "[" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", ",") + "]"
 }
@@ -124,8 +123,7 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// BenchmarkDocument publishes documents of a thousand positions; one operation is
-// one position.
+// BenchmarkDocument publishes documents of a thousand positions. One operation is one position.
 func BenchmarkDocument(b *testing.B) {
 	const count = 1000
 	h := assemble(b)
@@ -142,7 +140,7 @@ func BenchmarkDocument(b *testing.B) {
 	}
 }
 
-// BenchmarkOnePosition is a POST per position, through the handler.
+// BenchmarkOnePosition sends a POST per position through the handler.
 func BenchmarkOnePosition(b *testing.B) {
 	h := assemble(b)
 	handler := h.api.Internal()

@@ -20,7 +20,7 @@ import (
 	"livemap/stream"
 )
 
-// wire is a connection that HTTP/1 is spoken over by hand.
+// wire is a connection for HTTP/1 by hand.
 type wire struct {
 	net.Conn
 	in *bufio.Reader
@@ -31,14 +31,14 @@ func wireTo(t testing.TB, server *httptest.Server) *wire {
 	return &wire{conn, bufio.NewReader(conn)}
 }
 
-// send sends text as it is.
+// send sends text unchanged.
 func (w *wire) send(t testing.TB, text string) {
 	t.Helper()
 	_, err := io.WriteString(w, text)
 	require.NoError(t, err)
 }
 
-// answer reads the header of an answer to a request of that method.
+// answer reads the header of the answer to a request with that method.
 func (w *wire) answer(t testing.TB, method string) *http.Response {
 	t.Helper()
 	response, err := http.ReadResponse(w.in, &http.Request{Method: method})
@@ -46,7 +46,7 @@ func (w *wire) answer(t testing.TB, method string) *http.Response {
 	return response
 }
 
-// stream asks for a stream, whose body is read as it is framed.
+// stream opens a stream and reads its body through the framing.
 func (w *wire) stream(t testing.TB, target string) *reader {
 	t.Helper()
 	w.send(t, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -57,12 +57,10 @@ func (w *wire) stream(t testing.TB, target string) *reader {
 
 const getStream = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// patient are options of a hub that notices nothing by itself: it sends no
-// heartbeats, and no reader stalls.
+// patient keeps the hub from noticing anything by itself: no heartbeat is sent and no reader stalls.
 func patient(s *stream.Config, c *api.Config) { s.Heartbeat, c.StallTimeout = time.Hour, time.Hour }
 
-// The body of HTTP/1.1 is chunked, and ends as it should after `bye`; so does the
-// connection.
+// The body of HTTP/1.1 is chunked. It ends after `bye`, and so does the connection.
 func TestChunkedBodyEndsAfterBye(t *testing.T) {
 	h := start(t, patient)
 	var all []*wire
@@ -112,8 +110,7 @@ func TestBodyOfHTTP10(t *testing.T) {
 	require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", string(rest))
 }
 
-// A reader that was cut off can tell: the body ends in the middle. The others
-// are not delayed meanwhile.
+// A reader that was cut off notices it, as the body has no end. It does not delay the others.
 func TestBodyOfStalledReaderIsCut(t *testing.T) {
 	h := start(t, func(_ *stream.Config, c *api.Config) { c.StallTimeout = 100 * time.Millisecond })
 	w := wireTo(t, h.internal)
@@ -131,8 +128,8 @@ func TestBodyOfStalledReaderIsCut(t *testing.T) {
 	require.Equal(t, map[string]float64{"h1": 1, "h2": 0, "h3": 0}, h.metric(t, "livemap_streams_open", "protocol"))
 }
 
-// flood publishes large positions of one vehicle until a stream is closed.
-// between is done in between.
+// flood publishes large positions of one vehicle until a stream is closed, and calls between after each
+// publish.
 func (h *hub) flood(t testing.TB, between func(n int)) {
 	t.Helper()
 	for n := 0; len(h.log.lines("stream closed")) == 0; n++ {
@@ -142,7 +139,7 @@ func (h *hub) flood(t testing.TB, between func(n int)) {
 	}
 }
 
-// large are positions of some 15 KB, the first of them with that number.
+// large returns positions of some 15 KB, numbered from first.
 func large(first, count int) (all []string) {
 	filler := strings.Repeat("x", 15000)
 	for n := range count {
@@ -151,8 +148,8 @@ func large(first, count int) (all []string) {
 	return all
 }
 
-// A client that goes is noticed though nothing is sent to it.
-func TestClientThatGoesIsNoticed(t *testing.T) {
+// The hub notices a client that disconnects, even while it sends nothing.
+func TestClientThatDisconnectsIsNoticed(t *testing.T) {
 	for name, leave := range map[string]func(*net.TCPConn) error{
 		"closes":          (*net.TCPConn).Close,
 		"closes one half": (*net.TCPConn).CloseWrite,
@@ -176,8 +173,8 @@ func reset(conn *net.TCPConn) error {
 	return conn.Close()
 }
 
-// So is one that goes while it is waited for.
-func TestStuckClientThatGoesIsNoticed(t *testing.T) {
+// The hub notices a client that disconnects while a write to it waits.
+func TestBlockedClientThatDisconnectsIsNoticed(t *testing.T) {
 	h := start(t, patient)
 	w := wireTo(t, h.internal)
 	require.NoError(t, w.Conn.(*net.TCPConn).SetReadBuffer(64<<10))
@@ -190,8 +187,7 @@ func TestStuckClientThatGoesIsNoticed(t *testing.T) {
 	require.Zero(t, h.Stats().Streams)
 }
 
-// filling is how many large positions are more than the system's buffers hold,
-// and less than a reader may be behind.
+// filling is a number of large positions that exceeds the system's buffers and not a reader's backlog.
 const filling = 700
 
 func (h *hub) fill(t testing.TB) {
@@ -201,7 +197,7 @@ func (h *hub) fill(t testing.TB) {
 	}
 }
 
-// One that reads late, and little at a time, gets everything.
+// A client that reads late, and little at a time, gets everything.
 func TestSlowReaderGetsEverything(t *testing.T) {
 	h := start(t, patient)
 	w := wireTo(t, h.internal)
@@ -221,7 +217,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 	require.Empty(t, rest)
 }
 
-// What a client says after its request is not heard, and does no harm.
+// The hub ignores what a client sends after its request.
 func TestBytesAfterTheRequest(t *testing.T) {
 	h := start(t, patient)
 	w := wireTo(t, h.internal)
@@ -271,7 +267,7 @@ func TestStreamOverUnixSocket(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 }
 
-// What is not a stream is answered by the server, and the connection goes on.
+// An answer that is no stream leaves the connection open.
 func TestAnswersThatAreNoStreamKeepTheConnection(t *testing.T) {
 	h := start(t)
 	w := wireTo(t, h.internal)
@@ -295,8 +291,8 @@ func TestAnswersThatAreNoStreamKeepTheConnection(t *testing.T) {
 	w.stream(t, "/stream").begun(t)
 }
 
-// Streams begin, are written and end at the same time.
-func TestManyComeAndGo(t *testing.T) {
+// Many streams begin, are written and end at the same time.
+func TestManyStreamsOpenAndClose(t *testing.T) {
 	h := start(t, patient)
 	h.put(t, at("a", 0, 0))
 	var readers sync.WaitGroup

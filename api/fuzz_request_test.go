@@ -23,16 +23,16 @@ import (
 	"livemap/stream"
 )
 
-// serve has a handler answer a request without a server.
+// serve calls a handler without a server.
 func serve(handler http.Handler, r *http.Request) *httptest.ResponseRecorder {
-	r.Host = "localhost" // else the hub would take it for a page that rebinds its name
+	r.Host = "localhost" // the hub rejects other hosts
 	w := recorder{httptest.NewRecorder()}
 	handler.ServeHTTP(w, r)
 	return w.ResponseRecorder
 }
 
-// FuzzReadRequest asks for anything that is read: the answer is one of the
-// documented ones, and a wrong parameter is named.
+// FuzzReadRequest sends any request to read. The answer is a documented one, and names a wrong
+// parameter.
 func FuzzReadRequest(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"/topics/live_updates:all/snapshot", "bbox=13,52,14,53", "", `W/"x-1", *`},
@@ -74,7 +74,7 @@ func FuzzReadRequest(f *testing.F) {
 	})
 }
 
-// checkAnswer checks that what was answered is what was asked for.
+// checkAnswer checks that the answer fits the request.
 func checkAnswer(t *testing.T, r *http.Request, got *httptest.ResponseRecorder) {
 	t.Helper()
 	path := r.URL.EscapedPath()
@@ -101,7 +101,7 @@ func checkAnswer(t *testing.T, r *http.Request, got *httptest.ResponseRecorder) 
 	}
 }
 
-// checkBlame checks that what is said to be wrong was there.
+// checkBlame checks that the request has the parameter that the problem names.
 func checkBlame(t *testing.T, r *http.Request, detail string) {
 	t.Helper()
 	name, found := strings.CutPrefix(detail, "parameter ")
@@ -120,7 +120,7 @@ func checkBlame(t *testing.T, r *http.Request, detail string) {
 	}
 }
 
-// checkParams checks that nothing was accepted that is out of range.
+// checkParams checks that no accepted parameter is out of range.
 func checkParams(t *testing.T, query url.Values) {
 	t.Helper()
 	for name, limits := range map[string][2]time.Duration{"interval": {100 * time.Millisecond, time.Minute}, "ping": {5 * time.Second, 5 * time.Minute}} {
@@ -160,8 +160,8 @@ func (l *lastClient) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// FuzzForwardedFor forges anything: the client is who the trusted proxy says it
-// is, and where that says nothing that can be read, the proxy.
+// FuzzForwardedFor sends any header. The client is the one that the trusted proxy names, or the proxy
+// itself where that name does not parse.
 func FuzzForwardedFor(f *testing.F) {
 	for _, seed := range []string{"", "1.2.3.4", "1.2.3.4, 10.0.0.1", "::ffff:127.0.0.1", "[2001:db8::1%eth0]:80", "10.0.0.1,,", "\x00", "1.2.3.4,", "127.0.0.1, x"} {
 		f.Add(seed, true)
@@ -196,8 +196,8 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
-// FuzzLines uploads anything in pieces of any size: each line is taken, refused or
-// blank as it is by itself.
+// FuzzLines uploads any text in pieces of any size. Each line is accepted, refused or blank as it is
+// alone.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte(at("a", 1, 2)+"\r\n\n \t\r\n"+at("b", 1, 2)), uint16(1), uint32(0))
 	f.Add([]byte("\r\r\n\n"+at("a", 1, 2)+"\n{\"x\":\"\r\"}\nx"), uint16(7), uint32(3))
@@ -235,7 +235,7 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-// tooNew tells whether a position's time is ahead of the hub's clock.
+// tooNew reports whether a position's time is ahead of the hub's clock.
 func tooNew(t *testing.T, line []byte) bool {
 	t.Helper()
 	p, err := geo.ParsePosition(line)
@@ -257,8 +257,8 @@ type pieces struct {
 
 func (p pieces) Read(b []byte) (int, error) { return p.from.Read(b[:min(len(b), p.n)]) }
 
-// FuzzIdempotencyKey repeats a publish under any key: it is published once, and
-// another body under that key is not.
+// FuzzIdempotencyKey repeats a publish under any key. The hub publishes it once, and rejects another
+// body under that key.
 func FuzzIdempotencyKey(f *testing.F) {
 	for _, seed := range []string{"3f1c", "", "\x00\xff", strings.Repeat("x", 128), strings.Repeat("x", 129), " ", "a, b"} {
 		f.Add(seed)

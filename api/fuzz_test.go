@@ -15,13 +15,13 @@ import (
 	"livemap/stream"
 )
 
-// recorder records an answer; deadlines mean nothing to it.
+// recorder records an answer and ignores deadlines.
 type recorder struct{ *httptest.ResponseRecorder }
 
 func (recorder) SetReadDeadline(time.Time) error { return nil }
 
-// FuzzPublish publishes anything: the answer is one of the documented ones, and
-// what was accepted comes out of a stream as exactly one event each.
+// FuzzPublish publishes any body. The answer is a documented one, and a stream delivers each accepted
+// position as exactly one event.
 func FuzzPublish(f *testing.F) {
 	for _, wrong := range wrongItems() {
 		f.Add(uint8(0), []byte("["+at("a", 1, 2)+","+wrong.text+"]"))
@@ -59,8 +59,8 @@ func FuzzPublish(f *testing.F) {
 	})
 }
 
-// eventsOf resumes from the beginning of the log, and gives the positions and
-// late ones that come until `live`, as an independent parser reads them.
+// eventsOf resumes from the beginning of the log and returns positions and late ones up to `live`, as an
+// independent parser reads them.
 func eventsOf(t *testing.T, h *hub, accepted int) (events []sse.Event) {
 	if accepted == 0 {
 		return nil

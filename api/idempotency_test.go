@@ -68,7 +68,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestConcurrentRepeats publishes the same many times at once: it is in the log once.
+// TestConcurrentRepeats publishes the same body many times at once. It is in the log once.
 func TestConcurrentRepeats(t *testing.T) {
 	h := start(t)
 	body := "[" + strings.Repeat(at("a", 1, 2, `"timestamp":1`)+","+at("a", 2, 2, `"timestamp":1`)+",", 2000) + at("a", 3, 3, `"timestamp":1`) + "]"
@@ -96,7 +96,7 @@ func TestConcurrentRepeats(t *testing.T) {
 	require.Equal(t, uint64(4001), h.Head().Seq)
 }
 
-func TestKeysAreForgotten(t *testing.T) {
+func TestKeysExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
 		publish := func(lon int) int {
@@ -114,7 +114,7 @@ func TestKeysAreForgotten(t *testing.T) {
 	})
 }
 
-// What is remembered of a publish is its ack, however much its token allows.
+// The hub remembers the ack of a publish, and not its token.
 func TestRememberedPublishesAreSmall(t *testing.T) {
 	h := start(t, tokens(t), requireAuth)
 	var vehicles []string
@@ -128,7 +128,7 @@ func TestRememberedPublishesAreSmall(t *testing.T) {
 	}
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what pools hold is let go of by the second
+		runtime.GC() // the second empties the pools
 		var now runtime.MemStats
 		runtime.ReadMemStats(&now)
 		return int64(now.HeapAlloc)

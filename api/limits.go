@@ -55,7 +55,7 @@ func (a *API) acquireStream(r *http.Request) (release func(), ok bool) {
 }
 
 // clientKey identifies a client by its certificate's key, by its token's subject, or by its address.
-// Of an IPv6 address it takes the part that belongs to one customer (RFC 6177).
+// For an IPv6 address it uses the prefix that belongs to one customer (RFC 6177).
 func clientKey(r *http.Request) string {
 	if shown := clientCertificate(r); shown != nil {
 		key := sha256.Sum256(shown.RawSubjectPublicKeyInfo)

@@ -43,8 +43,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come. It is not a measure of
-// anything: on an idle machine it comes at once.
+// patience is how long a test waits for an event that must come. It measures nothing: on an idle machine
+// the event comes at once.
 const patience = 20 * time.Second
 
 // hub is a hub with both of its ports open on loopback.
@@ -57,10 +57,10 @@ type hub struct {
 	client   *http.Client
 }
 
-// configure changes what a hub is started with.
+// configure changes the options of a hub.
 type configure func(*stream.Config, *api.Config)
 
-// start starts a hub that lives as long as the test.
+// start starts a hub and both of its ports, for the time of the test.
 func start(t testing.TB, options ...configure) *hub {
 	t.Helper()
 	h := assemble(t, options...)
@@ -96,7 +96,7 @@ func assemble(t testing.TB, options ...configure) *hub {
 	return h
 }
 
-// page stands for the map: package web has its own tests.
+// page stands in for the map, which package web tests.
 func page(w http.ResponseWriter, r *http.Request) error {
 	contentType, found := map[string]string{
 		"/":                          "text/html; charset=utf-8",
@@ -122,10 +122,10 @@ func trust(networks ...string) configure {
 	}
 }
 
-// requireAuth has the internal port ask for a certificate or a token.
+// requireAuth requires a certificate or a token on the internal port.
 func requireAuth(_ *stream.Config, c *api.Config) { c.RequireAuth = true }
 
-// open serves a handler as the program does: plain text, HTTP/1.1 and HTTP/2.
+// open serves a handler as the program does: in plain text, over HTTP/1.1 and HTTP/2.
 func open(t testing.TB, handler http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
@@ -142,7 +142,7 @@ func open(t testing.TB, handler http.Handler) *httptest.Server {
 	return s
 }
 
-// h2 gives a client that speaks HTTP/2 in plain text.
+// h2 returns a client that speaks HTTP/2 in plain text.
 func h2(t testing.TB) *http.Client {
 	transport := &http.Transport{DisableCompression: true, Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
@@ -187,7 +187,7 @@ func ask(t testing.TB, client *http.Client, method, url string, body io.Reader, 
 	return answer{response, string(text)}
 }
 
-// get asks the internal port.
+// get sends a GET to the internal port and reads the answer.
 func (h *hub) get(t testing.TB, path string, headers ...string) answer {
 	t.Helper()
 	return h.do(t, http.MethodGet, h.internal.URL+path, nil, headers...)
@@ -200,7 +200,7 @@ func (h *hub) post(t testing.TB, contentType, body string, headers ...string) an
 		append([]string{"Content-Type", contentType}, headers...)...)
 }
 
-// put publishes positions, which must all be taken.
+// put publishes positions, which must all be accepted.
 func (h *hub) put(t testing.TB, positions ...string) ack {
 	t.Helper()
 	got := h.post(t, "application/json", "["+strings.Join(positions, ",")+"]")
@@ -210,7 +210,7 @@ func (h *hub) put(t testing.TB, positions ...string) ack {
 	return a
 }
 
-// at is a position object. more are further members.
+// at returns a position object. more are further members.
 func at[T int | float64](id string, lon, lat T, more ...string) string {
 	text := fmt.Sprintf(`{"vehicle_id":%q,"lon":%v,"lat":%v`, id, lon, lat)
 	for _, member := range more {
@@ -254,8 +254,8 @@ type wireProblem struct {
 	Errors []refusal `json:"errors"`
 }
 
-// refused checks that an answer is a problem of this status whose detail
-// holds all the words, and gives it.
+// refused checks that an answer is a problem of this status whose detail holds all the words, and returns
+// it.
 func refused(t testing.TB, got answer, status int, words ...string) (p wireProblem) {
 	t.Helper()
 	require.Equal(t, status, got.StatusCode, got.body)
@@ -271,7 +271,7 @@ func refused(t testing.TB, got answer, status int, words ...string) (p wireProbl
 	return p
 }
 
-// vehicles lists what the hub knows, as `id lon,lat`, in the order of their events.
+// vehicles returns the hub's vehicles as `id lon,lat`, in the order of their events.
 func (h *hub) vehicles(t testing.TB) (all []string) {
 	t.Helper()
 	got := h.get(t, "/topics/live_updates:all/snapshot")
@@ -295,7 +295,7 @@ type reader struct {
 	close func()
 }
 
-// subscribe opens a stream, which must be accepted. It is closed with the test.
+// subscribe opens a stream, which must succeed. It is closed with the test.
 func (h *hub) subscribe(t testing.TB, url string, headers ...string) *reader {
 	t.Helper()
 	return follow(t, h.client, h.internal.URL+url, headers...)
@@ -315,8 +315,7 @@ func follow(t testing.TB, client *http.Client, url string, headers ...string) *r
 	return s
 }
 
-// block reads up to and with the next blank line. It fails the test if nothing
-// comes.
+// block reads through the next blank line. It fails the test if nothing comes.
 func (s *reader) block(t testing.TB) string {
 	t.Helper()
 	late := time.AfterFunc(patience, s.close)
@@ -332,21 +331,20 @@ func (s *reader) block(t testing.TB) string {
 	}
 }
 
-// event reads the next event, as an independent parser understands it.
+// event reads the next event with an independent parser.
 func (s *reader) event(t testing.TB) sse.Event {
 	t.Helper()
 	for {
 		for event, err := range sse.Read(strings.NewReader(s.block(t)), nil) {
 			require.NoError(t, err)
-			if event.Data != "" { // else an id by itself, which the parser gives too
+			if event.Data != "" { // an id alone is no event
 				return event
 			}
 		}
 	}
 }
 
-// brief reads the next event, in short: its name, and of its data the vehicle,
-// the reason or the mode.
+// brief reads the next event and returns its name and the vehicle, reason or mode in its data.
 func (s *reader) brief(t testing.TB) string {
 	t.Helper()
 	event := s.event(t)
@@ -360,8 +358,7 @@ func (s *reader) brief(t testing.TB) string {
 	return strings.Join(strings.Fields(strings.Join([]string{event.Type, data.ID, data.VehicleID, data.Reason, data.Mode}, " ")), " ")
 }
 
-// begun reads up to and with the first `live`, and gives the reason of the reset
-// before it, if any, and the mode.
+// begun reads through the first `live`. It returns its mode, after the reason of a `reset` before it.
 func (s *reader) begun(t testing.TB) string {
 	t.Helper()
 	told := ""
@@ -376,7 +373,7 @@ func (s *reader) begun(t testing.TB) string {
 	}
 }
 
-// logLines keeps what is logged.
+// logLines keeps the log.
 type logLines struct {
 	mu  sync.Mutex // guards all
 	all bytes.Buffer
@@ -388,7 +385,7 @@ func (l *logLines) Write(p []byte) (int, error) {
 	return l.all.Write(p)
 }
 
-// lines gives the lines with this message.
+// lines returns the lines with this message.
 func (l *logLines) lines(message string) (found []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -401,14 +398,14 @@ func (l *logLines) lines(message string) (found []map[string]any) {
 	return found
 }
 
-// closed waits for the log line of a stream that ended, the nth.
+// closed waits for the nth log line of a stream that ended.
 func (h *hub) closed(t testing.TB, n int) map[string]any {
 	t.Helper()
 	eventually(t, func() bool { return len(h.log.lines("stream closed")) >= n })
 	return h.log.lines("stream closed")[n-1]
 }
 
-// eventually waits for something that must become true.
+// eventually waits for a condition.
 func eventually(t testing.TB, is func() bool) {
 	t.Helper()
 	require.Eventually(t, is, patience, 2*time.Millisecond)
@@ -424,17 +421,17 @@ func dial(t testing.TB, s *httptest.Server) net.Conn {
 	return conn
 }
 
-// readCloser makes a body of a text.
+// readCloser returns a request body of a text.
 func readCloser(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
 
-// text gives all that was logged.
+// text returns the whole log.
 func (l *logLines) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all.String()
 }
 
-// metric reads the values of a metric by those of its label.
+// metric returns the values of a metric by the values of its label.
 func (h *hub) metric(t testing.TB, name, label string) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}

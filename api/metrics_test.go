@@ -13,7 +13,7 @@ import (
 
 var series = regexp.MustCompile(`(?m)^(livemap_\w+(?:\{[^}]*\})?) `)
 
-// seriesOf lists the hub's time series.
+// seriesOf returns the hub's time series.
 func seriesOf(t *testing.T, h *hub) (all []string) {
 	for _, match := range series.FindAllStringSubmatch(h.get(t, "/metrics").body, -1) {
 		all = append(all, match[1])
@@ -60,7 +60,7 @@ func TestMetrics(t *testing.T) {
 	require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_publish_duration_seconds_count 4\n", "uploads may run for hours and are not measured")
 }
 
-// TestSeriesAreConstant while vehicles, topics and paths come.
+// New vehicles, topics and paths add no time series.
 func TestSeriesAreConstant(t *testing.T) {
 	h := start(t)
 	load := func(round, n int) {

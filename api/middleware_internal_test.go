@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who comes over TLS comes by no proxy, which could tell what they speak.
+// Via does not count over TLS, where no proxy is in between.
 func TestProtocolOverTLS(t *testing.T) {
 	r := &http.Request{ProtoMajor: 2, Header: http.Header{"Via": {"3.0 made up"}}}
 	require.Equal(t, "h3", protocol(r))

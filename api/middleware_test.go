@@ -20,13 +20,12 @@ import (
 	"livemap/stream"
 )
 
-// TestHeaderSize is exact, and told in words.
+// TestHeaderSize finds an exact limit and a problem beyond it.
 func TestHeaderSize(t *testing.T) {
 	h := start(t)
 	for name, client := range map[string]*http.Client{"h1": h.client, "h2": h2(t)} {
 		t.Run(name, func(t *testing.T) {
-			// What the client adds is the same for all: how much, the hub tells
-			// at the edge.
+			// The client adds the same to each request. The limit shows how much.
 			fits := func(size int) bool {
 				got := ask(t, client, "GET", h.internal.URL+"/healthz", nil, "X-Filler", strings.Repeat("x", size))
 				if got.StatusCode == http.StatusOK {
@@ -52,7 +51,7 @@ func TestHeaderSize(t *testing.T) {
 	}
 	refused(t, h.get(t, "/healthz?"+strings.Repeat("x", transport.MaxHeader)), 431)
 
-	// Far over it, the server cuts it off by itself.
+	// The server itself rejects a much larger header.
 	conn := dial(t, h.internal)
 	go fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n", strings.Repeat("x", 1<<20))
 	start := make([]byte, 12)
@@ -61,7 +60,7 @@ func TestHeaderSize(t *testing.T) {
 	require.Equal(t, "HTTP/1.1 431", string(start))
 }
 
-// TestClientAddress is the rightmost that is not a trusted proxy's.
+// TestClientAddress finds the rightmost address that is not a trusted proxy's.
 func TestClientAddress(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -90,7 +89,7 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
-// TestProtocolBehindAProxy is the one that the client speaks, of the fixed set.
+// TestProtocolBehindAProxy finds the protocol of the client, from a fixed set.
 func TestProtocolBehindAProxy(t *testing.T) {
 	for via, want := range map[string]string{
 		"":                            "h1",
@@ -112,7 +111,7 @@ func TestProtocolBehindAProxy(t *testing.T) {
 	}
 }
 
-// TestPanic costs its own request and nothing else.
+// A panic costs its own request and nothing else.
 func TestPanic(t *testing.T) {
 	h := start(t, func(_ *stream.Config, c *api.Config) {
 		page := c.Page
@@ -150,8 +149,7 @@ func TestPanic(t *testing.T) {
 	require.Equal(t, "a", s.brief(t))
 }
 
-// TestPanicOfAStream costs that stream and nothing else, and is counted; on both
-// ways that a stream is written.
+// A panic of a stream costs that stream and nothing else, and is counted, on both transports.
 func TestPanicOfAStream(t *testing.T) {
 	for protocol, cut := range map[string]string{"h1": "unexpected EOF", "h2": "INTERNAL_ERROR"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -189,7 +187,7 @@ func TestPanicOfAStream(t *testing.T) {
 	}
 }
 
-// TestConnectionHeader is never sent over HTTP/2: some clients refuse it.
+// The header Connection is never sent over HTTP/2: some clients reject it.
 func TestConnectionHeader(t *testing.T) {
 	h := start(t)
 	client := h2(t)
@@ -209,8 +207,8 @@ func TestConnectionHeader(t *testing.T) {
 	require.Empty(t, response.Header.Values("Connection"))
 }
 
-// drainingBody is an upload of one line, in the middle of which the hub drains.
-// It is its own answer's writer, since the end of reading is told there.
+// drainingBody is an upload of one line, amid which the hub drains. It is also the ResponseWriter, which
+// gets the read deadline.
 type drainingBody struct {
 	*httptest.ResponseRecorder
 	rest  io.Reader
@@ -235,8 +233,7 @@ func (b *drainingBody) Read(p []byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
-// TestConnectionHeaderHTTP3: net/http takes the header out of HTTP/2 answers by
-// itself; the server for HTTP/3 is not asked to.
+// net/http removes the header from HTTP/2 answers by itself. The API must not rely on that for HTTP/3.
 func TestConnectionHeaderHTTP3(t *testing.T) {
 	for major, want := range map[int]string{1: "close", 2: "", 3: ""} {
 		h := assemble(t)

@@ -1,7 +1,6 @@
 //go:build !fuzzing
 
-// The validator and what it needs are large: fuzzing, which builds all of it with
-// instruments, goes without.
+// The validator and its dependencies are large. Fuzzing instruments all packages and leaves them out.
 
 package api_test
 
@@ -26,7 +25,7 @@ import (
 	"livemap/stream"
 )
 
-// description is openapi.yaml, to hold answers against.
+// description is openapi.yaml, which answers are checked against.
 type description struct {
 	model     *v3.Document
 	validator validator.Validator
@@ -52,8 +51,8 @@ func (d *description) schema(t testing.TB, name, text string) bool {
 	return ok
 }
 
-// operations lists what the document has: `GET /stream`; those with the tag
-// internal only if asked for.
+// operations returns the operations of the document, such as `GET /stream`. Those with the tag internal
+// are included on request.
 func (d *description) operations(internal bool) (all []string) {
 	for path, item := range d.model.Paths.PathItems.FromOldest() {
 		for method, operation := range item.GetOperations().FromOldest() {
@@ -74,7 +73,7 @@ func TestDocumentIsValid(t *testing.T) {
 	require.True(t, ok)
 }
 
-// TestDocumentNamesEveryRoute holds the router and the document together.
+// The document has every route of the router, and no other.
 func TestDocumentNamesEveryRoute(t *testing.T) {
 	h := assemble(t)
 	for _, port := range []struct {
@@ -88,7 +87,7 @@ func TestDocumentNamesEveryRoute(t *testing.T) {
 		t.Run(port.name, func(t *testing.T) {
 			routes := routesOf(t, port.handler.(chi.Routes))
 			if !port.internal {
-				// It is there to say where publishing is.
+				// It only names the internal port.
 				require.Contains(t, routes, "POST /publish")
 				routes = slices.DeleteFunc(routes, func(route string) bool { return strings.HasSuffix(route, " /publish") })
 			}
@@ -99,12 +98,12 @@ func TestDocumentNamesEveryRoute(t *testing.T) {
 
 var profiles = regexp.MustCompile(`^/debug/pprof/[a-z*]+$`)
 
-// routesOf lists the routes of a router as the document writes them.
+// routesOf returns the routes of a router in the document's form.
 func routesOf(t *testing.T, routes chi.Routes) (all []string) {
 	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		route = strings.ReplaceAll(route, "/*/", "/")
 		if strings.HasPrefix(route, "/debug") {
-			// Those of package pprof take any method; the document tells of GET.
+			// Those of package pprof accept any method; the document has GET.
 			switch {
 			case method != http.MethodGet || route == "/debug/" || route == "/debug/pprof":
 				return nil // the latter two redirect
@@ -126,7 +125,7 @@ func routesOf(t *testing.T, routes chi.Routes) (all []string) {
 	return slices.Compact(all)
 }
 
-// check holds an answer against the document. path is that of the document.
+// check validates an answer against the document. path is the document's.
 func (d *description) check(t testing.TB, r *http.Request, path string, got answer) {
 	t.Helper()
 	item, found := d.model.Paths.PathItems.Get(path)
@@ -154,7 +153,7 @@ func (d *description) check(t testing.TB, r *http.Request, path string, got answ
 	require.True(t, ok)
 }
 
-// described is a request, and the status it is answered with.
+// described is a request and the status of its answer.
 type described struct {
 	method, path, url string // path as in the document
 	body              string
@@ -162,7 +161,7 @@ type described struct {
 	status            int
 }
 
-// exercise makes a request to a port, and holds the answer against the document.
+// exercise makes a request to a port and validates the answer against the document.
 func (d *description) exercise(t *testing.T, h *hub, port string, c described) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), c.method, port+c.url, strings.NewReader(c.body))
@@ -290,7 +289,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	d.check(t, got.Request, "/publish", got)
 }
 
-// TestEventsAreAsDescribed holds what streams tell against the schemas of the events.
+// TestEventsAreAsDescribed validates events against their schemas.
 func TestEventsAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// piped is a hub whose internal port is reached over pipes in memory, so that
-// time in it is that of a synctest bubble. It speaks HTTP/1.1.
+// piped is a hub whose internal port is reached over pipes in memory, for a synctest bubble. It speaks
+// HTTP/1.1.
 type piped struct {
 	*hub
 	pipes pipes

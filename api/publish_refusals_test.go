@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// item is a position that is wrong in one way, and what its refusal says.
+// item is a position with one mistake, and what its refusal says.
 type item struct {
 	name  string
 	text  string // NDJSON cannot have line breaks in it
@@ -27,7 +27,7 @@ const (
 	lonRange = "from -180 to 180"
 )
 
-// wrongItems are JSON, each of them, and no positions.
+// wrongItems returns items that are valid JSON and no valid positions.
 func wrongItems() []item {
 	long := strings.Repeat("x", 200)
 	items := []item{
@@ -91,7 +91,7 @@ func wrongItems() []item {
 	return append(items, wrongFeatures()...)
 }
 
-// wrongFeatures are Features, each of them, and no positions.
+// wrongFeatures returns Features that are no valid positions.
 func wrongFeatures() []item {
 	return []item{
 		{"Feature without geometry", `{"type":"Feature","id":"x","properties":{}}`, "geometry", []string{"missing", "Point"}},
@@ -115,8 +115,8 @@ func wrongFeatures() []item {
 	}
 }
 
-// TestWrongItems publishes each wrong item in each form between two good ones:
-// these are taken, it is refused in words, and nothing of it is there.
+// TestWrongItems publishes each wrong item in each form between two good ones. The hub accepts those,
+// says why it refuses the wrong one, and publishes nothing of it.
 func TestWrongItems(t *testing.T) {
 	h := start(t)
 	n := 0
@@ -161,8 +161,7 @@ func (i item) check(t *testing.T, refused refusal, index int) {
 	}
 }
 
-// TestWrongAlone publishes each wrong item as a document of its own: 422, or, in
-// a FeatureCollection, what it has to be.
+// TestWrongAlone publishes each wrong item as a document of its own. The answer is 422.
 func TestWrongAlone(t *testing.T) {
 	h := start(t)
 	for _, wrong := range wrongItems() {
@@ -188,8 +187,7 @@ func TestWrongAlone(t *testing.T) {
 	require.Empty(t, h.vehicles(t))
 }
 
-// TestBrokenDocuments do not parse: nothing of them is published, not even what
-// came before.
+// The hub publishes nothing of a document that does not parse, not even the items before the mistake.
 func TestBrokenDocuments(t *testing.T) {
 	h := start(t)
 	first := at("first", 1, 2) + ","

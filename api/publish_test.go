@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForms publishes what must be taken, in each form.
+// TestForms publishes valid positions in each form.
 func TestForms(t *testing.T) {
 	for _, c := range []struct {
 		name, contentType, body string
@@ -158,7 +158,7 @@ func TestContentTypes(t *testing.T) {
 	require.Equal(t, 200, h.post(t, "application/json", at("a", 1, 2), "Content-Encoding", "identity").StatusCode)
 }
 
-// zeros is a body without an end that counts what is read of it.
+// zeros is an endless body that counts the bytes read.
 type zeros struct{ read atomic.Int64 }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -205,7 +205,7 @@ func TestSizes(t *testing.T) {
 	require.Equal(t, []string{"a 1,2", "last 1,2"}, h.vehicles(t))
 }
 
-// TestBodyThatBreaksOff publishes nothing of a document that did not come whole.
+// The hub publishes nothing of an incomplete document.
 func TestBodyThatBreaksOff(t *testing.T) {
 	h := start(t)
 	conn := dial(t, h.internal)

@@ -26,13 +26,13 @@ import (
 	"livemap/stream"
 )
 
-// publisher makes a token to publish for vehicles, which may name topics of depots.
+// publisher returns a token to publish for vehicles and to name topics of depots.
 func publisher(t testing.TB, subject string, vehicles ...string) string {
 	t.Helper()
 	return claimed(t, subject, time.Hour, map[string]any{"publish": vehicles, "topics": []string{"depot:*"}})
 }
 
-// A publisher that is refused learns so while its upload is still open.
+// A rejected publisher gets its answer while its upload is open.
 func TestRefusedUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth)
@@ -50,10 +50,10 @@ func TestRefusedUploads(t *testing.T) {
 	})
 }
 
-// inside gives the headers of a publish.
+// inside returns the headers of a publish.
 func inside(media, raw string) []string { return append(bearer(raw), "Content-Type", media) }
 
-func TestWideInternalPort(t *testing.T) {
+func TestInternalPortRequiresAuth(t *testing.T) {
 	h := start(t, tokens(t), requireAuth)
 	good := publisher(t, "me", "TRUCK-*")
 	url := h.internal.URL
@@ -119,8 +119,8 @@ func TestWideInternalPort(t *testing.T) {
 	require.NotContains(t, h.log.text(), good[:30])
 }
 
-// A wide port whose hub lets anyone read asks all the same.
-func TestWideInternalPortOfAnonymous(t *testing.T) {
+// The internal port requires auth even where everyone may read.
+func TestInternalPortRequiresAuthOfAnonymous(t *testing.T) {
 	h := start(t, requireAuth)
 	refused(t, h.do(t, "GET", h.internal.URL+"/stream", nil), http.StatusUnauthorized, "a client certificate that --publish-client-ca has signed")
 	refused(t, h.do(t, "POST", h.internal.URL+"/publish", nil, inside("application/json", publisher(t, "me", "*"))...), http.StatusUnauthorized, "client certificate")
@@ -154,7 +154,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// serveWithCertificates serves the internal port to who has a certificate of a pool.
+// serveWithCertificates serves the internal port to clients with a certificate of a pool.
 func serveWithCertificates(t *testing.T, h *hub, pool *x509.CertPool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h.api.Internal())
@@ -164,7 +164,7 @@ func serveWithCertificates(t *testing.T, h *hub, pool *x509.CertPool) *httptest.
 	return s
 }
 
-// showing makes a client that shows certificates.
+// showing returns a client with certificates.
 func showing(t *testing.T, certificates ...tls.Certificate) *http.Client {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}}
@@ -172,9 +172,8 @@ func showing(t *testing.T, certificates ...tls.Certificate) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Publishers that come from one address, as vans behind one NAT do, are told apart by
-// their certificates.
-func TestCertificatesTellPublishersApart(t *testing.T) {
+// Certificates distinguish publishers of one address, such as vans behind one NAT.
+func TestCertificatesDistinguishPublishers(t *testing.T) {
 	pool := x509.NewCertPool()
 	one, other := authority(t, pool), authority(t, pool)
 	s := serveWithCertificates(t, start(t, requireAuth, publishRate(1)), pool)
@@ -187,8 +186,7 @@ func TestCertificatesTellPublishersApart(t *testing.T) {
 	require.Equal(t, first.body, publish(showing(t, one), "1", at("a", 1, 2)).body, "over another connection, too")
 }
 
-// authority makes one that signs certificates, adds it to a pool, and gives a
-// certificate of a publisher's.
+// authority creates a certificate authority, adds it to a pool, and returns a publisher's certificate.
 func authority(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -207,7 +205,7 @@ func authority(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
 }
 
-// A page may have its own name lead to this machine.
+// A web page may point its own name at this machine (DNS rebinding).
 func TestForeignHosts(t *testing.T) {
 	h := start(t)
 	port := h.internal.URL[strings.LastIndexByte(h.internal.URL, ':'):]
@@ -230,8 +228,8 @@ func TestForeignHosts(t *testing.T) {
 	require.Equal(t, 200, h.do(t, "GET", h.public.URL+"/snapshot", nil, "Host", "fleet.example").StatusCode, "the public port has names")
 }
 
-// Debugging is for this machine.
-func TestDebuggingOfWidePort(t *testing.T) {
+// Debugging answers this machine only.
+func TestDebuggingRequiresLoopback(t *testing.T) {
 	h := assemble(t, tokens(t), requireAuth)
 	for from, status := range map[string]int{"127.0.0.1:1": 200, "[::1]:1": 200, "[::ffff:127.0.0.1]:1": 200, "192.0.2.1:1": 403, "[2001:db8::1]:1": 403, "@": 403} {
 		for _, path := range []string{"/debug/pprof/", "/debug/vars", "/debug/pprof/cmdline"} {
@@ -267,7 +265,7 @@ func publishRate(perSecond float64) configure {
 	return func(_ *stream.Config, c *api.Config) { c.PublishRate = perSecond }
 }
 
-// A publisher that is too fast is asked to wait; others are not.
+// A publisher that exceeds its rate must wait; others need not.
 func TestPublishRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth, publishRate(10))
@@ -297,8 +295,8 @@ func TestPublishRate(t *testing.T) {
 	})
 }
 
-// A repeat under a key gets its ack though its publisher is too fast: else it would wait
-// until the key is forgotten, and publish again.
+// A repeat under a key gets its ack even from a publisher that exceeds its rate. Otherwise the publisher
+// would wait until the key expires, and publish again.
 func TestPublishRateOfRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, publishRate(1))
@@ -314,8 +312,7 @@ func TestPublishRateOfRepeats(t *testing.T) {
 	})
 }
 
-// Uploads are read no faster than their publisher may publish, and end all the
-// same when the hub does.
+// The hub reads uploads no faster than their publisher may publish. They end when the hub drains.
 func TestPublishRateOfUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, publishRate(10))
@@ -344,7 +341,7 @@ func TestPublishRateOfUploads(t *testing.T) {
 	})
 }
 
-// An upload that waited while many others came owes what it publishes all the same.
+// The rate holds for an upload that was idle while many other publishers came.
 func TestPublishRateOfIdleUploads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth, publishRate(10))
@@ -365,7 +362,7 @@ func TestPublishRateOfIdleUploads(t *testing.T) {
 	})
 }
 
-// An upload ends when its token does, at the end of a line.
+// An upload ends when its token expires, at the end of a line.
 func TestUploadEndsWithItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth)

@@ -46,8 +46,8 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
-// TestSnapshotOfSeveralTopics is the state of the stream of the same query, which
-// goes on from it: what happened between the two comes first, and once.
+// A snapshot of several topics is the state of the stream of the same query. The stream resumes from it,
+// and delivers what happened in between once.
 func TestSnapshotOfSeveralTopics(t *testing.T) {
 	for _, c := range []struct {
 		query        string
@@ -90,7 +90,7 @@ func TestSnapshotOfSeveralTopics(t *testing.T) {
 	refused(t, h.get(t, "/snapshot?bbox=1"), 400, "parameter bbox")
 }
 
-// featureIDs lists the vehicles of a FeatureCollection, in its order.
+// featureIDs returns the vehicles of a FeatureCollection, in order.
 func featureIDs(t *testing.T, text string) (ids []string) {
 	t.Helper()
 	var collection struct{ Features []struct{ ID string } }
@@ -166,7 +166,7 @@ func TestDocumentsAndPage(t *testing.T) {
 	}
 }
 
-// TestDraining refuses what is new, and says when to come back.
+// A draining hub rejects publishes and says when to retry.
 func TestDraining(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))

@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rfcCase is a document at an edge of a standard, and what becomes of it:
-// coordinates and properties of the vehicle as it is read afterwards, without the
-// timestamp; or the status of the answer and words of it.
+// rfcCase is a document at an edge of a standard and its result. The result is the vehicle's coordinates
+// and properties without the timestamp, or the status and words of a problem.
 type rfcCase struct{ name, body, want string }
 
 const ordinary = `[2,1] {"vehicle_id":"T"}`
@@ -22,10 +21,10 @@ const ordinary = `[2,1] {"vehicle_id":"T"}`
 // with is a position object with one more member.
 func with(member string) string { return `{"vehicle_id":"T","lat":1,"lon":2,` + member + `}` }
 
-// kept is what is read of a position object with one more member.
+// kept is the result of a position object with one more member.
 func kept(member string) string { return `[2,1] {"vehicle_id":"T",` + member + `}` }
 
-// TestRFC8259 is JSON, and what looks like it, section by section.
+// TestRFC8259 publishes JSON, and what resembles it, section by section.
 func TestRFC8259(t *testing.T) {
 	latitude := func(number string) string { return `{"vehicle_id":"T","lat":` + number + `,"lon":2}` }
 	id := func(text string) string { return `{"vehicle_id":"` + text + `","lat":1,"lon":2}` }
@@ -115,7 +114,7 @@ func TestRFC8259(t *testing.T) {
 	})
 }
 
-// TestRFC7946 is GeoJSON, and what looks like it, section by section.
+// TestRFC7946 publishes GeoJSON, and what resembles it, section by section.
 func TestRFC7946(t *testing.T) {
 	feature := func(more, geometry, properties string) string {
 		return `{"type":"Feature",` + more + `"geometry":` + geometry + `,"properties":` + properties + `}`
@@ -197,7 +196,7 @@ func TestRFC7946(t *testing.T) {
 	checkRFC(t, "application/geo+json", cases)
 }
 
-// arrivedAt is the timestamp of a position that has none of its own.
+// arrivedAt matches the timestamp that the hub adds.
 var arrivedAt = regexp.MustCompile(`,"timestamp":[0-9.]+}$`)
 
 func checkRFC(t *testing.T, contentType string, cases []rfcCase) {
@@ -224,7 +223,7 @@ func checkRFC(t *testing.T, contentType string, cases []rfcCase) {
 	}
 }
 
-// onlyVehicle gives coordinates and properties of the one vehicle there is.
+// onlyVehicle returns coordinates and properties of the only vehicle.
 func onlyVehicle(t *testing.T, h *hub) string {
 	t.Helper()
 	got := serve(h.api.Internal(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/snapshot", nil))

@@ -12,7 +12,7 @@ const (
 	reads = "GET, HEAD, OPTIONS"
 )
 
-// TestMethods asks every path by methods that it does not have.
+// TestMethods sends methods that a path does not have to every path.
 func TestMethods(t *testing.T) {
 	h := start(t)
 	for _, c := range []struct{ path, public, internal string }{
@@ -104,8 +104,8 @@ func TestNotFound(t *testing.T) {
 	require.Equal(t, 405, h.do(t, "DELETE", h.public.URL+"/vehicles/a", nil).StatusCode, "nobody deletes on the public port")
 }
 
-// TestIdsInPaths reads vehicles and topics whose ids need encoding.
-func TestIdsInPaths(t *testing.T) {
+// TestIDsInPaths reads vehicles and topics whose ids need encoding.
+func TestIDsInPaths(t *testing.T) {
 	h := start(t)
 	for i, c := range []struct{ id, encoded string }{
 		{"a/b", "a%2Fb"}, {"a/b", "a%2fb"}, {"50%", "50%25"}, {"%2F", "%252F"}, {"a b", "a%20b"}, {"a+b", "a+b"}, {"a+b", "a%2Bb"},
@@ -130,7 +130,7 @@ func TestIdsInPaths(t *testing.T) {
 	}
 }
 
-func TestWrongIdsInPaths(t *testing.T) {
+func TestWrongIDsInPaths(t *testing.T) {
 	h := start(t)
 	for _, c := range []struct{ name, id, word string }{
 		{"control character", "a%0Ab", "U+000A"}, {"NUL", "%00", "U+0000"}, {"NEL", "%C2%85", "U+0085"}, {"not UTF-8", "%ff", "UTF-8"}, {"too long", strings.Repeat("x", 257), "257 bytes"}, {"empty", "", "empty"},

@@ -21,7 +21,7 @@ import (
 	"livemap/stream"
 )
 
-// TestStreamBegins at once, with nothing published.
+// A stream begins at once, before anything is published.
 func TestStreamBegins(t *testing.T) {
 	h := start(t)
 	for name, client := range map[string]*http.Client{"h1": h.client, "h2": h2(t)} {
@@ -93,7 +93,7 @@ func TestAccept(t *testing.T) {
 	s.close()
 }
 
-// TestResume brings ids by header and by parameter.
+// TestResume sends ids in the header and in the parameter.
 func TestResume(t *testing.T) {
 	h := start(t)
 	first := h.put(t, at("a", 1, 2)).LastEventID
@@ -133,7 +133,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestScopes reads streams that ask for a part, and hears of vehicles that go.
+// TestScopes reads streams of a scope, with `gone` for vehicles that leave it.
 func TestScopes(t *testing.T) {
 	h := start(t)
 	h.put(t, at("in", 10, 50, `"topics":["x"]`), at("out", 20, 50), at("far", 179, 0))
@@ -188,7 +188,7 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestStreamLog has one line when a stream opens and one when it ends.
+// The log has one line when a stream opens and one when it ends.
 func TestStreamLog(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))
@@ -218,7 +218,7 @@ func TestStreamLog(t *testing.T) {
 	require.Equal(t, map[string]float64{"h1": 0, "h2": 0, "h3": 0}, h.metric(t, "livemap_streams_open", "protocol"))
 }
 
-// TestStalledReader is closed when it does not read, and nobody else notices.
+// The hub closes the stream of a reader that does not read, and delays no other.
 func TestStalledReader(t *testing.T) {
 	for _, name := range []string{"h1", "h2"} {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +255,7 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
-// Who does not read is cut off all the same when their token ends.
+// A reader that does not read is cut off when its token expires.
 func TestStalledReaderWhoseTokenEnds(t *testing.T) {
 	for _, name := range []string{"h1", "h2"} {
 		t.Run(name, func(t *testing.T) {
@@ -283,7 +283,7 @@ func TestStalledReaderWhoseTokenEnds(t *testing.T) {
 	}
 }
 
-// TestQuietStream outlives its stall timeout, as nothing is being written.
+// A quiet stream outlives its stall timeout, as no write is under way.
 func TestQuietStream(t *testing.T) {
 	h := start(t, func(s *stream.Config, c *api.Config) {
 		c.StallTimeout = 50 * time.Millisecond
@@ -299,7 +299,7 @@ func TestQuietStream(t *testing.T) {
 	}
 }
 
-// TestBye ends a stream, and the answer with it.
+// `bye` ends a stream and its answer.
 func TestBye(t *testing.T) {
 	h := start(t)
 	s := h.subscribe(t, "/stream")
@@ -313,8 +313,8 @@ func TestBye(t *testing.T) {
 	require.Contains(t, h.get(t, "/stream").body, `{"reason":"draining"}`)
 }
 
-// A stream whose client went before it began is none: it costs not even a line in
-// the log, on which thousands of them would wait for each other.
+// A client that disconnects before its stream begins causes no log line. Thousands of them would wait
+// for each other at the log.
 func TestStreamThatIsResetBeforeItBegins(t *testing.T) {
 	h := assemble(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -325,8 +325,7 @@ func TestStreamThatIsResetBeforeItBegins(t *testing.T) {
 	require.Empty(t, h.log.lines("stream opened"))
 }
 
-// While memory is short, new streams are told to come back later, and those there
-// are go on.
+// While memory is short, new streams end with `bye`, and open ones go on.
 func TestFull(t *testing.T) {
 	var full atomic.Bool
 	h := start(t, func(_ *stream.Config, c *api.Config) { c.Full = full.Load })

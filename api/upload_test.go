@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// upload is an NDJSON upload that is open.
+// upload is an open NDJSON upload.
 type upload struct {
 	*io.PipeWriter
 	answered chan *http.Response // nil: it failed
@@ -52,7 +52,7 @@ func (u *upload) ack(t *testing.T) ack {
 	return ackOf(t, string(text))
 }
 
-// TestLinesArePublishedAsTheyArrive sees each on a stream before the next is sent.
+// TestLinesArePublishedAsTheyArrive reads each line on a stream before it sends the next.
 func TestLinesArePublishedAsTheyArrive(t *testing.T) {
 	h := start(t)
 	h.put(t, at("first", 1, 2))
@@ -124,14 +124,14 @@ func TestLinesThatDoNotParse(t *testing.T) {
 	require.Equal(t, []string{"good 2,2"}, h.vehicles(t))
 }
 
-// TestTornUpload does not publish the line that the connection broke off in.
+// The hub does not publish a line that the connection broke off in.
 func TestTornUpload(t *testing.T) {
 	h := start(t)
 	s := h.subscribe(t, "/stream")
 	s.begun(t)
 	conn := dial(t, h.internal)
 	line := at("whole", 1, 2) + "\n"
-	// What there is of the last line is a position by itself.
+	// The part of the last line that arrives is a valid position.
 	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
 	require.Equal(t, "whole", s.brief(t))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
@@ -141,7 +141,7 @@ func TestTornUpload(t *testing.T) {
 	require.Equal(t, []string{"whole 1,2"}, h.vehicles(t))
 }
 
-// TestAcksWhileItRuns reads an Ack line per second, and the last at the end.
+// TestAcksWhileItRuns reads an Ack every second, and the last at the end.
 func TestAcksWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
@@ -193,7 +193,7 @@ func TestAcksOverHTTP2(t *testing.T) {
 	require.Equal(t, 1, ackOf(t, lastLine(string(rest))).Accepted)
 }
 
-// TestLastEventIDIsOfTheUpload and not of what others published meanwhile.
+// The last_event_id is the upload's, even if others publish meanwhile.
 func TestLastEventIDIsOfTheUpload(t *testing.T) {
 	h := start(t)
 	s := h.subscribe(t, "/stream")
@@ -212,7 +212,7 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// TestIdleUpload ends after five minutes without a byte, and not before.
+// An upload ends after five minutes without a byte, and not before.
 func TestIdleUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
@@ -229,7 +229,7 @@ func TestIdleUpload(t *testing.T) {
 	})
 }
 
-// TestSlowBody is cut after a minute, and nothing of it is published.
+// A document that takes longer than a minute is cut, and nothing of it is published.
 func TestSlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
@@ -257,7 +257,7 @@ func TestSlowBody(t *testing.T) {
 	})
 }
 
-// TestDrainEndsUploads: at the end of a line, with its Ack.
+// A draining hub ends uploads at the end of a line, with their Ack.
 func TestDrainEndsUploads(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -301,7 +301,7 @@ func TestDrainEndsUploads(t *testing.T) {
 	}
 }
 
-// TestLineLimit counts a line without its end, whichever that is.
+// The limit counts a line without its line end, LF or CR LF.
 func TestLineLimit(t *testing.T) {
 	h := start(t)
 	for _, end := range []string{"\n", "\r\n"} {
@@ -314,9 +314,8 @@ func TestLineLimit(t *testing.T) {
 	}
 }
 
-// Over HTTP/1.1, what comes after an upload that was not read to its end is not taken
-// for another request.
-func TestUploadThatIsNotReadToItsEndIsTheLast(t *testing.T) {
+// Over HTTP/1.1 the rest of an unfinished upload does not count as another request.
+func TestUnfinishedUploadIsTheLast(t *testing.T) {
 	for _, accept := range []string{"", "Accept: application/x-ndjson\r\n"} {
 		for name, end := range map[string]func(*piped){
 			"draining": func(h *piped) { h.api.Drain() },

@@ -18,8 +18,8 @@ import (
 	"livemap/api/token"
 )
 
-// signed tells, without a library, whether a token is one that the secret signed
-// by HS256 (RFC 7515, section 5.2; RFC 7518, section 3.2).
+// signed reports, without a library, whether the secret signed a token with HS256 (RFC 7515, section 5.2;
+// RFC 7518, section 3.2).
 func signed(raw string) bool {
 	head, rest, _ := strings.Cut(raw, ".")
 	body, signature, found := strings.Cut(rest, ".")
@@ -29,7 +29,7 @@ func signed(raw string) bool {
 	return found && err == nil && hmac.Equal(given, mac.Sum(nil))
 }
 
-// signAnything signs what need not be a token's parts.
+// signAnything signs parts that need not be a token's.
 func signAnything(head, body []byte) string {
 	text := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(body)
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -37,8 +37,7 @@ func signAnything(head, body []byte) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// checkVerdict checks what holds for each token. What it is refused with may be
-// told to anyone.
+// checkVerdict checks the result of any token. Everyone may read the error.
 func checkVerdict(t *testing.T, grant *token.Grant, err error) {
 	t.Helper()
 	require.Equal(t, err == nil, grant != nil)
@@ -57,7 +56,7 @@ func checkVerdict(t *testing.T, grant *token.Grant, err error) {
 	}
 }
 
-// FuzzVerify finds that no token is taken that was not signed with the key.
+// FuzzVerify finds no valid token that was not signed with the key.
 func FuzzVerify(f *testing.F) {
 	other := sign(f, jwt.SigningMethodEdDSA, edKey(f), nil)
 	good := sign(f, jwt.SigningMethodHS256, []byte(secret), claims{"sub": "me", "livemap": claims{"read": []string{"*"}}})
@@ -78,16 +77,15 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// sameBits is a token whose last character stands for the same bytes, with other
-// bits behind them.
+// sameBits returns a token whose last character encodes the same bytes with other unused bits.
 func sameBits(raw string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(raw) - 1
 	return raw[:last] + string(alphabet[strings.IndexByte(alphabet, raw[last])|1])
 }
 
-// FuzzClaims signs anything: what is taken names this hub's algorithm, has not
-// expired, is for this hub, and grants what stands in it.
+// FuzzClaims signs any claims. An accepted token names this hub's algorithm and audience, has not
+// expired, and grants what its claims say.
 func FuzzClaims(f *testing.F) {
 	head := `{"alg":"HS256","typ":"JWT"}`
 	for _, body := range []string{
@@ -110,7 +108,7 @@ func FuzzClaims(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// By maps: into a struct encoding/json would also read names in other letters.
+		// Into maps: into a struct, encoding/json ignores the case of names.
 		var header, said map[string]any
 		require.NoError(t, json.Unmarshal(head, &header))
 		require.Equal(t, "HS256", header["alg"])
@@ -135,8 +133,8 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzKeyFile reads anything as a key: what begins like PEM is never a secret, and
-// no error tells what is in the file.
+// FuzzKeyFile reads any file as a key. A file that begins like PEM is never a secret, and no error quotes
+// the file.
 func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(secret + "\r\n"))
 	f.Add([]byte(public(f, edKey(f))))
@@ -161,7 +159,7 @@ func FuzzKeyFile(f *testing.F) {
 	})
 }
 
-// FuzzPatterns reads anything as patterns, and matches as one would by hand.
+// FuzzPatterns reads any text as patterns and compares with a match by hand.
 func FuzzPatterns(f *testing.F) {
 	f.Add([]byte(`["vehicle:TRUCK-*","depot:7"]`), "vehicle:TRUCK-042")
 	f.Add([]byte(`["*"]`), "")

@@ -24,7 +24,7 @@ import (
 	"livemap/api/token"
 )
 
-// issuer is who publishes keys at a JWKS URL.
+// issuer publishes keys at a JWKS URL.
 type issuer struct {
 	*httptest.Server
 	mu      sync.Mutex // guards what follows
@@ -66,7 +66,7 @@ func newIssuer(t testing.TB) *issuer {
 	return i
 }
 
-// publish makes a set of these keys what is fetched from now on.
+// publish serves a set of these keys from now on.
 func (i *issuer) publish(keys ...jwkset.JWKMarshal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -79,7 +79,7 @@ func (i *issuer) fetches() int {
 	return i.fetched
 }
 
-// jwk is a key as a set has it.
+// jwk returns a key in the form of a set.
 func jwk(t testing.TB, key any, metadata jwkset.JWKMetadataOptions) jwkset.JWKMarshal {
 	t.Helper()
 	made, err := jwkset.NewJWKFromKey(key, jwkset.JWKOptions{
@@ -96,7 +96,7 @@ func p256(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// signedBy makes a token with a key's id; "" is none.
+// signedBy returns a token with a key's id; "" is none.
 func signedBy(t testing.TB, method jwt.SigningMethod, key any, kid string) string {
 	t.Helper()
 	made := jwt.NewWithClaims(method, claims{"exp": now.Add(1e9 * 3600).Unix(), "sub": "me"})
@@ -194,7 +194,7 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 	}
 }
 
-// A set's keys are taken for what they are, and for nothing else.
+// A key of a set verifies its own algorithm and use, and nothing else.
 func TestKeysOfASet(t *testing.T) {
 	i := newIssuer(t)
 	key, small := p256(t), rsaKey(t, 1024)
@@ -239,7 +239,7 @@ func TestKeysOfASet(t *testing.T) {
 	require.Contains(t, log.String(), "none of the keys")
 }
 
-// Keys without ids are told apart by their signatures, and several of one id too.
+// Signatures distinguish keys without ids, and several keys of one id.
 func TestKeysWithoutIDsOfTheirOwn(t *testing.T) {
 	i := newIssuer(t)
 	first, second := p256(t), p256(t)
@@ -260,7 +260,7 @@ func TestKeysWithoutIDsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// What is no key set changes nothing; what is wrong in one spoils no other key.
+// An answer that is no key set changes nothing. A wrong key of a set spoils no other.
 func TestBrokenKeySets(t *testing.T) {
 	i := newIssuer(t)
 	key := p256(t)
@@ -283,8 +283,7 @@ func TestBrokenKeySets(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Nobody waits long for who publishes keys and does not answer: neither the hub that
-// starts nor its readers.
+// Neither a starting hub nor its readers wait long for an issuer that does not answer.
 func TestSilentIssuer(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -308,7 +307,7 @@ func TestSilentIssuer(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// An address of keys may have secrets in it, which the log is not told.
+// The log omits secrets in the URL of a key set.
 func TestSecretsInTheAddressOfKeys(t *testing.T) {
 	i := newIssuer(t)
 	i.down = true

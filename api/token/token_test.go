@@ -28,7 +28,7 @@ var now = time.Unix(1795421061, 0)
 
 func clock() time.Time { return now }
 
-// file writes a file of the test's.
+// file writes a temporary file and returns its path.
 func file(t testing.TB, data string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
@@ -36,7 +36,7 @@ func file(t testing.TB, data string) string {
 	return path
 }
 
-// public writes the public half of a key as PEM.
+// public returns the public half of a key as PEM.
 func public(t testing.TB, key crypto.Signer) string {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
@@ -54,7 +54,7 @@ func verifier(t testing.TB, key string, rules token.Rules) *token.Verifier {
 
 type claims = jwt.MapClaims
 
-// sign makes a token that expires in an hour, unless the claims say otherwise.
+// sign returns a token that expires in an hour, unless the claims say otherwise.
 func sign(t testing.TB, method jwt.SigningMethod, key any, with claims) string {
 	t.Helper()
 	all := claims{"exp": now.Add(time.Hour).Unix()}
@@ -69,7 +69,7 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, with claims) string {
 	return signed
 }
 
-// signText signs a token of which header and claims are given as they are.
+// signText signs a token with the text of its header and claims.
 func signText(t testing.TB, key *ecdsa.PrivateKey, header, claims string) string {
 	t.Helper()
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
@@ -99,7 +99,7 @@ func edKey(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
-// Every kind of key takes the tokens of its own algorithm, and of no other.
+// Every kind of key verifies tokens of its own algorithm, and of no other.
 func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 	type pair struct {
 		method jwt.SigningMethod
@@ -144,7 +144,7 @@ func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 	}
 }
 
-// Other algorithms of the same kind of key are others.
+// A key does not verify other algorithms of its kind.
 func TestOtherAlgorithmsOfTheKey(t *testing.T) {
 	key := rsaKey(t, 2048)
 	for _, method := range []jwt.SigningMethod{jwt.SigningMethodRS384, jwt.SigningMethodRS512, jwt.SigningMethodPS256} {
@@ -228,8 +228,8 @@ func TestRefusedTokens(t *testing.T) {
 	}
 }
 
-// What a token says is not told before it is known who says it.
-func TestNothingIsToldOfForgeries(t *testing.T) {
+// An error reveals no claim of a token whose signature is wrong.
+func TestErrorsOfForgeriesRevealNothing(t *testing.T) {
 	v := verifier(t, secret, token.Rules{Issuer: "https://issuer.example"})
 	for _, forged := range []claims{
 		{"iss": "told"}, {"exp": 1}, {"livemap": "told"}, {"livemap": claims{"read": []string{"told*told"}}},

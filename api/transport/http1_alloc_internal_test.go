@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A write to a connection allocates nothing: neither one that is taken at once,
-// nor one that is waited for. (The race detector has sync.Pool forget at random.)
+// A write to a connection allocates nothing, whether it waits or not. (Under the race detector, sync.Pool
+// drops items at random.)
 func TestSocketDoesNotAllocate(t *testing.T) {
 	conn, reader := pair(t)
 	s := socketOf(t, conn, true)

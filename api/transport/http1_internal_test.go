@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pair is the two ends of a connection.
+// pair returns the two ends of a connection.
 func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,8 +31,7 @@ func pair(t testing.TB) (ours, theirs *net.TCPConn) {
 	return server.(*net.TCPConn), client.(*net.TCPConn)
 }
 
-// socketOf takes over a connection; wired: as one of the system's, not as one
-// that cannot but wait.
+// socketOf returns a socket of a connection. wired: it writes without waiting, by system calls.
 func socketOf(t testing.TB, conn net.Conn, wired bool) *socket {
 	t.Helper()
 	s := &socket{conn: conn, timeout: WriteTimeout{Stall: time.Minute}, chunked: true}
@@ -54,7 +53,7 @@ func (s *socket) put(p []byte) (waited bool, err error) {
 	return waited, err
 }
 
-// Writes of any size arrive as one chunk each, whole and in order.
+// Each write of any size arrives as one chunk, whole and in order.
 func TestSocketWritesEverything(t *testing.T) {
 	for _, wired := range []bool{true, false} {
 		t.Run(fmt.Sprint("wired ", wired), func(t *testing.T) {
@@ -93,7 +92,7 @@ func (c *timed) SetWriteDeadline(at time.Time) error {
 	return c.TCPConn.SetWriteDeadline(at)
 }
 
-// A deadline that has done its work does not end a later write.
+// Wait lifts its deadline, which would end a later write.
 func TestDeadlineOfWaitIsLifted(t *testing.T) {
 	ours, theirs := pair(t)
 	conn := &timed{TCPConn: ours}

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patientConn takes nothing, and puts off any deadline but one in the past, as a
-// listener does for a reader who takes something.
+// patientConn accepts no byte and postpones any deadline but one in the past, as a listener does for a
+// slow reader.
 type patientConn struct {
 	httptest.ResponseRecorder
 	over chan struct{}
@@ -30,8 +30,8 @@ func (c *patientConn) Write([]byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
-// A stream ends when it must, however patient its listener is with its reader.
-func TestSlowReaderDoesNotPutOffTheEnd(t *testing.T) {
+// A stream ends on time, even if its listener postpones the deadline of a slow reader.
+func TestSlowReaderDoesNotPostponeTheEnd(t *testing.T) {
 	for name, write := range map[string]func(*patientConn, WriteTimeout) error{
 		"taken over": func(c *patientConn, timeout WriteTimeout) error {
 			pending := Pending{Rest: []byte("event")}
