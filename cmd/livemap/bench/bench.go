@@ -1,11 +1,14 @@
-// Package bench measures a hub, or another event server, under load, and next to
-// it the least that the same deliveries can cost.
+// Package bench measures a hub, or another event server, under load. Beside it, it measures
+// the least that the same deliveries can cost.
 //
-// The server is a process of its own, and so is each floor: a loop that writes the
-// same bytes to as many connections. What they cost is their processor time, as the
-// system counts it, so that results hold while clients share the machine. Every
-// delivery is checked: none missing, none twice, in order. A scenario with
-// a fault has failed, whatever its figures.
+// The server is a process of its own, and so is each floor: a loop that writes the same bytes
+// to as many connections. Their cost is processor time as the system counts it, so results
+// hold while clients share the machine. The benchmark checks every delivery: none missing,
+// none twice, in order. A scenario with a fault has failed, whatever its figures.
+//
+// [Run] measures, [Floor] is the process of a floor. The packages below bench are its parts:
+// workload makes events, target publishes them, client receives and checks them, measure
+// counts the cost, floor is the comparison, process reads /proc, and report writes results.
 package bench
 
 import (
@@ -30,7 +33,7 @@ type Options struct {
 	Custom    *Custom  // measures a server that runs already, instead
 }
 
-// Run measures. The table goes to out, progress to progress.
+// Run measures. It writes the table to out, and progress to progress.
 func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 	if err := process.RaiseOpenFiles(); err != nil {
 		return fmt.Errorf("raising the limit of open files: %w", err)
@@ -89,8 +92,7 @@ func Names() (names []string) {
 	return names
 }
 
-// Check tells of a scenario that there is not, or what is wrong with a load of the
-// caller's own.
+// Check rejects unknown scenarios, and a load of the caller's own that cannot be run.
 func (o Options) Check() error {
 	if o.Custom != nil {
 		if len(o.Scenarios) > 0 {

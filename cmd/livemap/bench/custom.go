@@ -21,7 +21,7 @@ import (
 type Custom struct {
 	Target   string // where streams are; a URL
 	Publish  string // where to publish; a URL, "" where the server does by itself
-	PID      int    // of the server; 0: neither processor time nor memory are told
+	PID      int    // of the server; 0: neither processor time nor memory is measured
 	Kind     string // one of Kinds
 	Token    string // for publishing and subscribing
 	Protocol string // one of Protocols
@@ -36,7 +36,7 @@ var (
 	Protocols = []string{string(client.H1), string(client.H2), string(client.H3)}
 )
 
-// Check tells what is wrong, by the name of the flag.
+// Check reports the first value that is out of range, by the name of its flag.
 func (c *Custom) Check() error {
 	target, err := url.Parse(c.Target)
 	switch {
@@ -119,7 +119,7 @@ func (c *Custom) target() *target.Target {
 		address = stream()
 	}
 	t.URL = func(client.Protocol, string) string { return address }
-	t.Chatty = c.Kind == "centrifugo" // which tells that it is connected, and pings
+	t.Chatty = c.Kind == "centrifugo" // it announces the connection, and pings
 	t.Publish = c.publisher(t.Header)
 	return t
 }
@@ -128,7 +128,7 @@ const channel = "bench"
 
 var centrifugoSubs = url.QueryEscape(`{"subs":{"` + channel + `":{}}}`)
 
-// publisher gives how events are published to the kind of server.
+// publisher returns how events are published to the kind of server.
 func (c *Custom) publisher(header http.Header) func(context.Context, workload.Schedule, workload.Events) error {
 	p := target.Poster{URL: c.Publish, ContentType: "application/json", Header: header}
 	switch c.Kind {

@@ -112,12 +112,12 @@ func (l *lab) dense(p client.Protocol, streams int) measure.Load {
 
 // against puts the load on the hub and then on a floor, with as many bytes. The
 // floor's streams are read by another protocol, if one is given.
-func (l *lab) against(ctx context.Context, load measure.Load, o *report.Outcome, floor string, by client.Protocol) (*measure.Result, error) {
+func (l *lab) against(ctx context.Context, load measure.Load, o *report.Outcome, kind string, by client.Protocol) (*measure.Result, error) {
 	run, err := l.alone(ctx, load, o)
 	if err != nil {
 		return nil, err
 	}
-	bare, err := l.floor(ctx, load, floor, by, run)
+	bare, err := l.floor(ctx, load, kind, by, run)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func (l *lab) floor(ctx context.Context, load measure.Load, kind string, by clie
 	return run, err
 }
 
-// nchan puts the load on it as a peer, in the full set; where it is not installed, that
-// is noted.
+// nchan puts the load on nchan as a peer, in the full set alone. If nchan is not installed,
+// it adds a note.
 func (l *lab) nchan(ctx context.Context, load measure.Load, o *report.Outcome) error {
 	if l.quick {
 		return nil

@@ -69,8 +69,8 @@ var manyTopics = scenario{
 	},
 }
 
-// leastBusy is of several runs the one that cost least: other work on the machine
-// can only add to what a run costs.
+// leastBusy keeps the cheapest of several runs: other work on the machine can only add to the
+// cost of a run.
 type leastBusy struct {
 	run  *measure.Result
 	rate float64 // positions a second
@@ -91,8 +91,8 @@ func (b *leastBusy) try(ctx context.Context, lab *lab, l measure.Load, subject s
 	})
 }
 
-// keep keeps the run that cost least, but one whose deliveries were not as they had
-// to be before all others: it is not to be lost among them.
+// keep keeps the run that cost least. A run with faults takes precedence over all others, so
+// that cheap runs do not hide it.
 func (b *leastBusy) keep(run *measure.Result, rate float64) {
 	if b.run == nil || b.run.Faults == nil && (run.Faults != nil || run.Busy < b.run.Busy) {
 		b.run, b.rate = run, rate

@@ -105,13 +105,13 @@ func TestChiFloor(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestFloorsThatThereAreNot(t *testing.T) {
+func TestUnknownFloor(t *testing.T) {
 	_, err := target.StartFloor(testLab(t).program, floor.Setup{Kind: "marble"})
 	require.ErrorContains(t, err, "marble")
 	require.ErrorContains(t, err, "write, tls, quic and chi")
 }
 
-// A peer is measured where it is installed.
+// TestNchan measures nchan where it is installed.
 func TestNchan(t *testing.T) {
 	o, lab := &report.Outcome{}, testLab(t)
 	lab.quick = false

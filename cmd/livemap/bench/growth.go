@@ -10,7 +10,7 @@ import (
 	"livemap/cmd/livemap/bench/target"
 )
 
-// What a delivery and a publish cost when there is more of everything.
+// These scenarios compare the cost of a delivery and of a publish as a hub grows.
 
 const growthGoal = 1.15
 
@@ -65,7 +65,7 @@ var growthEvents = scenario{
 	},
 }
 
-// costs gives what a delivery and a publish cost now, in microseconds.
+// costs returns what a delivery and a publish cost now, in microseconds.
 func (l *lab) costs(ctx context.Context, h *target.Hub, o *report.Outcome, subject string, from int) (delivery, publish float64, err error) {
 	load := l.dense(client.H1, 200)
 	load.Window = 5 * time.Second

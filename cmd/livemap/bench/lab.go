@@ -51,7 +51,7 @@ func (l *lab) withHub(do func(*target.Hub) error, args ...string) error {
 	return do(h)
 }
 
-// or gives what a scenario measures in full, or quickly.
+// or returns what a scenario measures in full, or quickly.
 func or[T any](l *lab, full, quick T) T {
 	if l.quick {
 		return quick

@@ -65,7 +65,7 @@ const publishBlock = 1000 // positions
 // fresh are events of 1,000 vehicles.
 func fresh() workload.Events { return workload.Events{Vehicles: 1000} }
 
-// publishing publishes for a while, and gives how many positions a second of the
+// publishing publishes for a while, and returns how many positions a second of the
 // hub's processor time takes.
 func (l *lab) publishing(ctx context.Context, o *report.Outcome, publish func(h *target.Hub, until time.Time) (int64, error)) error {
 	return l.withHub(func(h *target.Hub) error {
@@ -125,7 +125,7 @@ var publishPost = scenario{
 	},
 }
 
-// posts publishes one position with each request, and gives what a request costs.
+// posts publishes one position with each request, and returns what a request costs.
 func (l *lab) posts(ctx context.Context, address string, pid int) (*process.CPU, error) {
 	if _, _, err := postFor(ctx, address, pid, time.Second); err != nil {
 		return nil, err

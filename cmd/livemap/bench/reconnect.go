@@ -12,7 +12,7 @@ import (
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// Everyone comes back at once, with the id of the last event that it got.
+// In these scenarios every client comes back at once, with the id of its last event.
 
 var reconnectH1 = scenario{
 	Name: "reconnect-h1", About: "10,000 HTTP/1.1 clients are cut and come back at once with their Last-Event-ID, while 10 events/s go on",
@@ -106,8 +106,7 @@ func (r *reconnection) figures(o *report.Outcome, before, after, later target.Us
 	o.AtMost("CPU", "µs/client", after.CPU.Sub(before.CPU).Per(float64(r.wave.Streams)).Total, 0)
 }
 
-// verify requires that nobody missed anything of what was published by now, and that
-// all are as far.
+// verify requires that no stream missed an event, and that all came to the same one.
 func (r *reconnection) verify(ctx context.Context, open *client.Streams) error {
 	if err := r.settle(ctx, open); err != nil {
 		return err
@@ -119,8 +118,8 @@ func (r *reconnection) verify(ctx context.Context, open *client.Streams) error {
 	return nil
 }
 
-// settle waits until all streams are as far, twice in a row, or have had long enough
-// to be.
+// settle waits until all streams have come to the same event, twice in a row, or until the
+// drain time is over.
 func (r *reconnection) settle(ctx context.Context, open *client.Streams) error {
 	pause, last := min(r.after, time.Second), int64(0)
 	for until := time.Now().Add(max(r.wave.Drain, 10*pause)); time.Now().Before(until); {

@@ -31,7 +31,7 @@ func TestScenarios(t *testing.T) {
 	assert.Equal(t, "sparse-h1", chosen[0].Name)
 }
 
-// A scenario with a fault has failed, unless it is a peer's.
+// TestFaultsFailScenarios: a scenario with a fault has failed, unless the fault is a peer's.
 func TestFaultsFailScenarios(t *testing.T) {
 	outcome := func(err error, runs ...*measure.Result) *report.Outcome {
 		s := scenario{run: func(_ context.Context, _ *lab, o *report.Outcome) error {
@@ -50,7 +50,7 @@ func TestFaultsFailScenarios(t *testing.T) {
 	assert.Len(t, peer.Notes, 1)
 }
 
-// Costs of events that went out together are not what the scenario is about.
+// TestBusyMachinesAreNoticed: a run whose events went out together is unclear.
 func TestBusyMachinesAreNoticed(t *testing.T) {
 	for _, test := range []struct {
 		run     measure.Result
@@ -72,7 +72,7 @@ func TestBusyMachinesAreNoticed(t *testing.T) {
 	}
 }
 
-// Kinds of servers are used as they are documented.
+// TestKinds: each kind of server is read at its documented address.
 func TestKinds(t *testing.T) {
 	for kind, want := range map[string]string{
 		"hub":        "http://x/stream?snapshot=false",
@@ -88,7 +88,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// Of several runs the cheapest is kept, but a lossy one is not lost among them.
+// TestLeastBusy: the cheapest of several runs is kept, unless one has faults.
 func TestLeastBusy(t *testing.T) {
 	for _, test := range []struct {
 		runs []measure.Result

@@ -15,7 +15,7 @@ import (
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// What is remembered, and what returning or many clients cost.
+// These scenarios measure what a hub remembers, and what many clients at once cost.
 
 const minute = time.Minute
 

@@ -48,7 +48,7 @@ func (f Faults) String() string {
 type Check interface {
 	// take notes event n.
 	take(n int, f *Faults)
-	// complete tells that there is nothing more to come.
+	// complete reports whether no more is to come.
 	complete() bool
 	// finish notes what did not come.
 	finish(f *Faults)

@@ -10,7 +10,7 @@ import (
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// What a stream is checked for is told by which events it is to get.
+// TestChecks: each check counts every kind of fault, and no fault that is none.
 func TestChecks(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -95,7 +95,7 @@ func TestConsecutive(t *testing.T) {
 	}
 }
 
-// Wherever reads cut a stream, the events are the same.
+// TestStreamsAreCutAnywhere: the events are the same, wherever reads cut a stream.
 func TestStreamsAreCutAnywhere(t *testing.T) {
 	var e workload.Events
 	text := []byte("retry: 1000\n: hello\n\nevent: live\ndata: {}\n\n")

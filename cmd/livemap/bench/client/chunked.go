@@ -44,7 +44,7 @@ func (c *chunkedBody) Read(p []byte) (int, error) {
 	}
 }
 
-// strip moves the data in p to its front, and gives how much it is.
+// strip moves the data in p to its front, and returns how much it is.
 func (c *chunkedBody) strip(p []byte) (kept int) {
 	for rest := p; len(rest) > 0 && c.err == nil; {
 		if c.state == inData {

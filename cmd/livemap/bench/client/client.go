@@ -33,7 +33,7 @@ const (
 // connection is one open stream, on a connection of its own.
 type connection interface {
 	io.Closer
-	// wire gives how many bytes the connection received: of TCP segments, or of
+	// wire returns how many bytes the connection received: of TCP segments, or of
 	// UDP datagrams.
 	wire() int64
 }

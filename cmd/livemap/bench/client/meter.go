@@ -15,7 +15,7 @@ const (
 	maxDelay = time.Minute
 )
 
-// Meter is what all receivers of a run tell together.
+// Meter collects the delays of all receivers of a run.
 type Meter struct {
 	plan   atomic.Pointer[Plan]
 	shards [shards]delays
@@ -112,7 +112,7 @@ type Delay struct {
 	Max  float64 `json:"max_ms"`
 }
 
-// Delay gives the delays of all events timed, nil if none was.
+// Delay returns the delays of all events timed, nil if none was.
 func (m *Meter) Delay() *Delay {
 	all := newHistogram()
 	for i := range m.shards {

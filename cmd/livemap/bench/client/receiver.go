@@ -28,7 +28,7 @@ type receiver struct {
 	complete chan struct{}
 	ended    chan struct{}
 
-	// Of the goroutine that reads, until ended is closed.
+	// The goroutine that reads owns these until ended is closed.
 	faults  Faults
 	carry   []byte // of the event that is not complete
 	where   int    // offset of the last event's number in its line
@@ -108,7 +108,7 @@ func (r *receiver) feed(p []byte, now time.Time) {
 	}
 }
 
-// blocks takes the events that are complete, and gives the rest (WHATWG HTML,
+// blocks takes the events that are complete, and returns the rest (WHATWG HTML,
 // section 9.2.6).
 func (r *receiver) blocks(p []byte, b *batch) (rest []byte) {
 	var data, name, id []byte
@@ -143,7 +143,7 @@ func (r *receiver) blocks(p []byte, b *batch) (rest []byte) {
 	}
 }
 
-// value gives the value of a line of the field, else what it was.
+// value returns the value of a line of the field, or was for another field.
 func value(line []byte, field string, was []byte) []byte {
 	if len(line) < len(field) || string(line[:len(field)]) != field {
 		return was

@@ -35,7 +35,7 @@ func (s *Streams) Reopen(ctx context.Context, p Protocol, m *Meter, stream func(
 	return again, failures.Load(), err
 }
 
-// Progress gives the newest event of the streams that are least and most far.
+// Progress returns the newest event of the streams that are least and most far.
 func (s *Streams) Progress() (least, most int64) {
 	least, most = workload.Endless, -1
 	for _, r := range s.receivers {

@@ -60,8 +60,8 @@ func (w *quicStreams) accept(ctx context.Context) error {
 	return accepting.Wait()
 }
 
-// writeAll writes to one stream after the other. What does not fit into a packet is
-// waited for until it is sent, so then several are written at a time.
+// writeAll writes to one stream after the other. A write of more than a packet waits until it
+// is sent, so then several streams are written to at a time.
 func (w *quicStreams) writeAll(p []byte) error {
 	if len(p) <= packet {
 		return writeEach(w.streams, p)

@@ -23,21 +23,21 @@ type Load struct {
 	Window   time.Duration // that is measured
 	Settle   time.Duration // from when all are connected until memory is looked at
 	Events   workload.Events
-	// Path gives what stream i asks for, and check what it is to get of so many
-	// events; every event of /stream, where they are nil.
+	// Path returns the path of stream i, and Check what it must get of so many events.
+	// If they are nil, a stream gets every event of /stream.
 	Path  func(i int) string
 	Check func(i, events int) client.Check
-	// Drain is how long streams may take to get the last event; default drainTime.
+	// Drain is how long streams may take to get the last event; 0 is DrainTime.
 	Drain time.Duration
 }
 
 const (
-	DrainTime = 30 * time.Second
+	DrainTime = 30 * time.Second       // for streams to get the last event
 	Lead      = 100 * time.Millisecond // from deciding on a schedule until it begins
 )
 
-// margin is how long events go on after the window, so that it ends in the middle
-// of things, and how long is waited after the last for what could come twice.
+// margin is how long events go on after the window, so that it ends amid them. It is also how
+// long Measure waits after the last event for repeated ones.
 func (l Load) margin() time.Duration { return min(l.Window, 300*time.Millisecond) }
 
 // Plan returns a run's schedule, and which events are in the window.
@@ -48,8 +48,8 @@ func (l Load) Plan() *client.Plan {
 	return p
 }
 
-// Measure puts the load on a target. What is not as it must be is in the run's
-// faults; an error is that it could not be measured.
+// Measure puts the load on a target. Wrong deliveries are the result's faults; an error means
+// that nothing could be measured.
 func (l Load) Measure(ctx context.Context, t *target.Target) (*Result, error) {
 	p, m := l.Plan(), client.NewMeter()
 	m.Chatty = t.Chatty
@@ -159,7 +159,7 @@ func (l Load) drive(ctx context.Context, t *target.Target, m *client.Meter, p *c
 	if drain == 0 {
 		drain = DrainTime
 	}
-	// Who cannot publish in time has not delivered everything: a fault, not an error.
+	// A server that does not accept events in time has missing deliveries: a fault, no error.
 	publishing, stop := context.WithDeadline(ctx, p.Due(p.Events).Add(drain))
 	defer stop()
 	go func() { published <- t.Publish(publishing, p.Schedule, l.Events) }()

@@ -39,7 +39,7 @@ type Result struct {
 	Faults      *client.Faults `json:"faults,omitempty"`
 }
 
-// Behind tells that events that should have been written one by one were not.
+// Behind reports whether events went out together that should have been written one by one.
 func (r *Result) Behind() bool {
 	return r.Delay != nil && r.Rate <= target.PostRate && r.Delay.P50/1000 > 0.5/r.Rate
 }

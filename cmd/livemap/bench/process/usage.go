@@ -14,7 +14,7 @@ import (
 )
 
 // CPU is processor time, in microseconds: per delivery, per position, or whatever
-// it is told of.
+// is counted.
 type CPU struct {
 	Total  float64 `json:"total_us"`
 	User   float64 `json:"user_us"`
@@ -26,7 +26,7 @@ func (c CPUTime) Per(n float64) *CPU {
 	if n <= 0 {
 		return nil
 	}
-	// The system tells user and system time in ticks of 10 ms, the total exactly.
+	// The system counts user and system time in ticks of 10 ms, the total exactly.
 	total := float64(c.Total.Microseconds())
 	share := 0.0
 	if ticks := c.user + c.system; ticks > 0 {
@@ -90,7 +90,7 @@ func parseStat(text []byte) (c CPUTime, ok bool) {
 	return c, true
 }
 
-// ResidentOf gives the resident memory of processes, in bytes.
+// ResidentOf returns the resident memory of processes, in bytes.
 func ResidentOf(pids []int) (sum int64, err error) {
 	for _, pid := range pids {
 		text, err := os.ReadFile(procFile(pid, "status"))
@@ -117,7 +117,7 @@ func parseResident(text []byte) (int64, error) {
 	return 0, nil
 }
 
-// MachineBusy gives the processor time of everything on the machine, also what a
+// MachineBusy returns the processor time of everything on the machine, also what a
 // hypervisor took away; 0 where that is not known (proc_stat(5)).
 func MachineBusy() (busy time.Duration) {
 	text, _ := os.ReadFile("/proc/stat")
@@ -143,7 +143,7 @@ func needsProc(err error) error {
 	return fmt.Errorf("processor time and memory of a process are read from /proc, as on Linux: %w", err)
 }
 
-// ChildrenOf gives the processes that pid has started (proc_pid_children(5)).
+// ChildrenOf returns the processes that pid has started (proc_pid_children(5)).
 func ChildrenOf(pid int) (pids []int, err error) {
 	text, err := os.ReadFile(procFile(pid, filepath.Join("task", strconv.Itoa(pid), "children")))
 	if err != nil {

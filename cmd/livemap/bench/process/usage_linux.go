@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processClock gives a process's processor time to the nanosecond, from its CPU
+// processClock returns a process's processor time to the nanosecond, from its CPU
 // clock (clock_getcpuclockid(3)).
 func processClock(pid int) (time.Duration, error) {
 	const scheduler = 2
@@ -15,14 +15,14 @@ func processClock(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), err
 }
 
-// Monotonic gives the clock that all processes of the machine share.
+// Monotonic returns the clock that all processes of the machine share.
 func Monotonic() (time.Duration, error) {
 	var ts unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
 	return time.Duration(ts.Nano()), err
 }
 
-// OpenFiles gives how many files a process may have open.
+// OpenFiles returns how many files a process may have open.
 func OpenFiles() (uint64, error) {
 	var limit unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)

@@ -34,14 +34,14 @@ func thisMachine() machine {
 	return m
 }
 
-// firstWord gives the first words of a file, "" where there is none.
+// firstWord returns the first words of a file, "" where there is none.
 func firstWord(path string, words int) string {
 	text, _ := os.ReadFile(path)
 	fields := strings.Fields(string(text))
 	return strings.Join(fields[:min(words, len(fields))], " ")
 }
 
-// commit tells which source a program was built from; "" is this one.
+// commit returns the revision that a program was built from; "" is this program.
 func commit(program string) string {
 	info, _ := debug.ReadBuildInfo()
 	if program != "" {

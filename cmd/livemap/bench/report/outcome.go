@@ -72,11 +72,12 @@ func (o *Outcome) AtLeast(name, unit string, value, goal float64) {
 	o.Figures = append(o.Figures, Figure{Name: name, Unit: unit, Value: value, Goal: goal, Least: true})
 }
 
+// Note adds a remark.
 func (o *Outcome) Note(format string, args ...any) {
 	o.Notes = append(o.Notes, fmt.Sprintf(format, args...))
 }
 
-// met tells whether every figure is within its goal.
+// met reports whether every figure is within its goal.
 func (o *Outcome) met() bool {
 	for _, f := range o.Figures {
 		if !f.met() {

@@ -149,7 +149,7 @@ func (o *Outcome) rows(b *strings.Builder) {
 	}
 }
 
-// floorOf gives the floor of as many streams, nil if there is none.
+// floorOf returns the floor of as many streams, nil if there is none.
 func (o *Outcome) floorOf(run *measure.Result) *measure.Result {
 	for _, other := range o.Runs {
 		if other.Floor && other.Streams == run.Streams {
@@ -181,7 +181,7 @@ func delayCell(d *client.Delay) string {
 	return Number(d.P50) + " / " + Number(d.P99) + " / " + Number(d.P999)
 }
 
-// remarks tells a scenario's figures and what else there is to say.
+// remarks writes a scenario's figures, notes and failure as a list item.
 func (o *Outcome) remarks(b *strings.Builder) {
 	var parts []string
 	for _, f := range o.Figures {

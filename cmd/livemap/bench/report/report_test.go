@@ -107,7 +107,7 @@ func parseXML(t *testing.T, text []byte) (elements map[string]int, words string)
 	}
 }
 
-func TestTokensAreNotTold(t *testing.T) {
+func TestTokensAreLeftOut(t *testing.T) {
 	args := []string{"bench", "--token", "secret", "--token=secret", "--token"}
 	assert.NotContains(t, strings.Join(withoutSecrets(args), " "), "secret")
 	assert.Equal(t, "secret", args[2])

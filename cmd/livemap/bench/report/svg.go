@@ -110,7 +110,7 @@ func (c *svgChart) costs(o *Outcome) {
 	}
 }
 
-// place gives everything its height.
+// place sets the height of the title and of each bar.
 func (c *svgChart) place(y int) {
 	c.Y = y
 	y += 34

@@ -32,7 +32,7 @@ func StartHub(program, state string, args ...string) (*Hub, error) {
 	return &Hub{c, ready.Public, ready.Proxy, ready.Publish}, nil
 }
 
-// URL gives the address of a stream: HTTP/1.1 is plaintext, as behind a proxy.
+// URL returns the address of a stream: HTTP/1.1 is plaintext, as behind a proxy.
 func (h *Hub) URL(p client.Protocol, path string) string {
 	if p == client.H1 {
 		return h.proxy + path

@@ -51,7 +51,7 @@ func (m Metrics) buckets(name string) []*io_prometheus_client.Bucket {
 	return nil
 }
 
-// Metrics is what a hub tells Prometheus.
+// Metrics are a hub's metrics, as Prometheus reads them.
 type Metrics map[string]*family
 
 func (h *Hub) Metrics(ctx context.Context) (Metrics, error) {

@@ -31,6 +31,7 @@ type Poster struct {
 	Header      http.Header
 }
 
+// Publish publishes the events of a schedule, each when it is due.
 func (p *Poster) Publish(ctx context.Context, s workload.Schedule, body func(b []byte, n int, due time.Time) []byte) error {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -42,6 +43,7 @@ func (p *Poster) Publish(ctx context.Context, s workload.Schedule, body func(b [
 	})
 }
 
+// Send publishes one body; a status other than 2xx is an error.
 func (p *Poster) Send(ctx context.Context, client *http.Client, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(body))
 	if err != nil {

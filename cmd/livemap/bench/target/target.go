@@ -15,7 +15,7 @@ import (
 type Target struct {
 	Name string
 	PIDs []int // of which processor time and memory are counted; none: neither is
-	// URL gives where a stream of a path is.
+	// URL returns where a stream of a path is.
 	URL func(p client.Protocol, path string) string
 	// Silent servers do not say when a stream is live.
 	Silent bool

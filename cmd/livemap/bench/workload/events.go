@@ -19,7 +19,7 @@ type Events struct {
 	Rare     int // one in so many events is of the last vehicle, none of the others; 0 is in turn, too
 }
 
-// vehicle gives the number of the vehicle that event n is of.
+// vehicle returns the number of the vehicle that event n is of.
 func (e Events) vehicle(n int) int {
 	switch {
 	case e.Rare == 0:
@@ -30,16 +30,16 @@ func (e Events) vehicle(n int) int {
 	return n % (e.Vehicles - 1)
 }
 
-// group gives the group of a vehicle.
+// group returns the group of a vehicle.
 func (e Events) group(vehicle int) int { return vehicle % max(e.Groups, 1) }
 
-// VehicleID gives a vehicle's id; all have the same length.
+// VehicleID returns a vehicle's id; all have the same length.
 func VehicleID(vehicle int) string { return "bench-" + strconv.Itoa(1_000_000+vehicle) }
 
-// Topic gives the topic of a group.
+// Topic returns the topic of a group.
 func (e Events) Topic(group int) string { return "group:" + strconv.Itoa(group) }
 
-// Area gives the box of a group: west, south, east, north in degrees.
+// Area returns the box of a group: west, south, east, north in degrees.
 func (e Events) Area(group int) (w, s, east, n float64) {
 	w = -179 + 3*float64(group%100)
 	s = -60 + 2*float64(group/100)
@@ -96,7 +96,7 @@ func appendTelemetry(b []byte, n int, due time.Time) []byte {
 	return strconv.AppendInt(b, due.Unix(), 10)
 }
 
-// coordinates gives where event n happened: in the area of its group, and never
+// coordinates returns where event n happened: in the area of its group, and never
 // with fewer than six decimals.
 func (e Events) coordinates(n int) (lon, lat float64) {
 	w, s, _, _ := e.Area(e.group(e.vehicle(n)))

@@ -21,9 +21,10 @@ type Schedule struct {
 // Endless is how many events a schedule without an end has.
 const Endless = math.MaxInt
 
+// Due returns when event n is due.
 func (s Schedule) Due(n int) time.Time { return s.Start.Add(time.Duration(n) * s.Period) }
 
-// dueBy gives how many events are due by t.
+// dueBy returns how many events are due by t.
 func (s Schedule) dueBy(t time.Time) int {
 	since := t.Sub(s.Start)
 	if since < 0 {
@@ -32,8 +33,8 @@ func (s Schedule) dueBy(t time.Time) int {
 	return min(int(since/s.Period)+1, s.Events) // which may be endless
 }
 
-// Pace emits events [from, to) as they fall due, none left out, until all were.
-// With batch they are collected for as long; without, each is emitted by itself.
+// Pace emits events [from, to) as they fall due, until all were; it leaves none out. With
+// batch it collects them for as long; without, it emits each by itself.
 func (s Schedule) Pace(ctx context.Context, batch time.Duration, emit func(from, to int) error) error {
 	for next := 0; next < s.Events; {
 		if err := SleepUntil(ctx, s.Due(next).Add(batch)); err != nil {
@@ -67,4 +68,5 @@ func SleepUntil(ctx context.Context, t time.Time) error {
 	}
 }
 
+// Sleep returns after d, or earlier with ctx's error.
 func Sleep(ctx context.Context, d time.Duration) error { return SleepUntil(ctx, time.Now().Add(d)) }
