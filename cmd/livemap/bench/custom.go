@@ -75,15 +75,18 @@ func (c *Custom) checkPublish() error {
 
 func (c *Custom) scenario() scenario {
 	return scenario{
-		Name:  "custom",
-		About: fmt.Sprintf("%s: %d %s streams of %s, %g events/s", c.Kind, c.Streams, c.Protocol, c.Target, c.Rate),
-		run:   c.run,
+		Name: "custom",
+		About: fmt.Sprintf(
+			"%s: %d %s streams of %s, %g events/s", c.Kind, c.Streams, c.Protocol, c.Target, c.Rate,
+		),
+		run: c.run,
 	}
 }
 
 func (c *Custom) run(ctx context.Context, l *lab, o *report.Outcome) error {
 	load := measure.Load{
-		Protocol: client.Protocol(c.Protocol), Streams: c.Streams, Rate: c.Rate, Events: workload.Events{Vehicles: 200},
+		Protocol: client.Protocol(c.Protocol), Streams: c.Streams, Rate: c.Rate,
+		Events: workload.Events{Vehicles: 200},
 		WarmUp: min(2*time.Second, c.Duration), Window: c.Duration, Settle: time.Second,
 	}
 	if c.Kind == "raw" {
@@ -129,13 +132,16 @@ const channel = "bench"
 var centrifugoSubs = url.QueryEscape(`{"subs":{"` + channel + `":{}}}`)
 
 // publisher returns how events are published to the kind of server.
-func (c *Custom) publisher(header http.Header) func(context.Context, workload.Schedule, workload.Events) error {
+func (c *Custom) publisher(
+	header http.Header,
+) func(context.Context, workload.Schedule, workload.Events) error {
 	p := target.Poster{URL: c.Publish, ContentType: "application/json", Header: header}
 	switch c.Kind {
 	case "hub":
 		return target.HubPublisher(strings.TrimSuffix(strings.TrimSuffix(c.Publish, "/"), "/publish"), c.Rate)
 	case "mercure":
-		p.URL, p.ContentType = withPath(c.Publish, "/.well-known/mercure"), "application/x-www-form-urlencoded"
+		p.URL = withPath(c.Publish, "/.well-known/mercure")
+		p.ContentType = "application/x-www-form-urlencoded"
 		return features(p, func(feature []byte) []byte {
 			return []byte(url.Values{"topic": {channel}, "data": {string(feature)}}.Encode())
 		})
@@ -153,7 +159,9 @@ func (c *Custom) publisher(header http.Header) func(context.Context, workload.Sc
 }
 
 // features publishes events as Features, wrapped as a server wants them.
-func features(p target.Poster, wrap func(feature []byte) []byte) func(context.Context, workload.Schedule, workload.Events) error {
+func features(
+	p target.Poster, wrap func(feature []byte) []byte,
+) func(context.Context, workload.Schedule, workload.Events) error {
 	return func(ctx context.Context, s workload.Schedule, e workload.Events) error {
 		return p.Publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
 			return wrap(e.AppendFeature(b, n, due))

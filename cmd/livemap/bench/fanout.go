@@ -112,7 +112,9 @@ func (l *lab) dense(p client.Protocol, streams int) measure.Load {
 
 // against puts the load on the hub and then on a floor, with as many bytes. The
 // floor's streams are read by another protocol, if one is given.
-func (l *lab) against(ctx context.Context, load measure.Load, o *report.Outcome, kind string, by client.Protocol) (*measure.Result, error) {
+func (l *lab) against(
+	ctx context.Context, load measure.Load, o *report.Outcome, kind string, by client.Protocol,
+) (*measure.Result, error) {
 	run, err := l.alone(ctx, load, o)
 	if err != nil {
 		return nil, err
@@ -126,7 +128,9 @@ func (l *lab) against(ctx context.Context, load measure.Load, o *report.Outcome,
 }
 
 // alone puts the load on a hub of its own.
-func (l *lab) alone(ctx context.Context, load measure.Load, o *report.Outcome) (run *measure.Result, err error) {
+func (l *lab) alone(
+	ctx context.Context, load measure.Load, o *report.Outcome,
+) (run *measure.Result, err error) {
 	err = l.withHub(func(h *target.Hub) error {
 		run, err = load.Measure(ctx, h.Target(load.Rate))
 		return err
@@ -138,8 +142,15 @@ func (l *lab) alone(ctx context.Context, load measure.Load, o *report.Outcome) (
 }
 
 // floor puts the load on a floor.
-func (l *lab) floor(ctx context.Context, load measure.Load, kind string, by client.Protocol, like *measure.Result) (*measure.Result, error) {
-	setup := floor.Setup{Kind: kind, Streams: load.Streams, Size: int(math.Round(like.EventBytes)), Chunked: like.Chunked}
+func (l *lab) floor(
+	ctx context.Context, load measure.Load, kind string, by client.Protocol, like *measure.Result,
+) (*measure.Result, error) {
+	setup := floor.Setup{
+		Kind:    kind,
+		Streams: load.Streams,
+		Size:    int(math.Round(like.EventBytes)),
+		Chunked: like.Chunked,
+	}
 	if load.Rate > target.PostRate {
 		setup.Batch = flushTime
 	}

@@ -113,8 +113,16 @@ func TestFaultsAreFound(t *testing.T) {
 				assert.True(t, result.Chunked)
 				if !test.want.Any() {
 					require.Nil(t, result.Faults)
-					assert.InDelta(t, 18*3, result.Deliveries, 2*3, "events due as the window begins or ends may be in it")
-					require.Equal(t, &client.Delay{}, result.Delay, "no time passes between server and client")
+					assert.InDelta(
+						t,
+						18*3,
+						result.Deliveries,
+						2*3,
+						"events due as the window begins or ends may be in it",
+					)
+					require.Equal(
+						t, &client.Delay{}, result.Delay, "no time passes between server and client",
+					)
 					return
 				}
 				require.NotNil(t, result.Faults)
@@ -124,6 +132,25 @@ func TestFaultsAreFound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLateRepeatIsFound: what comes again after the last event is a fault, too.
+func TestLateRepeatIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *faultyServer
+		last := littleLoad.Plan().Events - 1
+		s = newFaultyServer(t, func(n int, event string) string {
+			if n == last {
+				again := s.streams[0]
+				time.AfterFunc(littleLoad.Window/2, func() { again <- event })
+			}
+			return event
+		})
+		result, err := littleLoad.Measure(t.Context(), s.target())
+		require.NoError(t, err)
+		require.NotNil(t, result.Faults)
+		assert.EqualValues(t, 1, result.Faults.Repeated)
+	})
 }
 
 // TestEndIsFound: a stream that ends is a fault, though it had every event so far.
@@ -192,7 +219,12 @@ func TestFaultsOfReturning(t *testing.T) {
 				s := newFaultyServer(t, test.alter)
 				s.alterAll, s.refusals = true, 2
 				o := &report.Outcome{}
-				r := reconnection{target: s.target(), wave: littleLoad, before: 200 * time.Millisecond, after: 500 * time.Millisecond}
+				r := reconnection{
+					target: s.target(),
+					wave:   littleLoad,
+					before: 200 * time.Millisecond,
+					after:  500 * time.Millisecond,
+				}
 				err := r.run(t.Context(), o, 1)
 				require.Contains(t, o.Notes, "2 attempts to come back failed and were made again")
 				if test.says == "" {

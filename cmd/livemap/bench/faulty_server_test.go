@@ -1,5 +1,13 @@
 package bench
 
+// Helpers of this package's tests:
+//
+//	faultyServer   an event server in memory that alters what the first stream gets
+//	alteration     what it sends in place of an event: unaltered, replaced, followed
+//	littleLoad     47 events on 3 streams, for faultyServer and for floors
+//	testLab        a lab whose floors are this test program (see TestMain)
+//	requireFigure  one figure of an outcome: its value, its goal and which way that points
+
 import (
 	"context"
 	"errors"

@@ -74,7 +74,8 @@ func TestDenseFigures(t *testing.T) {
 
 func TestGrowthFigures(t *testing.T) {
 	o := &report.Outcome{Runs: []*measure.Result{
-		costing("hub", 500, 8), costing("write(2)", 500, 5), costing("hub", 8000, 10), costing("write(2)", 8000, 6),
+		costing("hub", 500, 8), costing("write(2)", 500, 5),
+		costing("hub", 8000, 10), costing("write(2)", 8000, 6),
 	}}
 	growthFigures(o)
 	requireFigure(t, o, "hub", 1.25, 1.15, false)

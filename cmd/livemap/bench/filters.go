@@ -178,5 +178,10 @@ func intervalFigures(o *report.Outcome, alone, each, newest *measure.Result) {
 	o.AtMost("every event", "CPU seconds/s", each.Busy, 0)
 	o.AtMost("interval=1s", "CPU seconds/s", newest.Busy, 0)
 	o.AtMost("interval=1s against every event, with publishing", "×", newest.Busy/each.Busy, 0)
-	o.AtMost("interval=1s against every event, publishing apart", "×", (newest.Busy-alone.Busy)/(each.Busy-alone.Busy), 1.0/3)
+	o.AtMost(
+		"interval=1s against every event, publishing apart",
+		"×",
+		(newest.Busy-alone.Busy)/(each.Busy-alone.Busy),
+		1.0/3,
+	)
 }

@@ -46,14 +46,27 @@ func TestFloors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			setup := floor.Setup{Kind: test.kind, Streams: streams, Size: size, Chunked: test.chunked, Batch: test.batch}
+			setup := floor.Setup{
+				Kind:    test.kind,
+				Streams: streams,
+				Size:    size,
+				Chunked: test.chunked,
+				Batch:   test.batch,
+			}
 			floor, err := target.StartFloor(program, setup)
 			require.NoError(t, err)
 			defer floor.Stop()
 			opening := client.Opening{URL: floor.URL(test.by, "/"), Silent: true, Buffer: 4 << 10}
-			open, err := client.Open(t.Context(), test.by, streams, streams, client.NewMeter(), func(int) (client.Opening, client.Check) {
-				return opening, client.Every(events)
-			})
+			open, err := client.Open(
+				t.Context(),
+				test.by,
+				streams,
+				streams,
+				client.NewMeter(),
+				func(int) (client.Opening, client.Check) {
+					return opening, client.Every(events)
+				},
+			)
 			require.NoError(t, err)
 			defer open.Close()
 			schedule := workload.Schedule{Start: time.Now(), Period: time.Millisecond, Events: events}

@@ -66,7 +66,9 @@ var growthEvents = scenario{
 }
 
 // costs returns what a delivery and a publish cost now, in microseconds.
-func (l *lab) costs(ctx context.Context, h *target.Hub, o *report.Outcome, subject string, from int) (delivery, publish float64, err error) {
+func (l *lab) costs(
+	ctx context.Context, h *target.Hub, o *report.Outcome, subject string, from int,
+) (delivery, publish float64, err error) {
 	load := l.dense(client.H1, 200)
 	load.Window = 5 * time.Second
 	t := h.Target(load.Rate)

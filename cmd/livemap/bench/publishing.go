@@ -67,7 +67,9 @@ func fresh() workload.Events { return workload.Events{Vehicles: 1000} }
 
 // publishing publishes for a while, and returns how many positions a second of the
 // hub's processor time takes.
-func (l *lab) publishing(ctx context.Context, o *report.Outcome, publish func(h *target.Hub, until time.Time) (int64, error)) error {
+func (l *lab) publishing(
+	ctx context.Context, o *report.Outcome, publish func(h *target.Hub, until time.Time) (int64, error),
+) error {
 	return l.withHub(func(h *target.Hub) error {
 		if _, err := publish(h, time.Now().Add(or(l, 2*time.Second, time.Second))); err != nil {
 			return err

@@ -30,9 +30,20 @@ var reconnectH3 = scenario{
 	},
 }
 
-func (l *lab) reconnect(ctx context.Context, o *report.Outcome, p client.Protocol, clients int, goal float64) error {
+func (l *lab) reconnect(
+	ctx context.Context, o *report.Outcome, p client.Protocol, clients int, goal float64,
+) error {
 	return l.withHub(func(h *target.Hub) error {
-		r := reconnection{target: h.Target(sparseRate), wave: measure.Load{Protocol: p, Streams: clients, Drain: measure.DrainTime, Rate: sparseRate, Events: workload.Events{Vehicles: 50}}}
+		r := reconnection{
+			target: h.Target(sparseRate),
+			wave: measure.Load{
+				Protocol: p,
+				Streams:  clients,
+				Drain:    measure.DrainTime,
+				Rate:     sparseRate,
+				Events:   workload.Events{Vehicles: 50},
+			},
+		}
 		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
@@ -57,7 +68,9 @@ func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64)
 	defer stop()
 	published := make(chan error, 1)
 	s := workload.Schedule{
-		Start: time.Now().Add(measure.Lead), Period: time.Duration(float64(time.Second) / r.wave.Rate), Events: workload.Endless,
+		Start:  time.Now().Add(measure.Lead),
+		Period: time.Duration(float64(time.Second) / r.wave.Rate),
+		Events: workload.Endless,
 	}
 	go func() { published <- t.Publish(publishing, s, r.wave.Events) }()
 	if err := workload.Sleep(ctx, r.before); err != nil {
@@ -91,7 +104,12 @@ func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64)
 	}
 	o.AtMost("all live in", "s", took.Seconds(), goal)
 	r.figures(o, before, after, later)
-	o.Note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.Resident), mb(after.Resident), mb(later.Resident))
+	o.Note(
+		"resident %.1f MB before, %.1f MB when all were live, %.1f MB later",
+		mb(before.Resident),
+		mb(after.Resident),
+		mb(later.Resident),
+	)
 	if failed > 0 {
 		o.Note("%d attempts to come back failed and were made again", failed)
 	}

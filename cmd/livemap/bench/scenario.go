@@ -37,7 +37,10 @@ func (s scenario) measure(ctx context.Context, l *lab) *report.Outcome {
 	}
 	for _, r := range o.Runs {
 		if r.Behind() && !r.Peer {
-			o.Unclear = fmt.Sprintf("%s was behind, so events went out together and cost less: the machine was too busy", r.Subject)
+			o.Unclear = fmt.Sprintf(
+				"%s was behind, so events went out together and cost less: the machine was too busy",
+				r.Subject,
+			)
 		}
 		if r.Others > othersShown {
 			o.Note("%s: others used %s CPUs meanwhile", r.Subject, report.Number(r.Others))

@@ -42,8 +42,12 @@ func TestFaultsFailScenarios(t *testing.T) {
 	}
 	faults := &client.Faults{Missing: 1}
 	assert.Empty(t, outcome(nil, &measure.Result{}).Failure)
-	assert.Contains(t, outcome(nil, &measure.Result{Subject: "hub", Faults: faults}).Failure, "hub: 1 missing")
-	assert.Contains(t, outcome(nil, &measure.Result{}, &measure.Result{Floor: true, Faults: faults}).Failure, "1 missing")
+	assert.Contains(
+		t, outcome(nil, &measure.Result{Subject: "hub", Faults: faults}).Failure, "hub: 1 missing",
+	)
+	assert.Contains(
+		t, outcome(nil, &measure.Result{}, &measure.Result{Floor: true, Faults: faults}).Failure, "1 missing",
+	)
 	assert.Equal(t, "no", outcome(errors.New("no"), &measure.Result{Faults: faults}).Failure)
 	peer := outcome(nil, &measure.Result{}, &measure.Result{Peer: true, Faults: faults})
 	assert.Empty(t, peer.Failure)

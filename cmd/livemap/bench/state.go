@@ -41,7 +41,11 @@ var residentScenario = scenario{
 				return err
 			}
 			o.AtMost("resident", "MB", float64(resident)/1e6, 300)
-			o.Note("the log had %.1f MiB, the fleet %.0f vehicles", metrics.Value("livemap_log_bytes")/(1<<20), metrics.Value("livemap_vehicles"))
+			o.Note(
+				"the log had %.1f MiB, the fleet %.0f vehicles",
+				metrics.Value("livemap_log_bytes")/(1<<20),
+				metrics.Value("livemap_vehicles"),
+			)
 			return nil
 		})
 	},
@@ -104,7 +108,12 @@ func (l *lab) snapshots(ctx context.Context, h *target.Hub, o *report.Outcome) e
 	o.AtMost("memory later against before", "×", float64(later)/float64(before.Resident), 1.1)
 	o.AtMost("all live in", "s", took.Seconds(), 0)
 	o.AtMost("CPU", "ms/client", after.CPU.Sub(before.CPU).Per(float64(clients)).Total/1000, 0)
-	o.Note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before.Resident), mb(after.Resident), mb(later))
+	o.Note(
+		"resident %.1f MB before, %.1f MB when all were live, %.1f MB later",
+		mb(before.Resident),
+		mb(after.Resident),
+		mb(later),
+	)
 	return stop()
 }
 

@@ -7,7 +7,7 @@ import (
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// Faults are deliveries that were not as they had to be. One is enough for a
+// Faults are deliveries that were wrong. One is enough for a
 // scenario to fail.
 type Faults struct {
 	Missing  int64  `json:"missing"`  // never delivered

@@ -31,7 +31,9 @@ func TestChunks(t *testing.T) {
 		_, err := io.ReadAll(newChunkedBody(bufio.NewReader(nil), strings.NewReader(bad)))
 		require.Error(t, err, name)
 	}
-	got, err := io.ReadAll(newChunkedBody(bufio.NewReader(nil), strings.NewReader("A;x=y\r\n0123456789\r\n0\r\n")))
+	got, err := io.ReadAll(
+		newChunkedBody(bufio.NewReader(nil), strings.NewReader("A;x=y\r\n0123456789\r\n0\r\n")),
+	)
 	require.NoError(t, err)
 	require.Equal(t, "0123456789", string(got))
 }

@@ -112,7 +112,9 @@ type Streams struct {
 
 // Open opens n streams, so many at once, and waits until all are live. stream returns
 // how stream i is opened and what its events are checked for; m times them.
-func Open(ctx context.Context, p Protocol, n, atOnce int, m *Meter, stream func(i int) (Opening, Check)) (*Streams, error) {
+func Open(
+	ctx context.Context, p Protocol, n, atOnce int, m *Meter, stream func(i int) (Opening, Check),
+) (*Streams, error) {
 	return openEach(ctx, n, atOnce, func(ctx context.Context, i int) (connection, *receiver, error) {
 		o, c := stream(i)
 		r := m.newReceiver(i, c)
@@ -136,7 +138,9 @@ func (p Protocol) openLive(ctx context.Context, o Opening, r *receiver) (connect
 }
 
 // openEach opens n streams, so many at once.
-func openEach(ctx context.Context, n, atOnce int, open func(ctx context.Context, i int) (connection, *receiver, error)) (*Streams, error) {
+func openEach(
+	ctx context.Context, n, atOnce int, open func(ctx context.Context, i int) (connection, *receiver, error),
+) (*Streams, error) {
 	if err := enoughFiles(n); err != nil {
 		return nil, err
 	}
@@ -169,7 +173,12 @@ func enoughFiles(connections int) error {
 	const others = 100
 	limit, err := process.OpenFiles()
 	if err == nil && uint64(connections+others) > limit {
-		err = fmt.Errorf("%d connections need %d open files, and the system allows a process %d: raise the hard limit (ulimit -Hn)", connections, connections+others, limit)
+		err = fmt.Errorf(
+			"%d connections need %d open files, and the system allows a process %d: raise the hard limit (ulimit -Hn)",
+			connections,
+			connections+others,
+			limit,
+		)
 	}
 	return err
 }

@@ -21,7 +21,10 @@ func FuzzReceiver(f *testing.F) {
 	event := string(workload.Events{Vehicles: 1}.AppendSSE(nil, 0, time.Unix(1795421061, 0), 0))
 	f.Add([]byte("retry: 1\n: livemap\n\nevent: live\ndata: {}\n\n"+event), uint8(1))
 	f.Add([]byte(strings.ReplaceAll(event, "\n", "\r\n")), uint8(7))
-	f.Add([]byte(":\nid: x-1\n\nevent: ping\ndata: {}\n\ndata\n\ndata:{\"n\":9999999999999999999}\n\n"), uint8(3))
+	f.Add(
+		[]byte(":\nid: x-1\n\nevent: ping\ndata: {}\n\ndata\n\ndata:{\"n\":9999999999999999999}\n\n"),
+		uint8(3),
+	)
 	m := NewMeter()
 	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
 		whole, pieces := m.read(text, len(text)+1), m.read(text, int(size)+1)
@@ -55,7 +58,11 @@ func FuzzChunkedBody(f *testing.F) {
 	f.Add([]byte("fffffffffffffffff\r\n"), uint8(0))
 	f.Add([]byte("\r\n5 \r\nhello\r\n0\n"), uint8(9))
 	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
-		got, err := io.ReadAll(newChunkedBody(bufio.NewReader(strings.NewReader("")), inPieces{bytes.NewReader(text), int(size) + 1}))
+		got, err := io.ReadAll(
+			newChunkedBody(
+				bufio.NewReader(strings.NewReader("")), inPieces{bytes.NewReader(text), int(size) + 1},
+			),
+		)
 		require.LessOrEqual(t, len(got), len(text))
 		want, wantErr := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(text)))
 		if wantErr == nil && err == nil {

@@ -21,7 +21,11 @@ type arrival struct {
 // which those of [2, 6) are timed.
 func delayOf(receivers int, arrivals ...arrival) *Delay {
 	m := NewMeter()
-	p := &Plan{Schedule: workload.Schedule{Start: time.Unix(100, 0), Period: 10 * ms, Events: 9}, From: 2, To: 6}
+	p := &Plan{
+		Schedule: workload.Schedule{Start: time.Unix(100, 0), Period: 10 * ms, Events: 9},
+		From:     2,
+		To:       6,
+	}
 	m.Start(p)
 	for i := range receivers {
 		r := m.newReceiver(i, Every(9))

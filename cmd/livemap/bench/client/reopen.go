@@ -11,7 +11,9 @@ import (
 
 // Reopen opens all streams again, all at once, each with the id of its last event. The
 // attempts that fail are made again, for at most liveWithin; failed counts them.
-func (s *Streams) Reopen(ctx context.Context, p Protocol, m *Meter, stream func(i int) Opening) (again *Streams, failed int64, err error) {
+func (s *Streams) Reopen(
+	ctx context.Context, p Protocol, m *Meter, stream func(i int) Opening,
+) (again *Streams, failed int64, err error) {
 	var failures atomic.Int64
 	n := len(s.receivers)
 	again, err = openEach(ctx, n, n, func(ctx context.Context, i int) (connection, *receiver, error) {

@@ -61,7 +61,9 @@ func TestProgress(t *testing.T) {
 // those that come out at the end.
 func TestFaultsAreSummed(t *testing.T) {
 	m := NewMeter()
-	s := &Streams{receivers: []*receiver{fed(m, Every(5), 0, 1, 3, 4), fed(m, Every(5), 0, 0), fed(m, Every(5))}}
+	s := &Streams{
+		receivers: []*receiver{fed(m, Every(5), 0, 1, 3, 4), fed(m, Every(5), 0, 0), fed(m, Every(5))},
+	}
 	for _, r := range s.receivers {
 		r.closing.Store(true)
 		r.end(io.EOF)
@@ -82,7 +84,9 @@ func TestFaultsText(t *testing.T) {
 		assert.True(t, one.Any(), one)
 		faults.add(one)
 	}
-	assert.Equal(t, "1 missing, 2 repeated or out of order, 3 foreign, 4 other, 5 streams ended: a", faults.String())
+	assert.Equal(
+		t, "1 missing, 2 repeated or out of order, 3 foreign, 4 other, 5 streams ended: a", faults.String(),
+	)
 }
 
 // TestSuccessor: the receiver of a client that comes back goes on where the last one ended.

@@ -78,7 +78,9 @@ func openH1(ctx context.Context, o Opening, r *receiver) (connection, error) {
 }
 
 // exchange writes a request and reads the head of its answer.
-func exchange(ctx context.Context, conn net.Conn, head *bufio.Reader, req *http.Request) (*http.Response, error) {
+func exchange(
+	ctx context.Context, conn net.Conn, head *bufio.Reader, req *http.Request,
+) (*http.Response, error) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := req.Write(conn); err != nil {
 		return nil, err

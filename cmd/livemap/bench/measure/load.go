@@ -44,7 +44,10 @@ func (l Load) margin() time.Duration { return min(l.Window, 300*time.Millisecond
 func (l Load) Plan() *client.Plan {
 	of := func(d time.Duration) int { return int(d.Seconds()*l.Rate + 0.5) }
 	p := &client.Plan{From: of(l.WarmUp), To: of(l.WarmUp + l.Window)}
-	p.Schedule = workload.Schedule{Period: time.Duration(float64(time.Second) / l.Rate), Events: p.To + of(l.margin()) + 1}
+	p.Schedule = workload.Schedule{
+		Period: time.Duration(float64(time.Second) / l.Rate),
+		Events: p.To + of(l.margin()) + 1,
+	}
 	return p
 }
 
@@ -63,7 +66,13 @@ func (l Load) Measure(ctx context.Context, t *target.Target) (*Result, error) {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	defer open.Close()
-	run := &Result{Subject: t.Name, Protocol: string(l.Protocol), Streams: l.Streams, Rate: l.Rate, MemoryAfter: l.Settle.Seconds()}
+	run := &Result{
+		Subject:     t.Name,
+		Protocol:    string(l.Protocol),
+		Streams:     l.Streams,
+		Rate:        l.Rate,
+		MemoryAfter: l.Settle.Seconds(),
+	}
 	run.Chunked = open.Chunked()
 	run.Connect.Seconds = time.Since(began).Seconds()
 	if err := l.settled(ctx, t, before, run); err != nil {
@@ -81,19 +90,34 @@ func (l Load) Measure(ctx context.Context, t *target.Target) (*Result, error) {
 }
 
 // Open opens the streams.
-func (l Load) Open(ctx context.Context, t *target.Target, m *client.Meter, events int) (*client.Streams, error) {
-	return client.Open(ctx, l.Protocol, l.Streams, l.Protocol.AtOnce(), m, func(i int) (client.Opening, client.Check) {
-		path, c := "/stream?snapshot=false", client.Check(nil)
-		if l.Path != nil {
-			path = l.Path(i)
-		}
-		if l.Check != nil {
-			c = l.Check(i, events)
-		} else {
-			c = client.Every(events)
-		}
-		return client.Opening{URL: t.URL(l.Protocol, path), Header: t.Header, Silent: t.Silent, Buffer: l.Buffer(), Dial: t.Dial}, c
-	})
+func (l Load) Open(
+	ctx context.Context, t *target.Target, m *client.Meter, events int,
+) (*client.Streams, error) {
+	return client.Open(
+		ctx,
+		l.Protocol,
+		l.Streams,
+		l.Protocol.AtOnce(),
+		m,
+		func(i int) (client.Opening, client.Check) {
+			path, c := "/stream?snapshot=false", client.Check(nil)
+			if l.Path != nil {
+				path = l.Path(i)
+			}
+			if l.Check != nil {
+				c = l.Check(i, events)
+			} else {
+				c = client.Every(events)
+			}
+			return client.Opening{
+				URL:    t.URL(l.Protocol, path),
+				Header: t.Header,
+				Silent: t.Silent,
+				Buffer: l.Buffer(),
+				Dial:   t.Dial,
+			}, c
+		},
+	)
 }
 
 // Buffer is what a reader of this load needs, in bytes.
@@ -149,7 +173,9 @@ func (l Load) snapshot(t *target.Target, open *client.Streams) (s snapshot, err 
 }
 
 // drive publishes, measures the window, and waits until everything has arrived.
-func (l Load) drive(ctx context.Context, t *target.Target, m *client.Meter, p *client.Plan, open *client.Streams, run *Result) error {
+func (l Load) drive(
+	ctx context.Context, t *target.Target, m *client.Meter, p *client.Plan, open *client.Streams, run *Result,
+) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.Start = time.Now().Add(Lead)

@@ -27,7 +27,9 @@ const readyWithin = time.Minute
 
 // Start starts a process with some input, and reads what it says (on standard
 // error, or on standard output) line by line until one satisfies ready.
-func Start(program string, args []string, input []byte, stdout bool, ready func(line []byte) bool) (*Child, error) {
+func Start(
+	program string, args []string, input []byte, stdout bool, ready func(line []byte) bool,
+) (*Child, error) {
 	c := &Child{cmd: exec.Command(program, args...), said: &lastWords{}, done: make(chan struct{})}
 	c.cmd.Env = childEnvironment()
 	out, in, err := os.Pipe()

@@ -30,10 +30,16 @@ func TestStart(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var said string
-			c, err := Start("sh", []string{"-c", test.script}, []byte("input\n"), test.stdout, func(line []byte) bool {
-				said = string(line)
-				return isReady(line)
-			})
+			c, err := Start(
+				"sh",
+				[]string{"-c", test.script},
+				[]byte("input\n"),
+				test.stdout,
+				func(line []byte) bool {
+					said = string(line)
+					return isReady(line)
+				},
+			)
 			if test.fails != "" {
 				require.ErrorContains(t, err, test.fails)
 				return

@@ -35,7 +35,12 @@ func wholeReport() *Report {
 		Subject: "<peer> & co", Peer: true, Protocol: "h1", Streams: 200, CPU: &process.CPU{Total: 12, User: 2, System: 10},
 		Resident: &small, Faults: &client.Faults{Missing: 3, Example: "event 5 where 4 was due"},
 	}
-	good := &Outcome{Name: "good", About: "about it", Goal: "≤ 2 ×", Runs: []*measure.Result{hub, floor, peer}}
+	good := &Outcome{
+		Name:  "good",
+		About: "about it",
+		Goal:  "≤ 2 ×",
+		Runs:  []*measure.Result{hub, floor, peer},
+	}
 	good.AtMost("CPU against write(2)", "×", 1.5, 2)
 	good.AtMost("each", "µs", 123.4, 0)
 	slow := NewOutcome("slow", "about it", "≥ 10")
@@ -48,9 +53,15 @@ func wholeReport() *Report {
 	custom := NewOutcome("custom", "no goal", "")
 	custom.Runs = []*measure.Result{{Subject: "hub", Protocol: "h3", Streams: 7, PerSecond: 1234.56}}
 	return &Report{
-		Date:    time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC),
-		Machine: machine{CPU: "A <CPU>", Cores: 2, Kernel: "6.1", Go: "go1.25 linux/amd64", Load: "0.1 0.2 0.3"},
-		Commit:  "0123456789ab", Quick: true, Args: []string{"bench", "--token", "…"},
+		Date: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC),
+		Machine: machine{
+			CPU:    "A <CPU>",
+			Cores:  2,
+			Kernel: "6.1",
+			Go:     "go1.25 linux/amd64",
+			Load:   "0.1 0.2 0.3",
+		},
+		Commit: "0123456789ab", Quick: true, Args: []string{"bench", "--token", "…"},
 		Outcomes: []*Outcome{good, slow, unclear, failed, custom},
 	}
 }

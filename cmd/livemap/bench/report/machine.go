@@ -21,7 +21,11 @@ type machine struct {
 }
 
 func thisMachine() machine {
-	m := machine{CPU: "unknown", Cores: runtime.NumCPU(), Go: runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH}
+	m := machine{
+		CPU:   "unknown",
+		Cores: runtime.NumCPU(),
+		Go:    runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
+	}
 	m.Kernel = firstWord("/proc/sys/kernel/osrelease", 1)
 	m.Load = firstWord("/proc/loadavg", 3)
 	cpus, _ := os.ReadFile("/proc/cpuinfo")

@@ -36,7 +36,13 @@ type Report struct {
 
 // New begins a report of the program hub, "" for this one.
 func New(hub string, quick bool) *Report {
-	return &Report{Date: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Commit: commit(hub), Quick: quick, Args: withoutSecrets(os.Args[1:])}
+	return &Report{
+		Date:    time.Now().UTC().Truncate(time.Second),
+		Machine: thisMachine(),
+		Commit:  commit(hub),
+		Quick:   quick,
+		Args:    withoutSecrets(os.Args[1:]),
+	}
 }
 
 // withoutSecrets leaves out the token.
@@ -144,7 +150,17 @@ func (o *Outcome) rows(b *strings.Builder) {
 		if run.Floor {
 			continue
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, run.Subject, cells(run, o.floorOf(run)), delayCell(run.Delay), Number(run.Bytes), goal, verdict)
+		fmt.Fprintf(
+			b,
+			"| %s | %s | %s | %s | %s | %s | %s |\n",
+			name,
+			run.Subject,
+			cells(run, o.floorOf(run)),
+			delayCell(run.Delay),
+			Number(run.Bytes),
+			goal,
+			verdict,
+		)
 		name, goal, verdict = "", "", ""
 	}
 }
@@ -190,7 +206,15 @@ func (o *Outcome) remarks(b *strings.Builder) {
 	parts = append(parts, o.Notes...)
 	for _, run := range o.Runs {
 		if run.Connect.CPU != nil {
-			parts = append(parts, fmt.Sprintf("%s: connected in %s s, %s µs CPU each", run.Subject, Number(run.Connect.Seconds), Number(run.Connect.CPU.Total)))
+			parts = append(
+				parts,
+				fmt.Sprintf(
+					"%s: connected in %s s, %s µs CPU each",
+					run.Subject,
+					Number(run.Connect.Seconds),
+					Number(run.Connect.CPU.Total),
+				),
+			)
 		}
 	}
 	if o.Unclear != "" {
@@ -206,7 +230,9 @@ func Thousands(n int64) string { return humanize.Comma(n) }
 
 // line is a run in one line.
 func line(r *measure.Result) string {
-	text := fmt.Sprintf("%-16s %5d %s streams, %s deliveries/s", r.Subject, r.Streams, r.Protocol, Number(r.PerSecond))
+	text := fmt.Sprintf(
+		"%-16s %5d %s streams, %s deliveries/s", r.Subject, r.Streams, r.Protocol, Number(r.PerSecond),
+	)
 	if r.CPU != nil {
 		text += fmt.Sprintf(", %s µs each (%s in the system)", Number(r.CPU.Total), Number(r.CPU.System))
 	}
@@ -214,7 +240,9 @@ func line(r *measure.Result) string {
 		text += fmt.Sprintf(", %s KB/stream", Number(*r.Resident))
 	}
 	if r.Delay != nil {
-		text += fmt.Sprintf(", p50 %s p99 %s p99.9 %s ms", Number(r.Delay.P50), Number(r.Delay.P99), Number(r.Delay.P999))
+		text += fmt.Sprintf(
+			", p50 %s p99 %s p99.9 %s ms", Number(r.Delay.P50), Number(r.Delay.P99), Number(r.Delay.P999),
+		)
 	}
 	text += fmt.Sprintf(", %s bytes, connected in %s s", Number(r.Bytes), Number(r.Connect.Seconds))
 	if r.Connect.CPU != nil {

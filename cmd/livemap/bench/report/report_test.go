@@ -21,10 +21,35 @@ import (
 
 func someReport() *Report {
 	kb := 7.5
-	hub := &measure.Result{Subject: "hub", Protocol: "h1", Streams: 4000, PerSecond: 40_000, Deliveries: 1, CPU: &process.CPU{Total: 9, User: 1, System: 8}, Resident: &kb, Delay: &client.Delay{P50: 1, P99: 2, P999: 3, Max: 4}, Bytes: 250}
-	floor := &measure.Result{Subject: "write(2)", Floor: true, Streams: 4000, CPU: &process.CPU{Total: 6, User: 0, System: 6}}
-	peer := &measure.Result{Subject: "<peer> & co", Peer: true, Streams: 200, CPU: &process.CPU{Total: 12, User: 2, System: 10}}
-	good := &Outcome{Name: "good", About: "about it", Goal: "≤ 2 ×", Runs: []*measure.Result{hub, floor, peer}}
+	hub := &measure.Result{
+		Subject:    "hub",
+		Protocol:   "h1",
+		Streams:    4000,
+		PerSecond:  40_000,
+		Deliveries: 1,
+		CPU:        &process.CPU{Total: 9, User: 1, System: 8},
+		Resident:   &kb,
+		Delay:      &client.Delay{P50: 1, P99: 2, P999: 3, Max: 4},
+		Bytes:      250,
+	}
+	floor := &measure.Result{
+		Subject: "write(2)",
+		Floor:   true,
+		Streams: 4000,
+		CPU:     &process.CPU{Total: 6, User: 0, System: 6},
+	}
+	peer := &measure.Result{
+		Subject: "<peer> & co",
+		Peer:    true,
+		Streams: 200,
+		CPU:     &process.CPU{Total: 12, User: 2, System: 10},
+	}
+	good := &Outcome{
+		Name:  "good",
+		About: "about it",
+		Goal:  "≤ 2 ×",
+		Runs:  []*measure.Result{hub, floor, peer},
+	}
 	good.AtMost("CPU", "×", 1.5, 2)
 	missed := &Outcome{Name: "slow", About: "about it", Goal: "≥ 10", Figures: []Figure{}}
 	missed.AtLeast("rate", "/s", 5, 10)
@@ -72,7 +97,11 @@ func TestReport(t *testing.T) {
 
 	table, err := os.ReadFile(filepath.Join(dir, "table.md"))
 	require.NoError(t, err)
-	assert.Contains(t, string(table), "| good | hub | 4,000 | 40,000 | 9.00 | 8.00 | 6.00 | 1.50 | 7.50 | 1.00 / 2.00 / 3.00 | 250 | ≤ 2 × | met |\n")
+	assert.Contains(
+		t,
+		string(table),
+		"| good | hub | 4,000 | 40,000 | 9.00 | 8.00 | 6.00 | 1.50 | 7.50 | 1.00 / 2.00 / 3.00 | 250 | ≤ 2 × | met |\n",
+	)
 	assert.Contains(t, string(table), "| ≥ 10 | missed |\n")
 	assert.Contains(t, string(table), "| FAILED |\n")
 	assert.Contains(t, string(table), "rate 5.00 /s (goal ≥ 10.0); a note.")

@@ -48,8 +48,15 @@ const (
 // svg draws how much of its goal each scenario takes, and what a delivery costs
 // against floors and peers.
 func (r *Report) svg(w io.Writer) error {
-	goals := svgChart{Title: "How much of its goal each scenario takes", Note: "The line is the goal: left of it, it is met.", Mark: svgBars / mostOver}
-	costs := svgChart{Title: "CPU time of the server per delivery", Note: "Bars of one scenario are drawn to one scale."}
+	goals := svgChart{
+		Title: "How much of its goal each scenario takes",
+		Note:  "The line is the goal: left of it, it is met.",
+		Mark:  svgBars / mostOver,
+	}
+	costs := svgChart{
+		Title: "CPU time of the server per delivery",
+		Note:  "Bars of one scenario are drawn to one scale.",
+	}
 	for _, o := range r.Outcomes {
 		goals.goal(o)
 		costs.costs(o)
@@ -74,7 +81,12 @@ func (c *svgChart) goal(o *Outcome) {
 	case o.Failure != "":
 		c.Bars = append(c.Bars, svgBar{Name: o.Name, Text: "failed", Color: svgBad})
 	case worst != nil:
-		bar := svgBar{Name: o.Name, Text: worst.String(), Color: svgGood, Width: min(worst.strain(), mostOver) / mostOver * svgBars}
+		bar := svgBar{
+			Name:  o.Name,
+			Text:  worst.String(),
+			Color: svgGood,
+			Width: min(worst.strain(), mostOver) / mostOver * svgBars,
+		}
 		switch {
 		case o.Unclear != "":
 			bar.Color, bar.Text = svgFloor, "unclear, the machine was busy: "+bar.Text

@@ -69,7 +69,9 @@ func TestCostBars(t *testing.T) {
 	for _, bar := range c.Bars {
 		heights = append(heights, bar.Y)
 	}
-	assert.Equal(t, []int{142, 164, 186, 216}, heights, "34 below the title, a row apart, 8 more before a scenario")
+	assert.Equal(
+		t, []int{142, 164, 186, 216}, heights, "34 below the title, a row apart, 8 more before a scenario",
+	)
 	assert.Equal(t, 128, c.First)
 	assert.Equal(t, 238, c.End)
 }

@@ -18,9 +18,15 @@ func StartFloor(program string, setup floor.Setup) (*Target, error) {
 		return nil, err
 	}
 	var ready floor.Ready
-	c, err := process.Start(program, []string{"bench", "floor"}, append(input, '\n'), true, func(line []byte) bool {
-		return json.Unmarshal(line, &ready) == nil
-	})
+	c, err := process.Start(
+		program,
+		[]string{"bench", "floor"},
+		append(input, '\n'),
+		true,
+		func(line []byte) bool {
+			return json.Unmarshal(line, &ready) == nil
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -32,10 +38,16 @@ func StartFloor(program string, setup floor.Setup) (*Target, error) {
 			if err != nil {
 				return err
 			}
-			return json.NewEncoder(c.Stdin).Encode(floor.Run{Start: now + time.Until(s.Start), Period: s.Period, Events: s.Events})
+			return json.NewEncoder(c.Stdin).
+				Encode(floor.Run{Start: now + time.Until(s.Start), Period: s.Period, Events: s.Events})
 		},
 	}, nil
 }
 
 // floorNames are floors as tables call them.
-var floorNames = map[string]string{"write": "write(2)", "tls": "tls.Conn", "quic": "quic-go streams", "chi": "empty chi handler"}
+var floorNames = map[string]string{
+	"write": "write(2)",
+	"tls":   "tls.Conn",
+	"quic":  "quic-go streams",
+	"chi":   "empty chi handler",
+}

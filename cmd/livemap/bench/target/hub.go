@@ -42,7 +42,13 @@ func (h *Hub) URL(p client.Protocol, path string) string {
 
 // Target measures the hub.
 func (h *Hub) Target(rate float64) *Target {
-	return &Target{Name: "hub", PIDs: []int{h.PID()}, URL: h.URL, Stop: h.Stop, Publish: HubPublisher(h.Internal, rate)}
+	return &Target{
+		Name:    "hub",
+		PIDs:    []int{h.PID()},
+		URL:     h.URL,
+		Stop:    h.Stop,
+		Publish: HubPublisher(h.Internal, rate),
+	}
 }
 
 // PostRate is up to how many events a second each is a POST of its own; more come
@@ -50,7 +56,9 @@ func (h *Hub) Target(rate float64) *Target {
 const PostRate = 50
 
 // HubPublisher publishes to a hub's internal port.
-func HubPublisher(internal string, rate float64) func(context.Context, workload.Schedule, workload.Events) error {
+func HubPublisher(
+	internal string, rate float64,
+) func(context.Context, workload.Schedule, workload.Events) error {
 	if rate > PostRate {
 		return func(ctx context.Context, s workload.Schedule, e workload.Events) error {
 			ack, err := upload(ctx, internal+"/publish", s, e)

@@ -94,7 +94,9 @@ func StartNchan(ctx context.Context, dir string) (*Target, error) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	c, err := process.StartSilent(ctx, nginx, []string{"-p", dir, "-c", path}, fmt.Sprintf("http://127.0.0.1:%d/ready", port))
+	c, err := process.StartSilent(
+		ctx, nginx, []string{"-p", dir, "-c", path}, fmt.Sprintf("http://127.0.0.1:%d/ready", port),
+	)
 	if err != nil {
 		return nil, err
 	}

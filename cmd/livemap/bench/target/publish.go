@@ -32,7 +32,9 @@ type Poster struct {
 }
 
 // Publish publishes the events of a schedule, each when it is due.
-func (p *Poster) Publish(ctx context.Context, s workload.Schedule, body func(b []byte, n int, due time.Time) []byte) error {
+func (p *Poster) Publish(
+	ctx context.Context, s workload.Schedule, body func(b []byte, n int, due time.Time) []byte,
+) error {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}

@@ -79,7 +79,11 @@ func TestHubPublisher(t *testing.T) {
 		{"more", PostRate + 1, []string{upload}},
 	} {
 		s := newPublishServer(t)
-		require.NoError(t, HubPublisher(s.URL, test.rate)(t.Context(), dueNow(5), workload.Events{Vehicles: 2}), test.name)
+		require.NoError(
+			t,
+			HubPublisher(s.URL, test.rate)(t.Context(), dueNow(5), workload.Events{Vehicles: 2}),
+			test.name,
+		)
 		assert.Equal(t, test.want, s.types, test.name)
 		assert.Equal(t, []int{0, 1, 2, 3, 4}, s.got, test.name)
 	}

@@ -61,7 +61,9 @@ func TestEventsAreAlike(t *testing.T) {
 		require.NoError(t, json.Unmarshal(f, &read))
 		require.True(t, json.Valid(p))
 		lon, lat := read.Geometry.Coordinates[0], read.Geometry.Coordinates[1]
-		require.True(t, w < lon && lon < east && s < lat && lat < north, "event %d is outside of its group's area", n)
+		require.True(
+			t, w < lon && lon < east && s < lat && lat < north, "event %d is outside of its group's area", n,
+		)
 		require.Equal(t, VehicleID(e.vehicle(n)), read.ID)
 		if w == -179 { // elsewhere a longitude may have fewer digits
 			require.Len(t, p, position, "event %d", n)
