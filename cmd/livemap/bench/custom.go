@@ -115,7 +115,7 @@ func (c *Custom) target() *target.Target {
 	stream := map[string]func() string{
 		"hub":        func() string { return withPath(c.Target, "/stream?snapshot=false") },
 		"mercure":    func() string { return withPath(c.Target, "/.well-known/mercure?topic="+channel) },
-		"centrifugo": func() string { return withPath(c.Target, "/connection/uni_sse?cf_connect="+centrifugoSubs) },
+		"centrifugo": func() string { return withPath(c.Target, centrifugoPath+centrifugoSubs) },
 	}[c.Kind]
 	address := c.Target
 	if stream != nil {
@@ -127,7 +127,10 @@ func (c *Custom) target() *target.Target {
 	return t
 }
 
-const channel = "bench"
+const (
+	channel        = "bench"
+	centrifugoPath = "/connection/uni_sse?cf_connect="
+)
 
 var centrifugoSubs = url.QueryEscape(`{"subs":{"` + channel + `":{}}}`)
 

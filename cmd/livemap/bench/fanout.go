@@ -97,7 +97,8 @@ var denseH3 = scenario{
 // sparse is a load in which each event is written by itself.
 func (l *lab) sparse(p client.Protocol, streams int, settle time.Duration) measure.Load {
 	return measure.Load{
-		Protocol: p, Streams: streams, Rate: sparseRate, Settle: settle, Events: workload.Events{Vehicles: 50},
+		Protocol: p, Streams: streams, Rate: sparseRate, Settle: settle,
+		Events: workload.Events{Vehicles: 50},
 		WarmUp: or(l, 2*time.Second, time.Second), Window: or(l, 12*time.Second, 5*time.Second),
 	}
 }
@@ -105,7 +106,8 @@ func (l *lab) sparse(p client.Protocol, streams int, settle time.Duration) measu
 // dense is a load in which several events go out at once.
 func (l *lab) dense(p client.Protocol, streams int) measure.Load {
 	return measure.Load{
-		Protocol: p, Streams: streams, Rate: denseRate, Settle: time.Second, Events: workload.Events{Vehicles: 200},
+		Protocol: p, Streams: streams, Rate: denseRate, Settle: time.Second,
+		Events: workload.Events{Vehicles: 200},
 		WarmUp: or(l, 3*time.Second, 2*time.Second), Window: or(l, 12*time.Second, 5*time.Second),
 	}
 }

@@ -82,7 +82,9 @@ func TestFaultsAreFound(t *testing.T) {
 		return event
 	}
 	pings := func(_ int, event string) string { return ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event }
-	crlf := func(n int, _ string) string { return fmt.Sprintf("data:{\"n\":%d}\r\n\r\n", workload.FirstNumber+n) }
+	crlf := func(n int, _ string) string {
+		return fmt.Sprintf("data:{\"n\":%d}\r\n\r\n", workload.FirstNumber+n)
+	}
 	nothing := func(int, string) string { return "" }
 	for _, test := range []struct {
 		name  string
@@ -191,7 +193,9 @@ func TestDelayCountsFromSchedule(t *testing.T) {
 
 // roundedMillis undoes the three digits of a histogram.
 func roundedMillis(d *client.Delay) *client.Delay {
-	round := func(ms float64) float64 { return time.Duration(ms*1e6).Round(time.Millisecond).Seconds() * 1000 }
+	round := func(ms float64) float64 {
+		return time.Duration(ms*1e6).Round(time.Millisecond).Seconds() * 1000
+	}
 	return &client.Delay{P50: round(d.P50), P99: round(d.P99), P999: round(d.P999), Max: round(d.Max)}
 }
 

@@ -15,7 +15,9 @@ import (
 // Streams of a part of the fleet: boxes, topics, intervals.
 
 var filtered = scenario{
-	Name: "filtered", About: "2,000 streams with boxes, each matching 1 % of 1,000 events/s, against the same deliveries by topic",
+	Name: "filtered",
+	About: "2,000 streams with boxes, each matching 1 % of 1,000 events/s, against the same " +
+		"deliveries by topic",
 	Goal: "CPU ≤ 1.5 × by topic",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		load := l.dense(client.H1, or(l, 2000, 500))
@@ -49,7 +51,9 @@ const (
 )
 
 var manyTopics = scenario{
-	Name: "many-topics", About: "100,000 vehicles, 10,000 streams on the topic of one each, 20,000 positions/s, against 10 vehicles with as many streams woken",
+	Name: "many-topics",
+	About: "100,000 vehicles, 10,000 streams on the topic of one each, 20,000 positions/s, " +
+		"against 10 vehicles with as many streams woken",
 	Goal: "≤ 0.7 µs more per position",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		var few, many leastBusy
@@ -107,7 +111,9 @@ func (l *lab) manyVehicles() measure.Load {
 	load := l.dense(client.H1, or(l, 10_000, 2_000))
 	load.Rate, load.Window = manyRate, or(l, 8*time.Second, 5*time.Second)
 	load.Events = workload.Events{Vehicles: 10 * load.Streams}
-	load.Check = func(i, events int) client.Check { return client.EveryOf(events, load.Events.Vehicles, 10*i) }
+	load.Check = func(i, events int) client.Check {
+		return client.EveryOf(events, load.Events.Vehicles, 10*i)
+	}
 	load.Path = ofVehicle(func(i int) int { return 10 * i })
 	return load
 }
@@ -140,8 +146,9 @@ func ofVehicle(vehicle func(i int) int) func(i int) string {
 }
 
 var interval = scenario{
-	Name: "interval", About: "100 streams with interval=1s, 200 vehicles at 5 Hz, against the same streams without",
-	Goal: "≤ a third of the CPU, publishing apart",
+	Name:  "interval",
+	About: "100 streams with interval=1s, 200 vehicles at 5 Hz, against the same streams without",
+	Goal:  "≤ a third of the CPU, publishing apart",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		quiet := l.dense(client.H1, 1) // what the streams cost is what there is beyond publishing
 		quiet.Path = func(int) string { return "/topics/vehicle:nobody/stream?snapshot=false" }

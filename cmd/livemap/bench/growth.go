@@ -42,7 +42,9 @@ func growthFigures(o *report.Outcome) {
 }
 
 var growthEvents = scenario{
-	Name: "growth-events", About: "a delivery (200 streams, HTTP/1.1, 1,000 events/s) and a publish (NDJSON) after 1,000,000 events against before",
+	Name: "growth-events",
+	About: "a delivery (200 streams, HTTP/1.1, 1,000 events/s) and a publish (NDJSON) after " +
+		"1,000,000 events against before",
 	Goal: "≤ 1.15 × as dear",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		return l.withHub(func(h *target.Hub) error {

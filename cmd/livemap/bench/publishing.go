@@ -43,8 +43,9 @@ var publishNDJSON = scenario{
 }
 
 var publishJSON = scenario{
-	Name: "publish-json", About: "JSON arrays of 1,000 positions over one connection, as fast as the hub takes them", quick: true,
-	Goal: "≥ 300,000 positions/s per core",
+	Name: "publish-json", quick: true,
+	About: "JSON arrays of 1,000 positions over one connection, as fast as the hub takes them",
+	Goal:  "≥ 300,000 positions/s per core",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		return l.publishing(ctx, o, func(h *target.Hub, until time.Time) (sent int64, err error) {
 			p := target.Poster{URL: h.Internal + "/publish", ContentType: "application/json"}
@@ -101,8 +102,9 @@ func publishingFigures(o *report.Outcome, sent int64, used process.CPUTime, took
 }
 
 var publishPost = scenario{
-	Name: "publish-post", About: "one POST for each position, over four connections that are kept, against an empty chi handler", quick: true,
-	Goal: "CPU ≤ 1.5 × an empty chi handler",
+	Name: "publish-post", quick: true,
+	About: "one POST for each position, over four connections that are kept, against an empty chi handler",
+	Goal:  "CPU ≤ 1.5 × an empty chi handler",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		var hubCost, chiCost *process.CPU
 		err := l.withHub(func(h *target.Hub) (err error) {

@@ -15,7 +15,9 @@ import (
 // In these scenarios every client comes back at once, with the id of its last event.
 
 var reconnectH1 = scenario{
-	Name: "reconnect-h1", About: "10,000 HTTP/1.1 clients are cut and come back at once with their Last-Event-ID, while 10 events/s go on",
+	Name: "reconnect-h1",
+	About: "10,000 HTTP/1.1 clients are cut and come back at once with their Last-Event-ID, " +
+		"while 10 events/s go on",
 	Goal: "all live in ≤ 5 s; memory within 10 % a minute later",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		return l.reconnect(ctx, o, client.H1, or(l, 10_000, 1_000), 5)
@@ -23,7 +25,9 @@ var reconnectH1 = scenario{
 }
 
 var reconnectH3 = scenario{
-	Name: "reconnect-h3", About: "2,000 HTTP/3 clients are cut and come back at once with their Last-Event-ID, while 10 events/s go on",
+	Name: "reconnect-h3",
+	About: "2,000 HTTP/3 clients are cut and come back at once with their Last-Event-ID, while " +
+		"10 events/s go on",
 	Goal: "all live in ≤ 10 s; memory within 10 % a minute later",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		return l.reconnect(ctx, o, client.H3, or(l, 2_000, 200), 10)

@@ -52,8 +52,9 @@ var residentScenario = scenario{
 }
 
 var snapshots = scenario{
-	Name: "snapshots", About: "the state of 50,000 vehicles to 200 clients at once, while 100 positions/s are published",
-	Goal: "publishing p99 ≤ 20 ms; memory within 10 % a minute later",
+	Name:  "snapshots",
+	About: "the state of 50,000 vehicles to 200 clients at once, while 100 positions/s are published",
+	Goal:  "publishing p99 ≤ 20 ms; memory within 10 % a minute later",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		return l.withHub(func(h *target.Hub) error { return l.snapshots(ctx, h, o) })
 	},
@@ -144,7 +145,8 @@ func publishMeanwhile(ctx context.Context, h *target.Hub, after int) (stop func(
 		ended <- p.Publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
 			// Vehicle after+n%100, event after+n, of which receivers of the state know
 			// that it is not in it.
-			return workload.Events{Vehicles: after + rate}.AppendPosition(b, (after+rate)*(n/rate)+after+n%rate, due)
+			e := workload.Events{Vehicles: after + rate}
+			return e.AppendPosition(b, (after+rate)*(n/rate)+after+n%rate, due)
 		})
 	}()
 	return func() error {

@@ -22,7 +22,8 @@ func TestChunks(t *testing.T) {
 		io.WriteString(w, text)
 	}
 	w.Close()
-	for _, cut := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
+	cuts := []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader}
+	for _, cut := range cuts {
 		got, err := io.ReadAll(newChunkedBody(bufio.NewReader(nil), cut(bytes.NewReader(framed.Bytes()))))
 		require.NoError(t, err)
 		require.Equal(t, want, string(got))

@@ -174,10 +174,9 @@ func enoughFiles(connections int) error {
 	limit, err := process.OpenFiles()
 	if err == nil && uint64(connections+others) > limit {
 		err = fmt.Errorf(
-			"%d connections need %d open files, and the system allows a process %d: raise the hard limit (ulimit -Hn)",
-			connections,
-			connections+others,
-			limit,
+			"%d connections need %d open files, and the system allows a process %d: "+
+				"raise the hard limit (ulimit -Hn)",
+			connections, connections+others, limit,
 		)
 	}
 	return err

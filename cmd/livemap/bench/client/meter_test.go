@@ -38,6 +38,17 @@ func delayOf(receivers int, arrivals ...arrival) *Delay {
 	return m.Delay()
 }
 
+// arrivals are of several events at once.
+func arrivals(at time.Duration, events ...int) (all []arrival) {
+	for _, n := range events {
+		all = append(all, arrival{n, at})
+	}
+	return all
+}
+
+// all is a delay that every event had.
+func all(ms float64) *Delay { return &Delay{ms, ms, ms, ms} }
+
 func TestDelay(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -47,25 +58,27 @@ func TestDelay(t *testing.T) {
 	}{
 		{"none", 1, nil, nil},
 		{"in time", 1, []arrival{{2, 20 * ms}, {3, 30 * ms}}, &Delay{}},
-		{"late", 1, []arrival{{2, 21 * ms}}, &Delay{1, 1, 1, 1}},
-		{"each against its own time", 1, []arrival{{2, 21 * ms}, {3, 31 * ms}, {5, 51 * ms}}, &Delay{1, 1, 1, 1}},
-		{"together, as after a pause", 1, []arrival{{2, 51 * ms}, {3, 51 * ms}, {4, 51 * ms}, {5, 51 * ms}}, &Delay{11.007, 31.007, 31.007, 31.007}},
+		{"late", 1, []arrival{{2, 21 * ms}}, all(1)},
+		{"each against its own time", 1, []arrival{{2, 21 * ms}, {3, 31 * ms}, {5, 51 * ms}}, all(1)},
+		{"together", 1, arrivals(51*ms, 2, 3, 4, 5), &Delay{11.007, 31.007, 31.007, 31.007}},
 		{"before the window", 1, []arrival{{0, 5 * ms}, {1, 15 * ms}}, nil},
-		{"the window's first", 1, []arrival{{1, 19 * ms}, {2, 22 * ms}}, &Delay{2, 2, 2, 2}},
-		{"the window's last", 1, []arrival{{5, 52 * ms}, {6, 69 * ms}}, &Delay{2, 2, 2, 2}},
+		{"the window's first", 1, []arrival{{1, 19 * ms}, {2, 22 * ms}}, all(2)},
+		{"the window's last", 1, []arrival{{5, 52 * ms}, {6, 69 * ms}}, all(2)},
 		{"after the window", 1, []arrival{{6, 60 * ms}, {7, 99 * ms}}, nil},
 		{"before it was due", 1, []arrival{{2, 19 * ms}}, &Delay{}},
-		{"longer than a histogram reaches", 1, []arrival{{2, time.Hour}}, &Delay{60_030.975, 60_030.975, 60_030.975, 60_030.975}},
-		{"over all receivers", 20, []arrival{{2, 21 * ms}, {3, 31 * ms}}, &Delay{1, 1, 1, 1}},
+		{"longer than a histogram reaches", 1, []arrival{{2, time.Hour}}, all(60_030.975)},
+		{"over all receivers", 20, []arrival{{2, 21 * ms}, {3, 31 * ms}}, all(1)},
 	} {
 		got := delayOf(test.receivers, test.arrivals...)
 		if test.want == nil || got == nil {
 			assert.Equal(t, test.want, got, test.name)
 			continue
 		}
-		for _, q := range [][2]float64{{test.want.P50, got.P50}, {test.want.P99, got.P99}, {test.want.P999, got.P999}, {test.want.Max, got.Max}} {
-			assert.InEpsilon(t, q[0]+1, q[1]+1, 1e-3, "%s: %+v", test.name, got)
-		}
+		near := func(want, got float64) { assert.InEpsilon(t, want+1, got+1, 1e-3, test.name) }
+		near(test.want.P50, got.P50)
+		near(test.want.P99, got.P99)
+		near(test.want.P999, got.P999)
+		near(test.want.Max, got.Max)
 	}
 }
 

@@ -34,7 +34,9 @@ func clientQUIC() *quic.Config {
 func openH3(ctx context.Context, o Opening, r *receiver) (connection, error) {
 	c := &quicConn{}
 	transport := &http3.Transport{TLSClientConfig: clientTLS(), QUICConfig: clientQUIC()}
-	transport.Dial = func(ctx context.Context, address string, tls *tls.Config, config *quic.Config) (conn *quic.Conn, err error) {
+	transport.Dial = func(
+		ctx context.Context, address string, tls *tls.Config, config *quic.Config,
+	) (conn *quic.Conn, err error) {
 		c.Conn, err = quic.DialAddr(context.WithoutCancel(ctx), address, tls, config)
 		return c.Conn, err
 	}

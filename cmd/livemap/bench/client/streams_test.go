@@ -80,7 +80,13 @@ func TestFaultsAreSummed(t *testing.T) {
 func TestFaultsText(t *testing.T) {
 	var faults Faults
 	assert.False(t, faults.Any())
-	for _, one := range []Faults{{Missing: 1, Example: "a"}, {Repeated: 2, Example: "b"}, {Foreign: 3}, {Other: 4}, {Ended: 5}} {
+	for _, one := range []Faults{
+		{Missing: 1, Example: "a"},
+		{Repeated: 2, Example: "b"},
+		{Foreign: 3},
+		{Other: 4},
+		{Ended: 5},
+	} {
 		assert.True(t, one.Any(), one)
 		faults.add(one)
 	}

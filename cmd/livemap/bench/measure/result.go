@@ -26,7 +26,7 @@ type Result struct {
 	CPU        *process.CPU  `json:"cpu_per_delivery,omitempty"`    // of the server
 	Busy       float64       `json:"cpu_seconds_per_second"`        // of the server
 	LoadBusy   float64       `json:"load_cpu_seconds_per_second"`   // of the clients and the publisher
-	Others     float64       `json:"others_cpu_seconds_per_second"` // of all else on the machine: it should be near 0
+	Others     float64       `json:"others_cpu_seconds_per_second"` // of all else on the machine
 	Bytes      float64       `json:"bytes_per_delivery"`            // in TCP segments or UDP datagrams
 	EventBytes float64       `json:"bytes_per_event"`               // of the event stream, without framing
 	Chunked    bool          `json:"chunked,omitempty"`             // HTTP/1.1 framed the events

@@ -32,11 +32,17 @@ func TestWindow(t *testing.T) {
 		{"from the start",
 			at(0, 0, 0, 0, 0, 0, 0),
 			at(2*time.Second, 1000, 250_000, 300_000, 10*ms, 20*ms, 40*ms),
-			Result{Deliveries: 1000, PerSecond: 500, Bytes: 300, EventBytes: 250, Busy: 0.005, LoadBusy: 0.01, Others: 0.005}, 10},
+			Result{
+				Deliveries: 1000, PerSecond: 500, Bytes: 300, EventBytes: 250,
+				Busy: 0.005, LoadBusy: 0.01, Others: 0.005,
+			}, 10},
 		{"the differences alone",
 			at(time.Second, 5000, 1_000_000, 2_000_000, 700*ms, 800*ms, 900*ms),
 			at(5*time.Second, 9000, 1_400_000, 2_800_000, 900*ms, 1200*ms, 2300*ms),
-			Result{Deliveries: 4000, PerSecond: 1000, Bytes: 200, EventBytes: 100, Busy: 0.05, LoadBusy: 0.1, Others: 0.2}, 50},
+			Result{
+				Deliveries: 4000, PerSecond: 1000, Bytes: 200, EventBytes: 100,
+				Busy: 0.05, LoadBusy: 0.1, Others: 0.2,
+			}, 50},
 		{"the machine's clock is coarser",
 			at(0, 0, 0, 0, 0, 0, 0),
 			at(time.Second, 10, 20, 30, 10*ms, 10*ms, 10*ms),
@@ -103,9 +109,9 @@ func TestPlan(t *testing.T) {
 		period           time.Duration
 	}{
 		{"sparse", Load{Rate: 10, WarmUp: 2 * time.Second, Window: 12 * time.Second}, 20, 140, 144, 100 * ms},
-		{"dense", Load{Rate: 1000, WarmUp: 3 * time.Second, Window: 12 * time.Second}, 3000, 15_000, 15_301, ms},
-		{"a window shorter than the margin", Load{Rate: 200, WarmUp: 50 * ms, Window: 90 * ms}, 10, 28, 47, 5 * ms},
-		{"rounded to the nearest event", Load{Rate: 3, WarmUp: 500 * ms, Window: time.Second}, 2, 5, 7, 333_333_333},
+		{"dense", Load{Rate: 1000, WarmUp: 3000 * ms, Window: 12_000 * ms}, 3000, 15_000, 15_301, ms},
+		{"a short window", Load{Rate: 200, WarmUp: 50 * ms, Window: 90 * ms}, 10, 28, 47, 5 * ms},
+		{"rounded", Load{Rate: 3, WarmUp: 500 * ms, Window: time.Second}, 2, 5, 7, 333_333_333},
 		{"no warm-up", Load{Rate: 10, Window: time.Second}, 0, 10, 14, 100 * ms},
 	} {
 		p := test.load.Plan()

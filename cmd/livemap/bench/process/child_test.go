@@ -25,7 +25,7 @@ func TestStart(t *testing.T) {
 	}{
 		{"ready on standard output", "echo starting; read line; echo ready $line; read line", true, ""},
 		{"ready on standard error", "read line; echo ready $line >&2; read line", false, ""},
-		{"it ends before it is ready", "echo no such port >&2; exit 3", false, "did not start; it said: no such port"},
+		{"it ends before it is ready", "echo no port >&2; exit 3", false, "did not start; it said: no port"},
 		{"it says something else", "echo hello", true, "did not start; it said: hello"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

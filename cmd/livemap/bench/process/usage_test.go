@@ -15,6 +15,7 @@ const ms = time.Millisecond
 
 func TestParseStat(t *testing.T) {
 	// pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime
+	used := CPUTime{100 * ms, 70 * ms, 30 * ms}
 	const before = " S 1 42 42 0 -1 4194304 100 200 300 400 "
 	for _, test := range []struct {
 		name string
@@ -22,8 +23,8 @@ func TestParseStat(t *testing.T) {
 		want CPUTime
 		ok   bool
 	}{
-		{"plain", "42 (livemap)" + before + "7 3 900 800 20", CPUTime{100 * ms, 70 * ms, 30 * ms}, true},
-		{"a name with blanks and brackets", "42 (a) b (c)" + before + "7 3 900 800 20", CPUTime{100 * ms, 70 * ms, 30 * ms}, true},
+		{"plain", "42 (livemap)" + before + "7 3 900 800 20", used, true},
+		{"a name with blanks and brackets", "42 (a) b (c)" + before + "7 3 900 800 20", used, true},
 		{"no time yet", "42 (livemap)" + before + "0 0 0 0 20", CPUTime{}, true},
 		{"cut short", "42 (livemap) S 1 42", CPUTime{}, false},
 		{"no stime", "42 (livemap)" + before + "7", CPUTime{}, false},
@@ -111,7 +112,9 @@ func TestSums(t *testing.T) {
 		used, err := CPUTimeOf([]int{pid})
 		require.NoError(t, err)
 		require.Positive(t, used.Total)
-		total.Total, total.user, total.system = total.Total+used.Total, total.user+used.user, total.system+used.system
+		total.Total += used.Total
+		total.user += used.user
+		total.system += used.system
 		size, err := ResidentOf([]int{pid})
 		require.NoError(t, err)
 		require.Greater(t, size, int64(50<<10))

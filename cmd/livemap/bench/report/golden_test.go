@@ -32,7 +32,8 @@ func wholeReport() *Report {
 		CPU: &process.CPU{Total: 6, System: 6}, Delay: &client.Delay{P50: 0.1, P99: 0.2, P999: 0.3, Max: 0.4},
 	}
 	peer := &measure.Result{
-		Subject: "<peer> & co", Peer: true, Protocol: "h1", Streams: 200, CPU: &process.CPU{Total: 12, User: 2, System: 10},
+		Subject: "<peer> & co", Peer: true, Protocol: "h1", Streams: 200,
+		CPU:      &process.CPU{Total: 12, User: 2, System: 10},
 		Resident: &small, Faults: &client.Faults{Missing: 3, Example: "event 5 where 4 was due"},
 	}
 	good := &Outcome{

@@ -17,7 +17,7 @@ func TestFigureText(t *testing.T) {
 	}{
 		{Figure{Name: "CPU", Unit: "×", Value: 1.155}, "CPU 1.16×"},
 		{Figure{Name: "CPU", Unit: "×", Value: 1.155, Goal: 1.15}, "CPU 1.16× (goal ≤ 1.15)"},
-		{Figure{Name: "rate", Unit: "/s", Value: 950_000, Goal: 900_000, Least: true}, "rate 950,000 /s (goal ≥ 900,000)"},
+		{Figure{Name: "n", Unit: "/s", Value: 9500, Goal: 9000, Least: true}, "n 9,500 /s (goal ≥ 9,000)"},
 		{Figure{Name: "n", Value: 7}, "n 7.00"},
 	} {
 		assert.Equal(t, test.want, test.figure.String())
@@ -40,6 +40,7 @@ func TestStrain(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
+	lossyPeer := &measure.Result{Peer: true, Faults: &client.Faults{Missing: 1}}
 	met, missed, free := Figure{Value: 1, Goal: 2}, Figure{Value: 3, Goal: 2}, Figure{Value: 3}
 	for _, test := range []struct {
 		name    string
@@ -55,10 +56,17 @@ func TestVerdict(t *testing.T) {
 		{"unclear, though missed", Outcome{Goal: "g", Figures: []Figure{missed}, Unclear: "busy"}, "unclear"},
 		{"failed, though met", Outcome{Goal: "g", Figures: []Figure{met}, Failure: "1 missing"}, "FAILED"},
 		{"failed and unclear", Outcome{Goal: "g", Unclear: "busy", Failure: "1 missing"}, "FAILED"},
-		{"a peer's faults", Outcome{Goal: "g", Runs: []*measure.Result{{Peer: true, Faults: &client.Faults{Missing: 1}}}}, "met"},
+		{"a peer's faults", Outcome{Goal: "g", Runs: []*measure.Result{lossyPeer}}, "met"},
 	} {
 		assert.Equal(t, test.want, test.outcome.verdict(), test.name)
 	}
+}
+
+// TestMet: a scenario that failed has not met its goals, whatever its figures.
+func TestMet(t *testing.T) {
+	met := []Figure{{Value: 1, Goal: 2}}
+	assert.True(t, (&Outcome{Figures: met}).met())
+	assert.False(t, (&Outcome{Figures: met, Failure: "1 missing"}).met())
 }
 
 // TestFloorOf: a run is compared with the floor that wrote to as many streams.

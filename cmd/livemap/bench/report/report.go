@@ -77,7 +77,11 @@ func (r *Report) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for name, write := range map[string]func(io.Writer) error{"results.json": r.json, "table.md": r.Table, "results.svg": r.svg} {
+	for name, write := range map[string]func(io.Writer) error{
+		"results.json": r.json,
+		"table.md":     r.Table,
+		"results.svg":  r.svg,
+	} {
 		if err := writeFile(filepath.Join(dir, name), write); err != nil {
 			return err
 		}
@@ -104,9 +108,9 @@ func (r *Report) json(w io.Writer) error {
 	return e.Encode(r)
 }
 
-const tableHead = `| scenario | server | streams | deliveries/s | µs CPU each | of it system | floor µs | × floor | KB/stream | p50 / p99 / p99.9 ms | bytes each | goal | |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
-`
+const tableHead = "| scenario | server | streams | deliveries/s | µs CPU each | of it system " +
+	"| floor µs | × floor | KB/stream | p50 / p99 / p99.9 ms | bytes each | goal | |\n" +
+	"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 
 // Table writes the results as a Markdown table.
 func (r *Report) Table(w io.Writer) error {

@@ -91,7 +91,9 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	elements, words := parseXML(t, picture)
 	assert.Equal(t, 1+3+3, elements["rect"], "the ground, a bar for each scenario and one for each run")
-	for _, word := range []string{"good", "slow", "broken", "CPU 1.50× (goal ≤ 2.00)", "<peer> & co: 12.0 µs", "failed"} {
+	for _, word := range []string{
+		"good", "slow", "broken", "CPU 1.50× (goal ≤ 2.00)", "<peer> & co: 12.0 µs", "failed",
+	} {
 		assert.Contains(t, words, word)
 	}
 
@@ -100,7 +102,8 @@ func TestReport(t *testing.T) {
 	assert.Contains(
 		t,
 		string(table),
-		"| good | hub | 4,000 | 40,000 | 9.00 | 8.00 | 6.00 | 1.50 | 7.50 | 1.00 / 2.00 / 3.00 | 250 | ≤ 2 × | met |\n",
+		"| good | hub | 4,000 | 40,000 | 9.00 | 8.00 | 6.00 | 1.50 | 7.50 "+
+			"| 1.00 / 2.00 / 3.00 | 250 | ≤ 2 × | met |\n",
 	)
 	assert.Contains(t, string(table), "| ≥ 10 | missed |\n")
 	assert.Contains(t, string(table), "| FAILED |\n")

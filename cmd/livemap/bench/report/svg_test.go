@@ -19,6 +19,8 @@ func goalBar(o Outcome) []svgBar {
 // TestGoalBars: a bar that ends at the mark has taken all of its goal.
 func TestGoalBars(t *testing.T) {
 	const mark = svgBars / mostOver
+	f := func(value float64) []Figure { return []Figure{{Name: "f", Value: value, Goal: 2}} }
+	g := Figure{Name: "g", Value: 4, Goal: 3, Least: true}
 	for _, test := range []struct {
 		name  string
 		o     Outcome
@@ -26,15 +28,15 @@ func TestGoalBars(t *testing.T) {
 		color string
 		text  string
 	}{
-		{"half", Outcome{Figures: []Figure{{Name: "f", Value: 1, Goal: 2}}}, mark / 2, svgGood, "f 1.00 (goal ≤ 2.00)"},
-		{"all", Outcome{Figures: []Figure{{Name: "f", Value: 2, Goal: 2}}}, mark, svgGood, "f 2.00 (goal ≤ 2.00)"},
-		{"over", Outcome{Figures: []Figure{{Name: "f", Value: 3, Goal: 2}}}, mark * 1.5, svgBad, "f 3.00 (goal ≤ 2.00)"},
-		{"far over", Outcome{Figures: []Figure{{Name: "f", Value: 99, Goal: 2}}}, svgBars, svgBad, "f 99.0 (goal ≤ 2.00)"},
-		{"the worst of two", Outcome{Figures: []Figure{{Name: "f", Value: 1, Goal: 2}, {Name: "g", Value: 4, Goal: 3, Least: true}}},
+		{"half", Outcome{Figures: f(1)}, mark / 2, svgGood, "f 1.00 (goal ≤ 2.00)"},
+		{"all", Outcome{Figures: f(2)}, mark, svgGood, "f 2.00 (goal ≤ 2.00)"},
+		{"over", Outcome{Figures: f(3)}, mark * 1.5, svgBad, "f 3.00 (goal ≤ 2.00)"},
+		{"far over", Outcome{Figures: f(99)}, svgBars, svgBad, "f 99.0 (goal ≤ 2.00)"},
+		{"the worst of two", Outcome{Figures: append(f(1), g)},
 			mark * 0.75, svgGood, "g 4.00 (goal ≥ 3.00)"},
-		{"unclear", Outcome{Unclear: "u", Figures: []Figure{{Name: "f", Value: 3, Goal: 2}}},
+		{"unclear", Outcome{Unclear: "u", Figures: f(3)},
 			mark * 1.5, svgFloor, "unclear, the machine was busy: f 3.00 (goal ≤ 2.00)"},
-		{"failed", Outcome{Failure: "no", Figures: []Figure{{Name: "f", Value: 1, Goal: 2}}}, 0, svgBad, "failed"},
+		{"failed", Outcome{Failure: "no", Figures: f(1)}, 0, svgBad, "failed"},
 	} {
 		bars := goalBar(test.o)
 		if assert.Len(t, bars, 1, test.name) {

@@ -38,10 +38,13 @@ func TestAppendPosition(t *testing.T) {
 		n      int
 		want   string
 	}{
-		{"the first", Events{Vehicles: 4}, 0, `{"vehicle_id":"bench-1000000","lat":-59.949999,"lon":-178.949999,` +
+		{"the first", Events{Vehicles: 4}, 0, `{"vehicle_id":"bench-1000000",` +
+			`"lat":-59.949999,"lon":-178.949999,` +
 			`"speed_kmh":85.5,"heading":270,"n":100000000,"timestamp":1795867200}`},
-		{"in a group", Events{Vehicles: 10, Groups: 5, Topics: true}, 7, `{"vehicle_id":"bench-1000007","lat":-59.949922,"lon":-172.949922,` +
-			`"speed_kmh":85.5,"heading":270,"n":100000007,"timestamp":1795867200,"topics":["group:2"]}`},
+		{"in a group", Events{Vehicles: 10, Groups: 5, Topics: true}, 7, `{"vehicle_id":"bench-1000007",` +
+			`"lat":-59.949922,"lon":-172.949922,` +
+			`"speed_kmh":85.5,"heading":270,"n":100000007,"timestamp":1795867200,` +
+			`"topics":["group:2"]}`},
 	} {
 		assert.Equal(t, test.want, string(test.events.AppendPosition(nil, test.n, noon)), test.name)
 	}

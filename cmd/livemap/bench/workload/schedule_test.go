@@ -43,6 +43,7 @@ type emitted struct {
 // TestPace: each event is emitted when it is due, or as soon after as the publisher can;
 // none is left out, and none is moved because those before it were late.
 func TestPace(t *testing.T) {
+	const late = time.Minute
 	for _, test := range []struct {
 		name  string
 		after time.Duration         // the start, when pacing begins
@@ -54,16 +55,16 @@ func TestPace(t *testing.T) {
 			[]emitted{{0, 0, 1}, {10 * ms, 1, 2}, {20 * ms, 2, 3}, {30 * ms, 3, 4}, {40 * ms, 4, 5}}},
 		{"before the start", -5 * ms, 0, nil,
 			[]emitted{{0, 0, 1}, {10 * ms, 1, 2}, {20 * ms, 2, 3}, {30 * ms, 3, 4}, {40 * ms, 4, 5}}},
-		{"after all were due", time.Minute, 0, nil,
-			[]emitted{{time.Minute, 0, 1}, {time.Minute, 1, 2}, {time.Minute, 2, 3}, {time.Minute, 3, 4}, {time.Minute, 4, 5}}},
+		{"after all were due", late, 0, nil,
+			[]emitted{{late, 0, 1}, {late, 1, 2}, {late, 2, 3}, {late, 3, 4}, {late, 4, 5}}},
 		{"one takes long", 0, 0, map[int]time.Duration{1: 25 * ms},
 			[]emitted{{0, 0, 1}, {10 * ms, 1, 2}, {35 * ms, 2, 3}, {35 * ms, 3, 4}, {40 * ms, 4, 5}}},
 		{"batches", 0, 15 * ms, nil,
 			[]emitted{{15 * ms, 0, 2}, {35 * ms, 2, 4}, {55 * ms, 4, 5}}},
 		{"batches, one takes long", 0, 15 * ms, map[int]time.Duration{0: 30 * ms},
 			[]emitted{{15 * ms, 0, 2}, {45 * ms, 2, 5}}},
-		{"a batch after all were due", time.Minute, ms, nil,
-			[]emitted{{time.Minute, 0, 5}}},
+		{"a batch after all were due", late, ms, nil,
+			[]emitted{{late, 0, 5}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
