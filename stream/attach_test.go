@@ -21,16 +21,16 @@ type socket struct {
 	gone    chan struct{} // closed in the end, which ends every Wait
 	summary stream.Summary
 
-	mu     sync.Mutex // guards what follows
-	stuck  bool
-	kept   []byte
-	writes []write     // writes that the reader took
-	asked  int         // how many calls of Write and Wait there were
-	fails  error       // error of the next writes
-	ends   int         // how often the end of the stream was reported
-	before func(n int) // called before call n, if set
-	panics bool        // a Write or Wait panics on purpose
-	cause  any         // the panic of the last Wait
+	mu      sync.Mutex // guards what follows
+	blocked bool
+	kept    []byte
+	writes  []write     // writes that the reader took
+	asked   int         // how many calls of Write and Wait there were
+	fails   error       // error of the next writes
+	ends    int         // how often the end of the stream was reported
+	before  func(n int) // called before call n, if set
+	panics  bool        // a Write or Wait panics on purpose
+	cause   any         // the panic of the last Wait
 }
 
 // attach opens an attached stream, which has begun.
@@ -78,7 +78,7 @@ func (s *socket) Write(p []byte) (waits bool, err error) {
 		panic("written after the end")
 	case s.fails != nil:
 		return true, s.fails
-	case s.stuck:
+	case s.blocked:
 		s.kept = bytes.Clone(p)
 		return true, nil
 	}
@@ -110,14 +110,14 @@ func (s *socket) Wait() error {
 func (s *socket) block() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stuck = true
+	s.blocked = true
 }
 
 // unblock makes the reader take everything again.
 func (s *socket) unblock() {
 	s.mu.Lock()
 	waits := s.kept != nil
-	s.stuck = false
+	s.blocked = false
 	s.mu.Unlock()
 	if waits {
 		s.taken <- nil

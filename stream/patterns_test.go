@@ -83,14 +83,14 @@ func TestUntil(t *testing.T) {
 		q := fleetQuery
 		q.Until = time.Now().Add(time.Minute)
 		served, attached := listen(t, h, q), attach(t, h, q)
-		stuck := attach(t, h, q)
+		blocked := attach(t, h, q)
 		time.Sleep(time.Minute - 1)
-		for _, took := range [][]write{served.takeWrites(), attached.takeWrites(), stuck.takeWrites()} {
+		for _, took := range [][]write{served.takeWrites(), attached.takeWrites(), blocked.takeWrites()} {
 			require.NotContains(t, joinText(took), "bye")
 		}
-		stuck.block()
+		blocked.block()
 		publish(t, h, "a", "")
-		require.Empty(t, stuck.takeWrites())
+		require.Empty(t, blocked.takeWrites())
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, "1 a | bye expired", served.takeEvents())
 		require.Equal(t, "1 a | bye expired", attached.takeEvents())
@@ -98,8 +98,8 @@ func TestUntil(t *testing.T) {
 		require.Equal(t, stream.Outdated, served.summary.Reason)
 		require.Equal(t, stream.Outdated, attached.summary.Reason)
 		require.NoError(t, attached.summary.Err)
-		stuck.unblock()
-		require.Equal(t, "1 a | bye expired", stuck.takeEvents(), "as soon as it can be written")
+		blocked.unblock()
+		require.Equal(t, "1 a | bye expired", blocked.takeEvents(), "as soon as it can be written")
 
 		q.Until = time.Now().Add(-time.Hour)
 		late := listen(t, h, q)

@@ -93,7 +93,7 @@ func TestStateKeepsVerdicts(t *testing.T) {
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Box: box(t, "1,0.5,5,5")})
 		c.takeWrites()
 		require.Equal(t, stream.Late, publish(t, h, "c", `"timestamp":946684800.4`).Verdict,
-			"a straggler does not bring it back")
+			"a late position does not bring it back")
 		time.Sleep(time.Second)
 		require.Equal(t, "4 late c", c.takeEvents(), "filed where it was")
 		require.Equal(t, stream.Duplicate, publish(t, h, "c", `"timestamp":946684800.5`).Verdict,

@@ -202,9 +202,9 @@ func TestFreezeIsShared(t *testing.T) {
 	defer h.Close()
 	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2}`)
 	h.freezer.busy.Lock()
-	rounds := make(chan *stateView)
+	views := make(chan *stateView)
 	for range 50 {
-		go func() { rounds <- h.freezer.freeze(h) }()
+		go func() { views <- h.freezer.freeze(h) }()
 	}
 	for {
 		h.freezer.mu.Lock()
@@ -218,9 +218,9 @@ func TestFreezeIsShared(t *testing.T) {
 	h.freezer.busy.Unlock()
 	distinct := map[*stateView]int{}
 	for range 50 {
-		r := <-rounds
-		distinct[r]++
-		require.Len(t, r.entries, 2)
+		v := <-views
+		distinct[v]++
+		require.Len(t, v.entries, 2)
 	}
 	require.LessOrEqual(t, len(distinct), 50)
 	publish(t, h, `{"vehicle_id":"c","lat":1,"lon":2}`)

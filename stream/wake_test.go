@@ -94,8 +94,8 @@ func (f *follower) await(t *testing.T, seq uint64) {
 const cooldownTime = 200 * time.Microsecond
 
 // busyHub returns a hub whose streams get no heartbeats.
-func busyHub(t *testing.T, rest time.Duration) *stream.Hub {
-	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: rest})
+func busyHub(t *testing.T, pause time.Duration) *stream.Hub {
+	return start(t, stream.Config{Heartbeat: time.Hour, FlushInterval: pause})
 }
 
 func queriesOf(t *testing.T) []stream.Query {
@@ -111,14 +111,14 @@ func queriesOf(t *testing.T) []stream.Query {
 func TestNoWakeIsLost(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		rest  time.Duration
+		pause time.Duration
 		burst int // at most so many events
 	}{
-		{"resting often", cooldownTime, 3},
-		{"hardly resting", time.Nanosecond, 20},
+		{"often in a cooldown", cooldownTime, 3},
+		{"hardly ever in a cooldown", time.Nanosecond, 20},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := busyHub(t, test.rest)
+			h := busyHub(t, test.pause)
 			var all []*follower
 			for seed := range uint64(10) {
 				queries := queriesOf(t)

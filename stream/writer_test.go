@@ -30,12 +30,12 @@ func attachMany(t testing.TB, h *stream.Hub, n int, q stream.Query) (all []*sock
 }
 
 func TestBlockedReaderDelaysNobodyOfItsWriter(t *testing.T) {
-	for name, stuck := range map[string]int{"one": 1, "half of them": 2 * runtime.GOMAXPROCS(0)} {
+	for name, blocked := range map[string]int{"one": 1, "half of them": 2 * runtime.GOMAXPROCS(0)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := quietHub(t)
 				all := attachMany(t, h, 4, fleetQuery)
-				for _, s := range all[:stuck] {
+				for _, s := range all[:blocked] {
 					s.block()
 				}
 				var want strings.Builder
@@ -43,7 +43,7 @@ func TestBlockedReaderDelaysNobodyOfItsWriter(t *testing.T) {
 					now := time.Now()
 					publish(t, h, "a", fmt.Sprintf(`"n":%d`, n))
 					var first []write
-					for _, s := range all[stuck:] {
+					for _, s := range all[blocked:] {
 						writes := s.takeWrites()
 						require.Len(t, writes, 1)
 						require.Zero(t, writes[0].at.Sub(now))
@@ -52,12 +52,12 @@ func TestBlockedReaderDelaysNobodyOfItsWriter(t *testing.T) {
 					want.WriteString(joinText(first))
 					time.Sleep(time.Second)
 				}
-				for _, s := range all[:stuck] {
+				for _, s := range all[:blocked] {
 					require.Empty(t, s.takeWrites())
 					s.unblock()
 				}
 				time.Sleep(time.Second)
-				for _, s := range all[:stuck] {
+				for _, s := range all[:blocked] {
 					require.True(t, want.String() == joinText(s.takeWrites()), "everything, in order, once")
 				}
 				now := time.Now()
@@ -96,7 +96,7 @@ func TestBlockedReaderContinuesConflated(t *testing.T) {
 					s.unblock()
 					time.Sleep(time.Second)
 					received := s.takeEvents()
-					require.Regexp(t, `^1 a \| `, received, "what it was stuck on comes first")
+					require.Regexp(t, `^1 a \| `, received, "what it was blocked on comes first")
 					require.NotContains(t, received, fmt.Sprint(head-2), "that was skipped")
 					require.Regexp(t, fmt.Sprintf(`%d a \| %d b \| %d live (conflated|snapshot) \d`, head-1, head, head),
 						received)
@@ -399,7 +399,7 @@ func TestAttachedStreamsGetOneWriteAfterACooldown(t *testing.T) {
 	})
 }
 
-// A stream that blocked on events for long needs no cooldown. One that wrote them just now does.
+// A cooldown begins when the reader has taken the write, not when the write began.
 func TestCooldownBeginsWhenReaderHasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)

@@ -105,7 +105,7 @@ func TestCooldownsWithoutEventsWakeNobody(t *testing.T) {
 		wake(streams[1:]...)
 		wake(streams[1]) // a second time
 		w.serveReady()
-		require.Equal(t, streams[0].nextFlush(), w.nextDeadline(), "somebody does: the first rest ends")
+		require.Equal(t, streams[0].nextFlush(), w.nextDeadline(), "somebody does: the first cooldown ends")
 		time.Sleep(w.nextDeadline() - h.now())
 		w.serveReady()
 		require.Equal(t, n-1, w.coolingWithEvents)
