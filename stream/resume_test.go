@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -50,6 +51,26 @@ func TestResumeWithoutID(t *testing.T) {
 			resume(t, h, stream.Query{Topics: []string{"x", "vehicle:a"}, Box: box(t, "5,5,6,6")}, ""),
 			"a box does not restrict vehicle topics")
 	})
+}
+
+// A view is frozen when its reset is written: writing that may take long.
+func TestViewIsFrozenAfterTheReset(t *testing.T) {
+	h := start(t, stream.Config{})
+	publish(t, h, "a", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var text strings.Builder
+	h.Subscribe(fleetQuery).Serve(ctx, func(p []byte) error {
+		text.Write(p)
+		switch {
+		case strings.Contains(string(p), "event: reset\n"):
+			publish(t, h, "b", "")
+		case strings.Contains(string(p), "event: live\n"):
+			cancel()
+		}
+		return nil
+	})
+	require.Equal(t, "hello | reset new | 1 a | 2 b | 2 live snapshot 2 0", brief(text.String()))
 }
 
 func TestResumeByReplay(t *testing.T) {
