@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,39 @@ func readAll(s *Subscription) (events int) {
 // rewind moves a reader back to seq.
 func rewind(s *Subscription, seq uint64) {
 	s.pos, s.more, s.replayEnd = seq, true, 0
+}
+
+// The log after a stale view would take a vehicle back in time. Another view follows instead.
+func TestStaleViewIsFollowedByAnother(t *testing.T) {
+	h := New(Config{History: 256 << 10})
+	defer h.Close()
+	filler := strings.Repeat("x", 8000)
+	fill := func(n int) { publish(t, h, `{"vehicle_id":"f","lat":1,"lon":2,"n":%d,"filler":%q}`, n, filler) }
+	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"move":0}`)
+	for n := range 20 {
+		fill(n)
+	}
+	s := h.Subscribe(Query{Topics: []string{AllTopic}})
+	s.out = outletFunc(func([]byte) error { return nil })
+	s.sendAndFreeze(s.cursor.begin())
+	head := s.view.head
+	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"move":1}`)
+	publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"move":2}`)
+	for n := 100; h.log.holds(1); n++ {
+		fill(n)
+	}
+	require.True(t, h.log.holds(head+1), "the log could go on from the view")
+
+	p, events, _ := s.cursor.read(buffer[:0])
+	require.Positive(t, events)
+	require.True(t, strings.Contains(string(p), `"move":2`))
+	require.False(t, strings.Contains(string(p), "id: "), "no id while the view is stale")
+	p, events, _ = s.cursor.read(buffer[:0])
+	require.Zero(t, events, "not from the log")
+	require.True(t, s.behind)
+	s.sendAndFreeze(s.cursor.catchUp())
+	p, _, _ = s.cursor.read(buffer[:0])
+	require.True(t, strings.Contains(string(p), "id: "+h.Head().String()+"\n"))
 }
 
 // A delivery allocates nothing.
