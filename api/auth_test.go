@@ -32,7 +32,8 @@ func tokens(t testing.TB) configure {
 	keys, err := token.KeyFile(path)
 	require.NoError(t, err)
 	return func(_ *stream.Config, c *api.Config) {
-		c.Anonymous, c.Tokens, c.CookieSameSite = false, token.NewVerifier(keys, token.Rules{}), http.SameSiteStrictMode
+		c.Anonymous, c.Tokens, c.CookieSameSite = false, token.NewVerifier(keys, token.Rules{}),
+			http.SameSiteStrictMode
 	}
 }
 
@@ -58,7 +59,8 @@ const shortLife = 8 * time.Second
 func bearer(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 
 // readPaths are requests that require the right to read vehicle a.
-var readPaths = []string{"/stream", "/topics/vehicle:a/stream", "/snapshot", "/topics/vehicle:a/snapshot", "/vehicles/a", "/vehicles/a/track"}
+var readPaths = []string{"/stream", "/topics/vehicle:a/stream", "/snapshot", "/topics/vehicle:a/snapshot",
+	"/vehicles/a", "/vehicles/a/track"}
 
 func TestReadersNeedAToken(t *testing.T) {
 	h := start(t, tokens(t))
@@ -78,16 +80,21 @@ func TestReadersNeedAToken(t *testing.T) {
 		} {
 			got := ask(t, h.client, "GET", url, nil, bearer(raw)...)
 			refused(t, got, http.StatusUnauthorized, "the token is not taken: ", want)
-			require.Contains(t, got.Header.Get("WWW-Authenticate"), `Bearer realm="livemap", error="invalid_token", error_description="`)
+			require.Contains(t, got.Header.Get("WWW-Authenticate"),
+				`Bearer realm="livemap", error="invalid_token", error_description="`)
 			require.Contains(t, got.Header.Get("WWW-Authenticate"), want)
 		}
 		for _, header := range []string{"Basic bWU6c2VjcmV0", "Bearer", "Bearer ", good} {
-			refused(t, ask(t, h.client, "GET", url, nil, "Authorization", header), http.StatusUnauthorized, "Authorization: Bearer and a token")
+			refused(t, ask(t, h.client, "GET", url, nil, "Authorization", header), http.StatusUnauthorized,
+				"Authorization: Bearer and a token")
 		}
-		refused(t, ask(t, h.client, "GET", url, nil, append(bearer(good), bearer(good)...)...), http.StatusUnauthorized, "once")
+		refused(t, ask(t, h.client, "GET", url, nil, append(bearer(good), bearer(good)...)...),
+			http.StatusUnauthorized, "once")
 		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", url, nil, bearer(good)...).StatusCode)
-		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", url, nil, "Authorization", "bearer "+good).StatusCode)
-		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", h.internal.URL+path, nil).StatusCode, "the internal port asks for none")
+		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", url, nil, "Authorization", "bearer "+
+			good).StatusCode)
+		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", h.internal.URL+path, nil).StatusCode,
+			"the internal port asks for none")
 	}
 	for _, path := range []string{"/", "/openapi.yaml"} {
 		require.Equal(t, http.StatusOK, ask(t, h.client, "GET", h.public.URL+path, nil).StatusCode)
@@ -99,7 +106,8 @@ func TestReadersNeedAToken(t *testing.T) {
 // A token for some topics allows no others, in whatever form the reader asks.
 func TestReadGrants(t *testing.T) {
 	h := start(t, tokens(t))
-	h.put(t, at("TRUCK-1", 1, 2), at("TRUCK-2", 1, 2, `"topics":["depot:7"]`), at("VAN-1", 1, 2, `"topics":["depot:8"]`), at("BUS-1", 50, 50), at("BUS-2", 50, 50))
+	h.put(t, at("TRUCK-1", 1, 2), at("TRUCK-2", 1, 2, `"topics":["depot:7"]`),
+		at("VAN-1", 1, 2, `"topics":["depot:8"]`), at("BUS-1", 50, 50), at("BUS-2", 50, 50))
 	trucks := bearer(signed(t, "trucks", time.Hour, "vehicle:TRUCK-*", "depot:8"))
 	for path, topic := range map[string]string{
 		"/topics/live_updates:all/stream":             "live_updates:all",
@@ -127,9 +135,11 @@ func TestReadGrants(t *testing.T) {
 		"/snapshot?topic=vehicle:TRUCK-1":               "TRUCK-1",
 		"/snapshot?topic=vehicle:TRUCK-2&topic=depot:8": "TRUCK-2 VAN-1",
 	} {
-		require.Equal(t, want, strings.Join(featureIDs(t, ask(t, h.client, "GET", h.public.URL+path, nil, trucks...).body), " "), path)
+		require.Equal(t, want, strings.Join(featureIDs(t,
+			ask(t, h.client, "GET", h.public.URL+path, nil, trucks...).body), " "), path)
 	}
-	require.Equal(t, http.StatusOK, ask(t, h.client, "GET", h.public.URL+"/vehicles/TRUCK-1", nil, trucks...).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, h.client, "GET", h.public.URL+"/vehicles/TRUCK-1", nil,
+		trucks...).StatusCode)
 
 	s := follow(t, h.client, h.public.URL+"/stream", trucks...)
 	require.Equal(t, "reset new", s.brief(t))
@@ -139,15 +149,19 @@ func TestReadGrants(t *testing.T) {
 	h.put(t, at("BUS-1", 1, 3), at("TRUCK-3", 1, 2))
 	require.Equal(t, "TRUCK-3", s.brief(t), "also of vehicles that are new, and no others")
 	s.close()
-	require.Equal(t, "vehicle:TRUCK-* depot:8", h.closed(t, 1)["topics"], "the log tells what was read, not live_updates:all")
+	require.Equal(t, "vehicle:TRUCK-* depot:8", h.closed(t, 1)["topics"],
+		"the log tells what was read, not live_updates:all")
 
-	exact := follow(t, h.client, h.public.URL+"/stream", bearer(signed(t, "one", time.Hour, "vehicle:BUS-1", "depot:8"))...)
+	exact := follow(t, h.client, h.public.URL+"/stream",
+		bearer(signed(t, "one", time.Hour, "vehicle:BUS-1", "depot:8"))...)
 	for _, want := range []string{"reset new", "VAN-1", "BUS-1", "live snapshot"} {
 		require.Equal(t, want, exact.brief(t))
 	}
-	boxed := ask(t, h.client, "GET", h.public.URL+"/snapshot?bbox=0,0,9,9", nil, bearer(signed(t, "one", time.Hour, "vehicle:BUS-2", "depot:8"))...)
+	boxed := ask(t, h.client, "GET", h.public.URL+"/snapshot?bbox=0,0,9,9", nil,
+		bearer(signed(t, "one", time.Hour, "vehicle:BUS-2", "depot:8"))...)
 	require.Equal(t, []string{"VAN-1"}, featureIDs(t, boxed.body), "a box holds for all that may be read")
-	all := ask(t, h.client, "GET", h.public.URL+"/vehicles/VAN-1", nil, bearer(signed(t, "all", time.Hour, "live_updates:all"))...)
+	all := ask(t, h.client, "GET", h.public.URL+"/vehicles/VAN-1", nil,
+		bearer(signed(t, "all", time.Hour, "live_updates:all"))...)
 	require.Equal(t, http.StatusOK, all.StatusCode)
 	refused(t, ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(signed(t, "nobody", time.Hour))...),
 		http.StatusForbidden, "may read nothing")
@@ -161,8 +175,10 @@ func TestSnapshotTagsOfReadersDiffer(t *testing.T) {
 	first := ask(t, h.client, "GET", h.public.URL+"/snapshot", nil, one...)
 	require.Contains(t, strings.Join(first.Header.Values("Vary"), ","), "Authorization, Cookie")
 	tag := []string{"If-None-Match", first.Header.Get("ETag")}
-	require.Equal(t, http.StatusNotModified, ask(t, h.client, "GET", h.public.URL+"/snapshot", nil, append(tag, one...)...).StatusCode)
-	require.Equal(t, http.StatusOK, ask(t, h.client, "GET", h.public.URL+"/snapshot", nil, append(tag, other...)...).StatusCode)
+	require.Equal(t, http.StatusNotModified, ask(t, h.client, "GET", h.public.URL+"/snapshot", nil,
+		append(tag, one...)...).StatusCode)
+	require.Equal(t, http.StatusOK, ask(t, h.client, "GET", h.public.URL+"/snapshot", nil,
+		append(tag, other...)...).StatusCode)
 }
 
 func TestSession(t *testing.T) {
@@ -171,9 +187,11 @@ func TestSession(t *testing.T) {
 	url := h.public.URL + "/session"
 	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "a token is needed")
 	refused(t, ask(t, h.client, "POST", url, nil), http.StatusUnauthorized, "Authorization: Bearer")
-	refused(t, ask(t, h.client, "POST", url, nil, bearer("x")...), http.StatusUnauthorized, "not a JSON Web Token")
+	refused(t, ask(t, h.client, "POST", url, nil, bearer("x")...), http.StatusUnauthorized,
+		"not a JSON Web Token")
 	made := signed(t, "me", time.Hour, "*")
-	refused(t, ask(t, h.client, "POST", url+"?token="+made+"&access_token="+made, nil, "Cookie", "__Host-livemap="+made), http.StatusUnauthorized, "a token is needed, in Authorization: Bearer")
+	refused(t, ask(t, h.client, "POST", url+"?token="+made+"&access_token="+made, nil, "Cookie",
+		"__Host-livemap="+made), http.StatusUnauthorized, "a token is needed, in Authorization: Bearer")
 
 	raw := signed(t, "me", time.Hour, "vehicle:*")
 	opened := ask(t, h.client, "POST", url, nil, bearer(raw)...)
@@ -203,16 +221,19 @@ func TestSession(t *testing.T) {
 		require.InDelta(t, time.Now().Add(time.Hour).Unix(), told["expires"], patience.Seconds())
 		require.NotContains(t, got.body, raw)
 	}
-	refused(t, ask(t, h.client, "GET", url, nil, with(signed(t, "me", -time.Hour, "*"))...), http.StatusUnauthorized, "it expired at")
+	refused(t, ask(t, h.client, "GET", url, nil, with(signed(t, "me", -time.Hour, "*"))...),
+		http.StatusUnauthorized, "it expired at")
 
 	follow(t, h.client, h.public.URL+"/stream", with(raw)...).begun(t)
-	got := ask(t, h.client, "GET", h.public.URL+"/topics/vehicle:a/snapshot", nil, append(bearer(signed(t, "other", time.Hour, "depot:1")), with(raw)...)...)
+	got := ask(t, h.client, "GET", h.public.URL+"/topics/vehicle:a/snapshot", nil,
+		append(bearer(signed(t, "other", time.Hour, "depot:1")), with(raw)...)...)
 	refused(t, got, http.StatusForbidden, "vehicle:a") // the header wins
 	got = ask(t, h.client, "GET", h.public.URL+"/snapshot", nil, append(bearer("x"), with(raw)...)...)
 	refused(t, got, http.StatusUnauthorized, "not a JSON Web Token")
 
 	large := claimed(t, strings.Repeat("x", 4000), time.Hour, map[string]any{})
-	refused(t, ask(t, h.client, "POST", url, nil, bearer(large)...), http.StatusBadRequest, "browsers keep up to 4096")
+	refused(t, ask(t, h.client, "POST", url, nil, bearer(large)...), http.StatusBadRequest,
+		"browsers keep up to 4096")
 
 	closed := ask(t, h.client, "DELETE", url, nil)
 	require.Equal(t, http.StatusNoContent, closed.StatusCode)
@@ -223,13 +244,17 @@ func TestSession(t *testing.T) {
 func TestSessionOfAnonymous(t *testing.T) {
 	h := start(t)
 	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil).body)
-	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil, bearer("x")...).body)
-	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound, "nothing to sign in to")
+	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil,
+		bearer("x")...).body)
+	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound,
+		"nothing to sign in to")
 }
 
 // The hub accepts a cookie from its own pages and from listed origins.
 func TestCookiesOfOtherPages(t *testing.T) {
-	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.Origins = []string{"https://fleet.example"} })
+	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) {
+		c.Origins = []string{"https://fleet.example"}
+	})
 	own := h.public.URL
 	cookie := []string{"Cookie", "__Host-livemap=" + signed(t, "me", time.Hour, "*")}
 	for _, test := range []struct {
@@ -245,51 +270,67 @@ func TestCookiesOfOtherPages(t *testing.T) {
 		{"a listed page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://fleet.example"}, true},
 		{"another page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, false},
 		{"another page without origin", []string{"Sec-Fetch-Site", "cross-site"}, false},
-		{"a page of the same site", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://fleet.example:8443"}, false},
+		{"a page of the same site", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://fleet.example:8443"},
+			false},
 		{"another page in an old browser", []string{"Origin", "https://evil.example"}, false},
 		{"a page without origin", []string{"Origin", "null"}, false},
 		{"like a listed one", []string{"Origin", "https://fleet.example.evil.example"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ask(t, h.client, "HEAD", own+"/stream", nil, append(test.header, cookie...)...)
-			require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[test.taken], got.StatusCode)
+			require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[test.taken],
+				got.StatusCode)
 		})
 	}
 	for _, path := range readPaths {
-		refused(t, ask(t, h.client, "GET", own+path, nil, append(cookie, "Sec-Fetch-Site", "cross-site")...), http.StatusUnauthorized, "its cookie is taken from pages of this hub only")
+		refused(t, ask(t, h.client, "GET", own+path, nil, append(cookie, "Sec-Fetch-Site", "cross-site")...),
+			http.StatusUnauthorized, "its cookie is taken from pages of this hub only")
 	}
-	for origin, want := range map[string]int{"https://hub.example": http.StatusOK, "http://hub.example": http.StatusUnauthorized} {
-		got := ask(t, h.client, "HEAD", own+"/stream", nil, append([]string{"Host", "hub.example", "Origin", origin}, cookie...)...)
+	for origin, want := range map[string]int{"https://hub.example": http.StatusOK,
+		"http://hub.example": http.StatusUnauthorized} {
+		got := ask(t, h.client, "HEAD", own+"/stream", nil,
+			append([]string{"Host", "hub.example", "Origin", origin}, cookie...)...)
 		require.Equal(t, want, got.StatusCode, "whoever is between may have written a page at %s", origin)
 	}
 }
 
 func TestCrossOrigin(t *testing.T) {
-	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) { c.Origins = []string{"https://fleet.example"} })
-	for _, origin := range []string{"https://evil.example", "null", "https://fleet.example.evil.example", "http://fleet.example"} {
-		got := ask(t, h.client, "HEAD", h.public.URL+"/stream", nil, append(bearer(signed(t, "me", time.Hour, "*")), "Origin", origin)...)
+	h := start(t, tokens(t), func(_ *stream.Config, c *api.Config) {
+		c.Origins = []string{"https://fleet.example"}
+	})
+	for _, origin := range []string{"https://evil.example", "null", "https://fleet.example.evil.example",
+		"http://fleet.example"} {
+		got := ask(t, h.client, "HEAD", h.public.URL+"/stream", nil,
+			append(bearer(signed(t, "me", time.Hour, "*")), "Origin", origin)...)
 		require.Empty(t, got.Header.Get("Access-Control-Allow-Origin"), origin)
-		got = ask(t, h.client, "OPTIONS", h.public.URL+"/stream", nil, "Origin", origin, "Access-Control-Request-Method", "GET")
+		got = ask(t, h.client, "OPTIONS", h.public.URL+"/stream", nil, "Origin", origin,
+			"Access-Control-Request-Method", "GET")
 		require.Empty(t, got.Header.Get("Access-Control-Allow-Origin"), origin)
 	}
 	listed := []string{"Origin", "https://fleet.example"}
-	got := ask(t, h.client, "HEAD", h.public.URL+"/stream", nil, append(bearer(signed(t, "me", time.Hour, "*")), listed...)...)
+	got := ask(t, h.client, "HEAD", h.public.URL+"/stream", nil,
+		append(bearer(signed(t, "me", time.Hour, "*")), listed...)...)
 	require.Equal(t, http.StatusOK, got.StatusCode)
 	require.Equal(t, "https://fleet.example", got.Header.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, "true", got.Header.Get("Access-Control-Allow-Credentials"))
 	exposed := strings.ToLower(got.Header.Get("Access-Control-Expose-Headers"))
 	require.Contains(t, exposed, "last-event-id")
 	require.Contains(t, exposed, "etag")
-	got = ask(t, h.client, "OPTIONS", h.public.URL+"/stream", nil, append(listed, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization,last-event-id")...)
+	got = ask(t, h.client, "OPTIONS", h.public.URL+"/stream", nil,
+		append(listed, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers",
+			"authorization,last-event-id")...)
 	require.Equal(t, "https://fleet.example", got.Header.Get("Access-Control-Allow-Origin"))
 	require.Contains(t, strings.ToLower(got.Header.Get("Access-Control-Allow-Headers")), "authorization")
 	got = ask(t, h.client, "GET", h.public.URL+"/stream", nil, listed...)
 	require.Equal(t, http.StatusUnauthorized, got.StatusCode)
-	require.Equal(t, "https://fleet.example", got.Header.Get("Access-Control-Allow-Origin"), "the page may read why")
+	require.Equal(t, "https://fleet.example", got.Header.Get("Access-Control-Allow-Origin"),
+		"the page may read why")
 
-	require.Empty(t, ask(t, h.client, "HEAD", h.internal.URL+"/stream", nil, listed...).Header.Get("Access-Control-Allow-Origin"), "the internal port is for no pages")
+	require.Empty(t, ask(t, h.client, "HEAD", h.internal.URL+"/stream", nil, listed...).Header.Get(
+		"Access-Control-Allow-Origin"), "the internal port is for no pages")
 	none := start(t)
-	require.Empty(t, ask(t, none.client, "HEAD", none.public.URL+"/stream", nil, listed...).Header.Get("Access-Control-Allow-Origin"))
+	require.Empty(t, ask(t, none.client, "HEAD", none.public.URL+"/stream", nil, listed...).Header.Get(
+		"Access-Control-Allow-Origin"))
 }
 
 // A stream ends when its token expires, on every transport.
@@ -316,7 +357,8 @@ func TestStreamEndsOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t, tokens(t), requireAuth)
 		began := time.Now()
-		response, err := h.client.Do(h.request(t, "GET", "/stream", nil, bearer(signed(t, "me", time.Minute, "*"))...))
+		response, err := h.client.Do(h.request(t, "GET", "/stream", nil,
+			bearer(signed(t, "me", time.Minute, "*"))...))
 		require.NoError(t, err)
 		text, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
@@ -334,7 +376,8 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 	})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	raw, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
+	raw, err := jwt.NewWithClaims(jwt.SigningMethodES256,
+		jwt.MapClaims{"exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
 	require.NoError(t, err)
 	got := ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(raw)...)
 	refused(t, got, http.StatusServiceUnavailable, "cannot be fetched")
@@ -394,7 +437,8 @@ func TestForgedAddressesEvadeNoLimit(t *testing.T) {
 			h := start(t, append(options, func(_ *stream.Config, c *api.Config) { c.MaxStreams = 1 })...)
 			url := h.public.URL + "/stream"
 			follow(t, h.client, url).begun(t)
-			for _, headers := range [][]string{{"X-Forwarded-For", "192.0.2.1"}, {"X-Real-IP", "192.0.2.1"}, {"Forwarded", "for=192.0.2.1"}, {"True-Client-IP", "192.0.2.1"}} {
+			for _, headers := range [][]string{{"X-Forwarded-For", "192.0.2.1"}, {"X-Real-IP", "192.0.2.1"},
+				{"Forwarded", "for=192.0.2.1"}, {"True-Client-IP", "192.0.2.1"}} {
 				s := follow(t, h.client, url, headers...)
 				s.block(t)
 				require.Equal(t, "bye too-many", s.brief(t), headers)
@@ -406,5 +450,6 @@ func TestForgedAddressesEvadeNoLimit(t *testing.T) {
 	follow(t, h.client, url, "X-Forwarded-For", "192.0.2.1").begun(t)
 	s := follow(t, h.client, url, "X-Forwarded-For", "198.51.100.7, 192.0.2.1")
 	s.block(t)
-	require.Equal(t, "bye too-many", s.brief(t), "what the client says of itself stands before what the proxy adds")
+	require.Equal(t, "bye too-many", s.brief(t),
+		"what the client says of itself stands before what the proxy adds")
 }

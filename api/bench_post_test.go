@@ -97,7 +97,8 @@ func post(b *testing.B, address string, first, end int) {
 	for n := first; n < end; n++ {
 		body := typical(n)
 		request.Reset()
-		fmt.Fprintf(&request, "POST /publish HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAccept-Encoding: gzip\r\n\r\n%s", len(body), body)
+		fmt.Fprintf(&request,
+			"POST /publish HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAccept-Encoding: gzip\r\n\r\n%s", len(body), body)
 		if _, err = conn.Write(request.Bytes()); err != nil {
 			b.Error(err)
 			return
@@ -117,10 +118,12 @@ func TestServerOfBenchmark(t *testing.T) {
 	if name == "" {
 		t.Skip("it is a server of BenchmarkPost")
 	}
-	handlers := map[string]http.Handler{"nothing": nothing(), "publish": assemble(t, trust("127.0.0.0/8")).api.Internal()}
+	handlers := map[string]http.Handler{"nothing": nothing(),
+		"publish": assemble(t, trust("127.0.0.0/8")).api.Internal()}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := http.Server{Handler: handlers[name], ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: transport.MaxHeader}
+	server := http.Server{Handler: handlers[name], ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: transport.MaxHeader}
 	go server.Serve(listener)
 	fmt.Println(listener.Addr())
 	if profile := os.Getenv(serverVariable + "_PROFILE"); profile != "" {

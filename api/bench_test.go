@@ -34,7 +34,8 @@ func typical(n int) string {
 	if n%10 == 0 {
 		topics = `,"topics":["depot:7"]`
 	}
-	return fmt.Sprintf(`{"vehicle_id":"TRUCK-%05d","lat":52.%06d,"lon":13.404954,"speed_kmh":85,"heading":271,"timestamp":1795421061.123,"n":%d%s}`,
+	return fmt.Sprintf(
+		`{"vehicle_id":"TRUCK-%05d","lat":52.%06d,"lon":13.404954,"speed_kmh":85,"heading":271,"timestamp":1795421061.123,"n":%d%s}`,
 		n%1000, n%1_000_000, n, topics)
 }
 
@@ -96,7 +97,8 @@ func TestAllocationsPerPosition(t *testing.T) {
 		"application/json":     array,
 	} {
 		allocations := func(n int) float64 {
-			r := httptest.NewRequest(http.MethodPost, "http://localhost/publish", strings.NewReader(body(typicals(n, count))))
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/publish",
+				strings.NewReader(body(typicals(n, count))))
 			r.Header.Set("Content-Type", media)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

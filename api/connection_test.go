@@ -125,7 +125,8 @@ func TestBodyOfStalledReaderIsCut(t *testing.T) {
 	require.Equal(t, "stalled", h.closed(t, 1)["reason"])
 	_, err := io.ReadAll(s.lines)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.Equal(t, map[string]float64{"h1": 1, "h2": 0, "h3": 0}, h.metric(t, "livemap_streams_open", "protocol"))
+	require.Equal(t, map[string]float64{"h1": 1, "h2": 0, "h3": 0},
+		h.metric(t, "livemap_streams_open", "protocol"))
 }
 
 // flood publishes large positions of one vehicle until a stream is closed, and calls between after each
@@ -276,7 +277,9 @@ func TestAnswersThatAreNoStreamKeepTheConnection(t *testing.T) {
 			method, target, accept string
 			status                 int
 		}{
-			{"HEAD", "/stream", "*/*", 200}, {"GET", "/stream", "text/html", 406}, {"GET", "/stream?interval=1", "*/*", 400},
+			{"HEAD", "/stream", "*/*", 200},
+			{"GET", "/stream", "text/html", 406},
+			{"GET", "/stream?interval=1", "*/*", 400},
 			{"HEAD", "/topics/a/stream", "*/*", 200}, {"GET", "/healthz", "*/*", 200},
 		} {
 			w.send(t, c.method+" "+c.target+" HTTP/1.1\r\nHost: localhost\r\nAccept: "+c.accept+"\r\n\r\n")
@@ -323,6 +326,7 @@ func TestManyStreamsOpenAndClose(t *testing.T) {
 	}
 	readers.Wait()
 	h.closed(t, 8*each)
-	require.Equal(t, map[string]float64{"client": 8 * each}, h.metric(t, "livemap_streams_closed_total", "reason"))
+	require.Equal(t, map[string]float64{"client": 8 * each},
+		h.metric(t, "livemap_streams_closed_total", "reason"))
 	require.Zero(t, h.Stats().Streams)
 }

@@ -36,7 +36,8 @@ func serve(handler http.Handler, r *http.Request) *httptest.ResponseRecorder {
 func FuzzReadRequest(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"/topics/live_updates:all/snapshot", "bbox=13,52,14,53", "", `W/"x-1", *`},
-		{"/topics/a%2Fb%25%20/stream", "interval=1s&ping=5m&snapshot=false&lastEventId=x-1", "text/*;q=0.1, */*;q=0", ""},
+		{"/topics/a%2Fb%25%20/stream", "interval=1s&ping=5m&snapshot=false&lastEventId=x-1",
+			"text/*;q=0.1, */*;q=0", ""},
 		{"/stream", "topic=a&topic=vehicle:b&interval=99ms&interval=1s", "text/event-stream", ""},
 		{"/stream", "bbox=%ff,,1e999,NaN&topic=%0a", `text/event-stream;q=", */*`, ""},
 		{"/vehicles/a", "", "", `"`},
@@ -63,7 +64,8 @@ func FuzzReadRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: path + "?" + query, ProtoMajor: 1, Body: http.NoBody,
+		r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: path + "?" + query, ProtoMajor: 1,
+			Body:   http.NoBody,
 			Header: http.Header{"Accept": {accept}, "If-None-Match": {ifNoneMatch}}}
 		if strings.HasSuffix(u.EscapedPath(), "/stream") {
 			r.Method = http.MethodHead
@@ -123,7 +125,8 @@ func checkBlame(t *testing.T, r *http.Request, detail string) {
 // checkParams checks that no accepted parameter is out of range.
 func checkParams(t *testing.T, query url.Values) {
 	t.Helper()
-	for name, limits := range map[string][2]time.Duration{"interval": {100 * time.Millisecond, time.Minute}, "ping": {5 * time.Second, 5 * time.Minute}} {
+	for name, limits := range map[string][2]time.Duration{"interval": {100 * time.Millisecond, time.Minute},
+		"ping": {5 * time.Second, 5 * time.Minute}} {
 		for _, text := range query[name] {
 			d, err := time.ParseDuration(text)
 			require.True(t, err == nil && limits[0] <= d && d <= limits[1], "%s=%s", name, text)
@@ -163,12 +166,14 @@ func (l *lastClient) Handle(_ context.Context, r slog.Record) error {
 // FuzzForwardedFor sends any header. The client is the one that the trusted proxy names, or the proxy
 // itself where that name does not parse.
 func FuzzForwardedFor(f *testing.F) {
-	for _, seed := range []string{"", "1.2.3.4", "1.2.3.4, 10.0.0.1", "::ffff:127.0.0.1", "[2001:db8::1%eth0]:80", "10.0.0.1,,", "\x00", "1.2.3.4,", "127.0.0.1, x"} {
+	for _, seed := range []string{"", "1.2.3.4", "1.2.3.4, 10.0.0.1", "::ffff:127.0.0.1",
+		"[2001:db8::1%eth0]:80", "10.0.0.1,,", "\x00", "1.2.3.4,", "127.0.0.1, x"} {
 		f.Add(seed, true)
 		f.Add(seed, false)
 	}
 	log := new(lastClient)
-	h := assemble(f, trust("127.0.0.0/8", "10.0.0.0/8"), func(_ *stream.Config, c *api.Config) { c.Log = slog.New(log) })
+	h := assemble(f, trust("127.0.0.0/8", "10.0.0.0/8"),
+		func(_ *stream.Config, c *api.Config) { c.Log = slog.New(log) })
 	trusted := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 	public := h.api.Public()
 	clientOf := func(t *testing.T, peer string, values ...string) string {
@@ -176,7 +181,8 @@ func FuzzForwardedFor(f *testing.F) {
 		log.told = cancel // the stream ends as it begins
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/stream?snapshot=false", nil)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = peer, values
-		require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(public, r) }, "the recorder takes no stream")
+		require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(public, r) },
+			"the recorder takes no stream")
 		return log.is
 	}
 	f.Fuzz(func(t *testing.T, forged string, lines bool) {
@@ -222,7 +228,8 @@ func FuzzLines(f *testing.F) {
 				good++
 			}
 		}
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish?dry_run=true", inPieces(body, int(piece)))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish?dry_run=true",
+			inPieces(body, int(piece)))
 		r.Header.Set("Content-Type", "application/x-ndjson")
 		got := serve(internal, r)
 		if good == 0 && bad > 0 {
@@ -260,7 +267,8 @@ func (p pieces) Read(b []byte) (int, error) { return p.from.Read(b[:min(len(b), 
 // FuzzIdempotencyKey repeats a publish under any key. The hub publishes it once, and rejects another
 // body under that key.
 func FuzzIdempotencyKey(f *testing.F) {
-	for _, seed := range []string{"3f1c", "", "\x00\xff", strings.Repeat("x", 128), strings.Repeat("x", 129), " ", "a, b"} {
+	for _, seed := range []string{"3f1c", "", "\x00\xff", strings.Repeat("x", 128), strings.Repeat("x", 129),
+		" ", "a, b"} {
 		f.Add(seed)
 	}
 	h := assemble(f)
@@ -269,7 +277,8 @@ func FuzzIdempotencyKey(f *testing.F) {
 		n++
 		fresh := func(name string) string { return at(name, 1, 2, fmt.Sprintf(`"n":%d`, n)) }
 		post := func(body string) *httptest.ResponseRecorder {
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish", strings.NewReader(body))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish",
+				strings.NewReader(body))
 			r.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {key}}
 			return serve(internal, r)
 		}

@@ -30,13 +30,15 @@ func FuzzPublish(f *testing.F) {
 	}
 	f.Add(uint8(0), []byte(at("a\u2028\u2029", 1, 2, `"\r":"\r\n\n\u0000"`, `"timestamp":1.5`)))
 	f.Add(uint8(1), []byte(at("a", 1, 2)+"\r\n"+at("a", 3, 4)))
-	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[`+featureAt("[1,2]")+","+featureAt("[3,4]")+"]}"))
+	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[`+featureAt("[1,2]")+","+featureAt("[3,4]")+
+		"]}"))
 	types := []string{"application/json", "application/x-ndjson", "application/geo+json"}
 	statuses := map[int]bool{200: true, 400: true, 413: true, 422: true}
 	f.Fuzz(func(t *testing.T, form uint8, body []byte) {
 		h := assemble(t)
 		media := types[int(form)%len(types)]
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish", bytes.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish",
+			bytes.NewReader(body))
 		r.Header.Set("Content-Type", media)
 		w := recorder{httptest.NewRecorder()}
 		h.api.Internal().ServeHTTP(w, r)

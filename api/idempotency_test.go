@@ -50,14 +50,16 @@ func TestIdempotencyKey(t *testing.T) {
 	})
 	t.Run("length", func(t *testing.T) {
 		require.Equal(t, 200, keyed(strings.Repeat("k", 128), "application/json", at("e", 1, 2)).StatusCode)
-		refused(t, keyed(strings.Repeat("k", 129), "application/json", at("f", 1, 2)), 400, "Idempotency-Key", "129 bytes", "128")
+		refused(t, keyed(strings.Repeat("k", 129), "application/json", at("f", 1, 2)), 400, "Idempotency-Key",
+			"129 bytes", "128")
 	})
 	t.Run("NDJSON", func(t *testing.T) {
 		refused(t, keyed("n", "application/x-ndjson", at("g", 1, 2)), 400, "Idempotency-Key", "NDJSON")
 	})
 	t.Run("dry run", func(t *testing.T) {
 		for range 2 {
-			got := h.do(t, "POST", h.internal.URL+"/publish?dry_run=true", strings.NewReader(at("h", 1, 2)), "Content-Type", "application/json", "Idempotency-Key", "dry")
+			got := h.do(t, "POST", h.internal.URL+"/publish?dry_run=true", strings.NewReader(at("h", 1, 2)),
+				"Content-Type", "application/json", "Idempotency-Key", "dry")
 			require.Equal(t, 1, ackOf(t, got.body).Accepted)
 		}
 		require.Equal(t, 1, ackOf(t, keyed("dry", "application/json", at("h", 1, 2)).body).Accepted)
@@ -71,7 +73,8 @@ func TestIdempotencyKey(t *testing.T) {
 // TestConcurrentRepeats publishes the same body many times at once. It is in the log once.
 func TestConcurrentRepeats(t *testing.T) {
 	h := start(t)
-	body := "[" + strings.Repeat(at("a", 1, 2, `"timestamp":1`)+","+at("a", 2, 2, `"timestamp":1`)+",", 2000) + at("a", 3, 3, `"timestamp":1`) + "]"
+	body := "[" + strings.Repeat(at("a", 1, 2, `"timestamp":1`)+","+at("a", 2, 2, `"timestamp":1`)+",", 2000) +
+		at("a", 3, 3, `"timestamp":1`) + "]"
 	answers := make(chan string, 10)
 	for range cap(answers) {
 		go func() {
@@ -100,7 +103,8 @@ func TestKeysExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startPiped(t)
 		publish := func(lon int) int {
-			r := h.request(t, "POST", "/publish", strings.NewReader(at("a", lon, 2)), "Content-Type", "application/json", "Idempotency-Key", "k")
+			r := h.request(t, "POST", "/publish", strings.NewReader(at("a", lon, 2)), "Content-Type",
+				"application/json", "Idempotency-Key", "k")
 			response, err := h.client.Do(r)
 			require.NoError(t, err)
 			defer response.Body.Close()
@@ -123,7 +127,8 @@ func TestRememberedPublishesAreSmall(t *testing.T) {
 	}
 	headers := inside("application/json", publisher(t, "me", append(vehicles, "*")...))
 	publish := func(key int) {
-		got := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)), append(headers, "Idempotency-Key", strconv.Itoa(key))...)
+		got := h.do(t, "POST", h.internal.URL+"/publish", strings.NewReader(at("a", 1, 2)),
+			append(headers, "Idempotency-Key", strconv.Itoa(key))...)
 		require.Equal(t, 200, got.StatusCode, got.body)
 	}
 	heap := func() int64 {

@@ -355,7 +355,8 @@ func (s *reader) brief(t testing.TB) string {
 		Mode      string
 	}
 	require.NoError(t, json.Unmarshal([]byte(event.Data), &data), event.Data)
-	return strings.Join(strings.Fields(strings.Join([]string{event.Type, data.ID, data.VehicleID, data.Reason, data.Mode}, " ")), " ")
+	return strings.Join(strings.Fields(strings.Join(
+		[]string{event.Type, data.ID, data.VehicleID, data.Reason, data.Mode}, " ")), " ")
 }
 
 // begun reads through the first `live`. It returns its mode, after the reason of a `reset` before it.

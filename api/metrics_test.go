@@ -36,8 +36,10 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{"a", "late a", "b", "gone b deleted"} {
 		require.Equal(t, want, s.brief(t))
 	}
-	require.Equal(t, map[string]float64{"ok": 2, "partial": 1, "refused": 1, "invalid": 2}, h.metric(t, "livemap_publishes_total", "result"))
-	require.Equal(t, map[string]float64{"accepted": 2, "late": 1, "duplicate": 1, "rejected": 3}, h.metric(t, "livemap_positions_total", "result"))
+	require.Equal(t, map[string]float64{"ok": 2, "partial": 1, "refused": 1, "invalid": 2},
+		h.metric(t, "livemap_publishes_total", "result"))
+	require.Equal(t, map[string]float64{"accepted": 2, "late": 1, "duplicate": 1, "rejected": 3},
+		h.metric(t, "livemap_positions_total", "result"))
 	require.Equal(t, map[string]float64{"present": 1, "gone": 1}, h.metric(t, "livemap_vehicles", "state"))
 	var text string
 	require.Eventually(t, func() bool { // what was written is counted after it was
@@ -46,18 +48,21 @@ func TestMetrics(t *testing.T) {
 			!strings.Contains(text, "\nlivemap_publish_to_write_seconds_count 0\n")
 	}, time.Minute, time.Millisecond)
 	for _, want := range []string{
-		"livemap_log_events 4", "livemap_topics 1", "livemap_events_written_total 4", "livemap_conflations_total 0", "livemap_panics_total 0", "livemap_http3_migrations_total 0",
+		"livemap_log_events 4", "livemap_topics 1", "livemap_events_written_total 4", "livemap_conflations_total 0",
+		"livemap_panics_total 0", "livemap_http3_migrations_total 0",
 		"livemap_publish_duration_seconds_count 4", // those that parsed
 		"go_goroutines ", "process_open_fds ",
 	} {
 		require.Contains(t, text, "\n"+want)
 	}
-	for _, name := range []string{"livemap_log_bytes", "livemap_log_seconds", "livemap_publish_to_write_seconds_bucket", "livemap_publish_to_write_seconds_count"} {
+	for _, name := range []string{"livemap_log_bytes", "livemap_log_seconds",
+		"livemap_publish_to_write_seconds_bucket", "livemap_publish_to_write_seconds_count"} {
 		require.Contains(t, text, "\n"+name)
 		require.NotContains(t, text, "\n"+name+" 0\n")
 	}
 	h.post(t, "application/x-ndjson", at("c", 1, 2))
-	require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_publish_duration_seconds_count 4\n", "uploads may run for hours and are not measured")
+	require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_publish_duration_seconds_count 4\n",
+		"uploads may run for hours and are not measured")
 }
 
 // New vehicles, topics and paths add no time series.
@@ -66,7 +71,8 @@ func TestSeriesAreConstant(t *testing.T) {
 	load := func(round, n int) {
 		var positions []string
 		for i := range n {
-			positions = append(positions, at(fmt.Sprintf("vehicle-%d-%d", round, i), 1, 2, fmt.Sprintf(`"topics":["topic-%d-%d"]`, round, i)))
+			positions = append(positions, at(fmt.Sprintf("vehicle-%d-%d", round, i), 1, 2,
+				fmt.Sprintf(`"topics":["topic-%d-%d"]`, round, i)))
 		}
 		h.put(t, positions...)
 		h.post(t, "application/json", "{")

@@ -41,7 +41,8 @@ func TestHeaderSize(t *testing.T) {
 	for _, over := range []int{0, 1} {
 		conn := dial(t, h.internal)
 		head := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
-		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head, strings.Repeat("x", transport.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
+		fmt.Fprintf(conn, "%s%s\r\nConnection: close\r\n\r\n", head,
+			strings.Repeat("x", transport.MaxHeader+over-len(head)-2-len("Connection: close\r\n")))
 		text, err := io.ReadAll(conn)
 		require.NoError(t, err)
 		require.Equal(t, over == 1, strings.HasPrefix(string(text), "HTTP/1.1 431 "), string(text))
@@ -72,14 +73,18 @@ func TestClientAddress(t *testing.T) {
 		{"the peer is not trusted", []string{"10.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4"}, "127.0.0.1"},
 		{"the peer is", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4"}, "1.2.3.4"},
 		{"forged to the left", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4"}, "1.2.3.4"},
-		{"two proxies", []string{"127.0.0.0/8", "10.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4, 10.1.1.1"}, "1.2.3.4"},
-		{"two headers", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9", "X-Forwarded-For", "1.2.3.4"}, "1.2.3.4"},
+		{"two proxies", []string{"127.0.0.0/8", "10.0.0.0/8"},
+			header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4, 10.1.1.1"}, "1.2.3.4"},
+		{"two headers", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9", "X-Forwarded-For", "1.2.3.4"},
+			"1.2.3.4"},
 		{"IPv6", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
 		{"a port", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "9.9.9.9, 1.2.3.4:567"}, "1.2.3.4"},
-		{"IPv6 and a port", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "[2001:db8::1]:443, 127.0.0.2:80"}, "2001:db8::1"},
+		{"IPv6 and a port", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "[2001:db8::1]:443, 127.0.0.2:80"},
+			"2001:db8::1"},
 		{"IPv6 in brackets", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "[2001:db8::1]"}, "2001:db8::1"},
 		{"garbage", []string{"127.0.0.0/8"}, header{"X-Forwarded-For", "1.2.3.4, x"}, "127.0.0.1"},
-		{"other headers", []string{"127.0.0.0/8"}, header{"X-Real-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4", "Forwarded", "for=1.2.3.4"}, "127.0.0.1"},
+		{"other headers", []string{"127.0.0.0/8"}, header{"X-Real-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4",
+			"Forwarded", "for=1.2.3.4"}, "127.0.0.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := start(t, trust(c.trusted...))
@@ -131,9 +136,12 @@ func TestPanic(t *testing.T) {
 	s.begun(t)
 	for _, client := range []*http.Client{h.client, h2(t)} {
 		secrets := []string{"Authorization", "Bearer hush", "Cookie", "__Host-livemap=hush"}
-		p := refused(t, ask(t, client, "GET", h.public.URL+"/?panic&token=hush", nil, secrets...), http.StatusInternalServerError, "its log has the details")
-		refused(t, ask(t, client, "GET", h.public.URL+"/?fail&token=hush", nil, secrets...), http.StatusInternalServerError, "its log has the details")
-		require.NotContains(t, ask(t, client, "GET", h.public.URL+"/nothing?token=hush", nil, secrets...).body, "hush")
+		p := refused(t, ask(t, client, "GET", h.public.URL+"/?panic&token=hush", nil, secrets...),
+			http.StatusInternalServerError, "its log has the details")
+		refused(t, ask(t, client, "GET", h.public.URL+"/?fail&token=hush", nil, secrets...),
+			http.StatusInternalServerError, "its log has the details")
+		require.NotContains(t, ask(t, client, "GET", h.public.URL+"/nothing?token=hush", nil, secrets...).body,
+			"hush")
 		require.NotContains(t, p.Detail, "secret")
 		_, err := client.Get(h.public.URL + "/?abort")
 		require.Error(t, err, "the connection is cut")
@@ -191,7 +199,8 @@ func TestPanicOfAStream(t *testing.T) {
 func TestConnectionHeader(t *testing.T) {
 	h := start(t)
 	client := h2(t)
-	for _, path := range []string{"/", "/openapi.yaml", "/nothing", "/stream?interval=1", "/readyz", "/metrics"} {
+	for _, path := range []string{"/", "/openapi.yaml", "/nothing", "/stream?interval=1", "/readyz",
+		"/metrics"} {
 		got := ask(t, client, "GET", h.internal.URL+path, nil)
 		require.Equal(t, 2, got.ProtoMajor)
 		require.Empty(t, got.Header.Values("Connection"), path)

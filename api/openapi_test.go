@@ -89,7 +89,9 @@ func TestDocumentNamesEveryRoute(t *testing.T) {
 			if !port.internal {
 				// It only names the internal port.
 				require.Contains(t, routes, "POST /publish")
-				routes = slices.DeleteFunc(routes, func(route string) bool { return strings.HasSuffix(route, " /publish") })
+				routes = slices.DeleteFunc(routes, func(route string) bool {
+					return strings.HasSuffix(route, " /publish")
+				})
 			}
 			require.Equal(t, describe(t).operations(port.internal), routes)
 		})
@@ -100,7 +102,8 @@ var profiles = regexp.MustCompile(`^/debug/pprof/[a-z*]+$`)
 
 // routesOf returns the routes of a router in the document's form.
 func routesOf(t *testing.T, routes chi.Routes) (all []string) {
-	err := chi.Walk(routes, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+	err := chi.Walk(routes, func(method, route string, _ http.Handler,
+		_ ...func(http.Handler) http.Handler) error {
 		route = strings.ReplaceAll(route, "/*/", "/")
 		if strings.HasPrefix(route, "/debug") {
 			// Those of package pprof accept any method; the document has GET.
@@ -148,7 +151,8 @@ func (d *description) check(t testing.TB, r *http.Request, path string, got answ
 	}
 	ok, errs := d.validator.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(r, &response, item, path)
 	for _, err := range errs {
-		t.Errorf("%s %s: %s: %s %v\n%s", r.Method, r.URL, err.Message, err.Reason, err.SchemaValidationErrors, got.body)
+		t.Errorf("%s %s: %s: %s %v\n%s", r.Method, r.URL, err.Message, err.Reason, err.SchemaValidationErrors,
+			got.body)
 	}
 	require.True(t, ok)
 }
@@ -179,7 +183,8 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 	json := header{"Content-Type", "application/json"}
 	for path, url := range map[string]string{
 		"/stream": "/stream?topic=a", "/topics/{id}/stream": "/topics/a/stream", "/snapshot": "/snapshot?topic=a",
-		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles/{id}": "/vehicles/a", "/vehicles/{id}/track": "/vehicles/a/track",
+		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles/{id}": "/vehicles/a",
+		"/vehicles/{id}/track": "/vehicles/a/track",
 	} {
 		for _, port := range []string{h.public.URL, h.internal.URL} {
 			d.exercise(t, h, port, described{"GET", path, url, "", nil, 401})
@@ -207,7 +212,8 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 func TestAnswersAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)
-	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["depot/7"]`, `"heading":360`, `"x":{"y":[1]}`), at("b", 3, 4, `"altitude":5`))
+	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["depot/7"]`, `"heading":360`, `"x":{"y":[1]}`),
+		at("b", 3, 4, `"altitude":5`))
 	h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2.5, `"timestamp":15`))
 	etag := h.get(t, "/topics/depot%2F7/snapshot").Header.Get("ETag")
 	json, ndjson, geojson := "application/json", "application/x-ndjson", "application/geo+json"
@@ -217,10 +223,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST", "/publish", "/publish?dry_run=true", "[]", header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish", "[" + at("c", 1, 3) + ",{}]", header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n{", header{"Content-Type", ndjson}, 200},
-		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n", header{"Content-Type", ndjson, "Accept", ndjson}, 200},
-		{"POST", "/publish", "/publish", `{"type":"Feature","id":"d","geometry":{"type":"Point","coordinates":[1,2]},"properties":null}`, header{"Content-Type", geojson}, 200},
+		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n", header{"Content-Type", ndjson, "Accept", ndjson},
+			200},
+		{"POST", "/publish", "/publish",
+			`{"type":"Feature","id":"d","geometry":{"type":"Point","coordinates":[1,2]},"properties":null}`,
+			header{"Content-Type", geojson}, 200},
 		{"POST", "/publish", "/publish", "{", header{"Content-Type", json}, 400},
-		{"POST", "/publish", "/publish", "[" + strings.Repeat("1,", 10_000) + "1]", header{"Content-Type", json}, 413},
+		{"POST", "/publish", "/publish", "[" + strings.Repeat("1,", 10_000) + "1]", header{"Content-Type", json},
+			413},
 		{"POST", "/publish", "/publish", "", nil, 415},
 		{"POST", "/publish", "/publish", "[1,2]", header{"Content-Type", json}, 422},
 		{"GET", "/topics/{id}/snapshot", "/topics/depot%2F7/snapshot", "", nil, 200},
@@ -306,7 +316,8 @@ func TestEventsAreAsDescribed(t *testing.T) {
 		seen[event.Type] = true
 		switch event.Type {
 		case "live":
-			h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2, `"timestamp":15`), at("a", 1, 4, `"timestamp":30`, `"topics":[]`))
+			h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2, `"timestamp":15`),
+				at("a", 1, 4, `"timestamp":30`, `"topics":[]`))
 		case "gone": // all that comes has come
 			go h.Drain(t.Context(), 0)
 		}

@@ -23,7 +23,8 @@ type piped struct {
 func startPiped(t *testing.T, options ...configure) *piped {
 	t.Helper()
 	h := &piped{assemble(t, options...), pipes{accept: make(chan net.Conn), closed: make(chan struct{})}}
-	server := &http.Server{Handler: h.api.Internal(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	server := &http.Server{Handler: h.api.Internal(),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	go server.Serve(&h.pipes)
 	transport := &http.Transport{
 		DisableCompression: true,

@@ -33,7 +33,8 @@ func TestSnapshot(t *testing.T) {
 		for _, tag := range []string{etag, strings.TrimPrefix(etag, "W/"), `"x", ` + etag, "*"} {
 			unchanged := h.get(t, path, "If-None-Match", tag)
 			require.Equal(t, []any{304, "", etag, got.Header.Get("Last-Event-ID")},
-				[]any{unchanged.StatusCode, unchanged.body, unchanged.Header.Get("ETag"), unchanged.Header.Get("Last-Event-ID")}, tag)
+				[]any{unchanged.StatusCode, unchanged.body, unchanged.Header.Get("ETag"),
+					unchanged.Header.Get("Last-Event-ID")}, tag)
 		}
 		require.Equal(t, 304, h.get(t, path, "If-None-Match", `"x"`, "If-None-Match", etag).StatusCode)
 		require.Equal(t, 200, h.get(t, path, "If-None-Match", `"x"`).StatusCode)
@@ -56,20 +57,24 @@ func TestSnapshotOfSeveralTopics(t *testing.T) {
 		{"", []string{"a", "b", "c", "far", "far2"}, []string{"c", "a", "far", "new", "far2", "gone b deleted"}},
 		{"?bbox=5,45,15,55", []string{"a", "b", "c"}, []string{"c", "a", "new", "gone b deleted"}},
 		{"?topic=x", []string{"a", "b"}, []string{"a", "new", "gone b deleted"}},
-		{"?topic=x&topic=y", []string{"a", "b", "far", "far2"}, []string{"a", "far", "new", "gone far2 left", "gone b deleted"}},
+		{"?topic=x&topic=y", []string{"a", "b", "far", "far2"},
+			[]string{"a", "far", "new", "gone far2 left", "gone b deleted"}},
 		{"?topic=y&bbox=5,45,15,55", []string{"b"}, []string{"gone b deleted"}},
-		{"?topic=live_updates:all&topic=vehicle:far&bbox=5,45,15,55", []string{"a", "b", "c", "far"}, []string{"c", "a", "far", "new", "gone b deleted"}},
+		{"?topic=live_updates:all&topic=vehicle:far&bbox=5,45,15,55", []string{"a", "b", "c", "far"},
+			[]string{"c", "a", "far", "new", "gone b deleted"}},
 		{"?topic=vehicle:far&topic=vehicle:nobody", []string{"far"}, []string{"far"}},
 	} {
 		t.Run(c.query, func(t *testing.T) {
 			h := start(t)
-			h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 10, 50, `"topics":["x","y"]`), at("c", 10, 50), at("far", 90, 0, `"topics":["y"]`), at("far2", 90, 0, `"topics":["y"]`))
+			h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 10, 50, `"topics":["x","y"]`), at("c", 10, 50),
+				at("far", 90, 0, `"topics":["y"]`), at("far2", 90, 0, `"topics":["y"]`))
 			got := h.get(t, "/snapshot"+c.query)
 			require.Equal(t, http.StatusOK, got.StatusCode, got.body)
 			require.Equal(t, c.state, featureIDs(t, got.body))
 			require.Equal(t, h.Head().String(), got.Header.Get("Last-Event-ID"))
 
-			h.put(t, at("c", 11, 50), at("a", 11, 50), at("far", 91, 0), at("new", 12, 50, `"topics":["x"]`), at("far2", 91, 0, `"topics":[]`))
+			h.put(t, at("c", 11, 50), at("a", 11, 50), at("far", 91, 0), at("new", 12, 50, `"topics":["x"]`),
+				at("far2", 91, 0, `"topics":[]`))
 			require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/b", nil).StatusCode)
 			s := h.subscribe(t, "/stream"+c.query, "Last-Event-ID", got.Header.Get("Last-Event-ID"))
 			var after []string
@@ -77,7 +82,8 @@ func TestSnapshotOfSeveralTopics(t *testing.T) {
 				after = append(after, told)
 			}
 			require.Equal(t, c.after, after)
-			require.Equal(t, 304, h.get(t, "/snapshot"+c.query, "If-None-Match", h.get(t, "/snapshot"+c.query).Header.Get("ETag")).StatusCode)
+			require.Equal(t, 304, h.get(t, "/snapshot"+c.query, "If-None-Match",
+				h.get(t, "/snapshot"+c.query).Header.Get("ETag")).StatusCode)
 			require.Equal(t, 200, h.get(t, "/snapshot"+c.query, "If-None-Match", got.Header.Get("ETag")).StatusCode)
 		})
 	}
@@ -133,18 +139,24 @@ func TestTrack(t *testing.T) {
 	refused(t, h.get(t, "/vehicles/a/track"), http.StatusNotFound, `"a"`)
 	track := func(query string) string {
 		got := h.get(t, "/vehicles/a/track"+query)
-		require.Equal(t, []string{"200 OK", "application/geo+json", "no-cache"}, []string{got.Status, got.Header.Get("Content-Type"), got.Header.Get("Cache-Control")})
+		require.Equal(t, []string{"200 OK", "application/geo+json", "no-cache"},
+			[]string{got.Status, got.Header.Get("Content-Type"), got.Header.Get("Cache-Control")})
 		return strings.TrimSuffix(got.body, "\n")
 	}
 	feature := func(geometry, times string) string {
-		return `{"type":"Feature","id":"a","geometry":` + geometry + `,"properties":{"vehicle_id":"a","timestamps":[` + times + `]}}`
+		return `{"type":"Feature","id":"a","geometry":` + geometry +
+			`,"properties":{"vehicle_id":"a","timestamps":[` + times + `]}}`
 	}
 	h.put(t, at("a", 1, 1, `"timestamp":1000`))
 	require.Equal(t, feature(`{"type":"Point","coordinates":[1,1]}`, "1000"), track(""))
-	h.put(t, at("a", 3, 3, `"timestamp":3000.5`, `"altitude":7`), at("b", 9, 9), at("a", 2, 2, `"timestamp":2000`))
-	require.Equal(t, feature(`{"type":"LineString","coordinates":[[1,1],[2,2],[3,3,7]]}`, "1000,2000,3000.5"), track(""))
-	require.Equal(t, feature(`{"type":"LineString","coordinates":[[2,2],[3,3,7]]}`, "2000,3000.5"), track("?since=2000"))
-	require.Equal(t, feature(`{"type":"Point","coordinates":[3,3,7]}`, "3000.5"), track("?since=1970-01-01T00:33:21Z"))
+	h.put(t, at("a", 3, 3, `"timestamp":3000.5`, `"altitude":7`), at("b", 9, 9),
+		at("a", 2, 2, `"timestamp":2000`))
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[1,1],[2,2],[3,3,7]]}`, "1000,2000,3000.5"),
+		track(""))
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[2,2],[3,3,7]]}`, "2000,3000.5"),
+		track("?since=2000"))
+	require.Equal(t, feature(`{"type":"Point","coordinates":[3,3,7]}`, "3000.5"),
+		track("?since=1970-01-01T00:33:21Z"))
 	require.Equal(t, feature(`null`, ""), track("?since=4000"))
 	for _, since := range []string{"", "x", "-1", "2026-01-01", "1&since=1", "2026-01-01T00:00:00+01:00"} {
 		refused(t, h.get(t, "/vehicles/a/track?since="+since), http.StatusBadRequest, "parameter since")
@@ -160,9 +172,11 @@ func TestDocumentsAndPage(t *testing.T) {
 		require.Equal(t, "application/yaml", got.Header.Get("Content-Type"))
 		require.True(t, strings.HasPrefix(got.body, "openapi: 3.1.0\n"))
 		for _, path := range []string{"/", "/app/0123456789abcdef/a.js", "/livemap.js", "/map.pmtiles"} {
-			require.Contains(t, h.do(t, "GET", port+path, nil, "Accept-Encoding", "gzip").body, "<title>Map</title>", "not compressed once more")
+			require.Contains(t, h.do(t, "GET", port+path, nil, "Accept-Encoding", "gzip").body, "<title>Map</title>",
+				"not compressed once more")
 		}
-		refused(t, h.do(t, "GET", port+"/app/fedcba9876543210/a.js", nil), http.StatusNotFound, "/app/fedcba9876543210/a.js", "must be loaded again")
+		refused(t, h.do(t, "GET", port+"/app/fedcba9876543210/a.js", nil), http.StatusNotFound,
+			"/app/fedcba9876543210/a.js", "must be loaded again")
 	}
 }
 
@@ -172,11 +186,13 @@ func TestDraining(t *testing.T) {
 	h.put(t, at("a", 1, 2))
 	require.Equal(t, "ready\n", h.get(t, "/readyz").body)
 	h.api.Drain()
-	for _, got := range []answer{h.get(t, "/readyz"), h.post(t, "application/json", at("b", 1, 2)), h.post(t, "application/x-ndjson", at("b", 1, 2))} {
+	for _, got := range []answer{h.get(t, "/readyz"), h.post(t, "application/json", at("b", 1, 2)),
+		h.post(t, "application/x-ndjson", at("b", 1, 2))} {
 		refused(t, got, http.StatusServiceUnavailable, "going down")
 		require.Equal(t, "2", got.Header.Get("Retry-After"))
 	}
 	require.Equal(t, "ok\n", h.get(t, "/healthz").body)
 	require.Equal(t, []string{"a 1,2"}, h.vehicles(t), "reads go on")
-	require.Equal(t, map[string]float64{"ok": 1, "unavailable": 2}, h.metric(t, "livemap_publishes_total", "result"))
+	require.Equal(t, map[string]float64{"ok": 1, "unavailable": 2},
+		h.metric(t, "livemap_publishes_total", "result"))
 }

@@ -33,7 +33,8 @@ func TestMethods(t *testing.T) {
 		{"/readyz", "", reads},
 		{"/metrics", "", reads},
 	} {
-		for _, port := range []struct{ name, url, allow string }{{"public", h.public.URL, c.public}, {"internal", h.internal.URL, c.internal}} {
+		for _, port := range []struct{ name, url, allow string }{{"public", h.public.URL, c.public},
+			{"internal", h.internal.URL, c.internal}} {
 			t.Run(port.name+c.path, func(t *testing.T) {
 				if port.allow == "" {
 					for _, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS"} {
@@ -42,7 +43,8 @@ func TestMethods(t *testing.T) {
 					return
 				}
 				got := h.do(t, "OPTIONS", port.url+c.path, nil)
-				require.Equal(t, []any{http.StatusNoContent, port.allow, ""}, []any{got.StatusCode, got.Header.Get("Allow"), got.body})
+				require.Equal(t, []any{http.StatusNoContent, port.allow, ""},
+					[]any{got.StatusCode, got.Header.Get("Allow"), got.body})
 				for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"} {
 					if strings.Contains(port.allow, method) {
 						continue
@@ -50,7 +52,8 @@ func TestMethods(t *testing.T) {
 					got := h.do(t, method, port.url+c.path, nil)
 					p := refused(t, got, http.StatusMethodNotAllowed, method, "allowed are "+port.allow)
 					require.Equal(t, port.allow, got.Header.Get("Allow"))
-					require.Equal(t, method == "PUT" && c.path == "/publish", strings.Contains(p.Detail, "curl -T sends PUT, which -X POST mends"))
+					require.Equal(t, method == "PUT" && c.path == "/publish",
+						strings.Contains(p.Detail, "curl -T sends PUT, which -X POST mends"))
 				}
 			})
 		}
@@ -60,7 +63,8 @@ func TestMethods(t *testing.T) {
 func TestHead(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))
-	for _, path := range []string{"/snapshot", "/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody", "/vehicles/a/track", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
+	for _, path := range []string{"/snapshot", "/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody",
+		"/vehicles/a/track", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
 		t.Run(path, func(t *testing.T) {
 			get, head := h.get(t, path), h.do(t, "HEAD", h.internal.URL+path, nil)
 			require.Equal(t, get.StatusCode, head.StatusCode)
@@ -72,7 +76,8 @@ func TestHead(t *testing.T) {
 	}
 	for _, path := range []string{"/stream", "/topics/a/stream"} {
 		head := h.do(t, "HEAD", h.internal.URL+path, nil)
-		require.Equal(t, []any{200, "text/event-stream", ""}, []any{head.StatusCode, head.Header.Get("Content-Type"), head.body})
+		require.Equal(t, []any{200, "text/event-stream", ""},
+			[]any{head.StatusCode, head.Header.Get("Content-Type"), head.body})
 		require.Equal(t, 400, h.do(t, "HEAD", h.internal.URL+path+"?interval=1", nil).StatusCode)
 	}
 	require.Empty(t, h.log.lines("stream opened"))
@@ -81,8 +86,10 @@ func TestHead(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/nothing", "/stream/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b", "/vehicles/", "/vehicles", "/../etc/passwd",
-		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y", "/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {
+	for _, path := range []string{"/nothing", "/stream/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b",
+		"/vehicles/", "/vehicles", "/../etc/passwd",
+		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y",
+		"/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {
 		t.Run(path, func(t *testing.T) {
 			for _, url := range []string{h.public.URL, h.internal.URL} {
 				got := h.do(t, "GET", url+path, nil)
@@ -101,15 +108,30 @@ func TestNotFound(t *testing.T) {
 			refused(t, got, http.StatusNotFound, "internal port", "http://127.0.0.1:9801")
 		}
 	}
-	require.Equal(t, 405, h.do(t, "DELETE", h.public.URL+"/vehicles/a", nil).StatusCode, "nobody deletes on the public port")
+	require.Equal(t, 405, h.do(t, "DELETE", h.public.URL+"/vehicles/a", nil).StatusCode,
+		"nobody deletes on the public port")
 }
 
 // TestIDsInPaths reads vehicles and topics whose ids need encoding.
 func TestIDsInPaths(t *testing.T) {
 	h := start(t)
 	for i, c := range []struct{ id, encoded string }{
-		{"a/b", "a%2Fb"}, {"a/b", "a%2fb"}, {"50%", "50%25"}, {"%2F", "%252F"}, {"a b", "a%20b"}, {"a+b", "a+b"}, {"a+b", "a%2Bb"},
-		{"é", "%C3%A9"}, {"é", "é"}, {"..", "%2E%2E"}, {"a?b#c", "a%3Fb%23c"}, {"*", "*"}, {"{id}", "%7Bid%7D"}, {"stream", "stream"}, {"/", "%2F"}, {"a:b;c,d", "a:b;c,d"},
+		{"a/b", "a%2Fb"},
+		{"a/b", "a%2fb"},
+		{"50%", "50%25"},
+		{"%2F", "%252F"},
+		{"a b", "a%20b"},
+		{"a+b", "a+b"},
+		{"a+b", "a%2Bb"},
+		{"é", "%C3%A9"},
+		{"é", "é"},
+		{"..", "%2E%2E"},
+		{"a?b#c", "a%3Fb%23c"},
+		{"*", "*"},
+		{"{id}", "%7Bid%7D"},
+		{"stream", "stream"},
+		{"/", "%2F"},
+		{"a:b;c,d", "a:b;c,d"},
 	} {
 		t.Run(c.encoded, func(t *testing.T) {
 			h.put(t, at("other", 9, 9), at(c.id, 1, i, `"topics":["`+c.id+`"]`))
@@ -121,10 +143,12 @@ func TestIDsInPaths(t *testing.T) {
 				got := h.get(t, "/topics/"+topic+"/snapshot")
 				require.Equal(t, `{"type":"FeatureCollection","features":[`+strings.TrimSpace(want.body)+"]}\n", got.body)
 				s := h.subscribe(t, "/topics/"+topic+"/stream")
-				require.Equal(t, []string{"reset new", c.id, "live snapshot"}, []string{s.brief(t), s.brief(t), s.brief(t)})
+				require.Equal(t, []string{"reset new", c.id, "live snapshot"},
+					[]string{s.brief(t), s.brief(t), s.brief(t)})
 				s.close()
 			}
-			require.Equal(t, http.StatusNoContent, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+c.encoded, nil).StatusCode)
+			require.Equal(t, http.StatusNoContent, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+c.encoded,
+				nil).StatusCode)
 			require.Equal(t, []string{"other 9,9"}, h.vehicles(t))
 		})
 	}
@@ -133,16 +157,24 @@ func TestIDsInPaths(t *testing.T) {
 func TestWrongIDsInPaths(t *testing.T) {
 	h := start(t)
 	for _, c := range []struct{ name, id, word string }{
-		{"control character", "a%0Ab", "U+000A"}, {"NUL", "%00", "U+0000"}, {"NEL", "%C2%85", "U+0085"}, {"not UTF-8", "%ff", "UTF-8"}, {"too long", strings.Repeat("x", 257), "257 bytes"}, {"empty", "", "empty"},
+		{"control character", "a%0Ab", "U+000A"},
+		{"NUL", "%00", "U+0000"},
+		{"NEL", "%C2%85", "U+0085"},
+		{"not UTF-8", "%ff", "UTF-8"},
+		{"too long", strings.Repeat("x", 257), "257 bytes"},
+		{"empty", "", "empty"},
 	} {
-		for _, path := range []string{"/topics/ID/stream", "/topics/ID/snapshot", "/vehicles/ID/track", "/vehicles/ID"} {
+		for _, path := range []string{"/topics/ID/stream", "/topics/ID/snapshot", "/vehicles/ID/track",
+			"/vehicles/ID"} {
 			t.Run(c.name+path, func(t *testing.T) {
 				if path == "/vehicles/ID" && c.id == "" {
 					return // TestNotFound has it
 				}
-				refused(t, h.get(t, strings.ReplaceAll(path, "ID", c.id)), http.StatusBadRequest, "the id in the path", c.word)
+				refused(t, h.get(t, strings.ReplaceAll(path, "ID", c.id)), http.StatusBadRequest, "the id in the path",
+					c.word)
 			})
 		}
 	}
-	require.Equal(t, 400, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+strings.Repeat("x", 129), nil).StatusCode)
+	require.Equal(t, 400, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+strings.Repeat("x", 129),
+		nil).StatusCode)
 }

@@ -51,13 +51,35 @@ func TestWrongParameters(t *testing.T) {
 		return "topic=" + strings.Join(strings.Split(strings.Repeat("x", n), ""), "&topic=")
 	}
 	for _, c := range []struct{ query, name, word string }{
-		{"interval=1", "interval", "100ms to 1m"}, {"interval=99ms", "interval", "99ms"}, {"interval=61s", "interval", "1m"}, {"interval=", "interval", ""}, {"interval=-1s", "interval", ""}, {"interval=1s&interval=1s", "interval", "once"},
-		{"ping=4.9s", "ping", "5s to 5m"}, {"ping=5m1s", "ping", "5m"}, {"ping=x", "ping", `"x"`}, {"ping=" + strings.Repeat("1", 900), "ping", "…"},
-		{"snapshot=0", "snapshot", "true or false"}, {"snapshot=", "snapshot", "true or false"}, {"snapshot=false&snapshot=false", "snapshot", "2 times"},
-		{"bbox=1,2,3", "bbox", "3 parts"}, {"bbox=1,2,3,4,5", "bbox", "5 parts"}, {"bbox=", "bbox", ""}, {"bbox=a,2,3,4", "bbox", "west"}, {"bbox=1,5,3,4", "bbox", "south"}, {"bbox=NaN,2,3,4", "bbox", "west"}, {"bbox=1,2,Inf,4", "bbox", "east"}, {"bbox=1,2,3,1e999", "bbox", "north"}, {"bbox=1,2,3,4&bbox=1,2,3,4", "bbox", "2 times"},
+		{"interval=1", "interval", "100ms to 1m"},
+		{"interval=99ms", "interval", "99ms"},
+		{"interval=61s", "interval", "1m"},
+		{"interval=", "interval", ""},
+		{"interval=-1s", "interval", ""},
+		{"interval=1s&interval=1s", "interval", "once"},
+		{"ping=4.9s", "ping", "5s to 5m"},
+		{"ping=5m1s", "ping", "5m"},
+		{"ping=x", "ping", `"x"`},
+		{"ping=" + strings.Repeat("1", 900), "ping", "…"},
+		{"snapshot=0", "snapshot", "true or false"},
+		{"snapshot=", "snapshot", "true or false"},
+		{"snapshot=false&snapshot=false", "snapshot", "2 times"},
+		{"bbox=1,2,3", "bbox", "3 parts"},
+		{"bbox=1,2,3,4,5", "bbox", "5 parts"},
+		{"bbox=", "bbox", ""},
+		{"bbox=a,2,3,4", "bbox", "west"},
+		{"bbox=1,5,3,4", "bbox", "south"},
+		{"bbox=NaN,2,3,4", "bbox", "west"},
+		{"bbox=1,2,Inf,4", "bbox", "east"},
+		{"bbox=1,2,3,1e999", "bbox", "north"},
+		{"bbox=1,2,3,4&bbox=1,2,3,4", "bbox", "2 times"},
 		{"lastEventId=a&lastEventId=b", "lastEventId", "2 times"},
 		{"%zz", "query", "parse"}, {"a;b", "query", "parse"},
-		{"topic=", "topic", "empty"}, {"topic=a%0Ab", "topic", "U+000A"}, {"topic=%ff", "topic", "UTF-8"}, {"topic=" + strings.Repeat("x", 257), "topic", "257 bytes"}, {many(129), "topic", "128"},
+		{"topic=", "topic", "empty"},
+		{"topic=a%0Ab", "topic", "U+000A"},
+		{"topic=%ff", "topic", "UTF-8"},
+		{"topic=" + strings.Repeat("x", 257), "topic", "257 bytes"},
+		{many(129), "topic", "128"},
 	} {
 		for _, path := range []string{"/stream", "/topics/a/stream"} {
 			t.Run(path+"?"+c.query[:min(len(c.query), 40)], func(t *testing.T) {
@@ -69,7 +91,9 @@ func TestWrongParameters(t *testing.T) {
 			})
 		}
 	}
-	for _, query := range []string{many(128), "interval=100ms", "interval=1m", "ping=5s", "ping=300s", "snapshot=true", "bbox=-500,-100,1e3,100", "lastEventId=", "unknown=1", "topic=live_updates:all", "bbox=170,-10,-170,10"} {
+	for _, query := range []string{many(128), "interval=100ms", "interval=1m", "ping=5s", "ping=300s",
+		"snapshot=true", "bbox=-500,-100,1e3,100", "lastEventId=", "unknown=1", "topic=live_updates:all",
+		"bbox=170,-10,-170,10"} {
 		h.subscribe(t, "/stream?"+query).close()
 	}
 	require.Empty(t, h.log.lines("request failed"))
@@ -78,8 +102,12 @@ func TestWrongParameters(t *testing.T) {
 func TestAccept(t *testing.T) {
 	h := start(t)
 	for accept, ok := range map[string]bool{
-		"text/event-stream": true, "*/*": true, "text/*": true, "Text/Event-Stream": true, "text/html, */*;q=0.1": true, "application/json, text/event-stream;q=0.001": true, "text/event-stream;q=1, */*;q=0": true, "*/*;q=0, text/*": true, "": true, ",": false,
-		"text/html": false, "application/json": false, "text/event-stream;q=0": false, "*/*;q=0": false, "text/event-stream;q=0, */*": false, "*/*, text/event-stream;q=0.0": false, "text/*;q=0, */*": false, "nonsense": false, "text/event-stream;q=x": false,
+		"text/event-stream": true, "*/*": true, "text/*": true, "Text/Event-Stream": true,
+		"text/html, */*;q=0.1": true, "application/json, text/event-stream;q=0.001": true,
+		"text/event-stream;q=1, */*;q=0": true, "*/*;q=0, text/*": true, "": true, ",": false,
+		"text/html": false, "application/json": false, "text/event-stream;q=0": false, "*/*;q=0": false,
+		"text/event-stream;q=0, */*": false, "*/*, text/event-stream;q=0.0": false, "text/*;q=0, */*": false,
+		"nonsense": false, "text/event-stream;q=x": false,
 	} {
 		t.Run(accept, func(t *testing.T) {
 			if ok {
@@ -110,7 +138,8 @@ func TestResume(t *testing.T) {
 		{"the header wins", second, first, "c | live replay"},
 		{"the header wins, though wrong", foreign, first, "reset epoch | a | b | c | live snapshot"},
 		{"newest", h.Head().String(), "", "live replay"},
-		{"future", stream.ID{Epoch: h.Head().Epoch, Seq: 99}.String(), "", "reset epoch | a | b | c | live snapshot"},
+		{"future", stream.ID{Epoch: h.Head().Epoch, Seq: 99}.String(), "",
+			"reset epoch | a | b | c | live snapshot"},
 		{"another epoch", foreign, "", "reset epoch | a | b | c | live snapshot"},
 		{"65 bytes", first + strings.Repeat("0", 65-len(first)), "", "reset epoch | a | b | c | live snapshot"},
 		{"huge", strings.Repeat("9", 10000), "", "reset epoch | a | b | c | live snapshot"},
@@ -138,15 +167,19 @@ func TestScopes(t *testing.T) {
 	h := start(t)
 	h.put(t, at("in", 10, 50, `"topics":["x"]`), at("out", 20, 50), at("far", 179, 0))
 	for query, want := range map[string]string{
-		"/stream?bbox=5,45,15,55": "in", "/topics/x/stream?topic=y": "in", "/stream?topic=x&topic=vehicle:in": "in", "/topics/live_updates:all/stream?bbox=170,-5,-170,5": "far", "/topics/vehicle:out/stream?bbox=5,45,15,55": "out",
+		"/stream?bbox=5,45,15,55": "in", "/topics/x/stream?topic=y": "in", "/stream?topic=x&topic=vehicle:in": "in",
+		"/topics/live_updates:all/stream?bbox=170,-5,-170,5": "far",
+		"/topics/vehicle:out/stream?bbox=5,45,15,55":         "out",
 	} {
 		t.Run(query, func(t *testing.T) {
 			s := h.subscribe(t, query)
-			require.Equal(t, []string{"reset new", want, "live snapshot"}, []string{s.brief(t), s.brief(t), s.brief(t)})
+			require.Equal(t, []string{"reset new", want, "live snapshot"},
+				[]string{s.brief(t), s.brief(t), s.brief(t)})
 			s.close()
 		})
 	}
-	box, topic, tail := h.subscribe(t, "/stream?bbox=5,45,15,55"), h.subscribe(t, "/topics/x/stream"), h.subscribe(t, "/stream?snapshot=false")
+	box, topic, tail := h.subscribe(t, "/stream?bbox=5,45,15,55"), h.subscribe(t, "/topics/x/stream"),
+		h.subscribe(t, "/stream?snapshot=false")
 	box.begun(t)
 	topic.begun(t)
 	require.Equal(t, "live tail", tail.begun(t))
@@ -198,7 +231,8 @@ func TestStreamLog(t *testing.T) {
 		h.put(t, at("a", n, 1))
 		s.brief(t)
 	}
-	require.Equal(t, map[string]float64{"h1": 1, "h2": 0, "h3": 0}, h.metric(t, "livemap_streams_open", "protocol"))
+	require.Equal(t, map[string]float64{"h1": 1, "h2": 0, "h3": 0},
+		h.metric(t, "livemap_streams_open", "protocol"))
 	s.close()
 	line := h.closed(t, 1)
 	require.Equal(t, "client", line["reason"])
@@ -215,7 +249,8 @@ func TestStreamLog(t *testing.T) {
 	require.Equal(t, 2, strings.Count(h.log.text(), "\n"), "there is more in the log than these two lines")
 	require.NotContains(t, h.log.text(), "hush")
 	require.Equal(t, map[string]float64{"client": 1}, h.metric(t, "livemap_streams_closed_total", "reason"))
-	require.Equal(t, map[string]float64{"h1": 0, "h2": 0, "h3": 0}, h.metric(t, "livemap_streams_open", "protocol"))
+	require.Equal(t, map[string]float64{"h1": 0, "h2": 0, "h3": 0},
+		h.metric(t, "livemap_streams_open", "protocol"))
 }
 
 // The hub closes the stream of a reader that does not read, and delays no other.
@@ -333,7 +368,8 @@ func TestFull(t *testing.T) {
 	before.begun(t)
 	full.Store(true)
 	require.Equal(t, "bye too-many", h.subscribe(t, "/stream").brief(t))
-	require.Equal(t, map[string]float64{"memory": 1}, h.metric(t, "livemap_streams_closed_total", "reason"), "which is not the client's fault")
+	require.Equal(t, map[string]float64{"memory": 1}, h.metric(t, "livemap_streams_closed_total", "reason"),
+		"which is not the client's fault")
 	h.put(t, at("a", 1, 2))
 	require.Equal(t, "a", before.brief(t))
 	full.Store(false)

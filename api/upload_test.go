@@ -99,7 +99,8 @@ func TestLongLines(t *testing.T) {
 			var lines []int
 			for _, refused := range a.Errors {
 				lines = append(lines, refused.Index)
-				require.True(t, strings.Contains(refused.Detail, "longer than 65536 bytes") || strings.Contains(refused.Detail, "missing"), refused.Detail)
+				require.True(t, strings.Contains(refused.Detail, "longer than 65536 bytes") ||
+					strings.Contains(refused.Detail, "missing"), refused.Detail)
 			}
 			require.Equal(t, c.refused, lines)
 			require.Contains(t, h.vehicles(t), "b 1,2")
@@ -110,7 +111,9 @@ func TestLongLines(t *testing.T) {
 func TestLinesThatDoNotParse(t *testing.T) {
 	h := start(t)
 	for name, line := range map[string]string{
-		"cut off": `{"vehicle_id":`, "NaN": `{"vehicle_id":"x","lat":NaN,"lon":1}`, "too deep": strings.Repeat("[", 65), "deepest": strings.Repeat("[", 60000), "two on a line": at("a", 1, 2) + at("a", 1, 2),
+		"cut off": `{"vehicle_id":`, "NaN": `{"vehicle_id":"x","lat":NaN,"lon":1}`,
+		"too deep": strings.Repeat("[", 65), "deepest": strings.Repeat("[", 60000), "two on a line": at("a", 1, 2) +
+			at("a", 1, 2),
 		"array": "[" + at("a", 1, 2) + "]", "form": "a=b", "BOM": "\ufeff" + at("a", 1, 2), "NUL": "\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +135,8 @@ func TestTornUpload(t *testing.T) {
 	conn := dial(t, h.internal)
 	line := at("whole", 1, 2) + "\n"
 	// The part of the last line that arrives is a valid position.
-	fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
+	fmt.Fprintf(conn,
+		"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
 	require.Equal(t, "whole", s.brief(t))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
 	text, err := io.ReadAll(conn)
@@ -270,7 +274,8 @@ func TestDrainEndsUploads(t *testing.T) {
 		{"in a line that ends", at("b", 1, 2), []string{"\n"}, time.Second, 2},
 		{"in a line that does not end", at("b", 1, 2), nil, 2 * time.Second, 1},
 		{"in a line, and more after", at("b", 1, 2), []string{"\n" + at("c", 1, 2) + "\n"}, time.Second, 2},
-		{"in a line that ends where another begins", at("b", 1, 2), []string{"\n" + at("c", 1, 2)[:9], at("c", 1, 2)[9:] + "\n"}, time.Second, 3},
+		{"in a line that ends where another begins", at("b", 1, 2),
+			[]string{"\n" + at("c", 1, 2)[:9], at("c", 1, 2)[9:] + "\n"}, time.Second, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -335,7 +340,8 @@ func TestUnfinishedUploadIsTheLast(t *testing.T) {
 					defer conn.Close()
 					require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
 					line := at("a", 1, 2) + "\n"
-					begun := fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", token, accept, len(line), line)
+					begun := fmt.Sprintf(
+						"POST /publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", token, accept, len(line), line)
 					answered := make(chan string)
 					go func() {
 						all, _ := io.ReadAll(conn)
@@ -346,7 +352,8 @@ func TestUnfinishedUploadIsTheLast(t *testing.T) {
 					synctest.Wait()
 					end(h)
 					synctest.Wait()
-					io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // an error is as good as no answer
+					// an error is as good as no answer
+					io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 					text := <-answered
 					require.Contains(t, text, `"accepted":1`)
 					require.Equal(t, 1, strings.Count(text, "HTTP/1.1 "), text)

@@ -30,7 +30,8 @@ func newWriter(t testing.TB, grant *token.Grant) *ingest.Writer {
 
 // position returns the position of a vehicle that names topics.
 func position(vehicle string, lon float64, topics ...string) *geo.Position {
-	p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lon":%v,"lat":52.5,"timestamp":1795421061}`, vehicle, lon))
+	p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":%q,"lon":%v,"lat":52.5,"timestamp":1795421061}`,
+		vehicle, lon))
 	if err != nil {
 		panic(err)
 	}

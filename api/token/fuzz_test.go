@@ -59,10 +59,13 @@ func checkVerdict(t *testing.T, grant *token.Grant, err error) {
 // FuzzVerify finds no valid token that was not signed with the key.
 func FuzzVerify(f *testing.F) {
 	other := sign(f, jwt.SigningMethodEdDSA, edKey(f), nil)
-	good := sign(f, jwt.SigningMethodHS256, []byte(secret), claims{"sub": "me", "livemap": claims{"read": []string{"*"}}})
+	good := sign(f, jwt.SigningMethodHS256, []byte(secret),
+		claims{"sub": "me", "livemap": claims{"read": []string{"*"}}})
 	for _, seed := range []string{
-		"", ".", "..", "...", good, good + "=", good + ".", " " + good, sameBits(good), good[:len(good)-1], good + "\n",
-		strings.Replace(good, ".", "..", 1), other, strings.TrimRight(good, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+		"", ".", "..", "...", good, good + "=", good + ".", " " + good, sameBits(good), good[:len(good)-1], good +
+			"\n",
+		strings.Replace(good, ".", "..", 1), other,
+		strings.TrimRight(good, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
 		"eyJhbGciOiJub25lIn0.eyJleHAiOjE4MDAwMDAwMDB9.",
 	} {
 		f.Add(seed)
@@ -91,14 +94,18 @@ func FuzzClaims(f *testing.F) {
 	for _, body := range []string{
 		`{"exp":1795424661,"iss":"i","aud":"a"}`,
 		`{"exp":1795424661,"iss":"i","aud":["b","a"],"sub":"s","nbf":1795421000.5,"livemap":{"read":["a*"],"publish":["*"],"topics":[]}}`,
-		`{"exp":1e400,"iss":"i","aud":"a"}`, `{"exp":-1e18}`, `{"exp":"1795424661"}`, `{"exp":null}`, `{"exp":9e99,"iss":"i","aud":"a","nbf":-9e99}`,
-		`{"exp":1795424661,"exp":1,"iss":"i","aud":"a"}`, `{"EXP":1795424661,"iss":"i","aud":"a"}`, `{"exp":1795424661,"iss":"i","aud":{"a":1}}`,
-		`{"exp":1795424661,"iss":"i","aud":"a","livemap":{"read":["a*b"],"READ":["*"]}}`, `{"exp":1795424661,"iss":"i","aud":"a","livemap":null}`,
+		`{"exp":1e400,"iss":"i","aud":"a"}`, `{"exp":-1e18}`, `{"exp":"1795424661"}`, `{"exp":null}`,
+		`{"exp":9e99,"iss":"i","aud":"a","nbf":-9e99}`,
+		`{"exp":1795424661,"exp":1,"iss":"i","aud":"a"}`, `{"EXP":1795424661,"iss":"i","aud":"a"}`,
+		`{"exp":1795424661,"iss":"i","aud":{"a":1}}`,
+		`{"exp":1795424661,"iss":"i","aud":"a","livemap":{"read":["a*b"],"READ":["*"]}}`,
+		`{"exp":1795424661,"iss":"i","aud":"a","livemap":null}`,
 		`{"iss":"i","aud":"a"}`, `{}`, `null`, `[]`, ``, `{`, "{\"iss\":\"\xff\"}",
 	} {
 		f.Add([]byte(head), []byte(body))
 	}
-	for _, other := range []string{`{"alg":"none"}`, `{"alg":"HS384"}`, `{"alg":"hs256"}`, `{"alg":7}`, `{}`, `null`, `{"alg":"HS256","crit":["exp"],"jwk":{},"kid":"../x"}`} {
+	for _, other := range []string{`{"alg":"none"}`, `{"alg":"HS384"}`, `{"alg":"hs256"}`, `{"alg":7}`, `{}`,
+		`null`, `{"alg":"HS256","crit":["exp"],"jwk":{},"kid":"../x"}`} {
 		f.Add([]byte(other), []byte(`{"exp":1795424661,"iss":"i","aud":"a"}`))
 	}
 	v := verifier(f, secret, token.Rules{Issuer: "i", Audience: "a"})
@@ -126,7 +133,8 @@ func FuzzClaims(f *testing.F) {
 			require.InDelta(t, exp, float64(grant.Expires.Unix()), 1)
 		}
 		rights, _ := said["livemap"].(map[string]any)
-		for name, patterns := range map[string]token.Patterns{"read": grant.Read, "publish": grant.Publish, "topics": grant.Topics} {
+		for name, patterns := range map[string]token.Patterns{"read": grant.Read, "publish": grant.Publish,
+			"topics": grant.Topics} {
 			list, _ := rights[name].([]any)
 			require.Len(t, patterns, len(list), name)
 		}

@@ -15,11 +15,13 @@ func TestRedirect(t *testing.T) {
 		via  []string
 		ok   bool
 	}{
-		"elsewhere":      {"https://other.example/keys", []string{"https://login.example/keys"}, true},
-		"to TLS":         {"https://login.example/keys", []string{"http://login.example/keys"}, true},
-		"away from TLS":  {"http://login.example/keys", []string{"https://login.example/keys"}, false},
-		"there and back": {"http://login.example/keys", []string{"https://login.example/keys", "https://other.example/keys"}, false},
-		"for ever":       {"https://d.example/", []string{"https://a.example/", "https://b.example/", "https://c.example/", "https://d.example/"}, false},
+		"elsewhere":     {"https://other.example/keys", []string{"https://login.example/keys"}, true},
+		"to TLS":        {"https://login.example/keys", []string{"http://login.example/keys"}, true},
+		"away from TLS": {"http://login.example/keys", []string{"https://login.example/keys"}, false},
+		"there and back": {"http://login.example/keys",
+			[]string{"https://login.example/keys", "https://other.example/keys"}, false},
+		"for ever": {"https://d.example/", []string{"https://a.example/", "https://b.example/",
+			"https://c.example/", "https://d.example/"}, false},
 	} {
 		var via []*http.Request
 		for _, url := range test.via {

@@ -83,7 +83,8 @@ func (i *issuer) fetches() int {
 func jwk(t testing.TB, key any, metadata jwkset.JWKMetadataOptions) jwkset.JWKMarshal {
 	t.Helper()
 	made, err := jwkset.NewJWKFromKey(key, jwkset.JWKOptions{
-		Marshal: jwkset.JWKMarshalOptions{Private: true}, Metadata: metadata, Validate: jwkset.JWKValidateOptions{SkipAll: true},
+		Marshal: jwkset.JWKMarshalOptions{Private: true}, Metadata: metadata,
+		Validate: jwkset.JWKValidateOptions{SkipAll: true},
 	})
 	require.NoError(t, err)
 	return made.Marshal()
@@ -147,7 +148,8 @@ func TestKeySet(t *testing.T) {
 	}
 	verifying.Wait()
 	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
-	require.EqualError(t, err, "its kid is that of no key of this hub", "one that was taken back counts no longer")
+	require.EqualError(t, err, "its kid is that of no key of this hub",
+		"one that was taken back counts no longer")
 	require.Equal(t, 2, i.fetches())
 
 	for range 50 {
@@ -176,7 +178,8 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 		require.ErrorIs(t, err, token.ErrNoKeys)
 	}
-	require.LessOrEqual(t, i.fetches(), 3, "at the start, when a token came, and at most again after five seconds")
+	require.LessOrEqual(t, i.fetches(), 3,
+		"at the start, when a token came, and at most again after five seconds")
 	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
 	fetched := i.fetches()
 	require.Eventually(t, func() bool {
@@ -201,10 +204,12 @@ func TestKeysOfASet(t *testing.T) {
 	i.publish(
 		jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for encryption", USE: jwkset.UseEnc}),
-		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for other operations", KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsEncrypt}}),
+		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for other operations",
+			KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsEncrypt}}),
 		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "of another algorithm", ALG: jwkset.AlgES384}),
 		jwk(t, small.Public(), jwkset.JWKMetadataOptions{KID: "small"}),
-		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for signatures", USE: jwkset.UseSig, ALG: jwkset.AlgES256}),
+		jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "for signatures", USE: jwkset.UseSig,
+			ALG: jwkset.AlgES256}),
 	)
 	var log bytes.Buffer
 	v := i.verifier(t, &log)
@@ -229,7 +234,8 @@ func TestKeysOfASet(t *testing.T) {
 	i.publish(jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}))
 	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
 	require.EqualError(t, err, `its algorithm is "ES256"; no key of this hub is for that`)
-	require.Contains(t, log.String(), "none of the keys", "else its operator would look for what is wrong with the tokens")
+	require.Contains(t, log.String(), "none of the keys",
+		"else its operator would look for what is wrong with the tokens")
 
 	log.Reset()
 	i.publish()
@@ -252,7 +258,8 @@ func TestKeysWithoutIDsOfTheirOwn(t *testing.T) {
 	require.NoError(t, err, "a key that is new is noticed")
 	require.Equal(t, 2, i.fetches())
 
-	i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{KID: "same"}), jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "same"}))
+	i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{KID: "same"}),
+		jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "same"}))
 	v = i.verifier(t, io.Discard)
 	for _, key := range []*ecdsa.PrivateKey{first, second} {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "same"))
@@ -278,7 +285,8 @@ func TestBrokenKeySets(t *testing.T) {
 		require.ErrorIs(t, err, token.ErrNoKeys, name)
 		require.Contains(t, log.String(), set.says, name)
 	}
-	i.text = fmt.Sprintf(`{"keys":[{},{"kty":"EC","crv":"P-256"},{"kty":"strange"},{"kty":"RSA","n":"AQAB","e":"AQAB"},%s]}`, good)
+	i.text = fmt.Sprintf(
+		`{"keys":[{},{"kty":"EC","crv":"P-256"},{"kty":"strange"},{"kty":"RSA","n":"AQAB","e":"AQAB"},%s]}`, good)
 	_, err = i.verifier(t, io.Discard).Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 	require.NoError(t, err)
 }

@@ -69,7 +69,8 @@ func TestSocketWritesEverything(t *testing.T) {
 				got <- text
 			}()
 			for n := range 500 {
-				p := bytes.Repeat([]byte{byte('a' + n%26)}, []int{1, 15, 16, 4095, MaxWrite - 1, MaxWrite, MaxWrite + 1, 17 << 10, 300 << 10}[n%9])
+				p := bytes.Repeat([]byte{byte('a' + n%26)},
+					[]int{1, 15, 16, 4095, MaxWrite - 1, MaxWrite, MaxWrite + 1, 17 << 10, 300 << 10}[n%9])
 				sent.Write(p)
 				waited, err := s.put(p)
 				require.NoError(t, err)

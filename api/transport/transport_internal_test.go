@@ -47,7 +47,8 @@ func TestSlowReaderDoesNotPostponeTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				err := write(&patientConn{over: make(chan struct{})}, WriteTimeout{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
+				err := write(&patientConn{over: make(chan struct{})},
+					WriteTimeout{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
 				require.ErrorIs(t, err, ErrStalled)
 				require.Equal(t, time.Minute+lastWords, time.Since(began))
 			})
