@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,12 +152,12 @@ func TestAwaitLive(t *testing.T) {
 // stub is a connection that received some bytes.
 type stub struct {
 	bytes  int64
-	closed *int
+	closed *atomic.Int64
 	r      *receiver
 }
 
 func (s stub) Close() error {
-	*s.closed++
+	s.closed.Add(1)
 	close(s.r.ended)
 	return nil
 }
@@ -166,7 +167,8 @@ func (s stub) wire() int64 { return s.bytes }
 // TestOpenEach: streams are opened so many at once; if one cannot be, those that were opened
 // are closed again.
 func TestOpenEach(t *testing.T) {
-	m, closed := NewMeter(), 0
+	m := NewMeter()
+	var closed atomic.Int64
 	open := func(_ context.Context, i int) (connection, *receiver, error) {
 		r := m.newReceiver(i, Every(0))
 		return stub{int64(10 + i), &closed, r}, r, nil
@@ -184,7 +186,7 @@ func TestOpenEach(t *testing.T) {
 	})
 	require.ErrorIs(t, err, refused)
 	require.ErrorContains(t, err, "stream 3 of 3")
-	assert.Equal(t, 2, closed)
+	assert.EqualValues(t, 2, closed.Load())
 
 	_, err = openEach(t.Context(), 1<<40, 1, open)
 	require.ErrorContains(t, err, "open files")
