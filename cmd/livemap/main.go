@@ -3,15 +3,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -23,25 +20,27 @@ import (
 
 // commands is the whole command line; each command lives in a file of its own.
 type commands struct {
-	Serve    serveCmd    `cmd:"" help:"Run the hub."`
-	Demo     demoCmd     `cmd:"" help:"Run a hub, a simulated fleet and the map, with nothing to configure."`
-	Simulate simulateCmd `cmd:"" help:"Publish a simulated fleet."`
-	Replay   replayCmd   `cmd:"" help:"Publish recorded positions in time order."`
-	Tail     tailCmd     `cmd:"" help:"Follow streams in the terminal."`
-	Bench    benchCmd    `cmd:"" help:"Measure a hub under load, and what the same deliveries cost at least."`
-	Token    tokenCmd    `cmd:"" help:"Make a key, or a token signed with one."`
-	Health   healthCmd   `cmd:"" help:"Ask whether a hub is ready; exit status 0 or 1."`
+	Serve      serveCmd      `cmd:"" group:"run" help:"Run the hub."`
+	Demo       demoCmd       `cmd:"" group:"run" help:"Run a hub, a simulated fleet and the map, with nothing to configure."`
+	Simulate   simulateCmd   `cmd:"" group:"publish" help:"Publish a simulated fleet."`
+	Replay     replayCmd     `cmd:"" group:"publish" help:"Publish recorded positions in time order."`
+	Tail       tailCmd       `cmd:"" group:"watch" help:"Follow streams in the terminal."`
+	Token      tokenCmd      `cmd:"" group:"operate" help:"Make a key, or a token signed with one."`
+	Health     healthCmd     `cmd:"" group:"operate" help:"Ask whether a hub is ready; exit status 0 or 1."`
+	Bench      benchCmd      `cmd:"" group:"operate" help:"Measure a hub under load, and what the same deliveries cost at least."`
+	Completion completionCmd `cmd:"" group:"program" help:"Print a script that completes commands and flags in bash, zsh or fish."`
+	Version    versionCmd    `cmd:"" group:"program" help:"Print which version this is."`
 
-	Version kong.VersionFlag `env:"-" help:"Tell which version this is."`
+	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Tell which version this is."`
 }
 
-// version is that of the program: a tag's, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return cmp.Or(strings.TrimPrefix(info.Main.Version, "v"), "devel")
+// groups are the headings that --help lists the commands under.
+var groups = kong.Groups{
+	"run":     "Run a hub:",
+	"publish": "Publish:",
+	"watch":   "Watch:",
+	"operate": "Operate:",
+	"program": "The program itself:",
 }
 
 // streams are the standard streams a command talks to.
@@ -94,7 +93,8 @@ func run(ctx context.Context, args []string, std streams) error {
 		kong.Name("livemap"),
 		kong.Description("A hub for live fleet tracking: positions in by POST, out by Server-Sent Events."),
 		kong.DefaultEnvars("LIVEMAP"),
-		kong.Vars{"version": "livemap " + version() + " " + runtime.Version()},
+		kong.Vars{"version": thisBuild().String()},
+		groups,
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { helped = true }),
 		kong.WithHyphenPrefixedParameters(true), // --bbox -97.9,30.1,-97.5,30.5
@@ -104,6 +104,9 @@ func run(ctx context.Context, args []string, std streams) error {
 	)
 	if err != nil {
 		return err
+	}
+	if complete(parser) {
+		return nil
 	}
 	command, err := parser.Parse(helpAsFlag(args))
 	switch {
