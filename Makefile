@@ -9,11 +9,20 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo caddy-demo docs web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build dist demo caddy-demo docs web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
+# What --version prints. Sources without git have what Go knows.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+TIME    := $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS  = -X main.gitVersion=$(VERSION) -X main.gitCommit=$(COMMIT) -X main.gitTime=$(TIME)
+
 build: web ## the program, as ./livemap
-	$(GO) build -o livemap ./cmd/livemap
+	$(GO) build -ldflags '$(LDFLAGS)' -o livemap ./cmd/livemap
+
+dist: web ## archives of a release and their checksums, in bin/dist
+	GO=$(GO) $(GO) run ./deploy/dist -version '$(VERSION)' -time '$(TIME)' -ldflags '$(LDFLAGS)'
 
 web: web/node_modules/.package-lock.json ## what the page needs from npm, into web/dist
 	@node web/build/build.mjs
@@ -119,4 +128,4 @@ bench-quick: bin/livemap ## the quick scenarios, under two minutes
 # Without the map's libraries, so without npm.
 .PHONY: bin/livemap
 bin/livemap:
-	$(GO) build -o $@ ./cmd/livemap
+	$(GO) build -ldflags '$(LDFLAGS)' -o $@ ./cmd/livemap
