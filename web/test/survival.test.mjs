@@ -85,7 +85,7 @@ describe("the page", { timeout: 10 * LIMIT }, () => {
 		await agrees(page);
 		await hub.stop();
 		await phase(page, "waiting");
-		assert.match(await page.locator("#sign").innerText(), /Reconnecting/);
+		assert.match(await page.locator("#connection").innerText(), /Reconnecting/);
 		assert.ok(await drawn(page, "PARKED-1"), "what was known is still shown");
 		await hub.run();
 		await live(page);
