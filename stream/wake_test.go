@@ -74,9 +74,12 @@ func (f *follower) take() {
 	f.seen <- seq
 }
 
+// patience is how long a test waits for what must come. It only ends a test that hangs.
+const patience = 2 * time.Minute
+
 // await waits until the follower sees an event. Nothing else wakes its stream.
 func (f *follower) await(t *testing.T, seq uint64) {
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		select {
@@ -189,7 +192,7 @@ func TestNoLeaveIsLost(t *testing.T) {
 		}
 		select {
 		case <-f.ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			require.FailNow(t, "it was not woken", "turn %d", n)
 		}
 	}

@@ -135,6 +135,12 @@ func (h *runningHub) stop(t testing.TB) {
 	default:
 	}
 	h.interrupt()
+	h.awaitEnd(t)
+}
+
+// awaitEnd waits until the hub has ended by itself, in good order.
+func (h *runningHub) awaitEnd(t testing.TB) {
+	t.Helper()
 	select {
 	case <-h.ended:
 		require.NoError(t, h.err, "the hub did not end well")

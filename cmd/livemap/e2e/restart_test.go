@@ -206,8 +206,7 @@ func TestKillIsNoticedOverHTTP3(t *testing.T) {
 	client.speak(hub.public)
 	_, err := s.next()
 	t.Logf("after %s: %v", time.Since(began).Round(time.Millisecond), err)
-	assert.ErrorAs(t, err, new(*quic.StatelessResetError))
-	assert.Less(t, time.Since(began), 20*time.Second)
+	assert.ErrorAs(t, err, new(*quic.StatelessResetError), "not its idle timeout")
 }
 
 // Clients that come over HTTP/3 while the hub goes down get no connection that

@@ -236,7 +236,6 @@ func (c *crowd) figures(t *testing.T, when string, publishes []time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.Logf("%s: publish %s; delivery to %d readers %s", when, percentiles(publishes), c.size, percentiles(c.delays))
-	assert.Less(t, c.delays[len(c.delays)*99/100], 30*time.Second) // they are in order now
 	c.delays = nil
 }
 
