@@ -167,7 +167,12 @@ func fence(path string) string {
 }
 
 // sources returns the Go files of the module that are no tests.
-func sources(t *testing.T) (files []string) {
+func sources(t *testing.T) []string {
+	return slices.DeleteFunc(goFiles(t), func(path string) bool { return strings.HasSuffix(path, "_test.go") })
+}
+
+// goFiles returns the Go files of the module.
+func goFiles(t *testing.T) (files []string) {
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		name := filepath.Base(path)
 		skipped := name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".") && path != "."
@@ -176,7 +181,7 @@ func sources(t *testing.T) (files []string) {
 			return err
 		case d.IsDir() && skipped:
 			return filepath.SkipDir
-		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
+		case strings.HasSuffix(path, ".go"):
 			files = append(files, path)
 		}
 		return nil

@@ -6,9 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,45 +81,9 @@ func BenchmarkNDJSON(b *testing.B) {
 	require.Equal(b, uint64(b.N/count+1)*count, h.Stats().Accepted+h.Stats().Late+h.Stats().Duplicate)
 }
 
-// TestAllocationsPerPosition finds almost none for known vehicles, in an upload and in a document. One
-// position in ten has a list of topics.
-func TestAllocationsPerPosition(t *testing.T) {
-	if raceDetector() {
-		t.Skip("sync.Pool then drops some at random")
-	}
-	const count = 1000
-	handler := assemble(t).api.Internal()
-	for media, body := range map[string]func(lines string) string{
-		"application/x-ndjson": func(lines string) string { return lines },
-		"application/json":     array,
-	} {
-		allocations := func(n int) float64 {
-			r := httptest.NewRequest(http.MethodPost, "http://localhost/publish",
-				strings.NewReader(body(typicals(n, count))))
-			r.Header.Set("Content-Type", media)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			w := &nowhere{header: http.Header{}}
-			handler.ServeHTTP(w, r)
-			runtime.ReadMemStats(&after)
-			require.Zero(t, w.status, "it was refused")
-			return float64(after.Mallocs-before.Mallocs) / count
-		}
-		for n := range 20 { // the hub's lists of a vehicle's events grow at first
-			allocations(n * count)
-		}
-		require.Less(t, allocations(20*count), 0.5, media)
-	}
-}
-
 // array returns a JSON array of positions on lines.
 func array(lines string) string {
 	return "[" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", ",") + "]"
-}
-
-func raceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // BenchmarkDocument publishes documents of a thousand positions. One operation is one position.

@@ -3,8 +3,6 @@ package geo_test
 import (
 	"encoding/json"
 	"fmt"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -340,35 +338,6 @@ func TestCheckNames(t *testing.T) {
 func TestAppendString(t *testing.T) {
 	require.Equal(t, `x"\"\\\n\u0001ü"`, string(geo.AppendString([]byte("x"), "\"\\\n\x01ü")))
 	require.Equal(t, `"`+"\ufffd"+`"`, string(geo.AppendString(nil, "\xff")))
-}
-
-// TestAllocations finds none for a position but its share of the memory that some
-// share, and one for the list of its topics.
-func TestAllocations(t *testing.T) {
-	if raceDetector() {
-		t.Skip("sync.Pool then drops some at random")
-	}
-	dst, items := make([]byte, 0, geo.MaxFeature), make([]geo.Item, 0, 2)
-	position, topical := []byte(typical), []byte(strings.Replace(typical, "{", `{"topics":["depot:7"],`, 1))
-	feature, document := []byte(feature(t, typical)), []byte("["+typical+","+typical+"]")
-	parse := func(item []byte) func() {
-		return func() {
-			p, _ := geo.ParsePosition(item)
-			dst = p.AppendFeature(dst[:0], arrival)
-		}
-	}
-	require.Equal(t, 0.0, testing.AllocsPerRun(1000, parse(position)))
-	require.Equal(t, 0.0, testing.AllocsPerRun(1000, parse(feature)))
-	require.Equal(t, 1.0, testing.AllocsPerRun(1000, parse(topical)))
-	require.Equal(t, 0.0, testing.AllocsPerRun(1000, func() {
-		items, _ = geo.AppendItems(items[:0], document, false)
-	}))
-	require.Len(t, items, 2)
-}
-
-func raceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 const typical = `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":271,"fuel_level":72.5,"driver":"M. Meier","timestamp":1795421061}`

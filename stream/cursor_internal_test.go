@@ -112,34 +112,6 @@ func TestStaleViewIsFollowedByAnother(t *testing.T) {
 	require.True(t, strings.Contains(string(p), "id: "+h.Head().String()+"\n"))
 }
 
-// A delivery allocates nothing.
-func TestDeliveryDoesNotAllocate(t *testing.T) {
-	for _, test := range deliveries {
-		t.Run(test.name, func(t *testing.T) {
-			h, s, publish := newDelivery(t, test.query, test.box)
-			from := h.Head().Seq
-			publish(2000)
-			require.Zero(t, testing.AllocsPerRun(20, func() {
-				rewind(s, from)
-				readAll(s)
-			}))
-			require.Positive(t, s.sent)
-		})
-	}
-}
-
-// Reading a view allocates nothing per event.
-func TestViewDoesNotAllocatePerEvent(t *testing.T) {
-	_, s, _ := newDelivery(t, Query{Topics: []string{AllTopic}}, "")
-	r := s.hub.freezeFleet()
-	events := 0
-	require.Zero(t, testing.AllocsPerRun(20, func() {
-		s.startView(r, 0, modeSilent)
-		events = readAll(s)
-	}))
-	require.Equal(t, 1000, events)
-}
-
 // BenchmarkDelivery measures one event from the log to one reader.
 func BenchmarkDelivery(b *testing.B) {
 	for _, test := range deliveries {

@@ -247,13 +247,11 @@ func percentiles(times []time.Duration) string {
 	return fmt.Sprintf("p50 %s p90 %s p99 %s of %d", at(50), at(90), at(99), len(times))
 }
 
-// Three readers that never read are closed; a thousand beside them get
-// everything meanwhile, and nothing is left of the three.
-func TestStalledReaders(t *testing.T) {
-	size := 1000
-	if raceEnabled || testing.Short() {
-		size = 200
-	}
+func TestStalledReaders(t *testing.T) { testStalledReaders(t, 200) }
+
+// testStalledReaders checks that three readers that never read are closed, that the others
+// beside them get everything meanwhile, and that nothing is left of the three.
+func testStalledReaders(t *testing.T, size int) {
 	var files syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
 	require.Greater(t, files.Cur, uint64(size+100), "raise the limit of open files (ulimit -n)")

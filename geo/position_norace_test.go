@@ -1,0 +1,33 @@
+//go:build !race
+
+package geo_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+)
+
+// TestAllocations finds none for a position but its share of the memory that some
+// share, and one for the list of its topics.
+func TestAllocations(t *testing.T) {
+	dst, items := make([]byte, 0, geo.MaxFeature), make([]geo.Item, 0, 2)
+	position, topical := []byte(typical), []byte(strings.Replace(typical, "{", `{"topics":["depot:7"],`, 1))
+	feature, document := []byte(feature(t, typical)), []byte("["+typical+","+typical+"]")
+	parse := func(item []byte) func() {
+		return func() {
+			p, _ := geo.ParsePosition(item)
+			dst = p.AppendFeature(dst[:0], arrival)
+		}
+	}
+	require.Equal(t, 0.0, testing.AllocsPerRun(1000, parse(position)))
+	require.Equal(t, 0.0, testing.AllocsPerRun(1000, parse(feature)))
+	require.Equal(t, 1.0, testing.AllocsPerRun(1000, parse(topical)))
+	require.Equal(t, 0.0, testing.AllocsPerRun(1000, func() {
+		items, _ = geo.AppendItems(items[:0], document, false)
+	}))
+	require.Len(t, items, 2)
+}
