@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/MicahParks/jwkset"
@@ -24,7 +25,8 @@ import (
 	"livemap/api/token"
 )
 
-// issuer publishes keys at a JWKS URL.
+// issuer publishes keys at a JWKS URL. A test in a synctest bubble makes its issuer outside: the bubble's
+// time stands still during a fetch.
 type issuer struct {
 	*httptest.Server
 	mu      sync.Mutex // guards what follows
@@ -124,77 +126,81 @@ func verifierOf(t testing.TB, url string, log io.Writer) *token.Verifier {
 
 func TestKeySet(t *testing.T) {
 	i := newIssuer(t)
-	first, second, third := p256(t), p256(t), p256(t)
-	i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
-	var log bytes.Buffer
-	v := i.verifier(t, &log)
+	synctest.Test(t, func(t *testing.T) {
+		first, second, third := p256(t), p256(t), p256(t)
+		i.publish(jwk(t, first.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
+		var log bytes.Buffer
+		v := i.verifier(t, &log)
 
-	for _, kid := range []string{"1", ""} {
-		grant, err := v.Verify(signedBy(t, jwt.SigningMethodES256, first, kid))
-		require.NoError(t, err)
-		require.Equal(t, "me", grant.Subject)
-	}
-	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, second, "1"))
-	require.EqualError(t, err, "it is not signed with a key of this hub")
-	require.Equal(t, 1, i.fetches(), "what is known is not fetched again")
-
-	i.publish(jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "2"}))
-	var verifying sync.WaitGroup
-	for range 20 {
-		verifying.Go(func() {
-			_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, second, "2"))
-			assert.NoError(t, err, "a key that is new is fetched, and whoever asks meanwhile waits for it")
-		})
-	}
-	verifying.Wait()
-	_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
-	require.EqualError(t, err, "its kid is that of no key of this hub",
-		"one that was taken back counts no longer")
-	require.Equal(t, 2, i.fetches())
-
-	for range 50 {
-		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, "made up"))
-		require.EqualError(t, err, "its kid is that of no key of this hub")
-		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, "made up"))
-		require.EqualError(t, err, "its kid is that of no key of this hub", "though it is signed with one")
-		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, ""))
+		for _, kid := range []string{"1", ""} {
+			grant, err := v.Verify(signedBy(t, jwt.SigningMethodES256, first, kid))
+			require.NoError(t, err)
+			require.Equal(t, "me", grant.Subject)
+		}
+		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, second, "1"))
 		require.EqualError(t, err, "it is not signed with a key of this hub")
-	}
-	require.Equal(t, 2, i.fetches(), "at most once a minute")
-	require.Empty(t, log.String())
+		require.Equal(t, 1, i.fetches(), "what is known is not fetched again")
+
+		i.publish(jwk(t, second.Public(), jwkset.JWKMetadataOptions{KID: "2"}))
+		var verifying sync.WaitGroup
+		for range 20 {
+			verifying.Go(func() {
+				_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, second, "2"))
+				assert.NoError(t, err, "a key that is new is fetched, and whoever asks meanwhile waits for it")
+			})
+		}
+		verifying.Wait()
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
+		require.EqualError(t, err, "its kid is that of no key of this hub",
+			"one that was taken back counts no longer")
+		require.Equal(t, 2, i.fetches())
+
+		for range 50 {
+			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, "made up"))
+			require.EqualError(t, err, "its kid is that of no key of this hub")
+			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, "made up"))
+			require.EqualError(t, err, "its kid is that of no key of this hub", "though it is signed with one")
+			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, ""))
+			require.EqualError(t, err, "it is not signed with a key of this hub")
+		}
+		require.Equal(t, 2, i.fetches(), "at most once a minute")
+		require.Empty(t, log.String())
+	})
 }
 
 func TestKeySetThatCannotBeFetched(t *testing.T) {
-	t.Parallel()
 	i := newIssuer(t)
-	i.down = true
-	key := p256(t)
-	var log bytes.Buffer
-	v := i.verifier(t, &log)
-	require.Contains(t, log.String(), "cannot be fetched")
-	_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
-	require.ErrorIs(t, err, token.ErrNoKeys)
-	for range 50 {
+	synctest.Test(t, func(t *testing.T) {
+		i.down = true
+		key := p256(t)
+		var log bytes.Buffer
+		v := i.verifier(t, &log)
+		require.Contains(t, log.String(), "cannot be fetched")
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 		require.ErrorIs(t, err, token.ErrNoKeys)
-	}
-	require.LessOrEqual(t, i.fetches(), 3,
-		"at the start, when a token came, and at most again after five seconds")
-	i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
-	fetched := i.fetches()
-	require.Eventually(t, func() bool {
-		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
-		return err == nil
-	}, time.Minute, 100*time.Millisecond, "it is tried again after some seconds")
-	require.Equal(t, fetched+1, i.fetches())
-
-	for _, kid := range []string{"", "1"} {
-		i.down = true
-		v = i.verifier(t, &log)
+		for range 50 {
+			_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+			require.ErrorIs(t, err, token.ErrNoKeys)
+		}
+		require.LessOrEqual(t, i.fetches(), 3,
+			"at the start, when a token came, and at most again after five seconds")
 		i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
-		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
-		require.NoError(t, err, "it is tried again when a token comes")
-	}
+		time.Sleep(token.RetryAfter - 1)
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		require.ErrorIs(t, err, token.ErrNoKeys)
+		time.Sleep(1)
+		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
+		require.NoError(t, err, "it is tried again after some seconds")
+		require.Equal(t, 3, i.fetches())
+
+		for _, kid := range []string{"", "1"} {
+			i.down = true
+			v = i.verifier(t, &log)
+			i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
+			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
+			require.NoError(t, err, "it is tried again when a token comes")
+		}
+	})
 }
 
 // A key of a set verifies its own algorithm and use, and nothing else.
