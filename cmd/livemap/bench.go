@@ -11,23 +11,41 @@ import (
 
 // benchCmd measures a hub under load.
 type benchCmd struct {
-	Quick    bool     `help:"The quick set: fewer scenarios, fewer streams and shorter windows; under two minutes."`
-	Scenario []string `placeholder:"NAME" help:"Only this scenario; may be given several times. The names are below."`
-	Hub      string   `placeholder:"FILE" help:"Measure the hub of another livemap program, to compare versions."`
-	Out      string   `placeholder:"DIR" help:"Write results.json, results.svg and table.md into this folder."`
+	Quick    bool
+	Scenario []string `placeholder:"NAME"`
+	Hub      string   `placeholder:"FILE"`
+	Out      string   `placeholder:"DIR"`
 
-	Target   string        `placeholder:"URL" help:"Measure a server that runs already, with the flags below, instead of the scenarios."`
-	Publish  string        `placeholder:"URL" help:"Where to publish to --target."`
-	PID      int           `name:"pid" placeholder:"N" help:"Process of --target, to tell its processor time and memory; it must be on this machine."`
-	Kind     string        `default:"hub" placeholder:"KIND" help:"What --target is: hub, mercure, centrifugo, nchan, or raw: any event stream that publishes by itself events with a member n (${default})."`
-	Token    string        `placeholder:"TOKEN" help:"Sent to --target as Bearer token; to Centrifugo, as its API key."`
-	Protocol string        `default:"h1" placeholder:"P" help:"How --target is read: h1, h2 or h3 (${default})."`
-	Streams  int           `default:"100" placeholder:"N" help:"Streams of --target, on a connection each: 1 to 100000 (${default})."`
-	Rate     float64       `default:"10" placeholder:"N" help:"Events a second to --target: 0.1 to 100000 (${default})."`
-	Duration time.Duration `default:"10s" placeholder:"TIME" help:"How long --target is measured: 1s to 1h (${default})."`
+	Target   string        `placeholder:"URL"`
+	Publish  string        `placeholder:"URL"`
+	PID      int           `name:"pid" placeholder:"N"`
+	Kind     string        `default:"hub" placeholder:"KIND"`
+	Token    string        `placeholder:"TOKEN"`
+	Protocol string        `default:"h1" placeholder:"P"`
+	Streams  int           `default:"100" placeholder:"N"`
+	Rate     float64       `default:"10" placeholder:"N"`
+	Duration time.Duration `default:"10s" placeholder:"TIME"`
 
 	Run   benchRunCmd   `cmd:"" default:"1" help:"Measure; what bench does without a command."`
 	Floor benchFloorCmd `cmd:"" help:"Write what standard input says; a process that the hub is compared with, which run starts."`
+}
+
+// benchHelp has the help texts of benchCmd.
+var benchHelp = helpTexts{
+	"quick":    "The quick set: fewer scenarios, fewer streams and shorter windows; under two minutes.",
+	"scenario": "Only this scenario; may be given several times. The names are below.",
+	"hub":      "Measure the hub of another livemap program, to compare versions.",
+	"out":      "Write results.json, results.svg and table.md into this folder.",
+	"target":   "Measure a server that runs already, with the flags below, instead of the scenarios.",
+	"publish":  "Where to publish to --target.",
+	"pid":      "Process of --target, to tell its processor time and memory; it must be on this machine.",
+	"kind": "What --target is: hub, mercure, centrifugo, nchan, or raw: any event stream that publishes by " +
+		"itself events with a member n (${default}).",
+	"token":    "Sent to --target as Bearer token; to Centrifugo, as its API key.",
+	"protocol": "How --target is read: h1, h2 or h3 (${default}).",
+	"streams":  "Streams of --target, on a connection each: 1 to 100000 (${default}).",
+	"rate":     "Events a second to --target: 0.1 to 100000 (${default}).",
+	"duration": "How long --target is measured: 1s to 1h (${default}).",
 }
 
 // Help returns what --help adds to the flags.

@@ -28,11 +28,22 @@ type demoCmd struct {
 	mapFlags
 	fleetFlags
 
-	Listen        listen.Address `default:"localhost:4433" placeholder:"ADDRESS" help:"Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; or off (${default})."`
-	ProxyListen   listen.Address `default:"localhost:8080" placeholder:"ADDRESS" help:"Plaintext HTTP for the map, on loopback (${default})."`
-	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, on loopback, for curl and the simulated fleet (${default})."`
-	Drain         time.Duration  `default:"0s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
-	StateDir      string         `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: a temporary directory, removed at the end)."`
+	Listen        listen.Address `default:"localhost:4433" placeholder:"ADDRESS"`
+	ProxyListen   listen.Address `default:"localhost:8080" placeholder:"ADDRESS"`
+	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS"`
+	Drain         time.Duration  `default:"0s" placeholder:"TIME"`
+	StateDir      string         `placeholder:"DIR"`
+}
+
+// demoHelp has the help texts of demoCmd.
+var demoHelp = helpTexts{
+	"listen": "Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port " +
+		"number; or off (${default}).",
+	"proxy-listen":   "Plaintext HTTP for the map, on loopback (${default}).",
+	"publish-listen": "Internal port, on loopback, for curl and the simulated fleet (${default}).",
+	"drain":          "How long ending streams is spread over: 0s to 5m (${default}).",
+	"state-dir": "Where certificate, QUIC keys and every vehicle's newest position are kept (default: a " +
+		"temporary directory, removed at the end).",
 }
 
 // config returns the hub that the flags ask for. Anyone on this machine may read.

@@ -24,7 +24,7 @@ var flagTable = regexp.MustCompile(
 
 // TestFlagTables holds the tables of flags in README.md to the flags. Each command that has any has a table.
 func TestFlagTables(t *testing.T) {
-	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"))
+	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"), kong.PostBuild(setHelp))
 	require.NoError(t, err)
 	tables := map[string]string{}
 	var names []string

@@ -21,7 +21,7 @@ func helpOf(t *testing.T, args ...string) string {
 
 // Help names every command, and every flag of each with its environment variable.
 func TestHelpIsComplete(t *testing.T) {
-	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"))
+	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"), kong.PostBuild(setHelp))
 	require.NoError(t, err)
 	all := helpOf(t, "help")
 	assert.Equal(t, all, helpOf(t), "and without arguments")

@@ -12,9 +12,14 @@ import (
 
 // healthCmd asks a hub whether it is ready, for container health checks and scripts.
 type healthCmd struct {
-	To      client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
-	Timeout time.Duration  `default:"5s" help:"How long to wait for the answer."`
+	To      client.Address `default:"http://127.0.0.1:9801"`
+	Timeout time.Duration  `default:"5s"`
 	hubFlags
+}
+
+// healthHelp has the help texts of healthCmd.
+var healthHelp = helpTexts{
+	"timeout": "How long to wait for the answer.",
 }
 
 // Help returns what --help adds to the flags.

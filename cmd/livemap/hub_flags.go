@@ -8,12 +8,22 @@ import (
 
 // hubFlags are the flags of every command that talks to a hub. They convert to client.Options.
 type hubFlags struct {
-	Token    string `help:"Token to show to the hub, sent as Authorization: Bearer."`
-	CACert   string `name:"cacert" placeholder:"FILE" help:"PEM certificates to trust, instead of the system's."`
-	Insecure bool   `help:"Do not check the hub's certificate."`
+	Token    string
+	CACert   string `name:"cacert" placeholder:"FILE"`
+	Insecure bool
 
-	ClientCert string `placeholder:"FILE" help:"PEM certificate to show to an internal port that asks for one."`
-	ClientKey  string `placeholder:"FILE" help:"PEM private key of --client-cert."`
+	ClientCert string `placeholder:"FILE"`
+	ClientKey  string `placeholder:"FILE"`
+}
+
+// hubHelp has the help texts of hubFlags, and of --to, which several commands have.
+var hubHelp = helpTexts{
+	"to":          "Address of the hub's internal port: http://host:port, https://host:port or unix:/path.",
+	"token":       "Token to show to the hub, sent as Authorization: Bearer.",
+	"cacert":      "PEM certificates to trust, instead of the system's.",
+	"insecure":    "Do not check the hub's certificate.",
+	"client-cert": "PEM certificate to show to an internal port that asks for one.",
+	"client-key":  "PEM private key of --client-cert.",
 }
 
 // transport returns a transport to an address. An unusable file is a mistake in the call.

@@ -93,6 +93,7 @@ func run(ctx context.Context, args []string, std streams) error {
 		kong.Name("livemap"),
 		kong.Description("A hub for live fleet tracking: positions in by POST, out by Server-Sent Events."),
 		kong.DefaultEnvars("LIVEMAP"),
+		kong.PostBuild(setHelp),
 		kong.Vars{"version": thisBuild().String()},
 		groups,
 		kong.Writers(std.out, std.err),

@@ -13,11 +13,19 @@ import (
 
 // replayCmd publishes recordings to a hub.
 type replayCmd struct {
-	Files   []string       `arg:"" name:"file" help:"Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input."`
-	To      client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
-	Speed   float64        `default:"1" help:"Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges."`
-	Restamp bool           `help:"Move the recording to now: the first position is of now, and the distances between them are divided by --speed (0: each is of the time it is sent)."`
+	Files   []string       `arg:"" name:"file"`
+	To      client.Address `default:"http://127.0.0.1:9801"`
+	Speed   float64        `default:"1"`
+	Restamp bool
 	hubFlags
+}
+
+// replayHelp has the help texts of replayCmd.
+var replayHelp = helpTexts{
+	"file":  "Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input.",
+	"speed": "Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges.",
+	"restamp": "Move the recording to now: the first position is of now, and the distances between them are " +
+		"divided by --speed (0: each is of the time it is sent).",
 }
 
 // Help returns what --help adds to the flags.

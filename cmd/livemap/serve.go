@@ -16,28 +16,53 @@ import (
 
 // serveCmd runs a hub.
 type serveCmd struct {
-	Listen listen.Address `default:":4433" placeholder:"ADDRESS" help:"Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off behind a proxy (${default})."`
+	Listen listen.Address `default:":4433" placeholder:"ADDRESS"`
 	certificateFlags
-	ProxyListen listen.Address `default:"off" placeholder:"ADDRESS" help:"Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default})."`
+	ProxyListen listen.Address `default:"off" placeholder:"ADDRESS"`
 	proxyFlags
-	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS" help:"Internal port, for publishers and operators: host:port or unix:/path; one that others can reach speaks TLS and asks who they are (${default})."`
+	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS"`
 
 	streamFlags
-	Drain     time.Duration `default:"5s" placeholder:"TIME" help:"How long ending streams is spread over: 0s to 5m (${default})."`
-	StateDir  string        `placeholder:"DIR" help:"Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap in the user's state directory)."`
-	LogFormat string        `placeholder:"FORMAT" enum:"text,json," default:"" help:"text or json (default: text on a terminal, else json)."`
+	Drain     time.Duration `default:"5s" placeholder:"TIME"`
+	StateDir  string        `placeholder:"DIR"`
+	LogFormat string        `placeholder:"FORMAT" enum:"text,json," default:""`
 
-	Anonymous       bool   `help:"Let anyone who reaches the public or proxy port read."`
-	JWTKey          string `name:"jwt-key" placeholder:"FILE" help:"What tokens are verified with: a PEM public key (RSA, ECDSA, Ed25519), or a secret for HS256 of at least 32 bytes."`
-	JWKSURL         string `name:"jwks-url" placeholder:"URL" help:"Where the keys are fetched instead, every hour, and at most once a minute for one that is not known."`
-	JWTIssuer       string `name:"jwt-issuer" placeholder:"NAME" help:"The iss that tokens must have (default: any)."`
-	JWTAudience     string `name:"jwt-audience" placeholder:"NAME" help:"An aud that tokens must have (default: any)."`
-	PublishClientCA string `name:"publish-client-ca" placeholder:"FILE" help:"PEM certificates of who signs those of publishers; --publish-listen then speaks TLS with --tls-cert, and asks for one."`
+	Anonymous       bool
+	JWTKey          string `name:"jwt-key" placeholder:"FILE"`
+	JWKSURL         string `name:"jwks-url" placeholder:"URL"`
+	JWTIssuer       string `name:"jwt-issuer" placeholder:"NAME"`
+	JWTAudience     string `name:"jwt-audience" placeholder:"NAME"`
+	PublishClientCA string `name:"publish-client-ca" placeholder:"FILE"`
 	originFlags
-	CookieSameSite string `default:"strict" enum:"strict,lax,none" placeholder:"WHEN" help:"SameSite of the session cookie: strict, lax or none (${default}); none for pages of --allow-origin on other sites."`
-	LoginURL       string `name:"login-url" placeholder:"URL" help:"Where the page sends those who must sign in; without one, it asks for a token."`
+	CookieSameSite string `default:"strict" enum:"strict,lax,none" placeholder:"WHEN"`
+	LoginURL       string `name:"login-url" placeholder:"URL"`
 	limitFlags
 	mapFlags
+}
+
+// serveHelp has the help texts of serveCmd.
+var serveHelp = helpTexts{
+	"listen": "Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off " +
+		"behind a proxy (${default}).",
+	"proxy-listen": "Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default}).",
+	"publish-listen": "Internal port, for publishers and operators: host:port or unix:/path; one that others " +
+		"can reach speaks TLS and asks who they are (${default}).",
+	"drain": "How long ending streams is spread over: 0s to 5m (${default}).",
+	"state-dir": "Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap " +
+		"in the user's state directory).",
+	"log-format": "text or json (default: text on a terminal, else json).",
+	"anonymous":  "Let anyone who reaches the public or proxy port read.",
+	"jwt-key": "What tokens are verified with: a PEM public key (RSA, ECDSA, Ed25519), or a secret for HS256 " +
+		"of at least 32 bytes.",
+	"jwks-url": "Where the keys are fetched instead, every hour, and at most once a minute for one that is " +
+		"not known.",
+	"jwt-issuer":   "The iss that tokens must have (default: any).",
+	"jwt-audience": "An aud that tokens must have (default: any).",
+	"publish-client-ca": "PEM certificates of who signs those of publishers; --publish-listen then speaks TLS " +
+		"with --tls-cert, and asks for one.",
+	"cookie-same-site": "SameSite of the session cookie: strict, lax or none (${default}); none for pages of " +
+		"--allow-origin on other sites.",
+	"login-url": "Where the page sends those who must sign in; without one, it asks for a token.",
 }
 
 // config returns the hub that the flags ask for.

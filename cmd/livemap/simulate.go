@@ -13,16 +13,25 @@ import (
 
 // simulateCmd publishes a simulated fleet to a hub.
 type simulateCmd struct {
-	To client.Address `default:"http://127.0.0.1:9801" help:"Address of the hub's internal port: http://host:port, https://host:port or unix:/path."`
+	To client.Address `default:"http://127.0.0.1:9801"`
 	fleetFlags
 	hubFlags
 }
 
 // fleetFlags are the flags for the simulated fleet.
 type fleetFlags struct {
-	Vehicles int     `default:"250" placeholder:"N" help:"How many vehicles: 1 to 100000 (${default})."`
-	Rate     float64 `default:"1" placeholder:"N" help:"Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every 30 s."`
-	Seed     uint64  `default:"1" placeholder:"N" help:"Another number, another fleet: the same one, the same vehicles, routes and reports; from 0 to 18446744073709551615 (${default})."`
+	Vehicles int     `default:"250" placeholder:"N"`
+	Rate     float64 `default:"1" placeholder:"N"`
+	Seed     uint64  `default:"1" placeholder:"N"`
+}
+
+// fleetHelp has the help texts of fleetFlags.
+var fleetHelp = helpTexts{
+	"vehicles": "How many vehicles: 1 to 100000 (${default}).",
+	"rate": "Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every " +
+		"30 s.",
+	"seed": "Another number, another fleet: the same one, the same vehicles, routes and reports; from 0 to " +
+		"18446744073709551615 (${default}).",
 }
 
 // Help returns what --help adds to the flags.

@@ -15,15 +15,27 @@ import (
 
 // tailCmd follows streams of a hub.
 type tailCmd struct {
-	URL      client.Address `arg:"" name:"url" help:"Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801."`
-	Topic    []string       `sep:"none" placeholder:"T" help:"A topic to follow; may be given up to 128 times. Without, everything that may be read."`
-	BBox     string         `name:"bbox" placeholder:"W,S,E,N" help:"Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5."`
-	Interval time.Duration  `placeholder:"1s" help:"At most one position per vehicle in this time, 100ms to 60s."`
-	Snapshot bool           `default:"true" negatable:"" help:"Begin with the last-known positions."`
-	Format   string         `default:"auto" enum:"auto,text,ndjson" help:"${enum}; auto is text on a terminal, else ndjson."`
-	HTTP     string         `name:"http" default:"auto" enum:"auto,3,2,1.1" help:"Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1."`
-	Count    int            `placeholder:"N" help:"Stop after N positions."`
+	URL      client.Address `arg:"" name:"url"`
+	Topic    []string       `sep:"none" placeholder:"T"`
+	BBox     string         `name:"bbox" placeholder:"W,S,E,N"`
+	Interval time.Duration  `placeholder:"1s"`
+	Snapshot bool           `default:"true" negatable:""`
+	Format   string         `default:"auto" enum:"auto,text,ndjson"`
+	HTTP     string         `name:"http" default:"auto" enum:"auto,3,2,1.1"`
+	Count    int            `placeholder:"N"`
 	hubFlags
+}
+
+// tailHelp has the help texts of tailCmd.
+var tailHelp = helpTexts{
+	"url":      "Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801.",
+	"topic":    "A topic to follow; may be given up to 128 times. Without, everything that may be read.",
+	"bbox":     "Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5.",
+	"interval": "At most one position per vehicle in this time, 100ms to 60s.",
+	"snapshot": "Begin with the last-known positions.",
+	"format":   "${enum}; auto is text on a terminal, else ndjson.",
+	"http":     "Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1.",
+	"count":    "Stop after N positions.",
 }
 
 // Help returns what --help adds to the flags.

@@ -12,17 +12,32 @@ import (
 
 // tokenCmd makes keys and tokens, for trying a hub out.
 type tokenCmd struct {
-	MakeKey string `placeholder:"FILE" help:"Make a key: a secret in FILE, or the private key in FILE and the public one, for the hub, in FILE.pub. A file that is there is left alone."`
-	Type    string `placeholder:"TYPE" enum:"hs256,es256,eddsa,rs256" default:"hs256" help:"Of the key that is made: hs256 (a secret), es256, eddsa or rs256 (${default})."`
+	MakeKey string `placeholder:"FILE"`
+	Type    string `placeholder:"TYPE" enum:"hs256,es256,eddsa,rs256" default:"hs256"`
 
-	Key      string        `placeholder:"FILE" help:"The secret or private key (PEM) to sign a token with."`
-	Subject  string        `placeholder:"NAME" help:"Whose token it is; limits count by it."`
-	Read     []string      `placeholder:"PATTERN,…" help:"Topics to read, like 'vehicle:TRUCK-*'; '*' is everything."`
-	Publish  []string      `placeholder:"PATTERN,…" help:"Vehicles to publish for, and to delete."`
-	Topics   []string      `placeholder:"PATTERN,…" help:"Further topics that publishing may name."`
-	Expires  time.Duration `default:"1h" placeholder:"TIME" help:"How long it is good for: 1s to 87600h (${default})."`
-	Issuer   string        `placeholder:"NAME" help:"Its iss, for --jwt-issuer."`
-	Audience string        `placeholder:"NAME" help:"Its aud, for --jwt-audience."`
+	Key      string        `placeholder:"FILE"`
+	Subject  string        `placeholder:"NAME"`
+	Read     []string      `placeholder:"PATTERN,…"`
+	Publish  []string      `placeholder:"PATTERN,…"`
+	Topics   []string      `placeholder:"PATTERN,…"`
+	Expires  time.Duration `default:"1h" placeholder:"TIME"`
+	Issuer   string        `placeholder:"NAME"`
+	Audience string        `placeholder:"NAME"`
+}
+
+// tokenHelp has the help texts of tokenCmd.
+var tokenHelp = helpTexts{
+	"make-key": "Make a key: a secret in FILE, or the private key in FILE and the public one, for the hub, in " +
+		"FILE.pub. A file that is there is left alone.",
+	"type":     "Of the key that is made: hs256 (a secret), es256, eddsa or rs256 (${default}).",
+	"key":      "The secret or private key (PEM) to sign a token with.",
+	"subject":  "Whose token it is; limits count by it.",
+	"read":     "Topics to read, like 'vehicle:TRUCK-*'; '*' is everything.",
+	"publish":  "Vehicles to publish for, and to delete.",
+	"topics":   "Further topics that publishing may name.",
+	"expires":  "How long it is good for: 1s to 87600h (${default}).",
+	"issuer":   "Its iss, for --jwt-issuer.",
+	"audience": "Its aud, for --jwt-audience.",
 }
 
 // Help is what --help says beyond the flags.

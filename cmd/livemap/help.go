@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/alecthomas/kong"
+)
+
+// helpTexts are the help texts of flags and arguments, by name. Each table stands beside its flags. The
+// texts are not in struct tags, because a tag cannot be broken across lines. kong replaces ${default}
+// and ${enum} in them.
+type helpTexts map[string]string
+
+// flagHelp has the tables of each command. If several have a name, the first one counts.
+var flagHelp = map[string][]helpTexts{
+	"serve":    {serveHelp, sharedHelp},
+	"demo":     {demoHelp, sharedHelp, fleetHelp},
+	"simulate": {fleetHelp, hubHelp},
+	"replay":   {replayHelp, hubHelp},
+	"tail":     {tailHelp, hubHelp},
+	"bench":    {benchHelp},
+	"token":    {tokenHelp},
+	"health":   {healthHelp, hubHelp},
+}
+
+// setHelp is an option for kong.PostBuild. It sets the texts of flags and arguments that have none in
+// their tags, and fails if the tables have none either.
+func setHelp(app *kong.Kong) error {
+	for _, command := range app.Model.Children {
+		values := slices.Clone(command.Positional)
+		for _, flag := range command.Flags {
+			values = append(values, flag.Value)
+		}
+		for _, value := range values {
+			for _, texts := range flagHelp[command.Name] {
+				if value.Help == "" {
+					value.Help = texts[value.Name]
+				}
+			}
+			if value.Help == "" {
+				return fmt.Errorf("livemap %s: %s has no help text", command.Name, value.Summary())
+			}
+		}
+	}
+	return nil
+}
