@@ -59,7 +59,7 @@ test: browser check fuzz page-tests tests ## everything that CI runs
 check: web ## formatting, vet, staticcheck, go.mod, types of the page
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags faults,soak ./cmd/livemap
+	$(GO) vet -tags faults,soak ./cmd/livemap/e2e
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
@@ -110,11 +110,11 @@ tests: web ## all Go tests once, with the race detector or without, in random or
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
 faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
-	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap
+	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap/e2e
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 
 soak: $(CADDY) ## 500 streams for LIVEMAP_SOAK, half an hour by default, with Caddy in front of half of them
-	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$(CURDIR)/$(CADDY)}" $(GO) test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/livemap
+	LIVEMAP_CADDY="$${LIVEMAP_CADDY:-$(CURDIR)/$(CADDY)}" $(GO) test -tags soak -run '^TestSoak$$' -count=1 -timeout 0 -v ./cmd/livemap/e2e
 
 # Both exit with 1 if a delivery was missing, came twice or out of order; not for a goal
 # that was missed.
