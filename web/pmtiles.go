@@ -104,9 +104,9 @@ func (h *archiveHeader) check(size int64) error {
 	case h.TileType < typeMVT || h.TileType > typeAVIF:
 		return fmt.Errorf("a PMTiles archive with tiles of type %d", h.TileType)
 	case !canInflate(h.InternalCompression) || !canInflate(h.TileCompression):
-		return errors.New("a PMTiles archive that is compressed otherwise than by gzip")
+		return errors.New("a PMTiles archive with a compression other than gzip")
 	case end > uint64(size):
-		return fmt.Errorf("a PMTiles archive that is cut off: %d of %d bytes", size, end)
+		return fmt.Errorf("a truncated PMTiles archive: %d of %d bytes", size, end)
 	}
 	return nil
 }

@@ -68,10 +68,10 @@ func TestCheckPMTiles(t *testing.T) {
 		{"version 2", set(7, 2), "version 2"},
 		{"unknown tiles", set(99, 0), "tiles of type 0"},
 		{"MLT", set(99, 6), "tiles of type 6"},
-		{"directories by zstd", set(97, 4), "otherwise than by gzip"},
-		{"tiles by brotli", set(98, 3), "otherwise than by gzip"},
-		{"tiles by an unknown compression", set(98, 0), "otherwise than by gzip"},
-		{"cut off", archive()[:200], "cut off: 200 of 227 bytes"},
+		{"directories by zstd", set(97, 4), "with a compression other than gzip"},
+		{"tiles by brotli", set(98, 3), "with a compression other than gzip"},
+		{"tiles by an unknown compression", set(98, 0), "with a compression other than gzip"},
+		{"cut off", archive()[:200], "truncated PMTiles archive: 200 of 227 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := web.CheckPMTiles(write(t, c.content))

@@ -55,7 +55,7 @@ func libraries(dist fs.FS, policy string) (tree, error) {
 	err := eachFile(dist, "lib", func(name string, packed []byte) error {
 		name, found := strings.CutSuffix(strings.TrimPrefix(name, "lib/"), ".gz")
 		if !found {
-			return fmt.Errorf("%s is not compressed; make web mends dist", name)
+			return fmt.Errorf("%s is not compressed; run make web to rebuild dist", name)
 		}
 		files = append(files, packedAsset(name, packed))
 		return nil

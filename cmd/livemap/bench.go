@@ -26,35 +26,39 @@ type benchCmd struct {
 	Rate     float64       `default:"10" placeholder:"N"`
 	Duration time.Duration `default:"10s" placeholder:"TIME"`
 
-	Run   benchRunCmd   `cmd:"" default:"1" help:"Measure; what bench does without a command."`
-	Floor benchFloorCmd `cmd:"" help:"Write what standard input says; a process that the hub is compared with, which run starts."`
+	Run   benchRunCmd   `cmd:"" default:"1" help:"Measure; the default command."`
+	Floor benchFloorCmd `cmd:"" help:"Write events as standard input says; run starts it for comparison."`
 }
 
 // benchHelp has the help texts of benchCmd.
 var benchHelp = helpTexts{
-	"quick":    "The quick set: fewer scenarios, fewer streams and shorter windows; under two minutes.",
-	"scenario": "Only this scenario; may be given several times. The names are below.",
+	"quick":    "Run the quick set: fewer scenarios, fewer streams, shorter windows; under two minutes.",
+	"scenario": "Run only this scenario; may be repeated. The names are below.",
 	"hub":      "Measure the hub of another livemap program, to compare versions.",
-	"out":      "Write results.json, results.svg and table.md into this folder.",
-	"target":   "Measure a server that runs already, with the flags below, instead of the scenarios.",
-	"publish":  "Where to publish to --target.",
-	"pid":      "Process of --target, to tell its processor time and memory; it must be on this machine.",
-	"kind": "What --target is: hub, mercure, centrifugo, nchan, or raw: any event stream that publishes by " +
-		"itself events with a member n (${default}).",
-	"token":    "Sent to --target as Bearer token; to Centrifugo, as its API key.",
-	"protocol": "How --target is read: h1, h2 or h3 (${default}).",
-	"streams":  "Streams of --target, on a connection each: 1 to 100000 (${default}).",
-	"rate":     "Events a second to --target: 0.1 to 100000 (${default}).",
-	"duration": "How long --target is measured: 1s to 1h (${default}).",
+	"out":      "Write results.json, results.svg and table.md to this directory.",
+	"target":   "Measure a running server, with the flags below, instead of the scenarios.",
+	"publish":  "URL to publish to, for --target.",
+	"pid":      "Process ID of --target on this machine, to measure its processor time and memory.",
+	"kind": "Kind of --target: hub, mercure, centrifugo, nchan, or raw (${default}). A raw server is an event " +
+		"stream whose events have a member n, and needs no publisher.",
+	"token":    "Bearer token for --target; for Centrifugo, its API key.",
+	"protocol": "Protocol of the streams of --target: h1, h2 or h3 (${default}).",
+	"streams":  "Streams of --target, each on a connection of its own: 1 to 100000 (${default}).",
+	"rate":     "Events per second to --target: 0.1 to 100000 (${default}).",
+	"duration": "Length of the measurement of --target: 1s to 1h (${default}).",
 }
 
 // Help returns what --help adds to the flags.
 func (c *benchCmd) Help() string {
-	return `Starts a hub as a process of its own, opens streams, publishes on a schedule and checks every delivery: none missing, none twice, in order. Beside the hub it measures the least that the same deliveries can cost (a loop of writes of the same bytes to as many connections) and, where it is installed, nchan. Processor time is the server's; delays count from when an event was due.
+	return `Starts a hub as a process of its own, opens streams, publishes on a schedule and checks every
+delivery: none missing, none twice, in order. Beside the hub it measures the least that the same deliveries
+can cost: a loop of writes of the same bytes to as many connections. It also measures nchan where that is
+installed. Processor time is the server's. Delays count from the time at which an event was due.
 
 Scenarios: ` + strings.Join(bench.Names(), ", ") + `.
 
-A URL without a path gets the one that its kind of server uses. Exit status: 0 if every delivery was as it had to be, goals met or not; 1 if not, or if something could not be measured; 2 for a mistake in the call.`
+A URL without a path gets the usual path of its kind of server. Exit status: 0 if every delivery was correct,
+whether goals were met or not; 1 if not, or if a measurement failed; 2 for a mistake in the call.`
 }
 
 func (c *benchCmd) options() bench.Options {
@@ -84,7 +88,7 @@ func (c *benchCmd) Validate() error {
 		{"duration", c.Duration != 10*time.Second},
 	} {
 		if flag.given && c.Target == "" {
-			return fmt.Errorf("--%s goes with --target; the scenarios have their own", flag.name)
+			return fmt.Errorf("--%s needs --target; the scenarios have their own", flag.name)
 		}
 	}
 	return c.options().Check()
@@ -93,7 +97,7 @@ func (c *benchCmd) Validate() error {
 // benchRunCmd is `livemap bench run`, the default of `livemap bench`.
 type benchRunCmd struct{}
 
-// Run measures.
+// Run runs the measurements.
 func (*benchRunCmd) Run(ctx context.Context, c *benchCmd, std streams) error {
 	return bench.Run(ctx, c.options(), std.out, std.err)
 }
@@ -101,7 +105,7 @@ func (*benchRunCmd) Run(ctx context.Context, c *benchCmd, std streams) error {
 // benchFloorCmd is a process that the benchmark compares the hub with.
 type benchFloorCmd struct{}
 
-// Run writes what its input says, until that ends.
+// Run writes as its input says, until the input ends.
 func (*benchFloorCmd) Run(ctx context.Context, std streams) error {
 	return bench.Floor(ctx, std.in, std.out)
 }

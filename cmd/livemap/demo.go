@@ -37,16 +37,16 @@ type demoCmd struct {
 
 // demoHelp has the help texts of demoCmd.
 var demoHelp = helpTexts{
-	"listen": "Public HTTPS, on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port " +
+	"listen": "Public HTTPS on loopback: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port " +
 		"number; or off (${default}).",
 	"proxy-listen":   "Plaintext HTTP for the map, on loopback (${default}).",
-	"publish-listen": "Internal port, on loopback, for curl and the simulated fleet (${default}).",
-	"drain":          "How long ending streams is spread over: 0s to 5m (${default}).",
-	"state-dir": "Where certificate, QUIC keys and every vehicle's newest position are kept (default: a " +
+	"publish-listen": "Internal port for curl and the simulated fleet, on loopback (${default}).",
+	"drain":          "Time over which the hub spreads the ends of its streams: 0s to 5m (${default}).",
+	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: a " +
 		"temporary directory, removed at the end).",
 }
 
-// config returns the hub that the flags ask for. Anyone on this machine may read.
+// config returns the hub that the flags ask for. Everyone on this machine may read.
 func (c *demoCmd) config() server.Config {
 	config := server.Config{
 		Listen: listen.Config{Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen},
@@ -62,19 +62,19 @@ func (c *demoCmd) config() server.Config {
 	return config
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *demoCmd) Help() string {
-	return `Runs a hub that anyone on this machine may read, and a simulated fleet that publishes to it,
-until it is interrupted. Nothing of it can be reached from other machines, and nothing is left behind.
+	return `Runs a hub and a simulated fleet that publishes to it, until it is interrupted. Everyone on this
+machine may read. Other machines cannot reach the demo, and it leaves nothing behind.
 
-The flags are those of 'livemap serve', but for who may read and for the log, and of 'livemap simulate'.
-Of the hub's log only errors are shown.
+The flags are those of 'livemap serve', without access control and logging, and those of 'livemap simulate'.
+The demo shows only the errors of the hub's log.
 
-Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, because a port is in use for instance;
-2 for a mistake in the call.`
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub cannot run, for example because a port is in use; 2 for
+a mistake in the call.`
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *demoCmd) Validate() error {
 	for _, flag := range []struct {
 		name, like string
@@ -85,8 +85,8 @@ func (c *demoCmd) Validate() error {
 		{"publish-listen", "127.0.0.1:9801", c.PublishListen},
 	} {
 		if !flag.address.IsOff() && !flag.address.IsLocal() {
-			return fmt.Errorf("--%s is %s, which others can reach; the demo has nobody log in, "+
-				"so it must be on loopback, like %s", flag.name, flag.address, flag.like)
+			return fmt.Errorf("--%s is %s, which other machines can reach; it must be on loopback, like %s, "+
+				"because the demo has no sign-in", flag.name, flag.address, flag.like)
 		}
 	}
 	if c.Listen.IsOff() && c.ProxyListen.IsOff() {
@@ -98,13 +98,13 @@ func (c *demoCmd) Validate() error {
 
 // Run runs hub and fleet until ctx is done or the hub fails.
 func (c *demoCmd) Run(ctx context.Context, std streams) error {
-	// A reader of the output may end first, as tee does at Ctrl-C. The state is still to be removed.
+	// A reader of the output may end first, as tee does at Ctrl-C. The state must still be removed.
 	signal.Ignore(syscall.SIGPIPE)
 	config := c.config()
 	if c.StateDir == "" {
 		dir, err := os.MkdirTemp("", "livemap-demo-")
 		if err != nil {
-			return fmt.Errorf("%w; TMPDIR or --state-dir names another place", err)
+			return fmt.Errorf("%w; set TMPDIR or --state-dir to another directory", err)
 		}
 		defer os.RemoveAll(dir)
 		config.StateDir = dir
@@ -186,7 +186,7 @@ func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 		open = "or"
 	}
 	if at.Public != "" {
-		text += fmt.Sprintf("  %-10s%s/  (its certificate is made up: the browser warns; Chrome stays on HTTP/2)\n",
+		text += fmt.Sprintf("  %-10s%s/  (self-signed certificate: the browser warns; Chrome stays on HTTP/2)\n",
 			open, loopbackURL("https", c.Listen, at.Public))
 	}
 	text += "  curl      " + curlExample(at.Internal) + "\n"
@@ -194,7 +194,7 @@ func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 	fmt.Fprint(std.out, text)
 }
 
-// curlExample returns a command that follows the fleet.
+// curlExample returns a curl command that follows the fleet.
 func curlExample(publish string) string {
 	if socket, ok := strings.CutPrefix(publish, "unix:"); ok {
 		return "curl -N --unix-socket " + socket + " http://localhost/topics/live_updates:all/stream"
@@ -212,7 +212,7 @@ func loopbackURL(scheme string, flag listen.Address, bound string) string {
 // adviseFlag adds advice to an error about a port in use.
 func adviseFlag(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; end the program that has this port, or choose another with this flag", err)
+		return fmt.Errorf("%w; stop the program that uses this port, or choose another port with this flag", err)
 	}
 	return err
 }

@@ -16,7 +16,7 @@ type network struct{ netip.Prefix }
 // UnmarshalText reads a range. An error says how to write one.
 func (n *network) UnmarshalText(text []byte) (err error) {
 	if n.Prefix, err = netip.ParsePrefix(string(text)); err != nil {
-		return fmt.Errorf("%q is no network; it must be in CIDR notation, like 10.0.0.0/8 or 192.0.2.1/32", text)
+		return fmt.Errorf("%q is not a network; it must be in CIDR notation, like 10.0.0.0/8 or 192.0.2.1/32", text)
 	}
 	return nil
 }
@@ -28,8 +28,8 @@ type pageOrigin string
 func (o *pageOrigin) UnmarshalText(text []byte) error {
 	origin := strings.ToLower(string(text))
 	if !isOrigin(origin) {
-		return fmt.Errorf("%q is no origin of a page; it must be http:// or https://, a host and perhaps a port, "+
-			"like https://fleet.example.com; * and null are not taken", text)
+		return fmt.Errorf("%q is not the origin of a page; it must be http:// or https://, a host and perhaps "+
+			"a port, like https://fleet.example.com; * and null are not allowed", text)
 	}
 	for _, usual := range []struct{ scheme, port string }{{"https://", ":443"}, {"http://", ":80"}} {
 		if strings.HasPrefix(origin, usual.scheme) {
@@ -47,7 +47,7 @@ type styleURL string
 func (s *styleURL) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	if err != nil || u.User != nil || !isOrigin(u.Scheme+"://"+u.Host) {
-		return fmt.Errorf("%q is no address of a style; it must be an http:// or https:// URL", text)
+		return fmt.Errorf("%q is not the URL of a style; it must be an http:// or https:// URL", text)
 	}
 	*s = styleURL(text)
 	return nil
@@ -59,14 +59,14 @@ type origin string
 // UnmarshalText reads an origin. An error says how to write one.
 func (o *origin) UnmarshalText(text []byte) error {
 	if !isOrigin(string(text)) {
-		return fmt.Errorf("%q is no origin; it must be http:// or https://, a host and perhaps a port, "+
+		return fmt.Errorf("%q is not an origin; it must be http:// or https://, a host and perhaps a port, "+
 			"like https://tiles.example.com", text)
 	}
 	*o = origin(text)
 	return nil
 }
 
-// isOrigin reports whether a Content-Security-Policy can name the text. Such a policy knows no IPv6
+// isOrigin reports whether a Content-Security-Policy can name the text. Such a policy allows no IPv6
 // addresses, and some other characters would end a source in it.
 var isOrigin = regexp.MustCompile(
 	`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`).MatchString
@@ -79,9 +79,9 @@ func flagError(flag string, err error) error {
 	return usageError{fmt.Errorf("%s: %w", flag, err)}
 }
 
-// strangeVariables returns variables of an environment that look like those of flags and are none.
-// A misspelt one may be meant for a flag that keeps somebody out.
-func strangeVariables(app *kong.Application, environment []string) (strange []string) {
+// unknownVariables returns the LIVEMAP_ variables of an environment that belong to no flag. A misspelt
+// one may be meant for a flag that restricts access.
+func unknownVariables(app *kong.Application, environment []string) (unknown []string) {
 	known := map[string]bool{}
 	for _, command := range app.Leaves(false) {
 		for _, group := range command.AllFlags(false) {
@@ -95,13 +95,13 @@ func strangeVariables(app *kong.Application, environment []string) (strange []st
 	for _, variable := range environment {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "LIVEMAP_") && !known[name] {
-			strange = append(strange, name)
+			unknown = append(unknown, name)
 		}
 	}
-	return strange
+	return unknown
 }
 
-// within checks a value of a flag against its range.
+// within is the check of a flag's value against its range.
 type within struct {
 	flag        string
 	value, text string // as given, and the range

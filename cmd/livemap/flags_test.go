@@ -51,7 +51,7 @@ func TestVersion(t *testing.T) {
 // A mistake is answered with what the flag means to the command that was called;
 // others may have one of the same name.
 func TestMistakesTellOfTheRightFlag(t *testing.T) {
-	for name, means := range map[string]string{"bench": "Events a second", "simulate": "Reports per second"} {
+	for name, means := range map[string]string{"bench": "Events per second", "simulate": "Reports per second"} {
 		out, stderr, status := command(t, "", name, "--rate", "x")
 		assert.Equal(t, 2, status)
 		assert.Empty(t, out)
@@ -147,10 +147,10 @@ func TestServeRefusesToGuess(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"who may read", []string{"serve"}, "--jwt-key or --jwks-url lets those who have a token, --anonymous lets anyone"},
+		{"who may read", []string{"serve"}, "set --jwt-key or --jwks-url for clients with tokens, or --anonymous for everyone"},
 		{"which keys", []string{"serve", "--jwt-key=main.go", "--jwks-url=https://example.com/keys"}, "--jwt-key and --jwks-url exclude each other"},
 		{"where to sign in", []string{"serve", "--jwt-key=main.go", "--login-url=login"}, "--login-url is \"login\"; it must be an http:// or https:// URL"},
-		{"whom a wide port asks", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k", "--publish-listen=:9801"}, "--publish-client-ca to ask them for a certificate, or --jwt-key or --jwks-url"},
+		{"whom a wide port asks", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k", "--publish-listen=:9801"}, "--publish-client-ca to ask for client certificates, or --jwt-key or --jwks-url"},
 		{"how a wide port is secret", []string{"serve", "--jwt-key=main.go", "--publish-listen=:9801"}, "it needs --tls-cert and --tls-key"},
 		{"TLS of a unix socket", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k", "--publish-client-ca=ca", "--publish-listen=unix:/x"}, "a unix socket speaks no TLS"},
 		{"which map", []string{"serve", "--anonymous", "--map-style=https://example.com/style.json", "--map-pmtiles=main.go"}, "--map-style and --map-pmtiles exclude each other"},

@@ -19,13 +19,14 @@ type healthCmd struct {
 
 // healthHelp has the help texts of healthCmd.
 var healthHelp = helpTexts{
-	"timeout": "How long to wait for the answer.",
+	"timeout": "Longest wait for the answer.",
 }
 
 // Help returns what --help adds to the flags.
 func (c *healthCmd) Help() string {
-	return "Asks the hub's /readyz. " +
-		"Exit status: 0 if it is ready; 1 if not, or if it does not answer; 2 for a mistake in the call."
+	return `Asks the hub's /readyz.
+
+Exit status: 0 if the hub is ready; 1 if it is not, or if it does not answer; 2 for a mistake in the call.`
 }
 
 // Validate checks the flags; kong calls it.

@@ -24,10 +24,13 @@ var flagHelp = map[string][]helpTexts{
 	"health":   {healthHelp, hubHelp},
 }
 
-// setHelp is an option for kong.PostBuild. It sets the texts of flags and arguments that have none in
-// their tags, and fails if the tables have none either.
+// setHelp is an option for kong.PostBuild. It sets the texts of commands, flags and arguments that have
+// none in their tags. It fails if a flag or an argument has none in the tables either.
 func setHelp(app *kong.Kong) error {
 	for _, command := range app.Model.Children {
+		if command.Help == "" {
+			command.Help = commandHelp[command.Name]
+		}
 		values := slices.Clone(command.Positional)
 		for _, flag := range command.Flags {
 			values = append(values, flag.Value)

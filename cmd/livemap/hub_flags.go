@@ -19,10 +19,10 @@ type hubFlags struct {
 // hubHelp has the help texts of hubFlags, and of --to, which several commands have.
 var hubHelp = helpTexts{
 	"to":          "Address of the hub's internal port: http://host:port, https://host:port or unix:/path.",
-	"token":       "Token to show to the hub, sent as Authorization: Bearer.",
-	"cacert":      "PEM certificates to trust, instead of the system's.",
-	"insecure":    "Do not check the hub's certificate.",
-	"client-cert": "PEM certificate to show to an internal port that asks for one.",
+	"token":       "Token for the hub, sent as Authorization: Bearer.",
+	"cacert":      "PEM certificates to trust instead of the system's.",
+	"insecure":    "Do not verify the hub's certificate.",
+	"client-cert": "PEM client certificate for an internal port that asks for one.",
 	"client-key":  "PEM private key of --client-cert.",
 }
 

@@ -1,5 +1,5 @@
-// Command livemap is a hub for live fleet tracking: vehicles report where they
-// are, and everyone who watches sees it at once.
+// Command livemap is a hub for live fleet tracking: vehicles report their positions, and everyone who
+// watches sees them at once.
 package main
 
 import (
@@ -18,23 +18,37 @@ import (
 	"livemap/cmd/livemap/server"
 )
 
-// commands is the whole command line; each command lives in a file of its own.
+// commands is the whole command line. Each command has a file of its own.
 type commands struct {
-	Serve      serveCmd      `cmd:"" group:"run" help:"Run the hub."`
-	Demo       demoCmd       `cmd:"" group:"run" help:"Run a hub, a simulated fleet and the map, with nothing to configure."`
-	Simulate   simulateCmd   `cmd:"" group:"publish" help:"Publish a simulated fleet."`
-	Replay     replayCmd     `cmd:"" group:"publish" help:"Publish recorded positions in time order."`
-	Tail       tailCmd       `cmd:"" group:"watch" help:"Follow streams in the terminal."`
-	Token      tokenCmd      `cmd:"" group:"operate" help:"Make a key, or a token signed with one."`
-	Health     healthCmd     `cmd:"" group:"operate" help:"Ask whether a hub is ready; exit status 0 or 1."`
-	Bench      benchCmd      `cmd:"" group:"operate" help:"Measure a hub under load, and what the same deliveries cost at least."`
-	Completion completionCmd `cmd:"" group:"program" help:"Print a script that completes commands and flags in bash, zsh or fish."`
-	Version    versionCmd    `cmd:"" group:"program" help:"Print which version this is."`
+	Serve      serveCmd      `cmd:"" group:"run"`
+	Demo       demoCmd       `cmd:"" group:"run"`
+	Simulate   simulateCmd   `cmd:"" group:"publish"`
+	Replay     replayCmd     `cmd:"" group:"publish"`
+	Tail       tailCmd       `cmd:"" group:"watch"`
+	Token      tokenCmd      `cmd:"" group:"operate"`
+	Health     healthCmd     `cmd:"" group:"operate"`
+	Bench      benchCmd      `cmd:"" group:"operate"`
+	Completion completionCmd `cmd:"" group:"program"`
+	Version    versionCmd    `cmd:"" group:"program"`
 
-	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Tell which version this is."`
+	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
-// groups are the headings that --help lists the commands under.
+// commandHelp has the help texts of the commands.
+var commandHelp = helpTexts{
+	"serve":      "Run the hub.",
+	"demo":       "Run a hub, a simulated fleet and the map, with nothing to configure.",
+	"simulate":   "Publish a simulated fleet.",
+	"replay":     "Publish recorded positions in time order.",
+	"tail":       "Follow streams in the terminal.",
+	"token":      "Make a key, or a token signed with one.",
+	"health":     "Ask whether a hub is ready; exit status 0 or 1.",
+	"bench":      "Measure a hub under load, beside the least that the same deliveries cost.",
+	"completion": "Print a script that completes commands and flags in bash, zsh or fish.",
+	"version":    "Print the version.",
+}
+
+// groups are the headings of the commands in --help.
 var groups = kong.Groups{
 	"run":     "Run a hub:",
 	"publish": "Publish:",
@@ -43,16 +57,16 @@ var groups = kong.Groups{
 	"program": "The program itself:",
 }
 
-// streams are the standard streams a command talks to.
+// streams are the standard streams of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// usageError is a mistake in how the program was called: exit status 2.
+// usageError is a mistake in the call. The exit status is 2.
 type usageError struct{ error }
 
-// asUsage marks a mistake in a hub's configuration as one in the call: the flags made it.
+// asUsage marks a mistake in a hub's configuration as one in the call: it comes from the flags.
 func asUsage(err error) error {
 	if errors.As(err, new(server.ConfigError)) {
 		return usageError{err}
@@ -66,14 +80,14 @@ func main() {
 		ends = append(ends, syscall.SIGHUP) // the terminal was closed
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	// Who asks again means at once. But a terminal and whoever started us may both pass
-	// on the same Ctrl-C.
+	// A second signal kills the program at once. The first second is excepted: a terminal and the
+	// parent process may both pass on the same Ctrl-C.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	os.Exit(exitStatus(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}), os.Stderr))
 }
 
-// exitStatus tells err on stderr and gives the program's exit status for it: 0
-// for none, 2 for a mistake on the command line, else 1.
+// exitStatus writes err to stderr and returns the program's exit status: 0 without an error, 2 for a
+// mistake in the call, else 1.
 func exitStatus(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
@@ -85,8 +99,8 @@ func exitStatus(err error, stderr io.Writer) int {
 	return 1
 }
 
-// run is the program without the process around it. It returns when the
-// command is done or, for those that run on, when ctx is.
+// run runs the command that args name, without the process around it. It returns when the command or
+// ctx is done.
 func run(ctx context.Context, args []string, std streams) error {
 	helped := false
 	parser, err := kong.New(&commands{},
@@ -119,7 +133,7 @@ func run(ctx context.Context, args []string, std streams) error {
 	return command.Run()
 }
 
-// explained adds what a flag is for, and its range, to an error that names it.
+// explained adds the help text of a flag, with its range, to an error about it.
 func explained(err error) error {
 	name, _, found := strings.Cut(strings.TrimPrefix(err.Error(), "--"), ":")
 	if !found || !strings.HasPrefix(err.Error(), "--") {
@@ -132,13 +146,13 @@ func explained(err error) error {
 	}
 	for _, flag := range failure.Context.Selected().Flags {
 		if flag.Name == name {
-			return fmt.Errorf("%w; %s is: %s", err, "--"+name, flag.Help)
+			return fmt.Errorf("%w; --%s is: %s", err, name, flag.Help)
 		}
 	}
 	return err
 }
 
-// helpAsFlag lets `livemap help CMD` mean `livemap CMD --help`.
+// helpAsFlag turns `livemap help CMD` into `livemap CMD --help`, and no arguments into `--help`.
 func helpAsFlag(args []string) []string {
 	switch {
 	case len(args) == 0:

@@ -22,33 +22,43 @@ type replayCmd struct {
 
 // replayHelp has the help texts of replayCmd.
 var replayHelp = helpTexts{
-	"file":  "Recordings: NDJSON, CSV with a header, or GPX; gzipped or not; - is standard input.",
-	"speed": "Play N times as fast as it was recorded; 0 is as fast as the hub acknowledges.",
-	"restamp": "Move the recording to now: the first position is of now, and the distances between them are " +
-		"divided by --speed (0: each is of the time it is sent).",
+	"file":  "Recordings: NDJSON, CSV with a header, or GPX, each plain or gzipped; - is standard input.",
+	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
+	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
+		"between positions. With --speed 0, each position gets the time at which it is sent.",
 }
 
 // Help returns what --help adds to the flags.
 func (c *replayCmd) Help() string {
-	return `Files are recognised by their extension (.ndjson, .jsonl, .csv, .gpx, each also with .gz), else by their first character.
+	return `The extension of a file decides how it is read: .ndjson, .jsonl, .csv or .gpx, each also with .gz.
+Without one of these, the first character decides.
 
-NDJSON has a position object or GeoJSON Feature on each line; what 'livemap tail' prints into a pipe is such a recording.
+NDJSON has a position object or GeoJSON Feature on each line. The output of 'livemap tail' into a pipe is
+such a recording.
 
-CSV needs columns vehicle_id (or id), lat (latitude) and lon (lng, longitude); it may have timestamp (time), speed_kmh, heading (course), altitude, accuracy and topics (separated by semicolons). All other columns are published under their names, an empty field is an absent member, and no units are guessed.
+CSV needs the columns vehicle_id (or id), lat (latitude) and lon (lng, longitude). It may have timestamp
+(time), speed_kmh, heading (course), altitude, accuracy and topics (separated by semicolons). Other columns
+are published under their names. An empty field is an absent member. No units are guessed.
 
-Of GPX the track points are published; the vehicle is named by the track's <name>, else by the file. Speeds are converted from m/s.
+GPX publishes its track points. The vehicle's name is the track's <name>, else that of the file. Speeds are
+converted from m/s.
 
-Positions are published in time order over all files. A file that is not in time order is sorted in memory; standard input and pipes are published in the order in which they come. What cannot be read is not skipped: the hub refuses it, and it is counted and named.
+Positions are published in time order over all files. A file that is not in time order is sorted in memory.
+Standard input and pipes are published in the order of arrival. Unreadable positions are not skipped: the hub
+rejects them, and replay counts and names them.
 
-While the hub is away (restarts, say) replay waits and goes on. Positions that it sends again then are counted as duplicate or late.
+While the hub is away, for example during a restart, replay waits and then goes on. Positions that it sends
+again count as duplicate or late.
 
-Exit status: 0 if the hub refused no position, or after SIGINT or SIGTERM; 1 if it refused some, or the replay had to stop; 2 for a mistake in the call, a file that is missing or is no recording among them, when nothing was published.`
+Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, or if the
+replay had to stop; 2 for a mistake in the call, with nothing published. A missing file and a file that is
+not a recording are such mistakes.`
 }
 
 // Validate checks the flags; kong calls it.
 func (c *replayCmd) Validate() error {
 	if !(c.Speed >= 0) || math.IsInf(c.Speed, 0) {
-		return fmt.Errorf("--speed: %v is no speed; it must be 0 or more, such as 1, 60 or 0.5", c.Speed)
+		return fmt.Errorf("--speed: %v is not a speed; it must be 0 or more, such as 1, 60 or 0.5", c.Speed)
 	}
 	return nil
 }
@@ -90,7 +100,7 @@ func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p 
 // conclude writes the summary, and returns the error that decides on the exit status.
 func (c *replayCmd) conclude(ctx context.Context, std streams, p *player, err error) error {
 	if n := p.sum.Rejected - p.shown; n > 0 {
-		fmt.Fprintf(std.err, "livemap: and %d more were refused\n", n)
+		fmt.Fprintf(std.err, "livemap: and %d more were rejected\n", n)
 	}
 	fmt.Fprintln(std.out, counts(p.sum))
 	switch {
@@ -100,7 +110,7 @@ func (c *replayCmd) conclude(ctx context.Context, std streams, p *player, err er
 	case err != nil:
 		return err
 	case p.sum.Rejected > 0:
-		return fmt.Errorf("%d of %d positions were refused", p.sum.Rejected, p.sum.Total())
+		return fmt.Errorf("%d of %d positions were rejected", p.sum.Rejected, p.sum.Total())
 	}
 	return nil
 }
@@ -111,8 +121,8 @@ type queuedRecord struct {
 	err error
 }
 
-// readAhead reads the recordings on a goroutine of its own: the timetable sees which records have
-// come, without waiting. The goroutine ends with the recordings or with ctx, on standard input
+// readAhead reads the recordings on a goroutine of its own. The timetable sees without waiting which
+// records are read. The goroutine ends with the recordings or with ctx, on standard input
 // only when a read that is under way returns.
 func readAhead(ctx context.Context, recordings *recording.Playlist) <-chan queuedRecord {
 	queue := make(chan queuedRecord, maxBatch)

@@ -85,15 +85,15 @@ func TestReplayCounts(t *testing.T) {
 			"accepted 2, rejected 0, late 1, duplicate 1\n", "", 0},
 		{"partial", partial, 200, many(3),
 			"accepted 2, rejected 1, late 0, duplicate 0\n",
-			"day.ndjson:2: lat is \ufffd[2J\nlivemap: 1 of 3 positions were refused\n", 1},
+			"day.ndjson:2: lat is \ufffd[2J\nlivemap: 1 of 3 positions were rejected\n", 1},
 		{"all refused", allRefused, 422, many(3),
 			"accepted 0, rejected 3, late 0, duplicate 0\n",
-			"day.ndjson:3: nor\nlivemap: and 1 more were refused\n", 1},
+			"day.ndjson:3: nor\nlivemap: and 1 more were rejected\n", 1},
 		{"stopped by the hub", expired, 401, many(1),
 			"accepted 0, rejected 0, late 0, duplicate 0\n",
 			"livemap: the hub answered 401 Unauthorized: the token has expired\n", 1},
 		{"redirect", `{}`, 307, many(1), "accepted 0, ", "the hub answered 307", 1},
-		{"not a hub", `<html>`, 200, many(1), "accepted 0, ", "the answer is no Ack of a hub", 1},
+		{"not a hub", `<html>`, 200, many(1), "accepted 0, ", "the answer is not an Ack of a hub", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hub := newPublishedHub(t)
@@ -139,7 +139,7 @@ func TestReplayShowsFirstRefusals(t *testing.T) {
 	assert.Equal(t, "accepted 0, rejected 700, late 0, duplicate 0\n", out)
 	assert.Equal(t, refusalsShown, strings.Count(stderr, "lat must"))
 	assert.Contains(t, stderr, path+":10: lat must")
-	assert.Contains(t, stderr, "and 690 more were refused")
+	assert.Contains(t, stderr, "and 690 more were rejected")
 }
 
 // A line that cannot be read is counted, and does not end the replay.
@@ -158,7 +158,7 @@ func TestReplayUnreadable(t *testing.T) {
 		{"long.ndjson", `{"vehicle_id":"` + strings.Repeat("x", 2<<20) + "\n" + at("B", 2),
 			"accepted 1, rejected 1", []string{"long.ndjson:1: the line is longer than 1 MiB"}},
 		{"cut.bin", cut[:len(cut)-9],
-			"rejected ", []string{"the rest cannot be read: unexpected EOF"}},
+			"rejected ", []string{"cannot read the rest: unexpected EOF"}},
 		{"numbers.csv", "id,lat,lon\nA,1,2\nB,0x10,2\nC,NaN,2\nD,,2\n",
 			"accepted 1, rejected 3",
 			[]string{"numbers.csv:3: lat must", "numbers.csv:4: lat must", "numbers.csv:5: lat must"}},
@@ -168,9 +168,9 @@ func TestReplayUnreadable(t *testing.T) {
 		{"quotes.csv", "id,lat,lon\nA\"B,1,2\nC,1,2\n",
 			"accepted 1, rejected 1", []string{"quotes.csv:2: not CSV"}},
 		{"latin1.csv", "id,lat,lon\nM\xfcnchen,1,2\nC,1,2\n",
-			"accepted 1, rejected 1", []string{"latin1.csv:2: it is not UTF-8"}},
+			"accepted 1, rejected 1", []string{"latin1.csv:2: not UTF-8"}},
 		{"cut.gpx", `<gpx><trk><trkseg><trkpt lat="1" lon="2"/><trkpt lat="1"/><trkpt lat="1" lo`,
-			"accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: the rest cannot be read"}},
+			"accepted 1, rejected 2", []string{"cut.gpx:1: lat must", "cut.gpx:1: cannot read the rest"}},
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			hub := newPublishedHub(t)
@@ -339,11 +339,11 @@ func TestReplayCallMistakes(t *testing.T) {
 		{[]string{}, "file"},
 		{[]string{"missing.ndjson"}, "missing.ndjson: no such file"},
 		{[]string{t.TempDir()}, "is a folder"},
-		{[]string{file, file}, "named twice"},
-		{[]string{file, "--speed=-1"}, "--speed: -1 is no speed; it must be 0 or more"},
+		{[]string{file, file}, "given twice"},
+		{[]string{file, "--speed=-1"}, "--speed: -1 is not a speed; it must be 0 or more"},
 		{[]string{file, "--speed=NaN"}, "--speed"},
 		{[]string{file, "--to=localhost:9801"},
-			`--to: "localhost:9801" is no address of a hub; it must be http://host:port`},
+			`--to: "localhost:9801" is not the address of a hub; it must be http://host:port`},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			_, stderr, status := command(t, "", append([]string{"replay"}, test.args...)...)

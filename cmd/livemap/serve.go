@@ -45,24 +45,24 @@ var serveHelp = helpTexts{
 	"listen": "Public HTTPS: HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP of the same port number; off " +
 		"behind a proxy (${default}).",
 	"proxy-listen": "Plaintext HTTP/1.1 and HTTP/2 for a reverse proxy: host:port or unix:/path (${default}).",
-	"publish-listen": "Internal port, for publishers and operators: host:port or unix:/path; one that others " +
-		"can reach speaks TLS and asks who they are (${default}).",
-	"drain": "How long ending streams is spread over: 0s to 5m (${default}).",
-	"state-dir": "Where certificate, QUIC keys and every vehicle's newest position are kept (default: livemap " +
-		"in the user's state directory).",
-	"log-format": "text or json (default: text on a terminal, else json).",
-	"anonymous":  "Let anyone who reaches the public or proxy port read.",
-	"jwt-key": "What tokens are verified with: a PEM public key (RSA, ECDSA, Ed25519), or a secret for HS256 " +
-		"of at least 32 bytes.",
-	"jwks-url": "Where the keys are fetched instead, every hour, and at most once a minute for one that is " +
-		"not known.",
-	"jwt-issuer":   "The iss that tokens must have (default: any).",
-	"jwt-audience": "An aud that tokens must have (default: any).",
-	"publish-client-ca": "PEM certificates of who signs those of publishers; --publish-listen then speaks TLS " +
-		"with --tls-cert, and asks for one.",
-	"cookie-same-site": "SameSite of the session cookie: strict, lax or none (${default}); none for pages of " +
-		"--allow-origin on other sites.",
-	"login-url": "Where the page sends those who must sign in; without one, it asks for a token.",
+	"publish-listen": "Internal port for publishers and operators: host:port or unix:/path (${default}). A " +
+		"port that other machines can reach needs TLS, and client certificates or tokens.",
+	"drain": "Time over which the hub spreads the ends of its streams: 0s to 5m (${default}).",
+	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: " +
+		"livemap in the user's state directory).",
+	"log-format": "Format of the log: text or json (default: text on a terminal, else json).",
+	"anonymous":  "Let everyone who can reach the public or proxy port read.",
+	"jwt-key": "Key that verifies tokens: a PEM public key (RSA, ECDSA, Ed25519), or an HS256 secret of at " +
+		"least 32 bytes.",
+	"jwks-url": "JSON Web Key Set to verify tokens with, instead of --jwt-key. The hub fetches it every hour, " +
+		"and for an unknown key at most once a minute.",
+	"jwt-issuer":   "Issuer (iss) that tokens must have (default: any).",
+	"jwt-audience": "Audience (aud) that tokens must have (default: any).",
+	"publish-client-ca": "PEM certificates of the CAs that sign publishers' certificates. --publish-listen " +
+		"then speaks TLS with --tls-cert and asks for a client certificate.",
+	"cookie-same-site": "SameSite of the session cookie: strict, lax or none (${default}). Pages of " +
+		"--allow-origin on other sites need none.",
+	"login-url": "Page to which the map sends users who must sign in. Without it, the map asks for a token.",
 }
 
 // config returns the hub that the flags ask for.
@@ -91,19 +91,19 @@ var sameSite = map[string]http.SameSite{
 	"strict": http.SameSiteStrictMode, "lax": http.SameSiteLaxMode, "none": http.SameSiteNoneMode,
 }
 
-// Validate checks what the flags' types do not.
+// Validate checks the flags; kong calls it.
 func (c *serveCmd) Validate() error {
 	config := c.config()
 	return config.Validate()
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *serveCmd) Help() string {
-	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reads nothing
-again: files of --tls-cert and --map-pmtiles are read when they change, --jwt-key at the start.
+	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reloads nothing. The hub
+reloads the files of --tls-cert and --map-pmtiles when they change. It reads --jwt-key only at the start.
 
-Exit status: 0 after one of these signals; 1 if the hub cannot run, because a port is in use for
-instance; 2 for a mistake in the call.`
+Exit status: 0 after one of these signals; 1 if the hub cannot run, for example because a port is in use; 2
+for a mistake in the call.`
 }
 
 // Run runs the hub until ctx is done, and then ends it in good order.
@@ -118,8 +118,8 @@ func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) err
 		return asUsage(err)
 	}
 	config.Log = c.logger(std)
-	for _, name := range strangeVariables(call.Model, os.Environ()) {
-		config.Log.Warn("no flag has this environment variable, and it is ignored", "variable", name)
+	for _, name := range unknownVariables(call.Model, os.Environ()) {
+		config.Log.Warn("ignoring an unknown environment variable", "variable", name)
 	}
 	return asUsage(server.Run(ctx, config, func(listen.Addresses) {}))
 }

@@ -85,30 +85,31 @@ func (f *mapFlags) set(c *server.Config) {
 
 // sharedHelp has the help texts of the flags in this file.
 var sharedHelp = helpTexts{
-	"tls-cert": "PEM certificate chain, read again when it changes; without one, one for localhost is made " +
-		"and kept in the state directory.",
-	"tls-key":       "PEM private key of --tls-cert.",
-	"trusted-proxy": "Networks whose X-Forwarded-For counts; a unix socket's always does (${default}).",
-	"history":       "Memory for the event log, its index included: 1MiB to 64GiB (${default}).",
-	"max-backlog": "How far behind a stream may be before it gets newest positions instead of every one: " +
-		"64KiB to 64GiB (${default}).",
-	"flush-interval": "Longest time an event waits for company before it is written: 1ms to 1s (${default}).",
-	"heartbeat":      "Silence after which a stream gets a heartbeat: 1s to 30s (${default}).",
-	"stall-timeout": "For a stream to take one write of at most 16 KiB, else it is closed: 1s to 10m " +
+	"tls-cert": "PEM certificate chain; the hub reloads it when it changes. Without it, the hub makes one for " +
+		"localhost and keeps it in the state directory.",
+	"tls-key": "PEM private key of --tls-cert.",
+	"trusted-proxy": "Networks whose X-Forwarded-For the hub trusts; it always trusts that of a unix socket " +
 		"(${default}).",
-	"max-vehicles": "Vehicles remembered, gone ones included; the longest silent goes first: 1 to 10000000 " +
+	"history": "Memory for the event log, with its index: 1MiB to 64GiB (${default}).",
+	"max-backlog": "Backlog from which a stream gets newest positions instead of every one: 64KiB to 64GiB " +
 		"(${default}).",
-	"vehicle-ttl": "Silence after which a vehicle is forgotten: 1s to 87600h, 0 is never (${default}).",
-	"allow-origin": "Origins of other pages that may read, with their users' cookies, like " +
+	"flush-interval": "Longest time that an event waits for others before the hub writes it: 1ms to 1s " +
+		"(${default}).",
+	"heartbeat": "Silence after which a stream gets a heartbeat: 1s to 30s (${default}).",
+	"stall-timeout": "Time a stream has to accept one write of at most 16 KiB before the hub closes it: 1s to " +
+		"10m (${default}).",
+	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +
+		"(${default}). It forgets the longest silent first.",
+	"vehicle-ttl": "Silence after which the hub forgets a vehicle: 1s to 87600h, 0 for never (${default}).",
+	"allow-origin": "Origins of other pages that may read with their users' cookies, like " +
 		"https://fleet.example.com.",
-	"max-streams-per-client": "Streams that a client, a token's subject or else an address, may have: 0 to " +
-		"1000000, 0 is any number (default: 256, with --anonymous 0).",
-	"publish-rate": "Positions per second that a publisher, a token's subject or else an address, may " +
-		"publish: 0 to 1000000000, 0 is any number (${default}).",
-	"map-style": "Style of the map, as MapLibre reads it: an http:// or https:// URL (default: a base map " +
-		"that the hub brings along).",
-	"map-origin": "Further origins that --map-style draws tiles, glyphs and sprites from, like " +
+	"max-streams-per-client": "Most streams of a client (a token's subject, else an address): 0 to 1000000, 0 " +
+		"for no limit (default: 256, with --anonymous 0).",
+	"publish-rate": "Most positions per second of a publisher (a token's subject, else an address): 0 to " +
+		"1000000000, 0 for no limit (${default}).",
+	"map-style": "MapLibre style of the map: an http:// or https:// URL (default: the built-in base map).",
+	"map-origin": "Further origins from which --map-style loads tiles, glyphs and sprites, like " +
 		"https://tiles.example.com.",
-	"map-pmtiles": "PMTiles archive, version 3, with vector (MVT) or image tiles, to draw the map from; a " +
-		"file that is replaced is seen.",
+	"map-pmtiles": "PMTiles archive to draw the map from: version 3, with vector (MVT) or image tiles. The " +
+		"hub notices when the file is replaced.",
 }

@@ -27,22 +27,26 @@ type fleetFlags struct {
 
 // fleetHelp has the help texts of fleetFlags.
 var fleetHelp = helpTexts{
-	"vehicles": "How many vehicles: 1 to 100000 (${default}).",
-	"rate": "Reports per second of a vehicle that drives: 0.01 to 20 (${default}); a parked one reports every " +
-		"30 s.",
-	"seed": "Another number, another fleet: the same one, the same vehicles, routes and reports; from 0 to " +
-		"18446744073709551615 (${default}).",
+	"vehicles": "Number of vehicles: 1 to 100000 (${default}).",
+	"rate":     "Reports per second of a moving vehicle: 0.01 to 20 (${default}). A parked one reports every 30 s.",
+	"seed": "Seed of the fleet: 0 to 18446744073709551615 (${default}). The same seed makes the same " +
+		"vehicles, routes and reports.",
 }
 
 // Help returns what --help adds to the flags.
 func (c *simulateCmd) Help() string {
-	return `Trucks drive from city to city in central and western Europe; delivery vans, city buses and service cars drive in their towns, most of them in Berlin and Paris. The roads are made up: lines between the real cities, and streets around their centres.
+	return `Trucks drive between cities in central and western Europe. Delivery vans, city buses and service cars
+drive in their towns, most of them in Berlin and Paris. The roads are made up: lines between the real cities,
+and streets around their centres.
 
-Vehicles brake, turn, halt, take breaks and refuel. In tunnels they report nothing; where there is no network they keep their reports and send them later, some of them after newer ones, which the hub counts as late; a few fall silent. Each is in the topics depot:<city> and kind:<kind>.
+Vehicles brake, turn, halt, take breaks and refuel. In tunnels they report nothing. Without a network they
+keep their reports and send them later, some after newer ones, which the hub counts as late. A few fall
+silent. Each vehicle is in the topics depot:<city> and kind:<kind>.
 
-While the hub is away (restarts, say) the fleet drives on, and what it would have reported meanwhile is not sent.
+While the hub is away, for example during a restart, the fleet drives on. Its reports of that time are not
+sent.
 
-Exit status: 0 after SIGINT or SIGTERM; 1 if the hub refuses the upload; 2 for a mistake in the call.`
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub rejects the upload; 2 for a mistake in the call.`
 }
 
 // Validate checks the flags; kong calls it.
@@ -60,7 +64,7 @@ func (c *fleetFlags) check() error {
 	return nil
 }
 
-// Run publishes the fleet until ctx is done or the hub refuses the upload.
+// Run publishes the fleet until ctx is done or the hub rejects the upload.
 func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	transport, err := c.transport(c.To)
 	if err != nil {
@@ -73,7 +77,7 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	return err
 }
 
-// simulate publishes the fleet until ctx is done or the hub refuses the upload.
+// simulate publishes the fleet until ctx is done or the hub rejects the upload.
 func (c *fleetFlags) simulate(ctx context.Context, up *client.Upload, screen *rateLine) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

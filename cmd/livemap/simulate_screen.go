@@ -48,7 +48,7 @@ func (r *rateLine) show(moving, written int, state client.UploadState, behind ti
 		connected = "connected"
 	}
 	text := fmt.Sprintf(
-		"%s vehicles, %s moving · %s positions/s · accepted %s · late %s · refused %s · %s",
+		"%s vehicles, %s moving · %s positions/s · accepted %s · late %s · rejected %s · %s",
 		grouped(r.vehicles), grouped(moving), grouped(int(rate+0.5)),
 		grouped(state.Sum.Accepted), grouped(state.Sum.Late), grouped(state.Sum.Rejected), connected)
 	if behind > time.Second {

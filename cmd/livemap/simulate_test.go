@@ -104,7 +104,7 @@ func TestSimulateNoticesFirstRefusal(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), " rejected 3,")
-	assert.Equal(t, "livemap: the hub refused a position of BUS-1: lat is 91\n", stderr.String())
+	assert.Equal(t, "livemap: the hub rejected a position of BUS-1: lat is 91\n", stderr.String())
 }
 
 // A fleet without due reports keeps its upload alive with blank lines.
@@ -159,10 +159,10 @@ func TestRateLine(t *testing.T) {
 		r.show(1212, 2462, state, time.Second)
 		r.clear()
 		assert.Equal(t, eraseLine+"1,250 vehicles, 1,212 moving · 1,231 positions/s · "+
-			"accepted 12,345 · late 12 · refused 0 · connected · 3 s behind"+
+			"accepted 12,345 · late 12 · rejected 0 · connected · 3 s behind"+
 			eraseLine+"livemap: away\n"+
 			eraseLine+"1,250 vehicles, 1,212 moving · 0 positions/s · "+
-			"accepted 12,345 · late 12 · refused 1 · not connected"+
+			"accepted 12,345 · late 12 · rejected 1 · not connected"+
 			eraseLine, screen.String())
 	})
 }

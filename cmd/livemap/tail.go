@@ -28,23 +28,29 @@ type tailCmd struct {
 
 // tailHelp has the help texts of tailCmd.
 var tailHelp = helpTexts{
-	"url":      "Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801.",
-	"topic":    "A topic to follow; may be given up to 128 times. Without, everything that may be read.",
+	"url": "Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801.",
+	"topic": "Topic to follow; may be repeated up to 128 times. Without it, tail follows everything it may " +
+		"read.",
 	"bbox":     "Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5.",
-	"interval": "At most one position per vehicle in this time, 100ms to 60s.",
+	"interval": "At most one position per vehicle in this time: 100ms to 60s.",
 	"snapshot": "Begin with the last-known positions.",
-	"format":   "${enum}; auto is text on a terminal, else ndjson.",
-	"http":     "Version of HTTP: ${enum}; auto is 3 where the hub has it, else 2 or 1.1.",
+	"format":   "Output format: ${enum}; auto is text on a terminal, else ndjson.",
+	"http":     "HTTP version: ${enum}; auto is 3 where the hub offers it, else 2 or 1.1.",
 	"count":    "Stop after N positions.",
 }
 
 // Help returns what --help adds to the flags.
 func (c *tailCmd) Help() string {
-	return `Prints positions until it is stopped, and connects again whenever the connection is lost, going on where it was cut. Where UDP is blocked, HTTP/3 is given up after 1.5 s.
+	return `Prints positions until it is stopped. When the connection is lost, tail connects again and resumes
+where it was cut. Where UDP is blocked, tail gives up HTTP/3 after 1.5 s.
 
-On a terminal each line has the position's local time, the vehicle, latitude and longitude, speed, heading and age; late positions and vehicles that are gone are marked. Into a pipe the GeoJSON Features are written as they came, late ones among them, one on each line: a recording for 'livemap replay'. Everything else is told on standard error.
+On a terminal each line has the position's local time, vehicle, latitude and longitude, speed, heading and
+age. Late positions and vehicles that are gone are marked. Into a pipe, tail writes the GeoJSON Features as
+they arrive, late ones too, one on each line: a recording for 'livemap replay'. Everything else goes to
+standard error.
 
-Exit status: 0 after --count positions, SIGINT or SIGTERM; 1 if the hub refuses the stream (token, topic, box); 2 for a mistake in the call.`
+Exit status: 0 after --count positions, SIGINT or SIGTERM; 1 if the hub rejects the stream (token, topic,
+box); 2 for a mistake in the call.`
 }
 
 // Validate checks the flags; kong calls it.
@@ -55,7 +61,7 @@ func (c *tailCmd) Validate() error {
 		}
 	}
 	if c.Interval != 0 && (c.Interval < 100*time.Millisecond || c.Interval > time.Minute) {
-		return fmt.Errorf("--interval: %v is out of range; it must be 100ms to 60s", c.Interval)
+		return fmt.Errorf("--interval: %v is out of range; it must be from 100ms to 60s", c.Interval)
 	}
 	if c.Count < 0 {
 		return fmt.Errorf("--count: %d is out of range; it must be 1 or more, or 0 for no end", c.Count)
@@ -68,11 +74,11 @@ func (c *tailCmd) Validate() error {
 
 func (c *tailCmd) validateTopics() error {
 	if len(c.Topic) > 128 {
-		return fmt.Errorf("--topic: given %d times; 128 is the most", len(c.Topic))
+		return fmt.Errorf("--topic: given %d times; it may be given up to 128 times", len(c.Topic))
 	}
 	for _, topic := range c.Topic {
 		if len(topic) < 1 || len(topic) > 256 {
-			return fmt.Errorf("--topic: %q has %d bytes; a topic has 1 to 256",
+			return fmt.Errorf("--topic: %q has %d bytes; it must have from 1 to 256",
 				client.Printable(topic), len(topic))
 		}
 	}

@@ -38,7 +38,7 @@ const (
 	eventLimit = 1 << 20
 )
 
-var errSilent = fmt.Errorf("nothing came for %v, not even a heartbeat", silenceLimit)
+var errSilent = fmt.Errorf("no data for %v, not even a heartbeat", silenceLimit)
 
 // follow sends req, and again whenever the stream ends, until ctx ends, the hub refuses for good,
 // or the printer is done.
@@ -131,7 +131,7 @@ func (f *follower) check(resp *http.Response) error {
 		f.print.notice("connected over %s", resp.Proto)
 		return nil
 	case resp.StatusCode == http.StatusOK:
-		err := fmt.Errorf("the answer is %q and no event stream; is this the address of a hub?",
+		err := fmt.Errorf("the answer is %q, not an event stream; is this the address of a hub?",
 			client.Printable(media))
 		f.stop(err)
 		return err

@@ -61,7 +61,7 @@ func (p *tailPrinter) announce(e sse.Event) {
 	json.Unmarshal([]byte(e.Data), &a) // unreadable data leaves the members empty
 	switch {
 	case e.Type == "reset" && a.Reason != "new":
-		p.notice("reset (%s): the state is told anew", client.Printable(a.Reason))
+		p.notice("reset (%s): the hub sends its state again", client.Printable(a.Reason))
 	case e.Type == "live":
 		p.notice("live (%s, %d events before it)", client.Printable(a.Mode), a.Events)
 	case e.Type == "bye":

@@ -161,7 +161,7 @@ func TestTailNoticesReset(t *testing.T) {
 	_, url := newStreamingHub(t, hello+event(1, "A"), reset+event(1, "A")+hang)
 	_, stderr, status := command(t, "", "tail", "--count=2", url)
 	assert.Zero(t, status)
-	assert.Contains(t, stderr, "livemap: reset (epoch): the state is told anew\n")
+	assert.Contains(t, stderr, "livemap: reset (epoch): the hub sends its state again\n")
 }
 
 func TestTailReadsLongEvents(t *testing.T) {
@@ -219,7 +219,7 @@ func TestTailOfSomethingElse(t *testing.T) {
 	defer site.Close()
 	_, stderr, status := command(t, "", "tail", site.URL)
 	assert.Equal(t, 1, status)
-	assert.Contains(t, stderr, `the answer is "text/html" and no event stream`)
+	assert.Contains(t, stderr, `the answer is "text/html", not an event stream`)
 }
 
 func TestTailStopsAtCount(t *testing.T) {
@@ -268,9 +268,9 @@ func TestTailAddresses(t *testing.T) {
 func TestTailCallMistakes(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"", "url"},
-		{"example.org", "is no address of a hub; it must be http://host:port"},
+		{"example.org", "is not the address of a hub; it must be http://host:port"},
 		{"http://x --bbox=1,2,3", "--bbox"},
-		{"http://x --interval=1h", "--interval: 1h0m0s is out of range; it must be 100ms to 60s"},
+		{"http://x --interval=1h", "--interval: 1h0m0s is out of range; it must be from 100ms to 60s"},
 		{"http://x --http=3", "--http: 3 needs an https:// address"},
 		{"http://x --http=4", "--http"},
 		{"http://x --count=-1", "--count"},
@@ -325,7 +325,7 @@ func TestTailLeavesSilentStream(t *testing.T) {
 			}()
 			return eventStream(body), nil
 		})
-		assert.Equal(t, 2, strings.Count(stderr, "nothing came for 45s"), stderr)
+		assert.Equal(t, 2, strings.Count(stderr, "no data for 45s"), stderr)
 		heartbeats, silences := 4*(silenceLimit-time.Second), 2*silenceLimit
 		assert.InDelta(t, heartbeats+silences, time.Since(start), float64(7*time.Second))
 	})

@@ -27,20 +27,20 @@ type tokenCmd struct {
 
 // tokenHelp has the help texts of tokenCmd.
 var tokenHelp = helpTexts{
-	"make-key": "Make a key: a secret in FILE, or the private key in FILE and the public one, for the hub, in " +
-		"FILE.pub. A file that is there is left alone.",
-	"type":     "Of the key that is made: hs256 (a secret), es256, eddsa or rs256 (${default}).",
-	"key":      "The secret or private key (PEM) to sign a token with.",
-	"subject":  "Whose token it is; limits count by it.",
-	"read":     "Topics to read, like 'vehicle:TRUCK-*'; '*' is everything.",
-	"publish":  "Vehicles to publish for, and to delete.",
-	"topics":   "Further topics that publishing may name.",
-	"expires":  "How long it is good for: 1s to 87600h (${default}).",
-	"issuer":   "Its iss, for --jwt-issuer.",
-	"audience": "Its aud, for --jwt-audience.",
+	"make-key": "Make a key. FILE gets the secret or the private key, FILE.pub the public key for the hub. An " +
+		"existing file is an error.",
+	"type":     "Type of the key to make: hs256 (a secret), es256, eddsa or rs256 (${default}).",
+	"key":      "Secret or private key (PEM) that signs the token.",
+	"subject":  "Owner of the token; limits apply per subject.",
+	"read":     "Topics that the token may read, like 'vehicle:TRUCK-*'; '*' is all.",
+	"publish":  "Vehicles that the token may publish for and delete.",
+	"topics":   "Further topics that published positions may name.",
+	"expires":  "Lifetime of the token: 1s to 87600h (${default}).",
+	"issuer":   "Issuer (iss) of the token, for --jwt-issuer.",
+	"audience": "Audience (aud) of the token, for --jwt-audience.",
 }
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (c *tokenCmd) Help() string {
 	return `Makes a key, and tokens to try a hub out with:
 
@@ -48,24 +48,27 @@ func (c *tokenCmd) Help() string {
   livemap serve --jwt-key key
   livemap token --key key --subject me --read '*'
 
-The token is printed. Those of users are better made by a service that knows who they are, with a private key that the hub never sees: --type es256.
+The command prints the token. For users, let a service that knows them make the tokens, with a private key
+that the hub never sees: --type es256.
 
-Exit status: 0; 1 if a file cannot be written; 2 for a mistake in the call.`
+Exit status: 0 for success; 1 if a file cannot be written; 2 for a mistake in the call.`
 }
 
-// Validate is called by kong once the command line has been read.
+// Validate checks the flags; kong calls it.
 func (c *tokenCmd) Validate() error {
 	switch {
 	case (c.MakeKey == "") == (c.Key == ""):
-		return errors.New("either --make-key or --key is needed: a key is made, or a token signed with one")
+		return errors.New("set either --make-key, to make a key, or --key, to sign a token")
 	case c.MakeKey != "":
 		return nil
 	case len(c.Read)+len(c.Publish) == 0:
-		return errors.New("this token would allow nothing: --read says which topics ('*' is all), --publish which vehicles")
+		return errors.New("this token would allow nothing; " +
+			"set --read to topics ('*' is all) or --publish to vehicles")
 	case c.Expires < time.Second || c.Expires > 87600*time.Hour:
 		return fmt.Errorf("--expires is %s; it must be from 1s to 87600h", c.Expires)
 	}
-	for flag, patterns := range map[string][]string{"--read": c.Read, "--publish": c.Publish, "--topics": c.Topics} {
+	lists := map[string][]string{"--read": c.Read, "--publish": c.Publish, "--topics": c.Topics}
+	for flag, patterns := range lists {
 		if err := token.Patterns(patterns).Check(); err != nil {
 			return fmt.Errorf("%s %w", flag, err)
 		}
@@ -73,7 +76,7 @@ func (c *tokenCmd) Validate() error {
 	return nil
 }
 
-// Run makes what was asked for.
+// Run makes a key, or prints a token.
 func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	if c.MakeKey != "" {
 		return c.makeKey(std)
@@ -93,13 +96,14 @@ func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	return err
 }
 
-// makeKey writes a key, and says what it is for.
+// makeKey writes a key, and prints what each file is for.
 func (c *tokenCmd) makeKey(std streams) error {
 	if c.Type == "hs256" {
 		if err := writeNew(c.MakeKey, 0o600, token.MakeSecret()); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(std.out, "%s holds a secret, for livemap serve --jwt-key and livemap token --key\n", c.MakeKey)
+		_, err := fmt.Fprintf(std.out,
+			"%s holds a secret, for livemap serve --jwt-key and livemap token --key\n", c.MakeKey)
 		return err
 	}
 	private, public, err := token.MakeKey(c.Type)
@@ -112,15 +116,17 @@ func (c *tokenCmd) makeKey(std streams) error {
 	if err := writeNew(c.MakeKey+".pub", 0o644, public); err != nil {
 		return errors.Join(err, os.Remove(c.MakeKey)) // one half is of no use
 	}
-	_, err = fmt.Fprintf(std.out, "%s holds a private key, for livemap token --key; %s.pub is for livemap serve --jwt-key\n", c.MakeKey, c.MakeKey)
+	_, err = fmt.Fprintf(std.out,
+		"%s holds a private key, for livemap token --key; %s.pub is for livemap serve --jwt-key\n",
+		c.MakeKey, c.MakeKey)
 	return err
 }
 
-// writeNew writes a file that is not there yet.
+// writeNew writes a file that does not exist yet.
 func writeNew(path string, mode os.FileMode, text []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already; a key is not written over another", path)
+		return fmt.Errorf("%s already exists, and is not overwritten", path)
 	}
 	if err != nil {
 		return err

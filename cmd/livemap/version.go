@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// The Makefile sets these from git. A program that go install built has what Go stamped instead.
+// The Makefile sets these from git. A program that go install built has the stamps of Go instead.
 var (
 	gitVersion string // as git describe prints it
 	gitCommit  string
 	gitTime    string // of the commit, in RFC 3339
 )
 
-// build says what the program was built from.
+// build is the version of the program, with its commit and date.
 type build struct {
 	version string // without v: a tag's, or the commit's
 	commit  string // "" where it is not known, as is the date
 	date    string
 }
 
-// thisBuild returns what this program was built from.
+// thisBuild returns the build of this program.
 func thisBuild() build {
 	info, _ := debug.ReadBuildInfo() // nil where there is none
 	return buildFrom(gitVersion, gitCommit, gitTime, info)
 }
 
-// buildFrom prefers what git said to what Go stamped.
+// buildFrom prefers the values of git to the stamps of Go.
 func buildFrom(version, commit, at string, info *debug.BuildInfo) build {
 	if info != nil {
 		stamps := map[string]string{}
@@ -66,7 +66,7 @@ func version() string { return thisBuild().version }
 
 type versionCmd struct{}
 
-// Help is what --help says beyond the flags.
+// Help returns what --help adds to the flags.
 func (versionCmd) Help() string { return "Prints what --version prints, on one line." }
 
 // Run prints the version.

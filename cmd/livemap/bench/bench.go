@@ -96,13 +96,13 @@ func Names() (names []string) {
 func (o Options) Check() error {
 	if o.Custom != nil {
 		if len(o.Scenarios) > 0 {
-			return errors.New("--scenario: with --target there is one scenario, which its flags make")
+			return errors.New("--scenario and --target exclude each other")
 		}
 		return o.Custom.Check()
 	}
 	for _, name := range o.Scenarios {
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("--scenario: there is no %q; there are %s", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("--scenario: unknown scenario %q; it must be one of %s", name, strings.Join(Names(), ", "))
 		}
 	}
 	return nil

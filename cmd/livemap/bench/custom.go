@@ -41,17 +41,17 @@ func (c *Custom) Check() error {
 	target, err := url.Parse(c.Target)
 	switch {
 	case err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https":
-		return fmt.Errorf("--target: %q is no http:// or https:// URL", c.Target)
+		return fmt.Errorf("--target: %q is not an http:// or https:// URL", c.Target)
 	case !slices.Contains(Kinds, c.Kind):
-		return fmt.Errorf("--kind: %q is none of %s", c.Kind, strings.Join(Kinds, ", "))
+		return fmt.Errorf("--kind: %q is unknown; it must be one of %s", c.Kind, strings.Join(Kinds, ", "))
 	case !slices.Contains(Protocols, c.Protocol):
-		return fmt.Errorf("--protocol: %q is none of %s", c.Protocol, strings.Join(Protocols, ", "))
+		return fmt.Errorf("--protocol: %q is unknown; it must be one of %s", c.Protocol, strings.Join(Protocols, ", "))
 	case c.Protocol == string(client.H3) && target.Scheme != "https":
 		return fmt.Errorf("--protocol: h3 needs an https:// target, not %s", c.Target)
 	case c.Kind == "raw" && c.Publish != "":
 		return fmt.Errorf("--publish: a raw source publishes by itself")
 	case c.PID < 0:
-		return fmt.Errorf("--pid: %d is no process; it must be 1 or more, or 0 for none", c.PID)
+		return fmt.Errorf("--pid: %d is not a process ID; it must be 1 or more, or 0 for none", c.PID)
 	case c.Streams < 1 || c.Streams > 100_000:
 		return fmt.Errorf("--streams: %d is out of range; it must be from 1 to 100000", c.Streams)
 	case c.Rate < 0.1 || c.Rate > 100_000:
@@ -68,7 +68,7 @@ func (c *Custom) checkPublish() error {
 	}
 	publish, err := url.Parse(c.Publish)
 	if err != nil || publish.Host == "" || publish.Scheme != "http" && publish.Scheme != "https" {
-		return fmt.Errorf("--publish: %q is no http:// or https:// URL", c.Publish)
+		return fmt.Errorf("--publish: %q is not an http:// or https:// URL", c.Publish)
 	}
 	return nil
 }

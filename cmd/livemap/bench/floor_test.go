@@ -122,7 +122,7 @@ func TestChiFloor(t *testing.T) {
 func TestUnknownFloor(t *testing.T) {
 	_, err := target.StartFloor(testLab(t).program, floor.Setup{Kind: "marble"})
 	require.ErrorContains(t, err, "marble")
-	require.ErrorContains(t, err, "write, tls, quic and chi")
+	require.ErrorContains(t, err, "write, tls, quic or chi")
 }
 
 // TestNchan measures nchan where it is installed.

@@ -38,12 +38,12 @@ func (s scenario) measure(ctx context.Context, l *lab) *report.Outcome {
 	for _, r := range o.Runs {
 		if r.Behind() && !r.Peer {
 			o.Unclear = fmt.Sprintf(
-				"%s was behind, so events went out together and cost less: the machine was too busy",
+				"%s was behind: the machine was too busy, so events went out together and cost less",
 				r.Subject,
 			)
 		}
 		if r.Others > othersShown {
-			o.Note("%s: others used %s CPUs meanwhile", r.Subject, report.Number(r.Others))
+			o.Note("%s: other processes used %s CPUs meanwhile", r.Subject, report.Number(r.Others))
 		}
 		switch {
 		case r.Faults == nil:

@@ -92,7 +92,7 @@ func (l *lab) snapshots(ctx context.Context, h *target.Hub, o *report.Outcome) e
 	open.AwaitComplete(ctx, measure.DrainTime)
 	open.Close()
 	if faults := open.Faults(); faults.Any() {
-		return fmt.Errorf("the states that clients were told: %v", faults)
+		return fmt.Errorf("the states that clients received: %v", faults)
 	}
 	if err := workload.Sleep(ctx, or(l, minute, 5*time.Second)); err != nil {
 		return err

@@ -22,7 +22,7 @@ func (a *Address) UnmarshalText(text []byte) error {
 	u, err := url.Parse(string(text))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
 		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return fmt.Errorf("%q is no address of a hub; "+
+		return fmt.Errorf("%q is not the address of a hub; "+
 			"it must be http://host:port, https://host:port or unix:/path", text)
 	}
 	*a = Address{base: *u}

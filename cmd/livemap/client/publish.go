@@ -155,7 +155,7 @@ func readAck(resp *http.Response) (problem.Ack, error) {
 		return ack, err
 	}
 	if err := json.Unmarshal(body, &ack); err != nil {
-		return ack, backoff.Permanent(fmt.Errorf("the answer is no Ack of a hub: %w", err))
+		return ack, backoff.Permanent(fmt.Errorf("the answer is not an Ack of a hub: %w", err))
 	}
 	if ack.Total() == 0 {
 		return ack, errNothingTaken

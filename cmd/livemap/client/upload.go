@@ -145,7 +145,7 @@ func (u *Upload) readAcks(from io.Reader) error {
 		u.mu.Unlock()
 		if first {
 			e := ack.Errors[0]
-			u.notice("livemap: the hub refused a position of %s: %s",
+			u.notice("livemap: the hub rejected a position of %s: %s",
 				Printable(e.VehicleID), Printable(e.Detail))
 		}
 	}

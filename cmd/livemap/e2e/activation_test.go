@@ -230,7 +230,7 @@ func TestPassedSocketsThatWillNotDo(t *testing.T) {
 		args    []string
 	}{
 		"no name":        {[]named{{"", tcp}}, []string{`"LISTEN_FD_3"`, "must be listen, proxy-listen or publish-listen"}, nil},
-		"a wrong name":   {[]named{{"proxy-listen", tcp}, {"http", tcp}}, []string{`socket 2 that was passed by $LISTEN_FDS, named "http"`, "must be listen"}, nil},
+		"a wrong name":   {[]named{{"proxy-listen", tcp}, {"http", tcp}}, []string{`socket 2 from $LISTEN_FDS, named "http"`, "must be listen"}, nil},
 		"no TCP":         {[]named{{"proxy-listen", udp}}, []string{`"proxy-listen"`, "--proxy-listen needs connections"}, nil},
 		"no connections": {[]named{{"publish-listen", udp}}, []string{"--publish-listen needs connections"}, nil},
 		"only TCP":       {[]named{{"listen", tcp}}, []string{"same port numbers", "and []"}, nil},

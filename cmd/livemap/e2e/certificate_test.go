@@ -75,19 +75,19 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	put(certFile, cert)
 	put(keyFile, key)
 	hub := startHub(t, "--tls-cert", certFile, "--tls-key", keyFile)
-	assert.Empty(t, hub.log.find("serving with a certificate made for localhost"))
+	assert.Empty(t, hub.log.find("serving with a self-signed certificate for localhost"))
 	s := hub.client(t, "h2").mustOpen(t, hub.public+"/stream", "")
 	s.until(t, "live")
 	assert.Equal(t, [2]string{"first", "first"}, served(t, hub))
 
-	const broken = "cannot read the changed certificate; serving the old one"
+	const broken = "cannot reload the certificate; serving the old one"
 	cert, key = makePair(t, "second")
 	put(certFile, cert) // its key is still the first one's
 	assert.Equal(t, [2]string{"first", "first"}, served(t, hub), "half of the pair has changed")
 	assert.Len(t, hub.log.find(broken), 1, "told once, not at each handshake")
 	put(keyFile, key)
 	assert.Equal(t, [2]string{"second", "second"}, served(t, hub))
-	assert.Len(t, hub.log.find("read the certificate again", "file", certFile), 1)
+	assert.Len(t, hub.log.find("reloaded the certificate", "file", certFile), 1)
 
 	put(certFile, []byte("no certificate\n"))
 	assert.Equal(t, [2]string{"second", "second"}, served(t, hub))
@@ -123,7 +123,7 @@ func TestCertificateUnreadableAtStart(t *testing.T) {
 // The certificate that the hub makes is the same after a restart.
 func TestMadeCertificateIsKept(t *testing.T) {
 	t.Parallel()
-	const made = "serving with a certificate made for localhost"
+	const made = "serving with a self-signed certificate for localhost"
 	hub := startHub(t)
 	first := hub.log.await(t, made)
 	hub.stop(t)

@@ -38,7 +38,7 @@ func TestFaultMemoryPressure(t *testing.T) {
 	}
 	t.Logf("turned away after %d streams more; memory %.1f MiB", len(added), hub.resident(t))
 	require.Positive(t, turnedAway())
-	hub.log.await(t, "memory is short: new streams are turned away")
+	hub.log.await(t, "memory is short; rejecting new streams")
 	last := crowd.mustOpen(t, hub.public+"/stream", "")
 	require.Equal(t, `{"reason":"too-many"}`, last.until(t, "bye")[0].data)
 	for range 20 {

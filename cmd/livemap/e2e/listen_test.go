@@ -92,7 +92,7 @@ func TestUnusableStateDir(t *testing.T) {
 	for _, unusable := range []string{file, filepath.Join(file, "below"), dir} {
 		stderr, status := serveFails(t, "--state-dir", unusable)
 		assert.Equal(t, 2, status)
-		assert.Contains(t, stderr, "--state-dir must be a directory that the hub may write to: ")
+		assert.Contains(t, stderr, "--state-dir must be a directory in which the hub may write: ")
 	}
 }
 

@@ -55,7 +55,7 @@ func TestMapOnEveryPort(t *testing.T) {
 				require.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
 				require.Contains(t, page.Header.Get("Content-Security-Policy"), "default-src 'none'")
 				// A program that was built without the map says so, on its page and in its log.
-				require.Equal(t, strings.Contains(text, "make build"), hub.log.find("this program was built without the map's libraries, and shows no map; make build mends that") != nil)
+				require.Equal(t, strings.Contains(text, "make build"), hub.log.find("built without the map's libraries, this program shows no map; build it with make build") != nil)
 
 				module, _ := get("HEAD", "/livemap.js", "")
 				require.Equal(t, []string{"200 OK", "text/javascript; charset=utf-8"}, []string{module.Status, module.Header.Get("Content-Type")})

@@ -123,7 +123,7 @@ func TestIsNotReadyBeforeItIs(t *testing.T) {
 func TestSupervisorThatIsGone(t *testing.T) {
 	t.Parallel()
 	hub := startHubUnder(t, []string{"env", "NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody"), "WATCHDOG_USEC=soon"})
-	hub.log.await(t, "cannot tell the service manager")
-	hub.log.await(t, "the service manager's watchdog is not told")
+	hub.log.await(t, "cannot notify the service manager")
+	hub.log.await(t, "cannot ping the service manager's watchdog")
 	hub.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)
 }

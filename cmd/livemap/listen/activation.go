@@ -31,7 +31,7 @@ func TakePassed() (p PassedSockets, err error) {
 		file.Close() // take keeps a duplicate
 		if err != nil {
 			p.Close()
-			err = fmt.Errorf("socket %d that was passed by $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)
+			err = fmt.Errorf("socket %d from $LISTEN_FDS, named %q: %w", i+1, file.Name(), err)
 			return p, ConfigError{err}
 		}
 	}
@@ -42,14 +42,14 @@ func TakePassed() (p PassedSockets, err error) {
 func (p *PassedSockets) take(file *os.File) error {
 	flag := file.Name()
 	if !slices.Contains([]string{"listen", "proxy-listen", "publish-listen"}, flag) {
-		return errors.New("its name (FileDescriptorName=) must be listen, proxy-listen or publish-listen, " +
-			"the flag whose place it takes")
+		return errors.New("its name (FileDescriptorName=) must be that of the flag it replaces: " +
+			"listen, proxy-listen or publish-listen")
 	}
 	listener, err := net.FileListener(file)
 	if err == nil {
 		p.streams[flag] = append(p.streams[flag], listener)
 		if !isListening(listener) {
-			return errors.New("it must be a port that is listened on, not a connection (Accept=no)")
+			return errors.New("it must be a listening socket, not a connection (Accept=no)")
 		}
 		return nil
 	}
@@ -59,8 +59,8 @@ func (p *PassedSockets) take(file *os.File) error {
 	}
 	p.packets = append(p.packets, packets)
 	if _, ok := packets.(*net.UDPConn); !ok || flag != "listen" {
-		return fmt.Errorf("it takes datagrams (ListenDatagram=); "+
-			"--%s needs connections (ListenStream=)", flag)
+		return fmt.Errorf("it is a datagram socket (ListenDatagram=); "+
+			"--%s needs a stream socket (ListenStream=)", flag)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (c *Config) Place(p PassedSockets) error {
 		for _, one := range p.streams[flag] {
 			*address = Address{one.Addr().Network(), one.Addr().String()}
 			if err := c.Validate(); err != nil {
-				return ConfigError{fmt.Errorf("the socket named %s that was passed: %w", flag, err)}
+				return ConfigError{fmt.Errorf("the passed socket named %s: %w", flag, err)}
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func (p *PassedSockets) checkPorts() error {
 	if maps.Equal(tcp, udp) {
 		return nil
 	}
-	return ConfigError{fmt.Errorf("the sockets named listen that were passed must have the same "+
+	return ConfigError{fmt.Errorf("the passed sockets named listen must have the same "+
 		"port numbers for TCP (ListenStream=) and UDP (ListenDatagram=), for HTTP/3; they have %v and %v",
 		slices.Sorted(maps.Keys(tcp)), slices.Sorted(maps.Keys(udp)))}
 }

@@ -30,8 +30,8 @@ func (a *Address) UnmarshalText(text []byte) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil || port == "" {
-		return fmt.Errorf("%q is no address; it must be host:port, :port, unix:/path or off, "+
-			"the port from 0 to 65535", text)
+		return fmt.Errorf("%q is not an address; it must be host:port, :port, unix:/path or off, "+
+			"with a port from 0 to 65535", text)
 	}
 	*a = Address{"tcp", string(text)}
 	return nil

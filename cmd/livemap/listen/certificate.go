@@ -56,7 +56,7 @@ func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificat
 	if c.TLSCert == "" {
 		leaf := own.current.Leaf
 		sum, key := sha256.Sum256(leaf.Raw), sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-		log.Info("serving with a certificate made for localhost", "file", own.certFile,
+		log.Info("serving with a self-signed certificate for localhost", "file", own.certFile,
 			"sha256", hex.EncodeToString(sum[:]), "spki_sha256", base64.StdEncoding.EncodeToString(key[:]))
 	}
 	return own, nil
@@ -102,10 +102,10 @@ func (c *certificate) get() *tls.Certificate {
 	err := c.readLocked()
 	switch {
 	case err == nil:
-		c.log.Info("read the certificate again", "file", c.certFile, "expires", c.current.Leaf.NotAfter)
+		c.log.Info("reloaded the certificate", "file", c.certFile, "expires", c.current.Leaf.NotAfter)
 	case !c.complained:
 		c.complained = true
-		c.log.Error("cannot read the changed certificate; serving the old one", "error", err)
+		c.log.Error("cannot reload the certificate; serving the old one", "error", err)
 	}
 	return c.current
 }

@@ -49,7 +49,7 @@ func (c *Config) Validate() error { return cmp.Or(c.ValidatePublic(), c.Validate
 func (c *Config) ValidatePublic() error {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return errors.New("--tls-cert and --tls-key go together")
+		return errors.New("--tls-cert and --tls-key need each other")
 	case c.Public.IsUnix():
 		return errors.New("--listen cannot be a unix socket; --proxy-listen can")
 	}
@@ -63,15 +63,16 @@ func (c *Config) ValidateInternal() error {
 	case at.IsOff():
 		return errors.New("--publish-listen cannot be off; it must be host:port or unix:/path")
 	case at.IsUnix() && c.ClientCA != "":
-		return errors.New("--publish-client-ca goes with a --publish-listen of host:port; " +
+		return errors.New("--publish-client-ca needs a --publish-listen of host:port; " +
 			"a unix socket speaks no TLS")
 	case !at.IsLocal() && (c.TLSCert == "" || c.ClientCA == "" && !c.Tokens):
-		return fmt.Errorf("--publish-listen is %s, which others can reach, and anyone who does could publish: "+
-			"there it needs --tls-cert and --tls-key, and --publish-client-ca to ask them for a certificate, or "+
-			"--jwt-key or --jwks-url to ask for a token; else it must be a loopback host:port or unix:/path", at)
+		return fmt.Errorf("--publish-listen is %s, where everyone who can reach it could publish; "+
+			"it needs --tls-cert and --tls-key, and --publish-client-ca to ask for client certificates, "+
+			"or --jwt-key or --jwks-url to ask for tokens; "+
+			"without them, it must be a loopback host:port or unix:/path", at)
 	case c.ClientCA != "" && c.TLSCert == "":
-		return errors.New("--publish-client-ca goes with --tls-cert and --tls-key, " +
-			"which the internal port then speaks TLS with")
+		return errors.New("--publish-client-ca needs --tls-cert and --tls-key, " +
+			"with which the internal port then speaks TLS")
 	}
 	return nil
 }

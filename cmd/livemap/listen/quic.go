@@ -74,7 +74,7 @@ func openQUICPort(tcp []net.Listener, passed PassedSockets, config *tls.Config, 
 			return nil, err
 		}
 		if got := receiveBufferSize(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
-			log.Warn("UDP buffers are small, HTTP/3 loses packets under load", "bytes", got,
+			log.Warn("UDP buffers are small; HTTP/3 loses packets under load", "bytes", got,
 				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
 		}
 		q.sockets = append(q.sockets, socket)

@@ -46,7 +46,7 @@ func newCSV(text *bufio.Reader) (*csvRows, error) {
 	rows.ReuseRecord = true
 	header, err := rows.Read()
 	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("its CSV header cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot read its CSV header: %w", err)
 	}
 	c := &csvRows{rows: rows, columns: members(header)}
 	return c, c.check()
@@ -89,7 +89,7 @@ func (c *csvRows) check() error {
 	for _, required := range []string{"vehicle_id", "lat", "lon"} {
 		if !slices.Contains(c.columns, required) {
 			return fmt.Errorf("it has no column %s; replay reads NDJSON, GPX, and CSV whose first line "+
-				"names the columns vehicle_id (or id), lat (latitude), lon (lng, longitude), and as wanted "+
+				"names the columns vehicle_id (or id), lat (latitude), lon (lng, longitude), and optionally "+
 				"timestamp (time), speed_kmh, heading (course), altitude, accuracy, topics", required)
 		}
 	}
@@ -115,7 +115,7 @@ func (c *csvRows) read() (Record, error) {
 	case len(row) != len(c.columns):
 		rec.Refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
 	case !utf8.ValidString(strings.Join(row, "")):
-		rec.Refused = "it is not UTF-8"
+		rec.Refused = "not UTF-8"
 	default:
 		rec.Body = c.position(row)
 	}

@@ -58,11 +58,11 @@ func newGPX(text io.Reader, fallback string) (*gpx, error) {
 	for {
 		token, err := g.xml.Token()
 		if err != nil {
-			return nil, errors.New("it is no GPX: " + err.Error())
+			return nil, errors.New("not GPX: " + err.Error())
 		}
 		start, ok := token.(xml.StartElement)
 		if ok && start.Name.Local != "gpx" {
-			return nil, errors.New("it is no GPX: its root element is " + strconv.Quote(start.Name.Local))
+			return nil, errors.New("not GPX: its root element is " + strconv.Quote(start.Name.Local))
 		}
 		if ok {
 			g.open = append(g.open, "gpx")

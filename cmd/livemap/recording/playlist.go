@@ -42,7 +42,7 @@ func Open(names []string, stdin io.Reader) (*Playlist, error) {
 	streamed := false
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("%s: named twice", name)
+			return nil, fmt.Errorf("%s: given twice", name)
 		}
 		once, err := readOnce(name)
 		if err != nil {

@@ -163,7 +163,7 @@ func (r *recordFile) next() (Record, error) {
 	rec, err := r.format.read()
 	if err != nil && err != io.EOF {
 		r.broken = true
-		rec.Refused, err = fmt.Sprintf("the rest cannot be read: %v", err), nil
+		rec.Refused, err = fmt.Sprintf("cannot read the rest: %v", err), nil
 	}
 	rec.File, rec.At = r.name, r.last
 	if err != nil || rec.Refused != "" {

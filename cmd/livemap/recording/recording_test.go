@@ -199,8 +199,8 @@ func TestNoRecording(t *testing.T) {
 		{"column twice", "a.csv", "id,lat,lon,x,x\n", "two columns x"},
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
 		{"array", "a.json", `[{"vehicle_id":"A"}]`, "jq -c"},
-		{"other XML", "a.gpx", "<kml/>", `a.gpx: it is no GPX: its root element is "kml"`},
-		{"no XML", "a.gpx", "hello", "a.gpx: it is no GPX"},
+		{"other XML", "a.gpx", "<kml/>", `a.gpx: not GPX: its root element is "kml"`},
+		{"no XML", "a.gpx", "hello", "a.gpx: not GPX"},
 		{"not gzip", "a.bin", "\x1f\x8bnope......", "gzip"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -20,18 +20,18 @@ func (c *Config) checkAuth() error {
 	keys := c.takesTokens()
 	switch {
 	case !keys && !c.Anonymous:
-		return errors.New("nobody may read: --jwt-key or --jwks-url lets those who have a token, " +
-			"--anonymous lets anyone who reaches the public or proxy port")
+		return errors.New("nobody may read; set --jwt-key or --jwks-url for clients with tokens, " +
+			"or --anonymous for everyone who can reach the public or proxy port")
 	case c.JWTKey != "" && c.JWKSURL != "":
-		return errors.New("--jwt-key and --jwks-url exclude each other: keys come from one of them")
+		return errors.New("--jwt-key and --jwks-url exclude each other")
 	case c.JWKSURL != "" && !isWebURL(c.JWKSURL):
 		return fmt.Errorf("--jwks-url is %q; it must be an http:// or https:// URL", c.JWKSURL)
 	case !keys && c.JWTIssuer != "":
-		return errors.New("--jwt-issuer goes with --jwt-key or --jwks-url")
+		return errors.New("--jwt-issuer needs --jwt-key or --jwks-url")
 	case !keys && c.JWTAudience != "":
-		return errors.New("--jwt-audience goes with --jwt-key or --jwks-url")
+		return errors.New("--jwt-audience needs --jwt-key or --jwks-url")
 	case c.LoginURL != "" && c.Anonymous:
-		return errors.New("--login-url and --anonymous exclude each other: where anyone may read, nobody signs in")
+		return errors.New("--login-url and --anonymous exclude each other: where everyone may read, nobody signs in")
 	case c.LoginURL != "" && !isWebURL(c.LoginURL):
 		return fmt.Errorf("--login-url is %q; it must be an http:// or https:// URL", c.LoginURL)
 	case c.MaxStreams < 0 || c.MaxStreams > 1_000_000:
@@ -53,7 +53,7 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 		err = flagError("--jwt-key", err)
 	case c.JWKSURL != "":
 		if !isPrivate(c.JWKSURL) {
-			log.Warn("keys are fetched over plain HTTP: whoever is between can make tokens",
+			log.Warn("fetching keys over plain HTTP; everyone on the path can forge tokens",
 				"jwks_url", token.Printable(c.JWKSURL))
 		}
 		keys, err = token.KeySet(ctx, c.JWKSURL, log)

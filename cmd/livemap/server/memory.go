@@ -115,9 +115,9 @@ func (p *pressure) look() {
 		return
 	}
 	if high {
-		p.log.Warn("memory is short: new streams are turned away", "used", used, "GOMEMLIMIT", p.limit)
+		p.log.Warn("memory is short; rejecting new streams", "used", used, "GOMEMLIMIT", p.limit)
 	} else {
-		p.log.Info("memory is there again: new streams are let in", "used", used, "GOMEMLIMIT", p.limit)
+		p.log.Info("memory is available again; accepting new streams", "used", used, "GOMEMLIMIT", p.limit)
 	}
 }
 

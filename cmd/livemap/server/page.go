@@ -12,9 +12,9 @@ import (
 func (c *Config) checkMap() error {
 	switch {
 	case c.MapStyle != "" && c.MapPMTiles != "":
-		return errors.New("--map-style and --map-pmtiles exclude each other: a map is drawn from one of them")
+		return errors.New("--map-style and --map-pmtiles exclude each other")
 	case len(c.MapOrigins) > 0 && c.MapStyle == "":
-		return errors.New("--map-origin goes with --map-style, whose origins it adds to")
+		return errors.New("--map-origin needs --map-style; it adds to the origins of the style")
 	case c.MapPMTiles == "":
 		return nil
 	}
@@ -35,7 +35,7 @@ func (c *Config) page(log *slog.Logger) (*web.Page, error) {
 		PMTiles:  c.MapPMTiles,
 	})
 	if err == nil && !page.Built() {
-		log.Warn("this program was built without the map's libraries, and shows no map; make build mends that")
+		log.Warn("built without the map's libraries, this program shows no map; build it with make build")
 	}
 	return page, err
 }

@@ -15,7 +15,7 @@ type Size int
 func (s *Size) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
 	if err != nil || n > math.MaxInt {
-		return fmt.Errorf("%q is no size; it must be written like 64MiB", text)
+		return fmt.Errorf("%q is not a size; it must be like 64MiB", text)
 	}
 	*s = Size(n)
 	return nil

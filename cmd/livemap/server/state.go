@@ -39,7 +39,7 @@ func openState(dir string, log *slog.Logger) (*stateDir, error) {
 	if dir == "" {
 		var err error
 		if dir, err = userStateDir(); err != nil {
-			err = fmt.Errorf("there is no user state directory (%w); name one with --state-dir", err)
+			err = fmt.Errorf("there is no user state directory (%w); set --state-dir", err)
 			return nil, ConfigError{Err: err}
 		}
 	}
@@ -65,7 +65,7 @@ func openState(dir string, log *slog.Logger) (*stateDir, error) {
 
 // unusableDir is the error for a directory that the hub cannot use.
 func unusableDir(err error) error {
-	return ConfigError{Err: fmt.Errorf("--state-dir must be a directory that the hub may write to: %w", err)}
+	return ConfigError{Err: fmt.Errorf("--state-dir must be a directory in which the hub may write: %w", err)}
 }
 
 // userStateDir returns livemap's directory by the XDG Base Directory Specification.
@@ -139,7 +139,7 @@ func (s *stateDir) load(hub *stream.Hub) error {
 	vehicles, err := hub.Load(file)
 	if err != nil {
 		aside := s.Path(vehiclesFile + ".unreadable")
-		s.log.Error("cannot read the saved vehicles; starting without", "error", err, "kept_as", aside)
+		s.log.Error("cannot read the saved vehicles; starting without them", "error", err, "kept_as", aside)
 		return os.Rename(s.Path(vehiclesFile), aside)
 	}
 	s.saved = hub.Head()

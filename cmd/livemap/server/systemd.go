@@ -16,7 +16,7 @@ import (
 // Without one it does nothing.
 func notify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("cannot tell the service manager", "state", state, "error", err)
+		log.Warn("cannot notify the service manager", "state", state, "error", err)
 	}
 }
 
@@ -36,7 +36,7 @@ const pingsPerTimeout = 3
 func pingWatchdog(alive func(), log *slog.Logger) (stop func()) {
 	timeout, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("the service manager's watchdog is not told", "error", err)
+		log.Warn("cannot ping the service manager's watchdog", "error", err)
 	}
 	if timeout <= 0 {
 		return func() {}

@@ -66,7 +66,7 @@ func (p Protocol) open(ctx context.Context, o Opening, r *receiver) (connection,
 	case BareQUIC:
 		return openQUIC(ctx, o, r)
 	}
-	return nil, fmt.Errorf("there is no protocol %q", p)
+	return nil, fmt.Errorf("unknown protocol %q", p)
 }
 
 // AtOnce is how many connections are opened at the same time.

@@ -68,7 +68,7 @@ func TestOpen(t *testing.T) {
 		})
 	}
 	_, err := Protocol("h4").open(t.Context(), Opening{}, nil)
-	require.ErrorContains(t, err, `there is no protocol "h4"`)
+	require.ErrorContains(t, err, `unknown protocol "h4"`)
 	_, err = Open(t.Context(), H1, 1, 1, NewMeter(), func(int) (Opening, Check) {
 		return Opening{URL: "http://127.0.0.1:1", Buffer: 1 << 10}, Every(3)
 	})

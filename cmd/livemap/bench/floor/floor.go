@@ -90,7 +90,7 @@ func (f Setup) listen() (writers, error) {
 	case "quic":
 		return listenBareQUIC(f.Streams)
 	}
-	return nil, fmt.Errorf("there is no floor %q; there are write, tls, quic and chi", f.Kind)
+	return nil, fmt.Errorf("unknown floor %q; it must be write, tls, quic or chi", f.Kind)
 }
 
 // run writes the events of a schedule.

@@ -134,7 +134,7 @@ func (c *Child) awaitReady(isReady chan struct{}) error {
 	case <-limit.C:
 	}
 	c.Stop()
-	return fmt.Errorf("%s did not start; it said: %s", c.cmd.Path, c.said)
+	return fmt.Errorf("%s did not start; it wrote: %s", c.cmd.Path, c.said)
 }
 
 // Interrupt asks the process to end, as those that have children of their own must be.

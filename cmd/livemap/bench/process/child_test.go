@@ -25,8 +25,8 @@ func TestStart(t *testing.T) {
 	}{
 		{"ready on standard output", "echo starting; read line; echo ready $line; read line", true, ""},
 		{"ready on standard error", "read line; echo ready $line >&2; read line", false, ""},
-		{"it ends before it is ready", "echo no port >&2; exit 3", false, "did not start; it said: no port"},
-		{"it says something else", "echo hello", true, "did not start; it said: hello"},
+		{"it ends before it is ready", "echo no port >&2; exit 3", false, "did not start; it wrote: no port"},
+		{"it says something else", "echo hello", true, "did not start; it wrote: hello"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var said string
@@ -64,7 +64,7 @@ func TestStartSilent(t *testing.T) {
 	require.NoError(t, err)
 	c.Interrupt()
 	_, err = StartSilent(t.Context(), "sh", []string{"-c", "echo no >&2; exit 1"}, "http://127.0.0.1:1")
-	require.ErrorContains(t, err, "it said: no")
+	require.ErrorContains(t, err, "it wrote: no")
 }
 
 // TestChildEnvironment: settings of this program are not for those that it measures.

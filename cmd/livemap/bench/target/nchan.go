@@ -50,7 +50,7 @@ http {
 `
 
 // ErrNoNchan is that it is not installed.
-var ErrNoNchan = errors.New("there is no nginx with nchan here (Debian: nginx and libnginx-mod-nchan)")
+var ErrNoNchan = errors.New("nginx with nchan is not installed (Debian: nginx and libnginx-mod-nchan)")
 
 func nchanModule() (nginx, module string, err error) {
 	if nginx, err = exec.LookPath("nginx"); err != nil {

@@ -19,7 +19,7 @@ func RequireAll(a problem.Ack, positions int) error {
 	if a.Accepted == positions && a.Late == 0 {
 		return nil
 	}
-	return fmt.Errorf("of %d positions the hub took {Accepted:%d Rejected:%d Late:%d Duplicate:%d}",
+	return fmt.Errorf("for %d positions the hub returned {Accepted:%d Rejected:%d Late:%d Duplicate:%d}",
 		positions, a.Accepted, a.Rejected, a.Late, a.Duplicate)
 }
 

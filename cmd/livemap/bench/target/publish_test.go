@@ -106,7 +106,7 @@ func TestRequireAll(t *testing.T) {
 			assert.NoError(t, err, test.name)
 			continue
 		}
-		assert.EqualError(t, err, "of 5 positions the hub took "+test.want, test.name)
+		assert.EqualError(t, err, "for 5 positions the hub returned "+test.want, test.name)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestRefusedPublish(t *testing.T) {
 	}{
 		{"a post", 1, busy, "429 Too Many Requests: {\"status\":\"slow down\""},
 		{"an upload", 99, draining, "503 Service Unavailable: {\"status\":\"draining\""},
-		{"one of an upload", 99, allButOne, "of 5 positions the hub took {Accepted:4 Rejected:1"},
+		{"one of an upload", 99, allButOne, "for 5 positions the hub returned {Accepted:4 Rejected:1"},
 	} {
 		s := newPublishServer(t)
 		s.answer = test.answer
