@@ -70,7 +70,8 @@ func startShell(t *testing.T, command, file, text string) *typedShell {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	home := t.TempDir()
-	stub := fmt.Sprintf("#!/bin/sh\ntest -n \"$LOADING\" && exec %q \"$@\"\nprintf 'ran <%%s>\\n' \"$*\"\n", program)
+	stub := fmt.Sprintf("#!/bin/sh\ntest -n \"$LOADING\" && exec %q \"$@\"\nprintf 'ran <%%s>\\n' \"$*\"\n",
+		program)
 	require.NoError(t, os.WriteFile(filepath.Join(home, "livemap"), []byte(stub), 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(home, file)), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(home, file), []byte(text), 0o644))

@@ -20,7 +20,8 @@ func TestDemoStaysOnLoopback(t *testing.T) {
 			})
 		}
 	}
-	for _, args := range [][]string{{"--listen", "off", "--proxy-listen", "off"}, {"--publish-listen", "off"}, {"--heartbeat", "1h"}, {"--to", "http://localhost"}} {
+	for _, args := range [][]string{{"--listen", "off", "--proxy-listen", "off"}, {"--publish-listen", "off"},
+		{"--heartbeat", "1h"}, {"--to", "http://localhost"}} {
 		_, stderr, status := command(t, "", append([]string{"demo"}, args...)...)
 		assert.Equal(t, 2, status)
 		assert.Contains(t, stderr, args[0])

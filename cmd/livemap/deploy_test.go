@@ -71,7 +71,8 @@ func TestDeployedSettings(t *testing.T) {
 	}
 	flags := flagsOf(t, "serve")
 	// systemd's words for directories, and what is not on this machine.
-	replacer := strings.NewReplacer("%S", t.TempDir(), "%d", t.TempDir(), "/var/lib", t.TempDir(), "/srv/livemap/city.pmtiles", emptyArchive(t))
+	replacer := strings.NewReplacer("%S", t.TempDir(), "%d", t.TempDir(), "/var/lib", t.TempDir(),
+		"/srv/livemap/city.pmtiles", emptyArchive(t))
 	for _, file := range files {
 		t.Run(file, func(t *testing.T) {
 			found := regexp.MustCompile(`\b(LIVEMAP_[A-Z_]+)=(\S+)`).FindAllStringSubmatch(deployFile(t, file), -1)
@@ -178,12 +179,14 @@ func TestUnitsBySystemd(t *testing.T) {
 		text = []byte(strings.ReplaceAll(string(text), "/usr/local/bin/livemap ", program+" ")) // which must exist
 		require.NoError(t, os.WriteFile(units[len(units)-1], text, 0o644))
 	}
-	out, err := exec.CommandContext(t.Context(), analyze, append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), analyze,
+		append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
 	assert.NoError(t, err, "%s", out)
 	for line := range strings.Lines(string(out)) {
 		assert.NotContains(t, line, dir, "it complains of our units")
 	}
-	out, err = exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=15", units[len(units)-1]).CombinedOutput()
+	out, err = exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=15",
+		units[len(units)-1]).CombinedOutput()
 	assert.NoError(t, err, "exposed more than 1.5 of 10: %s", out)
 }
 

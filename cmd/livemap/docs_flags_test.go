@@ -24,7 +24,8 @@ var flagTable = regexp.MustCompile(
 
 // TestFlagTables holds the tables of flags in README.md to the flags. Each command that has any has a table.
 func TestFlagTables(t *testing.T) {
-	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"), kong.PostBuild(setHelp))
+	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"),
+		kong.PostBuild(setHelp))
 	require.NoError(t, err)
 	tables := map[string]string{}
 	var names []string
@@ -50,7 +51,8 @@ func TestFlagTables(t *testing.T) {
 		return
 	}
 	if want != string(text) {
-		require.FailNow(t, "the tables of flags are stale: run make docs", "%s:\n%s", flagDocument, lineDiff(string(text), want))
+		require.FailNow(t, "the tables of flags are stale: run make docs", "%s:\n%s", flagDocument,
+			lineDiff(string(text), want))
 	}
 }
 

@@ -21,7 +21,8 @@ func helpOf(t *testing.T, args ...string) string {
 
 // Help names every command, and every flag of each with its environment variable.
 func TestHelpIsComplete(t *testing.T) {
-	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"), kong.PostBuild(setHelp))
+	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"),
+		kong.PostBuild(setHelp))
 	require.NoError(t, err)
 	all := helpOf(t, "help")
 	assert.Equal(t, all, helpOf(t), "and without arguments")
@@ -69,12 +70,14 @@ func TestServeRefusesFlags(t *testing.T) {
 		accept string // what the message tells
 	}{
 		{"anonymous", []string{"perhaps"}, "true"},
-		{"listen", []string{"", "4433", "localhost", "localhost:https:1", ":nosuchservice", "[::1"}, "host:port, :port, unix:/path or off"},
+		{"listen", []string{"", "4433", "localhost", "localhost:https:1", ":nosuchservice", "[::1"},
+			"host:port, :port, unix:/path or off"},
 		{"listen", []string{"unix:/x.sock"}, "--proxy-listen"},
 		{"proxy-listen", []string{"9801", "unix:", "http://localhost:1"}, "host:port, :port, unix:/path or off"},
 		{"publish-listen", []string{"9801", "unix:"}, "host:port, :port, unix:/path or off"},
 		{"publish-listen", []string{"off"}, "host:port or unix:/path"},
-		{"publish-listen", []string{":9801", "0.0.0.0:9801", "[::]:9801", "192.0.2.1:9801", "10.0.0.1:9801", "192.168.0.1:9801", "example.com:9801", "localhost.example.com:1"}, "loopback host:port or unix:/path"},
+		{"publish-listen", []string{":9801", "0.0.0.0:9801", "[::]:9801", "192.0.2.1:9801", "10.0.0.1:9801",
+			"192.168.0.1:9801", "example.com:9801", "localhost.example.com:1"}, "loopback host:port or unix:/path"},
 		{"trusted-proxy", []string{"10.0.0.1", "10.0.0.0/33", "proxy"}, "CIDR"},
 		{"tls-cert", []string{"cert.pem"}, "--tls-key"},
 		{"tls-key", []string{"key.pem"}, "--tls-cert"},
@@ -83,7 +86,8 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"jwt-issuer", []string{"me"}, "--jwt-key or --jwks-url"},
 		{"jwt-audience", []string{"me"}, "--jwt-key or --jwks-url"},
 		{"publish-client-ca", []string{"ca.pem"}, "--tls-cert"},
-		{"allow-origin", []string{"*", "null", "example.com", "https://*.example.com", "https://example.com/", "file://x"}, "like https://fleet.example.com"},
+		{"allow-origin", []string{"*", "null", "example.com", "https://*.example.com", "https://example.com/",
+			"file://x"}, "like https://fleet.example.com"},
 		{"cookie-same-site", []string{"Sometimes"}, `"strict","lax","none"`},
 		{"login-url", []string{"https://login.example.com"}, "--anonymous"},
 		{"max-streams-per-client", []string{"-1", "1000001", "many"}, "0 to 1000000"},
@@ -98,10 +102,15 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"max-vehicles", []string{"many", "1.5"}, "int"},
 		{"vehicle-ttl", []string{"999ms", "87601h", "-1h"}, "from 1s to 87600h, or 0 for never"},
 		{"drain", []string{"-1s", "5m1s"}, "from 0s to 5m"},
-		{"map-style", []string{"streets", "ftp://example.com/style.json", "//example.com/style.json", "https://", "https://user@example.com/style.json", "https://a;b/style.json", "mapbox://styles/x"}, "an http:// or https:// URL"},
-		{"map-origin", []string{"example.com", "https://example.com/", "https://*.example.com", "https://a b", "https://a;script-src", "'unsafe-inline'", "*", "ws://example.com", "https://[::1]"}, "like https://tiles.example.com"},
+		{"map-style", []string{"streets", "ftp://example.com/style.json", "//example.com/style.json", "https://",
+			"https://user@example.com/style.json", "https://a;b/style.json", "mapbox://styles/x"},
+			"an http:// or https:// URL"},
+		{"map-origin", []string{"example.com", "https://example.com/", "https://*.example.com", "https://a b",
+			"https://a;script-src", "'unsafe-inline'", "*", "ws://example.com", "https://[::1]"},
+			"like https://tiles.example.com"},
 		{"map-origin", []string{"https://tiles.example.com"}, "--map-style"},
-		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go"}, "a PMTiles archive, version 3, with vector (MVT) or image tiles"},
+		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go"},
+			"a PMTiles archive, version 3, with vector (MVT) or image tiles"},
 		{"log-format", []string{"xml"}, `"text","json"`},
 	} {
 		for _, value := range test.values {
@@ -147,13 +156,21 @@ func TestServeRefusesToGuess(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"who may read", []string{"serve"}, "set --jwt-key or --jwks-url for clients with tokens, or --anonymous for everyone"},
-		{"which keys", []string{"serve", "--jwt-key=main.go", "--jwks-url=https://example.com/keys"}, "--jwt-key and --jwks-url exclude each other"},
-		{"where to sign in", []string{"serve", "--jwt-key=main.go", "--login-url=login"}, "--login-url is \"login\"; it must be an http:// or https:// URL"},
-		{"whom a wide port asks", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k", "--publish-listen=:9801"}, "--publish-client-ca to ask for client certificates, or --jwt-key or --jwks-url"},
-		{"how a wide port is secret", []string{"serve", "--jwt-key=main.go", "--publish-listen=:9801"}, "it needs --tls-cert and --tls-key"},
-		{"TLS of a unix socket", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k", "--publish-client-ca=ca", "--publish-listen=unix:/x"}, "a unix socket speaks no TLS"},
-		{"which map", []string{"serve", "--anonymous", "--map-style=https://example.com/style.json", "--map-pmtiles=main.go"}, "--map-style and --map-pmtiles exclude each other"},
+		{"who may read", []string{"serve"}, "set --jwt-key or --jwks-url for clients with tokens, or " +
+			"--anonymous for everyone"},
+		{"which keys", []string{"serve", "--jwt-key=main.go", "--jwks-url=https://example.com/keys"},
+			"--jwt-key and --jwks-url exclude each other"},
+		{"where to sign in", []string{"serve", "--jwt-key=main.go", "--login-url=login"},
+			"--login-url is \"login\"; it must be an http:// or https:// URL"},
+		{"whom a wide port asks", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k",
+			"--publish-listen=:9801"}, "--publish-client-ca to ask for client certificates, or --jwt-key or " +
+			"--jwks-url"},
+		{"how a wide port is secret", []string{"serve", "--jwt-key=main.go", "--publish-listen=:9801"},
+			"it needs --tls-cert and --tls-key"},
+		{"TLS of a unix socket", []string{"serve", "--anonymous", "--tls-cert=c", "--tls-key=k",
+			"--publish-client-ca=ca", "--publish-listen=unix:/x"}, "a unix socket speaks no TLS"},
+		{"which map", []string{"serve", "--anonymous", "--map-style=https://example.com/style.json",
+			"--map-pmtiles=main.go"}, "--map-style and --map-pmtiles exclude each other"},
 		{"a flag", []string{"serve", "--anonymous", "--port=1"}, "--port"},
 		{"an argument", []string{"serve", "--anonymous", "now"}, "now"},
 		{"a command", []string{"server"}, "server"},

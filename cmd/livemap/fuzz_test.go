@@ -29,13 +29,17 @@ func FuzzFlags(f *testing.F) {
 // FuzzTail follows any bytes as a stream: in text nothing comes out that a terminal
 // would obey, and each position, also of NDJSON, is one line.
 func FuzzTail(f *testing.F) {
-	f.Add([]byte(":\nid: x-1\n\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]},\"properties\":{\"vehicle_id\":\"\x1b[2J\",\"timestamp\":1e300}}\n\n"))
-	f.Add([]byte("event: gone\ndata: {\"vehicle_id\":\"\u009b\",\"reason\":\"\\u001b]0;x\\u0007\"}\n\nevent: late\ndata: {\n\n"))
-	f.Add([]byte("event: live\ndata: {\"mode\":\"\\n\",\"events\":1e9}\n\nevent: reset\ndata: {\"reason\":\"\\u202e\"}\n\nevent: bye\ndata: 5\n\n"))
+	f.Add([]byte(":\nid: x-1\n\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]}," +
+		"\"properties\":{\"vehicle_id\":\"\x1b[2J\",\"timestamp\":1e300}}\n\n"))
+	f.Add([]byte("event: gone\ndata: {\"vehicle_id\":\"\u009b\",\"reason\":\"\\u001b]0;x\\u0007\"}\n\nevent: " +
+		"late\ndata: {\n\n"))
+	f.Add([]byte("event: live\ndata: {\"mode\":\"\\n\",\"events\":1e9}\n\nevent: reset\ndata: " +
+		"{\"reason\":\"\\u202e\"}\n\nevent: bye\ndata: 5\n\n"))
 	f.Add([]byte("data: {\"a\":\ndata: 1}\n\ndata: {\ndata: x\n\ndata\ndata\n\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var out, lines, notices bytes.Buffer
-		asText, asNDJSON := &tailPrinter{out: &out, err: &notices, text: true}, &tailPrinter{out: &lines, err: &notices}
+		asText, asNDJSON := &tailPrinter{out: &out, err: &notices, text: true},
+			&tailPrinter{out: &lines, err: &notices}
 		positions := 0
 		for event, err := range sse.Read(bytes.NewReader(text), &sse.ReadConfig{MaxEventSize: eventLimit}) {
 			if err != nil {

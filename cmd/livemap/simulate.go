@@ -28,7 +28,8 @@ type fleetFlags struct {
 // fleetHelp has the help texts of fleetFlags.
 var fleetHelp = helpTexts{
 	"vehicles": "Number of vehicles: 1 to 100000 (${default}).",
-	"rate":     "Reports per second of a moving vehicle: 0.01 to 20 (${default}). A parked one reports every 30 s.",
+	"rate": "Reports per second of a moving vehicle: 0.01 to 20 (${default}). A parked one reports " +
+		"every 30 s.",
 	"seed": "Seed of the fleet: 0 to 18446744073709551615 (${default}). The same seed makes the same " +
 		"vehicles, routes and reports.",
 }

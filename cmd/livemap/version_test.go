@@ -11,7 +11,8 @@ func TestBuildFrom(t *testing.T) {
 	stamped := &debug.BuildInfo{
 		Main: debug.Module{Version: "v0.0.0-20261128214200-c503e3e5d1aa"},
 		Settings: []debug.BuildSetting{
-			{Key: "vcs.revision", Value: "c503e3e5d1aabbccddeeff00112233445566"}, {Key: "vcs.time", Value: "2026-11-28T21:42:00Z"},
+			{Key: "vcs.revision", Value: "c503e3e5d1aabbccddeeff00112233445566"},
+			{Key: "vcs.time", Value: "2026-11-28T21:42:00Z"},
 		},
 	}
 	unstamped := &debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}
@@ -21,8 +22,10 @@ func TestBuildFrom(t *testing.T) {
 		info                *debug.BuildInfo
 		want                build
 	}{
-		{"git", "v1.2.0-3-gabc", "abcdef", "2026-01-02T23:30:00-02:00", stamped, build{"1.2.0-3-gabc", "abcdef", "2026-01-03"}},
-		{"stamps", "", "", "", stamped, build{"0.0.0-20261128214200-c503e3e5d1aa", "c503e3e5d1aabbccddeeff00112233445566", "2026-11-28"}},
+		{"git", "v1.2.0-3-gabc", "abcdef", "2026-01-02T23:30:00-02:00", stamped,
+			build{"1.2.0-3-gabc", "abcdef", "2026-01-03"}},
+		{"stamps", "", "", "", stamped, build{"0.0.0-20261128214200-c503e3e5d1aa",
+			"c503e3e5d1aabbccddeeff00112233445566", "2026-11-28"}},
 		{"no stamps", "", "", "", unstamped, build{"devel", "", ""}},
 		{"nothing", "", "", "", nil, build{"devel", "", ""}},
 	} {

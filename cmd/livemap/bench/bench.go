@@ -102,7 +102,8 @@ func (o Options) Check() error {
 	}
 	for _, name := range o.Scenarios {
 		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("--scenario: unknown scenario %q; it must be one of %s", name, strings.Join(Names(), ", "))
+			return fmt.Errorf("--scenario: unknown scenario %q; it must be one of %s", name,
+				strings.Join(Names(), ", "))
 		}
 	}
 	return nil

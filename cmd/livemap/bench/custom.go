@@ -45,7 +45,8 @@ func (c *Custom) Check() error {
 	case !slices.Contains(Kinds, c.Kind):
 		return fmt.Errorf("--kind: %q is unknown; it must be one of %s", c.Kind, strings.Join(Kinds, ", "))
 	case !slices.Contains(Protocols, c.Protocol):
-		return fmt.Errorf("--protocol: %q is unknown; it must be one of %s", c.Protocol, strings.Join(Protocols, ", "))
+		return fmt.Errorf("--protocol: %q is unknown; it must be one of %s", c.Protocol,
+			strings.Join(Protocols, ", "))
 	case c.Protocol == string(client.H3) && target.Scheme != "https":
 		return fmt.Errorf("--protocol: h3 needs an https:// target, not %s", c.Target)
 	case c.Kind == "raw" && c.Publish != "":

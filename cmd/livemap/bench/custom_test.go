@@ -24,8 +24,10 @@ func TestPublishToKinds(t *testing.T) {
 		begins, contains                            string
 	}{
 		{"hub", "/publish", "application/json", "", "", `{"vehicle_id":"bench-1000000"`, `"n":100000000`},
-		{"mercure", "/.well-known/mercure", "application/x-www-form-urlencoded", "Bearer t", "", "data=%7B%22type", "&topic=bench"},
-		{"centrifugo", "/api/publish", "application/json", "", "t", `{"channel":"bench","data":{"type"`, feature + "}"},
+		{"mercure", "/.well-known/mercure", "application/x-www-form-urlencoded", "Bearer t", "", "data=%7B%22type",
+			"&topic=bench"},
+		{"centrifugo", "/api/publish", "application/json", "", "t", `{"channel":"bench","data":{"type"`,
+			feature + "}"},
 		{"nchan", "/own", "application/json", "Bearer t", "", feature, feature},
 	} {
 		t.Run(test.kind, func(t *testing.T) {

@@ -46,7 +46,8 @@ func (p *ports) passTo(cmd *exec.Cmd) {
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, fmt.Sprint("LISTEN_FDS=", len(p.files)), "LISTEN_FDNAMES="+strings.Join(p.names, ":"))
+	cmd.Env = append(cmd.Env, fmt.Sprint("LISTEN_FDS=", len(p.files)),
+		"LISTEN_FDNAMES="+strings.Join(p.names, ":"))
 	cmd.ExtraFiles = p.files
 	// The process learns its number from its environment, which only it can know before.
 	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
@@ -229,9 +230,12 @@ func TestPassedSocketsThatWillNotDo(t *testing.T) {
 		says    []string
 		args    []string
 	}{
-		"no name":        {[]named{{"", tcp}}, []string{`"LISTEN_FD_3"`, "must be listen, proxy-listen or publish-listen"}, nil},
-		"a wrong name":   {[]named{{"proxy-listen", tcp}, {"http", tcp}}, []string{`socket 2 from $LISTEN_FDS, named "http"`, "must be listen"}, nil},
-		"no TCP":         {[]named{{"proxy-listen", udp}}, []string{`"proxy-listen"`, "--proxy-listen needs connections"}, nil},
+		"no name": {[]named{{"", tcp}}, []string{`"LISTEN_FD_3"`,
+			"must be listen, proxy-listen or publish-listen"}, nil},
+		"a wrong name": {[]named{{"proxy-listen", tcp}, {"http", tcp}},
+			[]string{`socket 2 from $LISTEN_FDS, named "http"`, "must be listen"}, nil},
+		"no TCP": {[]named{{"proxy-listen", udp}},
+			[]string{`"proxy-listen"`, "--proxy-listen needs a stream socket"}, nil},
 		"no connections": {[]named{{"publish-listen", udp}}, []string{"--publish-listen needs connections"}, nil},
 		"only TCP":       {[]named{{"listen", tcp}}, []string{"same port numbers", "and []"}, nil},
 		"only UDP":       {[]named{{"listen", udp}}, []string{"same port numbers", "they have []"}, nil},
@@ -250,7 +254,8 @@ func TestPassedSocketsThatWillNotDo(t *testing.T) {
 			for _, one := range test.sockets {
 				p.add(t, one.name, one.open(t))
 			}
-			cmd := exec.CommandContext(t.Context(), program, append([]string{"serve", "--anonymous", "--state-dir", t.TempDir()}, test.args...)...)
+			cmd := exec.CommandContext(t.Context(), program,
+				append([]string{"serve", "--anonymous", "--state-dir", t.TempDir()}, test.args...)...)
 			cmd.Env = os.Environ()
 			p.passTo(cmd)
 			out, _ := cmd.CombinedOutput()

@@ -82,7 +82,8 @@ func disturbed(fixes []fix, random *rand.Rand) []fix {
 func lastFix(fixes []fix) fix {
 	newest := slices.MaxFunc(fixes, func(a, b fix) int { return cmp.Compare(a.Timestamp, b.Timestamp) })
 	f := fix{VehicleID: followed, Lat: 30.2672, Lon: -97.7431, Timestamp: newest.Timestamp + 1}
-	f.line = fmt.Sprintf(`{"vehicle_id":%q,"lat":%v,"lon":%v,"timestamp":%d}`, f.VehicleID, f.Lat, f.Lon, f.Timestamp)
+	f.line = fmt.Sprintf(`{"vehicle_id":%q,"lat":%v,"lon":%v,"timestamp":%d}`, f.VehicleID, f.Lat, f.Lon,
+		f.Timestamp)
 	return f
 }
 
@@ -168,7 +169,8 @@ func sightOf(e wireEvent) (s sight, err error) {
 	if err != nil || len(f.Geometry.Coordinates) != 2 || f.ID != f.Properties.VehicleID {
 		return s, fmt.Errorf("%s is no Feature of a vehicle: %w", e.data, err)
 	}
-	return sight{e.name, f.ID, int64(f.Properties.Timestamp), f.Geometry.Coordinates[0], f.Geometry.Coordinates[1]}, nil
+	return sight{e.name, f.ID, int64(f.Properties.Timestamp), f.Geometry.Coordinates[0],
+		f.Geometry.Coordinates[1]}, nil
 }
 
 // witness follows a stream, over as many connections as it takes, and holds
@@ -244,7 +246,8 @@ func (f *witness) live(e wireEvent, first bool, events int) error {
 		mode = "snapshot"
 		f.began()
 	}
-	if err != nil || told.Mode != mode || told.Events != events || told.Protocol != f.client.protocol || told.Skipped == nil || *told.Skipped != 0 {
+	if err != nil || told.Mode != mode || told.Events != events || told.Protocol != f.client.protocol ||
+		told.Skipped == nil || *told.Skipped != 0 {
 		return fmt.Errorf("event %d, %d in this connection: live is %s", f.next, events, e.data)
 	}
 	return nil
@@ -256,7 +259,8 @@ func (f *witness) take(e wireEvent) error {
 		return err
 	}
 	if want := f.want[f.next]; got != want {
-		return fmt.Errorf("event %d of %d is %+v, must be %+v (id %s after %s, cuts %d)", f.next, len(f.want), got, want, e.id, f.id, f.cuts)
+		return fmt.Errorf("event %d of %d is %+v, must be %+v (id %s after %s, cuts %d)", f.next, len(f.want), got,
+			want, e.id, f.id, f.cuts)
 	}
 	_, was, _ := seqOf(f.id)
 	if _, is, err := seqOf(e.id); err != nil || is <= was {
@@ -331,7 +335,8 @@ func TestAustinCutAtRandom(t *testing.T) {
 	followAll(t, hub, fixes, seed, func() {
 		out, stderr, status := command(t, text.String(), "replay", "--speed", "0", "--to", hub.publish, "-")
 		assert.Zero(t, status, stderr)
-		assert.Equal(t, fmt.Sprintf("accepted %d, rejected 0, late %d, duplicate %d\n", len(all), late, len(fixes)-len(all)), out)
+		assert.Equal(t, fmt.Sprintf("accepted %d, rejected 0, late %d, duplicate %d\n", len(all), late,
+			len(fixes)-len(all)), out)
 	})
 	assert.Zero(t, hub.metric(t, "livemap_conflations_total"))
 	await(t, "streams to be closed", func() bool { return hub.openStreams(t) == 0 })

@@ -19,7 +19,8 @@ func TestBenchTarget(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			hub, out := startHub(t), t.TempDir()
-			table, stderr, status := command(t, "", "bench", "--target", address(hub), "--publish", hub.publish, "--protocol", protocol,
+			table, stderr, status := command(t, "", "bench", "--target", address(hub), "--publish", hub.publish,
+				"--protocol", protocol,
 				"--streams", "7", "--rate", "30", "--duration", "1s", "--pid", "0", "--out", out)
 			require.Zero(t, status, stderr)
 			assert.Contains(t, table, "| custom | hub | 7 |")
@@ -37,16 +38,19 @@ func TestBenchScenario(t *testing.T) {
 	table, stderr, status := command(t, "", "bench", "--quick", "--scenario", "resident")
 	require.Zero(t, status, stderr)
 	assert.Contains(t, table, "| resident |")
-	assert.Regexp(t, `resident [0-9.]+ MB \(goal ≤ 300\); the log had [0-9.]+ MiB, the fleet 20000 vehicles`, table)
+	assert.Regexp(t, `resident [0-9.]+ MB \(goal ≤ 300\); the log had [0-9.]+ MiB, the fleet 20000 vehicles`,
+		table)
 }
 
 // What cannot be measured is an error.
 func TestBenchFails(t *testing.T) {
 	hub := startHub(t)
-	_, stderr, status := command(t, "", "bench", "--target", hub.proxy+"/nothing", "--publish", hub.publish, "--streams", "1", "--duration", "1s")
+	_, stderr, status := command(t, "", "bench", "--target", hub.proxy+"/nothing", "--publish", hub.publish,
+		"--streams", "1", "--duration", "1s")
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "404")
-	_, stderr, status = command(t, "", "bench", "--scenario", "resident", "--hub", filepath.Join(os.TempDir(), "no", "such", "program"))
+	_, stderr, status = command(t, "", "bench", "--scenario", "resident", "--hub",
+		filepath.Join(os.TempDir(), "no", "such", "program"))
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "no such file")
 }

@@ -62,7 +62,8 @@ func newWireClient(t testing.TB, protocol string, config *tls.Config) *wireClien
 	versions.SetHTTP1(protocol == "h1")
 	versions.SetHTTP2(protocol == "h2")
 	versions.SetUnencryptedHTTP2(protocol == "h2")
-	c.tcp = &http.Transport{TLSClientConfig: config, Protocols: versions, DisableCompression: true, DialContext: c.dial}
+	c.tcp = &http.Transport{TLSClientConfig: config, Protocols: versions, DisableCompression: true,
+		DialContext: c.dial}
 	c.http = &http.Client{Transport: c.tcp}
 	t.Cleanup(c.disconnect)
 	return c
@@ -140,7 +141,8 @@ func (c *wireClient) open(ctx context.Context, url, lastEventID string) (*wireSt
 }
 
 // openUntil opens a stream that lasts until cancel, which closing it calls.
-func (c *wireClient) openUntil(ctx context.Context, cancel context.CancelFunc, url, lastEventID string) (*wireStream, error) {
+func (c *wireClient) openUntil(ctx context.Context, cancel context.CancelFunc, url,
+	lastEventID string) (*wireStream, error) {
 	resp, err := c.get(ctx, url, lastEventID)
 	if err != nil {
 		cancel()

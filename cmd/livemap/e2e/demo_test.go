@@ -20,17 +20,21 @@ import (
 )
 
 // demoAddresses are free ones; port 0 would do, but a demo has its ports said.
-var demoAddresses = []string{"--listen", "localhost:0", "--proxy-listen", "localhost:0", "--publish-listen", "127.0.0.1:0"}
+var demoAddresses = []string{"--listen", "localhost:0", "--proxy-listen", "localhost:0", "--publish-listen",
+	"127.0.0.1:0"}
 
 // A demo tells where to look, has a page and vehicles there, and leaves nothing.
 func TestDemoRuns(t *testing.T) {
 	t.Parallel()
 	demo := startProcess(t, append([]string{"demo", "--vehicles", "60", "--seed", "3"}, demoAddresses...)...)
-	await(t, "the welcome", func() bool { return strings.Contains(demo.out.String(), "Ctrl-C") || len(demo.ended) > 0 })
+	await(t, "the welcome", func() bool {
+		return strings.Contains(demo.out.String(), "Ctrl-C") || len(demo.ended) > 0
+	})
 	page := regexp.MustCompile(`Open +(http://localhost:\d+/)`).FindStringSubmatch(demo.out.String())
 	require.NotNil(t, page, "%s%s", &demo.out, &demo.err)
 	assert.Regexp(t, `or +https://localhost:\d+/ `, demo.out.String())
-	curl := regexp.MustCompile(`curl -N (http://127.0.0.1:\d+/topics/live_updates:all/stream)`).FindStringSubmatch(demo.out.String())
+	example := regexp.MustCompile(`curl -N (http://127.0.0.1:\d+/topics/live_updates:all/stream)`)
+	curl := example.FindStringSubmatch(demo.out.String())
 	require.NotNil(t, curl, demo.out.String())
 
 	transport := &http.Transport{}
@@ -55,7 +59,8 @@ func TestDemoRuns(t *testing.T) {
 	})
 	status, _ = get(strings.TrimSuffix(curl[1], "topics/live_updates:all/stream") + "readyz")
 	assert.Equal(t, http.StatusOK, status)
-	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page[1]+"topics/live_updates:all/snapshot", nil)
+	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		page[1]+"topics/live_updates:all/snapshot", nil)
 	require.NoError(t, err)
 	foreign.Host = "evil.example" // whose page has its name lead here
 	resp, err := client.Do(foreign)
@@ -69,7 +74,8 @@ func TestDemoRuns(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, left)
 	for line := range strings.Lines(demo.err.String()) {
-		assert.True(t, strings.HasPrefix(line, "hub: ") || strings.HasPrefix(line, "60 vehicles, "), "%q is for no person", line)
+		assert.True(t, strings.HasPrefix(line, "hub: ") || strings.HasPrefix(line, "60 vehicles, "),
+			"%q is for no person", line)
 	}
 }
 
@@ -105,7 +111,9 @@ func TestDemoKeepsNamedState(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	demo := startProcess(t, append([]string{"demo", "--vehicles", "5", "--state-dir", dir}, demoAddresses...)...)
-	await(t, "the welcome", func() bool { return strings.Contains(demo.out.String(), "Ctrl-C") || len(demo.ended) > 0 })
+	await(t, "the welcome", func() bool {
+		return strings.Contains(demo.out.String(), "Ctrl-C") || len(demo.ended) > 0
+	})
 	demo.interrupt(t)
 	assert.FileExists(t, filepath.Join(dir, "localhost.pem"))
 }

@@ -380,7 +380,8 @@ func TestDocumentedEventSource(t *testing.T) {
 				continue
 			}
 			ran++
-			hubs := strings.NewReplacer("https://localhost:4433", hub.proxy, `EventSource("/`, `EventSource("`+hub.proxy+"/")
+			hubs := strings.NewReplacer("https://localhost:4433", hub.proxy,
+				`EventSource("/`, `EventSource("`+hub.proxy+"/")
 			script := `import { EventSource } from "eventsource"; globalThis.EventSource = EventSource;` + "\n" +
 				hubs.Replace(block.text) + `stream.addEventListener("live", () => process.exit(0));`
 			command := exec.CommandContext(t.Context(), "node", "--input-type=module", "-e", script)
@@ -454,7 +455,8 @@ func TestDocumentedTests(t *testing.T) {
 	tests := declaredTests(t)
 	named := 0
 	for _, doc := range documents(t) {
-		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w+)`").FindAllStringSubmatch(doc.prose, -1) {
+		names := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w+)`")
+		for _, m := range names.FindAllStringSubmatch(doc.prose, -1) {
 			named++
 			assert.True(t, tests[m[1]], "%s names %s, which does not exist", doc.path, m[1])
 		}

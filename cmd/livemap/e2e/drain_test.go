@@ -65,7 +65,9 @@ func TestDrain(t *testing.T) {
 	defer upload.lines.Close()
 	before := hub.metric(t, `livemap_positions_total{result="accepted"}`)
 	upload.write(t, `{"vehicle_id":"A","lat":1,"lon":2,"timestamp":1700000000}`+"\n"+`{"vehicle_id":"B",`)
-	await(t, "what was begun to arrive", func() bool { return hub.metric(t, `livemap_positions_total{result="accepted"}`) > before })
+	await(t, "what was begun to arrive", func() bool {
+		return hub.metric(t, `livemap_positions_total{result="accepted"}`) > before
+	})
 	ready := func() int {
 		resp, err := hub.operator.Get(hub.publish + "/readyz")
 		require.NoError(t, err)
@@ -132,7 +134,9 @@ func beginUpload(t *testing.T, hub *runningHub) *runningUpload {
 		u.resp, u.err = hub.operator.Do(req)
 	}()
 	u.write(t, `{"vehicle_id":"A","lat":1,"lon":2,"timestamp":1600000000}`+"\n")
-	await(t, "the first line", func() bool { return hub.metric(t, `livemap_positions_total{result="accepted"}`) > 0 })
+	await(t, "the first line", func() bool {
+		return hub.metric(t, `livemap_positions_total{result="accepted"}`) > 0
+	})
 	return u
 }
 

@@ -29,7 +29,8 @@ func TestServeFromEnvironment(t *testing.T) {
 	t.Setenv("LIVEMAP_HISTORY", "3MiB")
 	hub := startHub(t)
 	hub.publishLines(t,
-		`{"vehicle_id":"A","lat":1,"lon":2}`, `{"vehicle_id":"B","lat":1,"lon":2}`, `{"vehicle_id":"C","lat":1,"lon":2}`)
+		`{"vehicle_id":"A","lat":1,"lon":2}`, `{"vehicle_id":"B","lat":1,"lon":2}`,
+		`{"vehicle_id":"C","lat":1,"lon":2}`)
 	assert.Equal(t, 2.0, hub.metric(t, `livemap_vehicles{state="present"}`))
 	hub.stop(t)
 	assert.NotEmpty(t, hub.log.find("the hub is going down", "drain", "7s"))

@@ -50,7 +50,8 @@ func TestFaultCrowdBehindCaddy(t *testing.T) {
 		r.leave()
 	}
 	await(t, "the hub's streams to be closed", func() bool { return b.hub.openStreams(t) == 0 })
-	await(t, "the hub's memory to be given back", func() bool { return b.memory(t).hub < idle.hub+(before.hub-idle.hub)/2+30 })
+	await(t, "the hub's memory to be given back",
+		func() bool { return b.memory(t).hub < idle.hub+(before.hub-idle.hub)/2+30 })
 	t.Logf("when all had gone; MB: %s", b.memory(t))
 }
 

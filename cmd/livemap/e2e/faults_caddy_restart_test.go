@@ -29,7 +29,8 @@ const caddyReaders = 30
 // second, over all protocols.
 func startReadersBehindCaddy(t *testing.T) *behindCaddy {
 	t.Helper()
-	return startFleetBehindCaddy(t, &ledger{vehicles: 50, prefix: "V"}, 100*time.Millisecond).with(t, caddyReaders, protocolNames...)
+	return startFleetBehindCaddy(t, &ledger{vehicles: 50, prefix: "V"}, 100*time.Millisecond).with(t,
+		caddyReaders, protocolNames...)
 }
 
 func startFleetBehindCaddy(t *testing.T, book *ledger, every time.Duration) *behindCaddy {
@@ -55,7 +56,8 @@ func (b *behindCaddy) join(t *testing.T, n int, protocols ...string) (joined []*
 	t.Helper()
 	for i := range n {
 		client := b.caddy.client(t, protocols[i%len(protocols)])
-		joined = append(joined, b.book.begin(t, client, b.caddy.base+"/stream", func(r *ledgerReader) { r.obedient = true }))
+		joined = append(joined, b.book.begin(t, client, b.caddy.base+"/stream",
+			func(r *ledgerReader) { r.obedient = true }))
 	}
 	b.readers = append(b.readers, joined...)
 	return joined
@@ -96,7 +98,8 @@ func (b *behindCaddy) requireReplays(t *testing.T, right func(protocol string, o
 	t.Helper()
 	for _, r := range b.readers {
 		c := r.counts()
-		assert.True(t, right(r.client.protocol, len(c.outages)), "%d outages over %s", len(c.outages), r.client.protocol)
+		assert.True(t, right(r.client.protocol, len(c.outages)), "%d outages over %s", len(c.outages),
+			r.client.protocol)
 		assert.Equal(t, 1, c.lives["snapshot"], "over %s: %+v", r.client.protocol, c)
 		assert.Equal(t, len(c.outages), c.lives["replay"], "over %s: %+v", r.client.protocol, c)
 		assert.Zero(t, c.noStreams, "over %s", r.client.protocol)
@@ -115,7 +118,8 @@ func (b *behindCaddy) tell(t *testing.T, since time.Time) {
 				}
 			}
 		}
-		t.Logf("%s: %d outages, that began after %s and lasted %s", protocol, len(back), spread(noticed), spread(back))
+		t.Logf("%s: %d outages, that began after %s and lasted %s", protocol, len(back), spread(noticed),
+			spread(back))
 	}
 }
 
@@ -125,7 +129,8 @@ func spread(all []time.Duration) string {
 		return "-"
 	}
 	slices.SortFunc(all, cmp.Compare[time.Duration])
-	return all[len(all)/2].Round(10*time.Millisecond).String() + " (at most " + all[len(all)-1].Round(10*time.Millisecond).String() + ")"
+	return all[len(all)/2].Round(10*time.Millisecond).String() + " (at most " +
+		all[len(all)-1].Round(10*time.Millisecond).String() + ")"
 }
 
 // F11: Caddy is reloaded again and again. Streams over TCP go on, those over HTTP/3
@@ -151,9 +156,11 @@ func TestFaultCaddyReloads(t *testing.T) {
 	b.tell(t, began)
 	b.requireReplays(t, func(protocol string, outages int) bool { return (outages > 0) == (protocol == "h3") })
 	require.Equal(t, float64(caddyReaders), b.hub.openStreams(t))
-	await(t, "what served the old configurations to end", func() bool { return b.caddy.metric(t, "go_goroutines") < goroutines+caddyReaders })
+	await(t, "what served the old configurations to end",
+		func() bool { return b.caddy.metric(t, "go_goroutines") < goroutines+caddyReaders })
 	t.Logf("Caddy's memory: %.0f MB before, %.0f MB after; goroutines: %.0f before, %.0f after",
-		memory/1e6, b.caddy.metric(t, "process_resident_memory_bytes")/1e6, goroutines, b.caddy.metric(t, "go_goroutines"))
+		memory/1e6, b.caddy.metric(t, "process_resident_memory_bytes")/1e6, goroutines,
+		b.caddy.metric(t, "go_goroutines"))
 }
 
 // F12: Caddy is killed, and started again.

@@ -32,7 +32,8 @@ func TestFaultStalledReadersBehindCaddy(t *testing.T) {
 		most = max(most, caddy.metric(t, "process_resident_memory_bytes"))
 		return hub.openStreams(t) == float64(len(readers))
 	})
-	t.Logf("cut after %s; Caddy's memory: %.0f MB before, %.0f MB at most", time.Since(began).Round(100*time.Millisecond), memory/1e6, most/1e6)
+	t.Logf("cut after %s; Caddy's memory: %.0f MB before, %.0f MB at most",
+		time.Since(began).Round(100*time.Millisecond), memory/1e6, most/1e6)
 	stop()
 	book.settle(t, hub.runningHub, readers...)
 	for _, r := range readers {

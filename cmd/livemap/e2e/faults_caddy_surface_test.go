@@ -22,7 +22,8 @@ import (
 // hides requires that what the internal port has is not to be had, however it is spelt.
 func (c *runningCaddy) hides(t *testing.T, client *wireClient) {
 	t.Helper()
-	for _, path := range []string{"/publish", "//publish", "/publish/", "/PUBLISH", "/%70ublish", "/x/../publish", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/healthz", "/readyz"} {
+	for _, path := range []string{"/publish", "//publish", "/publish/", "/PUBLISH", "/%70ublish",
+		"/x/../publish", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/healthz", "/readyz"} {
 		for _, method := range []string{"GET", "POST"} {
 			resp, text := client.ask(t, method, c.base+path, "Content-Type", "application/json")
 			assert.Equal(t, http.StatusNotFound, resp.StatusCode, "%s %s: %s", method, path, text)
@@ -33,7 +34,8 @@ func (c *runningCaddy) hides(t *testing.T, client *wireClient) {
 // The Caddyfile is as Caddy wants it, for a public name as well.
 func TestFaultCaddyfile(t *testing.T) {
 	dir := t.TempDir()
-	caddy := &runningCaddy{env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "LIVEMAP_SITE=map.example.com")}
+	caddy := &runningCaddy{env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		"LIVEMAP_SITE=map.example.com")}
 	out, err := caddy.command(t, "validate", "--config", caddyfile).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	out, err = caddy.command(t, "fmt", "--diff", caddyfile).Output()
@@ -107,7 +109,8 @@ func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	for _, header := range [][2]string{
 		{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", "203.0.113.7, 192.0.2.1"}, {"X-Forwarded-For", "x"},
-		{"X-Real-Ip", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"True-Client-Ip", "203.0.113.7"}, {"Connection", "X-Forwarded-For"},
+		{"X-Real-Ip", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"True-Client-Ip", "203.0.113.7"},
+		{"Connection", "X-Forwarded-For"},
 	} {
 		before := len(hub.log.find("stream opened"))
 		req, err := http.NewRequestWithContext(t.Context(), "GET", caddy.base+"/stream", nil)
@@ -125,9 +128,10 @@ func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 // transportFrom gives what speaks HTTP/1.1 from an address of loopback.
 func transportFrom(address net.IP) *http.Transport {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: address}}
-	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DialContext: func(ctx context.Context, _, to string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "tcp4", to)
-	}}
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DialContext: func(ctx context.Context, _, to string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp4", to)
+		}}
 }
 
 // F36, F51: the limit of streams counts the client's address, whatever the client says;
@@ -184,7 +188,8 @@ func TestFaultCaddyAlone(t *testing.T) {
 	client := caddy.client(t, "h2")
 	caddy.hides(t, client)
 	url := caddy.base + "/session?token=SECRET1"
-	secrets := []string{"Authorization", "Bearer SECRET2", "Cookie", "__Host-livemap=SECRET3", "Referer", "https://page.example/?token=SECRET4"}
+	secrets := []string{"Authorization", "Bearer SECRET2", "Cookie", "__Host-livemap=SECRET3", "Referer",
+		"https://page.example/?token=SECRET4"}
 	resp, _ := client.ask(t, "GET", url, secrets...)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.EqualValues(t, 3, gets.Load())

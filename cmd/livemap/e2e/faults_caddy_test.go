@@ -47,8 +47,10 @@ func startCaddy(t testing.TB, dir string) *runningCaddy {
 	c := &runningCaddy{
 		base: "https://localhost:" + port,
 		dir:  dir,
-		env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "CADDY_ADMIN=unix/"+filepath.Join(dir, "admin.sock"),
-			"LIVEMAP_SITE=localhost:"+port, "LIVEMAP_HTTP_PORT="+plain, "LIVEMAP_BIND="+host, "LIVEMAP_UPSTREAM=unix/"+hubSocket(dir)),
+		env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+			"CADDY_ADMIN=unix/"+filepath.Join(dir, "admin.sock"),
+			"LIVEMAP_SITE=localhost:"+port, "LIVEMAP_HTTP_PORT="+plain, "LIVEMAP_BIND="+host,
+			"LIVEMAP_UPSTREAM=unix/"+hubSocket(dir)),
 		admin: &http.Client{Transport: transport, Timeout: e2eLimit},
 	}
 	c.start(t)

@@ -30,7 +30,8 @@ func (h *runningHub) resident(t testing.TB) float64 {
 // and of a folder for its state.
 func fixedPorts(t *testing.T) []string {
 	t.Helper()
-	return []string{"--listen", freePort(t), "--proxy-listen", freePort(t), "--publish-listen", freePort(t), "--state-dir", t.TempDir()}
+	return []string{"--listen", freePort(t), "--proxy-listen", freePort(t), "--publish-listen", freePort(t),
+		"--state-dir", t.TempDir()}
 }
 
 // plenty makes readers over all protocols: half of them in plaintext, each on a
@@ -85,7 +86,8 @@ func (s *stopwatch) times(readers []*ledgerReader) {
 }
 
 // publishes publishes for a while at a fixed pace, and logs how long delivery took.
-func (s *stopwatch) publishes(t *testing.T, hub *runningHub, book *ledger, times int, every time.Duration, when string) {
+func (s *stopwatch) publishes(t *testing.T, hub *runningHub, book *ledger, times int, every time.Duration,
+	when string) {
 	t.Helper()
 	s.mu.Lock()
 	s.sent, s.delays = map[int]time.Time{}, nil
@@ -103,7 +105,8 @@ func (s *stopwatch) publishes(t *testing.T, hub *runningHub, book *ledger, times
 	defer s.mu.Unlock()
 	require.NotEmpty(t, s.delays, "nothing was delivered %s", when)
 	t.Logf("%s: delivery %s", when, percentiles(s.delays))
-	assert.Less(t, s.delays[len(s.delays)*99/100], 10*time.Second, "one of others is in everybody's way") // they are in order now
+	// they are in order now
+	assert.Less(t, s.delays[len(s.delays)*99/100], 10*time.Second, "one of others is in everybody's way")
 }
 
 // slowly lets a reader take some 16 KiB a second, an event at a time.
@@ -119,7 +122,8 @@ func slowly(size int) func(r *ledgerReader) {
 func TestFaultSlowReaders(t *testing.T) {
 	const size, slow, bytesEach = 2000, 20, 1000
 	hub := startHub(t, "--max-backlog", "256KiB", "--drain", "0s")
-	book := &ledger{vehicles: 25, prefix: "V", more: fmt.Sprintf(`"padding":%q,`, strings.Repeat("x", bytesEach-200))}
+	book := &ledger{vehicles: 25, prefix: "V", more: fmt.Sprintf(`"padding":%q,`,
+		strings.Repeat("x", bytesEach-200))}
 	book.publish(t, hub)
 	plain := newWireClient(t, "h1", &tls.Config{})
 	var readers []*ledgerReader
@@ -213,7 +217,8 @@ func TestFaultAncientIDs(t *testing.T) {
 	hub := startHub(t, "--history", "1MiB", "--drain", "0s")
 	book := &ledger{vehicles: vehicles, prefix: "V"}
 	book.publish(t, hub)
-	first := book.follow(t, newWireClient(t, "h1", &tls.Config{}), hub.proxy+"/stream", func(r *ledgerReader) { r.conflate = true })
+	first := book.follow(t, newWireClient(t, "h1", &tls.Config{}), hub.proxy+"/stream",
+		func(r *ledgerReader) { r.conflate = true })
 	_, _, err := first.state()
 	require.NoError(t, err)
 	first.mu.Lock()
@@ -223,7 +228,8 @@ func TestFaultAncientIDs(t *testing.T) {
 		book.publish(t, hub)
 	}
 	await(t, "the id to leave the log", func() bool { return hub.metric(t, "livemap_log_events") < vehicles*9 })
-	allocated, memory, processor := hub.metric(t, "go_memstats_alloc_bytes_total"), hub.resident(t), hub.metric(t, "process_cpu_seconds_total")
+	allocated, memory, processor := hub.metric(t, "go_memstats_alloc_bytes_total"), hub.resident(t),
+		hub.metric(t, "process_cpu_seconds_total")
 	began := time.Now()
 	plain := newWireClient(t, "h1", &tls.Config{})
 	var readers []*ledgerReader
@@ -238,8 +244,10 @@ func TestFaultAncientIDs(t *testing.T) {
 	book.check(t, readers...)
 	took := time.Since(began)
 	each := (hub.metric(t, "go_memstats_alloc_bytes_total") - allocated) / size
-	t.Logf("%d clients have %d vehicles each after %s: %.2f s of processor, %.1f KiB allocated for each, memory %.1f MiB, %.1f before",
-		size, vehicles, took.Round(10*time.Millisecond), hub.metric(t, "process_cpu_seconds_total")-processor, each/1024, hub.resident(t), memory)
+	t.Logf("%d clients have %d vehicles each after %s: %.2f s of processor, %.1f KiB allocated for each, "+
+		"memory %.1f MiB, %.1f before",
+		size, vehicles, took.Round(10*time.Millisecond), hub.metric(t, "process_cpu_seconds_total")-processor,
+		each/1024, hub.resident(t), memory)
 	for _, r := range readers {
 		assert.Equal(t, map[string]int{"conflated": 1}, r.counts().lives)
 	}

@@ -42,7 +42,8 @@ func TestFaultPublisherFlood(t *testing.T) {
 	watch.times(readers)
 	began := time.Now()
 	watch.publishes(t, hub, book, 60, 500*time.Millisecond, "beside the flood")
-	t.Logf("the flood: %.0f requests a second; memory %.1f MiB, %.1f before", float64(requests.Load())/time.Since(began).Seconds(), hub.resident(t), before)
+	t.Logf("the flood: %.0f requests a second; memory %.1f MiB, %.1f before",
+		float64(requests.Load())/time.Since(began).Seconds(), hub.resident(t), before)
 	cancel()
 	flood.Wait()
 	book.settle(t, hub, readers...)
@@ -53,7 +54,8 @@ func TestFaultPublisherFlood(t *testing.T) {
 func flow(conn net.Conn, requests *atomic.Int64) {
 	const each = 100
 	body := `{"vehicle_id":"FLOOD","lat":1,"lon":2,"topics":["flood"]}`
-	request := bytes.Repeat([]byte(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)), each)
+	request := bytes.Repeat([]byte(fmt.Sprintf("POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+
+		"application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)), each)
 	var answers sync.WaitGroup
 	defer answers.Wait()
 	answers.Go(func() {
@@ -88,7 +90,8 @@ func TestFaultMillionVehicles(t *testing.T) {
 			sizes = append(sizes, hub.resident(t))
 		}
 	}
-	vehicles := hub.metric(t, `livemap_vehicles{state="present"}`) + hub.metric(t, `livemap_vehicles{state="gone"}`)
+	vehicles := hub.metric(t, `livemap_vehicles{state="present"}`) +
+		hub.metric(t, `livemap_vehicles{state="gone"}`)
 	topics := hub.metric(t, "livemap_topics")
 	t.Logf("memory after each 200,000, MiB: %.0f; %.0f vehicles, %.0f topics", sizes, vehicles, topics)
 	assert.LessOrEqual(t, vehicles, 200_000.0)

@@ -17,10 +17,15 @@ import (
 // h2specFails are the cases of h2spec that fail, all of them because of net/http's
 // server, and why that does no harm.
 var h2specFails = map[string]string{
-	"http2/4.2: Sends a large size HEADERS frame that exceeds the SETTINGS_MAX_FRAME_SIZE":                          "the frame has 20 KB, and the server's SETTINGS allow 1 MiB, which h2spec does not read; it is answered with 431",
-	"http2/6.5.3: Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE":                                            "the server hangs up on SETTINGS with a value twice, as a defence; no client sends that",
-	"http2/8.1.2.2: Sends a HEADERS frame that contains the connection-specific header field":                       "answered with 400, which RFC 9113, 8.1.1 allows; h2spec wants the stream reset",
-	"http2/8.1.2.2: Sends a HEADERS frame that contains the TE header field with any value other than \"trailers\"": "likewise",
+	"http2/4.2: Sends a large size HEADERS frame that exceeds the SETTINGS_MAX_FRAME_SIZE": "" +
+		"the frame has 20 KB, and the server's SETTINGS allow 1 MiB, which h2spec does not read; it is answered " +
+		"with 431",
+	"http2/6.5.3: Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE": "" +
+		"the server hangs up on SETTINGS with a value twice, as a defence; no client sends that",
+	"http2/8.1.2.2: Sends a HEADERS frame that contains the connection-specific header field": "" +
+		"answered with 400, which RFC 9113, 8.1.1 allows; h2spec wants the stream reset",
+	"http2/8.1.2.2: Sends a HEADERS frame that contains the TE header field with any value other than " +
+		"\"trailers\"": "likewise",
 }
 
 // h2specTries is how often a case may fail before it counts: some send what is wrong
@@ -65,14 +70,17 @@ func TestFaultH2Spec(t *testing.T) {
 
 // h2spec runs h2spec, or the sections of it, and gives those cases that failed, with
 // their sections.
-func h2spec(t *testing.T, program string, hub *runningHub, sections ...string) (failed map[string]string, cases int) {
+func h2spec(t *testing.T, program string, hub *runningHub, sections ...string) (failed map[string]string,
+	cases int) {
 	t.Helper()
 	address, err := url.Parse(hub.public)
 	require.NoError(t, err)
 	report := filepath.Join(t.TempDir(), "h2spec.xml")
 	// It exits with 1 where a case fails, which the report tells.
-	out, _ := exec.CommandContext(t.Context(), program, append([]string{"--host", address.Hostname(), "--port", address.Port(), "--tls", "--insecure",
-		"--strict", "--path", "/healthz", "--timeout", "5", "--junit-report", report}, sections...)...).CombinedOutput()
+	out, _ := exec.CommandContext(t.Context(), program,
+		append([]string{"--host", address.Hostname(), "--port", address.Port(), "--tls", "--insecure",
+			"--strict", "--path", "/healthz", "--timeout", "5", "--junit-report", report},
+			sections...)...).CombinedOutput()
 	text, err := os.ReadFile(report)
 	require.NoError(t, err, "%s", out)
 	var suites struct {

@@ -27,7 +27,8 @@ func (h *runningHub) calm(t *testing.T, goroutines float64, readers int) {
 	began := time.Now()
 	await(t, "streams to be gone", func() bool { return h.openStreams(t) == float64(readers) })
 	await(t, "goroutines to end", func() bool { return h.metric(t, "go_goroutines") <= goroutines+5 })
-	t.Logf("%s later there are %v goroutines, %v before", time.Since(began).Round(10*time.Millisecond), h.metric(t, "go_goroutines"), goroutines)
+	t.Logf("%s later there are %v goroutines, %v before", time.Since(began).Round(10*time.Millisecond),
+		h.metric(t, "go_goroutines"), goroutines)
 }
 
 // spent gives a function that tells the hub's processor time since, in seconds.
@@ -55,7 +56,8 @@ func TestFaultRapidReset(t *testing.T) {
 				go io.Copy(io.Discard, conn)
 				var err error
 				for id := uint32(1); id < 10_000 && err == nil; id += 2 {
-					err = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header, EndStream: true, EndHeaders: true})
+					err = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: header, EndStream: true,
+						EndHeaders: true})
 					if err == nil {
 						err = framer.WriteRSTStream(id, http2.ErrCodeCancel)
 					}
@@ -69,7 +71,8 @@ func TestFaultRapidReset(t *testing.T) {
 		})
 	}
 	attack.Wait()
-	t.Logf("%d streams opened and reset, %d of 160 connections cut off; %.1f s of processor; memory %.1f MiB, %.1f before", opened.Load(), refused.Load(), spent(), hub.resident(t), memory)
+	t.Logf("%d streams opened and reset, %d of 160 connections cut off; %.1f s of processor; memory %.1f "+
+		"MiB, %.1f before", opened.Load(), refused.Load(), spent(), hub.resident(t), memory)
 	book.settle(t, hub, reader)
 	hub.calm(t, goroutines, 1)
 	assert.Equal(t, 1, reader.counts().opened)
@@ -158,14 +161,16 @@ func TestFaultSlowHeaders(t *testing.T) {
 			_, err = io.Copy(io.Discard, conn)
 			assert.False(t, errors.Is(err, os.ErrDeadlineExceeded), "it is not cut")
 			took := int64(time.Since(began))
-			for before := longest.Load(); took > before && !longest.CompareAndSwap(before, took); before = longest.Load() {
+			before := longest.Load()
+			for ; took > before && !longest.CompareAndSwap(before, took); before = longest.Load() {
 			}
 		})
 	}
 	stop := book.publishEvery(t, func() *runningHub { return hub }, 100*time.Millisecond)
 	open.Wait()
 	stop()
-	t.Log(fmt.Sprintf("%d connections: all cut, the last after", 3*each), time.Duration(longest.Load()).Round(100*time.Millisecond))
+	t.Log(fmt.Sprintf("%d connections: all cut, the last after", 3*each),
+		time.Duration(longest.Load()).Round(100*time.Millisecond))
 	assert.Less(t, time.Duration(longest.Load()), time.Minute)
 	book.settle(t, hub, reader)
 	hub.calm(t, goroutines, 1)

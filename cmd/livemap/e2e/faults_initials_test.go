@@ -29,7 +29,9 @@ func initials(t *testing.T, n int) (clients [][][]byte) {
 	transport := &quic.Transport{Conn: wire}
 	for range n {
 		dialling.Go(func() {
-			transport.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{http3.NextProtoH3}}, nil)
+			transport.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9},
+				&tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{http3.NextProtoH3}},
+				nil)
 		})
 	}
 	for whole := 0; whole < n; {
@@ -182,10 +184,12 @@ func TestFaultInitials(t *testing.T) {
 	hub.calm(t, goroutines+5, 2)
 	require.NoError(t, conn.SetReadDeadline(time.Now()))
 	<-back
-	t.Logf("flood of %d from one address: %d bytes sent, %d came back (%.2f), %d times a Retry; %.1f s of processor; memory %.1f MiB, %.1f before",
+	t.Logf("flood of %d from one address: %d bytes sent, %d came back (%.2f), %d times a Retry; %.1f s of "+
+		"processor; memory %.1f MiB, %.1f before",
 		flood, flooded, total, float64(total)/float64(flooded), retries, spent(), hub.resident(t), memory)
 	assert.Less(t, total, flooded)
-	assert.Positive(t, retries, "addresses are to be validated; quic-go tells some so, and lets the others ask again")
+	assert.Positive(t, retries, "addresses are to be validated; quic-go tells some so, and lets the others "+
+		"ask again")
 	book.settle(t, hub, reader, other)
 	assert.Equal(t, 1, reader.counts().opened)
 	// So many handshakes a second are begun without asking whether the address is right,

@@ -37,7 +37,8 @@ func TestFaultKilledFiftyTimes(t *testing.T) {
 	dir := now.Load().stateDir
 	var lines []string
 	for i := range parked {
-		lines = append(lines, fmt.Sprintf(`{"vehicle_id":"PARKED-%d","lat":1,"lon":2,"padding":%q}`, i, strings.Repeat("x", 200)))
+		lines = append(lines, fmt.Sprintf(`{"vehicle_id":"PARKED-%d","lat":1,"lon":2,"padding":%q}`, i,
+			strings.Repeat("x", 200)))
 	}
 	now.Load().publishLines(t, lines...)
 	book := &ledger{vehicles: 10, prefix: "V", more: `"topics":["book"],`}
@@ -78,7 +79,8 @@ func TestFaultKilledFiftyTimes(t *testing.T) {
 		now.Store(hub)
 		assert.Empty(t, hub.log.find("cannot read the saved vehicles; starting without"), "round %d", round)
 		if round > 0 {
-			assert.GreaterOrEqual(t, hub.metric(t, `livemap_vehicles{state="present"}`), float64(parked), "round %d", round)
+			assert.GreaterOrEqual(t, hub.metric(t, `livemap_vehicles{state="present"}`), float64(parked), "round %d",
+				round)
 		}
 		for _, r := range readers {
 			if r.client.protocol == "h3" {
@@ -107,7 +109,8 @@ func TestFaultKilledFiftyTimes(t *testing.T) {
 	assert.Len(t, epochs, rounds, "one in each life but the first")
 	left, err := fs.Glob(os.DirFS(dir), "*")
 	require.NoError(t, err)
-	t.Logf("from the start of the next hub until all readers held the state: %s; killed while saving: %d times; state folder: %v", percentiles(back), torn, left)
+	t.Logf("from the start of the next hub until all readers held the state: %s; killed while saving: %d "+
+		"times; state folder: %v", percentiles(back), torn, left)
 	assert.False(t, bytes.Contains([]byte(strings.Join(left, " ")), []byte("unreadable")))
 	assert.Positive(t, torn)
 }

@@ -42,7 +42,8 @@ func newCable(t *testing.T) cable {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("NOT TESTED: there is no ip (iproute2)")
 	}
-	n := cable{fmt.Sprintf("lmh%d-%d", os.Getpid(), len(t.Name())), fmt.Sprintf("lmc%d-%d", os.Getpid(), len(t.Name()))}
+	n := cable{fmt.Sprintf("lmh%d-%d", os.Getpid(), len(t.Name())),
+		fmt.Sprintf("lmc%d-%d", os.Getpid(), len(t.Name()))}
 	for _, name := range []string{n.hub, n.clients} {
 		ip(t, "netns", "add", name)
 		t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
@@ -72,7 +73,8 @@ func (n cable) plug(t *testing.T, state string) {
 func (n cable) startHub(t *testing.T, args ...string) *runningHub {
 	t.Helper()
 	return startHubUnder(t, []string{"ip", "netns", "exec", n.hub}, append([]string{
-		"--listen", hubHost + ":4433", "--proxy-listen", hubHost + ":8080", "--publish-listen", "unix:" + filepath.Join(t.TempDir(), "s")}, args...)...)
+		"--listen", hubHost + ":4433", "--proxy-listen", hubHost + ":8080", "--publish-listen",
+		"unix:" + filepath.Join(t.TempDir(), "s")}, args...)...)
 }
 
 // among does something as one of the clients does: sockets that it opens are in
@@ -126,7 +128,8 @@ func (n cable) client(t *testing.T, protocol string) *wireClient {
 	socket := n.socket(t, "0.0.0.0:0")
 	transport := &quic.Transport{Conn: socket}
 	t.Cleanup(func() { transport.Close(); socket.Close() })
-	client.quic.Dial = func(ctx context.Context, address string, config *tls.Config, settings *quic.Config) (*quic.Conn, error) {
+	client.quic.Dial = func(ctx context.Context, address string, config *tls.Config,
+		settings *quic.Config) (*quic.Conn, error) {
 		to, err := net.ResolveUDPAddr("udp", address)
 		if err != nil {
 			return nil, err
@@ -174,7 +177,8 @@ func TestFaultAddressChanges(t *testing.T) {
 	book := &ledger{vehicles: 20, prefix: "V"}
 	book.publish(t, hub)
 	active, conn := quicOn(t, hub, n.socket(t, clientHost+":0"))
-	readers := []*ledgerReader{book.follow(t, active, hub.public+"/stream"), book.follow(t, n.client(t, "h3"), hub.public+"/stream")}
+	readers := []*ledgerReader{book.follow(t, active, hub.public+"/stream"),
+		book.follow(t, n.client(t, "h3"), hub.public+"/stream")}
 	stop := book.publishEvery(t, func() *runningHub { return hub }, 10*time.Millisecond)
 	ip(t, "-n", n.clients, "addr", "add", otherHost+"/24", "dev", "cable")
 	moveTo(t, conn, n.socket(t, otherHost+":0"))
@@ -184,7 +188,8 @@ func TestFaultAddressChanges(t *testing.T) {
 	exec.Command("ip", "-n", n.clients, "addr", "add", otherHost+"/24", "dev", "cable").Run()
 	for i, r := range readers {
 		r.await(t, "positions", func(c ledgerCounts) bool { return c.events > before[i]+1000 })
-		t.Logf("reader %d has a thousand positions more %s after the address went", i, time.Since(changed).Round(time.Millisecond))
+		t.Logf("reader %d has a thousand positions more %s after the address went", i,
+			time.Since(changed).Round(time.Millisecond))
 	}
 	await(t, "moves to be counted", func() bool { return hub.metric(t, migrationsMetric) == 2 })
 	stop()
@@ -212,7 +217,8 @@ func TestFaultClientVanishes(t *testing.T) {
 			send(datagram)
 		}
 	})
-	patient := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, QUICConfig: &quic.Config{MaxIdleTimeout: time.Hour}}
+	patient := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		QUICConfig: &quic.Config{MaxIdleTimeout: time.Hour}}
 	t.Cleanup(func() { patient.Close() })
 	resp, err := (&http.Client{Transport: patient}).Get("https://" + relay.address + "/stream")
 	require.NoError(t, err)
@@ -227,6 +233,7 @@ func TestFaultClientVanishes(t *testing.T) {
 	killed := time.Now()
 	await(t, "the streams to be gone", func() bool { return open() == 0 })
 	took := time.Since(killed)
-	t.Logf("gone after %s; %v goroutines, %v before", took.Round(100*time.Millisecond), hub.metric(t, "go_goroutines"), goroutines)
+	t.Logf("gone after %s; %v goroutines, %v before", took.Round(100*time.Millisecond),
+		hub.metric(t, "go_goroutines"), goroutines)
 	require.Less(t, took, 90*time.Second)
 }

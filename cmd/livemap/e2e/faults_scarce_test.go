@@ -61,7 +61,8 @@ func TestFaultMemoryPressure(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("others are let in %s after the crowd has gone; memory %.1f MiB", time.Since(left).Round(100*time.Millisecond), hub.resident(t))
+	t.Logf("others are let in %s after the crowd has gone; memory %.1f MiB",
+		time.Since(left).Round(100*time.Millisecond), hub.resident(t))
 	stop()
 	book.settle(t, hub, readers...)
 	for _, r := range readers {
@@ -137,7 +138,8 @@ func TestFaultNoDescriptors(t *testing.T) {
 	}
 	released := time.Now()
 	waiting.await(t, "to be let in", func(c ledgerCounts) bool { return len(c.lives) > 0 })
-	t.Logf("who waited was let in %s after there were descriptors again; %.2f s of processor in the %s without", time.Since(released).Round(time.Millisecond), spent(), without)
+	t.Logf("who waited was let in %s after there were descriptors again; %.2f s of processor in the %s without",
+		time.Since(released).Round(time.Millisecond), spent(), without)
 	readers = append(readers, over, waiting)
 	book.settle(t, hub, readers...)
 	for _, r := range readers {

@@ -163,7 +163,8 @@ func foreignR3labs(t *testing.T, url string, over http.RoundTripper) *foreignSee
 	return foreignR3labsWith(t, url, over, backoff.NewConstantBackOff(50*time.Millisecond))
 }
 
-func foreignR3labsWith(t *testing.T, url string, over http.RoundTripper, strategy backoff.BackOff) *foreignSeen {
+func foreignR3labsWith(t *testing.T, url string, over http.RoundTripper,
+	strategy backoff.BackOff) *foreignSeen {
 	seen := newForeignSeen(t)
 	ctx, running := foreignRunning(t)
 	client := sse.NewClient(url)

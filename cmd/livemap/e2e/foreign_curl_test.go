@@ -35,7 +35,8 @@ func startForeignCurl(t *testing.T, args ...string) *foreignCurl {
 	ctx, running := foreignRunning(t)
 	c := &foreignCurl{t: t}
 	c.changed = sync.NewCond(&c.mu)
-	command := exec.CommandContext(ctx, "curl", append([]string{"--silent", "--no-buffer", "--noproxy", "*"}, args...)...)
+	command := exec.CommandContext(ctx, "curl", append([]string{"--silent", "--no-buffer", "--noproxy", "*"},
+		args...)...)
 	command.Stdout = c
 	require.NoError(t, command.Start())
 	running.Go(func() {

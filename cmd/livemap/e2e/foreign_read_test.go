@@ -65,7 +65,8 @@ func TestForeignClientsReadOverTLS(t *testing.T) {
 }
 
 // testForeignRead lets a client read everything a stream has.
-func testForeignRead(t *testing.T, c foreignClient, hub *foreignHub, base, protocol string, over http.RoundTripper) {
+func testForeignRead(t *testing.T, c foreignClient, hub *foreignHub, base, protocol string,
+	over http.RoundTripper) {
 	strange := url.PathEscape(foreignStrange)
 	first := hub.publish(foreignPosition(foreignStrange, 1000, foreignStrange, foreignStrange+foreignControl))
 	second := hub.publish(foreignLargest(hub))
@@ -81,7 +82,8 @@ func testForeignRead(t *testing.T, c foreignClient, hub *foreignHub, base, proto
 	features = append(features, hub.feature("BIG"))
 
 	events := seen.wait("", 4)
-	require.Equal(t, []string{"reset", "", "", "live", "", "late", "gone", ""}, foreignNames(events), foreignText(events))
+	require.Equal(t, []string{"reset", "", "", "live", "", "late", "gone", ""}, foreignNames(events),
+		foreignText(events))
 	data, ids := foreignNamed(events, "")
 	assert.Equal(t, features, data)
 	assert.Equal(t, []string{first, second, third, sixth}, ids)
@@ -106,7 +108,8 @@ func TestForeignClientsLimit(t *testing.T) {
 		hub := startForeignHub(t)
 		proxy := startForeignProxy(t, hub.proxy)
 		large := strings.Repeat("x", 64<<10)
-		proxy.answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: " + large + "\n\n")
+		proxy.answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: " +
+			large + "\n\n")
 		seen := c.read(t, proxy.url+foreignAll, nil)
 		if c.small {
 			seen.waitError("too long")

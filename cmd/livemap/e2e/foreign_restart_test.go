@@ -44,7 +44,8 @@ func TestForeignClientsOutliveRestart(t *testing.T) {
 }
 
 // A proxy's answer when the hub is not there.
-const foreignBadGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhat?"
+const foreignBadGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: " +
+	"5\r\nConnection: close\r\n\r\nwhat?"
 
 // TestForeignClientsAfterError looks who comes back after an answer that is
 // not 200. The HTML standard says not to.
@@ -82,7 +83,8 @@ func TestForeignClientsFirstConnection(t *testing.T) {
 			return
 		}
 		if c.name == "go-sse" { // comes back, but after an interval of its own
-			assert.InDelta(t, foreignNever.Milliseconds(), foreignInt(t, seen.waitNote("retry")), float64(foreignNever.Milliseconds())/2+1)
+			assert.InDelta(t, foreignNever.Milliseconds(), foreignInt(t, seen.waitNote("retry")),
+				float64(foreignNever.Milliseconds())/2+1)
 			return
 		}
 		seen.waitError("refused")

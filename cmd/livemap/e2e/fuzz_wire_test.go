@@ -85,7 +85,8 @@ func (r *eventReader) line() (string, error) {
 }
 
 func TestEventReader(t *testing.T) {
-	in := "\ufeffdata: a\n\nid: 1\revent: x\r\ndata\ndata:  b\r\r\n\n:c\nid: 2\n\nid: \x00\nData: no\ndata:\"\xff\"\nfoo: bar\n\ndata: cut"
+	in := "\ufeffdata: a\n\nid: 1\revent: x\r\ndata\ndata:  b\r\r\n\n:c\nid: 2\n\nid: \x00\nData: " +
+		"no\ndata:\"\xff\"\nfoo: bar\n\ndata: cut"
 	r := eventReader{in: bufio.NewReader(strings.NewReader(in))}
 	for _, want := range []wireEvent{{"", "message", "a"}, {"1", "x", "\n b"}, {"2", "message", "\"\ufffd\""}} {
 		got, err := r.next()
@@ -162,12 +163,16 @@ func (l *wireListener) take(t testing.TB, lastID string) (positions []wireEvent)
 // JSON, and so does its end.
 func FuzzWire(f *testing.F) {
 	types := []string{"application/json", "application/x-ndjson", "application/geo+json"}
-	position := `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"timestamp":1795421061}`
+	position := `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,` +
+		`"timestamp":1795421061}`
 	f.Add(uint8(0), []byte(position), true)
 	f.Add(uint8(1), []byte(position+"\r\n\n"+position+"\n{\"vehicle_id\":7,\"lat\":1,\"lon\":2}"), false)
-	f.Add(uint8(0), []byte("[{\"vehicle_id\":\"\u2028\u2029\",\"lat\":-0,\"lon\":1E-9,\"\\r\":[\"\\n\\u0000\\ud800\", {\"data\" :\n\": \"}]}]"), true)
-	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[{"type":"Feature","id":"%2F ü/","geometry":{"type":"Point","coordinates":[1,2,3]},"properties":null}]}`), true)
-	f.Add(uint8(0), []byte(`{"vehicle_id":"late","lat":1,"lon":1,"timestamp":1,"topics":["a\u2028b"],"event":"bye","id":"x"}`), false)
+	f.Add(uint8(0), []byte("[{\"vehicle_id\":\"\u2028\u2029\",\"lat\":-0,\"lon\":1E-9,"+
+		"\"\\r\":[\"\\n\\u0000\\ud800\", {\"data\" :\n\": \"}]}]"), true)
+	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[{"type":"Feature","id":"%2F ü/",`+
+		`"geometry":{"type":"Point","coordinates":[1,2,3]},"properties":null}]}`), true)
+	f.Add(uint8(0), []byte(`{"vehicle_id":"late","lat":1,"lon":1,"timestamp":1,"topics":["a\u2028b"],`+
+		`"event":"bye","id":"x"}`), false)
 	hub := startHub(f, "--max-vehicles", "1000", "--flush-interval", "1ms")
 	listeners := listenToWire(f, hub)
 	f.Fuzz(func(t *testing.T, form uint8, body []byte, remove bool) {
@@ -196,7 +201,8 @@ func (h *runningHub) removeOverWire(t testing.TB, listeners []*wireListener, pos
 	said, err := decode[featureData](position.data)
 	require.NoError(t, err)
 	require.Equal(t, said.ID, said.Properties.VehicleID)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, h.publish+"/vehicles/"+url.PathEscape(said.ID), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
+		h.publish+"/vehicles/"+url.PathEscape(said.ID), nil)
 	require.NoError(t, err)
 	resp, err := h.operator.Do(req)
 	require.NoError(t, err)
@@ -213,6 +219,7 @@ func (h *runningHub) removeOverWire(t testing.TB, listeners []*wireListener, pos
 			Reason    string
 		}](e.data)
 		require.NoError(t, err, e.data)
-		require.Equal(t, []string{"gone", said.ID, "deleted"}, []string{e.name, gone.VehicleID, gone.Reason}, "over %s", l.name)
+		require.Equal(t, []string{"gone", said.ID, "deleted"}, []string{e.name, gone.VehicleID, gone.Reason},
+			"over %s", l.name)
 	}
 }

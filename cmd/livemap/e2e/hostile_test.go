@@ -22,7 +22,8 @@ import (
 // h2Conn opens an HTTP/2 connection that is spoken by hand.
 func h2Conn(t testing.TB, hub *runningHub) (*tls.Conn, *http2.Framer) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"),
+		&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
 	_, err = io.WriteString(conn, http2.ClientPreface)
@@ -53,9 +54,11 @@ func TestHeaderBombs(t *testing.T) {
 
 	conn, framer := h2Conn(t, hub)
 	go io.Copy(io.Discard, conn)
-	err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: streamHeader(t), EndStream: true})
+	err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: streamHeader(t),
+		EndStream: true})
 	sent := 0
-	for chunk := []byte(strings.Repeat("\x00\x01x\x7f\x81\x1f"+strings.Repeat("y", 256), 60)); err == nil && sent < 100<<20; sent += len(chunk) {
+	chunk := []byte(strings.Repeat("\x00\x01x\x7f\x81\x1f"+strings.Repeat("y", 256), 60))
+	for ; err == nil && sent < 100<<20; sent += len(chunk) {
 		err = framer.WriteContinuation(1, false, chunk)
 	}
 	assert.Error(t, err, "the hub reads on")
@@ -69,7 +72,8 @@ func TestHeaderBombs(t *testing.T) {
 func TestNothingBeforeTheHandshake(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--drain", "0s")
-	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}, ClientSessionCache: newTickets()}
+	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3},
+		ClientSessionCache: newTickets()}
 	for range 2 {
 		conn, err := quic.DialAddrEarly(t.Context(), strings.TrimPrefix(hub.public, "https://"), config, nil)
 		require.NoError(t, err)
@@ -110,9 +114,12 @@ func TestPathsThatLeadElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	hub := startHub(t, "--drain", "0s")
 	for _, target := range []string{
-		"/../../../../etc/passwd", "/lib/../../etc/passwd", "/lib/x/..%2f..%2f..%2fetc/passwd", "/app/x/%2e%2e/%2e%2e/main.go", "/lib/x//etc/passwd",
-		"/app/x/..\\..\\main.go", "/vehicles/..%2f..%2fmetrics", "/topics/..%2f..%2fmetrics/snapshot/x", "//etc/passwd", "/map.pmtiles/../../x", "/lib/%00",
-		"/debug/pprof/", "/metrics", "/publish", "http://" + elsewhere.Addr().String() + "/x", "https://example.com/metrics",
+		"/../../../../etc/passwd", "/lib/../../etc/passwd", "/lib/x/..%2f..%2f..%2fetc/passwd",
+		"/app/x/%2e%2e/%2e%2e/main.go", "/lib/x//etc/passwd",
+		"/app/x/..\\..\\main.go", "/vehicles/..%2f..%2fmetrics", "/topics/..%2f..%2fmetrics/snapshot/x",
+		"//etc/passwd", "/map.pmtiles/../../x", "/lib/%00",
+		"/debug/pprof/", "/metrics", "/publish", "http://" + elsewhere.Addr().String() + "/x",
+		"https://example.com/metrics",
 		"*", elsewhere.Addr().String(),
 	} {
 		for _, method := range []string{"GET", "CONNECT", "POST"} {
@@ -134,7 +141,8 @@ func rawRequest(t *testing.T, base, method, target string) (status int, body str
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
-	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, target)
+	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		method, target)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	require.NoError(t, err, "%s %s", method, target)
 	defer resp.Body.Close()

@@ -91,7 +91,8 @@ func newHub(t testing.TB, args []string) (*runningHub, []string) {
 	} else {
 		h.stateDir = t.TempDir()
 	}
-	return h, append([]string{"serve", "--anonymous", "--listen", "127.0.0.1:0", "--publish-listen", "127.0.0.1:0",
+	return h, append([]string{"serve", "--anonymous", "--listen", "127.0.0.1:0", "--publish-listen",
+		"127.0.0.1:0",
 		"--proxy-listen", "127.0.0.1:0", "--state-dir", h.stateDir, "--log-format", "json"}, args...)
 }
 

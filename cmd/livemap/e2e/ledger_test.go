@@ -69,7 +69,8 @@ func (l *ledger) send(hub *runningHub) (accepted int, err error) {
 		fmt.Fprintf(&lines, "{\"vehicle_id\":\"%s%d\",\"lat\":%v,\"lon\":%v,\"timestamp\":%d,%s\"n\":%d}\n",
 			l.prefix, i, 10+float64(i%50)/10, float64(number%1000)/10, 1_700_000_000+number, l.more, number+1)
 	}
-	resp, err := hub.operator.Post(hub.publish+"/publish", "application/x-ndjson", strings.NewReader(lines.String()))
+	resp, err := hub.operator.Post(hub.publish+"/publish", "application/x-ndjson",
+		strings.NewReader(lines.String()))
 	if err != nil {
 		return 0, err
 	}
@@ -162,9 +163,10 @@ type ledgerReader struct {
 
 type ledgerCounts struct {
 	events, opened, refused, byes int
-	noStreams                     int            // of those refused, answers that an EventSource does not come back from
-	resets, lives                 map[string]int // by reason, by mode
-	outages                       []outage
+	// of those refused, answers that an EventSource does not come back from
+	noStreams     int
+	resets, lives map[string]int // by reason, by mode
+	outages       []outage
 }
 
 // outage is the time between the end of a stream that was live and the next `live`.
@@ -172,7 +174,8 @@ type outage struct{ ended, back time.Time }
 
 // follow starts a reader of everything, which reads until the test is over, and
 // waits until it holds the state.
-func (l *ledger) follow(t testing.TB, client *wireClient, url string, options ...func(*ledgerReader)) *ledgerReader {
+func (l *ledger) follow(t testing.TB, client *wireClient, url string,
+	options ...func(*ledgerReader)) *ledgerReader {
 	t.Helper()
 	r := l.begin(t, client, url, options...)
 	r.await(t, "live", func(c ledgerCounts) bool { return len(c.lives) > 0 })
@@ -180,7 +183,8 @@ func (l *ledger) follow(t testing.TB, client *wireClient, url string, options ..
 }
 
 // begin is follow without waiting.
-func (l *ledger) begin(t testing.TB, client *wireClient, url string, options ...func(*ledgerReader)) *ledgerReader {
+func (l *ledger) begin(t testing.TB, client *wireClient, url string,
+	options ...func(*ledgerReader)) *ledgerReader {
 	r := newLedgerReader(client, url)
 	for _, option := range options {
 		option(r)
@@ -398,7 +402,8 @@ func (r *ledgerReader) await(t testing.TB, what string, holds func(ledgerCounts)
 		select {
 		case <-grown:
 		case <-limit:
-			require.FailNow(t, "a reader waited in vain", "%s: %s over %s, %+v", what, r.url, r.client.protocol, r.counts())
+			require.FailNow(t, "a reader waited in vain", "%s: %s over %s, %+v", what, r.url, r.client.protocol,
+				r.counts())
 		}
 	}
 }

@@ -127,7 +127,8 @@ func TestWhatPortsOffer(t *testing.T) {
 					assert.Contains(t, string(body), hub.publish)
 				}
 			}
-			resp, err := client.http.Post(test.base+"/publish", "application/json", strings.NewReader(`{"vehicle_id":"X","lat":1,"lon":2}`))
+			resp, err := client.http.Post(test.base+"/publish", "application/json",
+				strings.NewReader(`{"vehicle_id":"X","lat":1,"lon":2}`))
 			require.NoError(t, err)
 			resp.Body.Close()
 			assert.Equal(t, http.StatusNotFound, resp.StatusCode)

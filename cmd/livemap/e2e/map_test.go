@@ -55,12 +55,16 @@ func TestMapOnEveryPort(t *testing.T) {
 				require.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
 				require.Contains(t, page.Header.Get("Content-Security-Policy"), "default-src 'none'")
 				// A program that was built without the map says so, on its page and in its log.
-				require.Equal(t, strings.Contains(text, "make build"), hub.log.find("built without the map's libraries, this program shows no map; build it with make build") != nil)
+				require.Equal(t, strings.Contains(text, "make build"),
+					hub.log.find("built without the map's libraries, this program shows no map; build it with "+
+						"make build") != nil)
 
 				module, _ := get("HEAD", "/livemap.js", "")
-				require.Equal(t, []string{"200 OK", "text/javascript; charset=utf-8"}, []string{module.Status, module.Header.Get("Content-Type")})
+				require.Equal(t, []string{"200 OK", "text/javascript; charset=utf-8"},
+					[]string{module.Status, module.Header.Get("Content-Type")})
 				part, text := get("GET", "/map.pmtiles", "bytes=127-131")
-				require.Equal(t, []any{206, "bytes 127-131/142", "tiles"}, []any{part.StatusCode, part.Header.Get("Content-Range"), text})
+				require.Equal(t, []any{206, "bytes 127-131/142", "tiles"},
+					[]any{part.StatusCode, part.Header.Get("Content-Range"), text})
 				none, text := get("GET", "/app/0123456789abcdef/main.js", "")
 				require.Equal(t, []any{404, "no-store"}, []any{none.StatusCode, none.Header.Get("Cache-Control")})
 				require.Contains(t, text, "must be loaded again")

@@ -32,7 +32,9 @@ func TestPortChangesInMidStream(t *testing.T) {
 	for moves := range 2 {
 		began, events := time.Now(), readers[0].counts().events
 		relay.rebind()
-		await(t, "the move to be counted", func() bool { return hub.metric(t, migrationsMetric) >= float64((moves+1)*len(readers)) })
+		await(t, "the move to be counted", func() bool {
+			return hub.metric(t, migrationsMetric) >= float64((moves+1)*len(readers))
+		})
 		readers[0].await(t, "positions", func(c ledgerCounts) bool { return c.events > events+100 })
 		t.Logf("moved and counted after %s", time.Since(began).Round(time.Millisecond))
 	}
@@ -52,10 +54,12 @@ func quicOn(t *testing.T, hub *runningHub, socket net.PacketConn) (*wireClient, 
 	t.Cleanup(func() { from.Close(); socket.Close() })
 	server, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(hub.public, "https://"))
 	require.NoError(t, err)
-	conn, err := from.Dial(t.Context(), server, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, &quic.Config{KeepAlivePeriod: time.Second})
+	conn, err := from.Dial(t.Context(), server, &tls.Config{InsecureSkipVerify: true,
+		NextProtos: []string{http3.NextProtoH3}}, &quic.Config{KeepAlivePeriod: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.CloseWithError(0, "") })
-	return &wireClient{protocol: "h3", http: &http.Client{Transport: new(http3.Transport).NewClientConn(conn)}}, conn
+	return &wireClient{protocol: "h3", http: &http.Client{Transport: new(http3.Transport).NewClientConn(conn)}},
+		conn
 }
 
 // moveTo has a connection go on from another socket.

@@ -111,7 +111,8 @@ func TestNobodyIsRefused(t *testing.T) {
 			}
 			select {
 			case <-over:
-				insistent(hub.operator, hub.publish+"/publish", "last", `{"vehicle_id":"`+lastVehicle+`","lat":1,"lon":2,"timestamp":1700000000}`, failed)
+				insistent(hub.operator, hub.publish+"/publish", "last",
+					`{"vehicle_id":"`+lastVehicle+`","lat":1,"lon":2,"timestamp":1700000000}`, failed)
 				return
 			default:
 			}

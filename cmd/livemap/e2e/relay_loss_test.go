@@ -57,7 +57,8 @@ func TestLostPackets(t *testing.T) {
 			hub := startHub(t, "--drain", "0s")
 			book := &ledger{vehicles: 30, prefix: "V"}
 			book.publish(t, hub)
-			path := &badPath{lost: lost, doubled: 0.02, late: 0.05, random: rand.New(rand.NewPCG(1, uint64(i))), held: map[bool]func(){}}
+			path := &badPath{lost: lost, doubled: 0.02, late: 0.05, random: rand.New(rand.NewPCG(1, uint64(i))),
+				held: map[bool]func(){}}
 			r := book.follow(t, hub.client(t, "h3"), "https://"+relayTo(t, hub.public, path.pass).address+"/stream")
 			var delays []time.Duration
 			for range 50 {

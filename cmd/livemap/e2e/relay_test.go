@@ -34,7 +34,8 @@ func relayTo(t testing.TB, public string, pass func(up bool, datagram []byte, se
 	require.NoError(t, err)
 	front.SetReadBuffer(7 << 20) // room for bursts, as far as the system allows
 	front.SetWriteBuffer(7 << 20)
-	r := &udpRelay{address: front.LocalAddr().String(), hub: hub, front: front, backs: map[string]*net.UDPConn{}, pass: pass}
+	r := &udpRelay{address: front.LocalAddr().String(), hub: hub, front: front, backs: map[string]*net.UDPConn{},
+		pass: pass}
 	if pass == nil {
 		r.pass = func(_ bool, datagram []byte, send func([]byte)) { send(datagram) }
 	}

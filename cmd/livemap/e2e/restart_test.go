@@ -88,7 +88,8 @@ func parkedFleet() (lines []string, all, boxed map[string]int64) {
 	all, boxed = map[string]int64{}, map[string]int64{}
 	for i := range int64(fleetSize) {
 		id, lat := fmt.Sprintf("BUS-%03d", i), 10+float64(i%3)
-		lines = append(lines, fmt.Sprintf(`{"vehicle_id":%q,"lat":%v,"lon":20,"timestamp":%d,"topics":["depot:%d"]}`, id, lat, 1700000000+i, i%3))
+		lines = append(lines, fmt.Sprintf(`{"vehicle_id":%q,"lat":%v,"lon":20,"timestamp":%d,`+
+			`"topics":["depot:%d"]}`, id, lat, 1700000000+i, i%3))
 		if all[id] = 1700000000 + i; i%3 == 0 {
 			boxed[id] = all[id]
 		}
@@ -273,7 +274,8 @@ func TestTornState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile), torn, 0o600))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile+".new-1"), torn, 0o600)) // of a save that was killed
+			// of a save that was killed
+			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile+".new-1"), torn, 0o600))
 			hub := startHub(t, "--state-dir", dir)
 			aside := filepath.Join(dir, vehiclesFile+".unreadable")
 			line := hub.log.await(t, "cannot read the saved vehicles; starting without")

@@ -63,9 +63,13 @@ func TestSimulateOutlivesRestart(t *testing.T) {
 			} else {
 				hub.stop(t)
 			}
-			await(t, "that the loss is told", func() bool { return strings.Contains(s.err.String(), "waiting for it") })
+			await(t, "that the loss is told", func() bool {
+				return strings.Contains(s.err.String(), "waiting for it")
+			})
 			again := startHub(t, flags...) // with a state of its own
-			await(t, "the drivers again", func() bool { return again.metric(t, `livemap_vehicles{state="present"}`) > 60 })
+			await(t, "the drivers again", func() bool {
+				return again.metric(t, `livemap_vehicles{state="present"}`) > 60
+			})
 			await(t, "their topics", func() bool {
 				_, body := getText(t, again, "/topics/depot:berlin/snapshot")
 				return strings.Count(body, `"vehicle_id"`) > 10
@@ -95,7 +99,9 @@ func TestSimulateProcessEnds(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t)
 	process := startProcess(t, "simulate", "--to", hub.publish, "--vehicles", "20")
-	await(t, "positions", func() bool { return hub.metric(t, `livemap_positions_total{result="accepted"}`) > 40 })
+	await(t, "positions", func() bool {
+		return hub.metric(t, `livemap_positions_total{result="accepted"}`) > 40
+	})
 	process.interrupt(t)
 	assert.Regexp(t, `^20 vehicles, \d+ positions sent: accepted \d+, rejected 0`, process.out.String())
 	assert.Empty(t, process.err.String())

@@ -76,7 +76,8 @@ func TestSnapshotThenStream(t *testing.T) {
 						return
 					}
 					n := int(got.at) - 1700000000
-					if before, known := held[got.vehicle]; known && !assert.Equal(t, before+scope.step, n, "%s %s: %s", protocol, scope.name, got.vehicle) {
+					if before, known := held[got.vehicle]; known &&
+						!assert.Equal(t, before+scope.step, n, "%s %s: %s", protocol, scope.name, got.vehicle) {
 						return
 					}
 					held[got.vehicle] = n

@@ -106,9 +106,11 @@ func (s *soak) gather(t *testing.T) {
 			s.churning.Go(func() { s.comeAndGo(t, client, url) })
 			continue
 		case 8:
-			s.readers = append(s.readers, s.begin(t, client, url, func(r *ledgerReader) { r.conflate, r.pause = true, s.dawdle }))
+			s.readers = append(s.readers, s.begin(t, client, url,
+				func(r *ledgerReader) { r.conflate, r.pause = true, s.dawdle }))
 		case 7:
-			s.readers = append(s.readers, s.begin(t, client, url, func(r *ledgerReader) { r.pause = func() { s.cut(client) } }))
+			s.readers = append(s.readers, s.begin(t, client, url,
+				func(r *ledgerReader) { r.pause = func() { s.cut(client) } }))
 		default:
 			s.readers = append(s.readers, s.begin(t, client, url))
 		}
@@ -133,7 +135,10 @@ func soakClient(t *testing.T, protocol string, slow bool) *wireClient {
 	default:
 		client.tcp.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}
 		client.tcp.DialContext = (&net.Dialer{Control: func(_, _ string, conn syscall.RawConn) error {
-			return conn.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10) })
+			return conn.Control(func(fd uintptr) {
+				syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET,
+					syscall.SO_RCVBUF, 16<<10)
+			})
 		}}).DialContext
 	}
 	return client
@@ -185,7 +190,8 @@ func (c *wireClient) hangUp() {
 // watch samples the hub, and does to it and to Caddy what is to be done.
 func (s *soak) watch(t *testing.T, lasts time.Duration) {
 	s.began = time.Now()
-	t.Logf("%6s %8s %8s %6s %6s %12s %8s %8s", "time", "streams", "memory", "gorout", "files", "events", "visits", "cuts")
+	t.Logf("%6s %8s %8s %6s %6s %12s %8s %8s", "time", "streams", "memory", "gorout", "files", "events",
+		"visits", "cuts")
 	for i := range soakSamples {
 		time.Sleep(time.Until(s.began.Add(lasts * time.Duration(i+1) / soakSamples)))
 		now := s.sample(t)
@@ -217,7 +223,8 @@ func (s *soak) killCaddy(t *testing.T) {
 	if s.caddy == nil {
 		return
 	}
-	behind := slices.DeleteFunc(slices.Clone(s.readers), func(r *ledgerReader) bool { return !strings.HasPrefix(r.url, s.caddy.base) })
+	behind := slices.DeleteFunc(slices.Clone(s.readers),
+		func(r *ledgerReader) bool { return !strings.HasPrefix(r.url, s.caddy.base) })
 	took := s.back(t, behind, func() {
 		s.caddy.kill(t)
 		s.caddy.start(t)
@@ -269,12 +276,14 @@ func (s *soak) sample(t *testing.T) soakSample {
 	return soakSample{
 		at: s.at(), streams: hub.openStreams(t), memory: hub.metric(t, "process_resident_memory_bytes"),
 		goroutines: hub.metric(t, "go_goroutines"), files: hub.metric(t, "process_open_fds"),
-		events: hub.metric(t, "livemap_events_written_total"), visits: float64(s.visits.Load()), cut: float64(s.cuts.Load()),
+		events: hub.metric(t, "livemap_events_written_total"), visits: float64(s.visits.Load()),
+		cut: float64(s.cuts.Load()),
 	}
 }
 
 func (n soakSample) String() string {
-	return fmt.Sprintf("%6s %8.0f %7.1fM %6.0f %6.0f %12.0f %8.0f %8.0f", n.at, n.streams, n.memory/(1<<20), n.goroutines, n.files, n.events, n.visits, n.cut)
+	return fmt.Sprintf("%6s %8.0f %7.1fM %6.0f %6.0f %12.0f %8.0f %8.0f", n.at, n.streams, n.memory/(1<<20),
+		n.goroutines, n.files, n.events, n.visits, n.cut)
 }
 
 // level holds the last tenth of the time to the tenth in the middle of the hub's
@@ -332,7 +341,8 @@ func (s *soak) report(t *testing.T) {
 			}
 			c := r.counts()
 			n++
-			all.events, all.opened, all.refused, all.byes, all.noStreams = all.events+c.events, all.opened+c.opened, all.refused+c.refused, all.byes+c.byes, all.noStreams+c.noStreams
+			all.events, all.opened, all.refused, all.byes, all.noStreams = all.events+c.events, all.opened+c.opened,
+				all.refused+c.refused, all.byes+c.byes, all.noStreams+c.noStreams
 			for reason, times := range c.resets {
 				all.resets[reason] += times
 			}
@@ -341,8 +351,10 @@ func (s *soak) report(t *testing.T) {
 			}
 		}
 		assert.Zero(t, all.noStreams, "answers that an EventSource does not come back from")
-		t.Logf("%s: %d readers, %d events, %d streams, %d refused (%d of them an answer that is no stream), %d byes, resets %v, lives %v",
+		t.Logf("%s: %d readers, %d events, %d streams, %d refused (%d of them an answer that is no stream), %d "+
+			"byes, resets %v, lives %v",
 			protocol, n, all.events, all.opened, all.refused, all.noStreams, all.byes, all.resets, all.lives)
 	}
-	t.Logf("%d positions published, %d cuts, %d clients came and went", s.taken[0]*soakVehicles, s.cuts.Load(), s.visits.Load())
+	t.Logf("%d positions published, %d cuts, %d clients came and went", s.taken[0]*soakVehicles, s.cuts.Load(),
+		s.visits.Load())
 }

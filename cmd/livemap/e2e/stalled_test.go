@@ -43,7 +43,8 @@ func deafConn(t testing.TB, address string) net.Conn {
 func padded(vehicle string, size, n int) (lines []string) {
 	padding := strings.Repeat("x", size)
 	for range n {
-		lines = append(lines, fmt.Sprintf(`{"vehicle_id":%q,"lat":1,"lon":2,"n":%d,"padding":%q}`, vehicle, paddedCount.Add(1), padding))
+		lines = append(lines, fmt.Sprintf(`{"vehicle_id":%q,"lat":1,"lon":2,"n":%d,"padding":%q}`, vehicle,
+			paddedCount.Add(1), padding))
 	}
 	return lines
 }
@@ -55,13 +56,15 @@ var paddedCount atomic.Int64 // so that none is a duplicate
 var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 	"h1": func(t *testing.T, hub *runningHub) func() {
 		conn := deafConn(t, strings.TrimPrefix(hub.public, "https://"))
-		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"http/1.1"}})
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost",
+			NextProtos: []string{"http/1.1"}})
 		_, err := io.WriteString(secure, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, err)
 		return func() { conn.Close() }
 	},
 	"h2": func(t *testing.T, hub *runningHub) func() {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"),
+			&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 		require.NoError(t, err)
 		var read sync.WaitGroup
 		hangUp := func() { conn.Close(); read.Wait() }
@@ -70,7 +73,8 @@ var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 		require.NoError(t, err)
 		framer := http2.NewFramer(conn, conn)
 		require.NoError(t, framer.WriteSettings())
-		require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true, EndHeaders: true, BlockFragment: streamHeader(t)}))
+		require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true,
+			EndHeaders: true, BlockFragment: streamHeader(t)}))
 		// The connection is read, and its pings are answered. The stream is not
 		// let go on: there is no WINDOW_UPDATE.
 		read.Go(func() {
@@ -108,12 +112,14 @@ func TestStalledHTTP3ReaderWhoseTokenEnds(t *testing.T) {
 	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--stall-timeout", "10m", "--drain", "0s")
 	transport := &http3.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-		QUICConfig:      &quic.Config{InitialStreamReceiveWindow: 64 << 10, MaxStreamReceiveWindow: 64 << 10, KeepAlivePeriod: 5 * time.Second},
+		QUICConfig: &quic.Config{InitialStreamReceiveWindow: 64 << 10, MaxStreamReceiveWindow: 64 << 10,
+			KeepAlivePeriod: 5 * time.Second},
 	}
 	defer transport.Close()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hub.public+"/stream", nil)
 	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+printed(t, "token", "--key", key, "--read", "*", "--expires", "8s"))
+	req.Header.Set("Authorization", "Bearer "+printed(t, "token", "--key", key, "--read", "*", "--expires",
+		"8s"))
 	resp, err := transport.RoundTrip(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
@@ -125,7 +131,8 @@ func TestStalledHTTP3ReaderWhoseTokenEnds(t *testing.T) {
 func streamHeader(t *testing.T) []byte {
 	var block strings.Builder
 	fields := hpack.NewEncoder(&block)
-	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", "/stream"}} {
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"},
+		{":path", "/stream"}} {
 		require.NoError(t, fields.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}))
 	}
 	return []byte(block.String())
@@ -235,7 +242,8 @@ func (c *crowd) figures(t *testing.T, when string, publishes []time.Duration) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t.Logf("%s: publish %s; delivery to %d readers %s", when, percentiles(publishes), c.size, percentiles(c.delays))
+	t.Logf("%s: publish %s; delivery to %d readers %s", when, percentiles(publishes), c.size,
+		percentiles(c.delays))
 	c.delays = nil
 }
 
@@ -314,5 +322,7 @@ func testStalledReaders(t *testing.T, size int) {
 	readers.reading.Wait()
 	await(t, "all to be gone", func() bool { return hub.openStreams(t) == 0 })
 	await(t, "goroutines to end", func() bool { return hub.metric(t, "go_goroutines") <= goroutines+3 })
-	await(t, "the log to say so", func() bool { return len(hub.log.find("stream closed", "reason", "client")) == size+len(quiet) })
+	await(t, "the log to say so", func() bool {
+		return len(hub.log.find("stream closed", "reason", "client")) == size+len(quiet)
+	})
 }

@@ -98,7 +98,8 @@ func TestTellsItsSupervisor(t *testing.T) {
 	}
 	hub.interrupt()
 	told := s.until(t, "STOPPING=1")
-	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=8000000", told[len(told)-1], "two seconds to end streams, and what comes after")
+	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=8000000", told[len(told)-1],
+		"two seconds to end streams, and what comes after")
 	<-hub.ended
 	assert.NoError(t, hub.err)
 	assert.NotContains(t, s.rest(t), "READY=1")
@@ -122,7 +123,8 @@ func TestIsNotReadyBeforeItIs(t *testing.T) {
 // What is told where nobody listens goes to the log, and does not end the hub.
 func TestSupervisorThatIsGone(t *testing.T) {
 	t.Parallel()
-	hub := startHubUnder(t, []string{"env", "NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody"), "WATCHDOG_USEC=soon"})
+	hub := startHubUnder(t, []string{"env", "NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody"),
+		"WATCHDOG_USEC=soon"})
 	hub.log.await(t, "cannot notify the service manager")
 	hub.log.await(t, "cannot ping the service manager's watchdog")
 	hub.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)

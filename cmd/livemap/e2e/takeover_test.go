@@ -151,7 +151,8 @@ func TestHubKeepsLittleUnsentOverHTTP3(t *testing.T) {
 	defer transport.Close()
 	server, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(hub.public, "https://"))
 	require.NoError(t, err)
-	dialed, err := transport.Dial(t.Context(), server, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}},
+	dialed, err := transport.Dial(t.Context(), server,
+		&tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}},
 		&quic.Config{InitialStreamReceiveWindow: 16 << 20, InitialConnectionReceiveWindow: 16 << 20})
 	require.NoError(t, err)
 	client := new(http3.Transport).NewClientConn(dialed)

@@ -49,7 +49,8 @@ func TestTokens(t *testing.T) {
 			hub := startHub(t, "--anonymous=false", "--jwt-key", public, "--jwt-issuer", "me", "--jwt-audience", "hub")
 			hub.publishLines(t, `{"vehicle_id":"TRUCK-1","lat":1,"lon":2}`, `{"vehicle_id":"VAN-1","lat":1,"lon":2}`)
 			sign := func(args ...string) string {
-				return printed(t, append([]string{"token", "--key", key, "--issuer", "me", "--audience", "hub"}, args...)...)
+				return printed(t, append([]string{"token", "--key", key, "--issuer", "me", "--audience", "hub"},
+					args...)...)
 			}
 			good := sign("--read", "vehicle:TRUCK-*,depot:7", "--subject", "dispatcher")
 			var seen []string
@@ -87,15 +88,18 @@ func TestWhoFlagsHold(t *testing.T) {
 	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
 	printed(t, "token", "--make-key", key)
-	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--jwt-issuer", "me", "--jwt-audience", "hub", "--heartbeat", "1s",
-		"--allow-origin", "https://fleet.example", "--cookie-same-site", "none", "--max-streams-per-client", "1", "--publish-rate", "0.001")
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--jwt-issuer", "me", "--jwt-audience", "hub",
+		"--heartbeat", "1s",
+		"--allow-origin", "https://fleet.example", "--cookie-same-site", "none", "--max-streams-per-client", "1",
+		"--publish-rate", "0.001")
 	client := hub.client(t, "h1")
 	ask := func(method, path string, header ...string) *http.Response {
 		resp, _ := client.ask(t, method, hub.public+path, header...)
 		return resp
 	}
 	sign := func(args ...string) string {
-		return "Bearer " + printed(t, append([]string{"token", "--key", key, "--read", "*", "--subject", "me"}, args...)...)
+		return "Bearer " + printed(t, append([]string{"token", "--key", key, "--read", "*", "--subject", "me"},
+			args...)...)
 	}
 	good := sign("--issuer", "me", "--audience", "hub")
 	for raw, status := range map[string]int{
@@ -109,7 +113,8 @@ func TestWhoFlagsHold(t *testing.T) {
 	assert.Equal(t, "https://fleet.example", signedIn.Header.Get("Access-Control-Allow-Origin"))
 	client.token = strings.TrimPrefix(good, "Bearer ")
 	client.mustOpen(t, hub.public+"/stream", "").until(t, "live")
-	assert.JSONEq(t, `{"reason":"too-many"}`, client.mustOpen(t, hub.public+"/stream", "").until(t, "bye")[0].data)
+	assert.JSONEq(t, `{"reason":"too-many"}`, client.mustOpen(t, hub.public+"/stream", "").until(t,
+		"bye")[0].data)
 	hub.publishLines(t, at("TRUCK-1", 1))
 	status, header, _ := hub.post(t, "application/json", at("TRUCK-1", 2))
 	assert.Equal(t, http.StatusTooManyRequests, status)
@@ -126,7 +131,8 @@ func TestClientsShowTokens(t *testing.T) {
 	_, stderr, status := command(t, "", "tail", "--insecure", "--count", "1", hub.public)
 	assert.NotZero(t, status)
 	assert.Contains(t, stderr, "a token is needed")
-	out := printed(t, "tail", "--insecure", "--count", "1", "--token", printed(t, "token", "--key", key, "--read", "*"), hub.public)
+	out := printed(t, "tail", "--insecure", "--count", "1", "--token",
+		printed(t, "token", "--key", key, "--read", "*"), hub.public)
 	assert.Contains(t, out, "TRUCK-1")
 }
 
@@ -137,10 +143,12 @@ func TestGuardedInternalPort(t *testing.T) {
 	own, ownKey := certificateFiles(t, "publisher") // signed by itself, so its own authority
 	key := filepath.Join(t.TempDir(), "key")
 	printed(t, "token", "--make-key", key)
-	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--tls-cert", cert, "--tls-key", certKey, "--publish-client-ca", own)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", key, "--tls-cert", cert, "--tls-key", certKey,
+		"--publish-client-ca", own)
 	require.True(t, strings.HasPrefix(hub.publish, "https://"), hub.publish)
 	as := func(certificates ...tls.Certificate) *http.Client {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: certificates}, ForceAttemptHTTP2: true}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true,
+			Certificates: certificates}, ForceAttemptHTTP2: true}
 		t.Cleanup(transport.CloseIdleConnections)
 		return &http.Client{Transport: transport, Timeout: e2eLimit}
 	}
@@ -160,7 +168,10 @@ func TestGuardedInternalPort(t *testing.T) {
 	strange, err := tls.LoadX509KeyPair(other, otherKey)
 	require.NoError(t, err)
 	insistent := as()
-	insistent.Transport.(*http.Transport).TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &strange, nil }
+	shown := insistent.Transport.(*http.Transport).TLSClientConfig
+	shown.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &strange, nil
+	}
 	resp, err := insistent.Post(hub.publish+"/publish", "application/json", strings.NewReader(at("TRUCK-1", 1)))
 	if err == nil {
 		resp.Body.Close()
@@ -181,7 +192,8 @@ func TestGuardedInternalPort(t *testing.T) {
 		"certificate": {"--client-cert", own, "--client-key", ownKey},
 		"token":       {"--token", printed(t, "token", "--key", key, "--publish", "TRUCK-*")},
 	} {
-		_, stderr, status = command(t, lines, append([]string{"replay", "--speed", "0", "--insecure", "--to", hub.publish, "-"}, args...)...)
+		_, stderr, status = command(t, lines, append([]string{"replay", "--speed", "0", "--insecure", "--to",
+			hub.publish, "-"}, args...)...)
 		assert.Zero(t, status, "%s: %s", name, stderr)
 	}
 	_, stderr, status = command(t, "", "health", "--to", hub.publish, "--insecure", "--client-cert", own)
@@ -193,7 +205,8 @@ func TestCAWithoutCertificates(t *testing.T) {
 	cert, key := certificateFiles(t, "hub")
 	ca := filepath.Join(t.TempDir(), "ca")
 	require.NoError(t, os.WriteFile(ca, []byte("hello"), 0o600))
-	_, stderr, status := command(t, "", "serve", "--anonymous", "--listen", "off", "--publish-listen", "127.0.0.1:0", "--state-dir", t.TempDir(),
+	_, stderr, status := command(t, "", "serve", "--anonymous", "--listen", "off", "--publish-listen",
+		"127.0.0.1:0", "--state-dir", t.TempDir(),
 		"--tls-cert", cert, "--tls-key", key, "--publish-client-ca", ca)
 	assert.Equal(t, 2, status)
 	assert.Contains(t, stderr, "holds no certificate in PEM form")
@@ -203,12 +216,15 @@ func TestCAWithoutCertificates(t *testing.T) {
 func TestStrictTransport(t *testing.T) {
 	t.Parallel()
 	cert, key := certificateFiles(t, "hub")
-	for want, args := range map[string][]string{"max-age=31536000": {"--tls-cert", cert, "--tls-key", key}, "": nil} {
+	for want, args := range map[string][]string{"max-age=31536000": {"--tls-cert", cert, "--tls-key", key},
+		"": nil} {
 		hub := startHub(t, args...)
-		_, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11})
+		_, err := tls.Dial("tcp", strings.TrimPrefix(hub.public, "https://"),
+			&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11})
 		assert.Error(t, err, "TLS 1.1")
 		for _, protocol := range protocolNames {
-			resp, err := newWireClient(t, protocol, &tls.Config{InsecureSkipVerify: true}).get(t.Context(), hub.public+"/openapi.yaml", "")
+			resp, err := newWireClient(t, protocol, &tls.Config{InsecureSkipVerify: true}).get(t.Context(),
+				hub.public+"/openapi.yaml", "")
 			require.NoError(t, err)
 			resp.Body.Close()
 			assert.Equal(t, want, resp.Header.Get("Strict-Transport-Security"), protocol)
@@ -241,14 +257,18 @@ func TestTokenCommand(t *testing.T) {
 	}{
 		{"nothing", "either --make-key or --key is needed", 2, nil},
 		{"both", "either --make-key or --key is needed", 2, []string{"--make-key", "a", "--key", "b"}},
-		{"a key that is there", "is there already", 1, []string{"--make-key", key}},
-		{"half a pair that is there", "other.pub is there already", 1, []string{"--make-key", filepath.Join(dir, "other"), "--type", "es256"}},
+		{"a key that is there", "already exists", 1, []string{"--make-key", key}},
+		{"half a pair that is there", "other.pub already exists", 1,
+			[]string{"--make-key", filepath.Join(dir, "other"), "--type", "es256"}},
 		{"a type", `"hs256","es256","eddsa","rs256"`, 2, []string{"--make-key", "a", "--type", "none"}},
 		{"no rights", "--read says which topics", 2, []string{"--key", key}},
 		{"no such key", "--key: open ", 2, []string{"--key", filepath.Join(dir, "nowhere"), "--read", "*"}},
-		{"a short secret", "31 bytes; it must have at least 32", 2, []string{"--key", filepath.Join(dir, "short"), "--read", "*"}},
-		{"a pattern", `--read has "a*b"; a * may stand at the end only`, 2, []string{"--key", key, "--read", "a*b"}},
-		{"a time", "--expires is 0s; it must be from 1s to 87600h", 2, []string{"--key", key, "--read", "*", "--expires", "0s"}},
+		{"a short secret", "31 bytes; it must have at least 32", 2,
+			[]string{"--key", filepath.Join(dir, "short"), "--read", "*"}},
+		{"a pattern", `--read has "a*b"; a * may stand at the end only`, 2,
+			[]string{"--key", key, "--read", "a*b"}},
+		{"a time", "--expires is 0s; it must be from 1s to 87600h", 2,
+			[]string{"--key", key, "--read", "*", "--expires", "0s"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, stderr, status := command(t, "", append([]string{"token"}, test.args...)...)

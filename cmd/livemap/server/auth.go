@@ -31,7 +31,8 @@ func (c *Config) checkAuth() error {
 	case !keys && c.JWTAudience != "":
 		return errors.New("--jwt-audience needs --jwt-key or --jwks-url")
 	case c.LoginURL != "" && c.Anonymous:
-		return errors.New("--login-url and --anonymous exclude each other: where everyone may read, nobody signs in")
+		return errors.New("--login-url and --anonymous exclude each other: where everyone may read, nobody " +
+			"signs in")
 	case c.LoginURL != "" && !isWebURL(c.LoginURL):
 		return fmt.Errorf("--login-url is %q; it must be an http:// or https:// URL", c.LoginURL)
 	case c.MaxStreams < 0 || c.MaxStreams > 1_000_000:

@@ -49,7 +49,8 @@ func TestServeRejects(t *testing.T) {
 	}{
 		{"no input", "", "EOF"},
 		{"no JSON", "write\n", "invalid character"},
-		{"an unknown kind", `{"kind":"marble"}` + "\n", `unknown floor "marble"; it must be write, tls, quic or chi`},
+		{"an unknown kind", `{"kind":"marble"}` + "\n",
+			`unknown floor "marble"; it must be write, tls, quic or chi`},
 	} {
 		var out bytes.Buffer
 		err := Serve(t.Context(), strings.NewReader(test.input), &out)
