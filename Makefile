@@ -56,8 +56,14 @@ $(H2SPEC):
 
 test: browser check fuzz page-tests tests ## everything that CI runs
 
-check: web ## formatting, vet, staticcheck, go.mod, types of the page
+# Prints each line of over 110 characters with its file and number. The locale makes grep count
+# characters, not bytes; a tab is one. A comment that is one long word, such as a URL, may be longer.
+LONG_LINES = LC_ALL=C.UTF-8 git grep --untracked -nE -e '^.{111,}' --and --not -e '^[[:space:]]*// [^ ]+$$' \
+	-- '*.go' '*.js' '*.mjs'
+
+check: web ## formatting, length of lines, vet, staticcheck, go.mod, types of the page
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+	@long=$$($(LONG_LINES)); case $$? in 0) echo "more than 110 characters:"; echo "$$long"; exit 1;; 1) ;; *) exit 1;; esac
 	$(GO) vet ./...
 	$(GO) vet -tags faults,soak ./cmd/livemap/e2e
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...

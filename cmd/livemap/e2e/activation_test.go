@@ -231,12 +231,12 @@ func TestPassedSocketsThatWillNotDo(t *testing.T) {
 		args    []string
 	}{
 		"no name": {[]named{{"", tcp}}, []string{`"LISTEN_FD_3"`,
-			"must be listen, proxy-listen or publish-listen"}, nil},
+			"flag it replaces: listen, proxy-listen or publish-listen"}, nil},
 		"a wrong name": {[]named{{"proxy-listen", tcp}, {"http", tcp}},
-			[]string{`socket 2 from $LISTEN_FDS, named "http"`, "must be listen"}, nil},
+			[]string{`socket 2 from $LISTEN_FDS, named "http"`, "flag it replaces: listen"}, nil},
 		"no TCP": {[]named{{"proxy-listen", udp}},
 			[]string{`"proxy-listen"`, "--proxy-listen needs a stream socket"}, nil},
-		"no connections": {[]named{{"publish-listen", udp}}, []string{"--publish-listen needs connections"}, nil},
+		"no connections": {[]named{{"publish-listen", udp}}, []string{"--publish-listen needs a stream socket"}, nil},
 		"only TCP":       {[]named{{"listen", tcp}}, []string{"same port numbers", "and []"}, nil},
 		"only UDP":       {[]named{{"listen", udp}}, []string{"same port numbers", "they have []"}, nil},
 		"two ports":      {[]named{{"listen", tcp}, {"listen", udp}}, []string{"same port numbers"}, nil},

@@ -255,13 +255,13 @@ func TestTokenCommand(t *testing.T) {
 		status     int
 		args       []string
 	}{
-		{"nothing", "either --make-key or --key is needed", 2, nil},
-		{"both", "either --make-key or --key is needed", 2, []string{"--make-key", "a", "--key", "b"}},
+		{"nothing", "set either --make-key", 2, nil},
+		{"both", "set either --make-key", 2, []string{"--make-key", "a", "--key", "b"}},
 		{"a key that is there", "already exists", 1, []string{"--make-key", key}},
 		{"half a pair that is there", "other.pub already exists", 1,
 			[]string{"--make-key", filepath.Join(dir, "other"), "--type", "es256"}},
 		{"a type", `"hs256","es256","eddsa","rs256"`, 2, []string{"--make-key", "a", "--type", "none"}},
-		{"no rights", "--read says which topics", 2, []string{"--key", key}},
+		{"no rights", "set --read to topics", 2, []string{"--key", key}},
 		{"no such key", "--key: open ", 2, []string{"--key", filepath.Join(dir, "nowhere"), "--read", "*"}},
 		{"a short secret", "31 bytes; it must have at least 32", 2,
 			[]string{"--key", filepath.Join(dir, "short"), "--read", "*"}},
