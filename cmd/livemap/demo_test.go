@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What others could reach is refused: a demo asks nobody who they are.
+// The demo rejects addresses that other machines can reach, because it has no sign-in.
 func TestDemoStaysOnLoopback(t *testing.T) {
 	for _, flag := range []string{"--listen", "--proxy-listen", "--publish-listen"} {
 		for _, address := range []string{":8080", "0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080", "example.com:80"} {
@@ -28,7 +28,7 @@ func TestDemoStaysOnLoopback(t *testing.T) {
 	}
 }
 
-// People get to see the hub's errors, in words, and nothing else of its log.
+// The demo shows the hub's errors, as text, and nothing else of its log.
 func TestDemoLog(t *testing.T) {
 	var shown console
 	line := newRateLine(&shown, 1)

@@ -21,7 +21,7 @@ import (
 
 const deployDir = "../../deploy"
 
-// deployFile gives a file of deploy without its comments, but with settings that
+// deployFile returns a file of deploy without its comments, but with settings that
 // are commented out, and with continued lines in one.
 func deployFile(t *testing.T, name string) string {
 	t.Helper()
@@ -32,7 +32,7 @@ func deployFile(t *testing.T, name string) string {
 	return regexp.MustCompile(`\\\n\s*`).ReplaceAllString(kept, "")
 }
 
-// settings gives all values that a setting is given in a unit or a list of variables.
+// settings returns all values that a setting is given in a unit or a list of variables.
 func settings(text, name string) (values []string) {
 	for _, m := range regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(text, -1) {
 		values = append(values, m[1])
@@ -40,7 +40,7 @@ func settings(text, name string) (values []string) {
 	return values
 }
 
-// flagsOf gives the flags of a command by their environment variables.
+// flagsOf returns the flags of a command by their environment variables.
 func flagsOf(t *testing.T, command string) map[string]*kong.Flag {
 	t.Helper()
 	parser, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"))
@@ -59,8 +59,7 @@ func flagsOf(t *testing.T, command string) map[string]*kong.Flag {
 	return flags
 }
 
-// What is deployed sets nothing that the hub does not know, and nothing to what it
-// would refuse.
+// Deployed files set only flags that the hub knows, to values that it accepts.
 func TestDeployedSettings(t *testing.T) {
 	names, err := filepath.Glob(deployDir + "/livemap.service.d/*.conf")
 	require.NoError(t, err)
@@ -70,7 +69,7 @@ func TestDeployedSettings(t *testing.T) {
 		files = append(files, filepath.Join("livemap.service.d", filepath.Base(name)))
 	}
 	flags := flagsOf(t, "serve")
-	// systemd's words for directories, and what is not on this machine.
+	// systemd's specifiers for directories, and files that this machine does not have.
 	replacer := strings.NewReplacer("%S", t.TempDir(), "%d", t.TempDir(), "/var/lib", t.TempDir(),
 		"/srv/livemap/city.pmtiles", emptyArchive(t))
 	for _, file := range files {
@@ -147,8 +146,8 @@ func TestDeployedService(t *testing.T) {
 	assert.Greater(t, float64(stop), (drain + 2*server.EndGrace).Seconds())
 }
 
-// The image exposes the port that serve listens on, over TCP and UDP, is healthy by
-// the command there is for it, and does not run as root.
+// The image exposes the port of serve over TCP and UDP, has a health check, and does not run as
+// root.
 func TestDeployedImage(t *testing.T) {
 	text := deployFile(t, "Dockerfile")
 	port := strings.TrimPrefix(flagsOf(t, "serve")["LIVEMAP_LISTEN"].Default, ":")
@@ -160,7 +159,7 @@ func TestDeployedImage(t *testing.T) {
 	assert.Equal(t, "http://"+serve.Default, health.Default, "health asks where serve listens")
 }
 
-// What systemd itself says of the units.
+// systemd itself verifies the units.
 func TestUnitsBySystemd(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {

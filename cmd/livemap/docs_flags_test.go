@@ -103,7 +103,7 @@ func tableOfFlags(command *kong.Node, known map[string]bool) string {
 
 var defaultInWords = regexp.MustCompile(` \(default: ([^)]*)\)`)
 
-// flagRow returns a flag's row. The default has a column of its own, and is not said again.
+// flagRow returns a flag's row. The default has a column of its own and is left out of the text.
 func flagRow(flag *kong.Flag) string {
 	help, value := flag.Help, ""
 	switch m := defaultInWords.FindStringSubmatch(help); {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// helpOf gives what a call for help prints, without line breaks.
+// helpOf returns the output of a call for help, without line breaks.
 func helpOf(t *testing.T, args ...string) string {
 	t.Helper()
 	out, stderr, status := command(t, "", args...)
@@ -19,7 +19,7 @@ func helpOf(t *testing.T, args ...string) string {
 	return strings.Join(strings.Fields(out), " ")
 }
 
-// Help names every command, and every flag of each with its environment variable.
+// Help lists every command, and every flag of each with its environment variable.
 func TestHelpIsComplete(t *testing.T) {
 	model, err := kong.New(&commands{}, kong.Name("livemap"), kong.DefaultEnvars("LIVEMAP"),
 		kong.PostBuild(setHelp))
@@ -49,9 +49,9 @@ func TestVersion(t *testing.T) {
 	assert.Regexp(t, `^livemap .*go1\.`, helpOf(t, "--version"))
 }
 
-// A mistake is answered with what the flag means to the command that was called;
-// others may have one of the same name.
-func TestMistakesTellOfTheRightFlag(t *testing.T) {
+// An error explains the flag of the command that was called; another command may have one of the
+// same name.
+func TestMistakesExplainTheRightFlag(t *testing.T) {
 	for name, means := range map[string]string{"bench": "Events per second", "simulate": "Reports per second"} {
 		out, stderr, status := command(t, "", name, "--rate", "x")
 		assert.Equal(t, 2, status)
@@ -61,8 +61,8 @@ func TestMistakesTellOfTheRightFlag(t *testing.T) {
 	}
 }
 
-// Every flag of serve refuses what it cannot take, by its name, and says what
-// it takes: on the command line and from the environment.
+// serve rejects wrong values of every flag. The error names the flag and the allowed values, on the
+// command line and from the environment.
 func TestServeRefusesFlags(t *testing.T) {
 	for _, test := range []struct {
 		flag   string
@@ -184,7 +184,7 @@ func TestServeRefusesToGuess(t *testing.T) {
 	}
 }
 
-// A hub that Go code starts with the defaults is the one that serve runs without flags.
+// A hub that Go code starts with the defaults equals one that serve runs without flags.
 func TestDefaultsAreThoseOfTheFlags(t *testing.T) {
 	var parsed commands
 	parser, err := kong.New(&parsed, kong.Name("livemap"), kong.Vars{"version": ""})

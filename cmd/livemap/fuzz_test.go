@@ -10,8 +10,8 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// FuzzFlags reads anything as the values that flags have types of their own for:
-// what is taken is written as something that is taken and means the same.
+// FuzzFlags parses any text as the values of flags with types of their own. An accepted value is
+// formatted as a text that is accepted and means the same.
 func FuzzFlags(f *testing.F) {
 	for _, seed := range []string{"10.0.0.0/8", "::/0", "::ffff:1.2.3.4/96", "1.2.3.4/33", "\x00"} {
 		f.Add(seed)
@@ -26,8 +26,8 @@ func FuzzFlags(f *testing.F) {
 	})
 }
 
-// FuzzTail follows any bytes as a stream: in text nothing comes out that a terminal
-// would obey, and each position, also of NDJSON, is one line.
+// FuzzTail follows any bytes as a stream. Text output contains nothing that a terminal would obey,
+// and each position, also in NDJSON, is one line.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte(":\nid: x-1\n\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]}," +
 		"\"properties\":{\"vehicle_id\":\"\x1b[2J\",\"timestamp\":1e300}}\n\n"))

@@ -8,8 +8,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// asProgram has the test binary be the program itself, for tests that need a
-// process of its own to kill.
+// asProgram makes the test binary run as the program, for tests that kill a process.
 const asProgram = "LIVEMAP_TEST_AS_PROGRAM"
 
 // alone is the value of asProgram for a program that a shell starts: it leaves standard input alone.

@@ -185,7 +185,7 @@ func TestReplayUnreadable(t *testing.T) {
 	}
 }
 
-// A file that is no recording is a mistake in the call.
+// A file that is not a recording is a mistake in the call.
 func TestReplayNoRecording(t *testing.T) {
 	hub := newPublishedHub(t)
 	good := write(t, "good.ndjson", at("A", 1))

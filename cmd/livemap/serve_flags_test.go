@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestWhoDefaults(t *testing.T) {
+func TestAuthDefaults(t *testing.T) {
 	config := (&serveCmd{CookieSameSite: "strict"}).config()
 	assert.Equal(t, 256, config.MaxStreams)
 	assert.Equal(t, http.SameSiteStrictMode, config.CookieSameSite)

@@ -27,7 +27,7 @@ type ports struct {
 	files []*os.File
 }
 
-// add opens nothing itself: socket is anything of package net that has a file.
+// add does not open the socket, which is a value of package net that has a file.
 func (p *ports) add(t testing.TB, name string, socket any) *os.File {
 	t.Helper()
 	file, err := socket.(interface{ File() (*os.File, error) }).File()
@@ -41,7 +41,7 @@ func (p *ports) add(t testing.TB, name string, socket any) *os.File {
 	return file
 }
 
-// passTo has a command get the sockets.
+// passTo passes the sockets to a command.
 func (p *ports) passTo(cmd *exec.Cmd) {
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
@@ -105,7 +105,7 @@ func (p *passedPorts) start(t testing.TB, args ...string) *runningHub {
 	return hub
 }
 
-// waitingUDP tells that there is a datagram that nobody has read.
+// waitingUDP reports whether there is an unread datagram.
 func (p *passedPorts) waitingUDP(t testing.TB) bool {
 	raw, err := p.udp.SyscallConn()
 	require.NoError(t, err)
@@ -124,8 +124,8 @@ func (p *passedPorts) proxyClient(t testing.TB) *wireClient {
 	return &wireClient{protocol: "h1", http: &http.Client{Transport: transport}}
 }
 
-// Who comes while there is no hub waits for the next one, over each protocol, and
-// who was there before comes back and holds the truth.
+// Clients that connect while no hub runs wait for the next one, over each protocol. Earlier clients
+// come back and hold the correct state.
 func TestRestartWithPassedSockets(t *testing.T) {
 	t.Parallel()
 	p := openPorts(t)
@@ -166,8 +166,8 @@ func TestRestartWithPassedSockets(t *testing.T) {
 	waiting.Wait()
 }
 
-// Everyone is answered who asks, each over a connection of its own, while hubs come and go:
-// also those who had connected when one was told to go, and asked after that.
+// Hubs answer every request, each over a connection of its own, while they come and go. That
+// includes clients that had connected to a stopping hub and send their request afterwards.
 func TestRestartsAnswerEveryone(t *testing.T) {
 	t.Parallel()
 	p := openPorts(t)
@@ -206,9 +206,8 @@ func TestRestartsAnswerEveryone(t *testing.T) {
 	t.Logf("%d answers", answers.Load())
 }
 
-// The hub takes sockets only under the names of its flags, and only those that
-// can do what the flag is for.
-func TestPassedSocketsThatWillNotDo(t *testing.T) {
+// The hub accepts sockets only under the names of its flags, and only sockets that suit the flag.
+func TestUnsuitablePassedSockets(t *testing.T) {
 	t.Parallel()
 	tcp := func(t *testing.T) any { return opened(net.Listen("tcp", "127.0.0.1:0"))(t) }
 	udp := func(t *testing.T) any { return opened(net.ListenPacket("udp", "127.0.0.1:0"))(t) }
@@ -278,7 +277,7 @@ func opened[T any](socket T, err error) func(*testing.T) T {
 // fileItself is a file where a socket is expected.
 type fileItself struct{ io.Closer }
 
-// File gives a duplicate, as sockets do.
+// File returns a duplicate, as sockets do.
 func (f fileItself) File() (*os.File, error) {
 	fd, err := syscall.Dup(int(f.Closer.(*os.File).Fd()))
 	return os.NewFile(uintptr(fd), os.DevNull), err

@@ -87,7 +87,7 @@ func lastFix(fixes []fix) fix {
 	return f
 }
 
-// area is what a stream is about.
+// area is the part of the fleet that a stream covers.
 type area struct {
 	name    string
 	vehicle string // "": all
@@ -129,8 +129,8 @@ type sight struct {
 	lon, lat float64
 }
 
-// sights tells what a reader of the area must see of the fixes, as the contract
-// has it, without any of the hub's code.
+// sights returns what a reader of the area must see of the fixes. It follows the contract and uses
+// none of the hub's code.
 func (a area) sights(fixes []fix) (want []sight) {
 	newest := map[string]fix{}
 	for _, f := range fixes {
@@ -173,8 +173,8 @@ func sightOf(e wireEvent) (s sight, err error) {
 		f.Geometry.Coordinates[1]}, nil
 }
 
-// witness follows a stream, over as many connections as it takes, and holds
-// it to what must come.
+// witness follows a stream, over as many connections as it takes, and checks it against the
+// expected events.
 type witness struct {
 	client *wireClient
 	url    string
@@ -238,7 +238,7 @@ func (f *witness) read(s *wireStream) error {
 	return nil
 }
 
-// live checks what a stream says of itself after its beginning, of events.
+// live checks the data of a `live` event, which follows the given number of events.
 func (f *witness) live(e wireEvent, first bool, events int) error {
 	told, err := decode[liveData](e.data)
 	mode := "replay"

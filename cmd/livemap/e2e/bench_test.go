@@ -42,7 +42,7 @@ func TestBenchScenario(t *testing.T) {
 		table)
 }
 
-// What cannot be measured is an error.
+// A failed measurement is an error.
 func TestBenchFails(t *testing.T) {
 	hub := startHub(t)
 	_, stderr, status := command(t, "", "bench", "--target", hub.proxy+"/nothing", "--publish", hub.publish,

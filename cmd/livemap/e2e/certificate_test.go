@@ -41,7 +41,7 @@ func makePair(t *testing.T, name string) (cert, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
-// served gives the names of the certificates that a new handshake sees, over
+// served returns the names of the certificates that a new handshake sees, over
 // TCP and over QUIC.
 func served(t *testing.T, hub *runningHub) [2]string {
 	t.Helper()

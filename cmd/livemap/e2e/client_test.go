@@ -104,9 +104,9 @@ func (c *wireClient) reset() {
 	c.conn.Close()
 }
 
-// speak sends a packet over the connection there is, as any request of a page
-// does. One that only listens sends keep-alives, which are so small that quic-go
-// does not answer them with a stateless reset (it wants more than 42 bytes).
+// speak sends a packet over the existing connection, as a request of a page does. A client that
+// only listens sends keep-alives. They are too small for quic-go to answer with a stateless reset,
+// which needs more than 42 bytes.
 func (c *wireClient) speak(base string) {
 	ctx, cancel := context.WithTimeout(context.Background(), e2eLimit)
 	defer cancel()
@@ -192,7 +192,7 @@ func (s *wireStream) close() {
 	s.body.Close()
 }
 
-// Read reads from the wire, up to where the stream is to be cut.
+// Read reads from the wire, up to the point where the stream is cut.
 func (s *wireStream) Read(p []byte) (int, error) {
 	if s.cutIn > 0 {
 		p = p[:min(len(p), s.cutIn-s.read)]
@@ -205,8 +205,8 @@ func (s *wireStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next gives the next event. What was cut before its blank line is dropped, and
-// its id does not count.
+// next returns the next event. It drops an event that was cut before its blank line, and that
+// event's id does not count.
 func (s *wireStream) next() (e wireEvent, err error) {
 	e.id = s.lastID
 	for data := []string(nil); ; {
@@ -244,7 +244,7 @@ func (s *wireStream) next() (e wireEvent, err error) {
 	}
 }
 
-// until reads on until an event of that name, and gives all it has read.
+// until reads on until an event of that name, and returns all it has read.
 func (s *wireStream) until(t testing.TB, name string) (events []wireEvent) {
 	t.Helper()
 	for {
@@ -256,14 +256,14 @@ func (s *wireStream) until(t testing.TB, name string) (events []wireEvent) {
 	}
 }
 
-// liveData is what `live` tells.
+// liveData is the data of `live`.
 type liveData struct {
 	Mode, Protocol string
 	Events         int
 	Skipped        *int
 }
 
-// featureData is what a test reads of a Feature.
+// featureData is the part of a Feature that tests read.
 type featureData struct {
 	ID         string
 	Geometry   struct{ Coordinates []float64 }
@@ -278,14 +278,14 @@ func decode[T any](data string) (value T, err error) {
 	return value, err
 }
 
-// seqOf gives epoch and number of an event id.
+// seqOf returns epoch and number of an event id.
 func seqOf(id string) (epoch string, seq int, err error) {
 	epoch, number, _ := strings.Cut(id, "-")
 	seq, err = strconv.Atoi(number)
 	return epoch, seq, err
 }
 
-// ask sends a request with headers (name, value, …) and gives the answer and its text.
+// ask sends a request with headers (name, value, …) and returns the answer and its text.
 func (c *wireClient) ask(t *testing.T, method, url string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)

@@ -19,11 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// demoAddresses are free ones; port 0 would do, but a demo has its ports said.
+// demoAddresses are free addresses.
 var demoAddresses = []string{"--listen", "localhost:0", "--proxy-listen", "localhost:0", "--publish-listen",
 	"127.0.0.1:0"}
 
-// A demo tells where to look, has a page and vehicles there, and leaves nothing.
+// A demo prints its addresses, serves a page with vehicles, and leaves nothing behind.
 func TestDemoRuns(t *testing.T) {
 	t.Parallel()
 	demo := startProcess(t, append([]string{"demo", "--vehicles", "60", "--seed", "3"}, demoAddresses...)...)
@@ -79,8 +79,8 @@ func TestDemoRuns(t *testing.T) {
 	}
 }
 
-// Who reads what a demo prints may end before it, as tee does at Ctrl-C, and the
-// same Ctrl-C may come more than once: nothing is left behind all the same.
+// A reader of the demo's output may end before it, as tee does at Ctrl-C, and the same Ctrl-C may
+// arrive more than once. The demo still leaves nothing behind.
 func TestDemoLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

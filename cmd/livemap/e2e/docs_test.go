@@ -32,7 +32,8 @@ type document struct {
 	blocks []docBlock
 }
 
-// docBlock is a fenced block. reason says why it is not run, and checkedBy what checks it instead.
+// docBlock is a fenced block. reason is why it is not run, and checkedBy names the check that
+// replaces the run.
 type docBlock struct {
 	language, text, reason, checkedBy string
 	line                              int
@@ -129,8 +130,8 @@ func (b docBlock) commands() (commands []string) {
 // runHere is how commands begin that harm no machine, wherever the tests run.
 var runHere = regexp.MustCompile(`^([A-Z_]+=\$\()?(\./livemap|curl|cat) `)
 
-// TestDocumentedBlocks holds every block to a check: what is not run says why not, and names a test, a
-// target of make or a file that is there and checks it instead.
+// TestDocumentedBlocks requires a check for every block. A block that is not run has a reason, and
+// names the test, make target or file that checks it.
 func TestDocumentedBlocks(t *testing.T) {
 	tests := declaredTests(t)
 	makefile, err := os.ReadFile(filepath.Join(docsRoot, "Makefile"))
@@ -208,7 +209,7 @@ func TestDocumentedCommands(t *testing.T) {
 	require.Greater(t, ran, 30)
 }
 
-// docShell runs commands as somebody does who has followed a document so far.
+// docShell runs commands in order, as a reader of the document would.
 type docShell struct {
 	dir string
 	env []string
@@ -289,7 +290,7 @@ func (s *docShell) run(t *testing.T, command string) {
 	}
 }
 
-// here gives a command the addresses of the tests' own hub.
+// here returns a command the addresses of the tests' own hub.
 func (s *docShell) here(command string) string {
 	public := "localhost:" + s.hub.public[strings.LastIndex(s.hub.public, ":")+1:]
 	return strings.NewReplacer("http://127.0.0.1:9801", s.hub.publish, "localhost:4433", public).Replace(command)
@@ -302,7 +303,7 @@ func (s *docShell) process(ctx context.Context, script string) *exec.Cmd {
 	return process
 }
 
-// serve ends the hub before, and starts one as a document says, but on ports that are free.
+// serve ends the previous hub, and starts one as a document does, but on free ports.
 func (s *docShell) serve(t *testing.T, command string) {
 	t.Helper()
 	s.hub.stop(t)
@@ -361,7 +362,8 @@ func readUntilLive(stdout io.Reader, untilLive bool) string {
 	return out.String()
 }
 
-// documentedEventSources are the documents whose JavaScript reads with EventSource, and what it logs.
+// documentedEventSources are the documents whose JavaScript uses EventSource, each with the text
+// that it logs.
 var documentedEventSources = map[string]string{
 	"README.md":     "TRUCK-042 [ 13.4, 52.52 ]\nthis was the state; now it is live\n",
 	"api/README.md": "live snapshot 1\n",

@@ -17,9 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// drainingHub starts a hub that, when it is told to end, goes on draining for as
-// long as it may (--drain and three seconds): somebody does not read. Nothing but the
-// drain's end closes that stream.
+// drainingHub starts a hub that drains for the longest time (--drain and three seconds) once it is
+// stopped, because one client does not read. Only the end of the drain closes that stream.
 func drainingHub(t *testing.T, args ...string) *runningHub {
 	t.Helper()
 	hub := startHub(t, append(args, "--drain", "1s", "--stall-timeout", "10m")...)
@@ -31,8 +30,7 @@ func drainingHub(t *testing.T, args ...string) *runningHub {
 	return hub
 }
 
-// fillDeaf publishes more than the buffers of streams hold that nobody reads, and
-// waits until they are full.
+// fillDeaf publishes more than the buffers of unread streams hold, and waits until they are full.
 func (h *runningHub) fillDeaf(t *testing.T) {
 	t.Helper()
 	h.publishLines(t, padded("DEAF", 8<<10, 500)...)
@@ -100,8 +98,8 @@ func TestDrain(t *testing.T) {
 	assert.Equal(t, 3.0, again.metric(t, `livemap_vehicles{state="present"}`), "A, B and DEAF, and not C")
 }
 
-// A process that receives a signal to end says bye, and ends with status 0. A terminal
-// that is closed sends SIGHUP.
+// A process that receives a stop signal sends `bye` and ends with status 0. A closing terminal
+// sends SIGHUP.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
@@ -147,7 +145,7 @@ func (u *runningUpload) write(t *testing.T, text string) {
 	}
 }
 
-// answer waits for the Ack and gives its status and count.
+// answer waits for the Ack and returns its status and count.
 func (u *runningUpload) answer(t *testing.T) string {
 	t.Helper()
 	<-u.answered

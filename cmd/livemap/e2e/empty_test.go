@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Before anything was published there is a `live` too, however one asks.
+// A hub without positions sends a `live` too, for every kind of request.
 func TestEmptyHub(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, query, mode string }{

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A misspelt variable is told of, as nobody would miss what it asks for.
-func TestStrangeVariables(t *testing.T) {
+// The hub logs a misspelt variable, because its absence would go unnoticed.
+func TestUnknownVariables(t *testing.T) {
 	t.Parallel()
 	hub := startPrepared(t, func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "LIVEMAP_JWT_ISUER=me", "LIVEMAP_TO=http://127.0.0.1:1", "LIVEMAP_HEARTBEAT=9s")

@@ -25,8 +25,8 @@ type behindCaddy struct {
 
 const caddyReaders = 30
 
-// startReadersBehindCaddy has readers follow 50 vehicles that report ten times a
-// second, over all protocols.
+// startReadersBehindCaddy starts readers, over all protocols, of 50 vehicles that report ten times
+// a second.
 func startReadersBehindCaddy(t *testing.T) *behindCaddy {
 	t.Helper()
 	return startFleetBehindCaddy(t, &ledger{vehicles: 50, prefix: "V"}, 100*time.Millisecond).with(t,
@@ -42,7 +42,7 @@ func startFleetBehindCaddy(t *testing.T, book *ledger, every time.Duration) *beh
 	return b
 }
 
-// with has n readers join, over each of the protocols in turn, and waits for them.
+// with adds n readers, over each of the protocols in turn, and waits for them.
 func (b *behindCaddy) with(t *testing.T, n int, protocols ...string) *behindCaddy {
 	t.Helper()
 	for _, r := range b.join(t, n, protocols...) {
@@ -51,7 +51,7 @@ func (b *behindCaddy) with(t *testing.T, n int, protocols ...string) *behindCadd
 	return b
 }
 
-// join has n more readers come, each over a connection of its own.
+// join adds n more readers, each over a connection of its own.
 func (b *behindCaddy) join(t *testing.T, n int, protocols ...string) (joined []*ledgerReader) {
 	t.Helper()
 	for i := range n {
@@ -92,8 +92,8 @@ func (b *behindCaddy) settle(t *testing.T) {
 	b.book.settle(t, b.hub.current(), b.readers...)
 }
 
-// requireReplays requires that readers came back by replay, so often as is right for
-// their protocol, and that none was given an answer that is no stream.
+// requireReplays requires that readers came back by replay, as often as is right for their
+// protocol, and that none got an answer that is not a stream.
 func (b *behindCaddy) requireReplays(t *testing.T, right func(protocol string, outages int) bool) {
 	t.Helper()
 	for _, r := range b.readers {
@@ -123,7 +123,7 @@ func (b *behindCaddy) tell(t *testing.T, since time.Time) {
 	}
 }
 
-// spread gives median and maximum.
+// spread returns median and maximum.
 func spread(all []time.Duration) string {
 	if len(all) == 0 {
 		return "-"
@@ -193,8 +193,7 @@ func TestFaultCaddyStopped(t *testing.T) {
 	b.requireReplays(t, func(_ string, outages int) bool { return outages == 1 })
 }
 
-// The hub is restarted. All hear `bye`, and Caddy holds their requests until there
-// is a hub again.
+// The hub restarts. All streams get `bye`, and Caddy holds their requests until a hub runs again.
 func TestFaultHubRestartBehindCaddy(t *testing.T) {
 	b := startReadersBehindCaddy(t)
 	began := time.Now()
@@ -206,8 +205,8 @@ func TestFaultHubRestartBehindCaddy(t *testing.T) {
 	b.tell(t, began)
 }
 
-// awaitNextHub waits until readers that one hub told `bye` were told the state by the
-// next. None may have been refused in between.
+// awaitNextHub waits until readers that got `bye` from one hub have the state of the next. No
+// request may have been rejected in between.
 func (b *behindCaddy) awaitNextHub(t *testing.T) {
 	t.Helper()
 	b.awaitOutages(t, caddyReaders)
@@ -219,8 +218,8 @@ func (b *behindCaddy) awaitNextHub(t *testing.T) {
 	}
 }
 
-// F15: the hub is down for 5 s. Who asks in the meantime waits, and is answered by the
-// next hub; nobody is told 502.
+// F15: the hub is down for 5 s. Requests in the meantime wait, and the next hub answers them; none
+// gets a 502.
 func TestFaultHubDownBehindCaddy(t *testing.T) {
 	b := startReadersBehindCaddy(t)
 	began := time.Now()
@@ -246,7 +245,7 @@ func TestFaultHubDownBehindCaddy(t *testing.T) {
 	b.tell(t, began)
 }
 
-// read gets what is read once, and gives status and text.
+// read sends one ordinary request, and returns status and text of the answer.
 func (b *behindCaddy) read(t *testing.T, path string) string {
 	resp, err := b.caddy.client(t, "h2").http.Get(b.caddy.base + path)
 	if !assert.NoError(t, err) {

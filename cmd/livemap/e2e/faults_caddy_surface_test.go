@@ -43,7 +43,7 @@ func TestFaultCaddyfile(t *testing.T) {
 	require.NotRegexp(t, `(?m)^[+-]`, string(out))
 }
 
-// What is to be had through Caddy comes as the hub sends it; the rest is not to be had.
+// Caddy passes on the public routes as the hub sends them, and hides the rest.
 func TestFaultSurfaceBehindCaddy(t *testing.T) {
 	hub, caddy := startBehindCaddy(t)
 	lines, _, _ := parkedFleet() // enough to be worth compressing
@@ -101,9 +101,9 @@ func TestFaultHeaderBombBehindCaddy(t *testing.T) {
 	}
 }
 
-// F51: the hub learns the client's address from Caddy, whatever the client says.
+// F51: the hub learns the client's address from Caddy, whatever headers the client sends.
 func TestFaultForgedAddressBehindCaddy(t *testing.T) {
-	// Loopback is trusted by default, and would never be told as a client's address.
+	// Loopback is trusted by default, and would never be reported as a client's address.
 	hub, caddy := startBehindCaddy(t, "--trusted-proxy", "192.0.2.1/32")
 	transport := transportFrom(net.IPv4(127, 0, 0, 9))
 	defer transport.CloseIdleConnections()
@@ -125,7 +125,7 @@ func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 	}
 }
 
-// transportFrom gives what speaks HTTP/1.1 from an address of loopback.
+// transportFrom returns what speaks HTTP/1.1 from an address of loopback.
 func transportFrom(address net.IP) *http.Transport {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: address}}
 	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
@@ -134,8 +134,8 @@ func transportFrom(address net.IP) *http.Transport {
 		}}
 }
 
-// F36, F51: the limit of streams counts the client's address, whatever the client says;
-// another client has its own.
+// F36, F51: the limit of streams counts by the client's address, whatever headers the client sends.
+// Another client has a limit of its own.
 func TestFaultStreamLimitBehindCaddy(t *testing.T) {
 	_, caddy := startBehindCaddy(t, "--trusted-proxy", "192.0.2.1/32", "--max-streams-per-client", "2")
 	for _, address := range []net.IP{net.IPv4(127, 0, 0, 9), net.IPv4(127, 0, 0, 10)} {
@@ -160,9 +160,8 @@ func TestFaultStreamLimitBehindCaddy(t *testing.T) {
 	}
 }
 
-// Caddy by itself, before a server that says yes to all: what the internal port has
-// stays hidden. What was sent and not answered is sent again if it is a GET, and else
-// not. Caddy's log has no token of it.
+// Caddy alone, in front of a server that accepts everything, hides the routes of the internal port.
+// Caddy repeats an unanswered request only if it is a GET. Its log contains no token.
 func TestFaultCaddyAlone(t *testing.T) {
 	dir := socketDir(t)
 	listener, err := net.Listen("unix", hubSocket(dir))

@@ -68,7 +68,7 @@ func startCaddy(t testing.TB, dir string) *runningCaddy {
 // hubSocket is where the hub listens for Caddy.
 func hubSocket(dir string) string { return filepath.Join(dir, "hub.sock") }
 
-// socketDir gives a folder with a name that is short enough for sockets in it.
+// socketDir returns a folder with a name that is short enough for sockets in it.
 func socketDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "livemap-")
@@ -95,7 +95,7 @@ type proxiedHub struct {
 	publish string // address of the internal port
 }
 
-// current gives the hub that runs, or ran last.
+// current returns the hub that runs, or ran last.
 func (h *proxiedHub) current() *runningHub {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -184,7 +184,7 @@ func (c *runningCaddy) client(t testing.TB, protocol string) *wireClient {
 	return newWireClient(t, protocol, &tls.Config{RootCAs: roots})
 }
 
-// metric gives one of Caddy's own metrics.
+// metric returns one of Caddy's own metrics.
 func (c *runningCaddy) metric(t testing.TB, name string) float64 {
 	t.Helper()
 	return metricAt(t, c.admin, "http://localhost/metrics", name)

@@ -20,13 +20,13 @@ import (
 
 const mib = 1 << 20
 
-// resident gives the hub's memory, in MiB.
+// resident returns the hub's memory, in MiB.
 func (h *runningHub) resident(t testing.TB) float64 {
 	t.Helper()
 	return h.metric(t, "process_resident_memory_bytes") / mib
 }
 
-// fixedPorts gives flags of ports that stay the same when a hub is started again,
+// fixedPorts returns flags of ports that stay the same when a hub is started again,
 // and of a folder for its state.
 func fixedPorts(t *testing.T) []string {
 	t.Helper()
@@ -210,8 +210,8 @@ func TestFaultTerminatedUnderLoad(t *testing.T) {
 	book.settle(t, hub, readers...)
 }
 
-// F25: a thousand clients come back with an id that has left the log. What they
-// are told is copied for none of them.
+// F25: a thousand clients come back with an id that has left the log. The hub copies the state for
+// none of them.
 func TestFaultAncientIDs(t *testing.T) {
 	const size, vehicles = 1000, 2000
 	hub := startHub(t, "--history", "1MiB", "--drain", "0s")

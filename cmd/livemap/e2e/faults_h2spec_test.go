@@ -28,8 +28,8 @@ var h2specFails = map[string]string{
 		"\"trailers\"": "likewise",
 }
 
-// h2specTries is how often a case may fail before it counts: some send what is wrong
-// behind a request that may have been answered by then, after which it is ignored.
+// h2specTries is how often a case may fail before it counts. Some cases send their fault after a
+// request that may already be answered, and the server then ignores the fault.
 const h2specTries = 5
 
 // TestFaultH2Spec holds the public port to RFC 7540 and RFC 7541, by h2spec.
@@ -68,7 +68,7 @@ func TestFaultH2Spec(t *testing.T) {
 	require.Empty(t, names)
 }
 
-// h2spec runs h2spec, or the sections of it, and gives those cases that failed, with
+// h2spec runs h2spec, or the sections of it, and returns those cases that failed, with
 // their sections.
 func h2spec(t *testing.T, program string, hub *runningHub, sections ...string) (failed map[string]string,
 	cases int) {
@@ -76,7 +76,7 @@ func h2spec(t *testing.T, program string, hub *runningHub, sections ...string) (
 	address, err := url.Parse(hub.public)
 	require.NoError(t, err)
 	report := filepath.Join(t.TempDir(), "h2spec.xml")
-	// It exits with 1 where a case fails, which the report tells.
+	// h2spec exits with 1 if a case fails; the report has the case.
 	out, _ := exec.CommandContext(t.Context(), program,
 		append([]string{"--host", address.Hostname(), "--port", address.Port(), "--tls", "--insecure",
 			"--strict", "--path", "/healthz", "--timeout", "5", "--junit-report", report},

@@ -31,7 +31,7 @@ func (h *runningHub) calm(t *testing.T, goroutines float64, readers int) {
 		h.metric(t, "go_goroutines"), goroutines)
 }
 
-// spent gives a function that tells the hub's processor time since, in seconds.
+// spent returns a function that returns the hub's processor time since the call, in seconds.
 func (h *runningHub) spent(t *testing.T) func() float64 {
 	t.Helper()
 	before := h.metric(t, "process_cpu_seconds_total")

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// initials makes what QUIC clients say first, all different: one or two
-// datagrams each, since the keys of today do not fit into one.
+// initials makes the first packets of QUIC clients, all different. Each client sends one or two
+// datagrams, since today's keys do not fit into one.
 func initials(t *testing.T, n int) (clients [][][]byte) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -48,8 +48,8 @@ func initials(t *testing.T, n int) (clients [][][]byte) {
 	return clients
 }
 
-// mute is a socket that keeps what is sent, by the connection id that it is sent
-// to (RFC 8999, section 5.1), and hears nothing.
+// mute is a socket that records sent packets by destination connection id (RFC 8999, section 5.1),
+// and receives nothing.
 type mute struct {
 	mu     sync.Mutex
 	said   map[string][][]byte
@@ -70,7 +70,7 @@ func (m *mute) WriteTo(p []byte, _ net.Addr) (int, error) {
 	return len(p), nil
 }
 
-// whole counts those who have said all that they say at first.
+// whole counts the clients whose first packets are complete.
 func (m *mute) whole() (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,9 +97,8 @@ func (*mute) SetDeadline(time.Time) error      { return nil }
 func (*mute) SetReadDeadline(time.Time) error  { return nil }
 func (*mute) SetWriteDeadline(time.Time) error { return nil }
 
-// F40: first packets of handshakes that nobody goes on with, from addresses that
-// may be forged. The hub sends hardly more than three times as much there, and
-// next to nothing once they are many.
+// F40: first packets of handshakes that never continue, from addresses that may be forged. The hub
+// sends hardly more than three times as much to them, and next to nothing once they are many.
 func TestFaultInitials(t *testing.T) {
 	hub := startHub(t, "--drain", "0s")
 	book := &ledger{vehicles: 5, prefix: "V"}
@@ -197,8 +196,7 @@ func TestFaultInitials(t *testing.T) {
 	assert.Less(t, hub.resident(t), memory+400)
 }
 
-// isRetry tells a packet by which a client is to show that its address is its own (RFC
-// 9000, section 17.2.5).
+// isRetry reports whether a packet asks a client to prove its address (RFC 9000, section 17.2.5).
 func isRetry(packet []byte) bool {
 	return len(packet) > 5 && packet[0]&0xf0 == 0xf0 && bytes.Equal(packet[1:5], []byte{0, 0, 0, 1})
 }

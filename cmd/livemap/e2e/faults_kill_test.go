@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saved gives when the state was saved last, and whether it is being saved.
+// saved returns when the state was saved last, and whether it is being saved.
 func saved(dir string) (at time.Time, saving bool) {
 	if info, err := os.Stat(filepath.Join(dir, vehiclesFile)); err == nil {
 		at = info.ModTime()

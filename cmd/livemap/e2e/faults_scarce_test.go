@@ -14,9 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// F55: streams are added until what is in use comes close to GOMEMLIMIT. From then
-// on new ones are turned away, those there are go on, and when some have gone,
-// others are let in again.
+// F55: streams are added until memory in use comes close to GOMEMLIMIT. The hub then rejects new
+// streams and continues the existing ones. When some have ended, it accepts new ones again.
 func TestFaultMemoryPressure(t *testing.T) {
 	hub := startHubUnder(t, []string{"env", "GOMEMLIMIT=80MiB"}, "--drain", "0s")
 	book := &ledger{vehicles: 20, prefix: "V"}
@@ -98,8 +97,8 @@ func TestFaultStandsStill(t *testing.T) {
 	}
 }
 
-// F57: connections that say nothing take all file descriptors. Streams go on, the
-// hub does not spin, and who waited is let in when there are some again.
+// F57: silent connections use up all file descriptors. Streams go on, the hub does not spin, and
+// waiting clients are accepted once descriptors are free.
 func TestFaultNoDescriptors(t *testing.T) {
 	t.Parallel()
 	hub := startHubUnder(t, []string{"prlimit", "--nofile=128:128"}, "--drain", "0s")

@@ -16,8 +16,8 @@ import (
 	"gopkg.in/cenkalti/backoff.v1"
 )
 
-// foreignClient is a client that nobody here wrote, and what it can do beyond
-// reading: what api/README.md says of it.
+// foreignClient is a client of another project, with the abilities that api/README.md lists beyond
+// reading.
 type foreignClient struct {
 	name string
 	// read begins to read a stream, until the test ends.
@@ -60,7 +60,7 @@ func eachForeign(t *testing.T, clients []foreignClient, test func(t *testing.T, 
 	}
 }
 
-// foreignRunning gives a context that ends with the test; the cleanup then waits.
+// foreignRunning returns a context that ends with the test; the cleanup then waits.
 func foreignRunning(t *testing.T) (context.Context, *sync.WaitGroup) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -71,7 +71,7 @@ func foreignRunning(t *testing.T) (context.Context, *sync.WaitGroup) {
 	return ctx, &running
 }
 
-// foreignOver gives a HTTP client; by default one over HTTP/1.1.
+// foreignOver returns a HTTP client; by default one over HTTP/1.1.
 func foreignOver(t *testing.T, over http.RoundTripper) *http.Client {
 	if over == nil {
 		return foreignHTTP(t)
@@ -79,8 +79,8 @@ func foreignOver(t *testing.T, over http.RoundTripper) *http.Client {
 	return &http.Client{Transport: over}
 }
 
-// foreignNever is a delay before reconnections that no test waits for: who
-// comes back nevertheless obeys retry:.
+// foreignNever is a reconnection delay that no test waits for. A client that still reconnects obeys
+// retry:.
 const foreignNever = time.Hour
 
 func foreignLaunchDarkly(t *testing.T, url string, over http.RoundTripper) *foreignSeen {
@@ -119,7 +119,7 @@ func foreignLaunchDarkly(t *testing.T, url string, over http.RoundTripper) *fore
 	return seen
 }
 
-// foreignLogger understands the line in which LaunchDarkly's tells its delay.
+// foreignLogger parses the line in which LaunchDarkly's client logs its delay.
 type foreignLogger struct{ seen *foreignSeen }
 
 func (l foreignLogger) Println(...any) {}

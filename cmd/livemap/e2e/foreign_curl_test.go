@@ -121,9 +121,8 @@ func TestForeignCurl(t *testing.T) {
 	}
 }
 
-// TestForeignCurlResume brings the id by hand, since curl keeps none: it shows
-// half an event when it is cut, says so with its status, and `--retry` does not
-// bring it back.
+// TestForeignCurlResume sends the id by hand, since curl keeps none. When curl is cut, it prints
+// half an event, returns an error status, and does not reconnect with `--retry`.
 func TestForeignCurlResume(t *testing.T) {
 	t.Parallel()
 	hub := startForeignHub(t, "--heartbeat", "1s")
@@ -145,7 +144,7 @@ func TestForeignCurlResume(t *testing.T) {
 	assert.NotContains(t, shown, "id: "+first)
 }
 
-// foreignCurlHas tells whether curl was built with a feature.
+// foreignCurlHas reports whether curl was built with a feature.
 func foreignCurlHas(t *testing.T, feature string) bool {
 	out, err := exec.Command("curl", "--version").Output()
 	if errors.Is(err, exec.ErrNotFound) {

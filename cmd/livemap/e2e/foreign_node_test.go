@@ -18,7 +18,7 @@ import (
 // foreignScripts is where the scripts are that read with packages from npm.
 const foreignScripts = "testdata/foreign"
 
-// foreignNode reads with a script that tells what it saw, one JSON object a line.
+// foreignNode reads with a script that prints what it saw, one JSON object per line.
 func foreignNode(script string, args ...string) func(*testing.T, string, http.RoundTripper) *foreignSeen {
 	return func(t *testing.T, url string, _ http.RoundTripper) *foreignSeen {
 		needForeignPackages(t)
@@ -83,7 +83,7 @@ var foreignPackages = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	// What is installed was installed by this lock file: nothing to do.
+	// The modules were installed from this lock file already.
 	installed := filepath.Join(foreignScripts, "node_modules", ".installed.json")
 	if done, err := os.ReadFile(installed); err == nil && bytes.Equal(done, lock) {
 		return nil
@@ -104,8 +104,8 @@ type foreignInstallError struct {
 
 func (e *foreignInstallError) Error() string { return "npm ci: " + e.error.Error() + "\n" + e.out }
 
-// TestForeignEventSourceHoldsProcess shows that eventsource 5 lets its process
-// end, successfully, while it waits to reconnect and nothing else is to be done.
+// TestForeignEventSourceHoldsProcess shows that eventsource 5 lets its process end successfully
+// while it waits to reconnect and no other work is left.
 func TestForeignEventSourceHoldsProcess(t *testing.T) {
 	for module, holds := range map[string]bool{"eventsource": true, "eventsource5": false} {
 		t.Run(module, func(t *testing.T) {

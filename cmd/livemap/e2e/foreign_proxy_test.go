@@ -14,9 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// foreignProxy stands between clients and a hub, writes down what passes, and
-// cuts connections where it is told to. Unless it is patient it tells clients
-// to come back soon, where the hub tells them seconds.
+// foreignProxy stands between clients and a hub, records traffic, and cuts connections on request.
+// Unless it is patient, it shortens the hub's retry delay of seconds.
 type foreignProxy struct {
 	url string
 
@@ -54,8 +53,8 @@ func startForeignProxy(t *testing.T, target string) *foreignProxy {
 	return p
 }
 
-// foreignRetry is what a stream says of coming back; as long as its replacement,
-// since it stands in a chunk of counted length.
+// foreignRetry is the retry line of a stream. Its replacement has the same length, since it stands
+// in a chunk of counted length.
 var foreignRetry = regexp.MustCompile(`retry: [0-9]{4}`)
 
 func (p *foreignProxy) accept() {
@@ -101,7 +100,7 @@ func (p *foreignProxy) forward(client net.Conn) {
 	<-gone
 }
 
-// note writes a request down. It returns the answer to give instead of the hub's.
+// note records a request. It returns the answer that replaces the hub's, if there is one.
 func (p *foreignProxy) note(request *http.Request) (answer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +133,7 @@ func (p *foreignProxy) closeAll() {
 	}
 }
 
-// copy passes on what the hub says, up to the cut if there is one.
+// copy passes on the hub's bytes, up to the cut if there is one.
 func (p *foreignProxy) copy(client, hub net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -146,7 +145,7 @@ func (p *foreignProxy) copy(client, hub net.Conn) {
 	}
 }
 
-// pass writes down what passes, and tells how much of it may.
+// pass records bytes, and returns how many of them may pass.
 func (p *foreignProxy) pass(piece []byte) (keep int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,14 +175,14 @@ func (p *foreignProxy) cutAfter(text string) {
 	p.marker, p.marked = text, len(p.passed)
 }
 
-// setPatient lets clients wait as long as the hub says before they come back.
+// setPatient makes clients wait for the hub's own retry delay before they come back.
 func (p *foreignProxy) setPatient() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.patient = true
 }
 
-// answer gives raw answers to the next requests, instead of the hub's.
+// answer returns raw answers to the next requests, instead of the hub's.
 func (p *foreignProxy) answer(raw ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -202,7 +201,7 @@ func (p *foreignProxy) waitPassed(text string) {
 	p.wait(text, func() bool { return bytes.Contains(p.passed, []byte(text)) })
 }
 
-// ids gives the Last-Event-ID of the first n requests, once they are there.
+// ids returns the Last-Event-ID of the first n requests, once they are there.
 func (p *foreignProxy) ids(n int) []string {
 	p.t.Helper()
 	var ids []string
@@ -213,7 +212,7 @@ func (p *foreignProxy) ids(n int) []string {
 	return ids[:n]
 }
 
-// requests tells how many there were so far.
+// requests returns the number of requests so far.
 func (p *foreignProxy) requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,7 +239,7 @@ func (c foreignTee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// retry gives the milliseconds that the hub said to wait before coming back.
+// retry returns the milliseconds that the hub said to wait before coming back.
 func (p *foreignProxy) retry() int {
 	p.t.Helper()
 	p.mu.Lock()

@@ -64,8 +64,8 @@ func TestForeignR3labsCut(t *testing.T) {
 	}
 }
 
-// TestForeignR3labsBye shows that it does not come back from a stream that
-// ended in good order, as every stream does when the hub is restarted.
+// TestForeignR3labsBye shows that r3labs does not come back after a complete stream, which every
+// stream is when the hub restarts.
 func TestForeignR3labsBye(t *testing.T) {
 	t.Parallel()
 	hub := startForeignHub(t)
@@ -76,9 +76,8 @@ func TestForeignR3labsBye(t *testing.T) {
 	assert.Equal(t, "<nil>", seen.waitNote("ended"))
 }
 
-// TestForeignR3labsDefaultStrategy shows that with the strategy it has unless
-// told otherwise, it does not come back from a cut after a quarter of an hour:
-// the time it has is counted from the first connection.
+// TestForeignR3labsDefaultStrategy shows that with its default strategy r3labs does not come back
+// from a cut after a quarter of an hour. It counts its time from the first connection.
 func TestForeignR3labsDefaultStrategy(t *testing.T) {
 	t.Parallel()
 	hub := startForeignHub(t)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// foreignStrange is what a parser may trip over: line ends of other worlds,
-	// quotes, backslashes, characters beyond the BMP.
+	// foreignStrange is text that a parser may trip over: foreign line ends, quotes, backslashes,
+	// characters beyond the BMP.
 	foreignStrange = "\"q\" \\back\\ \u2028\u2029 🚚 é:data: id:"
 	// foreignControl is what may be in a member though not in an id.
 	foreignControl = "\r\n\r\n\x00\x7f\u0085\ufeff"

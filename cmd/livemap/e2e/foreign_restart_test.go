@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestForeignClientsOutliveRestart ends a hub and starts it again on the same
-// port, after the client has found nobody there.
+// TestForeignClientsOutliveRestart ends a hub and starts it again on the same port, after the
+// client has failed to connect.
 func TestForeignClientsOutliveRestart(t *testing.T) {
 	eachForeign(t, foreignReconnecting, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)
@@ -47,8 +47,8 @@ func TestForeignClientsOutliveRestart(t *testing.T) {
 const foreignBadGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: " +
 	"5\r\nConnection: close\r\n\r\nwhat?"
 
-// TestForeignClientsAfterError looks who comes back after an answer that is
-// not 200. The HTML standard says not to.
+// TestForeignClientsAfterError checks which clients come back after an answer other than 200. The
+// HTML standard forbids it.
 func TestForeignClientsAfterError(t *testing.T) {
 	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)
@@ -71,8 +71,7 @@ func TestForeignClientsAfterError(t *testing.T) {
 	})
 }
 
-// TestForeignClientsFirstConnection looks who goes on trying when nobody is
-// there yet.
+// TestForeignClientsFirstConnection checks which clients keep trying while no server listens yet.
 func TestForeignClientsFirstConnection(t *testing.T) {
 	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)
@@ -95,7 +94,7 @@ func TestForeignClientsFirstConnection(t *testing.T) {
 	})
 }
 
-// waitError waits for an error of the client that says so, in any case of letters.
+// waitError waits for an error of the client that contains a text, in upper or lower case.
 func (s *foreignSeen) waitError(text string) {
 	s.t.Helper()
 	s.until(func() bool {

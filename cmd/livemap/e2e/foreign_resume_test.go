@@ -71,7 +71,7 @@ func TestForeignClientsHeartbeatID(t *testing.T) {
 	})
 }
 
-// TestForeignClientsRetry looks whether a client waits as long as the hub says.
+// TestForeignClientsRetry checks whether a client waits for the hub's retry delay.
 func TestForeignClientsRetry(t *testing.T) {
 	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)

@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// foreignEvent is an event as a client hands it to those who use it. An
-// unnamed event has no name, and id is what the client says the last id is.
+// foreignEvent is an event as a client delivers it. An unnamed event has no name, and id is the
+// client's last event id.
 type foreignEvent struct{ Name, ID, Data string }
 
-// foreignSeen is what a client has told so far. Safe for concurrent use.
+// foreignSeen is what a client has reported so far. It is safe for concurrent use.
 type foreignSeen struct {
 	t       *testing.T
 	mu      sync.Mutex
@@ -44,7 +44,7 @@ func (s *foreignSeen) note(kind, text string) {
 	s.changed.Broadcast()
 }
 
-// all gives the events so far, and apart from them how many had neither name
+// all returns the events so far, and apart from them how many had neither name
 // nor data: some clients hand out heartbeats and the stream's greeting.
 func (s *foreignSeen) all() (events []foreignEvent, empty int) {
 	s.mu.Lock()
@@ -63,7 +63,7 @@ func (s *foreignSeen) split() (events []foreignEvent, empty int) {
 	return events, empty
 }
 
-// foreignNamed gives the data of events of one name, "" for the unnamed, and their ids.
+// foreignNamed returns the data of events of one name, "" for the unnamed, and their ids.
 func foreignNamed(events []foreignEvent, name string) (data, ids []string) {
 	for _, e := range events {
 		if e.Name == name {
@@ -73,7 +73,7 @@ func foreignNamed(events []foreignEvent, name string) (data, ids []string) {
 	return data, ids
 }
 
-// wait waits for n events of a name and gives all events.
+// wait waits for n events of a name and returns all events.
 func (s *foreignSeen) wait(name string, n int) []foreignEvent {
 	s.t.Helper()
 	var events []foreignEvent
@@ -85,7 +85,7 @@ func (s *foreignSeen) wait(name string, n int) []foreignEvent {
 	return events
 }
 
-// waitNote waits for a note that begins so, and gives the rest of it.
+// waitNote waits for a note that begins so, and returns the rest of it.
 func (s *foreignSeen) waitNote(kind string) (text string) {
 	s.t.Helper()
 	s.until(func() bool {
@@ -106,8 +106,8 @@ func (s *foreignSeen) until(met func() bool) {
 	})
 }
 
-// foreignWait waits for a condition that changed's lock guards, and fails the
-// test with what is told when it does not come.
+// foreignWait waits for a condition that changed's lock guards. On failure the test prints the
+// reports so far.
 func foreignWait(t *testing.T, changed *sync.Cond, met func() bool, tell func() string) {
 	t.Helper()
 	expired := false
@@ -128,7 +128,7 @@ func foreignWait(t *testing.T, changed *sync.Cond, met func() bool, tell func() 
 	}
 }
 
-// foreignText gives events a line each, long ones shortened.
+// foreignText returns events a line each, long ones shortened.
 func foreignText(events []foreignEvent) string {
 	var text strings.Builder
 	for _, e := range events {
@@ -139,7 +139,7 @@ func foreignText(events []foreignEvent) string {
 	return text.String()
 }
 
-// foreignModes gives the modes of the `live` events.
+// foreignModes returns the modes of the `live` events.
 func foreignModes(t *testing.T, events []foreignEvent) (modes []string) {
 	told, _ := foreignNamed(events, "live")
 	for _, data := range told {
@@ -148,7 +148,7 @@ func foreignModes(t *testing.T, events []foreignEvent) (modes []string) {
 	return modes
 }
 
-// foreignMember gives a string that is a member of an object.
+// foreignMember returns a string that is a member of an object.
 func foreignMember(t *testing.T, object, member string) string {
 	t.Helper()
 	var o map[string]any

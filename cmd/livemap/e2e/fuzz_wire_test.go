@@ -16,9 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// eventReader reads Server-Sent Events as browsers do, and is written from WHATWG
-// HTML, 9.2.5 and 9.2.6, alone: what no hub sends, carriage returns for instance,
-// means here what it means there.
+// eventReader reads Server-Sent Events as browsers do. It is written from WHATWG HTML, 9.2.5 and
+// 9.2.6, alone, and accepts forms that no hub sends, such as carriage returns.
 type eventReader struct {
 	in     *bufio.Reader
 	begun  bool
@@ -140,7 +139,7 @@ func (l *wireListener) until(t testing.TB, name string) (e wireEvent) {
 }
 
 // take reads up to an event, each of which must be one line of JSON and have the
-// next id, and gives those that are not of vehicles that went.
+// next id, and returns those that are not of vehicles that went.
 func (l *wireListener) take(t testing.TB, lastID string) (positions []wireEvent) {
 	epoch, last, err := seqOf(lastID)
 	require.NoError(t, err)
@@ -196,7 +195,7 @@ func FuzzWire(f *testing.F) {
 	})
 }
 
-// removeOverWire deletes a position's vehicle, of which every stream is to tell.
+// removeOverWire deletes a position's vehicle, which every stream must report.
 func (h *runningHub) removeOverWire(t testing.TB, listeners []*wireListener, position wireEvent) {
 	said, err := decode[featureData](position.data)
 	require.NoError(t, err)

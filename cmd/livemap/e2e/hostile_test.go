@@ -33,8 +33,8 @@ func h2Conn(t testing.TB, hub *runningHub) (*tls.Conn, *http2.Framer) {
 	return conn, framer
 }
 
-// F37: a header of too many bytes is told so, over HTTP/3 too, and one that never
-// ends is cut off with its connection. Streams beside it go on.
+// F37: the hub rejects an oversized header, over HTTP/3 too, and cuts the connection of one that
+// never ends. Streams beside it go on.
 func TestHeaderBombs(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--drain", "0s")
@@ -67,8 +67,8 @@ func TestHeaderBombs(t *testing.T) {
 	assert.Equal(t, 1, reader.counts().opened)
 }
 
-// F41: what a client sends before the handshake is over can be sent again by
-// others, so the hub does not take it.
+// F41: others can replay data that a client sends before the handshake is over, so the hub does not
+// accept it.
 func TestNothingBeforeTheHandshake(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--drain", "0s")
@@ -91,7 +91,7 @@ func TestNothingBeforeTheHandshake(t *testing.T) {
 	}
 }
 
-// tickets keeps a session, and tells when one came.
+// tickets keeps a session, and reports when one arrives.
 type tickets struct {
 	tls.ClientSessionCache
 	came chan struct{}
@@ -106,8 +106,7 @@ func (c *tickets) Put(key string, session *tls.ClientSessionState) {
 	c.came <- struct{}{}
 }
 
-// F48, F49: paths that lead elsewhere, in this machine or out of it, are answered
-// by the hub with what it has, which is nothing.
+// F48, F49: the hub finds nothing at paths that lead elsewhere, on this machine or outside.
 func TestPathsThatLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	elsewhere, err := net.Listen("tcp", "127.0.0.1:0") // nobody may come
@@ -135,7 +134,7 @@ func TestPathsThatLeadElsewhere(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrDeadlineExceeded, "somebody came")
 }
 
-// rawRequest sends a request whose target nobody has cleaned.
+// rawRequest sends a request with an unchanged target.
 func rawRequest(t *testing.T, base, method, target string) (status int, body string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))

@@ -150,7 +150,7 @@ func (h *runningHub) awaitEnd(t testing.TB) {
 	}
 }
 
-// post publishes a body and gives status, header and text of the answer.
+// post publishes a body and returns status, header and text of the answer.
 func (h *runningHub) post(t testing.TB, contentType, body string) (int, http.Header, string) {
 	t.Helper()
 	resp, err := h.operator.Post(h.publish+"/publish", contentType, strings.NewReader(body))
@@ -171,7 +171,7 @@ func (h *runningHub) publishLines(t testing.TB, lines ...string) {
 	require.Equal(t, len(lines), answer.Accepted, text)
 }
 
-// metric gives a metric's value, 0 if it is not there.
+// metric returns a metric's value, 0 if it is not there.
 func (h *runningHub) metric(t testing.TB, name string) float64 {
 	t.Helper()
 	return metricAt(t, h.operator, h.publish+"/metrics", name)
@@ -214,8 +214,8 @@ func await(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// freePort finds a port that is free in TCP and UDP, and outside of the range
-// that systems pick ports from, so that nobody else in this test run gets it.
+// freePort finds a port that is free in TCP and UDP. It is outside the range from which systems
+// pick ports, so that nothing else in this test run gets it.
 func freePort(t testing.TB) string {
 	t.Helper()
 	for port := 20000 + os.Getpid()%5000; port < 32000; port++ {
@@ -267,7 +267,7 @@ func (l *hubLog) Write(p []byte) (int, error) {
 	}
 }
 
-// find gives the lines with that message and those attributes (name, value, …).
+// find returns the lines with that message and those attributes (name, value, …).
 func (l *hubLog) find(message string, attrs ...any) (found []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -283,8 +283,7 @@ func (l *hubLog) find(message string, attrs ...any) (found []map[string]any) {
 	return found
 }
 
-// seen gives a channel that is closed once there is such a line, or the test
-// has waited for too long.
+// seen returns a channel that is closed once such a line exists, or the test has waited too long.
 func (l *hubLog) seen(message string, attrs ...any) <-chan struct{} {
 	found := make(chan struct{})
 	go func() {
@@ -306,7 +305,7 @@ func (l *hubLog) seen(message string, attrs ...any) <-chan struct{} {
 	return found
 }
 
-// await waits for such a line and gives it.
+// await waits for such a line and returns it.
 func (l *hubLog) await(t testing.TB, message string, attrs ...any) map[string]any {
 	t.Helper()
 	<-l.seen(message, attrs...)

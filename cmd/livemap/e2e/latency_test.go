@@ -19,7 +19,7 @@ func TestIdleLatency(t *testing.T) {
 		readers[protocol] = hub.client(t, protocol).mustOpen(t, hub.public+"/stream", "")
 		readers[protocol].until(t, "live")
 	}
-	// see publishes a position and tells when each protocol showed it.
+	// see publishes a position and returns when each protocol showed it.
 	n := 0
 	see := func() map[string]time.Duration {
 		n++

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ledger's readers notice what a hub must not do. Numbers are positions of a
-// vehicle, words are events, or the mode of a `live`.
+// The ledger's readers notice each fault of a hub. Numbers are positions of a vehicle; words are
+// events, or the mode of a `live`.
 func TestLedgerNotices(t *testing.T) {
 	for _, test := range []struct{ told, wrong string }{
 		{"reset new 3 snapshot 4 5", ""},

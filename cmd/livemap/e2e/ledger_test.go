@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ledger numbers the positions of each vehicle, so that readers can tell what
-// they missed, and whether they hold the truth in the end.
+// ledger numbers the positions of each vehicle, so that readers detect missed ones, and whether
+// they hold the correct state in the end.
 type ledger struct {
 	vehicles int
 	prefix   string // of their ids
@@ -28,23 +28,23 @@ type ledger struct {
 	taken []int      // number of each vehicle's newest position
 }
 
-// publish publishes a position of each vehicle, and requires that the hub takes
-// all. It gives their number, the same for all while nothing was refused.
+// publish publishes a position of each vehicle, and requires that the hub accepts all. It returns
+// their number, the same for all while none was rejected.
 func (l *ledger) publish(t testing.TB, hub *runningHub) (number int) {
 	t.Helper()
 	require.NoError(t, l.try(hub))
 	return l.newest()
 }
 
-// newest gives the number of the first vehicle's newest position.
+// newest returns the number of the first vehicle's newest position.
 func (l *ledger) newest() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.taken[0]
 }
 
-// try publishes a position of each vehicle. What the hub does not say it took is
-// published once more the next time, and a duplicate if it did take it.
+// try publishes a position of each vehicle. A position that the hub did not acknowledge is
+// published again the next time, and is a duplicate if the hub had accepted it.
 func (l *ledger) try(hub *runningHub) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +61,7 @@ func (l *ledger) try(hub *runningHub) error {
 	return err
 }
 
-// send publishes, and tells how many the hub took of them, from the first on, now
-// or before.
+// send publishes, and returns how many the hub has accepted from the first on, now or before.
 func (l *ledger) send(hub *runningHub) (accepted int, err error) {
 	var lines strings.Builder
 	for i, number := range l.taken {
@@ -82,7 +81,7 @@ func (l *ledger) send(hub *runningHub) (accepted int, err error) {
 	return answer.Accepted + answer.Duplicate, nil
 }
 
-// publishEvery publishes until it is told to stop, whether the hub is there or not.
+// publishEvery publishes until it is stopped, whether the hub runs or not.
 func (l *ledger) publishEvery(t testing.TB, hub func() *runningHub, every time.Duration) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -137,9 +136,9 @@ func (l *ledger) check(t testing.TB, readers ...*ledgerReader) {
 	}
 }
 
-// ledgerReader keeps a map of a stream, over as many connections as it takes, and
-// holds the stream to the ledger: no number is left out unless a `live` says so,
-// none comes twice, none comes after a higher one.
+// ledgerReader keeps a map of a stream, over as many connections as it takes, and checks the stream
+// against the ledger. No number is missing unless a `live` announces it, none comes twice, and none
+// comes after a higher one.
 type ledgerReader struct {
 	client   *wireClient
 	url      string
@@ -269,7 +268,7 @@ func (r *ledgerReader) ended(ctx context.Context, s *wireStream) {
 	}
 }
 
-// isOut tells whether a stream ended and there was no `live` since.
+// isOut reports whether a stream ended and there was no `live` since.
 func (r *ledgerReader) isOut() bool {
 	last := len(r.outages) - 1
 	return last >= 0 && r.outages[last].back.IsZero()
@@ -311,7 +310,7 @@ func (r *ledgerReader) take(e wireEvent) error {
 	return nil
 }
 
-// live tells that the reader holds the truth, and how it came to it.
+// live reports whether the reader holds the truth, and how it came to it.
 func (r *ledgerReader) live(mode string) error {
 	if r.isOut() {
 		r.outages[len(r.outages)-1].back = time.Now()
@@ -353,7 +352,7 @@ func (r *ledgerReader) position(e wireEvent) error {
 	return nil
 }
 
-// member gives what follows name in a text of JSON, up to where a string or a
+// member returns what follows name in a text of JSON, up to where a string or a
 // number of the ledger ends.
 func member(data, name string) string {
 	_, rest, _ := strings.Cut(data, name)
@@ -363,8 +362,8 @@ func member(data, name string) string {
 	return rest
 }
 
-// state gives what the reader holds now, and an error if it was not told that
-// something is missing. The channel is closed when that has changed.
+// state returns the reader's current state, and an error if something is missing unannounced. The
+// channel is closed when the state has changed.
 func (r *ledgerReader) state() (held map[string]int, grown <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -374,7 +373,7 @@ func (r *ledgerReader) state() (held map[string]int, grown <-chan struct{}, err 
 	return maps.Clone(r.held), r.grown, r.err
 }
 
-// holds tells whether the reader holds that position of a vehicle, or a newer one.
+// holds reports whether the reader holds that position of a vehicle, or a newer one.
 func (r *ledgerReader) holds(vehicle string, number int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -390,7 +389,7 @@ func (r *ledgerReader) counts() ledgerCounts {
 	return c
 }
 
-// await waits until the reader has taken what it takes.
+// await waits until the reader's state satisfies a condition.
 func (r *ledgerReader) await(t testing.TB, what string, holds func(ledgerCounts) bool) {
 	t.Helper()
 	for limit := time.After(e2eLimit); ; {

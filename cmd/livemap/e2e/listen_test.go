@@ -23,7 +23,7 @@ func serveFails(t *testing.T, args ...string) (stderr string, status int) {
 	return stderr, status
 }
 
-// A port in use is told by its flag and address, in UDP too.
+// The error about a port in use names its flag and address, in UDP too.
 func TestPortInUse(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestUnusableStateDir(t *testing.T) {
 	}
 }
 
-// Each port offers its own, and over what it is meant to speak.
+// Each port serves its own routes, over its own protocols.
 func TestWhatPortsOffer(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t)
@@ -144,7 +144,7 @@ func TestWhatPortsOffer(t *testing.T) {
 	}
 }
 
-// Off is off: there is no port, and no certificate is made for none.
+// A port that is off is not opened, and the hub makes no certificate for it.
 func TestPublicOff(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--listen", "off", "--proxy-listen", "off")
@@ -155,7 +155,7 @@ func TestPublicOff(t *testing.T) {
 	hub.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)
 }
 
-// Unix sockets, and what a killed hub leaves of them.
+// Unix sockets work, also after a killed hub left its files.
 func TestUnixSockets(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "livemap") // the path of a socket must be short

@@ -12,8 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// smallArchive writes the smallest PMTiles archive there is: a header, and tiles
-// that are no more than the given text.
+// smallArchive writes the smallest possible PMTiles archive: a header, and the given text as tiles.
 func smallArchive(t *testing.T, tiles string) string {
 	t.Helper()
 	header := make([]byte, 127)
@@ -54,7 +53,7 @@ func TestMapOnEveryPort(t *testing.T) {
 				page, text := get("GET", "/", "")
 				require.Equal(t, "text/html; charset=utf-8", page.Header.Get("Content-Type"))
 				require.Contains(t, page.Header.Get("Content-Security-Policy"), "default-src 'none'")
-				// A program that was built without the map says so, on its page and in its log.
+				// A program built without the map reports that on its page and in its log.
 				require.Equal(t, strings.Contains(text, "make build"),
 					hub.log.find("built without the map's libraries, this program shows no map; build it with "+
 						"make build") != nil)
@@ -73,7 +72,7 @@ func TestMapOnEveryPort(t *testing.T) {
 	}
 }
 
-// A style's origins are opened to the page, which is told of it.
+// The page may load from a style's origins, and knows them.
 func TestMapStyle(t *testing.T) {
 	t.Setenv("LIVEMAP_MAP_STYLE", "https://maps.example.com/streets.json?key=1")
 	t.Setenv("LIVEMAP_MAP_ORIGIN", "https://tiles.example.com,https://glyphs.example.com:8443")

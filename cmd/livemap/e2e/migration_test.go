@@ -16,8 +16,8 @@ import (
 
 const migrationsMetric = "livemap_http3_migrations_total"
 
-// A NAT gives clients other ports in mid-stream. Their streams go on, on the
-// connections that they began on, and miss nothing.
+// A NAT changes clients' ports in mid-stream. Their streams continue on their connections, and miss
+// nothing.
 func TestPortChangesInMidStream(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--drain", "0s")
@@ -62,7 +62,7 @@ func quicOn(t *testing.T, hub *runningHub, socket net.PacketConn) (*wireClient, 
 		conn
 }
 
-// moveTo has a connection go on from another socket.
+// moveTo moves a connection to another socket.
 func moveTo(t *testing.T, conn *quic.Conn, socket net.PacketConn) {
 	t.Helper()
 	to := &quic.Transport{Conn: socket}

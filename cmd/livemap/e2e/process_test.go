@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// console is what a command wrote, safe to read while it runs.
+// console is the output of a command, safe to read while it runs.
 type console struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -85,9 +85,8 @@ func (p *runningProcess) interrupt(t *testing.T) {
 	}
 }
 
-// simulated interrupts a simulation and returns the numbers of its summary. On a machine that is
-// too busy, some positions are sent and not acknowledged before it gives up: they do not count as
-// sent.
+// simulated interrupts a simulation and returns the numbers of its summary. On a busy machine the
+// simulation may give up before some positions are acknowledged. Those do not count as sent.
 func (p *runningProcess) simulated(t *testing.T) (sent, accepted, rejected, duplicate int) {
 	t.Helper()
 	p.interrupt(t)

@@ -45,13 +45,13 @@ func (w *watcher) follow(ctx context.Context, failed func(error)) {
 	}
 }
 
-// failedWith has an assertion tell its failure elsewhere.
+// failedWith passes on the failure of an assertion.
 type failedWith struct{ failed func(error) }
 
 // Errorf implements assert.TestingT.
 func (f failedWith) Errorf(format string, args ...any) { f.failed(fmt.Errorf(format, args...)) }
 
-// insistent publishes until it has an Ack, whatever comes between.
+// insistent publishes until it has an Ack, whatever fails meanwhile.
 func insistent(client *http.Client, url, key, body string, failed func(error)) {
 	for {
 		req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
@@ -74,8 +74,8 @@ func insistent(client *http.Client, url, key, body string, failed func(error)) {
 	}
 }
 
-// While publishers publish and readers come and go, hubs follow one another on the
-// same sockets. Nobody is refused, and everyone holds the truth.
+// Hubs follow one another on the same sockets while publishers publish and readers come and go. No
+// request fails, and all clients hold the correct state.
 func TestNobodyIsRefused(t *testing.T) {
 	t.Parallel()
 	const restarts, fleet = 3, 25

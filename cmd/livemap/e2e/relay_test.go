@@ -52,7 +52,7 @@ func relayTo(t testing.TB, public string, pass func(up bool, datagram []byte, se
 	return r
 }
 
-// rebind gives every client another address, as a NAT does that has forgotten
+// rebind returns every client another address, as a NAT does that has forgotten
 // them. The old ones are no more.
 func (r *udpRelay) rebind() {
 	r.mu.Lock()
@@ -76,7 +76,7 @@ func (r *udpRelay) upward() {
 	}
 }
 
-// back gives the socket that stands for a client; nil when the relay has ended.
+// back returns the socket that stands for a client; nil when the relay has ended.
 func (r *udpRelay) back(client *net.UDPAddr) *net.UDPConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -83,7 +83,7 @@ func (w *watcher) take(e wireEvent) error {
 
 const fleetSize = 300
 
-// parkedFleet gives positions of vehicles, every third of them in the box.
+// parkedFleet returns positions of vehicles, every third of them in the box.
 func parkedFleet() (lines []string, all, boxed map[string]int64) {
 	all, boxed = map[string]int64{}, map[string]int64{}
 	for i := range int64(fleetSize) {
@@ -117,8 +117,8 @@ func watchers(t *testing.T, hub *runningHub, all, boxed map[string]int64) (made 
 	return made
 }
 
-// restarted has the watchers watch a hub, has it ended and started again, and
-// requires that all come back and hold the truth.
+// restarted starts the watchers on a hub, restarts it, and requires that all come back and hold the
+// correct state.
 func restarted(t *testing.T, hub *runningHub, again func() *runningHub) []*watcher {
 	t.Helper()
 	lines, all, boxed := parkedFleet()
@@ -191,9 +191,8 @@ func TestRestartAfterKill(t *testing.T) {
 	})
 }
 
-// A client over HTTP/3 sends into the void when its hub was killed. The next
-// hub, which has the same keys, tells it so with a stateless reset, long before
-// its idle timeout.
+// A client over HTTP/3 sends into the void after its hub was killed. The next hub, which has the
+// same keys, answers with a stateless reset, long before the client's idle timeout.
 func TestKillIsNoticedOverHTTP3(t *testing.T) {
 	t.Parallel()
 	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir()}
@@ -210,9 +209,8 @@ func TestKillIsNoticedOverHTTP3(t *testing.T) {
 	assert.ErrorAs(t, err, new(*quic.StatelessResetError), "not its idle timeout")
 }
 
-// Clients that come over HTTP/3 while the hub goes down get no connection that
-// nobody serves, in which they would wait until it times out: the hub that is
-// started next answers them.
+// Clients that dial over HTTP/3 while the hub goes down get no connection that stays unserved until
+// its timeout. The next hub answers them.
 func TestDialsWhileTheHubGoesDown(t *testing.T) {
 	t.Parallel()
 	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir()}
@@ -293,7 +291,7 @@ func TestTornState(t *testing.T) {
 	}
 }
 
-// A state that cannot be written is told, and the hub goes on until the end.
+// The hub logs a state that it cannot write, and goes on until the end.
 func TestStateDirLost(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")

@@ -94,7 +94,7 @@ func TestSnapshotThenStream(t *testing.T) {
 	reading.Wait()
 }
 
-// snapshot gives the vehicles of a snapshot with their n, and where to go on.
+// snapshot returns the vehicles of a snapshot with their n, and where to go on.
 func snapshot(t *testing.T, client *wireClient, url string) (held map[string]int, id string) {
 	t.Helper()
 	resp, err := client.get(t.Context(), url, "")

@@ -32,12 +32,11 @@ const (
 	soakSamples  = 60
 )
 
-// TestSoak runs a hub and 500 streams for half an hour (LIVEMAP_SOAK), over all
-// three protocols, with and without Caddy (LIVEMAP_CADDY) in between. Of ten streams
-// seven go on, one is cut again and again, one reads slowly, and one is of clients
-// that come and go. The hub is restarted after a third of the time, Caddy is killed
-// after a half. Nothing may be lost, and from the middle of the hub's second life on
-// it may not grow.
+// TestSoak runs a hub and 500 streams for half an hour (LIVEMAP_SOAK), over all three protocols,
+// with and without Caddy (LIVEMAP_CADDY) in between. In each ten streams, seven go on, one is cut
+// again and again, one reads slowly, and one belongs to clients that come and go. The hub restarts
+// after a third of the time, and Caddy is killed after a half. Nothing may be lost. From the middle
+// of the hub's second life on, the hub may not grow.
 func TestSoak(t *testing.T) {
 	lasts := 30 * time.Minute
 	if text := os.Getenv("LIVEMAP_SOAK"); text != "" {
@@ -56,7 +55,7 @@ func TestSoak(t *testing.T) {
 	s.report(t)
 }
 
-// soak is a hub, perhaps a Caddy in front of it, and all who read.
+// soak is a hub, perhaps with Caddy in front, and all readers.
 type soak struct {
 	*ledger
 	hub     *proxiedHub
@@ -89,7 +88,7 @@ func startSoak(t *testing.T) *soak {
 	return s
 }
 
-// address gives where stream i goes to.
+// address returns where stream i goes to.
 func (s *soak) address(i int) (base string) {
 	if s.caddy != nil && i/3%2 == 1 {
 		return s.caddy.base
@@ -144,8 +143,8 @@ func soakClient(t *testing.T, protocol string, slow bool) *wireClient {
 	return client
 }
 
-// dawdle has a slow reader take at most ten events a second, more than what it would
-// be closed for.
+// dawdle limits a slow reader to ten events a second, more than the rate at which the hub would
+// close it.
 func (s *soak) dawdle() {
 	if s.slow.Load() {
 		time.Sleep(100 * time.Millisecond)
@@ -160,7 +159,7 @@ func (s *soak) cut(client *wireClient) {
 	}
 }
 
-// comeAndGo has client after client come, read for some seconds, and go.
+// comeAndGo runs one client after another, each for some seconds.
 func (s *soak) comeAndGo(t *testing.T, client *wireClient, url string) {
 	for !s.away.Load() {
 		r := newLedgerReader(client, url)
@@ -187,7 +186,7 @@ func (c *wireClient) hangUp() {
 	c.tcp.CloseIdleConnections()
 }
 
-// watch samples the hub, and does to it and to Caddy what is to be done.
+// watch samples the hub, restarts it, and kills Caddy.
 func (s *soak) watch(t *testing.T, lasts time.Duration) {
 	s.began = time.Now()
 	t.Logf("%6s %8s %8s %6s %6s %12s %8s %8s", "time", "streams", "memory", "gorout", "files", "events",
@@ -232,8 +231,8 @@ func (s *soak) killCaddy(t *testing.T) {
 	t.Logf("%s Caddy was killed and started again; all were back after %v", s.at(), took)
 }
 
-// back has something happen to readers, and tells how long it takes until all have
-// come back, by protocol. Those that are slow, or cut anyway, are not waited for.
+// back runs an event on readers, and returns how long it takes until all have come back, by
+// protocol. It does not wait for slow readers and for those that are cut anyway.
 func (s *soak) back(t *testing.T, readers []*ledgerReader, event func()) (took map[string]time.Duration) {
 	lives := map[*ledgerReader]int{}
 	for _, r := range readers {
@@ -264,7 +263,7 @@ func (c ledgerCounts) livesInAll() (n int) {
 
 func (s *soak) at() string { return time.Since(s.began).Round(time.Second).String() }
 
-// soakSample is what the hub says of itself.
+// soakSample is a sample of the hub's metrics.
 type soakSample struct {
 	at                          string
 	streams, memory, goroutines float64
@@ -311,7 +310,7 @@ func median(samples []soakSample, of func(soakSample) float64) float64 {
 	return values[len(values)/2]
 }
 
-// leave has everybody go, after which nothing of them may be left.
+// leave ends all readers, and requires that nothing of them is left.
 func (s *soak) leave(t *testing.T) {
 	s.away.Store(true)
 	s.churning.Wait()
@@ -329,7 +328,7 @@ func (s *soak) leave(t *testing.T) {
 	t.Logf("nobody is there: %s", s.sample(t))
 }
 
-// report tells what the readers went through.
+// report logs the totals of the readers.
 func (s *soak) report(t *testing.T) {
 	for _, protocol := range protocolNames {
 		var all ledgerCounts

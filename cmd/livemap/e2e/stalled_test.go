@@ -39,7 +39,7 @@ func deafConn(t testing.TB, address string) net.Conn {
 	return conn
 }
 
-// padded gives n positions of a vehicle, each of about size bytes.
+// padded returns n positions of a vehicle, each of about size bytes.
 func padded(vehicle string, size, n int) (lines []string) {
 	padding := strings.Repeat("x", size)
 	for range n {
@@ -51,8 +51,8 @@ func padded(vehicle string, size, n int) (lines []string) {
 
 var paddedCount atomic.Int64 // so that none is a duplicate
 
-// The readers that never read, one for each protocol. They take what their
-// buffers and windows take, and not one byte more. What is returned closes them.
+// deafReaders are readers that never read, one for each protocol. They accept as much as their
+// buffers and windows hold. The returned function closes them.
 var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 	"h1": func(t *testing.T, hub *runningHub) func() {
 		conn := deafConn(t, strings.TrimPrefix(hub.public, "https://"))
@@ -75,8 +75,8 @@ var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 		require.NoError(t, framer.WriteSettings())
 		require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true,
 			EndHeaders: true, BlockFragment: streamHeader(t)}))
-		// The connection is read, and its pings are answered. The stream is not
-		// let go on: there is no WINDOW_UPDATE.
+		// The connection is read, and its pings are answered. The stream cannot continue without a
+		// WINDOW_UPDATE.
 		read.Go(func() {
 			for {
 				frame, err := framer.ReadFrame()
@@ -104,7 +104,7 @@ var deafReaders = map[string]func(*testing.T, *runningHub) (hangUp func()){
 	},
 }
 
-// Over HTTP/3 too, who does not read is cut off when their token ends.
+// Over HTTP/3 too, a client that does not read is cut off when its token expires.
 func TestStalledHTTP3ReaderWhoseTokenEnds(t *testing.T) {
 	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
@@ -216,8 +216,8 @@ func (c *crowd) receive(seq int) {
 	}
 }
 
-// publish publishes positions from event seq on, and waits until everyone has
-// them. It tells how long the publish took.
+// publish publishes positions from event seq on, and waits until all readers have them. It returns
+// how long the publish took.
 func (c *crowd) publish(t *testing.T, hub *runningHub, seq int, lines []string) time.Duration {
 	t.Helper()
 	c.target.Add(int64(c.size * len(lines)))
@@ -265,7 +265,7 @@ func testStalledReaders(t *testing.T, size int) {
 	require.Greater(t, files.Cur, uint64(size+100), "raise the limit of open files (ulimit -n)")
 	// A process of its own, so that its goroutines and its memory are the hub's.
 	hub := startHub(t, "--stall-timeout", "2s", "--history", "16MiB")
-	// What the three get at once is more than their buffers and windows hold.
+	// The three get more at once than their buffers and windows hold.
 	const parked = 150
 	for i := range parked {
 		hub.publishLines(t, padded(fmt.Sprint("PARKED-", i), 8<<10, 1)...)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// supervisor listens as systemd does to what services tell.
+// supervisor receives the notifications of services, as systemd does.
 type supervisor struct {
 	conn *net.UnixConn
 	path string
@@ -34,14 +34,14 @@ func newSupervisor(t *testing.T) *supervisor {
 	return s
 }
 
-// ignore hears on to whoever tells something, and forgets it. A socket that is full would
-// have a hub wait that tells of its end, and a test that failed with it.
+// ignore reads and discards further notifications. A full socket would block a hub that reports its
+// end, and fail the test.
 func (s *supervisor) ignore() {
 	s.conn.SetReadDeadline(time.Time{})
 	go io.Copy(io.Discard, s.conn) // until it is closed
 }
 
-// next gives what is told next; "" if that is nothing until the deadline.
+// next returns the next notification; "" if none arrives before the deadline.
 func (s *supervisor) next(deadline time.Time) string {
 	buffer := make([]byte, 4096)
 	s.conn.SetReadDeadline(deadline)
@@ -49,7 +49,7 @@ func (s *supervisor) next(deadline time.Time) string {
 	return string(buffer[:n])
 }
 
-// until reads on until it is told that, and gives all that came.
+// until reads up to a notification, and returns all that arrived.
 func (s *supervisor) until(t *testing.T, state string) (told []string) {
 	t.Helper()
 	for limit := time.Now().Add(e2eLimit); ; {
@@ -61,7 +61,7 @@ func (s *supervisor) until(t *testing.T, state string) (told []string) {
 	}
 }
 
-// rest gives all that was told and not read yet.
+// rest returns all unread notifications.
 func (s *supervisor) rest(t *testing.T) (told []string) {
 	raw, err := s.conn.SyscallConn()
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func (s *supervisor) rest(t *testing.T) (told []string) {
 	return told
 }
 
-// watches has a process know its supervisor, who wants to hear of it ten times a second.
+// watches makes this the supervisor of a process, with a watchdog of 300 ms.
 func (s *supervisor) watches(cmd *exec.Cmd) {
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path, "WATCHDOG_USEC=300000")
 }
@@ -120,7 +120,7 @@ func TestIsNotReadyBeforeItIs(t *testing.T) {
 	assert.Empty(t, s.rest(t))
 }
 
-// What is told where nobody listens goes to the log, and does not end the hub.
+// The hub logs a notification that nobody receives, and goes on.
 func TestSupervisorThatIsGone(t *testing.T) {
 	t.Parallel()
 	hub := startHubUnder(t, []string{"env", "NOTIFY_SOCKET=" + filepath.Join(t.TempDir(), "nobody"),

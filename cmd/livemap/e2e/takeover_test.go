@@ -29,7 +29,7 @@ func vehicleStream(hub *runningHub, id string) string {
 	return hub.public + "/topics/vehicle:" + id + "/stream"
 }
 
-// isCut tells whether a stream over HTTP/3 ended other than a complete one does.
+// isCut reports whether a stream over HTTP/3 ended other than a complete one does.
 func isCut(t *testing.T, s *wireStream) {
 	t.Helper()
 	_, err := io.Copy(io.Discard, s.lines)
@@ -121,7 +121,7 @@ func TestClientOverHTTP3ThatGoesIsNoticed(t *testing.T) {
 	}
 }
 
-// deafSocket loses what comes in, once it is told to.
+// deafSocket drops incoming packets once that is switched on.
 type deafSocket struct {
 	net.PacketConn
 	deaf atomic.Bool
@@ -137,9 +137,9 @@ func (s *deafSocket) ReadFrom(p []byte) (n int, from net.Addr, err error) {
 	}
 }
 
-// QUIC takes as much as the client allows, sent or not. The hub gives it 64 KiB
-// beyond what is on the way: a reader behind a path that is slow must not be told
-// old news, and one that is gone must not look like one who reads.
+// QUIC accepts as much as the client allows, sent or not. The hub passes it at most 64 KiB beyond
+// the data in flight. A reader behind a slow path must not get old news, and a vanished one must
+// not look like one that reads.
 func TestHubKeepsLittleUnsentOverHTTP3(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--stall-timeout", "1s")

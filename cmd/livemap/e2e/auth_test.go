@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// printed gives what a call prints, without its newline.
+// printed returns the output of a call, without its newline.
 func printed(t *testing.T, args ...string) string {
 	t.Helper()
 	out, stderr, status := command(t, "", args...)
@@ -33,8 +33,8 @@ func certificateFiles(t *testing.T, name string) (cert, key string) {
 	return cert, key
 }
 
-// Keys and tokens of livemap token are what serve takes; a stream of each
-// protocol is for who has one, and ends with it.
+// serve accepts keys and tokens of livemap token. A stream of each protocol needs a token, and ends
+// with it.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"hs256", "es256", "eddsa", "rs256"} {
@@ -83,8 +83,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// What the flags say of tokens, pages and limits holds for who comes.
-func TestWhoFlagsHold(t *testing.T) {
+// The flags for tokens, pages and limits take effect.
+func TestAuthFlags(t *testing.T) {
 	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
 	printed(t, "token", "--make-key", key)
@@ -137,7 +137,7 @@ func TestClientsShowTokens(t *testing.T) {
 }
 
 // An internal port that asks for certificates takes tokens too, where there are keys.
-func TestGuardedInternalPort(t *testing.T) {
+func TestInternalPortWithAuth(t *testing.T) {
 	t.Parallel()
 	cert, certKey := certificateFiles(t, "hub")
 	own, ownKey := certificateFiles(t, "publisher") // signed by itself, so its own authority
@@ -212,7 +212,7 @@ func TestCAWithoutCertificates(t *testing.T) {
 	assert.Contains(t, stderr, "holds no certificate in PEM form")
 }
 
-// Browsers are told to stay with TLS where the certificate is one that they may take.
+// The hub sends Strict-Transport-Security where it has a certificate that browsers may trust.
 func TestStrictTransport(t *testing.T) {
 	t.Parallel()
 	cert, key := certificateFiles(t, "hub")
