@@ -25,11 +25,14 @@ var flagHelp = map[string][]helpTexts{
 }
 
 // setHelp is an option for kong.PostBuild. It sets the texts of commands, flags and arguments that have
-// none in their tags. It fails if a flag or an argument has none in the tables either.
+// none in their tags. It fails if one has none in the tables either.
 func setHelp(app *kong.Kong) error {
 	for _, command := range app.Model.Children {
 		if command.Help == "" {
 			command.Help = commandHelp[command.Name]
+		}
+		if command.Help == "" {
+			return fmt.Errorf("livemap %s has no help text", command.Name)
 		}
 		values := slices.Clone(command.Positional)
 		for _, flag := range command.Flags {

@@ -37,12 +37,15 @@ func TestHelpTextsAreNeeded(t *testing.T) {
 	}
 }
 
-func TestFlagWithoutHelpFails(t *testing.T) {
-	var fails struct {
-		Serve struct {
-			Unheard bool
-		} `cmd:""`
+func TestMissingHelpTextFails(t *testing.T) {
+	var flag struct {
+		Serve struct{ Unheard bool } `cmd:""`
 	}
-	_, err := kong.New(&fails, kong.PostBuild(setHelp))
+	_, err := kong.New(&flag, kong.PostBuild(setHelp))
 	assert.ErrorContains(t, err, "livemap serve: --unheard has no help text")
+	var command struct {
+		Unheard struct{} `cmd:""`
+	}
+	_, err = kong.New(&command, kong.PostBuild(setHelp))
+	assert.ErrorContains(t, err, "livemap unheard has no help text")
 }
