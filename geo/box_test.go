@@ -30,15 +30,24 @@ func TestBoxContains(t *testing.T) {
 			[]geo.Point{{180, 0}, {-180, 0}, {170, 0}}, []geo.Point{{-179.9, 0}, {169, 0}, {180, 11}, {-180, 11}}},
 		"from -180": {"-180,-10,-170,10",
 			[]geo.Point{{180, 0}, {-180, 0}, {-175, 0}}, []geo.Point{{179.9, 0}, {-169, 0}, {180, 11}}},
-		"from 180":                   {"180,0,190,1", []geo.Point{{180, 0}, {-180, 0}, {-175, 0}}, []geo.Point{{175, 0}, {-169, 0}}},
-		"up to -180":                 {"-190,0,-180,1", []geo.Point{{180, 0}, {-180, 0}, {175, 0}}, []geo.Point{{-175, 0}, {169, 0}}},
-		"the antimeridian":           {"180,0,180,1", []geo.Point{{180, 0}, {-180, 1}}, []geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
-		"the antimeridian, mixed":    {"180,0,-180,1", []geo.Point{{180, 0}, {-180, 1}}, []geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
-		"the antimeridian, far":      {"540,0,180,1", []geo.Point{{180, 0}, {-180, 1}}, []geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
-		"nearly all longitudes":      {"-179,0,180,1", []geo.Point{{0, 0}, {180, 0}, {-180, 0}, {-179, 0}}, []geo.Point{{-179.5, 0}}},
-		"all longitudes":             {"-180,40,180,60", []geo.Point{{-180, 40}, {180, 60}, {0, 50}}, []geo.Point{{0, 39}, {0, 61}}},
-		"all longitudes, shifted":    {"-170,40,190,60", []geo.Point{{-180, 40}, {180, 60}, {-175, 50}}, []geo.Point{{0, 39}}},
-		"more than all longitudes":   {"-1000,40,1000,60", []geo.Point{{-180, 40}, {180, 60}, {0, 50}}, []geo.Point{{0, 39}}},
+		"from 180": {"180,0,190,1", []geo.Point{{180, 0}, {-180, 0}, {-175, 0}},
+			[]geo.Point{{175, 0}, {-169, 0}}},
+		"up to -180": {"-190,0,-180,1", []geo.Point{{180, 0}, {-180, 0}, {175, 0}},
+			[]geo.Point{{-175, 0}, {169, 0}}},
+		"the antimeridian": {"180,0,180,1", []geo.Point{{180, 0}, {-180, 1}},
+			[]geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
+		"the antimeridian, mixed": {"180,0,-180,1", []geo.Point{{180, 0}, {-180, 1}},
+			[]geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
+		"the antimeridian, far": {"540,0,180,1", []geo.Point{{180, 0}, {-180, 1}},
+			[]geo.Point{{0, 0}, {179, 0}, {-179, 0}}},
+		"nearly all longitudes": {"-179,0,180,1", []geo.Point{{0, 0}, {180, 0}, {-180, 0}, {-179, 0}},
+			[]geo.Point{{-179.5, 0}}},
+		"all longitudes": {"-180,40,180,60", []geo.Point{{-180, 40}, {180, 60}, {0, 50}},
+			[]geo.Point{{0, 39}, {0, 61}}},
+		"all longitudes, shifted": {"-170,40,190,60", []geo.Point{{-180, 40}, {180, 60}, {-175, 50}},
+			[]geo.Point{{0, 39}}},
+		"more than all longitudes": {"-1000,40,1000,60", []geo.Point{{-180, 40}, {180, 60}, {0, 50}},
+			[]geo.Point{{0, 39}}},
 		"latitudes beyond the poles": {"0,80,10,100", []geo.Point{{5, 90}, {5, 80}}, []geo.Point{{5, 79}}},
 		"a pole":                     {"0,95,10,100", []geo.Point{{5, 90}}, []geo.Point{{5, 89.9}}},
 		"the world":                  {"-180,-90,180,90", []geo.Point{{0, 0}, {180, 90}, {-180, -90}}, nil},
@@ -112,7 +121,8 @@ func TestParseBoxRefuses(t *testing.T) {
 
 func ExampleParseBox() {
 	fiji, err := geo.ParseBox("176,-20,-178,-15")
-	fmt.Println(err, fiji.Contains(geo.Point{178.4, -18.1}), fiji.Contains(geo.Point{-178.5, -18.1}), fiji.Contains(geo.Point{0, -18.1}))
+	fmt.Println(err, fiji.Contains(geo.Point{178.4, -18.1}), fiji.Contains(geo.Point{-178.5, -18.1}),
+		fiji.Contains(geo.Point{0, -18.1}))
 	// Output: <nil> true true false
 }
 

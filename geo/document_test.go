@@ -36,13 +36,15 @@ func TestDocument(t *testing.T) {
 		"FeatureCollection":       {collection(feat + ",\n" + feat), "B B", anything},
 		"as GeoJSON":              {collection(feat), "B", geoJSON},
 		"empty FeatureCollection": {collection(""), "", geoJSON},
-		"features before type":    {`{"features":[` + feat + `],"bbox":[],"type":"FeatureCollection"}`, "B", geoJSON},
-		"some refused":            {"[" + object + "," + bad + "," + badUTF8 + "," + feat + "]", "A !lat !x B", anything},
-		"twice in one item":       {`[{"lat":1,"lat":2},` + object + `]`, "!lat A", anything},
-		"items that are none":     {`[5,null,"x",[` + object + `],` + object + `]`, "! ! ! ! A", anything},
-		"collection in an array":  {`[` + collection(feat) + `,` + object + `]`, "!type A", anything},
-		"object in a collection":  {collection(object + "," + feat), "!type B", geoJSON},
-		"refused object":          {bad, "!lat", anything},
+		"features before type": {`{"features":[` + feat + `],"bbox":[],"type":"FeatureCollection"}`, "B",
+			geoJSON},
+		"some refused": {"[" + object + "," + bad + "," + badUTF8 + "," + feat + "]", "A !lat !x B",
+			anything},
+		"twice in one item":      {`[{"lat":1,"lat":2},` + object + `]`, "!lat A", anything},
+		"items that are none":    {`[5,null,"x",[` + object + `],` + object + `]`, "! ! ! ! A", anything},
+		"collection in an array": {`[` + collection(feat) + `,` + object + `]`, "!type A", anything},
+		"object in a collection": {collection(object + "," + feat), "!type B", geoJSON},
+		"refused object":         {bad, "!lat", anything},
 	} {
 		t.Run(name, func(t *testing.T) {
 			items, err := geo.ParseDocument([]byte(test.body), test.only)
@@ -71,28 +73,33 @@ func TestDocumentSyntax(t *testing.T) {
 		detail string
 		only   bool
 	}{
-		"empty":                {"", 0, "nothing in it", anything},
-		"white space":          {"\n ", 0, "nothing in it", anything},
-		"byte order mark":      {"\ufeff" + object, 0, "byte order mark", anything},
-		"NaN":                  {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is no JSON number", anything},
-		"cut off":              {`[` + object, 35, "ends in the middle", anything},
-		"trailing":             {object + " \n" + object, 36, "more after the end", anything},
-		"after other faults":   {"[\"\xff\",{\"a\":1,\"a\":1},x]", 19, "invalid character 'x'", anything},
-		"trailing comma":       {`[` + object + `,]`, 35, "invalid character ','", anything},
-		"missing comma":        {`[` + object + object + `]`, 35, "expecting ','", anything},
-		"unquoted":             {`{vehicle_id:1}`, 1, "invalid character 'v'", anything},
-		"number":               {` 5`, 1, "5 is neither", anything},
-		"null":                 {`null`, 0, "null is neither", anything},
-		"too deep":             {`{"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, 68, "64 levels", anything},
-		"far too deep":         {deep, 64, "64 levels", anything},
-		"array as GeoJSON":     {`[` + feat + `]`, 0, "not a GeoJSON", geoJSON},
-		"object as GeoJSON":    {object, 0, "not a GeoJSON", geoJSON},
-		"geometry as GeoJSON":  {`{"type":"Point","coordinates":[1,2]}`, 0, "not a GeoJSON", geoJSON},
-		"no features":          {`{"type":"FeatureCollection"}`, 0, "features is missing", geoJSON},
-		"features null":        {`{"type":"FeatureCollection","features":null}`, 0, "features is null", geoJSON},
-		"features twice":       {`{"type":"FeatureCollection","features":[],"features":[]}`, 0, "features is there twice", geoJSON},
-		"type twice":           {`{"type":"FeatureCollection","features":[],"type":"Feature"}`, 0, "type is there twice", geoJSON},
-		"error after features": {`{"type":"FeatureCollection","features":[` + feat + `],x}`, int64(42 + len(feat)), "invalid character 'x'", geoJSON},
+		"empty":           {"", 0, "nothing in it", anything},
+		"white space":     {"\n ", 0, "nothing in it", anything},
+		"byte order mark": {"\ufeff" + object, 0, "byte order mark", anything},
+		"NaN": {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is no JSON number",
+			anything},
+		"cut off":            {`[` + object, 35, "ends in the middle", anything},
+		"trailing":           {object + " \n" + object, 36, "more after the end", anything},
+		"after other faults": {"[\"\xff\",{\"a\":1,\"a\":1},x]", 19, "invalid character 'x'", anything},
+		"trailing comma":     {`[` + object + `,]`, 35, "invalid character ','", anything},
+		"missing comma":      {`[` + object + object + `]`, 35, "expecting ','", anything},
+		"unquoted":           {`{vehicle_id:1}`, 1, "invalid character 'v'", anything},
+		"number":             {` 5`, 1, "5 is neither", anything},
+		"null":               {`null`, 0, "null is neither", anything},
+		"too deep": {`{"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, 68, "64 levels",
+			anything},
+		"far too deep":        {deep, 64, "64 levels", anything},
+		"array as GeoJSON":    {`[` + feat + `]`, 0, "not a GeoJSON", geoJSON},
+		"object as GeoJSON":   {object, 0, "not a GeoJSON", geoJSON},
+		"geometry as GeoJSON": {`{"type":"Point","coordinates":[1,2]}`, 0, "not a GeoJSON", geoJSON},
+		"no features":         {`{"type":"FeatureCollection"}`, 0, "features is missing", geoJSON},
+		"features null":       {`{"type":"FeatureCollection","features":null}`, 0, "features is null", geoJSON},
+		"features twice": {`{"type":"FeatureCollection","features":[],"features":[]}`, 0,
+			"features is there twice", geoJSON},
+		"type twice": {`{"type":"FeatureCollection","features":[],"type":"Feature"}`, 0,
+			"type is there twice", geoJSON},
+		"error after features": {`{"type":"FeatureCollection","features":[` + feat + `],x}`, int64(42 + len(feat)),
+			"invalid character 'x'", geoJSON},
 	} {
 		t.Run(name, func(t *testing.T) {
 			items, err := geo.ParseDocument([]byte(test.body), test.only)
@@ -128,7 +135,8 @@ func TestDocumentLimits(t *testing.T) {
 // TestDocumentIsAsItsItems finds that one scanner for all items leaves nothing of
 // one in the next.
 func TestDocumentIsAsItsItems(t *testing.T) {
-	lines := []string{bad, object, badUTF8, feat, typical, `{"lat":1,"lat":1}`, `{` + numbered(5000) + `}`, object}
+	lines := []string{bad, object, badUTF8, feat, typical, `{"lat":1,"lat":1}`, `{` + numbered(5000) + `}`,
+		object}
 	items, err := geo.ParseDocument([]byte("["+strings.Join(lines, ",")+"]"), anything)
 	require.NoError(t, err)
 	require.Len(t, items, len(lines))
@@ -148,7 +156,8 @@ func TestAppendItems(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "A B !lat", strings.Join(words(items), " "))
 
-	for _, wrong := range []string{"[" + feat + ",", "[" + feat + "]]", "[" + strings.Repeat(feat+",", geo.MaxItems) + feat + "]"} {
+	for _, wrong := range []string{"[" + feat + ",", "[" + feat + "]]",
+		"[" + strings.Repeat(feat+",", geo.MaxItems) + feat + "]"} {
 		items, err = geo.AppendItems(before, []byte(wrong), anything)
 		require.Error(t, err)
 		require.Equal(t, before, items)

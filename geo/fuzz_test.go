@@ -18,13 +18,17 @@ import (
 
 var seeds = []string{
 	typical, object, feat, bad, badUTF8,
-	`{"vehicle_id":-42,"lat":5.2e1,"lon":-0,"heading":360.0,"altitude":null,"topics":["a","a"],"timestamp":"2026-11-23T10:04:21.25+01:00"}`,
-	`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[13.4, 52.5, 0]},"properties":{"speed_kmh":null,"x":{"a":[1, null]},"lat":9}}`,
+	`{"vehicle_id":-42,"lat":5.2e1,"lon":-0,"heading":360.0,"altitude":null,"topics":["a","a"],` +
+		`"timestamp":"2026-11-23T10:04:21.25+01:00"}`,
+	`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[13.4, 52.5, 0]},` +
+		`"properties":{"speed_kmh":null,"x":{"a":[1, null]},"lat":9}}`,
 	`{"l\u0061t":1,"lon":2,"vehicle_id":"\"\\\u00fc","\n":"\ud800","type":"truck","properties":{"topics":[ ]}}`,
 	"{\"vehicle_id\":1,\"lat\":1,\"lon\":2,\"x\":[\n\"\\ud800\", 1E2, {\"a\": 1, \"a\": 2}]}",
-	`{"vehicle_id":"T","lat":52.5200080000000012345678901234567890,"lon":-0.1234567890123456789,"heading":9007199254740993e-15}`,
+	`{"vehicle_id":"T","lat":52.5200080000000012345678901234567890,"lon":-0.1234567890123456789,` +
+		`"heading":9007199254740993e-15}`,
 	`{"vehicle_id":"T","lat":-52.520008000001,"lon":13.40495400000012,"x":"\b\f"}`,
-	`[` + object + `,5]`, `{"type":"FeatureCollection","features":[` + feat + `]}`, `{"lat":NaN}`, "\ufeff{}", `{"x":[[[{}]]]} 1`,
+	`[` + object + `,5]`, `{"type":"FeatureCollection","features":[` + feat + `]}`, `{"lat":NaN}`, "\ufeff{}",
+	`{"x":[[[{}]]]} 1`,
 }
 
 func FuzzParsePosition(f *testing.F) {
@@ -59,7 +63,8 @@ func FuzzParsePosition(f *testing.F) {
 func checkNotJSON(t *testing.T, body []byte, detail string) {
 	t.Helper()
 	if strings.HasPrefix(detail, "not JSON") {
-		require.False(t, jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)), detail)
+		require.False(t, jsontext.Value(body).IsValid(jsontext.AllowInvalidUTF8(true),
+			jsontext.AllowDuplicateNames(true)), detail)
 		require.Greater(t, len(detail), len("not JSON: "))
 	}
 }
@@ -145,7 +150,8 @@ func checkRanges(t *testing.T, p geo.Position, coordinates []any, properties map
 	if len(coordinates) > 2 {
 		inRange(coordinates[2], -math.MaxFloat64, math.MaxFloat64)
 	}
-	for name, high := range map[string]float64{"speed_kmh": math.MaxFloat64, "accuracy": math.MaxFloat64, "heading": 359.9999999999999999} {
+	for name, high := range map[string]float64{"speed_kmh": math.MaxFloat64, "accuracy": math.MaxFloat64,
+		"heading": 359.9999999999999999} {
 		if value, ok := properties[name]; ok {
 			inRange(value, 0, high)
 		}
@@ -242,7 +248,8 @@ func rawItems(t *testing.T, body []byte) []json.RawMessage {
 }
 
 func FuzzParseBox(f *testing.F) {
-	for _, seed := range []string{"13,52,14,53", "170,-10,-170,10", "-180,-90,180,90", "540,0,180,1", "1e300,0,-1e300,1", "NaN,,0x1,", "-180,0,-170,1"} {
+	for _, seed := range []string{"13,52,14,53", "170,-10,-170,10", "-180,-90,180,90", "540,0,180,1",
+		"1e300,0,-1e300,1", "NaN,,0x1,", "-180,0,-170,1"} {
 		f.Add(seed, 13.5, 52.5)
 	}
 	f.Fuzz(func(t *testing.T, text string, lon, lat float64) {
@@ -271,7 +278,8 @@ func FuzzParseBox(f *testing.F) {
 }
 
 func FuzzParseTime(f *testing.F) {
-	for _, seed := range []string{"0", "1795421061.123456789", "1795421061123.456", "1.8e9", "2026-11-23T10:04:21.25+01:00", "-0", "9223372036.854775807", "1e11"} {
+	for _, seed := range []string{"0", "1795421061.123456789", "1795421061123.456", "1.8e9",
+		"2026-11-23T10:04:21.25+01:00", "-0", "9223372036.854775807", "1e11"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -14,10 +14,13 @@ import (
 // TestWhatIsJSON agrees with the library on documents, and on what becomes of them
 // when something is taken out of or put into any place.
 func TestWhatIsJSON(t *testing.T) {
-	pieces := []string{",", ":", `"`, `\`, "0", "1", "-", "+", ".", "e", "E", "{", "}", "[", "]", "t", " ", "\t", "\n", "\r", "\x01", "\x1f", "\x7f", "\xff", "\ufeff", "/", "\v"}
+	pieces := []string{",", ":", `"`, `\`, "0", "1", "-", "+", ".", "e", "E", "{", "}", "[", "]", "t", " ", "\t",
+		"\n", "\r", "\x01", "\x1f", "\x7f", "\xff", "\ufeff", "/", "\v"}
 	for _, document := range []string{
-		`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061,"topics":["a","b"],"x":{"a":[1,{"b":null}],"":[],"c":{}}}`,
-		`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[-13.4,0.5,7E+0]},"properties":{"x":"\u00aF\ud800\n\b\f\r\t\/\\\""}}`,
+		`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061,"topics":["a","b"],"x":{"a":[1,` +
+			`{"b":null}],"":[],"c":{}}}`,
+		`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[-13.4,0.5,7E+0]},` +
+			`"properties":{"x":"\u00aF\ud800\n\b\f\r\t\/\\\""}}`,
 		`[{"vehicle_id":"A"},-0.5e+7,0,10,1E-2,0e1,true,false,null,"","ü",[ ] , { "a" : [ 1 , 2 ] }]`,
 		`{"features":[{"id":"B"}],"type":"FeatureCollection"}`,
 	} {

@@ -32,42 +32,78 @@ func timeOf(p geo.Position) time.Time {
 }
 
 func TestFeature(t *testing.T) {
-	const start = `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":{"vehicle_id":"T"`
+	const start = `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},` +
+		`"properties":{"vehicle_id":"T"`
 	for name, test := range map[string]struct{ item, want string }{
 		"all known members, in any order": {
-			`{"timestamp":1795421061.5,"accuracy":3,"heading":90,"speed_kmh":85,"topics":["a"],"altitude":34.0,"lon":13.404954,"lat":52.520008,"vehicle_id":"TRUCK-042"}`,
-			`{"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[13.404954,52.520008,34.0]},"properties":{"vehicle_id":"TRUCK-042","accuracy":3,"heading":90,"speed_kmh":85,"timestamp":1795421061.5}}`,
+			`{"timestamp":1795421061.5,"accuracy":3,"heading":90,"speed_kmh":85,"topics":["a"],"altitude":34.0,` +
+				`"lon":13.404954,"lat":52.520008,"vehicle_id":"TRUCK-042"}`,
+			`{"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[13.404954,52.520008,` +
+				`34.0]},"properties":{"vehicle_id":"TRUCK-042","accuracy":3,"heading":90,"speed_kmh":85,` +
+				`"timestamp":1795421061.5}}`,
 		},
-		"no timestamp":                    {`{"vehicle_id":"T","lat":52.5,"lon":13.4}`, start + `,"timestamp":1795421061}}`},
-		"null is absent":                  {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"altitude":null,"speed_kmh":null,"heading":null,"accuracy":null,"timestamp":null,"topics":null}`, start + `,"timestamp":1795421061}}`},
-		"null of others stays":            {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"driver":null}`, start + `,"driver":null,"timestamp":1795421061}}`},
-		"others are compacted":            {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"load\": {\"a\" : [ 1.50,\n\"x  y\" ] } }", start + `,"load":{"a":[1.50,"x  y"]},"timestamp":1795421061}}`},
-		"others keep escapes":             {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"a\u0062":["\u0041\n","\ud800"]}`, start + `,"a\u0062":["\u0041\n","\ud800"],"timestamp":1795421061}}`},
-		"others keep all but white space": {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"x\":[\r\n\t\"\\u0041\\/\", \"\\ud800\", 1.0E+1, {\"a\": 1, \"a\": 2}]}", start + `,"x":["\u0041\/","\ud800",1.0E+1,{"a":1,"a":2}],"timestamp":1795421061}}`},
-		"others keep numbers":             {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"n":[1E2,1e999,-0,12345678901234567890]}`, start + `,"n":[1E2,1e999,-0,12345678901234567890],"timestamp":1795421061}}`},
-		"numbers keep spelling":           {`{"vehicle_id":"T","lat":5.25e1,"lon":-0}`, `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[-0,5.25e1]},"properties":{"vehicle_id":"T","timestamp":1795421061}}`},
-		"edges of the ranges":             {`{"vehicle_id":"T","lat":-90,"lon":180.0,"altitude":-1e300,"speed_kmh":0,"accuracy":0,"heading":359.999}`, `{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[180.0,-90,-1e300]},"properties":{"vehicle_id":"T","speed_kmh":0,"accuracy":0,"heading":359.999,"timestamp":1795421061}}`},
-		"heading 360 is 0":                {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"heading":3.600e2}`, start + `,"heading":0,"timestamp":1795421061}}`},
-		"integer vehicle id":              {`{"vehicle_id":-42,"lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"-42"`) + `,"timestamp":1795421061}}`},
+		"no timestamp": {`{"vehicle_id":"T","lat":52.5,"lon":13.4}`,
+			start + `,"timestamp":1795421061}}`},
+		"null is absent": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"altitude":null,` +
+			`"speed_kmh":null,"heading":null,"accuracy":null,"timestamp":null,"topics":null}`,
+			start + `,"timestamp":1795421061}}`},
+		"null of others stays": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"driver":null}`,
+			start + `,"driver":null,"timestamp":1795421061}}`},
+		"others are compacted": {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"load\": {\"a\" : " +
+			"[ 1.50,\n\"x  y\" ] } }", start + `,"load":{"a":[1.50,"x  y"]},"timestamp":1795421061}}`},
+		"others keep escapes": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"a\u0062":["\u0041\n",` +
+			`"\ud800"]}`, start + `,"a\u0062":["\u0041\n","\ud800"],"timestamp":1795421061}}`},
+		"others keep all but white space": {"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4," +
+			"\"x\":[\r\n\t\"\\u0041\\/\", \"\\ud800\", 1.0E+1, {\"a\": 1, \"a\": 2}]}",
+			start + `,"x":["\u0041\/","\ud800",1.0E+1,{"a":1,"a":2}],"timestamp":1795421061}}`},
+		"others keep numbers": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"n":[1E2,1e999,-0,` +
+			`12345678901234567890]}`, start + `,"n":[1E2,1e999,-0,12345678901234567890],"timestamp":1795421061}}`},
+		"numbers keep spelling": {`{"vehicle_id":"T","lat":5.25e1,"lon":-0}`,
+			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[-0,5.25e1]},` +
+				`"properties":{"vehicle_id":"T","timestamp":1795421061}}`},
+		"edges of the ranges": {`{"vehicle_id":"T","lat":-90,"lon":180.0,"altitude":-1e300,` +
+			`"speed_kmh":0,"accuracy":0,"heading":359.999}`,
+			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[180.0,-90,-1e300]},` +
+				`"properties":{"vehicle_id":"T","speed_kmh":0,"accuracy":0,"heading":359.999,"timestamp":1795421061}}`},
+		"heading 360 is 0": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"heading":3.600e2}`,
+			start + `,"heading":0,"timestamp":1795421061}}`},
+		"integer vehicle id": {`{"vehicle_id":-42,"lat":52.5,"lon":13.4}`,
+			strings.ReplaceAll(start, `"T"`, `"-42"`) + `,"timestamp":1795421061}}`},
 		"vehicle id is canonical": {
 			`{"vehicle_id":"\u0054\/\"\\ü😀","lat":52.5,"lon":13.4}`,
 			strings.ReplaceAll(start, `"T"`, `"T/\"\\ü😀"`) + `,"timestamp":1795421061}}`,
 		},
-		"quote in a vehicle id":     {`{"vehicle_id":"\"T","lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"\"T"`) + `,"timestamp":1795421061}}`},
-		"slash in a vehicle id":     {`{"vehicle_id":"\\T","lat":52.5,"lon":13.4}`, strings.ReplaceAll(start, `"T"`, `"\\T"`) + `,"timestamp":1795421061}}`},
-		"escaped member names":      {`{"vehicle\u005fid":"T","l\u0061t":52.5,"lon":13.4}`, start + `,"timestamp":1795421061}}`},
-		"milliseconds":              {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061123}`, start + `,"timestamp":1795421061.123}}`},
-		"RFC 3339":                  {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":"2026-11-23T10:04:21.25+01:00"}`, start + `,"timestamp":1795424661.25}}`},
-		"another type is ordinary":  {`{"type":"truck","vehicle_id":"T","lat":52.5,"lon":13.4,"id":7,"geometry":null,"properties":[1]}`, start + `,"type":"truck","id":7,"geometry":null,"properties":[1],"timestamp":1795421061}}`},
-		"others may look like ours": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"properties":{"topics": [1],"lat":1},"geometry":{"coordinates":[]}}`, start + `,"properties":{"topics":[1],"lat":1},"geometry":{"coordinates":[]},"timestamp":1795421061}}`},
+		"quote in a vehicle id": {`{"vehicle_id":"\"T","lat":52.5,"lon":13.4}`,
+			strings.ReplaceAll(start, `"T"`, `"\"T"`) + `,"timestamp":1795421061}}`},
+		"slash in a vehicle id": {`{"vehicle_id":"\\T","lat":52.5,"lon":13.4}`,
+			strings.ReplaceAll(start, `"T"`, `"\\T"`) + `,"timestamp":1795421061}}`},
+		"escaped member names": {`{"vehicle\u005fid":"T","l\u0061t":52.5,"lon":13.4}`,
+			start + `,"timestamp":1795421061}}`},
+		"milliseconds": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061123}`,
+			start + `,"timestamp":1795421061.123}}`},
+		"RFC 3339": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,` +
+			`"timestamp":"2026-11-23T10:04:21.25+01:00"}`, start + `,"timestamp":1795424661.25}}`},
+		"another type is ordinary": {`{"type":"truck","vehicle_id":"T","lat":52.5,"lon":13.4,"id":7,` +
+			`"geometry":null,"properties":[1]}`, start +
+			`,"type":"truck","id":7,"geometry":null,"properties":[1],"timestamp":1795421061}}`},
+		"others may look like ours": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"properties":{"topics": [1],` +
+			`"lat":1},"geometry":{"coordinates":[]}}`,
+			start + `,"properties":{"topics":[1],"lat":1},"geometry":{"coordinates":[]},"timestamp":1795421061}}`},
 		"Feature": {
-			`{"type":"Feature","id":"other","bbox":[1],"geometry":{"type":"Point","coordinates":[13.4, 52.5],"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","altitude":3,"timestamp":7,"driver":"D"}}`,
+			`{"type":"Feature","id":"other","bbox":[1],"geometry":{"type":"Point","coordinates":[13.4, 52.5],` +
+				`"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","altitude":3,"timestamp":7,` +
+				`"driver":"D"}}`,
 			start + `,"speed_kmh":5,"driver":"D","timestamp":7}}`,
 		},
-		"Feature with its id only":         {`{"properties":{"vehicle_id":null},"geometry":{"coordinates":[13.4,52.5],"type":"Point"},"id":"T","type":"Feature"}`, start + `,"timestamp":1795421061}}`},
-		"Feature without properties":       {`{"type":"Feature","id":42,"geometry":{"type":"Point","coordinates":[13.4,52.5]}}`, strings.ReplaceAll(start, `"T"`, `"42"`) + `,"timestamp":1795421061}}`},
-		"Feature with null for properties": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":null}`, start + `,"timestamp":1795421061}}`},
-		"Feature with altitude":            {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5,0.0]},"properties":{}}`, strings.Replace(start, "52.5", "52.5,0.0", 1) + `,"timestamp":1795421061}}`},
+		"Feature with its id only": {`{"properties":{"vehicle_id":null},"geometry":{"coordinates":[13.4,` +
+			`52.5],"type":"Point"},"id":"T","type":"Feature"}`, start + `,"timestamp":1795421061}}`},
+		"Feature without properties": {`{"type":"Feature","id":42,"geometry":{"type":"Point",` +
+			`"coordinates":[13.4,52.5]}}`, strings.ReplaceAll(start, `"T"`, `"42"`) + `,"timestamp":1795421061}}`},
+		"Feature with null for properties": {`{"type":"Feature","id":"T","geometry":{"type":"Point",` +
+			`"coordinates":[13.4,52.5]},"properties":null}`, start + `,"timestamp":1795421061}}`},
+		"Feature with altitude": {`{"type":"Feature","id":"T","geometry":{"type":"Point",` +
+			`"coordinates":[13.4,52.5,0.0]},"properties":{}}`,
+			strings.Replace(start, "52.5", "52.5,0.0", 1) + `,"timestamp":1795421061}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := feature(t, test.item)
@@ -79,7 +115,8 @@ func TestFeature(t *testing.T) {
 }
 
 func TestPosition(t *testing.T) {
-	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-\"42\"","lat":52.52,"lon":13.4,"timestamp":5,"topics":["a","b","a"]}`))
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-\"42\"","lat":52.52,"lon":13.4,"timestamp":5,` +
+		`"topics":["a","b","a"]}`))
 	require.NoError(t, err)
 	require.Equal(t, `TRUCK-"42"`, p.VehicleID)
 	require.Equal(t, geo.Point{13.4, 52.52}, p.Point)
@@ -103,7 +140,8 @@ func TestPositionKeepsNothingOfItem(t *testing.T) {
 // are read.
 func TestPositionsStay(t *testing.T) {
 	item := func(n int) []byte {
-		return fmt.Appendf(nil, `{"vehicle_id":"%d","lat":1,"lon":2,"topics":["t%d"],"x":"%s"}`, n, n, strings.Repeat("x", n))
+		return fmt.Appendf(nil, `{"vehicle_id":"%d","lat":1,"lon":2,"topics":["t%d"],"x":"%s"}`, n, n,
+			strings.Repeat("x", n))
 	}
 	var all []geo.Position
 	for n := range 400 { // 80 kB
@@ -128,10 +166,12 @@ func TestTopics(t *testing.T) {
 		"null is as before":   {`"topics":null`, nil},
 		"empty is none":       {`"topics":[]`, []string{}},
 		"any characters":      {`"topics":["depot 7/ü%"]`, []string{"depot 7/ü%"}},
-		"longest":             {`"topics":["` + strings.Repeat("x", 256) + `"]`, []string{strings.Repeat("x", 256)}},
+		"longest": {`"topics":["` + strings.Repeat("x", 256) + `"]`,
+			[]string{strings.Repeat("x", 256)}},
 		"most": {`"topics":["0","1","2","3","4","5","6","7","8","9","10","11","12","13","14","15"]`,
 			strings.Split("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15", ",")},
-		"of a Feature": {`"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"vehicle_id":"T","topics":["p"]}`, []string{"p"}},
+		"of a Feature": {`"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},` +
+			`"properties":{"vehicle_id":"T","topics":["p"]}`, []string{"p"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			item := `{"vehicle_id":"T","lat":1,"lon":2,` + test.topics + `}`
@@ -163,73 +203,91 @@ func TestRefusal(t *testing.T) {
 		"lat twice, escaped": {item(`"lat":1,"lon":2,"l\u0061t":1`), "lat", "lat is there twice"},
 		"lon too large":      {item(`"lat":1,"lon":180.1`), "lon", "from -180 to 180"},
 		"lon missing":        {item(`"lat":1`), "lon", "lon is missing"},
-		"long number":        {item(`"lat":` + strings.Repeat("9", 500) + `,"lon":2`), "lat", "lat is " + strings.Repeat("9", 37) + "…;"},
+		"long number": {item(`"lat":` + strings.Repeat("9", 500) + `,"lon":2`), "lat",
+			"lat is " + strings.Repeat("9", 37) + "…;"},
 
-		"altitude string":         {at(`"altitude":"low"`), "altitude", "finite"},
-		"altitude 1e999":          {at(`"altitude":-1e999`), "altitude", "finite"},
-		"speed negative":          {at(`"speed_kmh":-1`), "speed_kmh", "from 0 up"},
-		"speed string":            {at(`"speed_kmh":"85"`), "speed_kmh", `"85"`},
-		"heading beyond 360":      {at(`"heading":360.5`), "heading", "from 0 to 360"},
-		"heading negative":        {at(`"heading":-1`), "heading", "from 0 to 360"},
-		"accuracy negative":       {at(`"accuracy":-0.1`), "accuracy", "from 0 up"},
-		"accuracy array":          {at(`"accuracy":[1]`), "accuracy", "an array"},
-		"timestamp negative":      {at(`"timestamp":-1`), "timestamp", "from 0 to 9223372036"},
-		"timestamp beyond":        {at(`"timestamp":9223372037`), "timestamp", "2262"},
-		"timestamp 1e999":         {at(`"timestamp":1e999`), "timestamp", "1e999"},
-		"timestamp true":          {at(`"timestamp":true`), "timestamp", "true"},
-		"timestamp words":         {at(`"timestamp":"yesterday"`), "timestamp", "RFC 3339"},
-		"timestamp in quotes":     {at(`"timestamp":"1795421061"`), "timestamp", `"1795421061"`},
-		"timestamp surrogate":     {at(`"timestamp":"\ud800"`), "timestamp", "RFC 3339"},
-		"topics string":           {at(`"topics":"a"`), "topics", "array of strings"},
-		"topics number":           {at(`"topics":["a",5]`), "topics", "topics holds 5"},
-		"topics null inside":      {at(`"topics":[null]`), "topics", "topics holds null"},
-		"topics empty inside":     {at(`"topics":[""]`), "topics", "this is empty"},
-		"topics too long":         {at(`"topics":["` + strings.Repeat("x", 257) + `"]`), "topics", "this has 257 bytes"},
-		"topics control":          {at(`"topics":["a\nb"]`), "topics", "U+000A"},
-		"topics surrogate":        {at(`"topics":["\udc00"]`), "topics", "not UTF-8"},
-		"topics of a vehicle":     {at(`"topics":["vehicle:x"]`), "topics", "belong to the hub"},
-		"topics of the hub":       {at(`"topics":["live_updates:all"]`), "topics", "belong to the hub"},
-		"topics too many":         {at(`"topics":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "topics", "more than 16"},
-		"topics far too many":     {at(`"topics":[` + strings.Repeat(`"a",`, 9999) + `"a"]`), "topics", "more than 16"},
-		"another member twice":    {at(`"driver":1,"driver":1`), "driver", "twice"},
-		"name is no text":         {at(`"\ud800":1`), `"�"`, "not UTF-8"},
-		"value is no text":        {at("\"driver\":\"\xff\""), "driver", "driver is not UTF-8"},
-		"long name":               {at(`"` + strings.Repeat("é", 99) + `":1,"` + strings.Repeat("é", 99) + `":1`), `"éééééééééééééééé` + `é"…`, "twice"},
+		"altitude string":     {at(`"altitude":"low"`), "altitude", "finite"},
+		"altitude 1e999":      {at(`"altitude":-1e999`), "altitude", "finite"},
+		"speed negative":      {at(`"speed_kmh":-1`), "speed_kmh", "from 0 up"},
+		"speed string":        {at(`"speed_kmh":"85"`), "speed_kmh", `"85"`},
+		"heading beyond 360":  {at(`"heading":360.5`), "heading", "from 0 to 360"},
+		"heading negative":    {at(`"heading":-1`), "heading", "from 0 to 360"},
+		"accuracy negative":   {at(`"accuracy":-0.1`), "accuracy", "from 0 up"},
+		"accuracy array":      {at(`"accuracy":[1]`), "accuracy", "an array"},
+		"timestamp negative":  {at(`"timestamp":-1`), "timestamp", "from 0 to 9223372036"},
+		"timestamp beyond":    {at(`"timestamp":9223372037`), "timestamp", "2262"},
+		"timestamp 1e999":     {at(`"timestamp":1e999`), "timestamp", "1e999"},
+		"timestamp true":      {at(`"timestamp":true`), "timestamp", "true"},
+		"timestamp words":     {at(`"timestamp":"yesterday"`), "timestamp", "RFC 3339"},
+		"timestamp in quotes": {at(`"timestamp":"1795421061"`), "timestamp", `"1795421061"`},
+		"timestamp surrogate": {at(`"timestamp":"\ud800"`), "timestamp", "RFC 3339"},
+		"topics string":       {at(`"topics":"a"`), "topics", "array of strings"},
+		"topics number":       {at(`"topics":["a",5]`), "topics", "topics holds 5"},
+		"topics null inside":  {at(`"topics":[null]`), "topics", "topics holds null"},
+		"topics empty inside": {at(`"topics":[""]`), "topics", "this is empty"},
+		"topics too long": {at(`"topics":["` + strings.Repeat("x", 257) + `"]`), "topics",
+			"this has 257 bytes"},
+		"topics control":      {at(`"topics":["a\nb"]`), "topics", "U+000A"},
+		"topics surrogate":    {at(`"topics":["\udc00"]`), "topics", "not UTF-8"},
+		"topics of a vehicle": {at(`"topics":["vehicle:x"]`), "topics", "belong to the hub"},
+		"topics of the hub":   {at(`"topics":["live_updates:all"]`), "topics", "belong to the hub"},
+		"topics too many": {at(`"topics":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "topics",
+			"more than 16"},
+		"topics far too many": {at(`"topics":[` + strings.Repeat(`"a",`, 9999) + `"a"]`), "topics",
+			"more than 16"},
+		"another member twice": {at(`"driver":1,"driver":1`), "driver", "twice"},
+		"name is no text":      {at(`"\ud800":1`), `"�"`, "not UTF-8"},
+		"value is no text":     {at("\"driver\":\"\xff\""), "driver", "driver is not UTF-8"},
+		"long name": {at(`"` + strings.Repeat("é", 99) + `":1,"` + strings.Repeat("é", 99) + `":1`),
+			`"éééééééééééééééé` + `é"…`, "twice"},
 		"unprintable name":        {at(`"a\u0000":1,"a\u0000":1`), `"a\x00"`, "twice"},
 		"many members, one twice": {at(`"a":1,` + numbered(100) + `,"m99":1`), "m99", "twice"},
 
-		"geometry missing":          {`{"type":"Feature","id":"T"}`, "geometry", "geometry is missing"},
-		"geometry null":             {`{"type":"Feature","id":"T","geometry":null}`, "geometry", "geometry is null"},
-		"geometry string":           {`{"type":"Feature","id":"T","geometry":"Point"}`, "geometry", "must be a Point"},
-		"geometry twice":            {`{"type":"Feature","id":"T","geometry":null,"geometry":null}`, "geometry", "twice"},
-		"geometry without type":     {`{"type":"Feature","id":"T","geometry":{"coordinates":[1,2]}}`, "geometry", "missing"},
-		"LineString":                {`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[` + strings.Repeat("[1,2],", 9999) + `[1,2]]}}`, "geometry", `type is "LineString"`},
-		"coordinates missing":       {`{"type":"Feature","id":"T","geometry":{"type":"Point"}}`, "geometry.coordinates", "missing"},
-		"coordinates twice":         {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2],"coordinates":[1,2]}}`, "coordinates", "twice"},
-		"coordinates null":          {point(`null`), "geometry.coordinates", "is null"},
-		"coordinates object":        {point(`{}`), "geometry.coordinates", "is an object"},
-		"coordinates empty":         {point(`[]`), "geometry.coordinates", "0 numbers"},
-		"coordinates short":         {point(`[12]`), "geometry.coordinates", "1 number;"},
-		"coordinates long":          {point(`[1,2,3,4]`), "geometry.coordinates", "4 numbers"},
-		"coordinates very long":     {point(`[` + strings.Repeat("1,", 9999) + `1]`), "geometry.coordinates", "more than 16 numbers"},
-		"coordinates string":        {point(`["1",2]`), "geometry.coordinates", `holds "1"`},
-		"coordinates null inside":   {point(`[null,2]`), "geometry.coordinates", "holds null"},
-		"coordinates nested":        {point(`[[1,2]]`), "geometry.coordinates", "holds an array"},
-		"coordinates NaN":           {point(`[NaN,2]`), "geometry.coordinates", "NaN"},
-		"coordinates out of range":  {point(`[2,91]`), "lat", "from -90 to 90"},
-		"coordinates swapped":       {point(`[1,152.5]`), "lat", "152.5"},
-		"coordinates altitude":      {point(`[1,2,1e999]`), "altitude", "finite"},
-		"properties array":          {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":[]}`, "properties", "must be an object"},
-		"properties, one twice":     {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"a":1,"a":1}}`, "a", "twice"},
-		"properties heading":        {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"heading":-1}}`, "heading", "0 to 360"},
+		"geometry missing": {`{"type":"Feature","id":"T"}`, "geometry", "geometry is missing"},
+		"geometry null": {`{"type":"Feature","id":"T","geometry":null}`, "geometry",
+			"geometry is null"},
+		"geometry string": {`{"type":"Feature","id":"T","geometry":"Point"}`, "geometry",
+			"must be a Point"},
+		"geometry twice": {`{"type":"Feature","id":"T","geometry":null,"geometry":null}`, "geometry",
+			"twice"},
+		"geometry without type": {`{"type":"Feature","id":"T","geometry":{"coordinates":[1,2]}}`, "geometry",
+			"missing"},
+		"LineString": {`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[` +
+			strings.Repeat("[1,2],", 9999) + `[1,2]]}}`, "geometry", `type is "LineString"`},
+		"coordinates missing": {`{"type":"Feature","id":"T","geometry":{"type":"Point"}}`,
+			"geometry.coordinates", "missing"},
+		"coordinates twice": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
+			`2],"coordinates":[1,2]}}`, "coordinates", "twice"},
+		"coordinates null":   {point(`null`), "geometry.coordinates", "is null"},
+		"coordinates object": {point(`{}`), "geometry.coordinates", "is an object"},
+		"coordinates empty":  {point(`[]`), "geometry.coordinates", "0 numbers"},
+		"coordinates short":  {point(`[12]`), "geometry.coordinates", "1 number;"},
+		"coordinates long":   {point(`[1,2,3,4]`), "geometry.coordinates", "4 numbers"},
+		"coordinates very long": {point(`[` + strings.Repeat("1,", 9999) + `1]`), "geometry.coordinates",
+			"more than 16 numbers"},
+		"coordinates string":       {point(`["1",2]`), "geometry.coordinates", `holds "1"`},
+		"coordinates null inside":  {point(`[null,2]`), "geometry.coordinates", "holds null"},
+		"coordinates nested":       {point(`[[1,2]]`), "geometry.coordinates", "holds an array"},
+		"coordinates NaN":          {point(`[NaN,2]`), "geometry.coordinates", "NaN"},
+		"coordinates out of range": {point(`[2,91]`), "lat", "from -90 to 90"},
+		"coordinates swapped":      {point(`[1,152.5]`), "lat", "152.5"},
+		"coordinates altitude":     {point(`[1,2,1e999]`), "altitude", "finite"},
+		"properties array": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
+			`2]},"properties":[]}`, "properties", "must be an object"},
+		"properties, one twice": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
+			`2]},"properties":{"a":1,"a":1}}`, "a", "twice"},
+		"properties heading": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
+			`2]},"properties":{"heading":-1}}`, "heading", "0 to 360"},
 		"foreign member is no text": {"{\"type\":\"Feature\",\"id\":\"T\",\"x\":\"\xff\"}", "x", "not UTF-8"},
-		"FeatureCollection":         {`{"type":"FeatureCollection","features":[],"id":"T"}`, "type", "not one position"},
+		"FeatureCollection": {`{"type":"FeatureCollection","features":[],"id":"T"}`, "type",
+			"not one position"},
 
 		"too long as a Feature": {at(`"x":"` + strings.Repeat("x", 16<<10) + `"`), "", "more than 16384 bytes"},
 		"too many members":      {at(numbered(5000)), "", "more than 4096 members"},
-		"too deep":              {at(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), "", "nested deeper than 64 levels"},
-		"cut off":               {`{"vehicle_id":"T","lat":1`, "", "ends in the middle"},
-		"more behind it":        {at(`"x":1`) + ` 5`, "", "more after the end"},
+		"too deep": {at(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), "",
+			"nested deeper than 64 levels"},
+		"cut off":        {`{"vehicle_id":"T","lat":1`, "", "ends in the middle"},
+		"more behind it": {at(`"x":1`) + ` 5`, "", "more after the end"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal := refused(t, test.item)
@@ -243,21 +301,23 @@ func TestRefusal(t *testing.T) {
 func TestRefusalWithoutVehicle(t *testing.T) {
 	id := func(value string) string { return `{"vehicle_id":` + value + `,"lat":1,"lon":2}` }
 	for name, test := range map[string]struct{ item, field, detail string }{
-		"missing":            {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
-		"null":               {id(`null`), "vehicle_id", "vehicle_id is null"},
-		"empty":              {id(`""`), "vehicle_id", "this is empty"},
-		"too long":           {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this has 129 bytes"},
-		"too long a number":  {id(strings.Repeat("9", 129)), "vehicle_id", "this has 129 bytes"},
-		"fraction":           {id(`42.0`), "vehicle_id", "vehicle_id is 42.0"},
-		"exponent":           {id(`1e3`), "vehicle_id", "vehicle_id is 1e3"},
-		"object":             {id(`{}`), "vehicle_id", "an object"},
-		"line break":         {id(`"a\nb"`), "vehicle_id", "U+000A"},
-		"DEL":                {id(`"a\u007f"`), "vehicle_id", "U+007F"},
-		"C1 control":         {id(`"a\u0085"`), "vehicle_id", "U+0085"},
-		"half a surrogate":   {id(`"\ud800"`), "vehicle_id", "not UTF-8"},
-		"not UTF-8":          {id("\"\xc3\""), "vehicle_id", "not UTF-8"},
-		"a Feature's id":     {`{"type":"Feature","id":4.2,"geometry":{"type":"Point","coordinates":[1,2]}}`, "id", "id is 4.2"},
-		"a Feature's none":   {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`, "vehicle_id", "missing"},
+		"missing":           {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
+		"null":              {id(`null`), "vehicle_id", "vehicle_id is null"},
+		"empty":             {id(`""`), "vehicle_id", "this is empty"},
+		"too long":          {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this has 129 bytes"},
+		"too long a number": {id(strings.Repeat("9", 129)), "vehicle_id", "this has 129 bytes"},
+		"fraction":          {id(`42.0`), "vehicle_id", "vehicle_id is 42.0"},
+		"exponent":          {id(`1e3`), "vehicle_id", "vehicle_id is 1e3"},
+		"object":            {id(`{}`), "vehicle_id", "an object"},
+		"line break":        {id(`"a\nb"`), "vehicle_id", "U+000A"},
+		"DEL":               {id(`"a\u007f"`), "vehicle_id", "U+007F"},
+		"C1 control":        {id(`"a\u0085"`), "vehicle_id", "U+0085"},
+		"half a surrogate":  {id(`"\ud800"`), "vehicle_id", "not UTF-8"},
+		"not UTF-8":         {id("\"\xc3\""), "vehicle_id", "not UTF-8"},
+		"a Feature's id": {`{"type":"Feature","id":4.2,"geometry":{"type":"Point","coordinates":[1,2]}}`, "id",
+			"id is 4.2"},
+		"a Feature's none": {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`,
+			"vehicle_id", "missing"},
 		"cut off at its id":  {`{"vehicle_id":`, "vehicle_id", "ends in the middle"},
 		"nothing":            {``, "", "nothing in it"},
 		"white space":        {" \t", "", "nothing in it"},
@@ -303,7 +363,8 @@ func numbered(n int) string {
 func TestLargestFeature(t *testing.T) {
 	largest := 0
 	for n := geo.MaxFeature - 300; n < geo.MaxFeature; n++ {
-		p, err := geo.ParsePosition([]byte(`{"vehicle_id":"T","lat":1,"lon":2,"x":"` + strings.Repeat("x", n) + `"}`))
+		p, err := geo.ParsePosition([]byte(`{"vehicle_id":"T","lat":1,"lon":2,"x":"` + strings.Repeat("x", n) +
+			`"}`))
 		if err != nil {
 			break
 		}
@@ -317,7 +378,8 @@ func TestLargestFeature(t *testing.T) {
 
 func TestDepth(t *testing.T) {
 	nested := func(n int) string {
-		return `{"vehicle_id":"[[[[","lat":1,"lon":2,"x":` + strings.Repeat(`[`, n) + `"\"[[[["` + strings.Repeat(`]`, n) + `}`
+		return `{"vehicle_id":"[[[[","lat":1,"lon":2,"x":` + strings.Repeat(`[`, n) + `"\"[[[["` +
+			strings.Repeat(`]`, n) + `}`
 	}
 	feature(t, nested(geo.MaxDepth-1))
 	require.Contains(t, refused(t, nested(geo.MaxDepth)).Detail, "64 levels")
@@ -328,7 +390,8 @@ func TestCheckNames(t *testing.T) {
 	require.NoError(t, geo.CheckVehicleID(long))
 	require.NoError(t, geo.CheckTopic(long+long))
 	require.NoError(t, geo.CheckTopic("vehicle:x"))
-	require.EqualError(t, geo.CheckVehicleID(long+"x"), "a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this has 129 bytes")
+	require.EqualError(t, geo.CheckVehicleID(long+"x"),
+		"a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this has 129 bytes")
 	require.ErrorContains(t, geo.CheckTopic(long+long+"x"), "this has 257 bytes")
 	require.ErrorContains(t, geo.CheckTopic(""), "this is empty")
 	require.ErrorContains(t, geo.CheckTopic("a\x00"), "U+0000")
@@ -340,7 +403,8 @@ func TestAppendString(t *testing.T) {
 	require.Equal(t, `"`+"\ufffd"+`"`, string(geo.AppendString(nil, "\xff")))
 }
 
-const typical = `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":271,"fuel_level":72.5,"driver":"M. Meier","timestamp":1795421061}`
+const typical = `{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":271,` +
+	`"fuel_level":72.5,"driver":"M. Meier","timestamp":1795421061}`
 
 func BenchmarkParsePosition(b *testing.B) {
 	p, _ := geo.ParsePosition([]byte(typical))
@@ -370,7 +434,8 @@ func BenchmarkAppendFeature(b *testing.B) {
 }
 
 func ExampleParsePosition() {
-	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,"speed_kmh":85}`))
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,` +
+		`"speed_kmh":85}`))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -387,7 +452,8 @@ func ExampleParsePosition() {
 // TestFeatureLimit is exact where the timestamp is known.
 func TestFeatureLimit(t *testing.T) {
 	text := func(filler int) []byte {
-		return []byte(`{"vehicle_id":"a","lat":1,"lon":2,"timestamp":1795421061,"x":"` + strings.Repeat("x", filler) + `"}`)
+		return []byte(`{"vehicle_id":"a","lat":1,"lon":2,"timestamp":1795421061,"x":"` +
+			strings.Repeat("x", filler) + `"}`)
 	}
 	p, err := geo.ParsePosition(text(0))
 	require.NoError(t, err)

@@ -28,9 +28,11 @@ func TestAppendTrack(t *testing.T) {
 		"no position": {track(t, "T"),
 			`{"type":"Feature","id":"T","geometry":null,"properties":{"vehicle_id":"T","timestamps":[]}}`},
 		"one position": {track(t, "T", first),
-			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},"properties":{"vehicle_id":"T","timestamps":[5]}}`},
+			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},` +
+				`"properties":{"vehicle_id":"T","timestamps":[5]}}`},
 		"two positions": {track(t, "T", first, second),
-			`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[[13.4,52.5],[13.50,52.6,34]]},"properties":{"vehicle_id":"T","timestamps":[5,6.25]}}`},
+			`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[[13.4,52.5],[13.50,52.6,` +
+				`34]]},"properties":{"vehicle_id":"T","timestamps":[5,6.25]}}`},
 		"an id with quotes": {track(t, `"\`),
 			`{"type":"Feature","id":"\"\\","geometry":null,"properties":{"vehicle_id":"\"\\","timestamps":[]}}`},
 	} {
