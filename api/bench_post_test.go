@@ -98,7 +98,8 @@ func post(b *testing.B, address string, first, end int) {
 		body := typical(n)
 		request.Reset()
 		fmt.Fprintf(&request,
-			"POST /publish HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nContent-Type: application/json\r\nContent-Length: %d\r\nAccept-Encoding: gzip\r\n\r\n%s", len(body), body)
+			"POST /publish HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nContent-Type: "+
+				"application/json\r\nContent-Length: %d\r\nAccept-Encoding: gzip\r\n\r\n%s", len(body), body)
 		if _, err = conn.Write(request.Bytes()); err != nil {
 			b.Error(err)
 			return

@@ -32,7 +32,8 @@ func typical(n int) string {
 		topics = `,"topics":["depot:7"]`
 	}
 	return fmt.Sprintf(
-		`{"vehicle_id":"TRUCK-%05d","lat":52.%06d,"lon":13.404954,"speed_kmh":85,"heading":271,"timestamp":1795421061.123,"n":%d%s}`,
+		`{"vehicle_id":"TRUCK-%05d","lat":52.%06d,"lon":13.404954,"speed_kmh":85,"heading":271,`+
+			`"timestamp":1795421061.123,"n":%d%s}`,
 		n%1000, n%1_000_000, n, topics)
 }
 

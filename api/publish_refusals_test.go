@@ -135,7 +135,8 @@ func wrongFeatures() []item {
 			`{"type":"Feature","id":"x","geometry":{"type":"Point","coordinates":[1,2]},"properties":"no"}`,
 			"properties", []string{"must be an object"}},
 		{"Feature with speed negative",
-			`{"type":"Feature","id":"x","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"speed_kmh":-1}}`, "speed_kmh", []string{"-1"}},
+			`{"type":"Feature","id":"x","geometry":{"type":"Point","coordinates":[1,2]},` +
+				`"properties":{"speed_kmh":-1}}`, "speed_kmh", []string{"-1"}},
 		{"Feature with bad id", `{"type":"Feature","id":{},"geometry":{"type":"Point","coordinates":[1,2]}}`, "id",
 			[]string{"an object"}},
 	}

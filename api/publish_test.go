@@ -49,7 +49,8 @@ func TestForms(t *testing.T) {
 			at("a", 1, 2, `"timestamp":null`, `"speed_kmh":null`, `"heading":null`, `"altitude":null`,
 				`"accuracy":null`, `"topics":null`), []string{"a 1,2"}},
 		{"id in the properties before that of the Feature", "application/geo+json",
-			`{"type":"Feature","id":"no","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"vehicle_id":"yes"}}`, []string{"yes 1,2"}},
+			`{"type":"Feature","id":"no","geometry":{"type":"Point","coordinates":[1,2]},` +
+				`"properties":{"vehicle_id":"yes"}}`, []string{"yes 1,2"}},
 		{"timestamp as RFC 3339", "application/json", at("a", 1, 2, `"timestamp":"2026-01-01T01:00:00.5+01:00"`),
 			[]string{"a 1,2"}},
 		{"timestamp just not ahead", "application/json",
@@ -79,7 +80,8 @@ func TestFeatureIsWhatWasPublished(t *testing.T) {
 		`"topics":["x"]`, `"extra": {"b": [1, 2], "a": null}`, `"s":"\u2028</\r"`))
 	require.Equal(t,
 		`{"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[13.404954,52.520008,34]},`+
-			`"properties":{"vehicle_id":"a","speed_kmh":85.50,"heading":0,"extra":{"b":[1,2],"a":null},"s":"\u2028</\r","timestamp":1795421061.123}}`+"\n",
+			`"properties":{"vehicle_id":"a","speed_kmh":85.50,"heading":0,"extra":{"b":[1,2],"a":null},`+
+			`"s":"\u2028</\r","timestamp":1795421061.123}}`+"\n",
 		h.get(t, "/vehicles/a").body)
 }
 
@@ -222,7 +224,8 @@ func TestSizes(t *testing.T) {
 	t.Run("a length that says so", func(t *testing.T) {
 		conn := dial(t, h.internal)
 		fmt.Fprintf(conn,
-			"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n")
+			"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "+
+				"1000000000000\r\n\r\n")
 		text := make([]byte, 12)
 		_, err := io.ReadFull(conn, text)
 		require.NoError(t, err)
@@ -244,7 +247,8 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	h := start(t)
 	conn := dial(t, h.internal)
 	fmt.Fprintf(conn,
-		"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n%s", at("a", 1, 2))
+		"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "+
+			"100\r\n\r\n%s", at("a", 1, 2))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
 	text, err := io.ReadAll(conn)
 	require.NoError(t, err)

@@ -127,7 +127,8 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 	for media, body := range map[string]string{
 		"application/json": at("VAN-1", 1, 2), "application/x-ndjson": at("VAN-1", 1, 2) + "\n" +
 			at("TRUCK-1", 5, 6, `"topics":["a"]`),
-		"application/geo+json": `{"type":"Feature","id":"VAN-1","geometry":{"type":"Point","coordinates":[1,2]},"properties":null}`,
+		"application/geo+json": `{"type":"Feature","id":"VAN-1","geometry":{"type":"Point","coordinates":[1,2]},` +
+			`"properties":null}`,
 	} {
 		p := refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(body), inside(media, good)...),
 			http.StatusForbidden, "refused")

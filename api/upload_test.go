@@ -136,7 +136,8 @@ func TestTornUpload(t *testing.T) {
 	line := at("whole", 1, 2) + "\n"
 	// The part of the last line that arrives is a valid position.
 	fmt.Fprintf(conn,
-		"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n%s%s", line, at("torn", 1, 2))
+		"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: "+
+			"1000\r\n\r\n%s%s", line, at("torn", 1, 2))
 	require.Equal(t, "whole", s.brief(t))
 	conn.(interface{ CloseWrite() error }).CloseWrite()
 	text, err := io.ReadAll(conn)
@@ -341,7 +342,9 @@ func TestUnfinishedUploadIsTheLast(t *testing.T) {
 					require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
 					line := at("a", 1, 2) + "\n"
 					begun := fmt.Sprintf(
-						"POST /publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", token, accept, len(line), line)
+						"POST /publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: "+
+							"application/x-ndjson\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", token, accept, len(line),
+						line)
 					answered := make(chan string)
 					go func() {
 						all, _ := io.ReadAll(conn)

@@ -93,7 +93,8 @@ func FuzzClaims(f *testing.F) {
 	head := `{"alg":"HS256","typ":"JWT"}`
 	for _, body := range []string{
 		`{"exp":1795424661,"iss":"i","aud":"a"}`,
-		`{"exp":1795424661,"iss":"i","aud":["b","a"],"sub":"s","nbf":1795421000.5,"livemap":{"read":["a*"],"publish":["*"],"topics":[]}}`,
+		`{"exp":1795424661,"iss":"i","aud":["b","a"],"sub":"s","nbf":1795421000.5,"livemap":{"read":["a*"],` +
+			`"publish":["*"],"topics":[]}}`,
 		`{"exp":1e400,"iss":"i","aud":"a"}`, `{"exp":-1e18}`, `{"exp":"1795424661"}`, `{"exp":null}`,
 		`{"exp":9e99,"iss":"i","aud":"a","nbf":-9e99}`,
 		`{"exp":1795424661,"exp":1,"iss":"i","aud":"a"}`, `{"EXP":1795424661,"iss":"i","aud":"a"}`,

@@ -24,7 +24,8 @@ type target struct{ os, arch string }
 var targets = []target{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "arm64"}}
 
 // documents are the files of the repository that an archive has, beside every *.md.
-var documents = []string{"LICENSE", "openapi.yaml", "Caddyfile", "deploy", "web/map.png", "BENCHMARKS.svg", "*-raw.txt"}
+var documents = []string{"LICENSE", "openapi.yaml", "Caddyfile", "deploy", "web/map.png", "BENCHMARKS.svg",
+	"*-raw.txt"}
 
 // npmNotices is what the page's build writes about the packages that the page embeds.
 const npmNotices = "web/dist/lib/LICENSES.txt.gz"
@@ -106,7 +107,8 @@ func (t target) archive(name string, modified time.Time, ldflags string, files [
 	}
 	w := tar.NewWriter(z)
 	add := func(file string, mode int64, text []byte) error {
-		header := &tar.Header{Name: name + "/" + file, Mode: mode, Size: int64(len(text)), ModTime: modified, Format: tar.FormatPAX}
+		header := &tar.Header{Name: name + "/" + file, Mode: mode, Size: int64(len(text)), ModTime: modified,
+			Format: tar.FormatPAX}
 		if err := w.WriteHeader(header); err != nil {
 			return err
 		}
@@ -149,7 +151,8 @@ func (t target) build(ldflags string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "livemap")
-	_, err = output(t.goTool("build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w "+ldflags, "-o", file, "./cmd/livemap"))
+	_, err = output(t.goTool("build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w "+ldflags, "-o", file,
+		"./cmd/livemap"))
 	if err != nil {
 		return nil, err
 	}

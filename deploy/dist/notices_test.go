@@ -22,7 +22,8 @@ func tree(t *testing.T, files map[string]string) string {
 
 func TestNotices(t *testing.T) {
 	goroot := tree(t, map[string]string{"LICENSE": "of Go"})
-	dir := tree(t, map[string]string{"LICENSE.txt": "of a\n\n", "NOTICE": "notice of a", "sub/copying": "of a/sub",
+	dir := tree(t, map[string]string{"LICENSE.txt": "of a\n\n", "NOTICE": "notice of a",
+		"sub/copying":   "of a/sub",
 		"other/LICENSE": "of what is not linked", "license.go": "package a"})
 	itself := module{Path: "Go", Version: "go1", Dir: goroot}
 	a := &module{Path: "example.com/a", Version: "v1", Dir: dir}
@@ -42,6 +43,7 @@ func TestNoLicence(t *testing.T) {
 	goroot := tree(t, map[string]string{"LICENSE": "of Go"})
 	dir := tree(t, map[string]string{"NOTICE": "no licence", "sub/LICENSE": "of a part"})
 	b := &module{Path: "example.com/b", Version: "v2", Dir: dir}
-	_, err := appendNotices(nil, []linked{{Dir: filepath.Join(dir, "sub"), Module: b}}, module{Path: "Go", Dir: goroot})
+	_, err := appendNotices(nil, []linked{{Dir: filepath.Join(dir, "sub"), Module: b}},
+		module{Path: "Go", Dir: goroot})
 	require.EqualError(t, err, "example.com/b v2 has no licence")
 }
