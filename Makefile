@@ -1,4 +1,5 @@
-# make demo: a hub with something to see.   make test: every test.   make build: the program.
+# make demo: a hub with something to see.   make build: the program.
+# make test: every test.   make test-short: those for every day, about a minute.
 
 GO      ?= go
 # A count, not a duration: when a duration ends, the fuzzing coordinator may call
@@ -9,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build dist demo caddy-demo docs web browser test check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build dist demo caddy-demo docs web browser test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 # What --version prints. Sources without git have what Go knows.
@@ -55,6 +56,12 @@ $(H2SPEC):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 
 test: browser check fuzz page-tests tests ## everything that CI runs
+
+# The page's tests that need no browser, and Go tests but end-to-end ones and those that compute
+# or wait for seconds.
+test-short: web ## tests for every day, about a minute
+	node --test --test-reporter=dot $(shell grep -L 'browser()' web/test/*.test.mjs)
+	$(GO) run $(GOTESTSUM) --format pkgname -- -short -timeout 5m $$($(GO) list ./... | grep -v '/e2e$$')
 
 # Prints each line of over 110 characters with its file and number. The locale makes grep count
 # characters, not bytes; a tab is one. A comment that is one long word, such as a URL, may be longer.

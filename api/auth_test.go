@@ -338,6 +338,9 @@ func TestCrossOrigin(t *testing.T) {
 
 // A stream ends when its token expires, on every transport.
 func TestStreamEndsWithItsToken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for seconds")
+	}
 	for name, client := range map[string]func(*hub) *http.Client{
 		"h1": func(h *hub) *http.Client { return h.client }, "h2": func(*hub) *http.Client { return h2(t) },
 	} {

@@ -49,6 +49,9 @@ type heldAtLive struct {
 // TestConcurrentReadersHoldTheState has many publishers at full speed, for vehicles of their own,
 // and many subscribers. At each `live` a subscriber must hold exactly what the receipts say.
 func TestConcurrentReadersHoldTheState(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes for seconds")
+	}
 	for name, config := range map[string]stream.Config{
 		"long log":  {FlushInterval: time.Millisecond},
 		"short log": {FlushInterval: time.Millisecond, History: 256 << 10, MaxBacklog: 64 << 10},

@@ -93,6 +93,9 @@ func requireData(t testing.TB, event frame) {
 
 // Many vehicles and topics pass through a small hub, which frees them.
 func TestVehiclesAndTopicsAreFreed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes for seconds")
+	}
 	const n = 50_000
 	h := New(Config{History: 1 << 20, MaxVehicles: 1000})
 	defer h.Close()

@@ -23,9 +23,12 @@ var seeds = flag.Uint64("seeds", 24, "how many runs the model test makes")
 // readers hold with a model that keeps everything.
 func TestModel(t *testing.T) {
 	var mu sync.Mutex
-	modes := map[string]int{}
+	modes, runs := map[string]int{}, *seeds
+	if testing.Short() {
+		runs = min(runs, 3)
+	}
 	t.Run("seeds", func(t *testing.T) {
-		for seed := range *seeds {
+		for seed := range runs {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -40,7 +43,7 @@ func TestModel(t *testing.T) {
 		}
 	})
 	for _, mode := range []string{"snapshot", "tail", "replay", "conflated"} {
-		require.Greater(t, modes[mode], 2*int(*seeds), "the runs must see enough of %s: %v", mode, modes)
+		require.Greater(t, modes[mode], 2*int(runs), "the runs must see enough of %s: %v", mode, modes)
 	}
 }
 

@@ -30,6 +30,9 @@ func outcomeOf(receipt Receipt, err error) outcome {
 // PublishAll has the effects and results of Publish for one position after the other. The fleet
 // does not fit into the hub, so that vehicles are forgotten and added again within a batch.
 func TestPublishAllIsPublishForEach(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes for seconds")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		config := Config{MaxVehicles: 20, History: 256 << 10}
 		each, all := New(config), New(config)

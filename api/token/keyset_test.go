@@ -299,6 +299,9 @@ func TestBrokenKeySets(t *testing.T) {
 
 // Neither a starting hub nor its readers wait long for an issuer that does not answer.
 func TestSilentIssuer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for seconds")
+	}
 	t.Parallel()
 	i := newIssuer(t)
 	key := p256(t)

@@ -1,3 +1,5 @@
+//go:build !race
+
 package simulator
 
 import (
@@ -96,6 +98,9 @@ func TestSimulatedRoadsAreLines(t *testing.T) {
 // No road leads through the sea. The page's coasts are those of Natural Earth; a bridge over an
 // estuary is as far from land as a road gets.
 func TestSimulatedRoadsAreOnLand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes for seconds")
+	}
 	coast := readCoast(t)
 	r := newRoads(allStreets())
 	for i := range r.edges {
