@@ -83,7 +83,7 @@ vulnerabilities: web ## asks Go's vulnerability database about what the program 
 # A package is built once for all of its targets, which go test would not do. Those that
 # are slow, or of parsers that only their user's own text reaches, get a tenth.
 FUZZTIME_TENTH ?= 1000x
-TENTH = FuzzWire|FuzzLines|FuzzResume|FuzzIdempotencyKey|FuzzForwardedFor|FuzzKeyFile|FuzzPMTiles|FuzzPageRequest|FuzzFlags|FuzzAddress|FuzzSize|FuzzAddresses|FuzzTail|FuzzProblem|FuzzRestamp|FuzzReceiver|FuzzChunkedBody|FuzzPatterns
+TENTH = FuzzWire|FuzzLines|FuzzResume|FuzzIdempotencyKey|FuzzForwardedFor|FuzzKeyFile|FuzzPMTiles|FuzzPageRequest|FuzzFlags|FuzzAddress|FuzzSize|FuzzAddresses|FuzzTail|FuzzProblem|FuzzRestamp|FuzzPublish|FuzzReceiver|FuzzChunkedBody|FuzzPatterns
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for dir in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

@@ -10,10 +10,10 @@
  * | `hub.truth()` | the hub's own snapshot, which a page must agree with |
  * | `hub.command(...args)` | runs another livemap command against this hub |
  * | `hub.browser()` | a Chromium that speaks HTTP/3 with this hub |
- * | `open(hub, browser, hash)` | opens the page and waits until it is live; collects the console's
- * `complaints` | | `live(page)`, `rest(page)` | wait until the stream is live; until the map is completely
- * drawn | | `drawn(page, id)`, `pixel(page, at)` | where a vehicle is drawn; the colour of a pixel | |
- * `now()` | Unix seconds |
+ * | `open(hub, browser, hash)` | opens the page, waits until it is live, collects its `complaints` |
+ * | `live(page)`, `rest(page)` | wait until the stream is live; until the map is completely drawn |
+ * | `drawn(page, id)`, `pixel(page, at)` | where a vehicle is drawn; the colour of a pixel |
+ * | `now()` | Unix seconds |
  *
  * The page offers its state to these helpers as `window.livemap` (src/debug.js).
  */
