@@ -199,6 +199,7 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 		ran += len(commands)
 		t.Run(doc.path, func(t *testing.T) {
+			t.Parallel()
 			shell := newDocShell(t)
 			for _, command := range commands {
 				require.Regexp(t, runHere, command)
@@ -371,6 +372,7 @@ var documentedEventSources = map[string]string{
 
 // TestDocumentedEventSource runs the documents' pages with the EventSource of npm.
 func TestDocumentedEventSource(t *testing.T) {
+	t.Parallel()
 	needForeignPackages(t)
 	hub := startHub(t)
 	hub.post(t, "application/json", `{"vehicle_id":"TRUCK-042","lat":52.52,"lon":13.4}`)
