@@ -276,7 +276,7 @@ func TestTornState(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile+".new-1"), torn, 0o600))
 			hub := startHub(t, "--state-dir", dir)
 			aside := filepath.Join(dir, vehiclesFile+".unreadable")
-			line := hub.log.await(t, "cannot read the saved vehicles; starting without")
+			line := hub.log.await(t, "cannot read the saved vehicles; starting without them")
 			assert.Equal(t, aside, line["kept_as"])
 			kept, err := os.ReadFile(aside)
 			assert.NoError(t, err)
@@ -286,7 +286,7 @@ func TestTornState(t *testing.T) {
 			hub.stop(t)
 			again := startHub(t, "--state-dir", dir)
 			assert.Equal(t, 1.0, again.metric(t, `livemap_vehicles{state="present"}`), "what came after is saved")
-			assert.Empty(t, again.log.find("cannot read the saved vehicles; starting without"))
+			assert.Empty(t, again.log.find("cannot read the saved vehicles; starting without them"))
 		})
 	}
 }
