@@ -60,8 +60,8 @@ func (a *API) authenticateReader(next http.Handler) http.Handler {
 		}
 		if raw == "" {
 			return unauthorized(
-				"a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; " +
-					"one in a URL is not taken")
+				"this request needs a token, in Authorization: Bearer or as the cookie that POST /session sets; " +
+					"the hub ignores a token in the URL")
 		}
 		return a.serveWithToken(next, w, r, raw)
 	})
@@ -92,11 +92,11 @@ func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next
 		case err != nil:
 			return err
 		case a.Tokens == nil:
-			return unauthorized("this port asks for a client certificate that --publish-client-ca has signed")
+			return unauthorized("this port requires a client certificate that --publish-client-ca signed")
 		case raw == "":
 			return unauthorized(
-				"this port asks for a token in Authorization: Bearer, " +
-					"or for a client certificate where --publish-client-ca is set")
+				"this port requires a token in Authorization: Bearer, " +
+					"or a client certificate if --publish-client-ca is set")
 		}
 		return a.serveWithToken(next, w, r, raw)
 	})
@@ -132,7 +132,7 @@ func (a *API) requestToken(r *http.Request) (string, error) {
 	}
 	if !a.mayUseCookie(r) {
 		return "", invalidToken(
-			"its cookie is taken from pages of this hub only, and of origins that --allow-origin lists")
+			"its cookie works only on pages of this hub and of origins that --allow-origin lists")
 	}
 	return cookie.Value, nil
 }
@@ -141,7 +141,7 @@ func (a *API) requestToken(r *http.Request) (string, error) {
 func (a *API) verify(raw string) (*token.Grant, error) {
 	grant, err := a.Tokens.Verify(raw)
 	if errors.Is(err, token.ErrNoKeys) {
-		return nil, problem.New(http.StatusServiceUnavailable, "%s; try again after a moment", err).
+		return nil, problem.New(http.StatusServiceUnavailable, "%s; try again in a moment", err).
 			With("Retry-After", strconv.Itoa(int(token.RetryAfter.Seconds())))
 	}
 	if err != nil {
@@ -158,7 +158,7 @@ func bearerToken(r *http.Request) (string, error) {
 	}
 	scheme, raw, _ := strings.Cut(values[0], " ")
 	if raw = strings.TrimSpace(raw); len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return "", invalidToken("the header must be given once, as Authorization: Bearer and a token")
+		return "", invalidToken("the request must have one header Authorization, with Bearer and a token")
 	}
 	return raw, nil
 }
@@ -178,7 +178,7 @@ func invalidToken(mistake string) *problem.Problem {
 		}
 		return c
 	}, mistake)
-	return problem.New(http.StatusUnauthorized, "the token is not taken: %s", mistake).
+	return problem.New(http.StatusUnauthorized, "the hub rejects this token: %s", mistake).
 		With("WWW-Authenticate", challenge+`, error="invalid_token", error_description="`+described+`"`)
 }
 

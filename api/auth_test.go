@@ -70,7 +70,7 @@ func TestReadersNeedAToken(t *testing.T) {
 		url := h.public.URL + path
 		for _, query := range []string{"", "?token=" + good, "?access_token=" + good, "?jwt=" + good} {
 			got := ask(t, h.client, "GET", url+query, nil)
-			refused(t, got, http.StatusUnauthorized, "a token is needed", "one in a URL is not taken")
+			refused(t, got, http.StatusUnauthorized, "this request needs a token", "ignores a token in the URL")
 			require.Equal(t, `Bearer realm="livemap"`, got.Header.Get("WWW-Authenticate"))
 		}
 		for raw, want := range map[string]string{
@@ -79,17 +79,17 @@ func TestReadersNeedAToken(t *testing.T) {
 			good + "x":                           "not signed with a key",
 		} {
 			got := ask(t, h.client, "GET", url, nil, bearer(raw)...)
-			refused(t, got, http.StatusUnauthorized, "the token is not taken: ", want)
+			refused(t, got, http.StatusUnauthorized, "the hub rejects this token: ", want)
 			require.Contains(t, got.Header.Get("WWW-Authenticate"),
 				`Bearer realm="livemap", error="invalid_token", error_description="`)
 			require.Contains(t, got.Header.Get("WWW-Authenticate"), want)
 		}
 		for _, header := range []string{"Basic bWU6c2VjcmV0", "Bearer", "Bearer ", good} {
 			refused(t, ask(t, h.client, "GET", url, nil, "Authorization", header), http.StatusUnauthorized,
-				"Authorization: Bearer and a token")
+				"one header Authorization, with Bearer and a token")
 		}
 		refused(t, ask(t, h.client, "GET", url, nil, append(bearer(good), bearer(good)...)...),
-			http.StatusUnauthorized, "once")
+			http.StatusUnauthorized, "one header Authorization")
 		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", url, nil, bearer(good)...).StatusCode)
 		require.Equal(t, http.StatusOK, ask(t, h.client, "HEAD", url, nil, "Authorization", "bearer "+
 			good).StatusCode)
@@ -164,7 +164,7 @@ func TestReadGrants(t *testing.T) {
 		bearer(signed(t, "all", time.Hour, "live_updates:all"))...)
 	require.Equal(t, http.StatusOK, all.StatusCode)
 	refused(t, ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(signed(t, "nobody", time.Hour))...),
-		http.StatusForbidden, "may read nothing")
+		http.StatusForbidden, "allows no reading")
 }
 
 // A cached snapshot of one reader does not match another's.
@@ -185,13 +185,13 @@ func TestSession(t *testing.T) {
 	h := start(t, tokens(t))
 	h.put(t, at("a", 1, 2))
 	url := h.public.URL + "/session"
-	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "a token is needed")
+	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "this request needs a token")
 	refused(t, ask(t, h.client, "POST", url, nil), http.StatusUnauthorized, "Authorization: Bearer")
 	refused(t, ask(t, h.client, "POST", url, nil, bearer("x")...), http.StatusUnauthorized,
 		"not a JSON Web Token")
 	made := signed(t, "me", time.Hour, "*")
 	refused(t, ask(t, h.client, "POST", url+"?token="+made+"&access_token="+made, nil, "Cookie",
-		"__Host-livemap="+made), http.StatusUnauthorized, "a token is needed, in Authorization: Bearer")
+		"__Host-livemap="+made), http.StatusUnauthorized, "this request needs a token in Authorization: Bearer")
 
 	before := time.Now()
 	raw := signed(t, "me", time.Hour, "vehicle:*")
@@ -236,7 +236,7 @@ func TestSession(t *testing.T) {
 
 	large := claimed(t, strings.Repeat("x", 4000), time.Hour, map[string]any{})
 	refused(t, ask(t, h.client, "POST", url, nil, bearer(large)...), http.StatusBadRequest,
-		"browsers keep up to 4096")
+		"browsers keep at most 4096")
 
 	closed := ask(t, h.client, "DELETE", url, nil)
 	require.Equal(t, http.StatusNoContent, closed.StatusCode)
@@ -250,7 +250,7 @@ func TestSessionOfAnonymous(t *testing.T) {
 	require.JSONEq(t, `{"anonymous":true}`, ask(t, h.client, "GET", h.public.URL+"/session", nil,
 		bearer("x")...).body)
 	refused(t, ask(t, h.client, "POST", h.public.URL+"/session", nil, bearer("x")...), http.StatusNotFound,
-		"nothing to sign in to")
+		"it needs no sign-in")
 }
 
 // The hub accepts a cookie from its own pages and from listed origins.
@@ -287,7 +287,7 @@ func TestCookiesOfOtherPages(t *testing.T) {
 	}
 	for _, path := range readPaths {
 		refused(t, ask(t, h.client, "GET", own+path, nil, append(cookie, "Sec-Fetch-Site", "cross-site")...),
-			http.StatusUnauthorized, "its cookie is taken from pages of this hub only")
+			http.StatusUnauthorized, "its cookie works only on pages of this hub")
 	}
 	for origin, want := range map[string]int{"https://hub.example": http.StatusOK,
 		"http://hub.example": http.StatusUnauthorized} {
@@ -385,7 +385,7 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 		jwt.MapClaims{"exp": time.Now().Add(time.Hour).Unix()}).SignedString(key)
 	require.NoError(t, err)
 	got := ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(raw)...)
-	refused(t, got, http.StatusServiceUnavailable, "cannot be fetched")
+	refused(t, got, http.StatusServiceUnavailable, "cannot fetch the keys")
 	require.Equal(t, "5", got.Header.Get("Retry-After"))
 }
 

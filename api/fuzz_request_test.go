@@ -111,11 +111,11 @@ func checkBlame(t *testing.T, r *http.Request, detail string) {
 	case found:
 		name, _, _ = strings.Cut(name, " ")
 		require.NotEmpty(t, r.URL.Query()[name], detail)
-	case strings.HasPrefix(detail, "the query does not parse"):
+	case strings.HasPrefix(detail, "the hub cannot parse the query"):
 		_, err := url.ParseQuery(r.URL.RawQuery)
 		require.Error(t, err)
 	default:
-		require.Contains(t, detail, "the id in the path is wrong")
+		require.Contains(t, detail, "the id in the path is invalid")
 		segment := strings.Split(r.URL.EscapedPath(), "/")[2]
 		id, err := url.PathUnescape(segment)
 		require.True(t, err != nil || geo.CheckVehicleID(id) != nil, segment)

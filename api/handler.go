@@ -48,11 +48,11 @@ func problemOf(err error) (p *problem.Problem, ok bool) {
 	if size, is := errors.AsType[*http.MaxBytesError](err); is {
 		return problem.New(http.StatusRequestEntityTooLarge,
 			"the body is larger than %d bytes, the limit for JSON and GeoJSON; "+
-				"send several, or NDJSON, which has no limit",
+				"send several requests, or NDJSON, which has no limit",
 			size.Limit), true
 	}
 	return problem.New(http.StatusInternalServerError,
-		"something went wrong in the hub; its log has the details"), false
+		"the hub failed; its log has the details"), false
 }
 
 // handle makes an http.HandlerFunc of a [Handler] and answers with its error. A handler that has
@@ -77,7 +77,7 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
 	return problem.New(http.StatusNotFound,
-		"there is nothing at %s; GET /openapi.yaml tells what there is", strconv.QuoteToASCII(r.URL.Path))
+		"the hub has nothing at %s; GET /openapi.yaml lists every path", strconv.QuoteToASCII(r.URL.Path))
 }
 
 // methodNotAllowed answers OPTIONS, and requests whose path has no such method.
@@ -94,9 +94,9 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 			return nil
 		}
 		p := problem.New(http.StatusMethodNotAllowed,
-			"%s is not allowed here; allowed are %s", strconv.QuoteToASCII(r.Method), allow)
+			"this path does not allow %s; it allows %s", strconv.QuoteToASCII(r.Method), allow)
 		if r.Method == http.MethodPut && strings.Contains(allow, http.MethodPost) {
-			p.Detail += "; curl -T sends PUT, which -X POST mends"
+			p.Detail += "; curl -T sends PUT: add -X POST"
 		}
 		return p.With("Allow", allow)
 	}

@@ -40,26 +40,26 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		publishes: counters("publishes_total",
-			"Publish requests by result: ok, partial (some positions refused), refused (all), "+
-				"limited (over --publish-rate), invalid (not readable, or too large), unavailable.",
+			"Publish requests by result: ok, partial (some positions rejected), refused (all rejected), "+
+				"limited (over --publish-rate), invalid (unreadable or too large), unavailable.",
 			"result"),
 		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "livemap_publish_duration_seconds", Buckets: delays,
-			Help: "From the header of a JSON or GeoJSON publish until its last position is in the log."}),
+			Help: "Seconds from the header of a JSON or GeoJSON publish until its last position is in the log."}),
 		writeDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "livemap_publish_to_write_seconds", Buckets: delays,
-			Help: "From a position being in the log until it is written to a stream, for the oldest of each write."}),
+			Help: "Seconds from logging a position to writing it to a stream, for the oldest of each write."}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "livemap_streams_open", Help: "Streams open by protocol: h1, h2, h3."}, []string{"protocol"}),
+			Name: "livemap_streams_open", Help: "Open streams by protocol: h1, h2, h3."}, []string{"protocol"}),
 		closed: counters("streams_closed_total",
-			"Streams closed by reason: client, stalled, write, draining, expired, too-many, memory, panic.", "reason"),
+			"Closed streams by reason: client, stalled, write, draining, expired, too-many, memory, panic.", "reason"),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_panics_total", Help: "Requests and streams that ended in a panic."}),
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_http3_migrations_total",
-			Help: "HTTP/3 connections that went on from another address of their client, looked for once a second."}),
+			Help: "HTTP/3 connections whose client address changed, sampled once a second."}),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "livemap_state_save_failures_total", Help: "Times that the vehicles could not be saved."}),
+			Name: "livemap_state_save_failures_total", Help: "Failed attempts to save the vehicles."}),
 	}
 	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
 		m.migrations, m.unsaved,
@@ -99,15 +99,15 @@ type hubCollector struct {
 
 var (
 	positionsDesc = describe("positions_total",
-		"Positions taken by result: accepted (the vehicle's newest), late, duplicate, rejected.", "result")
+		"Received positions by result: accepted (the vehicle's newest), late, duplicate, rejected.", "result")
 	writtenDesc     = describe("events_written_total", "Events written to streams.")
 	conflationsDesc = describe("conflations_total",
-		"How often a stream was brought to date with newest positions instead of every one.")
-	logBytesDesc   = describe("log_bytes", "Memory of the event log, its index included.")
+		"Catch-ups of streams with newest positions instead of every position.")
+	logBytesDesc   = describe("log_bytes", "Bytes of memory of the event log, including its index.")
 	logEventsDesc  = describe("log_events", "Events in the log.")
-	logSecondsDesc = describe("log_seconds", "How far back the log reaches.")
-	vehiclesDesc   = describe("vehicles", "Vehicles remembered by state: present, gone.", "state")
-	topicsDesc     = describe("topics", "Topics named by publishers that have vehicles or events.")
+	logSecondsDesc = describe("log_seconds", "Seconds that the log reaches back.")
+	vehiclesDesc   = describe("vehicles", "Known vehicles by state: present, gone.", "state")
+	topicsDesc     = describe("topics", "Topics that publishers named and that have vehicles or events.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {

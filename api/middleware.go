@@ -93,7 +93,7 @@ func headerSize(r *http.Request) int {
 func (a *API) requireLocalHost(next http.Handler) http.Handler {
 	refuse := a.handle(func(_ http.ResponseWriter, r *http.Request) error {
 		return problem.New(http.StatusMisdirectedRequest,
-			"Host is %q; this port answers to localhost and IP addresses", problem.Shorten(r.Host))
+			"Host is %q; this port accepts localhost and IP addresses", problem.Shorten(r.Host))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isUnixSocket(r) && r.Host != "" && !isLocalOrIP(r.Host) { // browsers always send it
@@ -118,7 +118,7 @@ func isLocalOrIP(hostport string) bool {
 // requireLoopback rejects requests from other machines.
 func (a *API) requireLoopback(next http.Handler) http.Handler {
 	refuse := a.handle(func(http.ResponseWriter, *http.Request) error {
-		return problem.New(http.StatusForbidden, "debugging answers to this machine only, over loopback")
+		return problem.New(http.StatusForbidden, "this path accepts requests from this machine only, over loopback")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {

@@ -36,7 +36,7 @@ func paramsOf(r *http.Request) *params {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	p := &params{values: values}
 	if err != nil {
-		p.err = problem.New(http.StatusBadRequest, "the query does not parse: %v", err)
+		p.err = problem.New(http.StatusBadRequest, "the hub cannot parse the query: %v", err)
 	}
 	return p
 }
@@ -45,7 +45,7 @@ func paramsOf(r *http.Request) *params {
 func (p *params) single(name string) (value string, given bool) {
 	values := p.values[name]
 	if len(values) > 1 {
-		p.invalid(name, "is given %d times; once is allowed", len(values))
+		p.invalid(name, "appears %d times; it may appear once", len(values))
 	}
 	if len(values) == 0 || p.err != nil {
 		return "", false
@@ -91,7 +91,7 @@ func (p *params) box(name string) *geo.Box {
 	}
 	box, err := geo.ParseBox(text)
 	if err != nil {
-		p.invalid(name, "is wrong: %v", err)
+		p.invalid(name, "is invalid: %v", err)
 	}
 	return &box
 }
@@ -103,7 +103,7 @@ func (p *params) time(name string) (at time.Time) {
 	}
 	at, err := geo.ParseTime(text)
 	if err != nil {
-		p.invalid(name, "is wrong: %v", err)
+		p.invalid(name, "is invalid: %v", err)
 	}
 	return at
 }
@@ -115,12 +115,12 @@ func (p *params) topics() []string {
 		return []string{stream.AllTopic}
 	}
 	if len(topics) > maxTopics {
-		p.invalid("topic", "is given %d times; %d topics are allowed on one stream", len(topics), maxTopics)
+		p.invalid("topic", "appears %d times; a stream may have %d topics", len(topics), maxTopics)
 		return nil
 	}
 	for _, topic := range topics {
 		if err := geo.CheckTopic(topic); err != nil {
-			p.invalid("topic", "is wrong: %v", err)
+			p.invalid("topic", "is invalid: %v", err)
 		}
 	}
 	return slices.Clone(topics)
@@ -133,7 +133,7 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 		err = check(id)
 	}
 	if err != nil {
-		return "", problem.New(http.StatusBadRequest, "the id in the path is wrong: %v", err)
+		return "", problem.New(http.StatusBadRequest, "the id in the path is invalid: %v", err)
 	}
 	return id, nil
 }

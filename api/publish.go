@@ -73,12 +73,12 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	switch {
 	case len(key) > ingest.MaxKey:
 		return nil, problem.New(http.StatusBadRequest,
-			"Idempotency-Key has %d bytes; at most %d are allowed", len(key), ingest.MaxKey)
+			"Idempotency-Key has %d bytes; it may have at most %d", len(key), ingest.MaxKey)
 	case media != typeNDJSON:
 		return a.receiveDocument(w, r, media == typeGeoJSON, key, positions)
 	case key != "":
 		return nil, problem.New(http.StatusBadRequest,
-			"Idempotency-Key does not go with NDJSON; a line sent again is a duplicate, which does no harm")
+			"NDJSON does not support Idempotency-Key; a repeated line is a duplicate, which does no harm")
 	}
 	return a.receiveLines(w, r, positions)
 }
@@ -87,7 +87,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 func publishable(r *http.Request) (media string, err error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "", problem.New(http.StatusUnsupportedMediaType,
-			"Content-Encoding %q is not taken; send the body as it is", problem.Shorten(coding))
+			"the hub does not accept Content-Encoding %q; send the body uncompressed", problem.Shorten(coding))
 	}
 	given := r.Header.Get("Content-Type")
 	switch given {
@@ -99,20 +99,20 @@ func publishable(r *http.Request) (media string, err error) {
 		return media, nil
 	}
 	p := problem.New(http.StatusUnsupportedMediaType,
-		"Content-Type is %q; positions are taken as %s, %s or %s",
+		"Content-Type is %q; the hub accepts %s, %s or %s",
 		problem.Shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
 	switch {
 	case media == typeForm:
-		p.Detail += "; curl sends this type unless told otherwise: add -H 'Content-Type: " + typeJSON + "'"
+		p.Detail += "; curl sends this type by default: add -H 'Content-Type: " + typeJSON + "'"
 	case given == "":
-		p.Detail += "; with curl: -H 'Content-Type: " + typeJSON + "'"
+		p.Detail += "; with curl, add -H 'Content-Type: " + typeJSON + "'"
 	}
 	return "", p.With("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
 }
 
 // errDraining rejects a request while the hub drains.
 func errDraining() error {
-	return problem.New(http.StatusServiceUnavailable, "the hub is going down; try again after a moment").
+	return problem.New(http.StatusServiceUnavailable, "the hub is shutting down; try again in a moment").
 		With("Retry-After", strconv.Itoa(retryAfter))
 }
 
@@ -210,7 +210,7 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) error {
 		return tooLarge(rc, r)
 	}
 	return problem.New(http.StatusBadRequest,
-		"the body broke off after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
+		"the body ended early, after %d bytes, or took longer than %s", d.body.Len(), bodyTime)
 }
 
 // overTime is how long the rest of a body that is too large is read and discarded.

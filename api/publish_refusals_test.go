@@ -34,7 +34,7 @@ func wrongItems() []item {
 		{"not an object", `7`, "", []string{"7 is not a position"}},
 		{"null", `null`, "", []string{"null is not a position"}},
 		{"an array in the array", `[]`, "", []string{"an array is not a position"}},
-		{"nothing in it", `{}`, "vehicle_id", []string{"missing", "1 to 128 bytes"}},
+		{"it is empty", `{}`, "vehicle_id", []string{"missing", "1 to 128 bytes"}},
 		{"id missing", `{"lat":1,"lon":2}`, "vehicle_id", []string{"missing"}},
 		{"id null", `{"vehicle_id":null,"lat":1,"lon":2}`, "vehicle_id", []string{"null"}},
 		{"id empty", `{"vehicle_id":"","lat":1,"lon":2}`, "vehicle_id", []string{"empty", "1 to 128 bytes"}},
@@ -89,7 +89,7 @@ func wrongItems() []item {
 		{"topic too long", at("x", 2, 1, `"topics":["`+long+long+`"]`), "topics", []string{"400 bytes"}},
 		{"topic with CR", at("x", 2, 1, `"topics":["a\rb"]`), "topics", []string{"U+000D"}},
 		{"topic of the hub", at("x", 2, 1, `"topics":["vehicle:y"]`), "topics",
-			[]string{"vehicle:", "belong to the hub"}},
+			[]string{"vehicle:", "the hub reserves topics"}},
 		{"topic of the hub, all", at("x", 2, 1, `"topics":["live_updates:all"]`), "topics",
 			[]string{"live_updates:"}},
 		{"too large as a Feature", at("x", 2, 1, `"note":"`+strings.Repeat("x", 16<<10)+`"`), "",
@@ -198,7 +198,7 @@ func TestWrongAlone(t *testing.T) {
 		t.Run(wrong.name, func(t *testing.T) {
 			got := h.post(t, "application/json", wrong.text)
 			p := refused(t, got, http.StatusUnprocessableEntity,
-				append([]string{"the position was refused"}, wrong.words...)...)
+				append([]string{"the hub rejected the position"}, wrong.words...)...)
 			require.Len(t, p.Errors, 1)
 			wrong.check(t, p.Errors[0], 0)
 		})
@@ -226,22 +226,22 @@ func TestBrokenDocuments(t *testing.T) {
 		offset                  int64
 		words                   []string
 	}{
-		{"nothing", "application/json", "", 0, []string{"nothing in it"}},
-		{"white space", "application/json", " \n", 0, []string{"nothing in it"}},
+		{"nothing", "application/json", "", 0, []string{"it is empty"}},
+		{"white space", "application/json", " \n", 0, []string{"it is empty"}},
 		{"cut off", "application/json", "[" + first + `{"vehicle_id":`, int64(len(first)) + 15,
 			[]string{"ends in the middle"}},
 		{"NaN", "application/json", "[" + first + `{"vehicle_id":"x","lat":NaN,"lon":1}]`, int64(len(first)) + 25,
-			[]string{"NaN is no JSON number", "/1/lat"}},
+			[]string{"NaN is not a JSON number", "/1/lat"}},
 		{"Infinity", "application/json", "[" + first + `{"vehicle_id":"x","lat":-Infinity,"lon":1}]`, -1,
-			[]string{"Infinity is no JSON number"}},
+			[]string{"Infinity is not a JSON number"}},
 		{"single quotes", "application/json", "[" + first + `{'vehicle_id':1}]`, int64(len(first)) + 2,
 			[]string{"not JSON"}},
 		{"trailing comma", "application/json", "[" + first + "]", -1, []string{"not JSON"}},
 		{"a comment", "application/json", "[" + first + "/* */]", -1, []string{"not JSON"}},
 		{"two documents", "application/json", at("a", 1, 2) + at("b", 1, 2), int64(len(at("a", 1, 2))),
-			[]string{"more after the end"}},
+			[]string{"more text follows"}},
 		{"NDJSON as JSON", "application/json", at("a", 1, 2) + "\n" + at("b", 1, 2), -1,
-			[]string{"more after the end"}},
+			[]string{"more text follows"}},
 		{"byte order mark", "application/json", "\ufeff" + at("a", 1, 2), 0, []string{"byte order mark"}},
 		{"UTF-16", "application/json", "[\x00{\x00", -1, []string{"not JSON"}},
 		{"a line break in a string", "application/json", "[" + first + "\"\n\"]", -1, []string{"not JSON"}},

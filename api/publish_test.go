@@ -113,7 +113,7 @@ func TestAckCounts(t *testing.T) {
 func TestFirstHundredErrors(t *testing.T) {
 	h := start(t)
 	p := refused(t, h.post(t, "application/json", "["+strings.Repeat("{},", 149)+"{}]"),
-		http.StatusUnprocessableEntity, "all 150 positions were refused")
+		http.StatusUnprocessableEntity, "the hub rejected all 150 positions")
 	require.Len(t, p.Errors, 100)
 	require.Equal(t, 99, p.Errors[99].Index)
 	a := ackOf(t, h.post(t, "application/x-ndjson", strings.Repeat("{}\n", 150)+at("a", 1, 2)).body)
@@ -253,6 +253,6 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	text, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.Contains(t, string(text), " 400 ")
-	require.Contains(t, string(text), "broke off after")
+	require.Contains(t, string(text), "ended early, after")
 	require.Empty(t, h.vehicles(t))
 }

@@ -73,7 +73,7 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 			}
 			got := h.do(t, c.method, url+c.path, nil, append(headers, "Content-Type", "application/json")...)
 			p := refused(t, got, http.StatusUnauthorized)
-			require.Contains(t, p.Detail, "a token in Authorization: Bearer, or for a client certificate", c)
+			require.Contains(t, p.Detail, "a token in Authorization: Bearer, or a client certificate", c)
 			require.NotEmpty(t, got.Header.Get("WWW-Authenticate"))
 		}
 		refused(t, h.do(t, c.method, url+c.path, nil, inside("application/json", good+"x")...),
@@ -93,15 +93,15 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 		require.Equal(t, 200, h.do(t, "HEAD", url+path, nil, cookie...).StatusCode,
 			"the map that is served here has readers sign in: %s", path)
 		refused(t, h.do(t, "GET", url+path, nil, append(cookie, "Sec-Fetch-Site", "cross-site")...),
-			http.StatusUnauthorized, "its cookie is taken from pages of this hub only")
+			http.StatusUnauthorized, "its cookie works only on pages of this hub")
 	}
 	refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(at("TRUCK-1", 1, 2)),
-		inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
+		inside("application/json", reader)...), http.StatusForbidden, "allows no publishing")
 	refused(t, h.do(t, "POST", url+"/publish?dry_run=true", strings.NewReader(at("TRUCK-1", 1, 2)),
-		inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
+		inside("application/json", reader)...), http.StatusForbidden, "allows no publishing")
 	refused(t, h.do(t, "DELETE", url+"/vehicles/TRUCK-1", nil, bearer(reader)...), http.StatusForbidden,
-		"may publish nothing")
-	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "may read nothing")
+		"allows no publishing")
+	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "allows no reading")
 
 	for _, query := range []string{"?token=", "?access_token="} {
 		refused(t, h.do(t, "POST", url+"/publish"+query+good, strings.NewReader(at("TRUCK-1", 1, 2)),
@@ -131,7 +131,7 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 			`"properties":null}`,
 	} {
 		p := refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(body), inside(media, good)...),
-			http.StatusForbidden, "refused")
+			http.StatusForbidden, "the hub rejected")
 		require.Equal(t, "this token may not publish for this vehicle", p.Errors[0].Detail)
 		require.NotEmpty(t, p.Errors, media)
 	}
@@ -149,7 +149,7 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 func TestInternalPortRequiresAuthOfAnonymous(t *testing.T) {
 	h := start(t, requireAuth)
 	refused(t, h.do(t, "GET", h.internal.URL+"/stream", nil), http.StatusUnauthorized,
-		"a client certificate that --publish-client-ca has signed")
+		"a client certificate that --publish-client-ca signed")
 	refused(t, h.do(t, "POST", h.internal.URL+"/publish", nil,
 		inside("application/json", publisher(t, "me", "*"))...), http.StatusUnauthorized, "client certificate")
 }
@@ -328,7 +328,7 @@ func TestPublishRate(t *testing.T) {
 		require.Equal(t, 30, ackOf(t, publish("a", many...).body).Accepted,
 			"who owes nothing may publish much at once")
 		got := publish("a", at("4", 1, 2))
-		refused(t, got, http.StatusTooManyRequests, "more than 10 positions per second", "wait 3 s")
+		refused(t, got, http.StatusTooManyRequests, "exceeded 10 positions per second", "wait 3 s")
 		require.Equal(t, "3", got.Header.Get("Retry-After"))
 		require.Equal(t, 200, publish("b", at("5", 1, 2)).StatusCode)
 		require.Contains(t, h.do(t, "GET", "http://localhost/metrics", nil, bearer(publisher(t, "b"))...).body,

@@ -134,7 +134,7 @@ func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 }
 
 func unknownVehicle(id string) error {
-	return problem.New(http.StatusNotFound, "no vehicle %q is known", id)
+	return problem.New(http.StatusNotFound, "the hub knows no vehicle %q", id)
 }
 
 func writeGeoJSON(w http.ResponseWriter, text []byte) error {
@@ -157,7 +157,7 @@ func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 	err := a.Page(w, r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return problem.New(http.StatusNotFound,
-			"there is nothing at %s; a page that was open while the hub was replaced must be loaded again",
+			"the hub has nothing at %s; reload a page that was open while the hub was replaced",
 			strconv.QuoteToASCII(r.URL.Path))
 	}
 	return err
@@ -166,7 +166,7 @@ func (a *API) page(w http.ResponseWriter, r *http.Request) error {
 // publishOnWrongPort answers a publisher on the public port with the address of the internal one.
 func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 	return problem.New(http.StatusNotFound,
-		"positions are not published here but on the internal port, %s", a.PublishAddress)
+		"this port accepts no positions; publish them on the internal port, %s", a.PublishAddress)
 }
 
 // healthz answers as long as the process runs.

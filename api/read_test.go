@@ -91,7 +91,7 @@ func TestSnapshotOfSeveralTopics(t *testing.T) {
 	h.put(t, at("a", 10, 50, `"topics":["x"]`), at("b", 10, 50, `"topics":["y"]`))
 	require.Equal(t, h.get(t, "/topics/x/snapshot?topic=y").body, h.get(t, "/snapshot?topic=x").body)
 	require.Equal(t, http.StatusOK, h.get(t, "/snapshot?"+strings.Repeat("topic=x&", 128)).StatusCode)
-	refused(t, h.get(t, "/snapshot?"+strings.Repeat("topic=x&", 129)), 400, "topic is given 129 times")
+	refused(t, h.get(t, "/snapshot?"+strings.Repeat("topic=x&", 129)), 400, "topic appears 129 times")
 	refused(t, h.get(t, "/snapshot?topic="), 400, "parameter topic")
 	refused(t, h.get(t, "/snapshot?bbox=1"), 400, "parameter bbox")
 }
@@ -176,7 +176,7 @@ func TestDocumentsAndPage(t *testing.T) {
 				"not compressed once more")
 		}
 		refused(t, h.do(t, "GET", port+"/app/fedcba9876543210/a.js", nil), http.StatusNotFound,
-			"/app/fedcba9876543210/a.js", "must be loaded again")
+			"/app/fedcba9876543210/a.js", "reload a page")
 	}
 }
 
@@ -188,7 +188,7 @@ func TestDraining(t *testing.T) {
 	h.api.Drain()
 	for _, got := range []answer{h.get(t, "/readyz"), h.post(t, "application/json", at("b", 1, 2)),
 		h.post(t, "application/x-ndjson", at("b", 1, 2))} {
-		refused(t, got, http.StatusServiceUnavailable, "going down")
+		refused(t, got, http.StatusServiceUnavailable, "the hub is shutting down")
 		require.Equal(t, "2", got.Header.Get("Retry-After"))
 	}
 	require.Equal(t, "ok\n", h.get(t, "/healthz").body)

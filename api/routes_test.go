@@ -50,10 +50,10 @@ func TestMethods(t *testing.T) {
 						continue
 					}
 					got := h.do(t, method, port.url+c.path, nil)
-					p := refused(t, got, http.StatusMethodNotAllowed, method, "allowed are "+port.allow)
+					p := refused(t, got, http.StatusMethodNotAllowed, method, "it allows "+port.allow)
 					require.Equal(t, port.allow, got.Header.Get("Allow"))
 					require.Equal(t, method == "PUT" && c.path == "/publish",
-						strings.Contains(p.Detail, "curl -T sends PUT, which -X POST mends"))
+						strings.Contains(p.Detail, "curl -T sends PUT: add -X POST"))
 				}
 			})
 		}
@@ -93,7 +93,7 @@ func TestNotFound(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			for _, url := range []string{h.public.URL, h.internal.URL} {
 				got := h.do(t, "GET", url+path, nil)
-				if got.StatusCode != 400 || !strings.Contains(got.body, "the id in the path is wrong") {
+				if got.StatusCode != 400 || !strings.Contains(got.body, "the id in the path is invalid") {
 					refused(t, got, http.StatusNotFound, "/openapi.yaml")
 				}
 				require.Equal(t, 404, h.do(t, "OPTIONS", url+"/nothing", nil).StatusCode)

@@ -42,14 +42,14 @@ func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 // openSession sets the header's token as a cookie, because EventSource sends no header.
 func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	if a.Anonymous {
-		return problem.New(http.StatusNotFound, "whoever reaches this hub may read; there is nothing to sign in to")
+		return problem.New(http.StatusNotFound, "this hub lets everyone read; it needs no sign-in")
 	}
 	raw, err := bearerToken(r)
 	if err != nil {
 		return err
 	}
 	if raw == "" {
-		return unauthorized("a token is needed, in Authorization: Bearer")
+		return unauthorized("this request needs a token in Authorization: Bearer")
 	}
 	grant, err := a.verify(raw)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	if size := len(cookieName) + len(raw); size > maxCookie {
 		return problem.New(http.StatusBadRequest,
-			"as a cookie this token has %d bytes; browsers keep up to %d", size, maxCookie)
+			"as a cookie, this token has %d bytes; browsers keep at most %d", size, maxCookie)
 	}
 	a.setCookie(w, raw, max(1, int(time.Until(grant.Expires).Seconds())))
 	return writeJSON(w, sessionOf(grant))

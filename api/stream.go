@@ -22,7 +22,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !acceptsEvents(r) {
 		return problem.New(http.StatusNotAcceptable,
-			"this is a text/event-stream, which the request's Accept excludes")
+			"the hub sends text/event-stream here, which the request's Accept excludes")
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")

@@ -34,13 +34,13 @@ func ParseBox(s string) (Box, error) {
 		v, err := parseDegrees(strings.TrimSpace(part))
 		if err != nil {
 			side := [...]string{"west", "south", "east", "north"}[i]
-			return Box{}, fmt.Errorf("%s is %s, which is no finite number; %s", side, quote(part), boxForm)
+			return Box{}, fmt.Errorf("%s is %s, which is not a finite number; %s", side, quote(part), boxForm)
 		}
 		edges[i] = v
 	}
 	west, south, east, north := edges[0], edges[1], edges[2], edges[3]
 	if south > north {
-		return Box{}, fmt.Errorf("south (%v) is north of north (%v); %s", south, north, boxForm)
+		return Box{}, fmt.Errorf("south (%v) is greater than north (%v); %s", south, north, boxForm)
 	}
 	return makeBox(west, max(-90, min(90, south)), east, max(-90, min(90, north))), nil
 }

@@ -77,7 +77,7 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	case s.is(typ, "FeatureCollection"):
 		return s.collection(dst, offset)
 	case geoJSON && !s.is(typ, "Feature"):
-		return dst, &SyntaxError{offset, "not a GeoJSON Feature or FeatureCollection"}
+		return dst, &SyntaxError{offset, "the document is not a GeoJSON Feature or FeatureCollection"}
 	case root[0] != '{':
 		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", show(root))}
 	}
@@ -91,7 +91,7 @@ func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
 		return dst, &SyntaxError{offset, refusal.Detail}
 	}
 	if s.full {
-		return dst, &LimitError{fmt.Sprintf("more than %d members in a FeatureCollection", maxNodes)}
+		return dst, &LimitError{fmt.Sprintf("the FeatureCollection has more than %d members", maxNodes)}
 	}
 	features := at[features]
 	if features == 0 || s.raw(features)[0] != '[' {
@@ -125,7 +125,7 @@ func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
 			return dst, errBroken
 		}
 	}
-	return dst, &LimitError{fmt.Sprintf("more than %d items in one document", MaxItems)}
+	return dst, &LimitError{fmt.Sprintf("the document has more than %d items", MaxItems)}
 }
 
 func (s *scanner) appendItem(dst []Item, featureOnly bool) []Item {

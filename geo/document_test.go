@@ -73,13 +73,13 @@ func TestDocumentSyntax(t *testing.T) {
 		detail string
 		only   bool
 	}{
-		"empty":           {"", 0, "nothing in it", anything},
-		"white space":     {"\n ", 0, "nothing in it", anything},
+		"empty":           {"", 0, "it is empty", anything},
+		"white space":     {"\n ", 0, "it is empty", anything},
 		"byte order mark": {"\ufeff" + object, 0, "byte order mark", anything},
-		"NaN": {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is no JSON number",
+		"NaN": {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is not a JSON number",
 			anything},
 		"cut off":            {`[` + object, 35, "ends in the middle", anything},
-		"trailing":           {object + " \n" + object, 36, "more after the end", anything},
+		"trailing":           {object + " \n" + object, 36, "more text follows", anything},
 		"after other faults": {"[\"\xff\",{\"a\":1,\"a\":1},x]", 19, "invalid character 'x'", anything},
 		"trailing comma":     {`[` + object + `,]`, 35, "invalid character ','", anything},
 		"missing comma":      {`[` + object + object + `]`, 35, "expecting ','", anything},
@@ -95,9 +95,9 @@ func TestDocumentSyntax(t *testing.T) {
 		"no features":         {`{"type":"FeatureCollection"}`, 0, "features is missing", geoJSON},
 		"features null":       {`{"type":"FeatureCollection","features":null}`, 0, "features is null", geoJSON},
 		"features twice": {`{"type":"FeatureCollection","features":[],"features":[]}`, 0,
-			"features is there twice", geoJSON},
+			"features appears twice", geoJSON},
 		"type twice": {`{"type":"FeatureCollection","features":[],"type":"Feature"}`, 0,
-			"type is there twice", geoJSON},
+			"type appears twice", geoJSON},
 		"error after features": {`{"type":"FeatureCollection","features":[` + feat + `],x}`, int64(42 + len(feat)),
 			"invalid character 'x'", geoJSON},
 	} {

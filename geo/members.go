@@ -107,7 +107,7 @@ func (s *scanner) members(object int) (at members, refusal *Refusal) {
 			return at, refuse(show(s.key(i)), "the member name %s is not UTF-8", show(s.key(i)))
 		}
 		if twice {
-			return at, refuse(s.label(i), "%s is there twice; it must be there once", s.label(i))
+			return at, refuse(s.label(i), "%s appears twice; it may appear once", s.label(i))
 		}
 	}
 	return at, nil
@@ -321,7 +321,7 @@ func (s *scanner) topic(i int) (string, *Refusal) {
 	}
 	for _, own := range [...]string{"vehicle:", "live_updates:"} {
 		if strings.HasPrefix(string(text), own) {
-			return "", refuse("topics", "topics holds %s; topics that begin with %q belong to the hub", show(raw), own)
+			return "", refuse("topics", "topics holds %s; the hub reserves topics that begin with %q", show(raw), own)
 		}
 	}
 	return s.keep(text), nil

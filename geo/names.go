@@ -20,14 +20,14 @@ func checkName(kind string, name []byte, limit int) error {
 	problem := ""
 	switch {
 	case name == nil || !utf8.Valid(name):
-		problem = "this is not UTF-8"
+		problem = "this one is not UTF-8"
 	case len(name) == 0:
-		problem = "this is empty"
+		problem = "this one is empty"
 	case len(name) > limit:
-		problem = fmt.Sprintf("this has %d bytes", len(name))
+		problem = fmt.Sprintf("this one has %d bytes", len(name))
 	default:
 		if r, found := control(name); found {
-			problem = fmt.Sprintf("this holds %U", r)
+			problem = fmt.Sprintf("this one holds %U", r)
 		}
 	}
 	if problem == "" {

@@ -197,10 +197,10 @@ func TestRefusal(t *testing.T) {
 		"lat string":         {item(`"lat":"52.5","lon":2`), "lat", `lat is "52.5"; it must be a number`},
 		"lat true":           {item(`"lat":true,"lon":2`), "lat", "lat is true"},
 		"lat 1e999":          {item(`"lat":1e999,"lon":2`), "lat", "lat is 1e999"},
-		"lat NaN":            {item(`"lat":NaN,"lon":2`), "lat", "NaN is no JSON number"},
+		"lat NaN":            {item(`"lat":NaN,"lon":2`), "lat", "NaN is not a JSON number"},
 		"lat -Infinity":      {item(`"lat":-Infinity,"lon":2`), "lat", "from -90 to 90"},
-		"lat twice":          {item(`"lat":1,"lon":2,"lat":1`), "lat", "lat is there twice"},
-		"lat twice, escaped": {item(`"lat":1,"lon":2,"l\u0061t":1`), "lat", "lat is there twice"},
+		"lat twice":          {item(`"lat":1,"lon":2,"lat":1`), "lat", "lat appears twice"},
+		"lat twice, escaped": {item(`"lat":1,"lon":2,"l\u0061t":1`), "lat", "lat appears twice"},
 		"lon too large":      {item(`"lat":1,"lon":180.1`), "lon", "from -180 to 180"},
 		"lon missing":        {item(`"lat":1`), "lon", "lon is missing"},
 		"long number": {item(`"lat":` + strings.Repeat("9", 500) + `,"lon":2`), "lat",
@@ -224,13 +224,13 @@ func TestRefusal(t *testing.T) {
 		"topics string":       {at(`"topics":"a"`), "topics", "array of strings"},
 		"topics number":       {at(`"topics":["a",5]`), "topics", "topics holds 5"},
 		"topics null inside":  {at(`"topics":[null]`), "topics", "topics holds null"},
-		"topics empty inside": {at(`"topics":[""]`), "topics", "this is empty"},
+		"topics empty inside": {at(`"topics":[""]`), "topics", "this one is empty"},
 		"topics too long": {at(`"topics":["` + strings.Repeat("x", 257) + `"]`), "topics",
-			"this has 257 bytes"},
+			"this one has 257 bytes"},
 		"topics control":      {at(`"topics":["a\nb"]`), "topics", "U+000A"},
 		"topics surrogate":    {at(`"topics":["\udc00"]`), "topics", "not UTF-8"},
-		"topics of a vehicle": {at(`"topics":["vehicle:x"]`), "topics", "belong to the hub"},
-		"topics of the hub":   {at(`"topics":["live_updates:all"]`), "topics", "belong to the hub"},
+		"topics of a vehicle": {at(`"topics":["vehicle:x"]`), "topics", "the hub reserves topics"},
+		"topics of the hub":   {at(`"topics":["live_updates:all"]`), "topics", "the hub reserves topics"},
 		"topics too many": {at(`"topics":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "topics",
 			"more than 16"},
 		"topics far too many": {at(`"topics":[` + strings.Repeat(`"a",`, 9999) + `"a"]`), "topics",
@@ -287,7 +287,7 @@ func TestRefusal(t *testing.T) {
 		"too deep": {at(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), "",
 			"nested deeper than 64 levels"},
 		"cut off":        {`{"vehicle_id":"T","lat":1`, "", "ends in the middle"},
-		"more behind it": {at(`"x":1`) + ` 5`, "", "more after the end"},
+		"more behind it": {at(`"x":1`) + ` 5`, "", "more text follows"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal := refused(t, test.item)
@@ -303,9 +303,9 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 	for name, test := range map[string]struct{ item, field, detail string }{
 		"missing":           {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
 		"null":              {id(`null`), "vehicle_id", "vehicle_id is null"},
-		"empty":             {id(`""`), "vehicle_id", "this is empty"},
-		"too long":          {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this has 129 bytes"},
-		"too long a number": {id(strings.Repeat("9", 129)), "vehicle_id", "this has 129 bytes"},
+		"empty":             {id(`""`), "vehicle_id", "this one is empty"},
+		"too long":          {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this one has 129 bytes"},
+		"too long a number": {id(strings.Repeat("9", 129)), "vehicle_id", "this one has 129 bytes"},
 		"fraction":          {id(`42.0`), "vehicle_id", "vehicle_id is 42.0"},
 		"exponent":          {id(`1e3`), "vehicle_id", "vehicle_id is 1e3"},
 		"object":            {id(`{}`), "vehicle_id", "an object"},
@@ -319,8 +319,8 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 		"a Feature's none": {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`,
 			"vehicle_id", "missing"},
 		"cut off at its id":  {`{"vehicle_id":`, "vehicle_id", "ends in the middle"},
-		"nothing":            {``, "", "nothing in it"},
-		"white space":        {" \t", "", "nothing in it"},
+		"nothing":            {``, "", "it is empty"},
+		"white space":        {" \t", "", "it is empty"},
 		"number":             {`5`, "", "5 is not a position"},
 		"string":             {`"\u0007"`, "", `"\a" is not a position`},
 		"array":              {`[{"vehicle_id":"T"}]`, "", "an array is not a position"},
@@ -391,9 +391,9 @@ func TestCheckNames(t *testing.T) {
 	require.NoError(t, geo.CheckTopic(long+long))
 	require.NoError(t, geo.CheckTopic("vehicle:x"))
 	require.EqualError(t, geo.CheckVehicleID(long+"x"),
-		"a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this has 129 bytes")
-	require.ErrorContains(t, geo.CheckTopic(long+long+"x"), "this has 257 bytes")
-	require.ErrorContains(t, geo.CheckTopic(""), "this is empty")
+		"a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this one has 129 bytes")
+	require.ErrorContains(t, geo.CheckTopic(long+long+"x"), "this one has 257 bytes")
+	require.ErrorContains(t, geo.CheckTopic(""), "this one is empty")
 	require.ErrorContains(t, geo.CheckTopic("a\x00"), "U+0000")
 	require.ErrorContains(t, geo.CheckTopic("\xed\xa0\x80"), "not UTF-8")
 }

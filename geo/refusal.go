@@ -61,18 +61,18 @@ func (s *scanner) refuseEncoding() *Refusal {
 // the member where it is at one.
 func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
 	if bytes.HasPrefix(s.body, []byte("\ufeff")) {
-		return &SyntaxError{0, "not JSON: it begins with a byte order mark (EF BB BF), which JSON must not (RFC 8259, section 8.1)"}, ""
+		return &SyntaxError{0, "not JSON: it begins with a byte order mark (EF BB BF), which RFC 8259, section 8.1 forbids"}, ""
 	}
 	if i := tooDeep(s.body); i >= 0 {
-		return &SyntaxError{int64(i), fmt.Sprintf("nested deeper than %d levels", MaxDepth)}, ""
+		return &SyntaxError{int64(i), fmt.Sprintf("it is nested deeper than %d levels", MaxDepth)}, ""
 	}
 	end, err := readAll(s.body)
 	if err == nil {
-		return &SyntaxError{int64(skipSpace(s.body, end)), "not JSON: there is more after the end of the value"}, ""
+		return &SyntaxError{int64(skipSpace(s.body, end)), "not JSON: more text follows the value"}, ""
 	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok { // io.EOF: nothing but white space
-		return &SyntaxError{0, "not JSON: there is nothing in it"}, ""
+		return &SyntaxError{0, "not JSON: it is empty"}, ""
 	}
 	detail := "not JSON: " + cause(s.body, syntax)
 	if syntax.JSONPointer != "" {
@@ -124,9 +124,9 @@ func cause(body []byte, err *jsontext.SyntacticError) string {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "it ends in the middle of a value"
 	case bytes.HasPrefix(rest, []byte("NaN")):
-		return "NaN is no JSON number"
+		return "NaN is not a JSON number"
 	case bytes.HasPrefix(bytes.TrimPrefix(rest, []byte("-")), []byte("Inf")):
-		return "Infinity is no JSON number"
+		return "Infinity is not a JSON number"
 	}
 	return err.Err.Error()
 }

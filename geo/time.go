@@ -29,9 +29,9 @@ func ParseTime(s string) (time.Time, error) {
 	if !ok {
 		hint := ""
 		if bytes.IndexByte(raw, ' ') >= 0 {
-			hint = " (a + in a URL must be written %2B)"
+			hint = " (write a + in a URL as %2B)"
 		}
-		return time.Time{}, errors.New(quote(s) + " is no time; it must be " + timeRule + hint)
+		return time.Time{}, errors.New(quote(s) + " is not a time; it must be " + timeRule + hint)
 	}
 	return t, nil
 }

@@ -60,7 +60,7 @@ func TestParseTimeRefuses(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			_, err := geo.ParseTime(text)
-			require.ErrorContains(t, err, "is no time; it must be Unix seconds from 0 to 9223372036")
+			require.ErrorContains(t, err, "is not a time; it must be Unix seconds from 0 to 9223372036")
 		})
 	}
 	_, err := geo.ParseTime("2026-11-23T10:04:21 01:00") // the + of a query, decoded

@@ -115,7 +115,7 @@ func checkAhead(p *geo.Position, now time.Time) error {
 		return nil
 	}
 	return &geo.Refusal{VehicleID: p.VehicleID, Field: "timestamp", Detail: fmt.Sprintf(
-		"timestamp is %s ahead of the hub's clock; at most %s are allowed",
+		"timestamp is %s ahead of the hub's clock; at most %s is allowed",
 		p.Time.Sub(now).Round(time.Second), MaxAhead)}
 }
 

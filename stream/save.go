@@ -123,7 +123,7 @@ func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.log.head() > 0 || h.fleet.size() > 0 {
-		return 0, errors.New("stream: state is loaded into a new hub only")
+		return 0, errors.New("stream: only a new hub can load a saved state")
 	}
 	lines, err := h.readState(r)
 	if err != nil {
@@ -163,7 +163,7 @@ func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
 		vehicles++
 		h.restoreVehicle(&line.restoredLine, down)
 	}
-	return 0, errors.Join(errors.New("stream: saved state is torn"), in.Err())
+	return 0, errors.Join(errors.New("stream: saved state is incomplete"), in.Err())
 }
 
 // readHeader checks the first line and returns how long ago the state was saved.
@@ -174,7 +174,7 @@ func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
 		return 0, errors.Join(errors.New("stream: not a saved state"), in.Err())
 	}
 	if header.Version != stateVersion {
-		return 0, fmt.Errorf("stream: saved state is of version %d; this hub reads version %d",
+		return 0, fmt.Errorf("stream: saved state has version %d; this hub reads version %d",
 			header.Version, stateVersion)
 	}
 	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent), nil

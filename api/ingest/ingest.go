@@ -193,7 +193,7 @@ type RefusedError struct {
 // Error returns the reason of the only refusal, or the number of them.
 func (e *RefusedError) Error() string {
 	if e.Rejected == 1 {
-		return "the position was refused: " + e.Errors[0].Detail
+		return "the hub rejected the position: " + e.Errors[0].Detail
 	}
-	return fmt.Sprintf("all %d positions were refused; errors says why", e.Rejected)
+	return fmt.Sprintf("the hub rejected all %d positions; errors lists the reasons", e.Rejected)
 }

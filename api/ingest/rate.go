@@ -37,7 +37,7 @@ type RateError struct {
 
 // Error returns the rate and how long to wait.
 func (e *RateError) Error() string {
-	return fmt.Sprintf("more than %g positions per second; wait %g s", e.PerSecond, e.Wait)
+	return fmt.Sprintf("the publisher exceeded %g positions per second; wait %g s", e.PerSecond, e.Wait)
 }
 
 // Acquire returns the limiter of a client that may publish now. For one that still owes positions

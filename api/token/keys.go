@@ -56,7 +56,7 @@ func readKey(path string) ([]byte, error) {
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err == nil && len(data) > maxKeyFile {
-		err = fmt.Errorf("%s has more than %d bytes, and no key has", path, maxKeyFile)
+		err = fmt.Errorf("%s is larger than %d bytes, the limit for a key file", path, maxKeyFile)
 	}
 	return data, err
 }
@@ -67,12 +67,12 @@ func isPEM(data []byte) bool {
 
 func secretOf(path string, data []byte) ([]byte, error) {
 	if isPublic(data) {
-		return nil, fmt.Errorf("%s holds a key in another form, which must not become a secret; "+
+		return nil, fmt.Errorf("%s holds a key in another form, which must not serve as a secret; "+
 			"it must be PEM in UTF-8, with nothing before it", path)
 	}
 	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	if len(secret) < MinSecret {
-		return nil, fmt.Errorf("%s has a secret of %d bytes; it must have at least %d, or be a PEM key",
+		return nil, fmt.Errorf("%s holds a secret of %d bytes; it must have at least %d, or be a PEM key",
 			path, len(secret), MinSecret)
 	}
 	return secret, nil
@@ -118,13 +118,13 @@ func publicKey(path string, data []byte) (*Keys, error) {
 	const want = "a PEM public key (RSA of at least 2048 bits, ECDSA on P-256, P-384 or P-521, or Ed25519)"
 	block, rest := pem.Decode(bytes.TrimLeft(data, " \t\r\n"))
 	if block == nil {
-		return nil, fmt.Errorf("%s begins like PEM and is not; it must be %s", path, want)
+		return nil, fmt.Errorf("%s begins like PEM but does not parse; it must be %s", path, want)
 	}
 	if another, _ := pem.Decode(rest); another != nil {
-		return nil, fmt.Errorf("%s holds more than one key; it must be %s, and --jwks-url has several", path, want)
+		return nil, fmt.Errorf("%s holds more than one key; it must be %s; --jwks-url allows several", path, want)
 	}
 	if block.Type != "PUBLIC KEY" && block.Type != "RSA PUBLIC KEY" {
-		return nil, fmt.Errorf("%s has a %.40s; it must be %s", path, block.Type, want)
+		return nil, fmt.Errorf("%s holds a %.40s; it must be %s", path, block.Type, want)
 	}
 	parse := x509.ParsePKIXPublicKey
 	if block.Type == "RSA PUBLIC KEY" {

@@ -33,7 +33,7 @@ const (
 const RetryAfter = retryLeast
 
 // ErrNoKeys reports that a key set has not been fetched yet, so that no token can be verified.
-var ErrNoKeys = errors.New("the keys that tokens are verified with cannot be fetched")
+var ErrNoKeys = errors.New("the hub cannot fetch the keys that verify tokens")
 
 // setMethods are the algorithms of a key set. Secrets are excluded: everyone who can read them from
 // the URL could make tokens.
@@ -95,7 +95,7 @@ func redirect(r *http.Request, via []*http.Request) error {
 	case len(via) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case via[0].URL.Scheme == "https" && r.URL.Scheme != "https":
-		return errors.New("redirected away from https")
+		return errors.New("the server redirects away from https")
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (s *keySet) load() {
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // without the URL, which may hold a secret
 		}
-		s.log.Warn("the keys for tokens cannot be fetched", "error", err)
+		s.log.Warn("cannot fetch the keys that verify tokens", "error", err)
 		return
 	}
 	usable := []jwkset.JWK{}
@@ -164,7 +164,7 @@ func (s *keySet) load() {
 		}
 	}
 	if len(usable) == 0 {
-		s.log.Warn("none of the keys that were fetched is one to verify tokens with", "keys", len(all))
+		s.log.Warn("no fetched key can verify tokens", "keys", len(all))
 	}
 	s.known.Store(&usable)
 }
@@ -181,18 +181,18 @@ func (s *keySet) get() ([]jwkset.JWKMarshal, error) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", answer.Status)
+		return nil, fmt.Errorf("the server answers %s", answer.Status)
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxSet+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > maxSet {
-		return nil, fmt.Errorf("the answer has more than %d bytes", maxSet)
+		return nil, fmt.Errorf("the answer is larger than %d bytes", maxSet)
 	}
 	var set struct{ Keys *[]jwkset.JWKMarshal }
 	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("the answer is no JSON Web Key Set")
+		return nil, errors.New("the answer is not a JSON Web Key Set")
 	}
 	return *set.Keys, nil
 }
@@ -212,7 +212,7 @@ func (s *keySet) find(t *jwt.Token) (any, error) {
 			candidates = s.named(kid)
 		}
 		if len(candidates) == 0 {
-			return nil, &mistake{"its kid is that of no key of this hub"}
+			return nil, &mistake{"no key of this hub has its kid"}
 		}
 	}
 	var fitting jwt.VerificationKeySet
@@ -222,7 +222,7 @@ func (s *keySet) find(t *jwt.Token) (any, error) {
 		}
 	}
 	if len(fitting.Keys) == 0 {
-		return nil, &mistake{fmt.Sprintf("its algorithm is %q; no key of this hub is for that", t.Method.Alg())}
+		return nil, &mistake{fmt.Sprintf("its algorithm is %q; no key of this hub uses it", t.Method.Alg())}
 	}
 	return fitting, nil
 }

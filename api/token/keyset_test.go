@@ -151,15 +151,15 @@ func TestKeySet(t *testing.T) {
 		}
 		verifying.Wait()
 		_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, first, "1"))
-		require.EqualError(t, err, "its kid is that of no key of this hub",
+		require.EqualError(t, err, "no key of this hub has its kid",
 			"one that was taken back counts no longer")
 		require.Equal(t, 2, i.fetches())
 
 		for range 50 {
 			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, "made up"))
-			require.EqualError(t, err, "its kid is that of no key of this hub")
+			require.EqualError(t, err, "no key of this hub has its kid")
 			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, second, "made up"))
-			require.EqualError(t, err, "its kid is that of no key of this hub", "though it is signed with one")
+			require.EqualError(t, err, "no key of this hub has its kid", "though it is signed with one")
 			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, third, ""))
 			require.EqualError(t, err, "it is not signed with a key of this hub")
 		}
@@ -175,7 +175,7 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 		key := p256(t)
 		var log bytes.Buffer
 		v := i.verifier(t, &log)
-		require.Contains(t, log.String(), "cannot be fetched")
+		require.Contains(t, log.String(), "cannot fetch the keys")
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, "1"))
 		require.ErrorIs(t, err, token.ErrNoKeys)
 		for range 50 {
@@ -220,9 +220,9 @@ func TestKeysOfASet(t *testing.T) {
 	var log bytes.Buffer
 	v := i.verifier(t, &log)
 	for kid, mistake := range map[string]string{
-		"for encryption":       "its kid is that of no key of this hub",
-		"for other operations": "its kid is that of no key of this hub",
-		"of another algorithm": `its algorithm is "ES256"; no key of this hub is for that`,
+		"for encryption":       "no key of this hub has its kid",
+		"for other operations": "no key of this hub has its kid",
+		"of another algorithm": `its algorithm is "ES256"; no key of this hub uses it`,
 	} {
 		_, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
 		require.EqualError(t, err, mistake, kid)
@@ -239,8 +239,8 @@ func TestKeysOfASet(t *testing.T) {
 
 	i.publish(jwk(t, []byte(secret), jwkset.JWKMetadataOptions{KID: "secret"}))
 	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
-	require.EqualError(t, err, `its algorithm is "ES256"; no key of this hub is for that`)
-	require.Contains(t, log.String(), "none of the keys",
+	require.EqualError(t, err, `its algorithm is "ES256"; no key of this hub uses it`)
+	require.Contains(t, log.String(), "no fetched key can verify tokens",
 		"else its operator would look for what is wrong with the tokens")
 
 	log.Reset()
@@ -248,7 +248,7 @@ func TestKeysOfASet(t *testing.T) {
 	i.text = `{"keys":[]}`
 	_, err = i.verifier(t, &log).Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
 	require.ErrorContains(t, err, "no key of this hub", "they were fetched, and all were taken back")
-	require.Contains(t, log.String(), "none of the keys")
+	require.Contains(t, log.String(), "no fetched key can verify tokens")
 }
 
 // Signatures distinguish keys without ids, and several keys of one id.
@@ -280,10 +280,10 @@ func TestBrokenKeySets(t *testing.T) {
 	good, err := json.Marshal(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
 	require.NoError(t, err)
 	for name, set := range map[string]struct{ text, says string }{
-		"a page":     {"<html>", "no JSON Web Key Set"},
-		"another":    {`{"key":[]}`, "no JSON Web Key Set"},
-		"a null":     {`{"keys":null}`, "no JSON Web Key Set"},
-		"very large": {strings.Repeat(" ", 2<<20), "more than 1048576 bytes"},
+		"a page":     {"<html>", "is not a JSON Web Key Set"},
+		"another":    {`{"key":[]}`, "is not a JSON Web Key Set"},
+		"a null":     {`{"keys":null}`, "is not a JSON Web Key Set"},
+		"very large": {strings.Repeat(" ", 2<<20), "larger than 1048576 bytes"},
 	} {
 		var log bytes.Buffer
 		i.text = set.text
@@ -332,7 +332,7 @@ func TestSecretsInTheAddressOfKeys(t *testing.T) {
 	for _, base := range []string{i.URL, "http://127.0.0.1:1"} {
 		verifierOf(t, strings.Replace(base, "//", "//user:hunter2@", 1)+"/keys?api_key=hunter3#hunter4", &log)
 	}
-	require.Equal(t, 2, strings.Count(log.String(), "cannot be fetched"))
+	require.Equal(t, 2, strings.Count(log.String(), "cannot fetch the keys"))
 	require.Contains(t, log.String(), "http://127.0.0.1:1/keys")
 	require.NotContains(t, log.String(), "hunter")
 }

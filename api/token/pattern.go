@@ -42,10 +42,10 @@ func (p *Patterns) UnmarshalJSON(text []byte) error {
 func (p Patterns) Check() error {
 	for _, pattern := range p {
 		if i := strings.IndexByte(pattern, '*'); i >= 0 && i < len(pattern)-1 {
-			return fmt.Errorf("has %.80q; a * may stand at the end only", pattern)
+			return fmt.Errorf("has %.80q; a * is allowed only at the end", pattern)
 		}
 		if pattern == "" {
-			return fmt.Errorf(`has ""; a pattern for everything is "*"`)
+			return fmt.Errorf(`has ""; the pattern for everything is "*"`)
 		}
 	}
 	return nil

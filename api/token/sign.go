@@ -82,7 +82,7 @@ func MakeKey(kind string) (private, public []byte, err error) {
 	case "rs256":
 		key, err = rsa.GenerateKey(rand.Reader, 3072)
 	default:
-		err = fmt.Errorf("%q is no kind of key; it must be es256, eddsa or rs256", kind)
+		err = fmt.Errorf("%q is not a kind of key; it must be es256, eddsa or rs256", kind)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -136,7 +136,7 @@ func (v *Verifier) Verify(raw string) (*Grant, error) {
 		return nil, v.explain(t, c, err)
 	}
 	if _, critical := t.Header["crit"]; critical { // RFC 7515, section 4.1.11
-		return nil, &mistake{"its header has crit, of which this hub understands nothing"}
+		return nil, &mistake{"its header has crit, which this hub does not support"}
 	}
 	g := &Grant{Subject: c.Subject, Expires: c.ExpiresAt.Time}
 	if err := g.rights(c.Livemap); err != nil {
@@ -174,9 +174,9 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	case errors.Is(err, ErrNoKeys):
 		return ErrNoKeys
 	case errors.Is(err, jwt.ErrTokenMalformed) && t != nil && t.Header != nil && isDamaged(t.Raw):
-		return &mistake{"its signature is cut off or damaged; was all of it copied?"}
+		return &mistake{"its signature is incomplete or damaged; copy the whole token"}
 	case errors.Is(err, jwt.ErrTokenMalformed) && t != nil && t.Header != nil:
-		return &mistake{"its claims are not JSON, each of its type and there once"}
+		return &mistake{"its claims are not JSON, or one has a wrong type or appears twice"}
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return &mistake{"it is not a JSON Web Token"}
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
@@ -185,7 +185,7 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 		}
 		if algorithm, _ := t.Header["alg"].(string); !slices.Contains(v.keys.methods, algorithm) {
 			methods := strings.Join(v.keys.methods, ", ")
-			return &mistake{fmt.Sprintf("its algorithm is %.20q; this hub takes %s", algorithm, methods)}
+			return &mistake{fmt.Sprintf("its algorithm is %.20q; this hub accepts %s", algorithm, methods)}
 		}
 		return &mistake{"it is not signed with a key of this hub"}
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -193,11 +193,11 @@ func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return &mistake{"it is not valid before " + c.NotBefore.UTC().Format(time.RFC3339)}
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
-		return &mistake{fmt.Sprintf("its issuer is %.80q; this hub takes %q", c.Issuer, v.rules.Issuer)}
+		return &mistake{fmt.Sprintf("its issuer is %.80q; this hub accepts %q", c.Issuer, v.rules.Issuer)}
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
 		return &mistake{fmt.Sprintf("it is not for the audience %q", v.rules.Audience)}
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		return &mistake{"it has no " + v.missing(c) + ", and must have one"}
+		return &mistake{"it has no " + v.missing(c) + ", which this hub requires"}
 	}
 	return &mistake{"it is not valid"}
 }

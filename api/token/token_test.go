@@ -134,7 +134,7 @@ func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 		for n, raw := range tokens {
 			grant, err := v.Verify(raw)
 			if n != i {
-				require.EqualError(t, err, `its algorithm is "`+pairs[n].method.Alg()+`"; this hub takes `+p.method.Alg())
+				require.EqualError(t, err, `its algorithm is "`+pairs[n].method.Alg()+`"; this hub accepts `+p.method.Alg())
 				continue
 			}
 			require.NoError(t, err)
@@ -153,11 +153,11 @@ func TestOtherAlgorithmsOfTheKey(t *testing.T) {
 	for _, method := range []jwt.SigningMethod{jwt.SigningMethodRS384, jwt.SigningMethodRS512,
 		jwt.SigningMethodPS256} {
 		_, err := verifier(t, public(t, key), token.Rules{}).Verify(sign(t, method, key, nil))
-		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub takes RS256`)
+		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub accepts RS256`)
 	}
 	for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
 		_, err := verifier(t, secret, token.Rules{}).Verify(sign(t, method, []byte(secret), nil))
-		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub takes HS256`)
+		require.EqualError(t, err, `its algorithm is "`+method.Alg()+`"; this hub accepts HS256`)
 	}
 }
 
@@ -193,18 +193,18 @@ func TestRefusedTokens(t *testing.T) {
 			"it is not signed with a key of this hub"},
 		{"another's payload", parts[0] + "." + strings.Split(sign(t, es256, key, with("sub", "admin")), ".")[1] +
 			"." + parts[2], "it is not signed with a key of this hub"},
-		{"alg none", unsigned, `its algorithm is "none"; this hub takes ES256`},
+		{"alg none", unsigned, `its algorithm is "none"; this hub accepts ES256`},
 		{"the public key as a secret", sign(t, jwt.SigningMethodHS256, []byte(public(t, key)), base),
-			`its algorithm is "HS256"; this hub takes ES256`},
-		{"no exp", sign(t, es256, key, with("exp", nil)), "it has no exp, and must have one"},
+			`its algorithm is "HS256"; this hub accepts ES256`},
+		{"no exp", sign(t, es256, key, with("exp", nil)), "it has no exp, which this hub requires"},
 		{"exp is text", sign(t, es256, key, with("exp", "tomorrow")),
-			"its claims are not JSON, each of its type and there once"},
+			"its claims are not JSON, or one has a wrong type or appears twice"},
 		{"exp in other letters", sign(t, es256, key,
 			claims{"exp": nil, "EXP": now.Add(time.Hour).Unix(), "iss": "https://issuer.example", "aud": "map"}),
-			"it has no exp, and must have one"},
+			"it has no exp, which this hub requires"},
 		{"exp twice", signText(t, key, `{"alg":"ES256"}`,
 			`{"exp":1,"exp":1795500000,"iss":"https://issuer.example","aud":"map"}`),
-			"its claims are not JSON, each of its type and there once"},
+			"its claims are not JSON, or one has a wrong type or appears twice"},
 		{"rights in other letters", sign(t, es256, key, with("LIVEMAP", "*")), ""},
 		{"an exp that never comes", sign(t, es256, key, with("exp", 1e300)),
 			"its exp is out of range; it must be in seconds since 1970, up to the year 9999"},
@@ -215,11 +215,11 @@ func TestRefusedTokens(t *testing.T) {
 			"its nbf is out of range; it must be in seconds since 1970, up to the year 9999"},
 		{"an iat beyond all bounds", sign(t, es256, key, with("iat", 1e19)),
 			"its iat is out of range; it must be in seconds since 1970, up to the year 9999"},
-		{"cut off by one letter", good[:len(good)-1], "its signature is cut off or damaged; was all of it copied?"},
-		{"padded", good + "==", "its signature is cut off or damaged; was all of it copied?"},
+		{"cut off by one letter", good[:len(good)-1], "its signature is incomplete or damaged; copy the whole token"},
+		{"padded", good + "==", "its signature is incomplete or damaged; copy the whole token"},
 		{"crit", signText(t, key, `{"alg":"ES256","crit":["exp-ext"],"exp-ext":1}`,
 			`{"exp":1795500000,"iss":"https://issuer.example","aud":"map"}`),
-			"its header has crit, of which this hub understands nothing"},
+			"its header has crit, which this hub does not support"},
 		{"expired", sign(t, es256, key, with("exp", now.Add(-61*time.Second).Unix())),
 			"it expired at 2026-11-23T08:03:20Z"},
 		{"expired, within the leeway", sign(t, es256, key, with("exp", now.Add(-59*time.Second).Unix())), ""},
@@ -227,10 +227,10 @@ func TestRefusedTokens(t *testing.T) {
 			"it is not valid before 2026-11-23T08:05:22Z"},
 		{"not yet, within the leeway", sign(t, es256, key, with("nbf", now.Add(59*time.Second).Unix())), ""},
 		{"another issuer", sign(t, es256, key, with("iss", "https://evil.example")),
-			`its issuer is "https://evil.example"; this hub takes "https://issuer.example"`},
-		{"no issuer", sign(t, es256, key, with("iss", nil)), "it has no iss, and must have one"},
+			`its issuer is "https://evil.example"; this hub accepts "https://issuer.example"`},
+		{"no issuer", sign(t, es256, key, with("iss", nil)), "it has no iss, which this hub requires"},
 		{"another audience", sign(t, es256, key, with("aud", "shop")), `it is not for the audience "map"`},
-		{"no audience", sign(t, es256, key, with("aud", nil)), "it has no aud, and must have one"},
+		{"no audience", sign(t, es256, key, with("aud", nil)), "it has no aud, which this hub requires"},
 		{"rights are a list", sign(t, es256, key, with("livemap", []string{"*"})),
 			"its claim livemap must be an object"},
 		{"rights are null", sign(t, es256, key, with("livemap", claims(nil))),
@@ -238,11 +238,11 @@ func TestRefusedTokens(t *testing.T) {
 		{"a right is text", sign(t, es256, key, with("livemap", claims{"read": "*"})),
 			"in its claim livemap, read must be an array of strings"},
 		{"a star in the middle", sign(t, es256, key, with("livemap", claims{"publish": []string{"a*b"}})),
-			`in its claim livemap, publish has "a*b"; a * may stand at the end only`},
+			`in its claim livemap, publish has "a*b"; a * is allowed only at the end`},
 		{"two stars", sign(t, es256, key, with("livemap", claims{"topics": []string{"a**"}})),
-			`in its claim livemap, topics has "a**"; a * may stand at the end only`},
+			`in its claim livemap, topics has "a**"; a * is allowed only at the end`},
 		{"nothing", sign(t, es256, key, with("livemap", claims{"read": []string{""}})),
-			`in its claim livemap, read has ""; a pattern for everything is "*"`},
+			`in its claim livemap, read has ""; the pattern for everything is "*"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			grant, err := v.Verify(test.raw)
@@ -286,14 +286,14 @@ func TestKeyFiles(t *testing.T) {
 		{"too short", secret[1:], "31 bytes; it must have at least 32"},
 		{"too short with a newline", secret[1:] + "\n", "31 bytes"},
 		{"nothing", "", "0 bytes"},
-		{"something large", strings.Repeat(secret, 3000), "more than 65536 bytes"},
+		{"something large", strings.Repeat(secret, 3000), "larger than 65536 bytes"},
 		{"PKCS #1", pkcs1, ""},
 		{"white space before", "\n  " + pkcs1, ""},
 		{"two keys", pkcs1 + pkcs1, "holds more than one key"},
 		{"a small RSA key", small, "this RSA key has 1024 bits; it must be a PEM public key"},
 		{"a curve that JWT has no algorithm for", p224, "P-224; it must be"},
 		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
-			"has a PRIVATE KEY; it must be a PEM public key"},
+			"holds a PRIVATE KEY; it must be a PEM public key"},
 		{"behind a byte order mark", "\ufeff" + pkcs1, "a key in another form"},
 		{"in UTF-16", "\xff\xfe" + strings.Join(strings.Split(pkcs1, ""), "\x00") + "\x00",
 			"a key in another form"},
@@ -321,7 +321,7 @@ func TestKeyFiles(t *testing.T) {
 			"a key in another form"},
 		{"OpenSSH", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
 		{"broken", "-----BEGIN PUBLIC KEY-----\nand no more, but long enough to be a secret",
-			"begins like PEM and is not"},
+			"begins like PEM but does not parse"},
 		{"broken within", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("nonsense")})),
 			"it must be a PEM public key"},
 	} {

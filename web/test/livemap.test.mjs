@@ -699,14 +699,14 @@ const refusing = (status, detail) => () => Response.json({ detail }, { status })
 test("an expired sign-in is reported with the session's reason, and another one resumes", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
-	answer = refusing(401, "the token is not taken: it expired at 2026-11-24T01:00:00Z");
+	answer = refusing(401, "the hub rejects this token: it expired at 2026-11-24T01:00:00Z");
 	Source.last.send("bye", { reason: "expired" });
 	await settle();
 	assert.equal(String(asked[1]), "https://hub.example/session");
 	assert.deepEqual([feed.status.phase, feed.status.refusal], ["refused", "expired"]);
 	assert.equal(
 		feed.status.reason,
-		"your sign-in has expired: the token is not taken: it expired at 2026-11-24T01:00:00Z",
+		"your sign-in has expired: the hub rejects this token: it expired at 2026-11-24T01:00:00Z",
 	);
 	assert.equal(feed.vehicles.size, 2, "what was known is still shown");
 	await pass(59_000);
@@ -748,7 +748,7 @@ test("an expiry is reported even if the hub cannot be asked", async () => {
 });
 
 for (const [status, refusal, detail] of /** @type {const} */ ([
-	[401, "unauthorized", "a token is needed"],
+	[401, "unauthorized", "this request needs a token"],
 	[403, "forbidden", 'this token may not read the topic "depot:7"'],
 ])) {
 	test(`a reader who gets ${status} learns why, and asks once a minute`, async () => {
@@ -794,7 +794,7 @@ test("the previous view ends with the sign-in", async () => {
 	feed.view({ topics: ["depot:7"] });
 	await settle();
 	assert.equal(Source.open.length, 1, "another view may be refused by itself");
-	answer = refusing(401, "a token is needed");
+	answer = refusing(401, "this request needs a token");
 	feed.view({ bbox: [0, 0, 1, 1] });
 	await settle();
 	assert.deepEqual([feed.status.phase, Source.open.length], ["refused", 0]);

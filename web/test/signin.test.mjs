@@ -201,7 +201,7 @@ describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () =
 			page,
 			signed({ sub: "eve", exp: hour() }, "another secret, which is as long as the hub's"),
 		);
-		await told("The token is not taken: it is not signed with a key of this hub.")(page);
+		await told("The hub rejects this token: it is not signed with a key of this hub.")(page);
 		assert.equal(await page.getByLabel("Token").inputValue(), "");
 		await paste(page, ada({ exp: hour() - 7200 }));
 		await told("it expired at 20")(page);

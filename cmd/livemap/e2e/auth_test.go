@@ -130,7 +130,7 @@ func TestClientsShowTokens(t *testing.T) {
 	hub.publishLines(t, `{"vehicle_id":"TRUCK-1","lat":1,"lon":2}`)
 	_, stderr, status := command(t, "", "tail", "--insecure", "--count", "1", hub.public)
 	assert.NotZero(t, status)
-	assert.Contains(t, stderr, "a token is needed")
+	assert.Contains(t, stderr, "this request needs a token")
 	out := printed(t, "tail", "--insecure", "--count", "1", "--token",
 		printed(t, "token", "--key", key, "--read", "*"), hub.public)
 	assert.Contains(t, out, "TRUCK-1")
@@ -187,7 +187,7 @@ func TestInternalPortWithAuth(t *testing.T) {
 	lines := `{"vehicle_id":"TRUCK-1","lat":3,"lon":4,"timestamp":2}` + "\n"
 	_, stderr, status := command(t, lines, "replay", "--speed", "0", "--insecure", "--to", hub.publish, "-")
 	assert.NotZero(t, status)
-	assert.Contains(t, stderr, "a token in Authorization: Bearer, or for a client certificate")
+	assert.Contains(t, stderr, "a token in Authorization: Bearer, or a client certificate")
 	for name, args := range map[string][]string{
 		"certificate": {"--client-cert", own, "--client-key", ownKey},
 		"token":       {"--token", printed(t, "token", "--key", key, "--publish", "TRUCK-*")},
@@ -265,7 +265,7 @@ func TestTokenCommand(t *testing.T) {
 		{"no such key", "--key: open ", 2, []string{"--key", filepath.Join(dir, "nowhere"), "--read", "*"}},
 		{"a short secret", "31 bytes; it must have at least 32", 2,
 			[]string{"--key", filepath.Join(dir, "short"), "--read", "*"}},
-		{"a pattern", `--read has "a*b"; a * may stand at the end only`, 2,
+		{"a pattern", `--read has "a*b"; a * is allowed only at the end`, 2,
 			[]string{"--key", key, "--read", "a*b"}},
 		{"a time", "--expires is 0s; it must be from 1s to 87600h", 2,
 			[]string{"--key", key, "--read", "*", "--expires", "0s"}},
