@@ -72,14 +72,14 @@ func (s *scanner) document(dst []Item, geoJSON bool) ([]Item, error) {
 func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	root := s.raw(0)
 	offset := int64(s.tape[0].value.from)
-	typ := s.find(0, typ)
+	typ := s.find(0, fieldType)
 	switch {
 	case s.is(typ, "FeatureCollection"):
 		return s.collection(dst, offset)
 	case geoJSON && !s.is(typ, "Feature"):
 		return dst, &SyntaxError{offset, "the document is not a GeoJSON Feature or FeatureCollection"}
 	case root[0] != '{':
-		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", show(root))}
+		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", showValue(root))}
 	}
 	return s.appendItem(dst, false), nil
 }
@@ -93,7 +93,7 @@ func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
 	if s.full {
 		return dst, &LimitError{fmt.Sprintf("the FeatureCollection has more than %d members", maxNodes)}
 	}
-	features := at[features]
+	features := at[fieldFeatures]
 	if features == 0 || s.raw(features)[0] != '[' {
 		return dst, &SyntaxError{offset, fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
 	}
@@ -111,7 +111,7 @@ func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
 	}
 	for n := 0; n < MaxItems; n++ {
 		s.clear()
-		if !s.read(span{}, unknown, 0) {
+		if !s.read(span{}, fieldUnknown, 0) {
 			return dst, errBroken
 		}
 		dst = s.appendItem(dst, featureOnly)

@@ -9,13 +9,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// report is where on the tape the members of a position are.
-type report struct {
-	at         members
+// positionNodes is where on the tape the members of a position are.
+type positionNodes struct {
+	at         memberNodes
 	properties int // the node whose members become the properties; none where there are none
 }
 
-const none = -1
+const noNode = -1
 
 // position turns the item on the tape into the Position p, which is the zero
 // Position before, and after a refusal. With featureOnly it must be a Feature, as in
@@ -33,21 +33,21 @@ func (s *scanner) position(p *Position, featureOnly bool) *Refusal {
 }
 
 func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
-	r, refusal := s.report(featureOnly)
+	r, refusal := s.findPosition(featureOnly)
 	if refusal != nil {
 		return refusal
 	}
-	id, refusal := s.readVehicleID(r.at[vehicleID])
+	id, refusal := s.readVehicleID(r.at[fieldVehicleID])
 	if refusal != nil {
 		return refusal
 	}
 	if p.Point, refusal = s.point(&r); refusal != nil {
 		return refusal
 	}
-	if p.Time, refusal = s.timestamp(r.at[timestamp]); refusal != nil {
+	if p.Time, refusal = s.timestamp(r.at[fieldTimestamp]); refusal != nil {
 		return refusal
 	}
-	if p.Topics, refusal = s.topics(r.at[topics]); refusal != nil {
+	if p.Topics, refusal = s.topics(r.at[fieldTopics]); refusal != nil {
 		return refusal
 	}
 	if refusal = s.write(id, &r); refusal != nil {
@@ -56,7 +56,7 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
 		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
-	p.head = s.keep(s.out)
+	p.head = s.keepString(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
 	if p.VehicleID != string(id) { // it has escapes in the Feature
 		p.VehicleID = string(id)
@@ -64,43 +64,43 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	return nil
 }
 
-// report finds the members, in a position object or in a Feature.
-func (s *scanner) report(featureOnly bool) (report, *Refusal) {
+// findPosition finds the members, in a position object or in a Feature.
+func (s *scanner) findPosition(featureOnly bool) (positionNodes, *Refusal) {
 	item := s.raw(0)
 	if item[0] != '{' {
-		return report{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", show(item))
+		return positionNodes{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", showValue(item))
 	}
 	at, refusal := s.wellFormed()
 	if refusal != nil {
-		return report{}, refusal
+		return positionNodes{}, refusal
 	}
 	switch {
-	case s.is(at[typ], "Feature"):
-		return s.reportFeature(at)
-	case s.is(at[typ], "FeatureCollection"):
-		return report{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
+	case s.is(at[fieldType], "Feature"):
+		return s.findInFeature(at)
+	case s.is(at[fieldType], "FeatureCollection"):
+		return positionNodes{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
 	case featureOnly:
-		return report{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[typ]))
+		return positionNodes{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[fieldType]))
 	}
-	return report{at: at}, nil // its properties are the members of the item itself
+	return positionNodes{at: at}, nil // its properties are the members of the item itself
 }
 
 // wellFormed checks what holds for every item: its size, its encoding, and that no
 // member is there twice.
-func (s *scanner) wellFormed() (members, *Refusal) {
+func (s *scanner) wellFormed() (memberNodes, *Refusal) {
 	if s.full {
-		return members{}, refuse("", "the position has more than %d members", maxNodes)
+		return memberNodes{}, refuse("", "the position has more than %d members", maxNodes)
 	}
 	if !utf8.Valid(s.raw(0)) {
-		return members{}, s.refuseEncoding()
+		return memberNodes{}, s.refuseEncoding()
 	}
 	return s.members(0)
 }
 
-// reportFeature finds the members of a Feature (RFC 7946, section 3.2).
-func (s *scanner) reportFeature(feature members) (report, *Refusal) {
-	r := report{properties: none}
-	if i := feature[properties]; !s.isNull(i) { // RFC 7946 allows null
+// findInFeature finds the members of a Feature (RFC 7946, section 3.2).
+func (s *scanner) findInFeature(feature memberNodes) (positionNodes, *Refusal) {
+	r := positionNodes{properties: noNode}
+	if i := feature[fieldProperties]; !s.isNull(i) { // RFC 7946 allows null
 		if s.raw(i)[0] != '{' {
 			return r, refuse("properties", "properties is %s; it must be an object", s.showNode(i))
 		}
@@ -110,16 +110,16 @@ func (s *scanner) reportFeature(feature members) (report, *Refusal) {
 		}
 		r.properties = i
 	}
-	if s.isNull(r.at[vehicleID]) && !s.isNull(feature[id]) {
-		r.at[vehicleID] = feature[id]
+	if s.isNull(r.at[fieldVehicleID]) && !s.isNull(feature[fieldID]) {
+		r.at[fieldVehicleID] = feature[fieldID]
 	}
-	return r, s.locate(feature[geometry], &r)
+	return r, s.findCoordinates(feature[fieldGeometry], &r)
 }
 
-// locate takes longitude, latitude and altitude from the geometry; properties that
+// findCoordinates takes longitude, latitude and altitude from the geometry; properties that
 // are called like them say nothing.
-func (s *scanner) locate(geometry int, r *report) *Refusal {
-	r.at[lon], r.at[lat], r.at[altitude] = 0, 0, 0
+func (s *scanner) findCoordinates(geometry int, r *positionNodes) *Refusal {
+	r.at[fieldLon], r.at[fieldLat], r.at[fieldAltitude] = 0, 0, 0
 	if geometry == 0 || s.raw(geometry)[0] != '{' {
 		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
 	}
@@ -127,20 +127,20 @@ func (s *scanner) locate(geometry int, r *report) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if !s.is(at[typ], "Point") {
-		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(at[typ]))
+	if !s.is(at[fieldType], "Point") {
+		return refuse("geometry", "the geometry's type is %s; it must be \"Point\"", s.showNode(at[fieldType]))
 	}
-	return s.locateCoordinates(at[coordinates], r)
+	return s.splitCoordinates(at[fieldCoordinates], r)
 }
 
-// locateCoordinates takes an array of two or three numbers (RFC 7946, section
+// splitCoordinates takes an array of two or three numbers (RFC 7946, section
 // 3.1.1) apart. Fewer are never filled up with zeros, more never cut off.
-func (s *scanner) locateCoordinates(array int, r *report) *Refusal {
+func (s *scanner) splitCoordinates(array int, r *positionNodes) *Refusal {
 	const rule = "it must be [longitude, latitude] or [longitude, latitude, altitude]"
 	if array == 0 || s.raw(array)[0] != '[' {
 		return refuse("geometry.coordinates", "geometry.coordinates is %s; %s", s.showNode(array), rule)
 	}
-	order := [...]field{lon, lat, altitude}
+	order := [...]field{fieldLon, fieldLat, fieldAltitude}
 	n := 0
 	for j := array + 1; j < s.tape[array].next; j = s.tape[j].next {
 		if !isNumber(s.raw(j)) {
@@ -152,7 +152,7 @@ func (s *scanner) locateCoordinates(array int, r *report) *Refusal {
 		n++
 	}
 	if n < 2 || n > len(order) {
-		return refuse("geometry.coordinates", "geometry.coordinates has %s; %s", count(n, MaxTopics), rule)
+		return refuse("geometry.coordinates", "geometry.coordinates has %s; %s", countNumbers(n, MaxTopics), rule)
 	}
 	return nil
 }
@@ -169,16 +169,16 @@ const (
 )
 
 // write puts the head of the Feature into s.out.
-func (s *scanner) write(id []byte, r *report) *Refusal {
+func (s *scanner) write(id []byte, r *positionNodes) *Refusal {
 	out := append(s.out[:0], featureStart...)
 	start := len(out)
 	out = appendID(out, id)
 	quoted := out[start:]
 	out = append(out, geometryStart...)
-	out = append(out, s.raw(r.at[lon])...)
-	out = append(append(out, ','), s.raw(r.at[lat])...)
-	if !s.isNull(r.at[altitude]) {
-		out = append(append(out, ','), s.raw(r.at[altitude])...)
+	out = append(out, s.raw(r.at[fieldLon])...)
+	out = append(append(out, ','), s.raw(r.at[fieldLat])...)
+	if !s.isNull(r.at[fieldAltitude]) {
+		out = append(append(out, ','), s.raw(r.at[fieldAltitude])...)
 	}
 	out = append(out, propertiesStart...)
 	out = append(out, quoted...)
@@ -208,8 +208,8 @@ func (s *scanner) timestampSize(at time.Time) int {
 	return size - len(s.out) + len(featureEnd)
 }
 
-// compacting removes white space and leaves all else as it came.
-var compacting = []jsontext.Options{
+// compactOptions removes white space and leaves all else as it came.
+var compactOptions = []jsontext.Options{
 	jsontext.AllowInvalidUTF8(true), // half a surrogate pair, escaped
 	jsontext.AllowDuplicateNames(true),
 	jsontext.PreserveRawStrings(true),
@@ -220,12 +220,12 @@ func appendCompact(dst, raw []byte) []byte {
 	if raw[0] != '{' && raw[0] != '[' || !bytes.ContainsAny(raw, " \t\r\n") {
 		return append(dst, raw...)
 	}
-	dst, _ = jsontext.AppendFormat(dst, raw, compacting...)
+	dst, _ = jsontext.AppendFormat(dst, raw, compactOptions...)
 	return dst
 }
 
-// count words how many numbers there are; beyond limit they were not counted.
-func count(n, limit int) string {
+// countNumbers words how many numbers there are; beyond limit they were not counted.
+func countNumbers(n, limit int) string {
 	switch {
 	case n == 1:
 		return "1 number"

@@ -14,114 +14,114 @@ import (
 type field uint8
 
 const (
-	unknown field = iota
-	vehicleID
-	lat
-	lon
-	altitude
-	timestamp
-	topics
-	speed
-	heading
-	accuracy
+	fieldUnknown field = iota
+	fieldVehicleID
+	fieldLat
+	fieldLon
+	fieldAltitude
+	fieldTimestamp
+	fieldTopics
+	fieldSpeed
+	fieldHeading
+	fieldAccuracy
 
 	// These say where to look for the others. Elsewhere they are as any member.
-	id
-	typ
-	geometry
-	coordinates
-	properties
-	features
-	meanings // how many names have one
+	fieldID
+	fieldType
+	fieldGeometry
+	fieldCoordinates
+	fieldProperties
+	fieldFeatures
+	fieldCount // how many names have one
 )
 
-// rule is what a number must be: its unit is in the contract, its range here.
-type rule struct {
+// numberRule is what a number must be: its unit is in the contract, its range here.
+type numberRule struct {
 	name     string
 	min, max float64
 	text     string
 }
 
-var rules = [meanings]rule{
-	lat:      {"lat", -90, 90, "a number from -90 to 90"},
-	lon:      {"lon", -180, 180, "a number from -180 to 180"},
-	altitude: {"altitude", -math.MaxFloat64, math.MaxFloat64, "a finite number of metres"},
-	speed:    {"speed_kmh", 0, math.MaxFloat64, "a number of km/h from 0 up"},
-	heading:  {"heading", 0, 360, "a number of degrees from 0 to 360"},
-	accuracy: {"accuracy", 0, math.MaxFloat64, "a number of metres from 0 up"},
+var numberRules = [fieldCount]numberRule{
+	fieldLat:      {"lat", -90, 90, "a number from -90 to 90"},
+	fieldLon:      {"lon", -180, 180, "a number from -180 to 180"},
+	fieldAltitude: {"altitude", -math.MaxFloat64, math.MaxFloat64, "a finite number of metres"},
+	fieldSpeed:    {"speed_kmh", 0, math.MaxFloat64, "a number of km/h from 0 up"},
+	fieldHeading:  {"heading", 0, 360, "a number of degrees from 0 to 360"},
+	fieldAccuracy: {"accuracy", 0, math.MaxFloat64, "a number of metres from 0 up"},
 }
 
 func fieldOf(name []byte) field {
 	switch string(name) {
 	case "vehicle_id":
-		return vehicleID
+		return fieldVehicleID
 	case "lat":
-		return lat
+		return fieldLat
 	case "lon":
-		return lon
+		return fieldLon
 	case "altitude":
-		return altitude
+		return fieldAltitude
 	case "timestamp":
-		return timestamp
+		return fieldTimestamp
 	case "topics":
-		return topics
+		return fieldTopics
 	case "speed_kmh":
-		return speed
+		return fieldSpeed
 	case "heading":
-		return heading
+		return fieldHeading
 	case "accuracy":
-		return accuracy
+		return fieldAccuracy
 	case "id":
-		return id
+		return fieldID
 	case "type":
-		return typ
+		return fieldType
 	case "geometry":
-		return geometry
+		return fieldGeometry
 	case "coordinates":
-		return coordinates
+		return fieldCoordinates
 	case "properties":
-		return properties
+		return fieldProperties
 	case "features":
-		return features
+		return fieldFeatures
 	}
-	return unknown
+	return fieldUnknown
 }
 
-// members is where on the tape the members of an object are that have a meaning;
+// memberNodes is where on the tape the memberNodes of an object are that have a meaning;
 // 0 is nowhere, since node 0 is the item itself.
-type members [meanings]int
+type memberNodes [fieldCount]int
 
 // members finds the members of an object. It refuses one that is there twice,
 // since readers disagree on which of them counts (RFC 8259, section 4), and names
 // that are not text.
-func (s *scanner) members(object int) (at members, refusal *Refusal) {
-	var others names
+func (s *scanner) members(object int) (at memberNodes, refusal *Refusal) {
+	var others nameSet
 	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
 		f := s.tape[i].field
 		twice := at[f] != 0
-		if f != unknown {
+		if f != fieldUnknown {
 			at[f] = i
 		} else if name := s.name(i); name != nil {
 			twice = others.add(name)
 		} else {
-			return at, refuse(show(s.key(i)), "the member name %s is not UTF-8", show(s.key(i)))
+			return at, refuse(showValue(s.key(i)), "the member name %s is not UTF-8", showValue(s.key(i)))
 		}
 		if twice {
-			return at, refuse(s.label(i), "%s appears twice; it may appear once", s.label(i))
+			return at, refuse(s.labelOf(i), "%s appears twice; it may appear once", s.labelOf(i))
 		}
 	}
 	return at, nil
 }
 
-// names is a set of member names. Up to a handful, comparing is quicker than a map.
-type names struct {
+// nameSet is a set of member nameSet. Up to a handful, comparing is quicker than a map.
+type nameSet struct {
 	first [16][]byte
 	n     int
 	more  map[string]bool
 }
 
 // add puts name into the set and reports whether it was there.
-func (s *names) add(name []byte) bool {
+func (s *nameSet) add(name []byte) bool {
 	for _, other := range s.first[:s.n] {
 		if string(other) == string(name) {
 			return true
@@ -151,7 +151,7 @@ func (s *scanner) is(i int, text string) bool {
 
 // number reads node i as the number that f is.
 func (s *scanner) number(f field, i int) (float64, *Refusal) {
-	rule := &rules[f]
+	rule := &numberRules[f]
 	if i != 0 && isNumber(s.raw(i)) {
 		v := parseNumber(s.raw(i))
 		if rule.min <= v && v <= rule.max {
@@ -199,17 +199,17 @@ func parseDecimal(raw []byte) (float64, bool) {
 	return v, true
 }
 
-func (s *scanner) point(r *report) (Point, *Refusal) {
-	latitude, refusal := s.number(lat, r.at[lat])
+func (s *scanner) point(r *positionNodes) (Point, *Refusal) {
+	latitude, refusal := s.number(fieldLat, r.at[fieldLat])
 	if refusal != nil {
 		return Point{}, refusal
 	}
-	longitude, refusal := s.number(lon, r.at[lon])
+	longitude, refusal := s.number(fieldLon, r.at[fieldLon])
 	if refusal != nil {
 		return Point{}, refusal
 	}
-	if !s.isNull(r.at[altitude]) {
-		_, refusal = s.number(altitude, r.at[altitude])
+	if !s.isNull(r.at[fieldAltitude]) {
+		_, refusal = s.number(fieldAltitude, r.at[fieldAltitude])
 	}
 	return Point{longitude, latitude}, refusal
 }
@@ -223,10 +223,10 @@ func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
 	}
 	text, ok := idText(s.raw(i)) // of a vehicle_id, or a Feature's id
 	if !ok {
-		return nil, refuse(s.label(i), "%s is %s; %s", s.label(i), s.showNode(i), idRule)
+		return nil, refuse(s.labelOf(i), "%s is %s; %s", s.labelOf(i), s.showNode(i), idRule)
 	}
 	if err := checkName("vehicle_id", text, MaxVehicleID); err != nil {
-		return nil, refuse(s.label(i), "%s", err)
+		return nil, refuse(s.labelOf(i), "%s", err)
 	}
 	return text, nil
 }
@@ -247,12 +247,12 @@ func (s *scanner) vehicleID() string {
 	if len(s.tape) == 0 {
 		return ""
 	}
-	i := s.find(0, vehicleID)
-	if j := s.find(0, properties); s.isNull(i) && j != 0 {
-		i = s.find(j, vehicleID)
+	i := s.find(0, fieldVehicleID)
+	if j := s.find(0, fieldProperties); s.isNull(i) && j != 0 {
+		i = s.find(j, fieldVehicleID)
 	}
 	if s.isNull(i) {
-		i = s.find(0, id)
+		i = s.find(0, fieldID)
 	}
 	if i == 0 || len(s.raw(i)) == 0 {
 		return ""
@@ -279,7 +279,7 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 		t, ok = parseRFC3339(unquote(raw))
 	}
 	if !ok {
-		return t, refuse("timestamp", "timestamp is %s; it must be %s", show(raw), timeRule)
+		return t, refuse("timestamp", "timestamp is %s; it must be %s", showValue(raw), timeRule)
 	}
 	return t, nil
 }
@@ -313,31 +313,31 @@ func (s *scanner) topics(i int) ([]string, *Refusal) {
 func (s *scanner) topic(i int) (string, *Refusal) {
 	raw := s.raw(i)
 	if raw[0] != '"' {
-		return "", refuse("topics", "topics holds %s; it must be an array of strings", show(raw))
+		return "", refuse("topics", "topics holds %s; it must be an array of strings", showValue(raw))
 	}
 	text := unquote(raw)
 	if err := checkName("topic", text, MaxTopic); err != nil {
-		return "", refuse("topics", "topics holds %s: %s", show(raw), err)
+		return "", refuse("topics", "topics holds %s: %s", showValue(raw), err)
 	}
 	for _, own := range [...]string{"vehicle:", "live_updates:"} {
 		if strings.HasPrefix(string(text), own) {
-			return "", refuse("topics", "topics holds %s; the hub reserves topics that begin with %q", show(raw), own)
+			return "", refuse("topics", "topics holds %s; the hub reserves topics that begin with %q", showValue(raw), own)
 		}
 	}
-	return s.keep(text), nil
+	return s.keepString(text), nil
 }
 
 // appendProperties appends the members of node i that stay in the properties.
 func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
-	if i == none {
+	if i == noNode {
 		return dst, nil
 	}
 	for j := i + 1; j < s.tape[i].next && len(dst) < MaxFeature; j = s.tape[j].next {
 		value := s.raw(j)
 		switch f := s.tape[j].field; f {
-		case vehicleID, lat, lon, altitude, timestamp, topics:
+		case fieldVehicleID, fieldLat, fieldLon, fieldAltitude, fieldTimestamp, fieldTopics:
 			continue
-		case speed, heading, accuracy:
+		case fieldSpeed, fieldHeading, fieldAccuracy:
 			if s.isNull(j) {
 				continue
 			}
@@ -345,7 +345,7 @@ func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
 			if refusal != nil {
 				return dst, refusal
 			}
-			if f == heading && v == 360 {
+			if f == fieldHeading && v == 360 {
 				value = []byte("0")
 			}
 		}

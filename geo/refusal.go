@@ -31,7 +31,7 @@ func refuse(field, detail string, args ...any) *Refusal {
 func (s *scanner) refuseSyntax() *Refusal {
 	syntax, member := s.syntaxError()
 	r := refuse(fieldAt(member), "%s", syntax)
-	if rule := rules[fieldOf([]byte(r.Field))]; rule.name != "" {
+	if rule := numberRules[fieldOf([]byte(r.Field))]; rule.name != "" {
 		r.Detail += "; " + rule.name + " must be " + rule.text
 	}
 	r.VehicleID = s.vehicleID()
@@ -43,7 +43,7 @@ func fieldAt(p jsontext.Pointer) string {
 	if strings.HasPrefix(string(p), "/geometry/coordinates") {
 		return "geometry.coordinates"
 	}
-	return label(p.LastToken())
+	return memberLabel(p.LastToken())
 }
 
 // refuseEncoding names the member where the item is not UTF-8.
@@ -51,7 +51,7 @@ func (s *scanner) refuseEncoding() *Refusal {
 	r := refuse("", "the position is not UTF-8")
 	for i := 1; i < len(s.tape); i++ {
 		if key := s.key(i); len(key) > 0 && !(utf8.Valid(key) && utf8.Valid(s.raw(i))) {
-			r = refuse(s.label(i), "%s is not UTF-8", s.label(i))
+			r = refuse(s.labelOf(i), "%s is not UTF-8", s.labelOf(i))
 		}
 	}
 	return r
@@ -74,7 +74,7 @@ func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
 	if !ok { // io.EOF: nothing but white space
 		return &SyntaxError{0, "not JSON: it is empty"}, ""
 	}
-	detail := "not JSON: " + cause(s.body, syntax)
+	detail := "not JSON: " + syntaxCause(s.body, syntax)
 	if syntax.JSONPointer != "" {
 		detail += ", in " + quote(string(syntax.JSONPointer))
 	}
@@ -118,7 +118,7 @@ func tooDeep(body []byte) int {
 	return -1
 }
 
-func cause(body []byte, err *jsontext.SyntacticError) string {
+func syntaxCause(body []byte, err *jsontext.SyntacticError) string {
 	rest := body[min(int(err.ByteOffset), len(body)):]
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -139,11 +139,11 @@ func (s *scanner) showNode(i int) string {
 	if i == 0 {
 		return "missing"
 	}
-	return show(s.raw(i))
+	return showValue(s.raw(i))
 }
 
-// show shows a JSON value for an error: short, and safe to print.
-func show(raw []byte) string {
+// showValue shows a JSON value for an error: short, and safe to print.
+func showValue(raw []byte) string {
 	switch raw[0] {
 	case '{':
 		return "an object"
@@ -178,10 +178,10 @@ func quote(text string) string {
 	}
 }
 
-// label is the name of node i as it is put into Refusal.Field.
-func (s *scanner) label(i int) string { return label(string(s.name(i))) }
+// labelOf is the name of node i as it is put into Refusal.Field.
+func (s *scanner) labelOf(i int) string { return memberLabel(string(s.name(i))) }
 
-func label(text string) string {
+func memberLabel(text string) string {
 	if q := quote(text); strings.Trim(q, `"`) != text {
 		return q
 	}

@@ -61,7 +61,7 @@ func (s *scanner) release() {
 func (s *scanner) clear() { s.tape, s.full = s.tape[:0], false }
 
 // readOne reads the body as one value and nothing else.
-func (s *scanner) readOne() bool { return s.read(span{}, unknown, 0) && s.end() }
+func (s *scanner) readOne() bool { return s.read(span{}, fieldUnknown, 0) && s.end() }
 
 // end tells whether nothing follows what was read.
 func (s *scanner) end() bool { return skipSpace(s.body, s.at) == len(s.body) }
@@ -95,17 +95,17 @@ func (s *scanner) read(name span, f field, depth int) bool {
 // where a position has something to say.
 func (s *scanner) readValue(first byte, f field, depth int) bool {
 	switch {
-	case first == '{' && (depth == 0 || depth == 1 && (f == properties || f == geometry)):
-		return s.inside('}', depth+1, true)
-	case first == '[' && depth > 0 && (f == topics || f == coordinates):
-		return s.inside(']', depth+1, true)
+	case first == '{' && (depth == 0 || depth == 1 && (f == fieldProperties || f == fieldGeometry)):
+		return s.readInside('}', depth+1, true)
+	case first == '[' && depth > 0 && (f == fieldTopics || f == fieldCoordinates):
+		return s.readInside(']', depth+1, true)
 	}
 	return s.skip(first)
 }
 
-// inside reads an object or array up to its closing bracket, and puts what is
-// inside on the tape if it is to be noted.
-func (s *scanner) inside(closing byte, depth int, noted bool) bool {
+// readInside reads an object or array up to its closing bracket, and puts what is
+// readInside on the tape if it is to be noted.
+func (s *scanner) readInside(closing byte, depth int, noted bool) bool {
 	s.at++
 	if s.level++; s.level > MaxDepth {
 		return false
@@ -138,7 +138,7 @@ func (s *scanner) readOneOf(closing byte, n, depth int, noted bool) bool {
 	case closing == '}':
 		return s.member(depth, noted)
 	case noted && n <= MaxTopics: // more than any array here may have: one too many is enough
-		return s.read(span{}, unknown, depth)
+		return s.read(span{}, fieldUnknown, depth)
 	}
 	return s.skip(s.peek())
 }
@@ -146,7 +146,7 @@ func (s *scanner) readOneOf(closing byte, n, depth int, noted bool) bool {
 func (s *scanner) member(depth int, noted bool) bool {
 	s.peek()
 	start := s.at
-	if !s.to(skipString(s.body, s.at)) {
+	if !s.moveTo(skipString(s.body, s.at)) {
 		return false
 	}
 	name := span{start, s.at}
@@ -164,23 +164,23 @@ func (s *scanner) member(depth int, noted bool) bool {
 func (s *scanner) skip(first byte) bool {
 	switch first {
 	case '{':
-		return s.inside('}', 0, false)
+		return s.readInside('}', 0, false)
 	case '[':
-		return s.inside(']', 0, false)
+		return s.readInside(']', 0, false)
 	case '"':
-		return s.to(skipString(s.body, s.at))
+		return s.moveTo(skipString(s.body, s.at))
 	case 't':
-		return s.to(skipLiteral(s.body, s.at, "true"))
+		return s.moveTo(skipLiteral(s.body, s.at, "true"))
 	case 'f':
-		return s.to(skipLiteral(s.body, s.at, "false"))
+		return s.moveTo(skipLiteral(s.body, s.at, "false"))
 	case 'n':
-		return s.to(skipLiteral(s.body, s.at, "null"))
+		return s.moveTo(skipLiteral(s.body, s.at, "null"))
 	}
-	return s.to(skipNumber(s.body, s.at))
+	return s.moveTo(skipNumber(s.body, s.at))
 }
 
-// to goes on at i, where something ended, if it did.
-func (s *scanner) to(i int) bool {
+// moveTo goes on at i, where something ended, if it did.
+func (s *scanner) moveTo(i int) bool {
 	if i == broken {
 		return false
 	}
@@ -207,8 +207,8 @@ func (s *scanner) find(i int, f field) int {
 	return 0
 }
 
-// keep makes a string of text. Some dozen share one allocation.
-func (s *scanner) keep(text []byte) string {
+// keepString makes a string of text. Some dozen share one allocation.
+func (s *scanner) keepString(text []byte) string {
 	const together = 16 << 10
 	if s.kept.Cap()-s.kept.Len() < len(text) {
 		s.kept.Reset()
