@@ -10,20 +10,19 @@ import (
 	"github.com/paulmach/orb"
 )
 
-// Box is a part of the globe between two meridians and two parallels, its edges
-// included. Its zero value is the whole world. A Box cannot be changed.
+// Box is the part of the globe between two meridians and two parallels, edges included. Its zero value
+// is the whole world. A Box is immutable.
 type Box struct {
 	bounds [2]orb.Bound
-	n      int // how many bounds count; none is the whole world
+	n      int // bounds in use; 0: the whole world
 }
 
-// boxForm is how a box is written.
+// boxForm is the form of a box, for errors.
 const boxForm = "a box is west,south,east,north in degrees, as in 13.0,52.3,13.8,52.7"
 
-// ParseBox reads "west,south,east,north" in degrees, the order of RFC 7946, section
-// 5. Longitudes are wrapped into ±180, so that west > east crosses the antimeridian
-// (section 5.2); a width of 360 or more is all longitudes. Latitudes are clamped
-// to ±90.
+// ParseBox reads "west,south,east,north" in degrees, in the order of RFC 7946, section 5. It wraps
+// longitudes into ±180, so that a box with west > east crosses the antimeridian (section 5.2). A width of
+// 360 or more covers all longitudes. It clamps latitudes to ±90.
 func ParseBox(s string) (Box, error) {
 	parts := strings.Split(s, ",")
 	if len(parts) != 4 {
@@ -45,8 +44,8 @@ func ParseBox(s string) (Box, error) {
 	return makeBox(west, max(-90, min(90, south)), east, max(-90, min(90, north))), nil
 }
 
-// parseDegrees reads a finite decimal number, and not the other forms, such as
-// 0x1p-2 and Inf, that strconv takes.
+// parseDegrees reads a finite decimal number. It rejects the other forms that strconv accepts, such as
+// 0x1p-2 and Inf.
 func parseDegrees(s string) (float64, error) {
 	if strings.Trim(s, "0123456789+-.eE") != "" {
 		return 0, errors.New("not a decimal number")
@@ -62,7 +61,7 @@ func makeBox(west, south, east, north float64) Box {
 	}
 	all := east-west >= 360
 	west, east = wrap(west), wrap(east)
-	if west == -180 && east == 180 && !all { // nothing but the antimeridian
+	if west == -180 && east == 180 && !all { // the antimeridian alone
 		west, east = east, west
 	}
 	switch {
@@ -84,7 +83,7 @@ func makeBox(west, south, east, north float64) Box {
 	return b
 }
 
-// wrap brings a longitude into ±180 without rounding.
+// wrap moves a longitude into ±180 without rounding.
 func wrap(longitude float64) float64 {
 	if -180 <= longitude && longitude <= 180 {
 		return longitude
@@ -92,7 +91,7 @@ func wrap(longitude float64) float64 {
 	return math.Remainder(longitude, 360)
 }
 
-// Contains reports whether p is inside of the box or on its edge.
+// Contains reports whether p is inside the box or on its edge.
 func (b Box) Contains(p Point) bool {
 	for i := range b.n {
 		if b.bounds[i].Contains(p) {
@@ -105,8 +104,8 @@ func (b Box) Contains(p Point) bool {
 // World reports whether the box holds every point.
 func (b Box) World() bool { return b.n == 0 }
 
-// Rects returns the box as one or two rectangles, each a smallest and a largest
-// point, that hold the points that the box contains.
+// Rects returns one or two rectangles that together hold the same points as the box. Each is a smallest
+// and a largest point.
 func (b Box) Rects() [][2]Point {
 	if b.n == 0 {
 		return [][2]Point{{{-180, -90}, {180, 90}}}

@@ -5,38 +5,39 @@ import (
 	"fmt"
 )
 
-// Item is one item of a document: a Position, or why it was refused.
+// Item is one item of a document: a [Position] or its [Refusal].
 type Item struct {
 	Position Position
-	Refusal  *Refusal // nil where Position is valid
+	Refusal  *Refusal // nil: Position is valid
 }
 
-// SyntaxError says that a document cannot be read at all.
+// SyntaxError reports that a document as a whole cannot be read.
 type SyntaxError struct {
-	Offset int64 // bytes before what is wrong, 0 where it is the whole document
+	Offset int64 // bytes before the mistake; 0 if the whole document is wrong
 	Detail string
 }
 
+// Error returns the detail and the offset.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s (at byte %d)", e.Detail, e.Offset) }
 
-// LimitError says that a document has more in it than is taken.
+// LimitError reports that a document exceeds a limit.
 type LimitError struct{ Detail string }
 
+// Error returns the detail.
 func (e *LimitError) Error() string { return e.Detail }
 
-// ParseDocument reads a JSON document: a position object, a Feature, a
-// FeatureCollection, or an array of position objects and Features. With geoJSON
-// (RFC 7946) it must be a Feature or a FeatureCollection. It keeps nothing of body.
+// ParseDocument reads a JSON document: a position object, a Feature, a FeatureCollection, or an array of
+// position objects and Features. With geoJSON (RFC 7946) it must be a Feature or a FeatureCollection.
+// ParseDocument keeps no reference to body.
 //
-// An item that is wrong does not take the others with it. The error is a
-// [*SyntaxError] where body is not JSON, has another form, or is nested deeper than
-// [MaxDepth]; a [*LimitError] where it has more than [MaxItems] items.
+// An invalid item does not affect the others. The error is a [*SyntaxError] if body is not JSON, has
+// another form, or is nested deeper than [MaxDepth]. It is a [*LimitError] if body has more than
+// [MaxItems] items.
 func ParseDocument(body []byte, geoJSON bool) ([]Item, error) {
 	return AppendItems(nil, body, geoJSON)
 }
 
-// AppendItems is [ParseDocument], but it appends to dst. After an error there
-// is nothing more in dst than before.
+// AppendItems is [ParseDocument], but appends to dst. With an error it returns dst as it was.
 func AppendItems(dst []Item, body []byte, geoJSON bool) ([]Item, error) {
 	s := newScanner(body)
 	defer s.release()
@@ -51,9 +52,10 @@ func AppendItems(dst []Item, body []byte, geoJSON bool) ([]Item, error) {
 	return items, nil
 }
 
-// errBroken is a document that is no JSON.
+// errBroken reports that a document is not JSON. AppendItems then finds the words.
 var errBroken = errors.New("broken")
 
+// document reads a whole document.
 func (s *scanner) document(dst []Item, geoJSON bool) ([]Item, error) {
 	if s.peek() == '[' && !geoJSON {
 		items, err := s.items(dst, false)
@@ -68,7 +70,7 @@ func (s *scanner) document(dst []Item, geoJSON bool) ([]Item, error) {
 	return s.root(dst, geoJSON)
 }
 
-// root takes the one value on the tape for what its type says.
+// root reads the value on the tape as its type says.
 func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	root := s.raw(0)
 	offset := int64(s.tape[0].value.from)
@@ -79,12 +81,13 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	case geoJSON && !s.is(typ, "Feature"):
 		return dst, &SyntaxError{offset, "the document is not a GeoJSON Feature or FeatureCollection"}
 	case root[0] != '{':
-		return dst, &SyntaxError{offset, fmt.Sprintf("%s is neither a position object nor an array of them", showValue(root))}
+		return dst, &SyntaxError{offset,
+			fmt.Sprintf("%s is neither a position object nor an array of them", showValue(root))}
 	}
 	return s.appendItem(dst, false), nil
 }
 
-// collection takes the features of a FeatureCollection (RFC 7946, section 3.3).
+// collection reads the features of a FeatureCollection (RFC 7946, section 3.3).
 func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
 	at, refusal := s.members(0)
 	if refusal != nil {
@@ -95,7 +98,8 @@ func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
 	}
 	features := at[fieldFeatures]
 	if features == 0 || s.raw(features)[0] != '[' {
-		return dst, &SyntaxError{offset, fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
+		return dst, &SyntaxError{offset,
+			fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
 	}
 	s.at = s.tape[features].value.from
 	return s.items(dst, true)
@@ -128,6 +132,7 @@ func (s *scanner) items(dst []Item, featureOnly bool) ([]Item, error) {
 	return dst, &LimitError{fmt.Sprintf("the document has more than %d items", MaxItems)}
 }
 
+// appendItem appends the item on the tape.
 func (s *scanner) appendItem(dst []Item, featureOnly bool) []Item {
 	dst = append(dst, Item{})
 	item := &dst[len(dst)-1]

@@ -9,17 +9,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// positionNodes is where on the tape the members of a position are.
+// positionNodes are the nodes on the tape that a position is made of.
 type positionNodes struct {
 	at         memberNodes
-	properties int // the node whose members become the properties; none where there are none
+	properties int // the node whose members become the properties; noNode: there are none
 }
 
+// noNode is the index of no node. Unlike 0, it is not the item either.
 const noNode = -1
 
-// position turns the item on the tape into the Position p, which is the zero
-// Position before, and after a refusal. With featureOnly it must be a Feature, as in
-// a FeatureCollection.
+// position reads the item on the tape into p, which must be the zero Position and remains so after a
+// refusal. With featureOnly the item must be a Feature, as in a FeatureCollection.
 func (s *scanner) position(p *Position, featureOnly bool) *Refusal {
 	refusal := s.assemble(p, featureOnly)
 	if refusal == nil {
@@ -32,6 +32,7 @@ func (s *scanner) position(p *Position, featureOnly bool) *Refusal {
 	return refusal
 }
 
+// assemble checks the members of a position and writes the head of its Feature.
 func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	r, refusal := s.findPosition(featureOnly)
 	if refusal != nil {
@@ -64,11 +65,12 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	return nil
 }
 
-// findPosition finds the members, in a position object or in a Feature.
+// findPosition finds the members of a position object or a Feature.
 func (s *scanner) findPosition(featureOnly bool) (positionNodes, *Refusal) {
 	item := s.raw(0)
 	if item[0] != '{' {
-		return positionNodes{}, refuse("", "%s is not a position; send an object, or a GeoJSON Feature of a Point", showValue(item))
+		return positionNodes{}, refuse("",
+			"%s is not a position; send an object, or a GeoJSON Feature of a Point", showValue(item))
 	}
 	at, refusal := s.wellFormed()
 	if refusal != nil {
@@ -78,15 +80,16 @@ func (s *scanner) findPosition(featureOnly bool) (positionNodes, *Refusal) {
 	case s.is(at[fieldType], "Feature"):
 		return s.findInFeature(at)
 	case s.is(at[fieldType], "FeatureCollection"):
-		return positionNodes{}, refuse("type", "a FeatureCollection is not one position; send its features one by one, or the collection as a document of its own")
+		return positionNodes{}, refuse("type", "a FeatureCollection is not one position; "+
+			"send its features one by one, or the collection as a document of its own")
 	case featureOnly:
-		return positionNodes{}, refuse("type", "type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[fieldType]))
+		return positionNodes{}, refuse("type",
+			"type is %s; each item of a FeatureCollection must be a Feature", s.showNode(at[fieldType]))
 	}
 	return positionNodes{at: at}, nil // its properties are the members of the item itself
 }
 
-// wellFormed checks what holds for every item: its size, its encoding, and that no
-// member is there twice.
+// wellFormed checks the size and the encoding of an item, and that no member appears twice.
 func (s *scanner) wellFormed() (memberNodes, *Refusal) {
 	if s.full {
 		return memberNodes{}, refuse("", "the position has more than %d members", maxNodes)
@@ -116,8 +119,8 @@ func (s *scanner) findInFeature(feature memberNodes) (positionNodes, *Refusal) {
 	return r, s.findCoordinates(feature[fieldGeometry], &r)
 }
 
-// findCoordinates takes longitude, latitude and altitude from the geometry; properties that
-// are called like them say nothing.
+// findCoordinates finds longitude, latitude and altitude in the geometry. It ignores properties of the
+// same names.
 func (s *scanner) findCoordinates(geometry int, r *positionNodes) *Refusal {
 	r.at[fieldLon], r.at[fieldLat], r.at[fieldAltitude] = 0, 0, 0
 	if geometry == 0 || s.raw(geometry)[0] != '{' {
@@ -133,8 +136,8 @@ func (s *scanner) findCoordinates(geometry int, r *positionNodes) *Refusal {
 	return s.splitCoordinates(at[fieldCoordinates], r)
 }
 
-// splitCoordinates takes an array of two or three numbers (RFC 7946, section
-// 3.1.1) apart. Fewer are never filled up with zeros, more never cut off.
+// splitCoordinates finds the numbers of a coordinates array (RFC 7946, section 3.1.1). It rejects any
+// count but two or three, and neither fills up with zeros nor cuts off.
 func (s *scanner) splitCoordinates(array int, r *positionNodes) *Refusal {
 	const rule = "it must be [longitude, latitude] or [longitude, latitude, altitude]"
 	if array == 0 || s.raw(array)[0] != '[' {
@@ -144,7 +147,8 @@ func (s *scanner) splitCoordinates(array int, r *positionNodes) *Refusal {
 	n := 0
 	for j := array + 1; j < s.tape[array].next; j = s.tape[j].next {
 		if !isNumber(s.raw(j)) {
-			return refuse("geometry.coordinates", "geometry.coordinates holds %s; %s, all numbers", s.showNode(j), rule)
+			return refuse("geometry.coordinates",
+				"geometry.coordinates holds %s; %s, all numbers", s.showNode(j), rule)
 		}
 		if n < len(order) {
 			r.at[order[n]] = j
@@ -157,18 +161,18 @@ func (s *scanner) splitCoordinates(array int, r *positionNodes) *Refusal {
 	return nil
 }
 
-// The fixed text of a Feature, in the order in which it is written.
+// The fixed text of a Feature, in the order of writing.
 const (
 	featureStart    = `{"type":"Feature","id":`
 	geometryStart   = `,"geometry":{"type":"Point","coordinates":[`
 	propertiesStart = `]},"properties":{"vehicle_id":`
 	timestampStart  = `,"timestamp":`
 
-	// timestampSpace is the most that AppendFeature adds.
+	// timestampSpace is the most that AppendFeature adds, in bytes.
 	timestampSpace = len("9223372036.854775807" + featureEnd)
 )
 
-// write puts the head of the Feature into s.out.
+// write writes the head of the Feature to s.out.
 func (s *scanner) write(id []byte, r *positionNodes) *Refusal {
 	out := append(s.out[:0], featureStart...)
 	start := len(out)
@@ -187,7 +191,7 @@ func (s *scanner) write(id []byte, r *positionNodes) *Refusal {
 	return refusal
 }
 
-// appendID appends a vehicle id, which has no control characters, as a JSON string.
+// appendID appends a vehicle id as a JSON string. The id has no control characters.
 func appendID(dst, id []byte) []byte {
 	if bytes.IndexByte(id, '"') >= 0 || bytes.IndexByte(id, '\\') >= 0 {
 		dst, _ = jsontext.AppendQuote(dst, id)
@@ -196,8 +200,8 @@ func appendID(dst, id []byte) []byte {
 	return append(append(append(dst, '"'), id...), '"')
 }
 
-// timestampSize is what AppendFeature will add, in bytes: at most, where the
-// time is that of the arrival.
+// timestampSize returns how many bytes AppendFeature will add. For a position without a time it returns
+// the most.
 func (s *scanner) timestampSize(at time.Time) int {
 	if at.IsZero() {
 		return timestampSpace
@@ -208,14 +212,14 @@ func (s *scanner) timestampSize(at time.Time) int {
 	return size - len(s.out) + len(featureEnd)
 }
 
-// compactOptions removes white space and leaves all else as it came.
+// compactOptions remove white space and change nothing else.
 var compactOptions = []jsontext.Options{
-	jsontext.AllowInvalidUTF8(true), // half a surrogate pair, escaped
+	jsontext.AllowInvalidUTF8(true), // for half a surrogate pair, escaped
 	jsontext.AllowDuplicateNames(true),
 	jsontext.PreserveRawStrings(true),
 }
 
-// appendCompact appends a value without the white space in it.
+// appendCompact appends a value without its white space.
 func appendCompact(dst, raw []byte) []byte {
 	if raw[0] != '{' && raw[0] != '[' || !bytes.ContainsAny(raw, " \t\r\n") {
 		return append(dst, raw...)
@@ -224,7 +228,7 @@ func appendCompact(dst, raw []byte) []byte {
 	return dst
 }
 
-// countNumbers words how many numbers there are; beyond limit they were not counted.
+// countNumbers returns a count in words. The scanner counts up to limit only.
 func countNumbers(n, limit int) string {
 	switch {
 	case n == 1:

@@ -1,9 +1,8 @@
 package geo
 
-// The grammar of JSON (RFC 8259), without UTF-8, which is judged per item. Each
-// function takes the index where a piece of b begins, and returns the index behind
-// it, or broken where b is not as it must be. What is wrong there is for
-// syntaxError to say.
+// This file has the grammar of JSON (RFC 8259) without UTF-8, which the scanner checks per item. Each
+// function gets the index where a piece of b begins and returns the index behind it, or broken if b is
+// malformed there. syntaxError then finds the words.
 
 const broken = -1
 
@@ -29,7 +28,7 @@ func skipString(b []byte, i int) int {
 	return i + 1
 }
 
-// skipPlain skips what stands for itself in a string.
+// skipPlain skips the unescaped characters of a string.
 func skipPlain(b []byte, i int) int {
 	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
 		i++

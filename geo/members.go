@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// field is a member that means something to the hub; all others are kept as they
-// came.
+// field is a member that has a meaning for the hub. The hub keeps all others unchanged.
 type field uint8
 
 const (
@@ -25,17 +24,17 @@ const (
 	fieldHeading
 	fieldAccuracy
 
-	// These say where to look for the others. Elsewhere they are as any member.
+	// These lead to the others. Anywhere else they are like any other member.
 	fieldID
 	fieldType
 	fieldGeometry
 	fieldCoordinates
 	fieldProperties
 	fieldFeatures
-	fieldCount // how many names have one
+	fieldCount
 )
 
-// numberRule is what a number must be: its unit is in the contract, its range here.
+// numberRule is the range of a number, and its words for an error.
 type numberRule struct {
 	name     string
 	min, max float64
@@ -51,6 +50,7 @@ var numberRules = [fieldCount]numberRule{
 	fieldAccuracy: {"accuracy", 0, math.MaxFloat64, "a number of metres from 0 up"},
 }
 
+// fieldOf returns the field of a member name.
 func fieldOf(name []byte) field {
 	switch string(name) {
 	case "vehicle_id":
@@ -87,13 +87,12 @@ func fieldOf(name []byte) field {
 	return fieldUnknown
 }
 
-// memberNodes is where on the tape the memberNodes of an object are that have a meaning;
-// 0 is nowhere, since node 0 is the item itself.
+// memberNodes are the nodes of an object's members that have a meaning. 0 stands for a missing member:
+// node 0 is the item itself.
 type memberNodes [fieldCount]int
 
-// members finds the members of an object. It refuses one that is there twice,
-// since readers disagree on which of them counts (RFC 8259, section 4), and names
-// that are not text.
+// members finds the members of an object. It rejects a name that appears twice, as readers disagree on
+// which one counts (RFC 8259, section 4). It also rejects a name that is not UTF-8.
 func (s *scanner) members(object int) (at memberNodes, refusal *Refusal) {
 	var others nameSet
 	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
@@ -113,14 +112,14 @@ func (s *scanner) members(object int) (at memberNodes, refusal *Refusal) {
 	return at, nil
 }
 
-// nameSet is a set of member nameSet. Up to a handful, comparing is quicker than a map.
+// nameSet is a set of member names. It compares the first few, which is faster than a map.
 type nameSet struct {
 	first [16][]byte
 	n     int
 	more  map[string]bool
 }
 
-// add puts name into the set and reports whether it was there.
+// add adds name to the set and reports whether the set had it already.
 func (s *nameSet) add(name []byte) bool {
 	for _, other := range s.first[:s.n] {
 		if string(other) == string(name) {
@@ -144,12 +143,12 @@ func (s *scanner) isNull(i int) bool { return i == 0 || string(s.raw(i)) == "nul
 
 func isNumber(raw []byte) bool { return raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9' }
 
-// is tells whether node i is there and is this text.
+// is reports whether node i exists and is this text.
 func (s *scanner) is(i int, text string) bool {
 	return i != 0 && s.raw(i)[0] == '"' && string(unquote(s.raw(i))) == text
 }
 
-// number reads node i as the number that f is.
+// number reads node i as the number of field f.
 func (s *scanner) number(f field, i int) (float64, *Refusal) {
 	rule := &numberRules[f]
 	if i != 0 && isNumber(s.raw(i)) {
@@ -161,8 +160,7 @@ func (s *scanner) number(f field, i int) (float64, *Refusal) {
 	return 0, refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
 }
 
-// parseNumber reads a JSON number. One that is too large is infinity, which is in
-// no range.
+// parseNumber reads a JSON number. A number that is too large becomes infinity, which no range has.
 func parseNumber(raw []byte) float64 {
 	if len(raw) < len(powersOfTen) {
 		if v, ok := parseDecimal(raw); ok {
@@ -173,12 +171,14 @@ func parseNumber(raw []byte) float64 {
 	return v
 }
 
-// powersOfTen are those by which a number of as many digits is divided exactly as
-// strconv does it: a float64 holds both without rounding.
-var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+// powersOfTen are the powers that divide a number of as many digits exactly as strconv does. A float64
+// holds both without rounding.
+var powersOfTen = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+}
 
-// parseDecimal reads a JSON number of fewer bytes than there are powers of ten, if
-// it has no exponent.
+// parseDecimal reads a JSON number without an exponent. The number must have fewer bytes than there are
+// powers of ten.
 func parseDecimal(raw []byte) (float64, bool) {
 	digits, negative := bytes.CutPrefix(raw, []byte{'-'})
 	n, decimals := 0, 0
@@ -199,6 +199,7 @@ func parseDecimal(raw []byte) (float64, bool) {
 	return v, true
 }
 
+// point reads longitude and latitude, and checks the altitude.
 func (s *scanner) point(r *positionNodes) (Point, *Refusal) {
 	latitude, refusal := s.number(fieldLat, r.at[fieldLat])
 	if refusal != nil {
@@ -216,12 +217,12 @@ func (s *scanner) point(r *positionNodes) (Point, *Refusal) {
 
 const idRule = "it must be a string of 1 to 128 bytes of UTF-8, or an integer"
 
-// readVehicleID returns the id's text, from a string or an integer.
+// readVehicleID returns the text of a vehicle id, which is a string or an integer.
 func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
 	if i == 0 {
 		return nil, refuse("vehicle_id", "vehicle_id is missing; %s", idRule)
 	}
-	text, ok := idText(s.raw(i)) // of a vehicle_id, or a Feature's id
+	text, ok := idText(s.raw(i)) // node i is a vehicle_id or a Feature's id
 	if !ok {
 		return nil, refuse(s.labelOf(i), "%s is %s; %s", s.labelOf(i), s.showNode(i), idRule)
 	}
@@ -231,7 +232,7 @@ func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
 	return text, nil
 }
 
-// idText is the text of a string or the digits of an integer.
+// idText returns the text of a string or the digits of an integer.
 func idText(raw []byte) (id []byte, ok bool) {
 	switch {
 	case raw[0] == '"':
@@ -242,7 +243,7 @@ func idText(raw []byte) (id []byte, ok bool) {
 	return nil, false
 }
 
-// vehicleID is the item's vehicle id as far as it can be read, for a refusal.
+// vehicleID returns the vehicle id of an item for its refusal; "" if it is missing or invalid.
 func (s *scanner) vehicleID() string {
 	if len(s.tape) == 0 {
 		return ""
@@ -264,7 +265,7 @@ func (s *scanner) vehicleID() string {
 	return string(text)
 }
 
-// timestamp reads node i, the zero time where there is none.
+// timestamp reads node i. It returns the zero time for a missing timestamp.
 func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 	if s.isNull(i) {
 		return time.Time{}, nil
@@ -284,7 +285,7 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 	return t, nil
 }
 
-// topics reads node i as topic ids without repetitions; nil where there is none.
+// topics reads node i as topic ids and drops repetitions. It returns nil for missing topics.
 func (s *scanner) topics(i int) ([]string, *Refusal) {
 	if s.isNull(i) {
 		return nil, nil
@@ -309,7 +310,7 @@ func (s *scanner) topics(i int) ([]string, *Refusal) {
 	return ids, nil
 }
 
-// topic reads node i as the id of a topic that a publisher may name.
+// topic reads node i as the id of a topic. It rejects topics that belong to the hub.
 func (s *scanner) topic(i int) (string, *Refusal) {
 	raw := s.raw(i)
 	if raw[0] != '"' {
@@ -321,13 +322,14 @@ func (s *scanner) topic(i int) (string, *Refusal) {
 	}
 	for _, own := range [...]string{"vehicle:", "live_updates:"} {
 		if strings.HasPrefix(string(text), own) {
-			return "", refuse("topics", "topics holds %s; the hub reserves topics that begin with %q", showValue(raw), own)
+			return "", refuse("topics",
+				"topics holds %s; the hub reserves topics that begin with %q", showValue(raw), own)
 		}
 	}
 	return s.keepString(text), nil
 }
 
-// appendProperties appends the members of node i that stay in the properties.
+// appendProperties appends the members of node i that stay in the properties of the Feature.
 func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
 	if i == noNode {
 		return dst, nil

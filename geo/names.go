@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// CheckVehicleID says what is wrong with a vehicle id: it is 1 to [MaxVehicleID]
-// bytes of UTF-8 without control characters.
+// CheckVehicleID returns an error unless id is 1 to [MaxVehicleID] bytes of UTF-8 without control
+// characters.
 func CheckVehicleID(id string) error { return checkName("vehicle_id", []byte(id), MaxVehicleID) }
 
-// CheckTopic says what is wrong with a topic id: it is 1 to [MaxTopic] bytes of
-// UTF-8 without control characters. The hub's own topics pass.
+// CheckTopic returns an error unless id is 1 to [MaxTopic] bytes of UTF-8 without control characters. It
+// accepts the hub's own topics.
 func CheckTopic(id string) error { return checkName("topic", []byte(id), MaxTopic) }
 
-// checkName checks the length and the characters of an id; kind is what the
-// error calls it. A nil name stands for text that is not UTF-8.
+// checkName checks the length and the characters of an id. The error names its kind. A nil name stands
+// for text that is not UTF-8.
 func checkName(kind string, name []byte, limit int) error {
 	problem := ""
 	switch {
@@ -36,8 +36,8 @@ func checkName(kind string, name []byte, limit int) error {
 	return fmt.Errorf("a %s is 1 to %d bytes of UTF-8 without control characters; %s", kind, limit, problem)
 }
 
-// control finds the first control character: one would break a log line, a header
-// or the event stream.
+// control returns the first control character, which would break a log line, a header or the event
+// stream.
 func control(name []byte) (rune, bool) {
 	for i := 0; i < len(name); {
 		r, size := rune(name[i]), 1

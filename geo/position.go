@@ -1,9 +1,11 @@
-// Package geo turns what a vehicle sends into one line of GeoJSON, or says in
-// words why it cannot.
+// Package geo turns the report of a vehicle into one line of GeoJSON, or says in words why it cannot.
 //
-// It holds the rules for positions, boxes, times and tracks, and nothing about
-// HTTP or streams. Whatever leaves it is valid: a [Position] cannot hold a
-// latitude of 91 or a vehicle id with a line break in it.
+// [ParsePosition] reads one report, [ParseDocument] a whole document. Either returns a valid [Position]
+// or a [Refusal] for its publisher. [Position.AppendFeature] writes a position as GeoJSON, and
+// [AppendTrack] several as a track. [ParseBox] and [ParseTime] read the parameters of queries.
+//
+// The package knows nothing about HTTP or streams. Everything that leaves it is valid: a Position cannot
+// hold a latitude of 91, nor a vehicle id with a line break.
 package geo
 
 import (
@@ -12,7 +14,7 @@ import (
 	"github.com/paulmach/orb"
 )
 
-// Limits of what is accepted, in bytes unless said otherwise.
+// Limits of the accepted input, in bytes unless the comment says otherwise.
 const (
 	MaxVehicleID = 128      // a vehicle id
 	MaxTopic     = 256      // a topic id
@@ -22,43 +24,41 @@ const (
 	MaxItems     = 10_000   // items in an array or FeatureCollection
 )
 
-// Point is longitude and latitude in WGS 84 degrees, in this order (RFC 7946,
-// section 3.1.1).
+// Point is longitude and latitude in WGS 84 degrees, in this order (RFC 7946, section 3.1.1).
 type Point = orb.Point
 
-// Position is one validated report of where a vehicle is. The texts of some dozen
-// positions share memory: what outlives its position by long is to be cloned.
+// Position is a valid report of the place of a vehicle. The texts of some dozen positions share memory:
+// clone a text that is kept much longer than its position.
 type Position struct {
 	VehicleID string
 	Point     Point
 
-	// Time is zero where the report has none; it is then stamped on arrival.
+	// Time is zero if the report has none. The hub then sets the time of arrival.
 	Time time.Time
 
-	// Topics the vehicle is in from now on. Nil is "as before", empty is "none".
+	// Topics are the topics of the vehicle from now on. Nil means as before, empty means none.
 	Topics []string
 
-	// head is the Feature up to and including `"timestamp":`. It is a string so
-	// that VehicleID can be a piece of it, and one allocation serves both.
+	// head is the Feature up to and including `"timestamp":`. It is a string so that VehicleID can be a
+	// part of it and both need one allocation.
 	head string
 }
 
 // featureEnd closes the properties and the Feature behind the timestamp.
 const featureEnd = "}}"
 
-// AppendFeature appends the position as a GeoJSON Feature (RFC 7946, section
-// 3.2) on one line, at most [MaxFeature] bytes, with at as its timestamp.
+// AppendFeature appends the position as a GeoJSON Feature (RFC 7946, section 3.2) with at as its
+// timestamp. The Feature is one line of at most [MaxFeature] bytes.
 //
-// Reading such a Feature with [ParsePosition] and appending it again with its
-// own time gives the same bytes.
+// [ParsePosition] reads such a Feature. Appending the result with its own time returns the same bytes.
 func (p *Position) AppendFeature(dst []byte, at time.Time) []byte {
 	dst = append(dst, p.head...)
 	dst = AppendTime(dst, at)
 	return append(dst, featureEnd...)
 }
 
-// ParsePosition reads one position object or one GeoJSON Feature of a Point.
-// It keeps nothing of item. The error is always a [*Refusal].
+// ParsePosition reads one position object or one GeoJSON Feature of a Point. It keeps no reference to
+// item. The error is always a [*Refusal].
 func ParsePosition(item []byte) (Position, error) {
 	s := newScanner(item)
 	defer s.release()

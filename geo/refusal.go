@@ -12,22 +12,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Refusal says why one item was not taken, in words for its publisher. All its
-// texts are valid UTF-8.
+// Refusal says why the hub rejects an item, in words for its publisher. All its texts are valid UTF-8.
 type Refusal struct {
-	VehicleID string // empty where it could not be read
-	Field     string // the member that is wrong; empty where it is the whole item
-	Detail    string // what is wrong, and what would be right
+	VehicleID string // empty if it cannot be read
+	Field     string // the wrong member; empty if the whole item is wrong
+	Detail    string // what is wrong and what is allowed
 }
 
+// Error returns the detail.
 func (r *Refusal) Error() string { return r.Detail }
 
 func refuse(field, detail string, args ...any) *Refusal {
 	return &Refusal{Field: field, Detail: fmt.Sprintf(detail, args...)}
 }
 
-// refuseSyntax words an error of reading one item. Where the text broke off at a
-// member, NaN for instance, it is that member's fault.
+// refuseSyntax returns the refusal of an item that is not JSON. It names the member at the mistake, such
+// as one that is NaN.
 func (s *scanner) refuseSyntax() *Refusal {
 	syntax, member := s.syntaxError()
 	r := refuse(fieldAt(member), "%s", syntax)
@@ -38,7 +38,7 @@ func (s *scanner) refuseSyntax() *Refusal {
 	return r
 }
 
-// fieldAt names the member that p points to.
+// fieldAt returns the name of the member that p points to.
 func fieldAt(p jsontext.Pointer) string {
 	if strings.HasPrefix(string(p), "/geometry/coordinates") {
 		return "geometry.coordinates"
@@ -46,7 +46,7 @@ func fieldAt(p jsontext.Pointer) string {
 	return memberLabel(p.LastToken())
 }
 
-// refuseEncoding names the member where the item is not UTF-8.
+// refuseEncoding returns the refusal of an item that is not UTF-8. It names the member.
 func (s *scanner) refuseEncoding() *Refusal {
 	r := refuse("", "the position is not UTF-8")
 	for i := 1; i < len(s.tape); i++ {
@@ -57,11 +57,11 @@ func (s *scanner) refuseEncoding() *Refusal {
 	return r
 }
 
-// syntaxError words what is wrong with the body, and where: by the byte, and by
-// the member where it is at one.
+// syntaxError returns what is wrong with the body and at which byte, and the member at the mistake.
 func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
 	if bytes.HasPrefix(s.body, []byte("\ufeff")) {
-		return &SyntaxError{0, "not JSON: it begins with a byte order mark (EF BB BF), which RFC 8259, section 8.1 forbids"}, ""
+		const mark = "it begins with a byte order mark (EF BB BF), which RFC 8259, section 8.1 forbids"
+		return &SyntaxError{0, "not JSON: " + mark}, ""
 	}
 	if i := tooDeep(s.body); i >= 0 {
 		return &SyntaxError{int64(i), fmt.Sprintf("it is nested deeper than %d levels", MaxDepth)}, ""
@@ -81,11 +81,12 @@ func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
 	return &SyntaxError{syntax.ByteOffset, detail}, syntax.JSONPointer
 }
 
-// readAll reads one value, for the error, and returns where it ends.
+// readAll reads one value for its error, and returns where it ends.
 func readAll(body []byte) (end int, err error) {
-	// What it lets through is judged per item: one with a byte that is not UTF-8,
-	// or with a member twice, must not take the others with it.
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	// The scanner checks these two per item: an item with a byte that is not UTF-8, or with a member
+	// twice, must not affect the others.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body),
+		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	for {
 		if _, err := decoder.ReadToken(); err != nil {
 			return 0, err
@@ -96,8 +97,8 @@ func readAll(body []byte) (end int, err error) {
 	}
 }
 
-// tooDeep returns where body goes deeper than MaxDepth, or -1. It counts brackets
-// outside of strings; whether they match is for the decoder to say.
+// tooDeep returns where body is nested deeper than MaxDepth, or -1. It counts brackets outside strings.
+// The decoder checks whether they match.
 func tooDeep(body []byte) int {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
@@ -105,7 +106,7 @@ func tooDeep(body []byte) int {
 		case c == '"':
 			inString = !inString
 		case c == '\\':
-			i++ // also outside of strings, where it is an error anyway
+			i++ // outside strings, too, where it is an error anyway
 		case inString:
 		case c == '[' || c == '{':
 			if depth++; depth > MaxDepth {
@@ -118,6 +119,7 @@ func tooDeep(body []byte) int {
 	return -1
 }
 
+// syntaxCause returns the words for an error of the decoder.
 func syntaxCause(body []byte, err *jsontext.SyntacticError) string {
 	rest := body[min(int(err.ByteOffset), len(body)):]
 	switch {
@@ -131,10 +133,10 @@ func syntaxCause(body []byte, err *jsontext.SyntacticError) string {
 	return err.Err.Error()
 }
 
-// showLimit is how many bytes of a publisher's text an error repeats at most.
+// showLimit is how many bytes of a publisher's text an error shows at most.
 const showLimit = 40
 
-// showNode shows node i for an error, "missing" where there is none.
+// showNode returns node i for an error, "missing" for a missing node.
 func (s *scanner) showNode(i int) string {
 	if i == 0 {
 		return "missing"
@@ -142,7 +144,7 @@ func (s *scanner) showNode(i int) string {
 	return showValue(s.raw(i))
 }
 
-// showValue shows a JSON value for an error: short, and safe to print.
+// showValue returns a JSON value for an error, short and safe to print.
 func showValue(raw []byte) string {
 	switch raw[0] {
 	case '{':
@@ -178,9 +180,10 @@ func quote(text string) string {
 	}
 }
 
-// labelOf is the name of node i as it is put into Refusal.Field.
+// labelOf returns the name of node i for Refusal.Field.
 func (s *scanner) labelOf(i int) string { return memberLabel(string(s.name(i))) }
 
+// memberLabel returns a member name that is short and safe to print. It quotes only what needs it.
 func memberLabel(text string) string {
 	if q := quote(text); strings.Trim(q, `"`) != text {
 		return q

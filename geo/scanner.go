@@ -8,39 +8,40 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxNodes bounds the tape. A Feature that fits [MaxFeature] cannot have as many
-// members: each takes five bytes or more.
+// maxNodes limits the tape. A Feature of [MaxFeature] bytes cannot have as many members, as each needs at
+// least five bytes.
 const maxNodes = 4096
 
-// span is a piece of the scanner's body.
+// span is a part of the scanner's body.
 type span struct{ from, to int }
 
 // node is one JSON value on the tape.
 type node struct {
-	name  span  // of the member, with its quotes; empty for an array's element
-	value span  // empty where the text broke off
-	next  int   // index of the node that follows this one and all inside it
-	field field // which known member this is
+	name  span  // the member name with its quotes; empty for an element of an array
+	value span  // empty if the text ended within it
+	next  int   // index of the node behind this one and everything inside it
+	field field // the known member that this is
 }
 
-// scanner reads JSON once and notes on a flat tape where the values are that a
-// position is made of. What stands inside of other values is only checked.
+// scanner reads JSON once and records on a flat tape where the values of a position are. It only checks
+// the inside of all other values.
 //
-// Node 0 is the item, and what is inside node i follows it, up to node i's next.
+// Node 0 is the item. The nodes inside node i follow it, up to its next.
 //
-// It tells only that something is wrong; what it is, a library that is slower says.
+// The scanner reports only that something is wrong. A slower library then finds the words.
 type scanner struct {
 	body  []byte
-	at    int // index in body of what is to be read next
-	level int // how many brackets are open
+	at    int // index in body of the next byte to read
+	level int // open brackets
 	tape  []node
-	full  bool            // there was more than the tape holds
+	full  bool            // the item has more nodes than the tape holds
 	out   []byte          // scratch for the Feature
-	kept  strings.Builder // holds the texts of positions, see keep
+	kept  strings.Builder // the texts of positions, see keepString
 }
 
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
+// newScanner returns a scanner of body. The caller must release it.
 func newScanner(body []byte) *scanner {
 	s := scanners.Get().(*scanner)
 	s.body, s.at, s.level = body, 0, 0
@@ -48,7 +49,7 @@ func newScanner(body []byte) *scanner {
 	return s
 }
 
-// release gives the scanner back, but for one that has grown too much to be kept.
+// release returns the scanner to the pool unless it has grown too large.
 func (s *scanner) release() {
 	const most = 64 << 10
 	s.body = nil
@@ -63,10 +64,10 @@ func (s *scanner) clear() { s.tape, s.full = s.tape[:0], false }
 // readOne reads the body as one value and nothing else.
 func (s *scanner) readOne() bool { return s.read(span{}, fieldUnknown, 0) && s.end() }
 
-// end tells whether nothing follows what was read.
+// end reports whether only white space follows.
 func (s *scanner) end() bool { return skipSpace(s.body, s.at) == len(s.body) }
 
-// peek skips white space and returns the byte behind it, 0 at the end.
+// peek skips white space and returns the byte behind it; 0 at the end.
 func (s *scanner) peek() byte {
 	if s.at = skipSpace(s.body, s.at); s.at < len(s.body) {
 		return s.body[s.at]
@@ -74,7 +75,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// read puts the next value on the tape.
+// read reads the next value onto the tape.
 func (s *scanner) read(name span, f field, depth int) bool {
 	first := s.peek()
 	if len(s.tape) == maxNodes {
@@ -91,8 +92,8 @@ func (s *scanner) read(name span, f field, depth int) bool {
 	return ok
 }
 
-// readValue reads a value whose first byte is known, and notes what is inside
-// where a position has something to say.
+// readValue reads a value with a known first byte. It records the inside of the values that a position is
+// made of.
 func (s *scanner) readValue(first byte, f field, depth int) bool {
 	switch {
 	case first == '{' && (depth == 0 || depth == 1 && (f == fieldProperties || f == fieldGeometry)):
@@ -103,8 +104,7 @@ func (s *scanner) readValue(first byte, f field, depth int) bool {
 	return s.skip(first)
 }
 
-// readInside reads an object or array up to its closing bracket, and puts what is
-// readInside on the tape if it is to be noted.
+// readInside reads an object or array up to its closing bracket. If noted, it records the inside.
 func (s *scanner) readInside(closing byte, depth int, noted bool) bool {
 	s.at++
 	if s.level++; s.level > MaxDepth {
@@ -126,6 +126,7 @@ func (s *scanner) readInside(closing byte, depth int, noted bool) bool {
 	return false
 }
 
+// close reads a closing bracket.
 func (s *scanner) close() bool {
 	s.at++
 	s.level--
@@ -137,12 +138,13 @@ func (s *scanner) readOneOf(closing byte, n, depth int, noted bool) bool {
 	switch {
 	case closing == '}':
 		return s.member(depth, noted)
-	case noted && n <= MaxTopics: // more than any array here may have: one too many is enough
+	case noted && n <= MaxTopics: // no array here may have more; one too many shows that it has
 		return s.read(span{}, fieldUnknown, depth)
 	}
 	return s.skip(s.peek())
 }
 
+// member reads a name and its value.
 func (s *scanner) member(depth int, noted bool) bool {
 	s.peek()
 	start := s.at
@@ -160,7 +162,7 @@ func (s *scanner) member(depth int, noted bool) bool {
 	return s.read(name, fieldOf(unquote(s.text(name))), depth)
 }
 
-// skip reads a value whose first byte is known.
+// skip reads a value with a known first byte and records nothing.
 func (s *scanner) skip(first byte) bool {
 	switch first {
 	case '{':
@@ -179,7 +181,7 @@ func (s *scanner) skip(first byte) bool {
 	return s.moveTo(skipNumber(s.body, s.at))
 }
 
-// moveTo goes on at i, where something ended, if it did.
+// moveTo continues at i unless i is broken, and reports whether it does.
 func (s *scanner) moveTo(i int) bool {
 	if i == broken {
 		return false
@@ -190,11 +192,11 @@ func (s *scanner) moveTo(i int) bool {
 
 func (s *scanner) text(p span) []byte { return s.body[p.from:p.to] }
 
-// raw is the value of node i as JSON text, key its member name.
+// raw returns the value of node i as JSON text, key its member name as JSON text.
 func (s *scanner) raw(i int) []byte { return s.text(s.tape[i].value) }
 func (s *scanner) key(i int) []byte { return s.text(s.tape[i].name) }
 
-// name is node i's member name, nil where that is not UTF-8.
+// name returns the member name of node i; nil if it is not UTF-8.
 func (s *scanner) name(i int) []byte { return unquote(s.key(i)) }
 
 // find returns the index of the member of node i that is f, or 0.
@@ -207,7 +209,7 @@ func (s *scanner) find(i int, f field) int {
 	return 0
 }
 
-// keepString makes a string of text. Some dozen share one allocation.
+// keepString returns text as a string. Some dozen strings share one allocation.
 func (s *scanner) keepString(text []byte) string {
 	const together = 16 << 10
 	if s.kept.Cap()-s.kept.Len() < len(text) {
@@ -219,8 +221,8 @@ func (s *scanner) keepString(text []byte) string {
 	return s.kept.String()[start:]
 }
 
-// unquote returns the text of a JSON string, or nil if that is not UTF-8: half
-// of a surrogate pair cannot be written down. It copies only what has escapes.
+// unquote returns the text of a JSON string. It returns nil if the text is not UTF-8, such as half a
+// surrogate pair. It copies only strings with escapes.
 func unquote(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
@@ -232,7 +234,7 @@ func unquote(raw []byte) []byte {
 	return text
 }
 
-// AppendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD.
+// AppendString appends s as a JSON string. It replaces bytes that are not UTF-8 with U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst, _ = jsontext.AppendQuote(dst, s)
 	return dst

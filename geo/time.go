@@ -10,16 +10,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Times are kept with the nanoseconds of an int64, from 1970 to April 2262.
+// The hub stores times as nanoseconds in an int64, from 1970 to April 2262.
 const (
 	maxSeconds   = math.MaxInt64 / int64(time.Second) // 9223372036
-	milliseconds = 1e11                               // from here on a number is not seconds (year 5138)
+	milliseconds = 1e11                               // the first number of milliseconds (in seconds: the year 5138)
 
-	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262), Unix milliseconds from 1e11 on, or RFC 3339 as in \"2026-11-23T10:00:00Z\""
+	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262), Unix milliseconds from 1e11 on, " +
+		"or RFC 3339 as in \"2026-11-23T10:00:00Z\""
 )
 
-// ParseTime reads Unix seconds, with fractions allowed, Unix milliseconds (values
-// from 1e11 on), or RFC 3339. Times lie between 1970 and 2262.
+// ParseTime reads Unix seconds, with or without a fraction, Unix milliseconds (values from 1e11 on), or
+// RFC 3339. It rejects times before 1970 and after April 2262.
 func ParseTime(s string) (time.Time, error) {
 	raw := []byte(s)
 	t, ok := parseRFC3339(raw)
@@ -36,27 +37,27 @@ func ParseTime(s string) (time.Time, error) {
 	return t, nil
 }
 
-// parseRFC3339 takes what RFC 3339, section 5.6 allows, lower case included; ISO
-// 8601 allows more. Digits beyond nanoseconds are cut off.
+// parseRFC3339 accepts the forms of RFC 3339, section 5.6, including lower case. ISO 8601 has more forms.
+// It cuts off digits beyond nanoseconds.
 func parseRFC3339(text []byte) (time.Time, bool) {
 	var t time.Time
 	if t.UnmarshalText(text) != nil && t.UnmarshalText(bytes.ToUpper(text)) != nil {
 		return time.Time{}, false
 	}
-	// Package time also takes T9:04 and a comma before the fraction (go.dev/issue/54580).
+	// Package time also accepts T9:04 and a comma before the fraction (go.dev/issue/54580).
 	if text[len("2006-01-02T15")] != ':' || bytes.IndexByte(text, ',') >= 0 {
 		return time.Time{}, false
 	}
 	return inRange(t.Unix(), int64(t.Nanosecond()))
 }
 
-// parseUnix takes a JSON number. Decimals are read exactly and cut off beyond
-// nanoseconds; numbers with an exponent, as float64s have it, to the microsecond.
+// parseUnix reads a JSON number. It reads decimals exactly and cuts them off beyond nanoseconds. It
+// rounds numbers with an exponent to the microsecond, as float64s hold no more.
 func parseUnix(number []byte) (time.Time, bool) {
 	if bytes.IndexByte(number, 'e') >= 0 || bytes.IndexByte(number, 'E') >= 0 {
 		return parseUnixFloat(number)
 	}
-	const most = 16 // digits of a time in range, and more
+	const most = 16 // digits; no time in range has more
 	number, negative := bytes.CutPrefix(number, []byte{'-'})
 	whole, fraction, _ := bytes.Cut(number, []byte{'.'})
 	if len(whole) > most {
@@ -84,7 +85,7 @@ func parseUnixFloat(number []byte) (time.Time, bool) {
 	return inRange(int64(whole), int64(math.Round(fraction*1e6))*1000)
 }
 
-// digits returns the first n digits as a whole number, filled up with zeros.
+// digits returns the first n digits as a whole number. It fills up with zeros.
 func digits(text []byte, n int) int64 {
 	v := int64(0)
 	for i := range n {
@@ -96,7 +97,7 @@ func digits(text []byte, n int) int64 {
 	return v
 }
 
-// inRange makes a time in UTC and reports whether it can be kept.
+// inRange returns a time in UTC and reports whether an int64 holds its nanoseconds.
 func inRange(seconds, nanoseconds int64) (time.Time, bool) {
 	t := time.Unix(seconds, nanoseconds).UTC()
 	if seconds < 0 || seconds > maxSeconds || t.UnixNano() < 0 { // it overflowed
@@ -105,8 +106,8 @@ func inRange(seconds, nanoseconds int64) (time.Time, bool) {
 	return t, true
 }
 
-// AppendTime appends t as Unix seconds: a plain decimal with up to nine digits
-// behind the point and no zeros at its end, as 1795421061 or 1795421061.123.
+// AppendTime appends t as Unix seconds, such as 1795421061 or 1795421061.123. The number is a plain
+// decimal with up to nine digits behind the point, without trailing zeros.
 func AppendTime(dst []byte, t time.Time) []byte {
 	seconds, nanoseconds := t.Unix(), int64(t.Nanosecond())
 	if seconds < 0 && nanoseconds > 0 { // Unix rounds down; the text counts from zero

@@ -2,13 +2,13 @@ package geo
 
 import "bytes"
 
-// AppendTrack appends the track of a vehicle: a Feature of a LineString through
-// the positions of features, which AppendFeature made and the caller has sorted,
-// with their times in properties.timestamps, one each.
+// AppendTrack appends the track of a vehicle: a Feature of a LineString through the positions of features.
+// [Position.AppendFeature] made the features, and the caller has sorted them. properties.timestamps has
+// one time per position.
 //
-// A LineString needs two positions (RFC 7946, section 3.1.4): with one the geometry
-// is a Point, with none it is null (section 3.2). A track that crosses the
-// antimeridian is not cut there, so that its positions and times stay in step.
+// A LineString needs two positions (RFC 7946, section 3.1.4). The geometry of one position is a Point, and
+// that of none is null (section 3.2). A track that crosses the antimeridian is not cut there, so that its
+// positions and times stay in step.
 func AppendTrack(dst []byte, vehicleID string, features [][]byte) []byte {
 	dst = append(dst, featureStart...)
 	dst = AppendString(dst, vehicleID)
@@ -32,7 +32,7 @@ func AppendTrack(dst []byte, vehicleID string, features [][]byte) []byte {
 	return append(dst, `]}}`...)
 }
 
-// appendEach appends a piece of each feature, with commas between them.
+// appendEach appends a part of each feature, with commas between them.
 func appendEach(dst []byte, features [][]byte, piece func([]byte) []byte) []byte {
 	for i, feature := range features {
 		if i > 0 {
@@ -43,8 +43,8 @@ func appendEach(dst []byte, features [][]byte, piece func([]byte) []byte) []byte
 	return dst
 }
 
-// Coordinates is the coordinates array of a Feature that AppendFeature made, as it
-// stands there, brackets included.
+// Coordinates returns the coordinates array of a Feature that [Position.AppendFeature] made, including its
+// brackets.
 func Coordinates(feature []byte) []byte {
 	// An id before it cannot hold this text: its quotes are escaped.
 	start := bytes.Index(feature, []byte(geometryStart)) + len(geometryStart) - 1
@@ -52,8 +52,7 @@ func Coordinates(feature []byte) []byte {
 	return feature[start:][:end+1]
 }
 
-// Timestamp is the timestamp of a Feature that AppendFeature made, in Unix seconds,
-// as it stands there.
+// Timestamp returns the timestamp of a Feature that [Position.AppendFeature] made, in Unix seconds.
 func Timestamp(feature []byte) []byte {
 	start := bytes.LastIndexByte(feature, ':') + 1
 	return feature[start : len(feature)-len(featureEnd)]

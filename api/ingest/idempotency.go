@@ -42,7 +42,8 @@ type KeyReusedError struct{ Key string }
 
 // Error returns the key and for how long it is remembered.
 func (e *KeyReusedError) Error() string {
-	return fmt.Sprintf("Idempotency-Key %q belongs to another body, sent less than %s ago; send another key", e.Key, keyTime)
+	return fmt.Sprintf("Idempotency-Key %q belongs to another body, sent less than %s ago; "+
+		"send another key", e.Key, keyTime)
 }
 
 // attempt is a publish under a key.
