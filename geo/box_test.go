@@ -70,7 +70,7 @@ func TestBoxContains(t *testing.T) {
 	}
 }
 
-// inRects is what an R-tree does with the rectangles.
+// inRects looks a point up in the rectangles, as an R-tree does.
 func inRects(box geo.Box, p geo.Point) bool {
 	for _, r := range box.Rects() {
 		if r[0][0] <= p[0] && p[0] <= r[1][0] && r[0][1] <= p[1] && p[1] <= r[1][1] {

@@ -25,8 +25,8 @@ func TestDocument(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		body string
-		want string // each item: its vehicle, or ! and the field
-		only bool   // as application/geo+json
+		want string // per item: its vehicle, or ! and the field
+		only bool   // GeoJSON only, as for application/geo+json
 	}{
 		"position object":         {object, "A", anything},
 		"Feature":                 {feat, "B", anything},
@@ -132,8 +132,7 @@ func TestDocumentLimits(t *testing.T) {
 	}
 }
 
-// TestDocumentIsAsItsItems finds that one scanner for all items leaves nothing of
-// one in the next.
+// One scanner reads all items of a document and carries nothing from one to the next.
 func TestDocumentIsAsItsItems(t *testing.T) {
 	lines := []string{bad, object, badUTF8, feat, typical, `{"lat":1,"lat":1}`, `{` + numbered(5000) + `}`,
 		object}

@@ -59,7 +59,7 @@ func FuzzParsePosition(f *testing.F) {
 	})
 }
 
-// checkNotJSON checks that what is called no JSON is none.
+// checkNotJSON checks that a body with the error "not JSON" is not JSON.
 func checkNotJSON(t *testing.T, body []byte, detail string) {
 	t.Helper()
 	if strings.HasPrefix(detail, "not JSON") {
@@ -69,7 +69,7 @@ func checkNotJSON(t *testing.T, body []byte, detail string) {
 	}
 }
 
-// checkRefusal checks what every refusal must be.
+// checkRefusal checks the rules that hold for every refusal.
 func checkRefusal(t *testing.T, err error) {
 	t.Helper()
 	var refusal *geo.Refusal
@@ -82,7 +82,7 @@ func checkRefusal(t *testing.T, err error) {
 	}
 }
 
-// decode reads JSON with the standard library, numbers as their text.
+// decode reads JSON with the standard library. It keeps numbers as their text.
 func decode(t *testing.T, text []byte) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -92,8 +92,8 @@ func decode(t *testing.T, text []byte) map[string]any {
 	return object
 }
 
-// expected makes the Feature of an accepted item as encoding/json reads it: the
-// same rules, written once more.
+// expected returns the Feature of an accepted item. It is a second implementation of the rules, on top of
+// encoding/json.
 func expected(t *testing.T, item []byte, p geo.Position) map[string]any {
 	t.Helper()
 	in := decode(t, item)
@@ -136,7 +136,7 @@ func expected(t *testing.T, item []byte, p geo.Position) map[string]any {
 	}
 }
 
-// checkRanges checks that nothing was accepted that is out of range.
+// checkRanges checks that all numbers of an accepted position are in range.
 func checkRanges(t *testing.T, p geo.Position, coordinates []any, properties map[string]any) {
 	t.Helper()
 	inRange := func(value any, low, high float64) float64 {
@@ -165,8 +165,7 @@ func checkRanges(t *testing.T, p geo.Position, coordinates []any, properties map
 	}
 }
 
-// FuzzPositionIsAccepted finds that what the contract allows is taken, and that
-// nothing out of range is.
+// The parser accepts everything that the contract allows, and nothing that is out of range.
 func FuzzPositionIsAccepted(f *testing.F) {
 	f.Add("TRUCK-042", 52.5, 13.4, 85.0, "driver", "M. Meier")
 	f.Add("\x00", 91.0, -181.0, -1.0, "lat", "\"\n")
@@ -189,7 +188,7 @@ func FuzzPositionIsAccepted(f *testing.F) {
 	})
 }
 
-// special are the names that mean something, so that any text is not right there.
+// special are the names with a meaning, which do not allow any text.
 var special = map[string]bool{
 	"vehicle_id": true, "lat": true, "lon": true, "altitude": true, "speed_kmh": true,
 	"heading": true, "accuracy": true, "timestamp": true, "topics": true, "type": true,
@@ -216,7 +215,7 @@ func FuzzParseDocument(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, json.Valid(body), "accepted what is not JSON")
 		if !utf8.Valid(body) {
-			return // encoding/json would mend it
+			return // encoding/json would replace the bad bytes
 		}
 		for i, raw := range rawItems(t, body) {
 			want, err := geo.ParsePosition(raw)
@@ -230,7 +229,7 @@ func FuzzParseDocument(f *testing.F) {
 	})
 }
 
-// rawItems takes a document apart with the standard library.
+// rawItems splits a document with the standard library.
 func rawItems(t *testing.T, body []byte) []json.RawMessage {
 	t.Helper()
 	var array []json.RawMessage

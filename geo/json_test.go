@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatIsJSON agrees with the library on documents, and on what becomes of them
-// when something is taken out of or put into any place.
+// The scanner agrees with the library on documents, and on their mutations at every place.
 func TestWhatIsJSON(t *testing.T) {
 	pieces := []string{",", ":", `"`, `\`, "0", "1", "-", "+", ".", "e", "E", "{", "}", "[", "]", "t", " ", "\t",
 		"\n", "\r", "\x01", "\x1f", "\x7f", "\xff", "\ufeff", "/", "\v"}
@@ -41,8 +40,8 @@ func TestWhatIsJSON(t *testing.T) {
 	}
 }
 
-// agree checks that ParseDocument refuses a text as no JSON if and only if the
-// library does. Both leave it to others whether it is UTF-8.
+// agree checks that ParseDocument rejects a text as not JSON if and only if the library does. Neither
+// checks for UTF-8.
 func agree(t *testing.T, text string) {
 	t.Helper()
 	valid := jsontext.Value(text).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
@@ -56,8 +55,7 @@ func agree(t *testing.T, text string) {
 	}
 }
 
-// TestDepthOfAnything counts the brackets that are open, of both kinds, and none
-// that has been closed.
+// The depth counts open brackets of both kinds, and no closed ones.
 func TestDepthOfAnything(t *testing.T) {
 	nested := func(levels int) string {
 		text := "[{}]"

@@ -136,8 +136,7 @@ func TestPositionKeepsNothingOfItem(t *testing.T) {
 	require.Contains(t, string(p.AppendFeature(nil, arrival)), `"coordinates":[13.4,52.5]`)
 }
 
-// TestPositionsStay finds that positions that share memory do not change when more
-// are read.
+// Positions that share memory do not change when the scanner reads more.
 func TestPositionsStay(t *testing.T) {
 	item := func(n int) []byte {
 		return fmt.Appendf(nil, `{"vehicle_id":"%d","lat":1,"lon":2,"topics":["t%d"],"x":"%s"}`, n, n,
@@ -337,7 +336,7 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 	}
 }
 
-// refused reads an item that must be refused.
+// refused reads an invalid item and returns its refusal.
 func refused(t *testing.T, item string) *geo.Refusal {
 	t.Helper()
 	p, err := geo.ParsePosition([]byte(item))
@@ -359,7 +358,7 @@ func numbered(n int) string {
 	return strings.Join(members, ",")
 }
 
-// TestLargestFeature finds that what is just accepted fits, and is accepted again.
+// The largest accepted position fits into MaxFeature, and the parser accepts its Feature again.
 func TestLargestFeature(t *testing.T) {
 	largest := 0
 	for n := geo.MaxFeature - 300; n < geo.MaxFeature; n++ {
@@ -449,7 +448,7 @@ func ExampleParsePosition() {
 	// lat is 152.5; it must be a number from -90 to 90
 }
 
-// TestFeatureLimit is exact where the timestamp is known.
+// The limit of a Feature is exact if the item has a timestamp.
 func TestFeatureLimit(t *testing.T) {
 	text := func(filler int) []byte {
 		return []byte(`{"vehicle_id":"a","lat":1,"lon":2,"timestamp":1795421061,"x":"` +

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// awkward is an id that looks like pieces of a Feature.
+// awkward is an id that looks like parts of a Feature.
 const awkward = `"geometry":{"type":"Point","coordinates":[9,9]},"timestamp":9}}`
 
 func track(t *testing.T, id string, items ...string) string {
