@@ -11,8 +11,7 @@ import (
 	"livemap/geo"
 )
 
-// TestAllocations finds none for a position but its share of the memory that some
-// share, and one for the list of its topics.
+// A position needs no allocation but its share of a common one. A list of topics needs one.
 func TestAllocations(t *testing.T) {
 	dst, items := make([]byte, 0, geo.MaxFeature), make([]geo.Item, 0, 2)
 	position, topical := []byte(typical), []byte(strings.Replace(typical, "{", `{"topics":["depot:7"],`, 1))

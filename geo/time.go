@@ -12,8 +12,10 @@ import (
 
 // The hub stores times as nanoseconds in an int64, from 1970 to April 2262.
 const (
-	maxSeconds   = math.MaxInt64 / int64(time.Second) // 9223372036
-	milliseconds = 1e11                               // the first number of milliseconds (in seconds: the year 5138)
+	maxSeconds = math.MaxInt64 / int64(time.Second) // 9223372036
+
+	// milliseconds is the first number of milliseconds. In seconds it is the year 5138.
+	milliseconds = 1e11
 
 	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262), Unix milliseconds from 1e11 on, " +
 		"or RFC 3339 as in \"2026-11-23T10:00:00Z\""
