@@ -134,7 +134,8 @@ func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 		for n, raw := range tokens {
 			grant, err := v.Verify(raw)
 			if n != i {
-				require.EqualError(t, err, `its algorithm is "`+pairs[n].method.Alg()+`"; this hub accepts `+p.method.Alg())
+				require.EqualError(t, err,
+					`its algorithm is "`+pairs[n].method.Alg()+`"; this hub accepts `+p.method.Alg())
 				continue
 			}
 			require.NoError(t, err)
@@ -215,7 +216,8 @@ func TestRefusedTokens(t *testing.T) {
 			"its nbf is out of range; it must be in seconds since 1970, up to the year 9999"},
 		{"an iat beyond all bounds", sign(t, es256, key, with("iat", 1e19)),
 			"its iat is out of range; it must be in seconds since 1970, up to the year 9999"},
-		{"cut off by one letter", good[:len(good)-1], "its signature is incomplete or damaged; copy the whole token"},
+		{"cut off by one letter", good[:len(good)-1],
+			"its signature is incomplete or damaged; copy the whole token"},
 		{"padded", good + "==", "its signature is incomplete or damaged; copy the whole token"},
 		{"crit", signText(t, key, `{"alg":"ES256","crit":["exp-ext"],"exp-ext":1}`,
 			`{"exp":1795500000,"iss":"https://issuer.example","aud":"map"}`),
