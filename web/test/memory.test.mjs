@@ -42,13 +42,13 @@ async function demo() {
 
 test(
 	"ten minutes of the demo leave the page's memory level",
-	{ timeout: 2 * seconds * 1000 + 5 * LIMIT },
+	{ timeout: 2 * seconds * 1000 + 20 * LIMIT },
 	async (t) => {
 		const { url, stop } = await demo();
 		const own = await browser();
 		try {
 			const page = await own.newPage({ viewport: { width: 1280, height: 800 } });
-			page.setDefaultTimeout(LIMIT);
+			page.setDefaultTimeout(3 * LIMIT); // the demo's positions keep a busy machine busier
 			await page.goto(`${url}#vehicle=BUS-001`);
 			await live(page);
 			await drawn(page, "BUS-001");
