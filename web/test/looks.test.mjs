@@ -91,7 +91,7 @@ async function mover() {
 	return one.id;
 }
 
-describe("the page looks right", { timeout: 10 * LIMIT }, () => {
+describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 	test("on a desktop, by day and by night", async () => {
 		const opened = await open(hub, browser, "#map=5/50/10");
 		await picture(opened, "desktop");

@@ -70,7 +70,7 @@ async function says(page, selector, words) {
 	}
 }
 
-describe("the page", { timeout: 10 * LIMIT }, () => {
+describe("the page", { timeout: 30 * LIMIT }, () => {
 	test("loads over HTTP/3, as does its stream", async () => {
 		const page = await show();
 		const protocols = await page.evaluate(() => {

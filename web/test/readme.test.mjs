@@ -63,7 +63,7 @@ async function page(files) {
 const importMap = (imports) =>
 	`<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>`;
 
-describe("web/README.md", { timeout: 10 * LIMIT }, () => {
+describe("web/README.md", { timeout: 30 * LIMIT }, () => {
 	test("follows with livemap.js", async () => {
 		const script = `${block("js", /onPosition/)}; window.feed = feed;`;
 		const { page: one, said } = await page({

@@ -174,7 +174,7 @@ const holds = (page, ...ids) =>
 		ids,
 	);
 
-describe("the page of a hub that asks for tokens", { timeout: 10 * LIMIT }, () => {
+describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () => {
 	test("signs in with a pasted token, and out again", async () => {
 		const page = await visit("#map=12/52.52/13.41", told("A token is needed"));
 		/** @type {string[]} */

@@ -78,7 +78,7 @@ const FLEET = [
 	{ vehicle_id: "MOVING-1", lon: 13.42, lat: 52.51, speed_kmh: 30, heading: 10 },
 ];
 
-describe("the page", { timeout: 10 * LIMIT }, () => {
+describe("the page", { timeout: 30 * LIMIT }, () => {
 	test("recovers by itself when the hub was stopped and started", async () => {
 		await hub.publish(...FLEET);
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41");
