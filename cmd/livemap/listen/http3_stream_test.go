@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -26,10 +27,9 @@ func quicPair(t *testing.T) (ours *http3Stream, theirs *quic.Stream, client *qui
 	certificate := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certificate.Close()
 	config := &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"test"}}
-	listener, err := quic.ListenAddr("127.0.0.1:0", config, nil)
+	listener, err := quicTransport(t).Listen(config, nil)
 	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
-	client, err = quic.DialAddr(t.Context(), listener.Addr().String(),
+	client, err = quicTransport(t).Dial(t.Context(), listener.Addr(),
 		&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"test"}},
 		&quic.Config{InitialStreamReceiveWindow: 16 << 20, InitialConnectionReceiveWindow: 16 << 20})
 	require.NoError(t, err)
@@ -43,6 +43,20 @@ func quicPair(t *testing.T) (ours *http3Stream, theirs *quic.Stream, client *qui
 	theirs, err = client.AcceptStream(t.Context())
 	require.NoError(t, err)
 	return ours, theirs, client
+}
+
+// quicTransport returns a socket for QUIC. At the test's end it waits until its goroutines have ended, which
+// what quic.ListenAddr and quic.DialAddr make does not.
+func quicTransport(t *testing.T) *quic.Transport {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	transport := &quic.Transport{Conn: conn}
+	t.Cleanup(func() {
+		transport.Close()
+		conn.Close()
+	})
+	return transport
 }
 
 // put writes p. It waits if need be.
