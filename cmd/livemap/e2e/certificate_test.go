@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -54,7 +53,9 @@ func served(t *testing.T, hub *runningHub) [2]string {
 	defer tcp.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), e2eLimit)
 	defer cancel()
-	udp, err := quic.DialAddr(ctx, address, config("h3"), nil)
+	to, err := net.ResolveUDPAddr("udp", address)
+	require.NoError(t, err)
+	udp, err := quicTransport(t).Dial(ctx, to, config("h3"), nil)
 	require.NoError(t, err)
 	defer udp.CloseWithError(0, "")
 	return [2]string{

@@ -300,3 +300,17 @@ func (c *wireClient) ask(t *testing.T, method, url string, header ...string) (*h
 	require.NoError(t, err)
 	return resp, string(text)
 }
+
+// quicTransport returns a socket for QUIC. At the test's end it waits until its goroutines have ended, which
+// what quic.DialAddr makes does not.
+func quicTransport(t testing.TB) *quic.Transport {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", nil)
+	require.NoError(t, err)
+	transport := &quic.Transport{Conn: conn}
+	t.Cleanup(func() {
+		transport.Close()
+		conn.Close()
+	})
+	return transport
+}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -74,8 +73,10 @@ func TestNothingBeforeTheHandshake(t *testing.T) {
 	hub := startHub(t, "--drain", "0s")
 	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3},
 		ClientSessionCache: newTickets()}
+	to, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(hub.public, "https://"))
+	require.NoError(t, err)
 	for range 2 {
-		conn, err := quic.DialAddrEarly(t.Context(), strings.TrimPrefix(hub.public, "https://"), config, nil)
+		conn, err := quicTransport(t).DialEarly(t.Context(), to, config, nil)
 		require.NoError(t, err)
 		client := new(http3.Transport).NewClientConn(conn)
 		req, err := http.NewRequest(http3.MethodGet0RTT, hub.public+"/openapi.yaml", nil)

@@ -9,7 +9,10 @@
 //     before it, startPrepared changes its exec.Cmd.
 //   - hubLog is the hub's log: await waits for a line, find searches.
 //   - await waits until something holds, without a limit that a busy machine would meet.
-//   - hub.client returns a streamClient over h1, h2 or h3; mustOpen opens a stream, until reads it.
+//   - hub.awaitEnd waits until a hub has ended by itself; fillDeaf fills the buffers of streams
+//     that nobody reads.
+//   - quicTransport is a socket for QUIC that leaves no goroutine.
+//   - hub.client returns a wireClient over h1, h2 or h3; mustOpen opens a stream, until reads it.
 package e2e
 
 import (
