@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -191,6 +192,9 @@ type witness struct {
 func (f *witness) follow(ctx context.Context) error {
 	for {
 		s, err := f.client.open(ctx, f.url, f.id)
+		if f.cuts > 0 && errors.Is(err, net.ErrClosed) {
+			continue // the client has yet to notice that its connection was cut
+		}
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	ossignal "os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,6 +104,9 @@ func TestDrain(t *testing.T) {
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP} {
+		if signal == syscall.SIGHUP && ossignal.Ignored(signal) {
+			continue // so that it is ignored by the hub too: the tests run under nohup
+		}
 		hub := startHub(t, "--drain", "1s")
 		s := hub.client(t, "h2").mustOpen(t, hub.public+"/stream", "")
 		s.until(t, "live")
