@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -44,7 +45,7 @@ func HTTP1(w http.ResponseWriter, r *http.Request, hangups *Hangups, timeout Wri
 	}
 	s := &socket{conn: conn, timeout: timeout, hangups: hangups, chunked: r.ProtoAtLeast(1, 1)}
 	s.attempt = s.try
-	if wire, ok := conn.(syscall.Conn); ok {
+	if wire, ok := conn.(syscall.Conn); ok && writesNow {
 		s.raw, _ = wire.SyscallConn()
 	}
 	return s
@@ -163,7 +164,7 @@ func (s *socket) writeEnd() {
 
 // gone marks the errors of a disconnected client as ErrGone.
 func gone(err error) error {
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+	if slices.ContainsFunc(goneErrors, func(one error) bool { return errors.Is(err, one) }) {
 		return errors.Join(ErrGone, err)
 	}
 	return err

@@ -211,7 +211,7 @@ func loopbackURL(scheme string, flag listen.Address, bound string) string {
 
 // adviseFlag adds advice to an error about a port in use.
 func adviseFlag(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if listen.IsInUse(err) {
 		return fmt.Errorf("%w; stop the program that uses this port, or choose another port with this flag", err)
 	}
 	return err

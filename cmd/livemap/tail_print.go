@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"syscall"
 	"time"
 
 	"livemap/cmd/livemap/client"
@@ -109,7 +108,7 @@ func (p *tailPrinter) gone(data string) error {
 // write writes to out. A closed pipe, such as that of head, ends the tail without a failure.
 func (p *tailPrinter) write(line []byte) error {
 	_, err := p.out.Write(line)
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+	if errors.Is(err, errPipe) || errors.Is(err, io.ErrClosedPipe) {
 		return errDone
 	}
 	return err

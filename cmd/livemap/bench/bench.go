@@ -38,6 +38,11 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) error {
 	if err := process.RaiseOpenFiles(); err != nil {
 		return fmt.Errorf("raising the limit of open files: %w", err)
 	}
+	if o.Custom == nil || o.Custom.PID != 0 {
+		if err := process.Measurable(); err != nil {
+			return err
+		}
+	}
 	l, err := newLab(o)
 	if err != nil {
 		return err

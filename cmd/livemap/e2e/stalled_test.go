@@ -30,7 +30,7 @@ func deafConn(t testing.TB, address string) net.Conn {
 	t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, conn syscall.RawConn) error {
 		return conn.Control(func(fd uintptr) {
-			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10)
+			syscall.SetsockoptInt(handle(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10)
 		})
 	}}
 	conn, err := dialer.Dial("tcp", address)
@@ -260,9 +260,7 @@ func TestStalledReaders(t *testing.T) { testStalledReaders(t, 200) }
 // testStalledReaders checks that three readers that never read are closed, that the others
 // beside them get everything meanwhile, and that nothing is left of the three.
 func testStalledReaders(t *testing.T, size int) {
-	var files syscall.Rlimit
-	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
-	require.Greater(t, files.Cur, uint64(size+100), "raise the limit of open files (ulimit -n)")
+	requireFiles(t, size+100)
 	// A process of its own, so that its goroutines and its memory are the hub's.
 	hub := startHub(t, "--stall-timeout", "2s", "--history", "16MiB")
 	// The three get more at once than their buffers and windows hold.

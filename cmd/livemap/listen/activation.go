@@ -72,7 +72,7 @@ func isListening(listener net.Listener) (yes bool) {
 		return false
 	}
 	raw.Control(func(fd uintptr) {
-		value, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		value, err := syscall.GetsockoptInt(handle(fd), syscall.SOL_SOCKET, acceptsConnections)
 		yes = err == nil && value != 0
 	})
 	return yes

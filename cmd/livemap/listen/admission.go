@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -64,9 +63,7 @@ func (a *admission) acceptAll() {
 // isTemporary reports whether accepting failed for a reason that may pass, such as a lack of
 // file descriptors. An http.Server that gets such an error pauses for up to a second, each time.
 func isTemporary(err error) bool {
-	return slices.ContainsFunc([]error{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
-	}, func(reason error) bool { return errors.Is(err, reason) })
+	return slices.ContainsFunc(temporaryErrors, func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // Accept implements net.Listener.

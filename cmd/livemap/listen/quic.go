@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -75,7 +76,7 @@ func openQUICPort(tcp []net.Listener, passed PassedSockets, config *tls.Config, 
 		}
 		if got := receiveBufferSize(socket.conn.(*net.UDPConn)); i == 0 && got < udpBuffer {
 			log.Warn("UDP buffers are small; HTTP/3 loses packets under load", "bytes", got,
-				"mend", "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000")
+				"mend", mendUDPBuffers(runtime.GOOS))
 		}
 		q.sockets = append(q.sockets, socket)
 		q.serving.Add(quicAcceptors)

@@ -14,7 +14,7 @@ var tcpSockets = net.ListenConfig{Control: func(network, _ string, conn syscall.
 		return nil
 	}
 	failed := conn.Control(func(fd uintptr) {
-		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, sendBuffer)
+		err = syscall.SetsockoptInt(handle(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, sendBuffer)
 	})
 	if failed != nil {
 		return failed
@@ -36,12 +36,20 @@ func bufferSize(conn *net.UDPConn, option int) (bytes int) {
 		return 0
 	}
 	raw.Control(func(fd uintptr) {
-		bytes, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, option)
+		bytes, _ = syscall.GetsockoptInt(handle(fd), syscall.SOL_SOCKET, option)
 	})
 	if runtime.GOOS == "linux" {
 		bytes /= 2
 	}
 	return bytes
+}
+
+// mendUDPBuffers returns what allows larger UDP buffers on an operating system.
+func mendUDPBuffers(system string) string {
+	if system == "linux" {
+		return "sysctl -w net.core.rmem_max=7500000 net.core.wmem_max=7500000"
+	}
+	return "raise the system's limit, as sysctl -w kern.ipc.maxsockbuf=8441037 does on macOS"
 }
 
 // shutDown ends a connection in both directions and leaves it open.
@@ -50,6 +58,6 @@ func shutDown(conn syscall.Conn) (err error) {
 	if err != nil {
 		return err
 	}
-	failed := raw.Control(func(fd uintptr) { err = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	failed := raw.Control(func(fd uintptr) { err = syscall.Shutdown(handle(fd), syscall.SHUT_RDWR) })
 	return cmp.Or(failed, err)
 }

@@ -120,9 +120,12 @@ func closeAll[T io.Closer](all []T) {
 	}
 }
 
+// IsInUse reports whether a port could not be opened because a program has it.
+func IsInUse(err error) bool { return errors.Is(err, errInUse) }
+
 // isUnavailable reports whether the machine has no such address, as one without IPv6.
 func isUnavailable(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+	return errors.Is(err, errNoSuchAddress) || errors.Is(err, errNoSuchFamily)
 }
 
 // withPortOf returns an address with the port number of another.
@@ -150,7 +153,7 @@ func removeStale(path string) {
 		conn.Close()
 		return
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, errRefused) {
 		os.Remove(path)
 	}
 }

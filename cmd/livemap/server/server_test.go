@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -82,7 +81,7 @@ func TestRunFails(t *testing.T) {
 			err := Run(t.Context(), config, func(listen.Addresses) { assert.Fail(t, "it is not ready") })
 			require.ErrorContains(t, err, test.says)
 			assert.Equal(t, test.mistake, errors.As(err, new(ConfigError)))
-			assert.Equal(t, !test.mistake, errors.Is(err, syscall.EADDRINUSE))
+			assert.Equal(t, !test.mistake, listen.IsInUse(err))
 		})
 	}
 }

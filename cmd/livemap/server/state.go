@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"livemap/cmd/livemap/listen"
@@ -51,7 +50,7 @@ func openState(dir string, log *slog.Logger) (*stateDir, error) {
 	if err != nil {
 		return nil, unusableDir(err)
 	}
-	if !lockFile(lock.Fd()) {
+	if !lockFile(lock) {
 		lock.Close()
 		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
 	}
@@ -116,12 +115,7 @@ func (s *stateDir) replace(name string, write func(io.Writer) error) (err error)
 	if err = os.Rename(file.Name(), s.Path(name)); err != nil {
 		return err
 	}
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return syncDir(s.dir)
 }
 
 // load restores the saved vehicles. A file that cannot be read is renamed, and the hub starts
@@ -188,9 +182,4 @@ func (s *stateDir) quicKeys() (k listen.QUICKeys, err error) {
 	copy(k.Reset[:], content)
 	copy(k.Token[:], content[len(k.Reset):])
 	return k, nil
-}
-
-// lockFile takes a lock that ends with the process. It reports false if another process has it.
-func lockFile(fd uintptr) bool {
-	return syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }

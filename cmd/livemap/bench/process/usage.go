@@ -59,6 +59,14 @@ func CPUTimeOf(pids []int) (all CPUTime, err error) {
 	return all, nil
 }
 
+// Measurable returns an error where the system does not show what processes use.
+func Measurable() error {
+	if _, err := CPUTimeOf([]int{os.Getpid()}); err != nil {
+		return fmt.Errorf("%w; elsewhere bench measures a --target without --pid alone", err)
+	}
+	return nil
+}
+
 // tick is the unit of /proc/PID/stat; it is 10 ms on all systems that Go knows.
 const tick = 10 * time.Millisecond
 

@@ -1,0 +1,26 @@
+package listen
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/windows"
+)
+
+// handle is how system calls name a socket.
+type handle = syscall.Handle
+
+// acceptsConnections is the option of a socket that accepts connections.
+const acceptsConnections = 2 // SO_ACCEPTCONN of winsock2.h
+
+// The system's errors that the hub handles.
+const (
+	errInUse         = windows.WSAEADDRINUSE
+	errNoSuchAddress = windows.WSAEADDRNOTAVAIL
+	errNoSuchFamily  = windows.WSAEAFNOSUPPORT
+	errRefused       = windows.WSAECONNREFUSED
+)
+
+// temporaryErrors are reasons why accepting fails for a while.
+var temporaryErrors = []error{
+	windows.WSAEMFILE, windows.WSAENOBUFS, windows.WSAECONNABORTED, windows.WSAECONNRESET,
+}
