@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build dist demo caddy-demo docs web browser test test-short check platforms vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build dist demo caddy-demo docs web browser test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 # What --version prints. Sources without git have what Go knows.
@@ -82,12 +82,6 @@ check: web ## formatting, length of lines, vet (for other systems too), staticch
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
-
-# What Linux alone can do has its fallback in a file *_other.go.
-platforms: ## vets the program and its tests for the systems that it is not tested on
-	GOOS=darwin CGO_ENABLED=0 $(GO) vet ./...
-	GOOS=windows CGO_ENABLED=0 $(GO) vet ./...
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
 
 vulnerabilities: web ## asks Go's vulnerability database about what the program calls
 	$(GO) run $(GOVULNCHECK) ./...
