@@ -104,7 +104,7 @@ func TestStaleViewIsFollowedByAnother(t *testing.T) {
 	require.Positive(t, events)
 	require.True(t, strings.Contains(string(p), `"move":2`))
 	require.False(t, strings.Contains(string(p), "id: "), "no id while the view is stale")
-	p, events, _ = s.cursor.read(buffer[:0])
+	_, events, _ = s.cursor.read(buffer[:0])
 	require.Zero(t, events, "not from the log")
 	require.True(t, s.behind)
 	s.sendAndFreeze(s.cursor.catchUp())

@@ -110,17 +110,6 @@ func (h *publishedHub) published() []string {
 	return append([]string{}, h.lines...)
 }
 
-// order returns one member of each published line, as it was written.
-func (h *publishedHub) order(t *testing.T, member string) []string {
-	var values []string
-	for _, line := range h.published() {
-		var p map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal([]byte(line), &p))
-		values = append(values, strings.Trim(string(p[member]), `"`))
-	}
-	return values
-}
-
 // console is the output of a command, safe to read while the command runs.
 type console struct {
 	mu   sync.Mutex
