@@ -35,10 +35,8 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 demo: build ## a hub, a simulated fleet and the map, until Ctrl-C
 	./livemap demo
 
-# Tests fail when the tables are stale.
-docs: ## what is generated in the documents: tables of flags, and the picture of the map
+docs: ## the tables of flags in cmd/livemap/README.md; a test fails when they are stale
 	$(GO) test ./cmd/livemap -run '^TestFlagTables$$' -count=1 -update
-	$(MAKE) picture
 
 CADDY_VERSION = v2.11.9
 CADDY         = bin/caddy-$(CADDY_VERSION)/caddy

@@ -290,7 +290,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 			require.Equal(t, head, h.Head().Seq)
 			return
 		case first.Code == http.StatusUnprocessableEntity && key != "":
-			require.Contains(t, first.Body.String(), "was used for another body")
+			require.Contains(t, first.Body.String(), "belongs to another body")
 			return // it has been tried with this key
 		}
 		require.Equal(t, http.StatusOK, first.Code, first.Body)

@@ -29,7 +29,8 @@ import (
 	"livemap/stream"
 )
 
-// Config is what an [API] serves and how. Hub, Log and Metrics are required.
+// Config is what an [API] serves and how. Hub, Log, Metrics, Page, OpenAPI and StallTimeout are
+// required.
 type Config struct {
 	Hub            *stream.Hub
 	Log            *slog.Logger

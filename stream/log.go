@@ -25,6 +25,13 @@ const (
 	kindGone                      // that it is gone
 )
 
+// isState reports whether the event says what is known of its vehicle from then on. Readers of
+// newest positions get such events alone.
+func (k eventKind) isState() bool { return k == kindPosition || k == kindGone }
+
+// hasFeature reports whether the data is a Feature; a track is made of these.
+func (k eventKind) hasFeature() bool { return k == kindPosition || k == kindLate }
+
 // topicSet is the topics that a publisher gave a vehicle. It is immutable: a vehicle that changes
 // topics gets another set.
 type topicSet []*topic

@@ -62,7 +62,7 @@ func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 	if c.query.Interval == 0 {
 		return c.scope.delivery(r)
 	}
-	if r.kind == kindLate {
+	if !r.kind.isState() {
 		return deliverNothing
 	}
 	o := c.scope.delivery(r)
@@ -91,7 +91,7 @@ func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
 		i--
 	}
 	for ; ; i-- {
-		if r, _ := h.log.at(v.index.list[i]); r.kind != kindLate {
+		if r, _ := h.log.at(v.index.list[i]); r.kind.isState() {
 			return v.index.list[i]
 		}
 	}

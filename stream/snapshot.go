@@ -52,7 +52,7 @@ func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
 		return nil, false
 	}
 	for _, seq := range v.index.list {
-		if r, event := h.log.at(seq); r.kind != kindGone {
+		if r, event := h.log.at(seq); r.kind.hasFeature() {
 			features = append(features, event.feature())
 		}
 	}

@@ -171,7 +171,7 @@ func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 		s := h.log.find(seq)
 		for i := range s.records[seq-s.first:] {
 			r := &s.records[seq-s.first+uint64(i)]
-			if r.kind == kindLate {
+			if !r.kind.isState() {
 				continue
 			}
 			if changed[r.vehicle] = r.vehicle.seq; r.vehicle.slot < 0 {

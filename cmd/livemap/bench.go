@@ -33,7 +33,7 @@ type benchCmd struct {
 // benchHelp has the help texts of benchCmd.
 var benchHelp = helpTexts{
 	"quick":    "Run the quick set: fewer scenarios, fewer streams, shorter windows; under two minutes.",
-	"scenario": "Run only this scenario; may be repeated. The names are below.",
+	"scenario": "Run only this scenario; may be repeated. --help lists the names.",
 	"hub":      "Measure the hub of another livemap program, to compare versions.",
 	"out":      "Write results.json, results.svg and table.md to this directory.",
 	"target":   "Measure a running server, with the flags below, instead of the scenarios.",

@@ -100,7 +100,7 @@ var sharedHelp = helpTexts{
 		"10m (${default}).",
 	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +
 		"(${default}). It forgets the longest silent first.",
-	"vehicle-ttl": "Silence after which the hub forgets a vehicle: 1s to 87600h, 0 for never (${default}).",
+	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never (${default}).",
 	"allow-origin": "Origins of other pages that may read with their users' cookies, like " +
 		"https://fleet.example.com.",
 	"max-streams-per-client": "Most streams of a client (a token's subject, else an address): 0 to 1000000, 0 " +

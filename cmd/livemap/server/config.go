@@ -40,8 +40,8 @@ type Config struct {
 	// MaxVehicles (--max-vehicles) is how many vehicles the hub remembers, gone ones included. The
 	// longest silent goes first: 1 to 10,000,000.
 	MaxVehicles int
-	// VehicleTTL (--vehicle-ttl) is the silence after which a vehicle is forgotten: 1 s to 87,600 h;
-	// 0 is never.
+	// VehicleTTL (--vehicle-ttl) is the silence after which a vehicle is gone: 1 s to 87,600 h; 0 is
+	// never.
 	VehicleTTL time.Duration
 	// Drain (--drain) is the time over which a hub that goes down ends its streams: 0 to 5 min.
 	Drain time.Duration

@@ -47,8 +47,8 @@ func pingWatchdog(alive func(), log *slog.Logger) (stop func()) {
 	})
 }
 
-// probeWriters opens a stream with each of the hub's writers, as readers do, and leaves it when it
-// is live. It returns when all have ended. It hangs if anything hangs that would stop all streams:
+// probeWriters opens as many streams as there are processors, in the way that readers do, and leaves
+// them at once. It returns when all have ended. It hangs if anything hangs that would stop all streams:
 // the lock of publishing, the routing of events, a writer. A lack of connections or files is no
 // reason to restart, and does not show here.
 func probeWriters(hub *stream.Hub) {
