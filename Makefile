@@ -76,7 +76,7 @@ check: web ## formatting, length of lines, vet (for other systems too), staticch
 	$(GO) vet ./...
 	$(GO) vet -tags faults,soak ./cmd/livemap/e2e
 	@set -e; for target in $(OTHERS); do echo "vet for $$target"; \
-		env GOFLAGS=-mod=readonly CGO_ENABLED=0 $$target $(GO) vet -tags fuzzing ./...; done
+		env GOFLAGS=-mod=readonly CGO_ENABLED=0 $$target $(GO) vet -tags fuzzing,faults,soak ./...; done
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...
 	$(GO) mod tidy -diff
 	web/node_modules/.bin/tsc -p web
