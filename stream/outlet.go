@@ -15,6 +15,6 @@ type Outlet interface {
 // outletFunc is an Outlet whose Write itself waits for the reader.
 type outletFunc func(p []byte) error
 
-func (w outletFunc) Write(p []byte) (waits bool, err error) { return false, w(p) }
+func (f outletFunc) Write(p []byte) (waits bool, err error) { return false, f(p) }
 
-func (w outletFunc) Wait() error { return nil }
+func (f outletFunc) Wait() error { return nil }

@@ -64,7 +64,7 @@ func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Rece
 
 // publishSome publishes up to publishBatch positions.
 func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, errs [publishBatch]error) {
-	h.publishSomeLocked(some, &receipts, &errs)
+	h.publishUnderLock(some, &receipts, &errs)
 	for i := range some {
 		if errs[i] == nil {
 			h.counters.count(receipts[i].Verdict)
@@ -74,7 +74,8 @@ func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, 
 	return receipts, errs
 }
 
-func (h *Hub) publishSomeLocked(
+// publishUnderLock publishes up to publishBatch positions under one lock.
+func (h *Hub) publishUnderLock(
 	some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error,
 ) {
 	now := h.moment()

@@ -65,16 +65,16 @@ func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 	if !r.kind.isState() {
 		return deliverNothing
 	}
-	o := c.scope.delivery(r)
+	d := c.scope.delivery(r)
 	last := c.hub.lastState(r.vehicle, to)
 	if last == seq {
-		return o
+		return d
 	}
 	// With an interval only the last position counts. A vehicle that went or left and did not come
 	// back is reported in its own place. A reader that resumes after it then knows.
-	if o == deliverGone || o == deliverEvent && r.kind == kindGone {
+	if d == deliverGone || d == deliverEvent && r.kind == kindGone {
 		if end, _ := c.hub.log.at(last); !c.scope.contains(r.vehicle.id, end.after) {
-			return o
+			return d
 		}
 	}
 	return deliverNothing

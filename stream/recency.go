@@ -18,11 +18,11 @@ type recencyLink struct {
 }
 
 func newRecency() recency {
-	s := make(recency, ringCount)
+	r := make(recency, ringCount)
 	for ring := range int32(ringCount) {
-		s[ring].older, s[ring].newer = ring, ring
+		r[ring].older, r[ring].newer = ring, ring
 	}
-	return s
+	return r
 }
 
 // oldest returns the slot that has been silent for the longest time; ring itself when there is

@@ -51,7 +51,7 @@ type stateLine struct {
 // Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. Publishing goes on
 // meanwhile: a vehicle that moves is saved with its old or its new position.
 func (h *Hub) Save(w io.Writer) error {
-	r := h.freezer.freeze(h)
+	view := h.freezer.freeze(h)
 	out := bufio.NewWriterSize(w, 64<<10)
 	lines := json.NewEncoder(out)
 	if err := lines.Encode(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
@@ -59,7 +59,7 @@ func (h *Hub) Save(w io.Writer) error {
 	}
 	saved := 0
 	var buf []byte
-	for some := range slices.Chunk(r.entries, publishBatch) {
+	for some := range slices.Chunk(view.entries, publishBatch) {
 		var n int
 		buf, n = h.appendStates(buf[:0], some)
 		if _, err := out.Write(buf); err != nil {

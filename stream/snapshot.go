@@ -71,8 +71,8 @@ type Snapshot struct {
 // a [Query].
 func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
 	s := newScope(topics, box, only...)
-	r := h.freeze(&s)
-	return &Snapshot{ID: h.id(r.head), hub: h, scope: s, view: r}
+	view := h.freeze(&s)
+	return &Snapshot{ID: h.id(view.head), hub: h, scope: s, view: view}
 }
 
 // Write writes the snapshot as a GeoJSON FeatureCollection, with calls of write for some 16 KiB

@@ -123,7 +123,7 @@ func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 	view := h.newStateView()
 	if began+1 < h.log.first() {
 		h.mu.RUnlock()
-		return h.freezeAllLocked()
+		return h.freezeUnderLock()
 	}
 	changed := h.changedSince(began)
 	h.mu.RUnlock()
@@ -183,9 +183,9 @@ func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
 	return changed
 }
 
-// freezeAllLocked freezes every vehicle under one lock, for when the whole log was replaced while
+// freezeUnderLock freezes every vehicle under one lock, for when the whole log was replaced while
 // the fleet was collected.
-func (h *Hub) freezeAllLocked() *stateView {
+func (h *Hub) freezeUnderLock() *stateView {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	view := h.newStateView()

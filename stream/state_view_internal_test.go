@@ -29,7 +29,7 @@ func requireView(t *testing.T, r *stateView) map[string]uint64 {
 	return seqs
 }
 
-func liveView(t *testing.T, h *Hub) map[string]uint64 { return requireView(t, h.freezeAllLocked()) }
+func liveView(t *testing.T, h *Hub) map[string]uint64 { return requireView(t, h.freezeUnderLock()) }
 
 // The three ways to freeze agree when nothing moves.
 func TestFreezeWaysAgree(t *testing.T) {

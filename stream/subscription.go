@@ -194,12 +194,12 @@ func (s *Subscription) recoverPanic() {
 // send writes bytes that hold no events.
 func (s *Subscription) send(p []byte) { s.write(p, pendingWrite{bytes: len(p)}) }
 
-func (s *Subscription) write(p []byte, f pendingWrite) {
+func (s *Subscription) write(p []byte, w pendingWrite) {
 	if s.ended() {
 		return
 	}
 	waits, err := s.out.Write(p)
-	s.inFlight = f
+	s.inFlight = w
 	if s.inFlight.waits = waits && err == nil; !s.inFlight.waits {
 		s.wrote(err)
 	}

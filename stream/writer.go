@@ -275,26 +275,26 @@ type cooldown struct {
 	until  time.Duration
 }
 
-func (r *cooldownQueue) push(s *Subscription) {
-	if half := len(r.list) / 2; len(r.list) == cap(r.list) && r.head > half {
-		n := copy(r.list, r.list[r.head:])
-		clear(r.list[n:])
-		r.list, r.head = r.list[:n], 0
+func (q *cooldownQueue) push(s *Subscription) {
+	if half := len(q.list) / 2; len(q.list) == cap(q.list) && q.head > half {
+		n := copy(q.list, q.list[q.head:])
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
 	}
-	r.list = append(r.list, cooldown{s, s.nextFlush()})
+	q.list = append(q.list, cooldown{s, s.nextFlush()})
 }
 
-func (r *cooldownQueue) first() (first cooldown, ok bool) {
-	if r.head == len(r.list) {
+func (q *cooldownQueue) first() (first cooldown, ok bool) {
+	if q.head == len(q.list) {
 		return cooldown{}, false
 	}
-	return r.list[r.head], true
+	return q.list[q.head], true
 }
 
-func (r *cooldownQueue) pop() {
-	r.list[r.head] = cooldown{}
-	if r.head++; r.head == len(r.list) {
-		r.list, r.head = r.list[:0], 0
+func (q *cooldownQueue) pop() {
+	q.list[q.head] = cooldown{}
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
 	}
 }
 
@@ -303,42 +303,42 @@ func (r *cooldownQueue) pop() {
 // rare.
 type deadlineHeap []*Subscription
 
-func (a *deadlineHeap) set(s *Subscription, at time.Duration) {
+func (h *deadlineHeap) set(s *Subscription, at time.Duration) {
 	switch t := &s.turn; {
 	case t.slot == 0:
 		t.deadline = at
-		heap.Push(a, s)
+		heap.Push(h, s)
 	case at < t.deadline:
 		t.deadline = at
-		heap.Fix(a, t.slot-1)
+		heap.Fix(h, t.slot-1)
 	}
 }
 
-func (a *deadlineHeap) cancel(s *Subscription) {
+func (h *deadlineHeap) cancel(s *Subscription) {
 	if s.turn.slot > 0 {
-		heap.Remove(a, s.turn.slot-1)
+		heap.Remove(h, s.turn.slot-1)
 	}
 }
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
-func (a deadlineHeap) Len() int           { return len(a) }
-func (a deadlineHeap) Less(i, j int) bool { return a[i].turn.deadline < a[j].turn.deadline }
+func (h deadlineHeap) Len() int           { return len(h) }
+func (h deadlineHeap) Less(i, j int) bool { return h[i].turn.deadline < h[j].turn.deadline }
 
-func (a deadlineHeap) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].turn.slot, a[j].turn.slot = i+1, j+1
+func (h deadlineHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].turn.slot, h[j].turn.slot = i+1, j+1
 }
 
-func (a *deadlineHeap) Push(s any) {
-	*a = append(*a, s.(*Subscription))
-	s.(*Subscription).turn.slot = len(*a)
+func (h *deadlineHeap) Push(s any) {
+	*h = append(*h, s.(*Subscription))
+	s.(*Subscription).turn.slot = len(*h)
 }
 
-func (a *deadlineHeap) Pop() any {
-	last := len(*a) - 1
-	s := (*a)[last]
-	(*a)[last] = nil
-	*a = (*a)[:last]
+func (h *deadlineHeap) Pop() any {
+	last := len(*h) - 1
+	s := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	s.turn.slot = 0
 	return s
 }
