@@ -16,17 +16,17 @@ type Hangups struct {
 	epoll   int    // 0: not open yet
 	quit    int    // an eventfd that ends the goroutine
 	last    uint64 // the newest id
-	heard   map[uint64]func(gone bool)
+	waiting map[uint64]func(gone bool) // by id
 	running sync.WaitGroup
 }
 
-// add calls heard once, when the client of a connection disconnects or sends something, unless the
+// add calls notify once, when the client of a connection disconnects or sends something, unless the
 // returned id is removed before.
-func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, err error) {
+func (h *Hangups) add(conn syscall.RawConn, notify func(gone bool)) (id uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		heard(true)
+		notify(true)
 		return 0, nil
 	}
 	if err := h.open(); err != nil {
@@ -42,7 +42,7 @@ func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, e
 		err = failed
 	}
 	if err == nil {
-		h.heard[id] = heard
+		h.waiting[id] = notify
 	}
 	return id, err
 }
@@ -51,7 +51,7 @@ func (h *Hangups) add(conn syscall.RawConn, heard func(gone bool)) (id uint64, e
 func (h *Hangups) remove(id uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.heard, id)
+	delete(h.waiting, id)
 }
 
 // open opens the epoll, once. mu is held.
@@ -71,7 +71,7 @@ func (h *Hangups) open() (err error) {
 		unix.Close(epoll)
 		return err
 	}
-	h.epoll, h.quit, h.heard = epoll, quit, map[uint64]func(bool){}
+	h.epoll, h.quit, h.waiting = epoll, quit, map[uint64]func(bool){}
 	h.running.Go(h.run)
 	return nil
 }
@@ -90,18 +90,18 @@ func (h *Hangups) run() {
 			if id == 0 {
 				return
 			}
-			h.tell(id, event.Events&hungUp != 0)
+			h.notify(id, event.Events&hungUp != 0)
 		}
 	}
 }
 
-func (h *Hangups) tell(id uint64, gone bool) {
+func (h *Hangups) notify(id uint64, gone bool) {
 	h.mu.Lock()
-	heard := h.heard[id]
-	delete(h.heard, id)
+	notify := h.waiting[id]
+	delete(h.waiting, id)
 	h.mu.Unlock()
-	if heard != nil {
-		heard(gone)
+	if notify != nil {
+		notify(gone)
 	}
 }
 

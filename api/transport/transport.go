@@ -28,20 +28,20 @@ type WriteTimeout struct {
 	Until time.Time     // when the stream must end, whatever its reader does; zero: never
 }
 
-// lastWords is how long after its end a stream may take to write `bye`.
-const lastWords = 500 * time.Millisecond
+// byeTime is how long after its end a stream may take to write `bye`.
+const byeTime = 500 * time.Millisecond
 
 // endless reports that the stream has no end of its own.
-func (p WriteTimeout) endless() bool { return p.Until.IsZero() }
+func (t WriteTimeout) endless() bool { return t.Until.IsZero() }
 
 // end returns when the last write must be over.
-func (p WriteTimeout) end() time.Time { return p.Until.Add(lastWords) }
+func (t WriteTimeout) end() time.Time { return t.Until.Add(byeTime) }
 
 // deadline returns the deadline of a write that begins now.
-func (p WriteTimeout) deadline(now time.Time) time.Time {
-	deadline := now.Add(p.Stall)
-	if !p.endless() && p.end().Before(deadline) {
-		return p.end()
+func (t WriteTimeout) deadline(now time.Time) time.Time {
+	deadline := now.Add(t.Stall)
+	if !t.endless() && t.end().Before(deadline) {
+		return t.end()
 	}
 	return deadline
 }

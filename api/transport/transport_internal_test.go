@@ -50,7 +50,7 @@ func TestSlowReaderDoesNotPostponeTheEnd(t *testing.T) {
 				err := write(&patientConn{over: make(chan struct{})},
 					WriteTimeout{Stall: 5 * time.Minute, Until: began.Add(time.Minute)})
 				require.ErrorIs(t, err, ErrStalled)
-				require.Equal(t, time.Minute+lastWords, time.Since(began))
+				require.Equal(t, time.Minute+byeTime, time.Since(began))
 			})
 		})
 	}
