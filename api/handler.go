@@ -13,10 +13,6 @@ import (
 	"livemap/geo"
 )
 
-// retryAfter is how many seconds a publisher should wait for a draining hub: about as long as a
-// restart takes.
-const retryAfter = 2
-
 // problemOf maps errors to answers. ok is false for an unexpected error, which becomes a 500.
 func problemOf(err error) (p *problem.Problem, ok bool) {
 	if errors.As(err, &p) {

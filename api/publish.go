@@ -23,11 +23,12 @@ const (
 	bodyTime = time.Minute // for a JSON or GeoJSON body to arrive
 )
 
-// Content types of positions.
+// Content types of what is published and read.
 const (
 	typeJSON    = "application/json"
 	typeGeoJSON = "application/geo+json"
 	typeNDJSON  = "application/x-ndjson"
+	typeYAML    = "application/yaml"
 	typeForm    = "application/x-www-form-urlencoded" // what curl sends by default
 )
 
@@ -110,6 +111,10 @@ func publishable(r *http.Request) (media string, err error) {
 	return "", p.With("Accept", typeJSON+", "+typeNDJSON+", "+typeGeoJSON)
 }
 
+// retryAfter is how many seconds a publisher should wait for a draining hub: about as long as a
+// restart takes.
+const retryAfter = 2
+
 // errDraining rejects a request while the hub drains.
 func errDraining() error {
 	return problem.New(http.StatusServiceUnavailable, "the hub is shutting down; try again in a moment").
@@ -159,23 +164,14 @@ func (a *API) receiveDocument(
 		return nil, err
 	}
 	publish := func() (*problem.Ack, error) {
-		var err error
 		if key != "" { // not earlier: a repeat gets its ack even from a publisher that exceeds its rate
-			if err = a.limitRate(r, positions); err != nil {
+			if err := a.limitRate(r, positions); err != nil {
 				return nil, err
 			}
 		}
-		if d.items, err = geo.AppendItems(d.items, d.body.Bytes(), geoJSON); err != nil {
+		if err := d.publish(geoJSON, positions); err != nil {
 			return nil, err
 		}
-		for i := range d.items {
-			if item := &d.items[i]; item.Refusal != nil {
-				positions.Reject(i, item.Refusal)
-			} else {
-				positions.Add(i, &item.Position)
-			}
-		}
-		positions.Flush()
 		a.Metrics.publishTime.Observe(time.Since(began).Seconds())
 		return positions.Ack()
 	}
@@ -184,6 +180,22 @@ func (a *API) receiveDocument(
 	}
 	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
 	return a.idempotency.Once(r.Context(), publisherKey(r), key, content, publish)
+}
+
+// publish publishes the items of the document, or rejects the document as a whole.
+func (d *document) publish(geoJSON bool, positions *ingest.Writer) (err error) {
+	if d.items, err = geo.AppendItems(d.items, d.body.Bytes(), geoJSON); err != nil {
+		return err
+	}
+	for i := range d.items {
+		if item := &d.items[i]; item.Refusal != nil {
+			positions.Reject(i, item.Refusal)
+		} else {
+			positions.Add(i, &item.Position)
+		}
+	}
+	positions.Flush()
+	return nil
 }
 
 // read reads a body of up to maxBody bytes within bodyTime. It leaves the deadline set; the server

@@ -18,9 +18,7 @@ import (
 
 // compress returns middleware that compresses GeoJSON and YAML for clients that accept it.
 func compress() func(http.Handler) http.Handler {
-	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
-		"application/geo+json", "application/yaml",
-	}))
+	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{typeGeoJSON, typeYAML}))
 	if err != nil {
 		panic("api: " + err.Error()) // the options are constant
 	}
@@ -44,7 +42,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	header.Set("Content-Type", "application/geo+json")
+	header.Set("Content-Type", typeGeoJSON)
 	if r.Method == http.MethodHead {
 		return nil
 	}
@@ -138,7 +136,7 @@ func unknownVehicle(id string) error {
 }
 
 func writeGeoJSON(w http.ResponseWriter, text []byte) error {
-	w.Header().Set("Content-Type", "application/geo+json")
+	w.Header().Set("Content-Type", typeGeoJSON)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Write(append(text[:len(text):len(text)], '\n')) // a failure is the client's connection
 	return nil
@@ -146,7 +144,7 @@ func writeGeoJSON(w http.ResponseWriter, text []byte) error {
 
 // openAPI answers with the OpenAPI description of the API.
 func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Content-Type", typeYAML)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Write(a.OpenAPI)
 	return nil

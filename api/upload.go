@@ -93,20 +93,20 @@ func (u *upload) read() (whole bool) {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
 			if err != io.EOF {
-				u.endedByHub()
+				u.noteEnd()
 			}
 			return err == io.EOF
 		}
 		u.publishLine(lines.number, line, err)
-		if !u.partial.Load() && u.endedByHub() {
+		if !u.partial.Load() && u.noteEnd() {
 			return false
 		}
 	}
 }
 
-// endedByHub reports whether the hub ends the upload, and notes the reason in the ack. Without it the
+// noteEnd notes in the ack why the hub ends the upload, and reports whether it does. Without the note the
 // publisher would believe that the hub read everything.
-func (u *upload) endedByHub() bool {
+func (u *upload) noteEnd() bool {
 	why, is := errors.AsType[endReason](context.Cause(u.stopping))
 	if is {
 		u.mu.Lock()
