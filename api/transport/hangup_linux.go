@@ -13,9 +13,9 @@ import (
 type Hangups struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
-	epoll   int    // 0: not open yet
-	quit    int    // an eventfd that ends the goroutine
-	last    uint64 // the newest id
+	epoll   int                        // 0: not open yet
+	quit    int                        // an eventfd that ends the goroutine
+	last    uint64                     // the newest id
 	waiting map[uint64]func(gone bool) // by id
 	running sync.WaitGroup
 }
