@@ -51,7 +51,7 @@ func (c *demoCmd) config() server.Config {
 	config := server.Config{
 		Listen: listen.Config{Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen},
 		Drain:  c.Drain, StateDir: c.StateDir,
-		Anonymous: true, AtHome: true, Version: version(),
+		Anonymous: true, LocalHostsOnly: true, Version: version(),
 	}
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)

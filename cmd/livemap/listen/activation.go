@@ -78,8 +78,8 @@ func isListening(listener net.Listener) (yes bool) {
 	return yes
 }
 
-// listeners returns the sockets that replace a flag. It gives them the send buffers that the
-// hub's own sockets have.
+// listeners returns the sockets that replace a flag, with the send buffers that the hub's own
+// sockets have.
 func (p *PassedSockets) listeners(flag string) ([]net.Listener, error) {
 	for _, one := range p.streams[flag] {
 		raw, err := one.(syscall.Conn).SyscallConn()

@@ -109,8 +109,8 @@ func (l *trackedListener) deadPeers() (gone []*trackedConn) {
 	return gone
 }
 
-// trackedConn is a connection that its listener knows. Its write deadline tells a slow reader
-// from one that does not read.
+// trackedConn is a connection that its listener knows. Its write deadline
+// distinguishes a slow reader from one that does not read.
 //
 // The system wakes a writer when a large part of the send buffer is free, not when 16 KiB are. A
 // reader may take many times 16 KiB before a deadline, and the write would time out all the same.

@@ -23,8 +23,8 @@ type http3Stream struct {
 	quic    *quic.Stream
 	timeout transport.WriteTimeout
 
-	queued int // bytes since all were last known to be sent
-	parcel transport.Pending
+	queued  int // bytes since all were last known to be sent
+	pending transport.Pending
 }
 
 const dataFrame = 0x00 // RFC 9114, section 7.2.1
@@ -50,25 +50,25 @@ func TakeOverHTTP3(w http.ResponseWriter, _ *http.Request,
 
 // Write implements stream.Outlet.
 func (s *http3Stream) Write(p []byte) (waits bool, err error) {
-	head := quicvarint.Append(append(s.parcel.Begin(), dataFrame), uint64(len(p)))
-	s.parcel.Rest = append(head, p...)
-	if s.queued += len(s.parcel.Rest); s.queued > maxUnsent {
+	head := quicvarint.Append(append(s.pending.Begin(), dataFrame), uint64(len(p)))
+	s.pending.Rest = append(head, p...)
+	if s.queued += len(s.pending.Rest); s.queued > maxUnsent {
 		return true, nil
 	}
-	err = s.quic.TryWriteAll(s.parcel.Rest)
+	err = s.quic.TryWriteAll(s.pending.Rest)
 	if errors.Is(err, quic.ErrWouldBlock) {
 		return true, nil
 	}
-	s.parcel.Drop()
+	s.pending.Drop()
 	return false, s.withGone(err)
 }
 
 // Wait implements stream.Outlet. When QUIC accepts a write that had to wait, it has sent all
 // before it.
 func (s *http3Stream) Wait() error {
-	defer s.parcel.Drop()
+	defer s.pending.Drop()
 	s.queued = 0
-	return s.withGone(s.parcel.Deliver(s.quic, s.timeout))
+	return s.withGone(s.pending.Deliver(s.quic, s.timeout))
 }
 
 // withGone marks an error as [transport.ErrGone] if the client went away.

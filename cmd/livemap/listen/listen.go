@@ -79,17 +79,17 @@ func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certificate, keys QUICKeys,
 	log *slog.Logger) error {
 	for try := 1; ; try++ {
-		web, err := openHTTPPort(ctx, "listen", c.Public, c.passed, log)
+		tcp, err := openHTTPPort(ctx, "listen", c.Public, c.passed, log)
 		if err != nil {
 			return err
 		}
-		p.quic, err = openQUICPort(web.listeners(), c.passed, certificate.config(), keys, log)
+		p.quic, err = openQUICPort(tcp.listeners(), c.passed, certificate.config(), keys, log)
 		if err == nil {
-			p.public = web
-			web.tls = certificate.config()
+			p.public = tcp
+			tcp.tls = certificate.config()
 			return nil
 		}
-		web.close()
+		tcp.close()
 		if !c.Public.isPicked() || try == 10 {
 			return fmt.Errorf("--listen %s: UDP: %w", c.Public, err)
 		}
@@ -192,9 +192,9 @@ func (p *Ports) ShutdownInternal(ctx context.Context) { p.internal.shutdown(ctx)
 // CloseConns closes the connections that are left. Streams that were taken over from their servers
 // are among them.
 func (p *Ports) CloseConns() {
-	for _, web := range []*httpPort{p.public, p.proxy, p.internal} {
-		if web != nil {
-			web.closeConns()
+	for _, port := range []*httpPort{p.public, p.proxy, p.internal} {
+		if port != nil {
+			port.closeConns()
 		}
 	}
 	if p.quic != nil {
@@ -204,10 +204,10 @@ func (p *Ports) CloseConns() {
 
 // Close closes all ports and connections.
 func (p *Ports) Close() {
-	for _, web := range []*httpPort{p.public, p.proxy, p.internal} {
-		if web != nil {
-			web.server.Close()
-			web.close()
+	for _, port := range []*httpPort{p.public, p.proxy, p.internal} {
+		if port != nil {
+			port.server.Close()
+			port.close()
 		}
 	}
 	if p.quic != nil {

@@ -20,9 +20,10 @@ type Config struct {
 	// TrustedProxies (--trusted-proxy) are networks whose X-Forwarded-For counts. That of a Unix
 	// socket always does.
 	TrustedProxies []netip.Prefix
-	// AtHome is for a hub that anyone on this machine may read: the public port rejects host names
-	// other than this machine's, so that no web page reaches it by a name of its own.
-	AtHome bool
+	// LocalHostsOnly makes the public and the proxy port reject host names other than this machine's,
+	// so that no web page reaches them by a name of its own. It is for a hub that anyone on this
+	// machine may read.
+	LocalHostsOnly bool
 
 	// History (--history) is the memory for the event log, its index included: 1 MiB to 64 GiB.
 	History Size

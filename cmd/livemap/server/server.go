@@ -115,7 +115,7 @@ func (c *Config) newHub(metrics *api.Metrics) *stream.Hub {
 // configure sets the fields of the API's configuration that are as here.
 func (c *Config) configure(config *api.Config) {
 	config.StallTimeout, config.TrustedProxies = c.StallTimeout, c.TrustedProxies
-	config.Anonymous, config.LocalHostsOnly, config.Origins = c.Anonymous, c.AtHome, c.AllowOrigins
+	config.Anonymous, config.LocalHostsOnly, config.Origins = c.Anonymous, c.LocalHostsOnly, c.AllowOrigins
 	config.CookieSameSite = cmp.Or(c.CookieSameSite, Default().CookieSameSite)
 	config.MaxStreams, config.PublishRate = c.MaxStreams, c.PublishRate
 }
