@@ -71,14 +71,6 @@ func (o *origin) UnmarshalText(text []byte) error {
 var isOrigin = regexp.MustCompile(
 	`^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`).MatchString
 
-// flagError is a mistake in what a flag names; nil if err is nil.
-func flagError(flag string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return usageError{fmt.Errorf("%s: %w", flag, err)}
-}
-
 // unknownVariables returns the LIVEMAP_ variables of an environment that belong to no flag. A misspelt
 // one may be meant for a flag that restricts access.
 func unknownVariables(app *kong.Application, environment []string) (unknown []string) {
@@ -99,18 +91,4 @@ func unknownVariables(app *kong.Application, environment []string) (unknown []st
 		}
 	}
 	return unknown
-}
-
-// within is the check of a flag's value against its range.
-type within struct {
-	flag        string
-	value, text string // as given, and the range
-	ok          bool
-}
-
-func (c within) err() error {
-	if c.ok {
-		return nil
-	}
-	return fmt.Errorf("--%s is %s; it must be %s", c.flag, c.value, c.text)
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"livemap/cmd/livemap/listen"
 	"livemap/cmd/livemap/server"
@@ -129,7 +128,7 @@ func (c *serveCmd) logger(std streams) *slog.Logger {
 	format := c.LogFormat
 	if format == "" {
 		format = "json"
-		if file, ok := std.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		if isTerminal(std.err) {
 			format = "text"
 		}
 	}

@@ -54,13 +54,11 @@ Exit status: 0 after SIGINT or SIGTERM; 1 if the hub rejects the upload; 2 for a
 func (c *simulateCmd) Validate() error { return c.fleetFlags.check() }
 
 func (c *fleetFlags) check() error {
-	for _, check := range []within{
-		{"vehicles", fmt.Sprint(c.Vehicles), "from 1 to 100000", 1 <= c.Vehicles && c.Vehicles <= 100_000},
-		{"rate", fmt.Sprint(c.Rate), "from 0.01 to 20", 0.01 <= c.Rate && c.Rate <= 20},
-	} {
-		if err := check.err(); err != nil {
-			return err
-		}
+	switch {
+	case c.Vehicles < 1 || c.Vehicles > 100_000:
+		return fmt.Errorf("--vehicles is %d; it must be from 1 to 100000", c.Vehicles)
+	case !(c.Rate >= 0.01 && c.Rate <= 20): // not a number is out of range too
+		return fmt.Errorf("--rate is %v; it must be from 0.01 to 20", c.Rate)
 	}
 	return nil
 }

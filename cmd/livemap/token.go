@@ -83,7 +83,7 @@ func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	}
 	signer, err := token.SignerFile(c.Key)
 	if err != nil {
-		return flagError("--key", err)
+		return usageError{fmt.Errorf("--key: %w", err)}
 	}
 	now := time.Now()
 	signed, err := signer.Sign(token.Grant{
