@@ -15,6 +15,9 @@ import (
 	"livemap/api/problem"
 )
 
+// typeNDJSON is the content type of lines, and of Acks on lines of their own.
+const typeNDJSON = "application/x-ndjson"
+
 // publishTimeout is how long the hub may take to answer one request, publishGrace how long once
 // the context has ended.
 const (
@@ -47,9 +50,9 @@ func publishClient(transport http.RoundTripper) *http.Client {
 }
 
 // Publish sends the lines in one request. Each is a position object or Feature without a line
-// end. If the hub is away or reads only the first lines, Publish sends the rest again, until the
-// hub has answered for all of them or ctx ends. A request under way when ctx ends has two seconds
-// more.
+// end. If the hub is away or reads only the first lines, Publish sends the rest again. It
+// returns when the hub has answered for all lines, or ctx ends. A request under way then has two
+// seconds more.
 //
 // Publish calls refused for each refusal that the hub names, with the index of the line. It
 // returns the sum of the Acks, also beside an error. An error is the cause of ctx, or one that
@@ -101,7 +104,7 @@ func (p *Publisher) post(ctx context.Context, lines [][]byte) (problem.Ack, erro
 	if err != nil {
 		return problem.Ack{}, backoff.Permanent(err)
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
+	req.Header.Set("Content-Type", typeNDJSON)
 	resp, err := p.client.Do(req)
 	switch {
 	case err != nil:

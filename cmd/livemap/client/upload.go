@@ -108,8 +108,8 @@ func (u *Upload) post(ctx context.Context, cancel func(), body io.Reader) (*http
 	if err != nil {
 		return nil, backoff.Permanent(err)
 	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
-	req.Header.Set("Accept", "application/x-ndjson")
+	req.Header.Set("Content-Type", typeNDJSON)
+	req.Header.Set("Accept", typeNDJSON)
 	unanswered := time.AfterFunc(publishTimeout, cancel)
 	resp, err := u.client.Do(req)
 	unanswered.Stop()
@@ -118,7 +118,7 @@ func (u *Upload) post(ctx context.Context, cancel func(), body io.Reader) (*http
 		return nil, unreachable(u.hub.Address, err)
 	case resp.StatusCode != http.StatusOK:
 		return nil, retriable(ReadProblem(resp))
-	case !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/x-ndjson"):
+	case !strings.HasPrefix(resp.Header.Get("Content-Type"), typeNDJSON):
 		resp.Body.Close()
 		return nil, backoff.Permanent(fmt.Errorf(
 			"%v: the answer holds no Acks; is this the internal port of a hub?", u.hub.Address))

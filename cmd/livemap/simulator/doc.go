@@ -5,6 +5,6 @@
 // western Europe; vans, buses and cars drive within them. The roads are lines between real
 // cities and streets around their centres.
 //
-// A simulation reads no clock and no other outside state, so that it can run as fast as the
-// machine allows and is repeated exactly by the same [Config].
+// A simulation reads no clock and no other outside state. It can run as fast as the machine allows,
+// and the same [Config] repeats it exactly.
 package simulator

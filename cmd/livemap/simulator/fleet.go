@@ -16,7 +16,7 @@ type Config struct {
 }
 
 // Fleet is a simulated fleet. Its only clock is the time passed to [Fleet.Advance]: the
-// same [Config] gives the same reports, in however many steps the fleet is advanced.
+// same [Config] makes the same reports, in however many steps the fleet is advanced.
 //
 // A Fleet must be used by one goroutine at a time.
 type Fleet struct {
