@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"livemap/cmd/livemap/bench/client"
@@ -48,7 +49,7 @@ func (l *lab) reconnect(
 				Events:   workload.Events{Vehicles: 50},
 			},
 		}
-		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, minute, 5*time.Second)
+		r.before, r.after = or(l, 5*time.Second, 2*time.Second), or(l, time.Minute, 5*time.Second)
 		return r.run(ctx, o, goal)
 	})
 }
@@ -62,64 +63,73 @@ type reconnection struct {
 
 func (r *reconnection) run(ctx context.Context, o *report.Outcome, goal float64) error {
 	m := client.NewMeter()
-	t := r.target
-	open, err := r.wave.Open(ctx, t, m, workload.Endless)
+	open, err := r.wave.Open(ctx, r.target, m, workload.Endless)
 	if err != nil {
 		return err
 	}
 	defer func() { open.Close() }()
-	publishing, stop := context.WithCancel(ctx)
+	stop := r.publish(ctx)
 	defer stop()
-	published := make(chan error, 1)
-	s := workload.Schedule{
-		Start:  time.Now().Add(measure.Lead),
-		Period: time.Duration(float64(time.Second) / r.wave.Rate),
-		Events: workload.Endless,
-	}
-	go func() { published <- t.Publish(publishing, s, r.wave.Events) }()
 	if err := workload.Sleep(ctx, r.before); err != nil {
 		return err
 	}
-	before, err := t.Usage()
+	before, err := r.target.Usage()
 	if err != nil {
 		return err
 	}
 	open.Close()
 	began := time.Now()
-	again, failed, err := open.Reopen(ctx, r.wave.Protocol, m, func(int) client.Opening {
-		url := t.URL(r.wave.Protocol, "/stream?snapshot=false")
-		return client.Opening{URL: url, Silent: t.Silent, Buffer: r.wave.Buffer(), Dial: t.Dial}
-	})
+	again, failed, err := open.Reopen(ctx, r.wave.Protocol, m, r.opening)
 	if err != nil {
 		return err
 	}
 	open = again
 	took := time.Since(began)
-	after, err := t.Usage()
+	after, err := r.target.Usage()
 	if err != nil {
 		return err
 	}
 	if err := workload.Sleep(ctx, r.after); err != nil {
 		return err
 	}
-	later, err := t.Usage()
+	later, err := r.target.Usage()
 	if err != nil {
 		return err
 	}
 	o.AtMost("all live in", "s", took.Seconds(), goal)
 	r.figures(o, before, after, later)
-	o.Note(
-		"resident %.1f MB before, %.1f MB when all were live, %.1f MB later",
-		mb(before.Resident),
-		mb(after.Resident),
-		mb(later.Resident),
-	)
+	noteResident(o, before.Resident, after.Resident, later.Resident)
 	if failed > 0 {
 		o.Note("%d attempts to come back failed and were made again", failed)
 	}
 	stop()
-	<-published
 	return r.verify(ctx, open)
+}
+
+// publish publishes events until stop is called.
+func (r *reconnection) publish(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	s := workload.Schedule{
+		Start:  time.Now().Add(measure.Lead),
+		Period: time.Duration(float64(time.Second) / r.wave.Rate),
+		Events: workload.Endless,
+	}
+	var publishing sync.WaitGroup
+	publishing.Go(func() { r.target.Publish(ctx, s, r.wave.Events) }) // verify finds what is missing
+	return func() {
+		cancel()
+		publishing.Wait()
+	}
+}
+
+// opening is how a client comes back.
+func (r *reconnection) opening(int) client.Opening {
+	return client.Opening{
+		URL:    r.target.URL(r.wave.Protocol, "/stream?snapshot=false"),
+		Silent: r.target.Silent,
+		Buffer: r.wave.Buffer(),
+		Dial:   r.target.Dial,
+	}
 }
 
 // figures compare the server as it was before, when all were live again, and later.

@@ -17,8 +17,6 @@ import (
 
 // These scenarios measure what a hub remembers, and what many clients at once cost.
 
-const minute = time.Minute
-
 var residentScenario = scenario{
 	Name: "resident", About: "200,000 vehicles known and a full log of 64 MiB, nobody subscribed",
 	Goal: "≤ 300 MB resident",
@@ -75,11 +73,7 @@ func (l *lab) snapshots(ctx context.Context, h *target.Hub, o *report.Outcome) e
 		return err
 	}
 	began := time.Now()
-	m := client.NewMeter()
-	m.Tolerant = true // a reset begins the state
-	open, err := client.Open(ctx, client.H1, clients, clients, m, func(int) (client.Opening, client.Check) {
-		return client.Opening{URL: h.URL(client.H1, "/stream"), Buffer: 16 << 10}, client.StateOf(vehicles)
-	})
+	open, err := openStates(ctx, h, vehicles, clients)
 	if err != nil {
 		return err
 	}
@@ -94,7 +88,7 @@ func (l *lab) snapshots(ctx context.Context, h *target.Hub, o *report.Outcome) e
 	if faults := open.Faults(); faults.Any() {
 		return fmt.Errorf("the states that clients received: %v", faults)
 	}
-	if err := workload.Sleep(ctx, or(l, minute, 5*time.Second)); err != nil {
+	if err := workload.Sleep(ctx, or(l, time.Minute, 5*time.Second)); err != nil {
 		return err
 	}
 	later, err := process.ResidentOf([]int{h.PID()})
@@ -109,16 +103,24 @@ func (l *lab) snapshots(ctx context.Context, h *target.Hub, o *report.Outcome) e
 	o.AtMost("memory later against before", "×", float64(later)/float64(before.Resident), 1.1)
 	o.AtMost("all live in", "s", took.Seconds(), 0)
 	o.AtMost("CPU", "ms/client", after.CPU.Sub(before.CPU).Per(float64(clients)).Total/1000, 0)
-	o.Note(
-		"resident %.1f MB before, %.1f MB when all were live, %.1f MB later",
-		mb(before.Resident),
-		mb(after.Resident),
-		mb(later),
-	)
+	noteResident(o, before.Resident, after.Resident, later)
 	return stop()
 }
 
-func mb(bytes int64) float64 { return float64(bytes) / 1e6 }
+// openStates opens streams that begin with the state of the vehicles, all at once.
+func openStates(ctx context.Context, h *target.Hub, vehicles, clients int) (*client.Streams, error) {
+	m := client.NewMeter()
+	m.Tolerant = true // a reset begins the state
+	return client.Open(ctx, client.H1, clients, clients, m, func(int) (client.Opening, client.Check) {
+		return client.Opening{URL: h.URL(client.H1, "/stream"), Buffer: 16 << 10}, client.StateOf(vehicles)
+	})
+}
+
+// noteResident notes the resident memory of a server at three moments, in bytes.
+func noteResident(o *report.Outcome, before, live, later int64) {
+	mb := func(bytes int64) float64 { return float64(bytes) / 1e6 }
+	o.Note("resident %.1f MB before, %.1f MB when all were live, %.1f MB later", mb(before), mb(live), mb(later))
+}
 
 // reading is what a hub has used at a moment, and its metrics.
 type reading struct {
@@ -133,8 +135,8 @@ func readUsage(ctx context.Context, h *target.Hub) (r reading, err error) {
 	return r, err
 }
 
-// publishMeanwhile posts 100 positions a second, of vehicles that come after the
-// first so many, until it is stopped.
+// publishMeanwhile posts 100 positions a second, of vehicles that come after the first so many,
+// until stop is called.
 func publishMeanwhile(ctx context.Context, h *target.Hub, after int) (stop func() error) {
 	const rate = 100
 	ctx, cancel := context.WithCancel(ctx)
@@ -143,8 +145,8 @@ func publishMeanwhile(ctx context.Context, h *target.Hub, after int) (stop func(
 		p := target.Poster{URL: h.Internal + "/publish", ContentType: "application/json"}
 		s := workload.Schedule{Start: time.Now(), Period: time.Second / rate, Events: workload.Endless}
 		ended <- p.Publish(ctx, s, func(b []byte, n int, due time.Time) []byte {
-			// Vehicle after+n%100, event after+n, of which receivers of the state know
-			// that it is not in it.
+			// Vehicle after+n%100 and an event beyond those of the state, which receivers of the state
+			// leave out.
 			e := workload.Events{Vehicles: after + rate}
 			return e.AppendPosition(b, (after+rate)*(n/rate)+after+n%rate, due)
 		})

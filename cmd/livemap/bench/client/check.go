@@ -7,12 +7,11 @@ import (
 	"livemap/cmd/livemap/bench/workload"
 )
 
-// Faults are deliveries that were wrong. One is enough for a
-// scenario to fail.
+// Faults are deliveries that were wrong. One is enough for a scenario to fail.
 type Faults struct {
 	Missing  int64  `json:"missing"`  // never delivered
 	Repeated int64  `json:"repeated"` // delivered twice, or after a newer one
-	Foreign  int64  `json:"foreign"`  // delivered to whom they do not concern
+	Foreign  int64  `json:"foreign"`  // delivered to a stream that is due none of them
 	Other    int64  `json:"other"`    // resets, byes, gones, late ones and unreadable ones
 	Ended    int64  `json:"ended"`    // streams that ended before their time
 	Example  string `json:"example,omitempty"`
@@ -29,6 +28,7 @@ func (f *Faults) add(other Faults) {
 	}
 }
 
+// Any reports whether there is a fault.
 func (f *Faults) Any() bool { return f.Missing+f.Repeated+f.Foreign+f.Other+f.Ended > 0 }
 
 func (f *Faults) note(count *int64, by int64, format string, args ...any) {
@@ -43,14 +43,13 @@ func (f Faults) String() string {
 		f.Missing, f.Repeated, f.Foreign, f.Other, f.Ended, f.Example)
 }
 
-// Check holds one stream's events against what it had to get. It is of one
-// goroutine.
+// Check holds one stream's events against those that are due. One goroutine uses it.
 type Check interface {
-	// take notes event n.
+	// take records event n.
 	take(n int, f *Faults)
 	// complete reports whether no more is to come.
 	complete() bool
-	// finish notes what did not come.
+	// finish counts what did not come.
 	finish(f *Faults)
 }
 
@@ -64,7 +63,7 @@ func Every(events int) Check { return &sequence{0, 1, events} }
 // EveryOf expects each stride-th event from offset on.
 func EveryOf(events, stride, offset int) Check { return &sequence{offset, stride, events} }
 
-// unknown is the first event of a run of which nobody knows it.
+// unknown stands for the first event of a run that may begin with any.
 const unknown = math.MinInt
 
 // Consecutive expects events without an end, each one more than the last, whatever the
@@ -109,6 +108,7 @@ type newest struct {
 	vehicles int // that have not come to their last
 }
 
+// NewestOf expects the last of the events of each vehicle, and any before it.
 func NewestOf(events, vehicles int) Check {
 	n := &newest{make([]int, vehicles), events, min(vehicles, events)}
 	for i := range n.last {
@@ -135,6 +135,12 @@ func (c *newest) take(n int, f *Faults) {
 
 func (c *newest) complete() bool { return c.vehicles == 0 }
 
+func (c *newest) finish(f *Faults) {
+	if c.vehicles > 0 {
+		f.note(&f.Missing, int64(c.vehicles), "the newest event of %d vehicles did not come", c.vehicles)
+	}
+}
+
 // state checks that the first events come, one of each vehicle, once and in any
 // order; later ones may come as well.
 type state struct {
@@ -142,6 +148,7 @@ type state struct {
 	left int
 }
 
+// StateOf expects the first event of each vehicle, and any after these.
 func StateOf(vehicles int) Check { return &state{make([]bool, vehicles), vehicles} }
 
 func (c *state) take(n int, f *Faults) {
@@ -160,11 +167,5 @@ func (c *state) complete() bool { return c.left == 0 }
 func (c *state) finish(f *Faults) {
 	if c.left > 0 {
 		f.note(&f.Missing, int64(c.left), "%d vehicles did not come", c.left)
-	}
-}
-
-func (c *newest) finish(f *Faults) {
-	if c.vehicles > 0 {
-		f.note(&f.Missing, int64(c.vehicles), "the newest event of %d vehicles did not come", c.vehicles)
 	}
 }

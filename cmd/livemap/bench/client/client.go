@@ -1,8 +1,8 @@
 // Package client opens event streams over HTTP/1.1, HTTP/2, HTTP/3 and bare QUIC, each on
 // a connection of its own, and checks and times every event that arrives.
 //
-// [Open] returns the [Streams] of a run. A [Check] holds one stream's events against what
-// it had to get; what is not so is counted in [Faults]. A [Meter] times the events.
+// [Open] returns the [Streams] of a run. A [Check] holds one stream's events against
+// those that are due, and counts [Faults]. A [Meter] times the events.
 package client
 
 import (
@@ -45,8 +45,8 @@ type Dial func(ctx context.Context, address string) (net.Conn, error)
 type Opening struct {
 	URL    string
 	Header http.Header // further ones
-	// Silent streams do not announce that they are live: they are as soon as they
-	// have answered.
+	// Silent streams do not announce that they are live. They are live as soon as the
+	// server has answered.
 	Silent bool
 	// Buffer is how much is read at once, in bytes.
 	Buffer int
@@ -54,7 +54,7 @@ type Opening struct {
 	Dial Dial
 }
 
-// open opens a stream and has r read it.
+// open opens a stream that r reads.
 func (p Protocol) open(ctx context.Context, o Opening, r *receiver) (connection, error) {
 	switch p {
 	case H1:
@@ -242,7 +242,7 @@ func (s *Streams) Close() {
 // Chunked reports whether HTTP/1.1 framed the streams.
 func (s *Streams) Chunked() bool { return s.receivers[0].chunked }
 
-// Faults sums up, once the streams are closed.
+// Faults returns the faults of all streams, once they are closed.
 func (s *Streams) Faults() (all Faults) {
 	for _, r := range s.receivers {
 		all.add(r.faults)
@@ -259,6 +259,7 @@ func (s *Streams) Received() (events, text int64) {
 	return events, text
 }
 
+// Wire returns how many bytes the connections received.
 func (s *Streams) Wire() (n int64) {
 	for _, c := range s.connections {
 		n += c.wire()

@@ -24,12 +24,13 @@ type Meter struct {
 	Chatty   bool // events without a number are none
 }
 
-// Plan is which events of a schedule are timed: [from, to).
+// Plan is which events of a schedule are timed: [From, To).
 type Plan struct {
 	workload.Schedule
 	From, To int
 }
 
+// NewMeter returns a meter that times nothing yet.
 func NewMeter() *Meter {
 	m := &Meter{}
 	for i := range m.shards {
@@ -42,17 +43,17 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, maxDelay.Microseconds(), 3)
 }
 
-// Start has the events of a plan timed from now on.
+// Start times the events of a plan from now on.
 func (m *Meter) Start(p *Plan) { m.plan.Store(p) }
 
-// named takes a named event other than live and ping.
+// named counts a named event other than live and ping.
 func (m *Meter) named(r *receiver, name string, data []byte) {
 	if !m.Tolerant {
 		r.faults.note(&r.faults.Other, 1, "an event %s: %s", name, shown(data))
 	}
 }
 
-// unnumbered takes an event that this benchmark did not publish.
+// unnumbered counts an event that this benchmark did not publish.
 func (m *Meter) unnumbered(r *receiver, data []byte) {
 	if !m.Chatty {
 		r.faults.note(&r.faults.Other, 1, "an event without a number: %s", shown(data))

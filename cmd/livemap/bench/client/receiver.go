@@ -39,8 +39,7 @@ type receiver struct {
 	err     error
 }
 
-// newReceiver makes the receiver of stream i. Without announced it is live from
-// the first byte on, else by the hub's event.
+// newReceiver makes the receiver of stream i, whose events it holds against c.
 func (m *Meter) newReceiver(i int, c Check) *receiver {
 	r := &receiver{
 		meter: m, shard: &m.shards[i%len(m.shards)], check: c,
@@ -82,7 +81,7 @@ func (r *receiver) becameLive() {
 	}
 }
 
-// feed takes the next bytes of the stream.
+// feed processes the next bytes of the stream.
 func (r *receiver) feed(p []byte, now time.Time) {
 	taken := len(p)
 	if len(r.carry) > 0 {
@@ -108,7 +107,7 @@ func (r *receiver) feed(p []byte, now time.Time) {
 	}
 }
 
-// blocks takes the events that are complete, and returns the rest (WHATWG HTML,
+// blocks processes the events that are complete, and returns the rest (WHATWG HTML,
 // section 9.2.6).
 func (r *receiver) blocks(p []byte, b *batch) (rest []byte) {
 	var data, name, id []byte
@@ -155,7 +154,7 @@ func value(line []byte, field string, was []byte) []byte {
 	return line
 }
 
-// event takes one event. Comments and heartbeats have no data.
+// event processes one event. Comments and heartbeats have no data.
 func (r *receiver) event(name, data []byte, b *batch) {
 	switch {
 	case string(name) == "live":
@@ -174,8 +173,8 @@ func (r *receiver) event(name, data []byte, b *batch) {
 	}
 }
 
-// number finds an event's number. Events look alike, so it is where the last one's
-// was, mostly.
+// number finds an event's number. Events look alike, so it is mostly where the last
+// one's was.
 func (r *receiver) number(data []byte) (int, bool) {
 	const key = `"n":`
 	at := r.where

@@ -47,8 +47,8 @@ func (s *Streams) Progress() (least, most int64) {
 	return least, most
 }
 
-// FaultsOfReturn sums up as faults does, and counts as a fault each stream that did not
-// come to the same event as the first.
+// FaultsOfReturn returns what [Streams.Faults] returns. It also counts as a fault each stream
+// that did not come to the same event as the first.
 func (s *Streams) FaultsOfReturn() (faults Faults) {
 	first := s.receivers[0].newest.Load()
 	for i, r := range s.receivers {

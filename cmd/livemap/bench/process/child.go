@@ -16,27 +16,27 @@ import (
 
 // Child is a process that was started to be measured.
 type Child struct {
-	cmd   *exec.Cmd
-	Stdin io.WriteCloser
-	said  *lastWords
-	done  chan struct{}
+	cmd    *exec.Cmd
+	Stdin  io.WriteCloser
+	output *outputTail
+	done   chan struct{}
 }
 
 // readyWithin is how long a process may take until it serves.
 const readyWithin = time.Minute
 
-// Start starts a process with some input, and reads what it says (on standard
-// error, or on standard output) line by line until one satisfies ready.
+// Start starts a process with some input. It reads what the process writes to standard
+// error, or to standard output, line by line until a line satisfies ready.
 func Start(
 	program string, args []string, input []byte, stdout bool, ready func(line []byte) bool,
 ) (*Child, error) {
-	c := &Child{cmd: exec.Command(program, args...), said: &lastWords{}, done: make(chan struct{})}
+	c := &Child{cmd: exec.Command(program, args...), output: &outputTail{}, done: make(chan struct{})}
 	c.cmd.Env = childEnvironment()
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	c.cmd.Stderr = c.said
+	c.cmd.Stderr = c.output
 	if stdout {
 		c.cmd.Stdout = in
 	} else {
@@ -51,7 +51,7 @@ func Start(
 		return nil, err
 	}
 	isReady := make(chan struct{})
-	c.Stdin.Write(input) // if that fails, the process says why
+	c.Stdin.Write(input) // if that fails, the process writes why
 	go func() {          // ends when the process does
 		c.listen(out, isReady, ready)
 		c.cmd.Wait()
@@ -65,7 +65,7 @@ func (c *Child) listen(out *os.File, isReady chan struct{}, ready func(line []by
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadBytes('\n')
-		c.said.Write(line)
+		c.output.Write(line)
 		if err != nil {
 			return
 		}
@@ -74,14 +74,14 @@ func (c *Child) listen(out *os.File, isReady chan struct{}, ready func(line []by
 		}
 	}
 	close(isReady)
-	io.Copy(c.said, lines)
+	io.Copy(c.output, lines)
 }
 
-// StartSilent starts a process that does not say when it serves: an address is asked
-// until it answers.
+// StartSilent starts a process that does not announce when it serves. It requests an address
+// until that answers.
 func StartSilent(ctx context.Context, program string, args []string, address string) (*Child, error) {
-	c := &Child{cmd: exec.Command(program, args...), said: &lastWords{}, done: make(chan struct{})}
-	c.cmd.Stderr = c.said
+	c := &Child{cmd: exec.Command(program, args...), output: &outputTail{}, done: make(chan struct{})}
+	c.cmd.Stderr = c.output
 	var err error
 	if c.Stdin, err = c.cmd.StdinPipe(); err == nil {
 		err = c.cmd.Start()
@@ -104,7 +104,7 @@ func StartSilent(ctx context.Context, program string, args []string, address str
 	return c, c.awaitReady(isReady)
 }
 
-// answers asks until there is an answer, or ctx ends.
+// answers requests an address until it answers, or ctx ends.
 func answers(ctx context.Context, address string) bool {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {
@@ -134,7 +134,7 @@ func (c *Child) awaitReady(isReady chan struct{}) error {
 	case <-limit.C:
 	}
 	c.Stop()
-	return fmt.Errorf("%s did not start; it wrote: %s", c.cmd.Path, c.said)
+	return fmt.Errorf("%s did not start; it wrote: %s", c.cmd.Path, c.output)
 }
 
 // Interrupt asks the process to end, as those that have children of their own must be.
@@ -154,6 +154,7 @@ func (c *Child) Stop() {
 	<-c.done
 }
 
+// PID returns the process ID.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // childEnvironment keeps settings of this program from those that it measures.
@@ -166,25 +167,25 @@ func childEnvironment() (env []string) {
 	return env
 }
 
-// lastWords keeps the end of what a process says.
-type lastWords struct {
+// outputTail keeps the end of what a process writes.
+type outputTail struct {
 	mu   sync.Mutex
 	text []byte
 }
 
-const keptWords = 2 << 10 // bytes
+const tailSize = 2 << 10 // bytes
 
-func (w *lastWords) Write(p []byte) (int, error) {
+func (w *outputTail) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.text = append(w.text, p[max(0, len(p)-keptWords):]...)
-	if over := len(w.text) - keptWords; over > 0 {
+	w.text = append(w.text, p[max(0, len(p)-tailSize):]...)
+	if over := len(w.text) - tailSize; over > 0 {
 		w.text = append(w.text[:0], w.text[over:]...)
 	}
 	return len(p), nil
 }
 
-func (w *lastWords) String() string {
+func (w *outputTail) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return string(bytes.TrimSpace(w.text))

@@ -90,7 +90,7 @@ func TestLastWords(t *testing.T) {
 		{"the end of one write", []string{"one", long + "two"}, long[3:] + "two"},
 		{"nothing", nil, ""},
 	} {
-		var w lastWords
+		var w outputTail
 		for _, text := range test.writes {
 			n, err := w.Write([]byte(text))
 			require.NoError(t, err)

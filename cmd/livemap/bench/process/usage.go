@@ -38,6 +38,7 @@ func (c CPUTime) Per(n float64) *CPU {
 // CPUTime is the processor time of some processes.
 type CPUTime struct{ Total, user, system time.Duration }
 
+// Sub returns the processor time since before.
 func (c CPUTime) Sub(before CPUTime) CPUTime {
 	return CPUTime{c.Total - before.Total, c.user - before.user, c.system - before.system}
 }

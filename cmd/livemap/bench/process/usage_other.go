@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// ErrLinux reports that the system shows too little to measure.
 var ErrLinux = errors.New("this needs Linux")
 
 func processClock(int) (time.Duration, error) { return 0, ErrLinux }

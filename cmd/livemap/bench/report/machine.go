@@ -26,8 +26,8 @@ func thisMachine() machine {
 		Cores: runtime.NumCPU(),
 		Go:    runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
 	}
-	m.Kernel = firstWord("/proc/sys/kernel/osrelease", 1)
-	m.Load = firstWord("/proc/loadavg", 3)
+	m.Kernel = firstWords("/proc/sys/kernel/osrelease", 1)
+	m.Load = firstWords("/proc/loadavg", 3)
 	cpus, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range bytes.Lines(cpus) {
 		if name, value, ok := strings.Cut(string(line), ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -38,8 +38,8 @@ func thisMachine() machine {
 	return m
 }
 
-// firstWord returns the first words of a file, "" where there is none.
-func firstWord(path string, words int) string {
+// firstWords returns the first words of a file, "" where there is none.
+func firstWords(path string, words int) string {
 	text, _ := os.ReadFile(path)
 	fields := strings.Fields(string(text))
 	return strings.Join(fields[:min(words, len(fields))], " ")

@@ -59,6 +59,7 @@ func withoutSecrets(args []string) []string {
 	return args
 }
 
+// Err returns ErrFailed with the names of the scenarios that failed; nil if none did.
 func (r *Report) Err() error {
 	var failed []string
 	for _, o := range r.Outcomes {
@@ -230,6 +231,7 @@ func (o *Outcome) remarks(b *strings.Builder) {
 	fmt.Fprintf(b, "* %s (%s): %s.\n", o.Name, o.About, strings.Join(parts, "; "))
 }
 
+// Thousands writes a number with commas between its thousands.
 func Thousands(n int64) string { return humanize.Comma(n) }
 
 // line is a run in one line.

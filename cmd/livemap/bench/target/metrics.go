@@ -5,12 +5,28 @@ import (
 	"math"
 	"net/http"
 
-	io_prometheus_client "github.com/prometheus/client_model/go"
+	metrics "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
 
-type family = io_prometheus_client.MetricFamily
+// Metrics are a hub's metrics, as Prometheus reads them.
+type Metrics map[string]*metrics.MetricFamily
+
+// Metrics reads the hub's metrics.
+func (h *Hub) Metrics(ctx context.Context) (Metrics, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Internal+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	return parser.TextToMetricFamilies(resp.Body)
+}
 
 // Value sums a gauge or counter, over all labels.
 func (m Metrics) Value(name string) (sum float64) {
@@ -20,8 +36,8 @@ func (m Metrics) Value(name string) (sum float64) {
 	return sum
 }
 
-// QuantileSince estimates a quantile of what a histogram took since an earlier
-// reading, as Prometheus' histogram_quantile does; NaN if it took nothing.
+// QuantileSince estimates a quantile of what a histogram observed since an earlier
+// reading, as Prometheus' histogram_quantile does; NaN if it observed nothing.
 func (m Metrics) QuantileSince(earlier Metrics, name string, q float64) float64 {
 	now, then := m.buckets(name), earlier.buckets(name)
 	if now == nil || then == nil {
@@ -44,26 +60,9 @@ func (m Metrics) QuantileSince(earlier Metrics, name string, q float64) float64 
 	return math.NaN()
 }
 
-func (m Metrics) buckets(name string) []*io_prometheus_client.Bucket {
+func (m Metrics) buckets(name string) []*metrics.Bucket {
 	for _, one := range m[name].GetMetric() {
 		return one.GetHistogram().GetBucket()
 	}
 	return nil
-}
-
-// Metrics are a hub's metrics, as Prometheus reads them.
-type Metrics map[string]*family
-
-func (h *Hub) Metrics(ctx context.Context) (Metrics, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Internal+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(resp.Body)
 }

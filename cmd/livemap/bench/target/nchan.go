@@ -49,7 +49,7 @@ http {
 }
 `
 
-// ErrNoNchan is that it is not installed.
+// ErrNoNchan reports that nchan is not installed.
 var ErrNoNchan = errors.New("nginx with nchan is not installed (Debian: nginx and libnginx-mod-nchan)")
 
 func nchanModule() (nginx, module string, err error) {
@@ -81,22 +81,12 @@ func StartNchan(ctx context.Context, dir string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := process.OpenFiles()
+	path, err := writeNchanConfig(dir, module, port)
 	if err != nil {
 		return nil, err
 	}
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;\n"
-	}
-	config := fmt.Sprintf(nchanConfig, module, files, user, dir, port)
-	path := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-		return nil, err
-	}
-	c, err := process.StartSilent(
-		ctx, nginx, []string{"-p", dir, "-c", path}, fmt.Sprintf("http://127.0.0.1:%d/ready", port),
-	)
+	base := fmt.Sprintf("http://127.0.0.1:%d", port)
+	c, err := process.StartSilent(ctx, nginx, []string{"-p", dir, "-c", path}, base+"/ready")
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +95,6 @@ func StartNchan(ctx context.Context, dir string) (*Target, error) {
 		c.Interrupt()
 		return nil, err
 	}
-	base := fmt.Sprintf("http://127.0.0.1:%d", port)
 	return &Target{
 		Name: "nchan", PIDs: append(pids, c.PID()), Silent: true, Stop: c.Interrupt,
 		URL: func(client.Protocol, string) string { return base + "/stream" },
@@ -114,6 +103,21 @@ func StartNchan(ctx context.Context, dir string) (*Target, error) {
 			return p.Publish(ctx, s, e.AppendFeature)
 		},
 	}, nil
+}
+
+// writeNchanConfig writes a configuration for nginx to a folder, and returns its path.
+func writeNchanConfig(dir, module string, port int) (path string, err error) {
+	files, err := process.OpenFiles()
+	if err != nil {
+		return "", err
+	}
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;\n"
+	}
+	path = filepath.Join(dir, "nginx.conf")
+	config := fmt.Sprintf(nchanConfig, module, files, user, dir, port)
+	return path, os.WriteFile(path, []byte(config), 0o600)
 }
 
 // freePort picks a port; somebody else might take it before it is used.

@@ -17,7 +17,7 @@ type Target struct {
 	PIDs []int // of which processor time and memory are counted; none: neither is
 	// URL returns where a stream of a path is.
 	URL func(p client.Protocol, path string) string
-	// Silent servers do not say when a stream is live.
+	// Silent servers do not announce when a stream is live.
 	Silent bool
 	// Chatty servers send events of their own, without a number.
 	Chatty bool
@@ -34,6 +34,7 @@ type Usage struct {
 	Resident int64 // bytes
 }
 
+// Usage reads what the target has used.
 func (t *Target) Usage() (u Usage, err error) {
 	if u.CPU, err = process.CPUTimeOf(t.PIDs); err == nil {
 		u.Resident, err = process.ResidentOf(t.PIDs)

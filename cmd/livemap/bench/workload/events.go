@@ -10,8 +10,8 @@ import (
 // digits, so that all events have as many bytes.
 const FirstNumber = 100_000_000
 
-// Events makes the events of a run, for those who publish them and for floors,
-// which make them as the hub would.
+// Events makes the events of a run, for publishers and for floors. Floors make them as the hub
+// would.
 type Events struct {
 	Vehicles int // that report in turn
 	Groups   int // vehicles are in groups in turn, each in an area of its own; 0 is one group

@@ -1,7 +1,7 @@
 // Package workload makes the events of a run: which they are, and when each is due.
 //
-// Publishers, floors and those who check what arrives make the same events of the same
-// numbers, so nothing of them has to be kept.
+// Publishers, floors and checks make the same events from the same numbers, so none has to be
+// kept.
 package workload
 
 import (
