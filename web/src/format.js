@@ -48,6 +48,9 @@ export function heading(degrees) {
 /** @param {number} kmh */
 export const speed = (kmh) => `${Math.round(kmh)} km/h`;
 
+/** A text with its first letter in upper case. @param {string} text */
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Latitude first, the usual order in text. @param {number} lon @param {number} lat degrees */
 export const coordinates = (lon, lat) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
 
@@ -84,10 +87,7 @@ export function telemetry(name, value) {
 		.replace(/[_-]+/g, " ")
 		.replace(/([a-z])([A-Z])/g, "$1 $2")
 		.trim();
-	return [
-		words.charAt(0).toUpperCase() + words.slice(1),
-		unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value),
-	];
+	return [capitalized(words), unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value)];
 }
 
 /** @param {any} value any JSON */

@@ -86,7 +86,7 @@ const feed = follow({
 		summary.changed();
 		markers.changed();
 		if (id === viewState.vehicle) {
-			details.missing("Gone: the hub knows it no more.");
+			details.missing("Gone: the hub no longer knows it.");
 		}
 	},
 	onStatus({ phase, refusal, reason, heard }) {

@@ -2,7 +2,7 @@
  * connection.js shows the state of the connection, and never a better one than it is.
  */
 import { setText } from "../element.js";
-import { ago, duration, protocol } from "../format.js";
+import { ago, capitalized, duration, protocol } from "../format.js";
 
 /** @typedef {import("../livemap.js").Status} Status */
 
@@ -66,6 +66,3 @@ function reasonText({ phase, refusal, reason }) {
 	}
 	return reason && `${capitalized(reason)}.`;
 }
-
-/** @param {string} text */
-const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -2,6 +2,7 @@
  * sign-in.js shows the sign-in form with its reason, and the line with the reader's name.
  */
 import { element, setText, showNotice } from "../element.js";
+import { capitalized } from "../format.js";
 import { rememberView } from "./login.js";
 
 /** @typedef {import("./account.js").Account} Account */
@@ -48,10 +49,7 @@ export class SignIn {
 	show(lastHeard) {
 		const { state, reason, subject, refused } = this.#account;
 		this.#user.hidden = state !== "in";
-		setText(
-			this.#part(".reason"),
-			state === "out" ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.` : "",
-		);
+		setText(this.#part(".reason"), state === "out" ? `${capitalized(reason)}.` : "");
 		setText(
 			/** @type {HTMLElement} */ (this.#user.querySelector(".subject")),
 			subject ? `Signed in as ${subject}` : "Signed in",
