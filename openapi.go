@@ -1,9 +1,9 @@
-// Package livemap holds what describes the hub to others.
+// Package livemap embeds the description of the hub's HTTP surface.
 package livemap
 
 import _ "embed"
 
-// OpenAPI is the description of the HTTP surface (OpenAPI 3.1), as it is served.
+// OpenAPI is openapi.yaml (OpenAPI 3.1), as the hub serves it.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
