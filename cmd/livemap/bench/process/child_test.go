@@ -79,7 +79,7 @@ func TestChildEnvironment(t *testing.T) {
 }
 
 func TestLastWords(t *testing.T) {
-	long := strings.Repeat("x", keptWords)
+	long := strings.Repeat("x", tailSize)
 	for _, test := range []struct {
 		name   string
 		writes []string

@@ -135,7 +135,7 @@ func TestChildrenOf(t *testing.T) {
 	children, err := ChildrenOf(c.PID())
 	require.NoError(t, err)
 	require.Len(t, children, 1)
-	assert.Equal(t, fmt.Sprintf("ready %d", children[0]), c.said.String())
+	assert.Equal(t, fmt.Sprintf("ready %d", children[0]), c.output.String())
 }
 
 // awaitSleep waits until a process waits for its input.
