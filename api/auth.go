@@ -60,7 +60,7 @@ func (a *API) authenticateReader(next http.Handler) http.Handler {
 		}
 		if raw == "" {
 			return unauthorized(
-				"this request needs a token, in Authorization: Bearer or as the cookie that POST /session sets; " +
+				"a token is needed, in Authorization: Bearer or as the cookie that POST /session sets; " +
 					"the hub ignores a token in the URL")
 		}
 		return a.serveWithToken(next, w, r, raw)

@@ -70,7 +70,7 @@ func TestReadersNeedAToken(t *testing.T) {
 		url := h.public.URL + path
 		for _, query := range []string{"", "?token=" + good, "?access_token=" + good, "?jwt=" + good} {
 			got := ask(t, h.client, "GET", url+query, nil)
-			refused(t, got, http.StatusUnauthorized, "this request needs a token", "ignores a token in the URL")
+			refused(t, got, http.StatusUnauthorized, "a token is needed", "ignores a token in the URL")
 			require.Equal(t, `Bearer realm="livemap"`, got.Header.Get("WWW-Authenticate"))
 		}
 		for raw, want := range map[string]string{
@@ -164,7 +164,7 @@ func TestReadGrants(t *testing.T) {
 		bearer(signed(t, "all", time.Hour, "live_updates:all"))...)
 	require.Equal(t, http.StatusOK, all.StatusCode)
 	refused(t, ask(t, h.client, "GET", h.public.URL+"/stream", nil, bearer(signed(t, "nobody", time.Hour))...),
-		http.StatusForbidden, "allows no reading")
+		http.StatusForbidden, "may read nothing")
 }
 
 // A cached snapshot of one reader does not match another's.
@@ -185,13 +185,13 @@ func TestSession(t *testing.T) {
 	h := start(t, tokens(t))
 	h.put(t, at("a", 1, 2))
 	url := h.public.URL + "/session"
-	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "this request needs a token")
+	refused(t, ask(t, h.client, "GET", url, nil), http.StatusUnauthorized, "a token is needed")
 	refused(t, ask(t, h.client, "POST", url, nil), http.StatusUnauthorized, "Authorization: Bearer")
 	refused(t, ask(t, h.client, "POST", url, nil, bearer("x")...), http.StatusUnauthorized,
 		"not a JSON Web Token")
 	made := signed(t, "me", time.Hour, "*")
 	refused(t, ask(t, h.client, "POST", url+"?token="+made+"&access_token="+made, nil, "Cookie",
-		"__Host-livemap="+made), http.StatusUnauthorized, "this request needs a token in Authorization: Bearer")
+		"__Host-livemap="+made), http.StatusUnauthorized, "a token is needed in Authorization: Bearer")
 
 	before := time.Now()
 	raw := signed(t, "me", time.Hour, "vehicle:*")

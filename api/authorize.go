@@ -26,7 +26,7 @@ func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 		return nil
 	}
 	if len(grant.Read) == 0 {
-		return problem.New(http.StatusForbidden, "this token allows no reading: its claim livemap has no read")
+		return problem.New(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
 	}
 	if grant.Read.AreIDs() && q.Box == nil && len(grant.Read) <= maxTopics {
 		q.Topics = slices.Clone(grant.Read) // indexed, unlike patterns
@@ -55,7 +55,7 @@ func authorizePublish(grant *token.Grant) error {
 	if grant == nil || len(grant.Publish) > 0 {
 		return nil
 	}
-	return problem.New(http.StatusForbidden, "this token allows no publishing: its claim livemap has no publish")
+	return problem.New(http.StatusForbidden, "this token may publish nothing: its claim livemap has no publish")
 }
 
 // authorizeDelete rejects a publisher that may not publish for this vehicle.

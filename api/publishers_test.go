@@ -96,12 +96,12 @@ func TestInternalPortRequiresAuth(t *testing.T) {
 			http.StatusUnauthorized, "its cookie works only on pages of this hub")
 	}
 	refused(t, h.do(t, "POST", url+"/publish", strings.NewReader(at("TRUCK-1", 1, 2)),
-		inside("application/json", reader)...), http.StatusForbidden, "allows no publishing")
+		inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
 	refused(t, h.do(t, "POST", url+"/publish?dry_run=true", strings.NewReader(at("TRUCK-1", 1, 2)),
-		inside("application/json", reader)...), http.StatusForbidden, "allows no publishing")
+		inside("application/json", reader)...), http.StatusForbidden, "may publish nothing")
 	refused(t, h.do(t, "DELETE", url+"/vehicles/TRUCK-1", nil, bearer(reader)...), http.StatusForbidden,
-		"allows no publishing")
-	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "allows no reading")
+		"may publish nothing")
+	refused(t, h.do(t, "GET", url+"/stream", nil, bearer(good)...), http.StatusForbidden, "may read nothing")
 
 	for _, query := range []string{"?token=", "?access_token="} {
 		refused(t, h.do(t, "POST", url+"/publish"+query+good, strings.NewReader(at("TRUCK-1", 1, 2)),

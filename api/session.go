@@ -49,7 +49,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if raw == "" {
-		return unauthorized("this request needs a token in Authorization: Bearer")
+		return unauthorized("a token is needed in Authorization: Bearer")
 	}
 	grant, err := a.verify(raw)
 	if err != nil {

@@ -38,7 +38,7 @@ async function answer(method, status, body) {
 	next.answer(status, body);
 }
 
-const NEEDED = { detail: "this request needs a token" };
+const NEEDED = { detail: "a token is needed" };
 const ADA = { subject: "ada", read: ["*"] };
 
 /** Signs in. */

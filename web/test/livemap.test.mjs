@@ -748,7 +748,7 @@ test("an expiry is reported even if the hub cannot be asked", async () => {
 });
 
 for (const [status, refusal, detail] of /** @type {const} */ ([
-	[401, "unauthorized", "this request needs a token"],
+	[401, "unauthorized", "a token is needed"],
 	[403, "forbidden", 'this token may not read the topic "depot:7"'],
 ])) {
 	test(`a reader who gets ${status} learns why, and asks once a minute`, async () => {
@@ -794,7 +794,7 @@ test("the previous view ends with the sign-in", async () => {
 	feed.view({ topics: ["depot:7"] });
 	await settle();
 	assert.equal(Source.open.length, 1, "another view may be refused by itself");
-	answer = refusing(401, "this request needs a token");
+	answer = refusing(401, "a token is needed");
 	feed.view({ bbox: [0, 0, 1, 1] });
 	await settle();
 	assert.deepEqual([feed.status.phase, Source.open.length], ["refused", 0]);

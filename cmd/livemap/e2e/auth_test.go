@@ -130,7 +130,7 @@ func TestClientsShowTokens(t *testing.T) {
 	hub.publishLines(t, `{"vehicle_id":"TRUCK-1","lat":1,"lon":2}`)
 	_, stderr, status := command(t, "", "tail", "--insecure", "--count", "1", hub.public)
 	assert.NotZero(t, status)
-	assert.Contains(t, stderr, "this request needs a token")
+	assert.Contains(t, stderr, "a token is needed")
 	out := printed(t, "tail", "--insecure", "--count", "1", "--token",
 		printed(t, "token", "--key", key, "--read", "*"), hub.public)
 	assert.Contains(t, out, "TRUCK-1")
