@@ -67,7 +67,7 @@ func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
 		return nil, err
 	}
 	s := &keySet{
-		ctx: ctx, url: from, log: log.With("jwks_url", Printable(from)),
+		ctx: ctx, url: from, log: log.With("jwks_url", RedactURL(from)),
 		client: http.Client{
 			Timeout:       fetchTime,
 			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
@@ -80,8 +80,8 @@ func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
 	return &Keys{methods: setMethods, find: s.find, renew: func() bool { return wait(s.fetch(s.refresh)) }}, nil
 }
 
-// Printable returns a URL for the log, without the parts that may hold a secret.
-func Printable(text string) string {
+// RedactURL returns a URL for the log, without the parts that may hold a secret.
+func RedactURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
 		return ""

@@ -22,18 +22,18 @@ type Custom struct {
 	Target   string // where streams are; a URL
 	Publish  string // where to publish; a URL, "" where the server does by itself
 	PID      int    // of the server; 0: neither processor time nor memory is measured
-	Kind     string // one of Kinds
+	Kind     string // one of kinds
 	Token    string // for publishing and subscribing
-	Protocol string // one of Protocols
+	Protocol string // one of protocols
 	Streams  int
 	Rate     float64 // events a second
 	Duration time.Duration
 }
 
-// Kinds are the servers that can be measured, and Protocols how they can be read.
+// kinds are the servers that can be measured, and protocols how they can be read.
 var (
-	Kinds     = []string{"hub", "mercure", "centrifugo", "nchan", "raw"}
-	Protocols = []string{string(client.H1), string(client.H2), string(client.H3)}
+	kinds     = []string{"hub", "mercure", "centrifugo", "nchan", "raw"}
+	protocols = []string{string(client.H1), string(client.H2), string(client.H3)}
 )
 
 // Check reports the first value that is out of range, by the name of its flag.
@@ -42,11 +42,11 @@ func (c *Custom) Check() error {
 	switch {
 	case err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https":
 		return fmt.Errorf("--target: %q is not an http:// or https:// URL", c.Target)
-	case !slices.Contains(Kinds, c.Kind):
-		return fmt.Errorf("--kind: %q is unknown; it must be one of %s", c.Kind, strings.Join(Kinds, ", "))
-	case !slices.Contains(Protocols, c.Protocol):
+	case !slices.Contains(kinds, c.Kind):
+		return fmt.Errorf("--kind: %q is unknown; it must be one of %s", c.Kind, strings.Join(kinds, ", "))
+	case !slices.Contains(protocols, c.Protocol):
 		return fmt.Errorf("--protocol: %q is unknown; it must be one of %s", c.Protocol,
-			strings.Join(Protocols, ", "))
+			strings.Join(protocols, ", "))
 	case c.Protocol == string(client.H3) && target.Scheme != "https":
 		return fmt.Errorf("--protocol: h3 needs an https:// target, not %s", c.Target)
 	case c.Kind == "raw" && c.Publish != "":

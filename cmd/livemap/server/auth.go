@@ -55,7 +55,7 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 	case c.JWKSURL != "":
 		if !isPrivate(c.JWKSURL) {
 			log.Warn("fetching keys over plain HTTP; everyone on the path can forge tokens",
-				"jwks_url", token.Printable(c.JWKSURL))
+				"jwks_url", token.RedactURL(c.JWKSURL))
 		}
 		keys, err = token.KeySet(ctx, c.JWKSURL, log)
 		err = flagError("--jwks-url", err)
