@@ -75,7 +75,9 @@ func startShell(t *testing.T, command, file, text string) *typedShell {
 	require.NoError(t, os.WriteFile(filepath.Join(home, "livemap"), []byte(stub), 0o755))
 	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(home, file)), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(home, file), []byte(text), 0o644))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of a shell that hangs
+	// Without this directory, fish fills one in the background, beyond its own end.
+	require.NoError(t, os.MkdirAll(filepath.Join(home, ".local/share/fish/generated_completions"), 0o755))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // of a shell that hangs
 	cmd := exec.CommandContext(ctx, "script", "-qec", command, "/dev/null")
 	cmd.Dir = home
 	cmd.Env = []string{"PATH=" + home + ":" + os.Getenv("PATH"), "HOME=" + home, "ZDOTDIR=" + home,

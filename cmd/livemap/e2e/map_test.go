@@ -66,7 +66,7 @@ func TestMapOnEveryPort(t *testing.T) {
 					[]any{part.StatusCode, part.Header.Get("Content-Range"), text})
 				none, text := get("GET", "/app/0123456789abcdef/main.js", "")
 				require.Equal(t, []any{404, "no-store"}, []any{none.StatusCode, none.Header.Get("Cache-Control")})
-				require.Contains(t, text, "must be loaded again")
+				require.Contains(t, text, "reload a page")
 			})
 		}
 	}
