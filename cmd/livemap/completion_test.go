@@ -77,7 +77,7 @@ func startShell(t *testing.T, command, file, text string) *typedShell {
 	require.NoError(t, os.WriteFile(filepath.Join(home, file), []byte(text), 0o644))
 	// Without this directory, fish fills one in the background, beyond its own end.
 	require.NoError(t, os.MkdirAll(filepath.Join(home, ".local/share/fish/generated_completions"), 0o755))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // of a shell that hangs
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // of a shell that hangs
 	cmd := exec.CommandContext(ctx, "script", "-qec", command, "/dev/null")
 	cmd.Dir = home
 	cmd.Env = []string{"PATH=" + home + ":" + os.Getenv("PATH"), "HOME=" + home, "ZDOTDIR=" + home,
@@ -90,9 +90,11 @@ func startShell(t *testing.T, command, file, text string) *typedShell {
 	require.NoError(t, cmd.Start())
 	printed.Close()
 	t.Cleanup(func() {
+		io.WriteString(keys, "exit\r") // a shell that is killed may still write its history
+		go io.Copy(io.Discard, screen)
+		cmd.Wait()
 		cancel()
 		keys.Close()
-		cmd.Wait()
 		screen.Close()
 	})
 	return &typedShell{t: t, keys: keys, screen: screen}
