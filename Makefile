@@ -121,9 +121,10 @@ NORACE          = $(shell grep -rl --include='*_norace_test.go' --exclude-dir=no
 NORACE_TESTS    = $(shell sed -n 's/^func \(Test[A-Za-z0-9]*\).*/\1/p' $(NORACE) | sort -u | paste -sd '|')
 NORACE_PACKAGES = $(sort $(dir $(NORACE)))
 
+# Most end-to-end tests wait rather than compute, so more run at a time than there are processors.
 tests: web ## all Go tests once, with the race detector or without, in random order
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
-	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -timeout 20m ./...
+	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -parallel 8 -timeout 20m ./...
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
 faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
