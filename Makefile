@@ -115,16 +115,16 @@ page-tests: build browser ## tests of the page, some of them in the browser
 picture: build browser ## web/map.png, the picture of the map in README, drawn anew
 	node web/test/picture.mjs
 
-# Allocations differ under the race detector, and some tests are too slow with it: those are
-# in *_norace_test.go, which norace_test.go holds.
+# Allocations differ under the race detector, and some tests compute or start processes, which takes
+# several times as long with it: those are in *_norace_test.go, which norace_test.go holds.
 NORACE          = $(shell grep -rl --include='*_norace_test.go' --exclude-dir=node_modules '^func Test' . | sort)
 NORACE_TESTS    = $(shell sed -n 's/^func \(Test[A-Za-z0-9]*\).*/\1/p' $(NORACE) | sort -u | paste -sd '|')
 NORACE_PACKAGES = $(sort $(dir $(NORACE)))
 
-# Most end-to-end tests wait rather than compute, so more run at a time than there are processors.
+# Many tests wait rather than compute, so more packages and tests run at a time than there are processors.
 tests: web ## all Go tests once, with the race detector or without, in random order
-	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
-	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -parallel 8 -timeout 20m ./...
+	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -p 4 -parallel 8 -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
+	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -p 4 -parallel 8 -timeout 20m ./...
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
 faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour

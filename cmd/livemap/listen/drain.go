@@ -13,7 +13,7 @@ import (
 // clients repeat a request on a connection that was new. So a port that is shut down waits for
 // the first request of new connections.
 const (
-	firstRequestTime = time.Second // from being accepted, for a handshake and a request
+	firstRequestTime = 3 * time.Second // from being accepted, for a handshake and a request
 	firstRequestPoll = 5 * time.Millisecond
 )
 

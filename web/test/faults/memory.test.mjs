@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
-import { browser, drawn, LIMIT, live, PROGRAM, rest } from "./hub.mjs";
+import { browser, drawn, LIMIT, live, PROGRAM, rest } from "../hub.mjs";
 
 const soak = Number(process.env.SOAK ?? 0); // seconds
 const seconds = soak || 10;

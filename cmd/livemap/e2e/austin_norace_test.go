@@ -1,3 +1,5 @@
+//go:build !race
+
 package e2e
 
 import (
@@ -122,14 +124,6 @@ func (a area) holds(f fix) bool {
 	return a.box == nil || a.box[0] <= f.Lon && f.Lon <= a.box[2] && a.box[1] <= f.Lat && f.Lat <= a.box[3]
 }
 
-// sight is an event as a reader understands it.
-type sight struct {
-	what     string // "", late, gone left
-	vehicle  string
-	at       int64
-	lon, lat float64
-}
-
 // sights returns what a reader of the area must see of the fixes. It follows the contract and uses
 // none of the hub's code.
 func (a area) sights(fixes []fix) (want []sight) {
@@ -153,25 +147,6 @@ func (a area) sights(fixes []fix) (want []sight) {
 		}
 	}
 	return want
-}
-
-func sightOf(e wireEvent) (s sight, err error) {
-	if e.name == "gone" {
-		gone, err := decode[struct {
-			VehicleID string `json:"vehicle_id"`
-			Reason    string
-		}](e.data)
-		return sight{what: "gone " + gone.Reason, vehicle: gone.VehicleID}, err
-	}
-	if e.name != "" && e.name != "late" {
-		return s, fmt.Errorf("an event %q with %s", e.name, e.data)
-	}
-	f, err := decode[featureData](e.data)
-	if err != nil || len(f.Geometry.Coordinates) != 2 || f.ID != f.Properties.VehicleID {
-		return s, fmt.Errorf("%s is no Feature of a vehicle: %w", e.data, err)
-	}
-	return sight{e.name, f.ID, int64(f.Properties.Timestamp), f.Geometry.Coordinates[0],
-		f.Geometry.Coordinates[1]}, nil
 }
 
 // witness follows a stream, over as many connections as it takes, and checks it against the
