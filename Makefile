@@ -110,7 +110,7 @@ browser: ## a Chromium for the page's tests, installed where that can be done
 
 page-tests: build browser ## tests of the page, some of them in the browser
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
-	node --test --test-concurrency=2 --test-reporter=spec $(wildcard web/test/*.test.mjs)
+	node --test --test-concurrency=3 --test-reporter=spec $(wildcard web/test/*.test.mjs)
 
 picture: build browser ## web/map.png, the picture of the map in README, drawn anew
 	node web/test/picture.mjs

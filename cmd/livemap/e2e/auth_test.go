@@ -202,6 +202,7 @@ func TestInternalPortWithAuth(t *testing.T) {
 }
 
 func TestCAWithoutCertificates(t *testing.T) {
+	t.Parallel()
 	cert, key := certificateFiles(t, "hub")
 	ca := filepath.Join(t.TempDir(), "ca")
 	require.NoError(t, os.WriteFile(ca, []byte("hello"), 0o600))
@@ -240,6 +241,7 @@ func TestStrictTransport(t *testing.T) {
 }
 
 func TestTokenCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	key := filepath.Join(dir, "key")
 	printed(t, "token", "--make-key", key)

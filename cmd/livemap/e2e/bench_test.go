@@ -11,6 +11,7 @@ import (
 
 // Streams of every protocol are measured on a hub that runs already.
 func TestBenchTarget(t *testing.T) {
+	t.Parallel()
 	for protocol, address := range map[string]func(*runningHub) string{
 		"h1": func(h *runningHub) string { return h.proxy },
 		"h2": func(h *runningHub) string { return h.public },

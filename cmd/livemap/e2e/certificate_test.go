@@ -107,6 +107,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 }
 
 func TestCertificateUnreadableAtStart(t *testing.T) {
+	t.Parallel()
 	cert, _ := makePair(t, "one")
 	_, key := makePair(t, "another")
 	dir := t.TempDir()

@@ -120,6 +120,7 @@ func TestDemoKeepsNamedState(t *testing.T) {
 
 // A port in use is named with its flag.
 func TestDemoPortInUse(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()

@@ -186,6 +186,7 @@ func countReasons(blocks []docBlock) (n int) {
 
 // TestDocumentedCommands runs every command of each document, in order.
 func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
 	ran := 0
 	for _, doc := range documents(t) {
 		var commands []string

@@ -25,6 +25,7 @@ func serveFails(t *testing.T, args ...string) (stderr string, status int) {
 
 // The error about a port in use names its flag and address, in UDP too.
 func TestPortInUse(t *testing.T) {
+	t.Parallel()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer tcp.Close()
@@ -77,6 +78,7 @@ func TestLocalhostIsBoth(t *testing.T) {
 }
 
 func TestStateDirInUse(t *testing.T) {
+	t.Parallel()
 	hub := startHub(t)
 	stderr, status := serveFails(t, "--state-dir", hub.stateDir)
 	assert.Equal(t, 1, status)
@@ -86,6 +88,7 @@ func TestStateDirInUse(t *testing.T) {
 }
 
 func TestUnusableStateDir(t *testing.T) {
+	t.Parallel()
 	file, dir := filepath.Join(t.TempDir(), "file"), t.TempDir()
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "lock"), 0o700))

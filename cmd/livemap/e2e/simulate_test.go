@@ -49,6 +49,7 @@ func getText(t *testing.T, hub *runningHub, path string) (int, string) {
 // The hub goes down and comes back: the fleet drives on, and is all there again,
 // in its topics, also where the hub that comes back remembers nothing.
 func TestSimulateOutlivesRestart(t *testing.T) {
+	t.Parallel()
 	for name, killed := range map[string]bool{"drained": false, "killed": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
