@@ -70,7 +70,7 @@ func TestConcurrentReadersHoldTheState(t *testing.T) {
 				{Topics: []string{stream.AllTopic}, Box: box(t, "0,0,90,45")},
 				{Topics: []string{stream.AllTopic}, Interval: 2 * time.Millisecond},
 			}
-			views := make([][]heldAtLive, len(queries)*4)
+			views := make([][]heldAtLive, len(queries)*2)
 			for i := range views {
 				readers.Go(func() { views[i] = follow(t, h, queries[i%len(queries)]) })
 			}

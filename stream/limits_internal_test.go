@@ -5,11 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -163,47 +159,6 @@ func TestParkedVehiclePinsNoSegment(t *testing.T) {
 		runtime.GC()
 	}
 	<-freed
-}
-
-// The memory of a stream does not grow with its backlog: readers whose first write never returns
-// hold no segment and no events.
-func TestReaderThatNeverReadsCostsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := New(Config{History: 1 << 20, MaxBacklog: 256 << 10})
-		ctx, cancel := context.WithCancel(t.Context())
-		var streams sync.WaitGroup
-		for range 500 {
-			for _, q := range []Query{
-				{Topics: []string{AllTopic}},
-				{Topics: []string{"x"}},
-				{Topics: []string{AllTopic}, Interval: time.Second},
-			} {
-				s := h.Subscribe(q)
-				streams.Go(func() {
-					s.Serve(ctx, func([]byte) error {
-						<-ctx.Done()
-						return ctx.Err()
-					})
-				})
-			}
-		}
-		filler := strings.Repeat("x", 1000)
-		churn := func() {
-			for i := range 3000 {
-				publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"topics":["x"],"n":%d,"filler":%q}`, i%100, i, filler)
-			}
-			synctest.Wait()
-		}
-		churn()
-		before := heapInUse()
-		for range 5 {
-			churn()
-		}
-		require.Less(t, heapInUse()-before, int64(256<<10))
-		cancel()
-		streams.Wait()
-		h.Close()
-	})
 }
 
 func heapInUse() int64 {

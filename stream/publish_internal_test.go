@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,39 +24,6 @@ func outcomeOf(receipt Receipt, err error) outcome {
 		return outcome{refused: err.Error()}
 	}
 	return outcome{receipt.Verdict, receipt.ID.Seq, ""}
-}
-
-// PublishAll has the effects and results of Publish for one position after the other. The fleet
-// does not fit into the hub, so that vehicles are forgotten and added again within a batch.
-func TestPublishAllIsPublishForEach(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes for seconds")
-	}
-	synctest.Test(t, func(t *testing.T) {
-		config := Config{MaxVehicles: 20, History: 256 << 10}
-		each, all := New(config), New(config)
-		defer each.Close()
-		defer all.Close()
-		random := rand.New(rand.NewPCG(1, 2))
-		for range 300 {
-			positions := somePositions(t, random, random.IntN(3*publishBatch))
-			var want, got []outcome
-			for i := range positions {
-				want = append(want, outcomeOf(each.Publish(&positions[i])))
-			}
-			all.PublishAll(positions, func(i int, receipt Receipt, err error) {
-				require.Len(t, got, i, "in order, each once")
-				got = append(got, outcomeOf(receipt, err))
-			})
-			require.Equal(t, want, got)
-			require.Equal(t, newestEvents(each), newestEvents(all))
-			requireConsistent(t, all)
-		}
-		want, got := each.Stats(), all.Stats()
-		require.Equal(t, []uint64{want.Accepted, want.Late, want.Duplicate},
-			[]uint64{got.Accepted, got.Late, got.Duplicate})
-		require.NotZero(t, got.Accepted*got.Late*got.Duplicate)
-	})
 }
 
 // somePositions returns positions of which some are late, repeated or from the future.
