@@ -119,7 +119,7 @@ func (p *params) topics() []string {
 		return nil
 	}
 	for _, topic := range topics {
-		if err := geo.CheckTopic(topic); err != nil {
+		if err := geo.CheckExactTopic(topic); err != nil {
 			p.invalid("topic", "is invalid: %v", err)
 		}
 	}
@@ -144,7 +144,7 @@ func (p *params) scope(r *http.Request, q *stream.Query) error {
 	q.Box = p.box("bbox")
 	asked := true
 	if slices.Contains(chi.RouteContext(r.Context()).URLParams.Keys, "id") {
-		id, err := pathID(r, geo.CheckTopic)
+		id, err := pathID(r, geo.CheckExactTopic)
 		if err != nil {
 			return err
 		}

@@ -127,7 +127,7 @@ func TestIDsInPaths(t *testing.T) {
 		{"é", "é"},
 		{"..", "%2E%2E"},
 		{"a?b#c", "a%3Fb%23c"},
-		{"*", "*"},
+		{"*x", "*x"},
 		{"{id}", "%7Bid%7D"},
 		{"stream", "stream"},
 		{"/", "%2F"},
@@ -163,6 +163,10 @@ func TestWrongIDsInPaths(t *testing.T) {
 		{"not UTF-8", "%ff", "UTF-8"},
 		{"too long", strings.Repeat("x", 257), "257 bytes"},
 		{"empty", "", "empty"},
+		{"white space before", "%20a", "begins with white space (U+0020)"},
+		{"white space behind", "a%C2%A0", "ends in white space (U+00A0)"},
+		{"zero width", "a%E2%80%8Bb", "invisible character (U+200B)"},
+		{"right to left", "%E2%80%AEa", "invisible character (U+202E)"},
 	} {
 		for _, path := range []string{"/topics/ID/stream", "/topics/ID/snapshot", "/vehicles/ID/track",
 			"/vehicles/ID"} {
@@ -175,6 +179,25 @@ func TestWrongIDsInPaths(t *testing.T) {
 			})
 		}
 	}
-	require.Equal(t, 400, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+strings.Repeat("x", 129),
-		nil).StatusCode)
+	for _, id := range []string{strings.Repeat("x", 129), "a%20", "%EF%BB%BFa", "a%E2%81%A9"} {
+		refused(t, h.do(t, "DELETE", h.internal.URL+"/vehicles/"+id, nil), 400, "the id in the path")
+	}
+}
+
+// TestTopicsAreNoPatterns checks that a reader who tries a wildcard learns that there is none, and that a
+// vehicle whose id looks like one can be read.
+func TestTopicsAreNoPatterns(t *testing.T) {
+	h := start(t)
+	h.put(t, at("T*", 1, 2))
+	require.Contains(t, h.get(t, "/vehicles/T*").body, `"id":"T*"`)
+	for _, topic := range []string{"*", "vehicle:*", "vehicle:T*", "depot:%2A", "live_updates:*"} {
+		for _, path := range []string{"/topics/ID/stream", "/topics/ID/snapshot", "/stream?topic=ID",
+			"/snapshot?topic=x&topic=ID"} {
+			got := h.get(t, strings.ReplaceAll(path, "ID", topic))
+			refused(t, got, 400, "must not end in *; there are no wildcards")
+		}
+	}
+	got := h.post(t, "application/json", at("a", 1, 2, `"topics":["depot:*"]`))
+	refused(t, got, 422, `topics holds "depot:*"; a topic must not end in *`)
+	require.Equal(t, 200, h.get(t, "/snapshot?topic=a*b").StatusCode)
 }

@@ -320,6 +320,9 @@ func (s *scanner) topic(i int) (string, *Refusal) {
 	if err := checkName("topic", text, MaxTopic); err != nil {
 		return "", refuse("topics", "topics holds %s: %s", showValue(raw), err)
 	}
+	if bytes.HasSuffix(text, []byte("*")) {
+		return "", refuse("topics", "topics holds %s; %s", showValue(raw), errWildcard)
+	}
 	for _, own := range [...]string{"vehicle:", "live_updates:"} {
 		if strings.HasPrefix(string(text), own) {
 			return "", refuse("topics",

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"livemap/geo"
@@ -228,6 +229,9 @@ func TestRefusal(t *testing.T) {
 			"this one has 257 bytes"},
 		"topics control":      {at(`"topics":["a\nb"]`), "topics", "U+000A"},
 		"topics surrogate":    {at(`"topics":["\udc00"]`), "topics", "not UTF-8"},
+		"topics white space":  {at(`"topics":["a "]`), "topics", "ends in white space"},
+		"topics invisible":    {at(`"topics":["a\u00adb"]`), "topics", "U+00AD"},
+		"topics wildcard":     {at(`"topics":["depot:*"]`), "topics", `holds "depot:*"; a topic must not end in *`},
 		"topics of a vehicle": {at(`"topics":["vehicle:x"]`), "topics", "the hub reserves topics"},
 		"topics of the hub":   {at(`"topics":["live_updates:all"]`), "topics", "the hub reserves topics"},
 		"topics too many": {at(`"topics":[` + strings.Repeat(`"a",`, 16) + `"a"]`), "topics",
@@ -311,8 +315,18 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 		"line break":        {id(`"a\nb"`), "vehicle_id", "U+000A"},
 		"DEL":               {id(`"a\u007f"`), "vehicle_id", "U+007F"},
 		"C1 control":        {id(`"a\u0085"`), "vehicle_id", "U+0085"},
+		"space before":      {id(`" T"`), "vehicle_id", "this one begins with white space (U+0020)"},
+		"space behind":      {id(`"T "`), "vehicle_id", "this one ends in white space (U+0020)"},
+		"space alone":       {id(`" "`), "vehicle_id", "white space"},
+		"no-break space":    {id(`"T\u00a0"`), "vehicle_id", "this one ends in white space (U+00A0)"},
+		"byte order mark":   {id(`"\ufeffT"`), "vehicle_id", "this one holds an invisible character (U+FEFF)"},
+		"zero width space":  {id(`"a\u200bb"`), "vehicle_id", "invisible character (U+200B)"},
+		"line separator":    {id(`"a\u2028b"`), "vehicle_id", "invisible character (U+2028)"},
+		"right to left":     {id("\"a\u202eb\""), "vehicle_id", "invisible character (U+202E)"},
 		"half a surrogate":  {id(`"\ud800"`), "vehicle_id", "not UTF-8"},
 		"not UTF-8":         {id("\"\xc3\""), "vehicle_id", "not UTF-8"},
+		"a Feature's id, invisible": {
+			`{"type":"Feature","id":"T\u200d","geometry":{"type":"Point","coordinates":[1,2]}}`, "id", "U+200D"},
 		"a Feature's id": {`{"type":"Feature","id":4.2,"geometry":{"type":"Point","coordinates":[1,2]}}`, "id",
 			"id is 4.2"},
 		"a Feature's none": {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`,
@@ -324,7 +338,7 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 		"string":             {`"\u0007"`, "", `"\a" is not a position`},
 		"array":              {`[{"vehicle_id":"T"}]`, "", "an array is not a position"},
 		"no JSON":            {`vehicle_id=T`, "", "not JSON: invalid character 'v'"},
-		"byte order mark":    {"\ufeff" + id(`"T"`), "", "byte order mark"},
+		"behind a mark":      {"\ufeff" + id(`"T"`), "", "byte order mark"},
 		"a million brackets": {strings.Repeat("[", 1e6), "", "nested deeper than 64 levels (at byte 64)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -390,11 +404,38 @@ func TestCheckNames(t *testing.T) {
 	require.NoError(t, geo.CheckTopic(long+long))
 	require.NoError(t, geo.CheckTopic("vehicle:x"))
 	require.EqualError(t, geo.CheckVehicleID(long+"x"),
-		"a vehicle_id is 1 to 128 bytes of UTF-8 without control characters; this one has 129 bytes")
+		"a vehicle_id is 1 to 128 bytes of UTF-8 without control or invisible characters, and without white space "+
+			"around it; this one has 129 bytes")
 	require.ErrorContains(t, geo.CheckTopic(long+long+"x"), "this one has 257 bytes")
 	require.ErrorContains(t, geo.CheckTopic(""), "this one is empty")
 	require.ErrorContains(t, geo.CheckTopic("a\x00"), "U+0000")
 	require.ErrorContains(t, geo.CheckTopic("\xed\xa0\x80"), "not UTF-8")
+}
+
+// TestInvisibleNames checks every character of Unicode, inside an id and around it.
+func TestInvisibleNames(t *testing.T) {
+	hidden := []*unicode.RangeTable{unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point}
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		bad := unicode.IsControl(r) || unicode.In(r, hidden...) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+		for i, id := range []string{"a" + string(r) + "b", "a" + string(r), string(r) + "b"} {
+			allowed := !bad && (i == 0 || !unicode.IsSpace(r))
+			for _, check := range []func(string) error{geo.CheckVehicleID, geo.CheckTopic} {
+				if err := check(id); (err == nil) != allowed {
+					t.Fatalf("%+q: %v", id, err)
+				} else if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%U", r)) {
+					t.Fatalf("%+q: %v does not name it", id, err)
+				}
+			}
+		}
+	}
+	for _, id := range []string{"TRUCK 042", "a\u3000b", "é", "e\u0301", "Лада", "卡车", "🚚\ufe0f", "a:*:7",
+		"a\u0600b"} {
+		require.NoError(t, geo.CheckVehicleID(id), "%+q", id)
+		require.NoError(t, geo.CheckTopic(id), "%+q", id)
+	}
 }
 
 func TestAppendString(t *testing.T) {

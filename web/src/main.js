@@ -239,11 +239,11 @@ function showVehicle(id) {
 
 /** Asks the hub for a vehicle that is not in view. @param {string} id */
 async function findVehicle(id) {
-	// It uses topics, because a path cannot hold every id. It tries the id as typed and trimmed.
-	const topics = new URLSearchParams([...new Set([id, id.trim()])].map((id) => ["topic", topicOf(id)]));
-	const answer = await fetch(`/snapshot?${topics}`, { cache: "no-store" }).catch(() => null);
-	// During a search the list holds the whole fleet, so the vehicle does not exist.
-	const undisclosed = answer?.status === 403 && viewport.canRead(ALL);
+	// It uses a topic, because a path cannot hold every id. No id has white space around it.
+	const query = new URLSearchParams({ topic: topicOf(id.trim()) });
+	const answer = await fetch(`/snapshot?${query}`, { cache: "no-store" }).catch(() => null);
+	// During a search the list holds the whole fleet, so the vehicle does not exist. A 400: it cannot exist.
+	const undisclosed = answer?.status === 400 || (answer?.status === 403 && viewport.canRead(ALL));
 	if (!answer?.ok && !undisclosed) {
 		if (answer?.status === 401) {
 			account.refresh();

@@ -55,6 +55,18 @@ test("the view may leave its box on any side", () => {
 	}
 });
 
+test("a vehicle whose topic the hub rejects is followed with the whole fleet", () => {
+	for (const id of ["", " ", "a ", "\u00a0a", "a\u200bb", "a\u202eb", "a\nb", "a\u2028", "a*"]) {
+		const viewport = new Viewport();
+		assert.equal(viewport.view([10, 40, 12, 41], 9, id).bbox, null, JSON.stringify(id));
+		assert.deepEqual(viewport.view([10, 40, 12, 41], 9, id).topics, ["live_updates:all"]);
+	}
+	for (const id of ["a", "a b", "*a", "卡车 7"]) {
+		const view = new Viewport().view([10, 40, 12, 41], 9, id);
+		assert.deepEqual(view.topics, ["live_updates:all", `vehicle:${id}`]);
+	}
+});
+
 test("the view is near from zoom 8 on", () => {
 	const viewport = new Viewport();
 	assert.notEqual(viewport.next([10, 40, 14, 42], 8, null)?.bbox, null);

@@ -76,7 +76,7 @@ export class Viewport {
 	}
 
 	/**
-	 * Without the right to its own topic, a box would restrict the selected vehicle too.
+	 * Without its own topic in the stream, a box would restrict the selected vehicle too.
 	 * @param {Box | null} bounds
 	 * @param {number} zoom
 	 * @param {string | null} vehicle
@@ -85,10 +85,18 @@ export class Viewport {
 		return (
 			bounds !== null &&
 			zoom >= BBOX_FROM_ZOOM &&
-			(vehicle === null || (this.canRead(ALL) && this.canRead(topicOf(vehicle))))
+			(vehicle === null ||
+				(hasTopic(vehicle) && this.canRead(ALL) && this.canRead(topicOf(vehicle))))
 		);
 	}
 }
+
+/**
+ * Whether the hub accepts the topic of a vehicle. A link may name any text as the selected vehicle.
+ * @param {string} vehicle
+ */
+const hasTopic = (vehicle) =>
+	/^\S(.*\S)?$/u.test(vehicle) && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\*$/u.test(vehicle);
 
 /**
  * Seconds between a vehicle's positions; null for all of them, which a selected vehicle needs.
