@@ -208,6 +208,7 @@ func FuzzLines(f *testing.F) {
 	f.Add([]byte(at("a", 1, 2)+"\r\n\n \t\r\n"+at("b", 1, 2)), uint16(1), uint32(0))
 	f.Add([]byte("\r\r\n\n"+at("a", 1, 2)+"\n{\"x\":\"\r\"}\nx"), uint16(7), uint32(3))
 	f.Add([]byte(at("a", 1, 2)+"\n"), uint16(5000), uint32(64<<10))
+	f.Add([]byte("\ufeff"+at("a", 1, 2)+"\n\ufeff"+at("b", 1, 2)), uint16(1), uint32(0))
 	f.Add([]byte("\n"+at("a", 1, 2)), uint16(100), uint32(64<<10-30))
 	f.Add([]byte(at("a", 1, 2)), uint16(5000), uint32(64<<10+2))
 	h := assemble(f)
@@ -215,7 +216,7 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, piece uint16, spaces uint32) {
 		body = append(bytes.Repeat([]byte(" "), int(spaces%(70<<10))), body...) // so that lines too long are found
 		good, bad := 0, 0
-		for _, line := range bytes.Split(body, []byte("\n")) {
+		for _, line := range bytes.Split(bytes.TrimPrefix(body, []byte("\ufeff")), []byte("\n")) {
 			line = bytes.TrimSuffix(line, []byte("\r"))
 			_, err := geo.ParsePosition(line)
 			switch {

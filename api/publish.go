@@ -104,7 +104,8 @@ func publishable(r *http.Request) (media string, err error) {
 		problem.Shorten(given), typeJSON, typeNDJSON, typeGeoJSON)
 	switch {
 	case media == typeForm:
-		p.Detail += "; curl sends this type by default: add -H 'Content-Type: " + typeJSON + "'"
+		p.Detail += "; curl sends this type by default: add -H 'Content-Type: " + typeJSON +
+			"', and send a file of lines as " + typeNDJSON + " with --data-binary instead of -d"
 	case given == "":
 		p.Detail += "; with curl, add -H 'Content-Type: " + typeJSON + "'"
 	}
@@ -185,6 +186,9 @@ func (a *API) receiveDocument(
 // publish publishes the items of the document, or rejects the document as a whole.
 func (d *document) publish(geoJSON bool, positions *ingest.Writer) (err error) {
 	if d.items, err = geo.AppendItems(d.items, d.body.Bytes(), geoJSON); err != nil {
+		if syntax, is := errors.AsType[*geo.SyntaxError](err); is && syntax.Joined {
+			syntax.Detail += "; a position on each line is " + typeNDJSON + ", with curl by --data-binary"
+		}
 		return err
 	}
 	for i := range d.items {

@@ -242,7 +242,7 @@ func TestBrokenDocuments(t *testing.T) {
 			[]string{"more text follows"}},
 		{"NDJSON as JSON", "application/json", at("a", 1, 2) + "\n" + at("b", 1, 2), -1,
 			[]string{"more text follows"}},
-		{"byte order mark", "application/json", "\ufeff" + at("a", 1, 2), 0, []string{"byte order mark"}},
+		{"two byte order marks", "application/json", "\ufeff\ufeff" + at("a", 1, 2), 3, []string{"not JSON"}},
 		{"UTF-16", "application/json", "[\x00{\x00", -1, []string{"not JSON"}},
 		{"a line break in a string", "application/json", "[" + first + "\"\n\"]", -1, []string{"not JSON"}},
 		{"leading zero", "application/json", "[" + first + `{"vehicle_id":01}]`, -1, []string{"not JSON"}},

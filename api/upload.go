@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -88,7 +89,8 @@ func (e endReason) Error() string { return string(e) }
 // read publishes lines until the upload ends, and reports whether it read the whole body.
 func (u *upload) read() (whole bool) {
 	defer u.flush()
-	lines := &lineReader{from: u, buf: make([]byte, 0, maxLine+len("\r\n")), partial: &u.partial}
+	buf := make([]byte, 0, len(byteOrderMark)+maxLine+len("\r\n"))
+	lines := &lineReader{from: u, buf: buf, partial: &u.partial}
 	for {
 		line, err := lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
@@ -124,6 +126,9 @@ func (u *upload) publishLine(number int, line []byte, err error) {
 	var p geo.Position
 	if err == nil {
 		p, err = geo.ParsePosition(line)
+		if refusal, is := errors.AsType[*geo.Refusal](err); is && refusal.Joined {
+			refusal.Detail += joinedHint
+		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -222,6 +227,16 @@ func (u *upload) writeAck(w http.ResponseWriter) bool {
 // errTooLong rejects a line longer than maxLine.
 var errTooLong = errors.New("the line is longer than 65536 bytes, the limit")
 
+// errOneLine is errTooLong for a body that has no other line.
+var errOneLine = fmt.Errorf("%w%s", errTooLong, joinedHint)
+
+// joinedHint helps a publisher whose lines arrived as one.
+const joinedHint = "; each position needs a line of its own: " +
+	"curl -d removes line breaks, --data-binary keeps them"
+
+// byteOrderMark is U+FEFF in UTF-8, which some editors write at the start of a file.
+const byteOrderMark = "\ufeff"
+
 // lineReader splits what it reads into lines of up to maxLine bytes.
 type lineReader struct {
 	from    io.Reader
@@ -246,7 +261,7 @@ func (l *lineReader) next() ([]byte, error) {
 		if l.ended != nil {
 			return l.last(tooLong)
 		}
-		if searched = len(l.buf) - l.start; searched > maxLine+len("\r") {
+		if searched = len(l.buf) - l.start; searched > len(byteOrderMark)+maxLine+len("\r") {
 			tooLong, searched = true, 0
 			l.start = len(l.buf)
 		}
@@ -257,6 +272,9 @@ func (l *lineReader) next() ([]byte, error) {
 func (l *lineReader) line(line []byte, tooLong bool) ([]byte, error) {
 	l.number++
 	l.partial.Store(l.start < len(l.buf) && bytes.IndexByte(l.buf[l.start:], '\n') < 0)
+	if l.number == 1 {
+		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
+	}
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if tooLong || len(line) > maxLine {
 		return nil, errTooLong
@@ -271,7 +289,11 @@ func (l *lineReader) last(tooLong bool) ([]byte, error) {
 	if l.ended != io.EOF || len(line) == 0 && !tooLong {
 		return nil, l.ended
 	}
-	return l.line(line, tooLong)
+	text, err := l.line(line, tooLong)
+	if err != nil && l.number == 1 {
+		err = errOneLine
+	}
+	return text, err
 }
 
 func (l *lineReader) fill() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -74,11 +75,8 @@ func TestLinesArePublishedAsTheyArrive(t *testing.T) {
 }
 
 func TestLongLines(t *testing.T) {
-	const limit = 64 << 10
-	pad := func(size int) string {
-		line := at("a", 1, 2)
-		return line[:len(line)-1] + strings.Repeat(" ", size-len(line)) + "}"
-	}
+	const limit = maxLine
+	pad := longLine
 	for _, c := range []struct {
 		name, body string
 		accepted   int
@@ -114,7 +112,8 @@ func TestLinesThatDoNotParse(t *testing.T) {
 		"cut off": `{"vehicle_id":`, "NaN": `{"vehicle_id":"x","lat":NaN,"lon":1}`,
 		"too deep": strings.Repeat("[", 65), "deepest": strings.Repeat("[", 60000), "two on a line": at("a", 1, 2) +
 			at("a", 1, 2),
-		"array": "[" + at("a", 1, 2) + "]", "form": "a=b", "BOM": "\ufeff" + at("a", 1, 2), "NUL": "\x00",
+		"array": "[" + at("a", 1, 2) + "]", "form": "a=b", "NUL": "\x00",
+		"two marks": "\ufeff\ufeff" + at("a", 1, 2),
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := refused(t, h.post(t, "application/x-ndjson", line+"\n"), 422)
@@ -125,6 +124,90 @@ func TestLinesThatDoNotParse(t *testing.T) {
 		})
 	}
 	require.Equal(t, []string{"good 2,2"}, h.vehicles(t))
+}
+
+// TestByteOrderMark uploads lines behind a byte order mark, as editors on Windows write them. Only the
+// first line may have one.
+func TestByteOrderMark(t *testing.T) {
+	const mark = "\ufeff"
+	for _, c := range []struct {
+		name, body string
+		accepted   int
+		refused    []int
+	}{
+		{"before the first line", mark + at("a", 1, 2) + "\r\n" + at("b", 1, 2) + "\r\n", 2, nil},
+		{"before the only line", mark + at("a", 1, 2), 1, nil},
+		{"before a blank line", mark + "\r\n" + at("a", 1, 2), 1, nil},
+		{"before white space", mark + " \t" + at("a", 1, 2), 1, nil},
+		{"before the longest line", mark + longLine(maxLine) + "\n" + at("b", 1, 2), 2, nil},
+		{"before a line that is too long", mark + longLine(maxLine+1) + "\n" + at("b", 1, 2), 1, []int{1}},
+		{"before the second line", at("a", 1, 2) + "\n" + mark + at("b", 1, 2), 1, []int{2}},
+		{"behind a blank line", "\n" + mark + at("a", 1, 2) + "\n" + at("b", 1, 2), 1, []int{2}},
+		{"alone", mark, 0, nil},
+	} {
+		for _, piece := range []int{1, 1 << 20} {
+			t.Run(fmt.Sprint(c.name, piece), func(t *testing.T) {
+				h := assemble(t)
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish",
+					inPieces([]byte(c.body), piece))
+				r.Header.Set("Content-Type", "application/x-ndjson")
+				got := serve(h.api.Internal(), r)
+				require.Equal(t, http.StatusOK, got.Code, got.Body)
+				a := ackOf(t, got.Body.String())
+				var lines []int
+				for _, refused := range a.Errors {
+					lines = append(lines, refused.Index)
+				}
+				require.Equal(t, c.accepted, a.Accepted)
+				require.Equal(t, c.refused, lines)
+			})
+		}
+	}
+}
+
+// TestFilesThatCurlJoined publishes what `curl -d @positions.ndjson` makes of a file: one line.
+func TestFilesThatCurlJoined(t *testing.T) {
+	h := start(t)
+	two, many := at("a", 1, 2)+at("b", 1, 2), strings.Repeat(at("a", 1, 2), 3000)
+	for _, c := range []struct {
+		name, media, body string
+		status            int
+	}{
+		{"lines", "application/x-ndjson", two, 422},
+		{"indented lines", "application/x-ndjson", at("a", 1, 2) + "  " + at("b", 1, 2), 422},
+		{"a long file", "application/x-ndjson", many, 422},
+		{"as JSON", "application/json", two, 400},
+		{"as JSON, with line breaks", "application/json", at("a", 1, 2) + "\n" + at("b", 1, 2), 400},
+		{"as what curl sends", "application/x-www-form-urlencoded", two, 415},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := refused(t, h.post(t, c.media, c.body), c.status)
+			detail := p.Detail
+			if len(p.Errors) > 0 {
+				detail = p.Errors[0].Detail
+			}
+			require.Contains(t, detail, "--data-binary")
+			require.Contains(t, detail+c.media, "application/x-ndjson")
+			require.Less(t, len(detail), 400)
+		})
+	}
+	for _, c := range [][2]string{
+		{"application/json", at("a", 1, 2) + " 5"}, {"application/json", "[" + two + "]"},
+		{"application/x-ndjson", `{"vehicle_id":`}, {"application/x-ndjson", at("a", 1, 2) + "]"},
+	} {
+		require.NotContains(t, h.post(t, c[0], c[1]).body, "data-binary", c[1])
+	}
+	a := ackOf(t, h.post(t, "application/x-ndjson", longLine(maxLine+1)+"\n"+at("a", 1, 2)).body)
+	require.NotContains(t, a.Errors[0].Detail, "data-binary", "it is only one line of several")
+}
+
+// maxLine is the hub's limit for a line, in bytes.
+const maxLine = 64 << 10
+
+// longLine returns a position of size bytes.
+func longLine(size int) string {
+	line := at("a", 1, 2)
+	return line[:len(line)-1] + strings.Repeat(" ", size-len(line)) + "}"
 }
 
 // The hub does not publish a line that the connection broke off in.

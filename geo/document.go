@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -15,6 +16,7 @@ type Item struct {
 type SyntaxError struct {
 	Offset int64 // bytes before the mistake; 0 if the whole document is wrong
 	Detail string
+	Joined bool // another object follows the first, as in NDJSON that lost its line breaks
 }
 
 // Error returns the detail and the offset.
@@ -28,7 +30,7 @@ func (e *LimitError) Error() string { return e.Detail }
 
 // ParseDocument reads a JSON document: a position object, a Feature, a FeatureCollection, or an array of
 // position objects and Features. With geoJSON (RFC 7946) it must be a Feature or a FeatureCollection.
-// ParseDocument keeps no reference to body.
+// ParseDocument keeps no reference to body, and skips a byte order mark at its start.
 //
 // An invalid item does not affect the others. The error is a [*SyntaxError] if body is not JSON, has
 // another form, or is nested deeper than [MaxDepth]. It is a [*LimitError] if body has more than
@@ -42,6 +44,10 @@ func AppendItems(dst []Item, body []byte, geoJSON bool) ([]Item, error) {
 	s := newScanner(body)
 	defer s.release()
 
+	if bytes.HasPrefix(body, []byte(byteOrderMark)) { // RFC 8259, section 8.1 allows to ignore it
+		s.start = len(byteOrderMark)
+		s.at = s.start
+	}
 	items, err := s.document(dst, geoJSON)
 	if err == errBroken {
 		err, _ = s.syntaxError()
@@ -79,10 +85,11 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 	case s.is(typ, "FeatureCollection"):
 		return s.collection(dst, offset)
 	case geoJSON && !s.is(typ, "Feature"):
-		return dst, &SyntaxError{offset, "the document is not a GeoJSON Feature or FeatureCollection"}
+		return dst, &SyntaxError{Offset: offset,
+			Detail: "the document is not a GeoJSON Feature or FeatureCollection"}
 	case root[0] != '{':
-		return dst, &SyntaxError{offset,
-			fmt.Sprintf("%s is neither a position object nor an array of them", showValue(root))}
+		return dst, &SyntaxError{Offset: offset,
+			Detail: fmt.Sprintf("%s is neither a position object nor an array of them", showValue(root))}
 	}
 	return s.appendItem(dst, false), nil
 }
@@ -91,15 +98,15 @@ func (s *scanner) root(dst []Item, geoJSON bool) ([]Item, error) {
 func (s *scanner) collection(dst []Item, offset int64) ([]Item, error) {
 	at, refusal := s.members(0)
 	if refusal != nil {
-		return dst, &SyntaxError{offset, refusal.Detail}
+		return dst, &SyntaxError{Offset: offset, Detail: refusal.Detail}
 	}
 	if s.full {
 		return dst, &LimitError{fmt.Sprintf("the FeatureCollection has more than %d members", maxNodes)}
 	}
 	features := at[fieldFeatures]
 	if features == 0 || s.raw(features)[0] != '[' {
-		return dst, &SyntaxError{offset,
-			fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
+		return dst, &SyntaxError{Offset: offset,
+			Detail: fmt.Sprintf("features is %s; in a FeatureCollection it must be an array", s.showNode(features))}
 	}
 	s.at = s.tape[features].value.from
 	return s.items(dst, true)

@@ -15,6 +15,7 @@ const (
 	feat     = `{"type":"Feature","id":"B","geometry":{"type":"Point","coordinates":[3,4]},"properties":null}`
 	bad      = `{"vehicle_id":"C","lat":91,"lon":2}`
 	badUTF8  = "{\"vehicle_id\":\"D\",\"lat\":1,\"lon\":2,\"x\":\"\xff\"}"
+	mark     = "\ufeff" // a byte order mark
 	anything = false
 	geoJSON  = true
 )
@@ -45,6 +46,10 @@ func TestDocument(t *testing.T) {
 		"collection in an array": {`[` + collection(feat) + `,` + object + `]`, "!type A", anything},
 		"object in a collection": {collection(object + "," + feat), "!type B", geoJSON},
 		"refused object":         {bad, "!lat", anything},
+		"behind a mark":          {mark + object, "A", anything},
+		"array behind a mark":    {mark + " [" + object + "," + feat + "]", "A B", anything},
+		"GeoJSON behind a mark":  {mark + "\n" + collection(feat), "B", geoJSON},
+		"refused behind a mark":  {mark + bad, "!lat", anything},
 	} {
 		t.Run(name, func(t *testing.T) {
 			items, err := geo.ParseDocument([]byte(test.body), test.only)
@@ -73,9 +78,17 @@ func TestDocumentSyntax(t *testing.T) {
 		detail string
 		only   bool
 	}{
-		"empty":           {"", 0, "it is empty", anything},
-		"white space":     {"\n ", 0, "it is empty", anything},
-		"byte order mark": {"\ufeff" + object, 0, "byte order mark", anything},
+		"empty":               {"", 0, "it is empty", anything},
+		"white space":         {"\n ", 0, "it is empty", anything},
+		"two marks":           {mark + mark + object, 3, "invalid character", anything},
+		"mark within":         {"[" + object + "," + mark + object + "]", 36, "invalid character", anything},
+		"mark in a list":      {mark + "[" + mark + object + "]", 4, "invalid character", anything},
+		"mark behind":         {object + mark, 34, "more text follows", anything},
+		"mark alone":          {mark, 3, "it is empty", anything},
+		"mark, then cut off":  {mark + `[` + object, 38, "ends in the middle", anything},
+		"mark, then number":   {mark + ` 5`, 4, "5 is neither", anything},
+		"mark, then too deep": {mark + strings.Repeat("[", 99), 67, "64 levels", anything},
+		"UTF-16, big endian":  {"\xfe\xff\x00{", 0, "it is UTF-16 or UTF-32; it must be UTF-8", anything},
 		"NaN": {`[` + object + `,{"vehicle_id":"A","lat":NaN}]`, 60, "NaN is not a JSON number",
 			anything},
 		"cut off":            {`[` + object, 35, "ends in the middle", anything},

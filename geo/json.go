@@ -6,6 +6,9 @@ package geo
 
 const broken = -1
 
+// byteOrderMark is U+FEFF in UTF-8, which some programs write at the start of a text.
+const byteOrderMark = "\ufeff"
+
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++

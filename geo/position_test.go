@@ -331,15 +331,17 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 			"id is 4.2"},
 		"a Feature's none": {`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`,
 			"vehicle_id", "missing"},
-		"cut off at its id":  {`{"vehicle_id":`, "vehicle_id", "ends in the middle"},
-		"nothing":            {``, "", "it is empty"},
-		"white space":        {" \t", "", "it is empty"},
-		"number":             {`5`, "", "5 is not a position"},
-		"string":             {`"\u0007"`, "", `"\a" is not a position`},
-		"array":              {`[{"vehicle_id":"T"}]`, "", "an array is not a position"},
-		"no JSON":            {`vehicle_id=T`, "", "not JSON: invalid character 'v'"},
-		"behind a mark":      {"\ufeff" + id(`"T"`), "", "byte order mark"},
-		"a million brackets": {strings.Repeat("[", 1e6), "", "nested deeper than 64 levels (at byte 64)"},
+		"cut off at its id":   {`{"vehicle_id":`, "vehicle_id", "ends in the middle"},
+		"nothing":             {``, "", "it is empty"},
+		"white space":         {" \t", "", "it is empty"},
+		"number":              {`5`, "", "5 is not a position"},
+		"string":              {`"\u0007"`, "", `"\a" is not a position`},
+		"array":               {`[{"vehicle_id":"T"}]`, "", "an array is not a position"},
+		"no JSON":             {`vehicle_id=T`, "", "not JSON: invalid character 'v'"},
+		"behind a mark":       {"\ufeff" + id(`"T"`), "", "which only the start of a body may have"},
+		"UTF-16":              {"\xff\xfe{\x00", "", "not JSON: it is UTF-16 or UTF-32; it must be UTF-8"},
+		"UTF-16 without mark": {"{\x00\"\x00", "", "it must be UTF-8"},
+		"a million brackets":  {strings.Repeat("[", 1e6), "", "nested deeper than 64 levels (at byte 64)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal := refused(t, test.item)
@@ -414,12 +416,15 @@ func TestCheckNames(t *testing.T) {
 
 // TestInvisibleNames checks every character of Unicode, inside an id and around it.
 func TestInvisibleNames(t *testing.T) {
-	hidden := []*unicode.RangeTable{unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point}
+	hidden := []*unicode.RangeTable{
+		unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
+	}
+	shown := unicode.Prepended_Concatenation_Mark
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
 		if !utf8.ValidRune(r) {
 			continue
 		}
-		bad := unicode.IsControl(r) || unicode.In(r, hidden...) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+		bad := unicode.IsControl(r) || unicode.In(r, hidden...) && !unicode.Is(shown, r)
 		for i, id := range []string{"a" + string(r) + "b", "a" + string(r), string(r) + "b"} {
 			allowed := !bad && (i == 0 || !unicode.IsSpace(r))
 			for _, check := range []func(string) error{geo.CheckVehicleID, geo.CheckTopic} {

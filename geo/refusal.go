@@ -17,6 +17,7 @@ type Refusal struct {
 	VehicleID string // empty if it cannot be read
 	Field     string // the wrong member; empty if the whole item is wrong
 	Detail    string // what is wrong and what is allowed
+	Joined    bool   // another object follows the item, as in NDJSON that lost its line breaks
 }
 
 // Error returns the detail.
@@ -31,6 +32,7 @@ func refuse(field, detail string, args ...any) *Refusal {
 func (s *scanner) refuseSyntax() *Refusal {
 	syntax, member := s.syntaxError()
 	r := refuse(fieldAt(member), "%s", syntax)
+	r.Joined = syntax.Joined
 	if rule := numberRules[fieldOf([]byte(r.Field))]; rule.name != "" {
 		r.Detail += "; " + rule.name + " must be " + rule.text
 	}
@@ -59,26 +61,48 @@ func (s *scanner) refuseEncoding() *Refusal {
 
 // syntaxError returns what is wrong with the body and at which byte, and the member at the mistake.
 func (s *scanner) syntaxError() (*SyntaxError, jsontext.Pointer) {
-	if bytes.HasPrefix(s.body, []byte("\ufeff")) {
-		const mark = "it begins with a byte order mark (EF BB BF), which RFC 8259, section 8.1 forbids"
-		return &SyntaxError{0, "not JSON: " + mark}, ""
+	text := s.body[s.start:]
+	fault := &SyntaxError{Offset: int64(s.start)}
+	switch {
+	case s.start == 0 && bytes.HasPrefix(text, []byte(byteOrderMark)):
+		fault.Detail = "not JSON: it begins with a byte order mark (EF BB BF), " +
+			"which only the start of a body may have"
+		return fault, ""
+	case isWideText(text):
+		fault.Detail = "not JSON: it is UTF-16 or UTF-32; it must be UTF-8"
+		return fault, ""
 	}
-	if i := tooDeep(s.body); i >= 0 {
-		return &SyntaxError{int64(i), fmt.Sprintf("it is nested deeper than %d levels", MaxDepth)}, ""
+	if i := tooDeep(text); i >= 0 {
+		fault.Offset += int64(i)
+		fault.Detail = fmt.Sprintf("it is nested deeper than %d levels", MaxDepth)
+		return fault, ""
 	}
-	end, err := readAll(s.body)
+	end, err := readAll(text)
 	if err == nil {
-		return &SyntaxError{int64(skipSpace(s.body, end)), "not JSON: more text follows the value"}, ""
+		end = skipSpace(text, end)
+		fault.Offset += int64(end)
+		fault.Detail = "not JSON: more text follows the value"
+		fault.Joined = text[skipSpace(text, 0)] == '{' && text[end] == '{'
+		return fault, ""
 	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok { // io.EOF: nothing but white space
-		return &SyntaxError{0, "not JSON: it is empty"}, ""
+		fault.Detail = "not JSON: it is empty"
+		return fault, ""
 	}
-	detail := "not JSON: " + syntaxCause(s.body, syntax)
+	fault.Offset += syntax.ByteOffset
+	fault.Detail = "not JSON: " + syntaxCause(text, syntax)
 	if syntax.JSONPointer != "" {
-		detail += ", in " + quote(string(syntax.JSONPointer))
+		fault.Detail += ", in " + quote(string(syntax.JSONPointer))
 	}
-	return &SyntaxError{syntax.ByteOffset, detail}, syntax.JSONPointer
+	return fault, syntax.JSONPointer
+}
+
+// isWideText reports whether text is UTF-16 or UTF-32, with or without a byte order mark. JSON begins with
+// an ASCII character, so that one of its first bytes is NUL.
+func isWideText(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) ||
+		len(text) > 1 && (text[0] == 0 || text[1] == 0)
 }
 
 // readAll reads one value for its error, and returns where it ends.

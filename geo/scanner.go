@@ -31,6 +31,7 @@ type node struct {
 // The scanner reports only that something is wrong. A slower library then finds the words.
 type scanner struct {
 	body  []byte
+	start int // index in body of the JSON text, behind a byte order mark
 	at    int // index in body of the next byte to read
 	level int // open brackets
 	tape  []node
@@ -44,7 +45,7 @@ var scanners = sync.Pool{New: func() any { return new(scanner) }}
 // newScanner returns a scanner of body. The caller must release it.
 func newScanner(body []byte) *scanner {
 	s := scanners.Get().(*scanner)
-	s.body, s.at, s.level = body, 0, 0
+	s.body, s.start, s.at, s.level = body, 0, 0, 0
 	s.clear()
 	return s
 }

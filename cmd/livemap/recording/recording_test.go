@@ -104,6 +104,7 @@ func TestFormats(t *testing.T) {
 		{"features.ndjson", feature + "\n", []string{feature}},
 		{"day.csv", csvRecording, csvBodies},
 		{"DAY.CSV.gz", csvRecording, csvBodies},
+		{"windows.ndjson.gz", "\ufeff" + strings.ReplaceAll(ndjsonLines, "\n", "\r\n"), ndjsonBodies},
 		{"windows.csv", "\ufeff" + strings.ReplaceAll(csvRecording, "\n", "\r\n"), csvBodies},
 		{"semicolons.csv", "id;lat;lon;name\nA;1;2;x\n", semicolonBodies},
 		{"both.csv", "id,vehicle_id,lat,lon\n17,A,1,2\n", bothIDsBodies},
