@@ -220,6 +220,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	exercised := map[string]bool{}
 	for _, c := range []described{
 		{"POST", "/publish", "/publish", at("c", 1, 2), header{"Content-Type", json}, 200},
+		{"POST", "/publish", "/publish", at("c", 1, 2, `"speed":20`), header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish?dry_run=true", "[]", header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish", "[" + at("c", 1, 3) + ",{}]", header{"Content-Type", json}, 200},
 		{"POST", "/publish", "/publish", at("c", 1, 2) + "\n{", header{"Content-Type", ndjson}, 200},

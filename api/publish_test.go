@@ -155,6 +155,38 @@ func TestDryRun(t *testing.T) {
 	require.Len(t, h.vehicles(t), 2)
 }
 
+// TestHintsInAcks publishes a likely name in each form. The member stays, and the Ack says once what readers
+// expect, also over several positions, of a dry run and beside refusals.
+func TestHintsInAcks(t *testing.T) {
+	h := start(t)
+	const hint = `"hints":["speed is kept as it is; speed_kmh is what readers expect"]`
+	one, two := at("a", 1, 2, `"speed":20`), at("b", 1, 2, `"speed":20`)
+	feature := `{"type":"Feature","id":"f","geometry":{"type":"Point","coordinates":[1,2]},` +
+		`"properties":{"speed":5}}`
+	for _, c := range []struct{ name, path, media, accept, body string }{
+		{"position", "", "application/json", "", one},
+		{"array", "", "application/json", "", "[" + one + "," + two + "]"},
+		{"Feature", "", "application/geo+json", "", feature},
+		{"lines", "", "application/x-ndjson", "", one + "\n" + two + "\n"},
+		{"Acks of an upload", "", "application/x-ndjson", "application/x-ndjson", one + "\n" + two + "\n"},
+		{"dry run", "?dry_run=true", "application/json", "", one},
+		{"beside refusals", "", "application/json", "", "[{}," + one + "]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := h.do(t, "POST", h.internal.URL+"/publish"+c.path, strings.NewReader(c.body),
+				"Content-Type", c.media, "Accept", c.accept)
+			lines := strings.Split(strings.TrimSpace(got.body), "\n")
+			require.Contains(t, lines[len(lines)-1], hint)
+			require.Equal(t, 1, strings.Count(lines[len(lines)-1], "speed is kept"))
+		})
+	}
+	require.Contains(t, h.get(t, "/vehicles/a").body, `"speed":20`)
+	require.NotContains(t, h.post(t, "application/json", at("c", 1, 2, `"speed_kmh":20`)).body, "hints")
+	got := h.post(t, "application/json", one, "Idempotency-Key", "k")
+	require.Contains(t, got.body, hint)
+	require.Equal(t, got.body, h.post(t, "application/json", one, "Idempotency-Key", "k").body)
+}
+
 func TestContentTypes(t *testing.T) {
 	h := start(t)
 	for _, c := range []struct {

@@ -13,6 +13,7 @@ import (
 type positionNodes struct {
 	at         memberNodes
 	properties int // the node whose members become the properties; noNode: there are none
+	hints      Hints
 }
 
 // noNode is the index of no node. Unlike 0, it is not the item either.
@@ -57,6 +58,7 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
 		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
+	p.Hints = r.hints
 	p.head = s.keepString(s.out)
 	p.VehicleID = p.head[len(featureStart)+1:][:len(id)]
 	if p.VehicleID != string(id) { // it has escapes in the Feature
@@ -116,13 +118,19 @@ func (s *scanner) findInFeature(feature memberNodes) (positionNodes, *Refusal) {
 	if s.isNull(r.at[fieldVehicleID]) && !s.isNull(feature[fieldID]) {
 		r.at[fieldVehicleID] = feature[fieldID]
 	}
-	return r, s.findCoordinates(feature[fieldGeometry], &r)
+	refusal := s.findCoordinates(feature[fieldGeometry], &r)
+	for f := fieldAltitude; f < fieldID; f++ {
+		if feature[f] != 0 && s.isNull(r.at[f]) {
+			r.hints |= besideProperties(f)
+		}
+	}
+	return r, refusal
 }
 
-// findCoordinates finds longitude, latitude and altitude in the geometry. It ignores properties of the
-// same names.
+// findCoordinates finds longitude, latitude and altitude in the geometry. Properties called lat and lon mean
+// nothing. The altitude may be a property if the coordinates have none.
 func (s *scanner) findCoordinates(geometry int, r *positionNodes) *Refusal {
-	r.at[fieldLon], r.at[fieldLat], r.at[fieldAltitude] = 0, 0, 0
+	r.at[fieldLon], r.at[fieldLat] = 0, 0
 	if geometry == 0 || s.raw(geometry)[0] != '{' {
 		return refuse("geometry", "geometry is %s; it must be a Point", s.showNode(geometry))
 	}
@@ -186,7 +194,7 @@ func (s *scanner) write(id []byte, r *positionNodes) *Refusal {
 	}
 	out = append(out, propertiesStart...)
 	out = append(out, quoted...)
-	out, refusal := s.appendProperties(out, r.properties)
+	out, refusal := s.appendProperties(out, r)
 	s.out = append(out, timestampStart...)
 	return refusal
 }

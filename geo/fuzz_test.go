@@ -22,6 +22,7 @@ var seeds = []string{
 		`"timestamp":"2026-11-23T10:04:21.25+01:00"}`,
 	`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[13.4, 52.5, 0]},` +
 		`"properties":{"speed_kmh":null,"x":{"a":[1, null]},"lat":9}}`,
+	`{"type":"Feature","id":7,"geometry":{"type":"Point","coordinates":[1,2]},"properties":{"altitude":5}}`,
 	`{"l\u0061t":1,"lon":2,"vehicle_id":"\"\\\u00fc","\n":"\ud800","type":"truck","properties":{"topics":[ ]}}`,
 	"{\"vehicle_id\":1,\"lat\":1,\"lon\":2,\"x\":[\n\"\\ud800\", 1E2, {\"a\": 1, \"a\": 2}]}",
 	`{"vehicle_id":"T","lat":52.5200080000000012345678901234567890,"lon":-0.1234567890123456789,` +
@@ -105,6 +106,9 @@ func expected(t *testing.T, item []byte, p geo.Position) map[string]any {
 	if in["type"] == "Feature" {
 		properties, _ = in["properties"].(map[string]any)
 		coordinates = in["geometry"].(map[string]any)["coordinates"].([]any)
+		if altitude := properties["altitude"]; altitude != nil && len(coordinates) == 2 {
+			coordinates = append(coordinates, altitude)
+		}
 		if id = properties["vehicle_id"]; id == nil {
 			id = in["id"]
 		}

@@ -157,7 +157,11 @@ func (s *scanner) number(f field, i int) (float64, *Refusal) {
 			return v, nil
 		}
 	}
-	return 0, refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
+	refusal := refuse(rule.name, "%s is %s; it must be %s", rule.name, s.showNode(i), rule.text)
+	if i == 0 {
+		refusal.Detail += s.didYouMean(f)
+	}
+	return 0, refusal
 }
 
 // parseNumber reads a JSON number. A number that is too large becomes infinity, which no range has.
@@ -220,7 +224,7 @@ const idRule = "it must be a string of 1 to 128 bytes of UTF-8, or an integer"
 // readVehicleID returns the text of a vehicle id, which is a string or an integer.
 func (s *scanner) readVehicleID(i int) ([]byte, *Refusal) {
 	if i == 0 {
-		return nil, refuse("vehicle_id", "vehicle_id is missing; %s", idRule)
+		return nil, refuse("vehicle_id", "vehicle_id is missing; %s%s", idRule, s.didYouMean(fieldVehicleID))
 	}
 	text, ok := idText(s.raw(i)) // node i is a vehicle_id or a Feature's id
 	if !ok {
@@ -332,8 +336,9 @@ func (s *scanner) topic(i int) (string, *Refusal) {
 	return s.keepString(text), nil
 }
 
-// appendProperties appends the members of node i that stay in the properties of the Feature.
-func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
+// appendProperties appends the members that stay in the properties of the Feature.
+func (s *scanner) appendProperties(dst []byte, r *positionNodes) ([]byte, *Refusal) {
+	i := r.properties
 	if i == noNode {
 		return dst, nil
 	}
@@ -342,6 +347,9 @@ func (s *scanner) appendProperties(dst []byte, i int) ([]byte, *Refusal) {
 		switch f := s.tape[j].field; f {
 		case fieldVehicleID, fieldLat, fieldLon, fieldAltitude, fieldTimestamp, fieldTopics:
 			continue
+		case fieldUnknown:
+			name := s.key(j)
+			r.hints |= r.hintAbout(s, name[1:len(name)-1], value)
 		case fieldSpeed, fieldHeading, fieldAccuracy:
 			if s.isNull(j) {
 				continue

@@ -39,6 +39,9 @@ type Position struct {
 	// Topics are the topics of the vehicle from now on. Nil means as before, empty means none.
 	Topics []string
 
+	// Hints are for the publisher, not for the readers.
+	Hints Hints
+
 	// head is the Feature up to and including `"timestamp":`. It is a string so that VehicleID can be a
 	// part of it and both need one allocation.
 	head string

@@ -92,9 +92,23 @@ func TestFeature(t *testing.T) {
 			start + `,"properties":{"topics":[1],"lat":1},"geometry":{"coordinates":[]},"timestamp":1795421061}}`},
 		"Feature": {
 			`{"type":"Feature","id":"other","bbox":[1],"geometry":{"type":"Point","coordinates":[13.4, 52.5],` +
-				`"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","altitude":3,"timestamp":7,` +
+				`"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","timestamp":7,` +
 				`"driver":"D"}}`,
 			start + `,"speed_kmh":5,"driver":"D","timestamp":7}}`,
+		},
+		"Feature with altitude in its properties": {
+			`{"type":"Feature","id":"T","properties":{"altitude":34.50},"geometry":{"type":"Point",` +
+				`"coordinates":[13.4,52.5]}}`,
+			strings.Replace(start, "52.5", "52.5,34.50", 1) + `,"timestamp":1795421061}}`,
+		},
+		"Feature with two altitudes": {
+			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5,1]},` +
+				`"properties":{"altitude":"low"}}`,
+			strings.Replace(start, "52.5", "52.5,1", 1) + `,"timestamp":1795421061}}`,
+		},
+		"Feature with null for its altitude": {
+			`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[13.4,52.5]},` +
+				`"properties":{"altitude":null}}`, start + `,"timestamp":1795421061}}`,
 		},
 		"Feature with its id only": {`{"properties":{"vehicle_id":null},"geometry":{"coordinates":[13.4,` +
 			`52.5],"type":"Point"},"id":"T","type":"Feature"}`, start + `,"timestamp":1795421061}}`},
@@ -154,6 +168,62 @@ func TestPositionsStay(t *testing.T) {
 		require.Equal(t, []string{fmt.Sprintf("t%d", n)}, p.Topics)
 		require.Contains(t, string(p.AppendFeature(nil, arrival)), fmt.Sprintf(`"id":"%d",`, n))
 		require.Contains(t, string(p.AppendFeature(nil, arrival)), `,"x":"`+strings.Repeat("x", n)+`","timestamp"`)
+	}
+}
+
+// TestHints checks which likely names of members get a hint. The members stay as they are.
+func TestHints(t *testing.T) {
+	at := func(members string) string { return `{"vehicle_id":"T","lat":1,"lon":2,` + members + `}` }
+	feature := func(foreign, properties string) string {
+		return `{"type":"Feature","id":"T",` + foreign + `"geometry":{"type":"Point","coordinates":[2,1]},` +
+			`"properties":{` + properties + `}}`
+	}
+	for name, test := range map[string]struct {
+		item string
+		want string // the hints, with ; between them
+	}{
+		"speed":          {at(`"speed":20`), "speed is kept as it is; speed_kmh is what readers expect"},
+		"speed and ours": {at(`"speed":20,"speed_kmh":72`), ""},
+		"ours is null": {at(`"speed_kmh":null,"speed":20`),
+			"speed is kept as it is; speed_kmh is what readers expect"},
+		"speed in text":   {at(`"speed":"fast"`), ""},
+		"speed is null":   {at(`"speed":null`), ""},
+		"miles":           {at(`"speed_mph":20`), "speed_mph is kept as it is; speed_kmh is what readers expect"},
+		"course":          {at(`"course":20`), "course is kept as it is; heading is what readers expect"},
+		"direction":       {at(`"direction":20`), "direction is kept as it is; heading is what readers expect"},
+		"direction, text": {at(`"direction":"inbound"`), ""},
+		"bearing":         {at(`"bearing":1`), "bearing is kept as it is; heading is what readers expect"},
+		"alt":             {at(`"alt":20`), "alt is kept as it is; altitude is what readers expect"},
+		"time":            {at(`"time":"now"`), "time is kept as it is; timestamp is what readers expect"},
+		"ts":              {at(`"ts":1`), "ts is kept as it is; timestamp is what readers expect"},
+		"date and ours":   {at(`"timestamp":5,"date":"x"`), ""},
+		"Timestamp":       {at(`"Timestamp":1`), "Timestamp is kept as it is; timestamp is what readers expect"},
+		"topic":           {at(`"topic":"a"`), "topic is kept as it is; topics is what readers expect"},
+		"several": {at(`"ts":1,"speed":2,"fuel_level":3,"x":{"speed":1}`),
+			"speed is kept as it is; speed_kmh is what readers expect;" +
+				"ts is kept as it is; timestamp is what readers expect"},
+		"none": {typical, ""},
+		"Feature": {feature("", `"speed":1,"alt":2`),
+			"speed is kept as it is; speed_kmh is what readers expect;" +
+				"alt is kept as it is; altitude is what readers expect"},
+		"Feature with a third coordinate": {
+			strings.Replace(feature("", `"alt":2`), "[2,1]", "[2,1,3]", 1), ""},
+		"beside the properties": {feature(`"speed_kmh":5,"topics":["a"],`, ""),
+			"topics beside a Feature's properties is ignored; put it among them;" +
+				"speed_kmh beside a Feature's properties is ignored; put it among them"},
+		"altitude beside the properties": {feature(`"altitude":5,`, ""),
+			"altitude beside a Feature's properties is ignored; put it among them"},
+		"within and beside": {feature(`"speed_kmh":5,`, `"speed_kmh":5`), ""},
+		"foreign speed":     {feature(`"speed":5,`, ``), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := geo.ParsePosition([]byte(test.item))
+			require.NoError(t, err)
+			require.Equal(t, test.want, strings.Join(p.Hints.Texts(), ";"))
+			again, err := geo.ParsePosition(p.AppendFeature(nil, arrival))
+			require.NoError(t, err)
+			require.Empty(t, again.Hints & ^p.Hints, "a Feature that was read again gets no new hints")
+		})
 	}
 }
 
@@ -253,7 +323,7 @@ func TestRefusal(t *testing.T) {
 			"must be a Point"},
 		"geometry twice": {`{"type":"Feature","id":"T","geometry":null,"geometry":null}`, "geometry",
 			"twice"},
-		"geometry without type": {`{"type":"Feature","id":"T","geometry":{"coordinates":[1,2]}}`, "geometry",
+		"geometry of no type": {`{"type":"Feature","id":"T","geometry":{"coordinates":[1,2]}}`, "geometry",
 			"missing"},
 		"LineString": {`{"type":"Feature","id":"T","geometry":{"type":"LineString","coordinates":[` +
 			strings.Repeat("[1,2],", 9999) + `[1,2]]}}`, "geometry", `type is "LineString"`},
@@ -279,6 +349,20 @@ func TestRefusal(t *testing.T) {
 			`2]},"properties":[]}`, "properties", "must be an object"},
 		"properties, one twice": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
 			`2]},"properties":{"a":1,"a":1}}`, "a", "twice"},
+		"properties altitude": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
+			`2]},"properties":{"altitude":"low"}}`, "altitude", `altitude is "low"`},
+		"latitude": {item(`"latitude":1,"lon":2`), "lat",
+			"lat is missing; it must be a number from -90 to 90 (did you mean lat by latitude?)"},
+		"Lat":       {item(`"Lat":1,"lon":2`), "lat", "did you mean lat by Lat?"},
+		"lng":       {item(`"lat":1,"lng":2`), "lon", "did you mean lon by lng?"},
+		"long":      {item(`"lat":1,"long":2`), "lon", "did you mean lon by long?"},
+		"Longitude": {item(`"lat":1,"x":1,"Longitude":2`), "lon", "did you mean lon by Longitude?"},
+		"geometry without type": {item(`"geometry":{"type":"Point","coordinates":[1,2]}`), "lat",
+			`did you mean a GeoJSON Feature? Its type must be "Feature"`},
+		"id for vehicle_id": {`{"id":"T","lat":1,"lon":2}`, "vehicle_id", "did you mean vehicle_id by id?"},
+		"beside properties": {
+			`{"type":"Feature","vehicle_id":"T","geometry":{"type":"Point","coordinates":[1,2]},"properties":{}}`,
+			"vehicle_id", "vehicle_id of a Feature must be among its properties"},
 		"properties heading": {`{"type":"Feature","id":"T","geometry":{"type":"Point","coordinates":[1,` +
 			`2]},"properties":{"heading":-1}}`, "heading", "0 to 360"},
 		"foreign member is no text": {"{\"type\":\"Feature\",\"id\":\"T\",\"x\":\"\xff\"}", "x", "not UTF-8"},
@@ -304,8 +388,13 @@ func TestRefusal(t *testing.T) {
 func TestRefusalWithoutVehicle(t *testing.T) {
 	id := func(value string) string { return `{"vehicle_id":` + value + `,"lat":1,"lon":2}` }
 	for name, test := range map[string]struct{ item, field, detail string }{
-		"missing":           {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
-		"null":              {id(`null`), "vehicle_id", "vehicle_id is null"},
+		"missing":   {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
+		"null":      {id(`null`), "vehicle_id", "vehicle_id is null"},
+		"vehicleId": {`{"vehicleId":"T","lat":1,"lon":2}`, "vehicle_id", "did you mean vehicle_id by vehicleId?"},
+		"device-id": {`{"device-id":"T"}`, "vehicle_id", "did you mean vehicle_id by device-id?"},
+		"vehicle in properties": {
+			`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"vehicle":"T"}}`,
+			"vehicle_id", "did you mean vehicle_id by vehicle?"},
 		"empty":             {id(`""`), "vehicle_id", "this one is empty"},
 		"too long":          {id(`"` + strings.Repeat("x", 129) + `"`), "vehicle_id", "this one has 129 bytes"},
 		"too long a number": {id(strings.Repeat("9", 129)), "vehicle_id", "this one has 129 bytes"},

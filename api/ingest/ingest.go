@@ -32,6 +32,7 @@ type Writer struct {
 	Rejected *atomic.Uint64 // counts refused positions, beside the Ack; required
 
 	ack       problem.Ack
+	hints     geo.Hints // about the positions added
 	forbidden int       // rejected because of the grant
 	newest    stream.ID // of an accepted position; zero: none yet
 	batch     *batch    // added and not published yet; nil: empty
@@ -53,6 +54,7 @@ var batches = sync.Pool{New: func() any {
 // index is its place in the request, for the Ack. The caller may reuse p.
 func (w *Writer) Add(index int, p *geo.Position) {
 	w.Rate.charge(1)
+	w.hints |= p.Hints
 	if refusal := forbidden(w.Grant, p); refusal != nil {
 		w.Flush()
 		w.forbidden++
@@ -169,6 +171,7 @@ func (w *Writer) Progress() problem.Ack {
 		newest = w.Hub.Head()
 	}
 	ack.LastEventID = newest.String()
+	ack.Hints = w.hints.Texts()
 	return ack
 }
 

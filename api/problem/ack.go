@@ -11,6 +11,7 @@ type Ack struct {
 	LastEventID string    `json:"last_event_id"`
 	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload: draining, expired
 	Errors      []Refusal `json:"errors,omitempty"` // the first hundred
+	Hints       []string  `json:"hints,omitempty"`  // about members probably meant as others
 }
 
 // Total returns how many positions the Ack is about. Where a hub that goes down stopped
