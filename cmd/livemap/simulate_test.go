@@ -77,7 +77,7 @@ func TestSimulateGivesUp(t *testing.T) {
 	}
 }
 
-// The first refusal is noticed, no others, and the fleet drives on.
+// The first refusal and each hint are noticed once, no others, and the fleet drives on.
 func TestSimulateNoticesFirstRefusal(t *testing.T) {
 	hub := newPublishedHub(t)
 	hub.meet = func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -86,7 +86,7 @@ func TestSimulateNoticesFirstRefusal(t *testing.T) {
 		answer := problem.Ack{Rejected: 3, Errors: []problem.Refusal{
 			{VehicleID: "BUS-1", Detail: "lat is 91"},
 			{VehicleID: "BUS-2", Detail: "no"},
-		}}
+		}, Hints: []string{"speed is kept"}}
 		for range 2 {
 			json.NewEncoder(w).Encode(answer)
 			w.(http.Flusher).Flush()
@@ -104,7 +104,8 @@ func TestSimulateNoticesFirstRefusal(t *testing.T) {
 	stop()
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), " rejected 3,")
-	assert.Equal(t, "livemap: the hub rejected a position of BUS-1: lat is 91\n", stderr.String())
+	assert.Equal(t, "livemap: the hub rejected a position of BUS-1: lat is 91\n"+
+		"livemap: hint of the hub: speed is kept\n", stderr.String())
 }
 
 // A fleet without due reports keeps its upload alive with blank lines.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -33,10 +34,12 @@ type Publisher struct {
 	client *http.Client
 	notice func(format string, args ...any)
 	away   bool // the hub does not answer, and notice was called for it
+	hints  hintsShown
 }
 
-// NewPublisher returns a publisher to a hub. It calls notice when the hub goes away and when it
-// is back. The arguments of notice are those of [fmt.Printf] for a line without its end.
+// NewPublisher returns a publisher to a hub. It calls notice when the hub goes away, when it
+// is back, and for each hint of the hub once. The arguments of notice are those of [fmt.Printf]
+// for a line without its end.
 func NewPublisher(hub Hub, notice func(format string, args ...any)) *Publisher {
 	return &Publisher{hub: hub, client: publishClient(hub.Transport), notice: notice}
 }
@@ -71,6 +74,7 @@ func (p *Publisher) Publish(
 		}
 		p.back()
 		sum = sum.Add(ack)
+		p.hints.show(ack, p.notice)
 		for _, refusal := range ack.Errors {
 			if i := refusal.Index - 1; i >= 0 && i < len(rest) {
 				refused(done+i, refusal.Detail)
@@ -164,6 +168,21 @@ func readAck(resp *http.Response) (problem.Ack, error) {
 		return ack, errNothingTaken
 	}
 	return ack, nil
+}
+
+// hintsShown are the hints of Acks for which notice was called.
+type hintsShown []string
+
+// show calls notice for the hints of an Ack that are new. A hub has some dozen hints; of one that has more,
+// only the first are shown.
+func (h *hintsShown) show(ack problem.Ack, notice func(format string, args ...any)) {
+	const most = 20
+	for _, hint := range ack.Hints {
+		if len(*h) < most && !slices.Contains(*h, hint) {
+			*h = append(*h, hint)
+			notice("livemap: hint of the hub: %s", Printable(hint))
+		}
+	}
 }
 
 // waits calls notice once while the hub is away.

@@ -88,6 +88,18 @@ func TestPublishSendsTheRest(t *testing.T) {
 	assert.Empty(t, p.notices)
 }
 
+// Each hint of a hub is shown once, safe for a terminal.
+func TestPublishShowsHints(t *testing.T) {
+	p := publish(t,
+		answer(200, problem.Ack{Accepted: 2, Hints: []string{"speed", "alt\x1b"}}),
+		answer(200, problem.Ack{Accepted: 3, Hints: []string{"speed", "ts"}}))
+	require.NoError(t, p.err)
+	assert.Equal(t, []string{
+		"livemap: hint of the hub: speed", "livemap: hint of the hub: alt\ufffd", "livemap: hint of the hub: ts",
+	}, p.notices)
+	assert.Equal(t, problem.Ack{Accepted: 5}, p.ack)
+}
+
 // The Acks before an error count.
 func TestPublishStops(t *testing.T) {
 	p := publish(t,

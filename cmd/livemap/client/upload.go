@@ -33,11 +33,13 @@ type Upload struct {
 	current problem.Ack // the last one of this upload
 	away    bool        // the hub does not answer, and notice was called for it
 	refused bool        // notice was called for a refusal
+
+	hints hintsShown // used by Run alone
 }
 
 // NewUpload returns an upload to a hub. It calls notice when the hub goes away, when it is back,
-// and for the first refusal. The arguments of notice are those of [fmt.Printf] for a line without
-// its end.
+// for the first refusal, and for each hint of the hub once. The arguments of notice are those of
+// [fmt.Printf] for a line without its end.
 func NewUpload(hub Hub, notice func(format string, args ...any)) *Upload {
 	return &Upload{hub: hub, client: publishClient(hub.Transport), notice: notice}
 }
@@ -148,6 +150,7 @@ func (u *Upload) readAcks(from io.Reader) error {
 			u.notice("livemap: the hub rejected a position of %s: %s",
 				Printable(e.VehicleID), Printable(e.Detail))
 		}
+		u.hints.show(ack, u.notice)
 	}
 }
 
