@@ -1,11 +1,15 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/go-chi/chi/v5"
 
 	"livemap/api/problem"
@@ -23,13 +27,15 @@ const (
 )
 
 // params reads a request's query parameters and keeps the first error. It ignores unknown
-// parameters.
+// parameters, such as those against caches, unless one nearly is known.
 type params struct {
 	values url.Values
 	err    error
 }
 
-func paramsOf(r *http.Request) *params {
+// paramsOf reads the query of a request whose parameters are known. It rejects a name that nearly is one of
+// these: a typo in topic or bbox would open the whole fleet.
+func paramsOf(r *http.Request, known ...string) *params {
 	if r.URL.RawQuery == "" {
 		return new(params)
 	}
@@ -38,7 +44,58 @@ func paramsOf(r *http.Request) *params {
 	if err != nil {
 		p.err = problem.New(http.StatusBadRequest, "the hub cannot parse the query: %v", err)
 	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if p.err != nil || slices.Contains(known, name) {
+			continue
+		}
+		if meant := nearest(name, known); meant != "" {
+			p.err = problem.New(http.StatusBadRequest, "there is no parameter %q; did you mean %s", name, meant)
+		}
+	}
 	return p
+}
+
+// otherNames are what readers call a parameter whose name is not similar. The keys are plain names.
+var otherNames = map[string]string{
+	"vehicle": "topic", "vehicles": "topic", "vehicleid": "topic", "channel": "topic", "channels": "topic",
+	"bounds": "bbox", "boundingbox": "bbox", "extent": "bbox",
+}
+
+// nearest returns the known parameter that a name nearly is, in words; "" if there is none. A name is near
+// if it differs in case or punctuation, begins like the other, or differs by a letter or two.
+func nearest(name string, known []string) string {
+	const longest = 40 // bytes
+	plain := plainName(name)
+	if len(name) > longest || plain == "" {
+		return ""
+	}
+	if meant := otherNames[plain]; slices.Contains(known, meant) {
+		if strings.HasPrefix(plain, "vehicle") {
+			return meant + "? The topic of a vehicle is vehicle:ID"
+		}
+		return meant + "?"
+	}
+	for _, meant := range known {
+		ours := plainName(meant)
+		distance := levenshtein.ComputeDistance(plain, ours)
+		switch {
+		case distance <= 1 && len(plain) > 1,
+			distance == 2 && len(ours) > len("bbox") && plain[0] == ours[0],
+			len(plain) > 2 && (strings.HasPrefix(ours, plain) || strings.HasPrefix(plain, ours)):
+			return meant + "?"
+		}
+	}
+	return ""
+}
+
+// plainName returns a name in lower case, without all but letters and digits.
+func plainName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
 }
 
 // single returns a parameter that may be there once.

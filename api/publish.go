@@ -60,7 +60,7 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	if a.draining.Err() != nil {
 		return nil, errDraining()
 	}
-	p := paramsOf(r)
+	p := paramsOf(r, "dry_run")
 	dry := p.flag("dry_run", false)
 	if p.err != nil {
 		return nil, p.err

@@ -152,6 +152,11 @@ func TestDryRun(t *testing.T) {
 			"application/json")
 		refused(t, got, 400)
 	}
+	for _, name := range []string{"dry-run", "dryrun", "dryRun", "DRY_RUN", "dry", "dri_run"} {
+		got := h.do(t, "POST", h.internal.URL+"/publish?"+name+"=true", strings.NewReader(at("c", 1, 2)),
+			"Content-Type", "application/json")
+		refused(t, got, 400, "did you mean dry_run?")
+	}
 	require.Len(t, h.vehicles(t), 2)
 }
 

@@ -28,7 +28,7 @@ func compress() func(http.Handler) http.Handler {
 // snapshot answers with the last-known positions in scope, as a FeatureCollection.
 func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	var q stream.Query
-	if err := paramsOf(r).scope(r, &q); err != nil {
+	if err := paramsOf(r, "topic", "bbox").scope(r, &q); err != nil {
 		return err
 	}
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
@@ -103,7 +103,7 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	if err := authorizeRead(r, id); err != nil {
 		return err
 	}
-	p := paramsOf(r)
+	p := paramsOf(r, "since")
 	since := p.time("since")
 	if p.err != nil {
 		return p.err

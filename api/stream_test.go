@@ -99,6 +99,51 @@ func TestWrongParameters(t *testing.T) {
 	require.Empty(t, h.log.lines("request failed"))
 }
 
+// TestParametersThatNearlyAreOurs checks that a typo does not open the whole fleet, and that parameters of
+// others, such as those against caches, are still ignored.
+func TestParametersThatNearlyAreOurs(t *testing.T) {
+	h := start(t)
+	h.put(t, at("a", 1, 2))
+	stream := []string{"/stream", "/topics/a/stream"}
+	scoped := append(stream, "/snapshot", "/topics/a/snapshot")
+	track := []string{"/vehicles/a/track"}
+	for _, c := range []struct {
+		paths   []string
+		meant   string
+		queries string
+	}{
+		{scoped, "topic", "topics Topic TOPIC topic[] tpic toipc topc topicc topic_id topik top vehicle vehicles " +
+			"vehicle_id vehicleId channel"},
+		{scoped, "bbox", "bbx BBOX Bbox b_box box bboxx bbox[] bounds boundingBox"},
+		{stream, "interval", "intervall Interval intervals interva intreval intervals_ms"},
+		{stream, "snapshot", "snapshots snapShot Snapshot snap snapsot snaphsot"},
+		{stream, "ping", "pings Ping pin pong"},
+		{stream, "lastEventId", "lastEventID last_event_id Last-Event-ID last-event-id lasteventid lastEvent " +
+			"lastEvntId LastEventId"},
+		{track, "since", "Since sinc sinse since_"},
+	} {
+		for _, path := range c.paths {
+			for name := range strings.FieldsSeq(c.queries) {
+				t.Run(path+"?"+name, func(t *testing.T) {
+					p := refused(t, h.get(t, path+"?"+url.QueryEscape(name)+"=1"), 400,
+						fmt.Sprintf("there is no parameter %q; did you mean %s?", name, c.meant))
+					require.Less(t, len(p.Detail), 400)
+				})
+			}
+		}
+	}
+	for _, path := range append(append(scoped, track...), "/vehicles/a", "/session", "/openapi.yaml", "/") {
+		for name := range strings.FieldsSeq("_ _t t ts v x r cb rnd random nonce nocache cache cachebuster time " +
+			"timestamp sid token access_token key utm_source fbclid lang unknown q o to on " + strings.Repeat("y", 5000)) {
+			got := h.do(t, "HEAD", h.public.URL+path+"?"+name+"=1", nil)
+			require.Equal(t, 200, got.StatusCode, "%s?%s", path, name)
+		}
+	}
+	require.Equal(t, 200, h.get(t, "/vehicles/a?topics=b&Since=1").StatusCode, "it has no parameters")
+	refused(t, h.get(t, "/stream?topics=a&bbx=1&topic=b"), 400, `no parameter "bbx"; did you mean bbox?`)
+	refused(t, h.get(t, "/stream?vehicle=T"), 400, "did you mean topic? The topic of a vehicle is vehicle:ID")
+}
+
 func TestAccept(t *testing.T) {
 	h := start(t)
 	for accept, ok := range map[string]bool{
