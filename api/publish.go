@@ -69,7 +69,9 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	if err := authorizePublish(grant); err != nil {
 		return nil, err
 	}
-	positions := &ingest.Writer{Hub: a.Hub, Grant: grant, DryRun: dry, Rejected: &a.Metrics.rejected}
+	positions := &ingest.Writer{
+		Hub: a.Hub, Grant: grant, DryRun: dry, Rejected: &a.Metrics.rejected, NewVehicle: a.checkSpelling,
+	}
 	key := r.Header.Get("Idempotency-Key")
 	switch {
 	case len(key) > ingest.MaxKey:

@@ -160,6 +160,21 @@ func TestDryRun(t *testing.T) {
 	require.Len(t, h.vehicles(t), 2)
 }
 
+// TestSpellings checks that two vehicles whose ids look alike are logged once.
+func TestSpellings(t *testing.T) {
+	h := start(t)
+	const message = "two vehicles have ids that differ only by Unicode normalization"
+	h.put(t, at("Zo\u00e9", 1, 2), at("TRUCK-1", 1, 2), at("卡车", 1, 2), at("o\u0308", 1, 2))
+	require.Empty(t, h.log.lines(message))
+	h.put(t, at("Zo\u00e9", 2, 2), at("Zoe\u0301", 1, 2))
+	require.Len(t, h.log.lines(message), 1)
+	require.Equal(t, `"Zoe\u0301"`, h.log.lines(message)[0]["new"])
+	h.put(t, at("Zoe\u0301", 3, 2), at("Zo\u00e9", 4, 2))
+	require.Len(t, h.log.lines(message), 1)
+	h.put(t, at("\u00f6", 1, 2))
+	require.Len(t, h.log.lines(message), 2, "the composed form came second")
+}
+
 // TestHintsInAcks publishes a likely name in each form. The member stays, and the Ack says once what readers
 // expect, also over several positions, of a dry run and beside refusals.
 func TestHintsInAcks(t *testing.T) {

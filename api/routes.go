@@ -68,6 +68,7 @@ type API struct {
 	rates       ingest.RateLimiters
 	hangups     transport.Hangups // of the streams taken over
 	streams     streamLimiter
+	spellings   spellings
 
 	draining context.Context // done when the hub drains
 	drain    context.CancelFunc

@@ -134,7 +134,8 @@ func TestParametersThatNearlyAreOurs(t *testing.T) {
 	}
 	for _, path := range append(append(scoped, track...), "/vehicles/a", "/session", "/openapi.yaml", "/") {
 		for name := range strings.FieldsSeq("_ _t t ts v x r cb rnd random nonce nocache cache cachebuster time " +
-			"timestamp sid token access_token key utm_source fbclid lang unknown q o to on " + strings.Repeat("y", 5000)) {
+			"timestamp sid token access_token key utm_source fbclid lang unknown q o to on " +
+			strings.Repeat("y", 5000)) {
 			got := h.do(t, "HEAD", h.public.URL+path+"?"+name+"=1", nil)
 			require.Equal(t, 200, got.StatusCode, "%s?%s", path, name)
 		}

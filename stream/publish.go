@@ -19,7 +19,8 @@ const (
 // Receipt is the hub's answer to a published position.
 type Receipt struct {
 	Verdict Verdict
-	ID      ID // of the event; zero for a duplicate
+	ID      ID   // of the event; zero for a duplicate
+	New     bool // the hub did not know the vehicle
 }
 
 // Publish adds a position to the log and returns its verdict and id. It never waits for a
@@ -155,9 +156,10 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 // publishLocked is Publish under the lock, at the moment now. v is the vehicle as looked up before.
 // Publishing for another vehicle may have made the hub forget it.
 func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
+	added := false
 	if v == nil || v.slot < 0 {
 		if v = h.fleet.get(p.VehicleID); v == nil {
-			v = h.addVehicle(p.VehicleID)
+			v, added = h.addVehicle(p.VehicleID), true
 		}
 	}
 	h.fleet.touch(v, now.mono)
@@ -169,7 +171,7 @@ func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 	case Late:
 		h.event = frameLate(h.event.text, h.epoch, seq, p, at)
 		h.appendEvent(v, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
-		return Receipt{Late, h.id(seq)}
+		return Receipt{Verdict: Late, ID: h.id(seq)}
 	}
 	topics := v.here.topics
 	if topics == nil || p.Topics != nil {
@@ -177,5 +179,5 @@ func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 	}
 	v.time = at.UnixNano()
 	h.commitState(v, kindPosition, place{topics, p.Point}, now.mono)
-	return Receipt{Accepted, h.id(seq)}
+	return Receipt{Verdict: Accepted, ID: h.id(seq), New: added}
 }

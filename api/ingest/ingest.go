@@ -31,6 +31,9 @@ type Writer struct {
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
 	Rejected *atomic.Uint64 // counts refused positions, beside the Ack; required
 
+	// NewVehicle, unless nil, is called with the id of each vehicle that is new to the hub.
+	NewVehicle func(id string)
+
 	ack       problem.Ack
 	hints     geo.Hints // about the positions added
 	forbidden int       // rejected because of the grant
@@ -142,6 +145,9 @@ func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err e
 	w.ack.Accepted++
 	if !w.DryRun {
 		w.newest = receipt.ID
+	}
+	if receipt.New && w.NewVehicle != nil {
+		w.NewVehicle(p.VehicleID)
 	}
 }
 
