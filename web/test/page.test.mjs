@@ -371,7 +371,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 	});
 
 	test("finds vehicles with any id", async () => {
-		const odd = [".", "..", " trail  ", "\ufeffbom", "a/b%2F?#", "__proto__", "<script>", "🚚"];
+		const odd = [".", "..", "a/b%2F?#", "__proto__", "<script>", "🚚"];
 		const own = await Hub.start(); // a path cannot name all of these ids to remove them
 		const other = await own.browser();
 		try {
