@@ -55,6 +55,9 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	if refusal = s.write(id, &r); refusal != nil {
 		return refusal
 	}
+	if s.deep && tooDeep(s.out) >= 0 {
+		return refuse("", "the position as a Feature is nested deeper than %d levels", MaxDepth)
+	}
 	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
 		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}

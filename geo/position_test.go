@@ -485,8 +485,24 @@ func TestDepth(t *testing.T) {
 		return `{"vehicle_id":"[[[[","lat":1,"lon":2,"x":` + strings.Repeat(`[`, n) + `"\"[[[["` +
 			strings.Repeat(`]`, n) + `}`
 	}
-	feature(t, nested(geo.MaxDepth-1))
+	feature(t, feature(t, nested(geo.MaxDepth-2)))
+	require.Equal(t, "the position as a Feature is nested deeper than 64 levels",
+		refused(t, nested(geo.MaxDepth-1)).Detail, "a member is a level deeper in the properties")
 	require.Contains(t, refused(t, nested(geo.MaxDepth)).Detail, "64 levels")
+
+	asFeature := func(n int) string {
+		return `{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":` + nested(n) + `}`
+	}
+	feature(t, feature(t, asFeature(geo.MaxDepth-2)))
+	require.Contains(t, refused(t, asFeature(geo.MaxDepth-1)).Detail, "64 levels")
+	feature(t, `{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":1},`+
+		`"bbox":`+strings.Repeat(`[`, geo.MaxDepth-1)+strings.Repeat(`]`, geo.MaxDepth-1)+`}`)
+
+	// In an array the item itself is a level deeper. One that is too deep refuses none of the others.
+	items, err := geo.ParseDocument([]byte(`[`+nested(geo.MaxDepth-2)+`,`+nested(1)+`]`), false)
+	require.NoError(t, err)
+	require.Nil(t, items[0].Refusal)
+	require.Nil(t, items[1].Refusal)
 }
 
 func TestCheckNames(t *testing.T) {

@@ -36,6 +36,7 @@ type scanner struct {
 	level int // open brackets
 	tape  []node
 	full  bool            // the item has more nodes than the tape holds
+	deep  bool            // the item has MaxDepth levels, so that its Feature may have more
 	out   []byte          // scratch for the Feature
 	kept  strings.Builder // the texts of positions, see keepString
 }
@@ -60,7 +61,7 @@ func (s *scanner) release() {
 }
 
 // clear empties the tape for the next item.
-func (s *scanner) clear() { s.tape, s.full = s.tape[:0], false }
+func (s *scanner) clear() { s.tape, s.full, s.deep = s.tape[:0], false, false }
 
 // readOne reads the body as one value and nothing else.
 func (s *scanner) readOne() bool { return s.read(span{}, fieldUnknown, 0) && s.end() }
@@ -108,8 +109,11 @@ func (s *scanner) readValue(first byte, f field, depth int) bool {
 // readInside reads an object or array up to its closing bracket. If noted, it records the inside.
 func (s *scanner) readInside(closing byte, depth int, noted bool) bool {
 	s.at++
-	if s.level++; s.level > MaxDepth {
-		return false
+	if s.level++; s.level >= MaxDepth {
+		if s.level > MaxDepth {
+			return false
+		}
+		s.deep = true
 	}
 	if s.peek() == closing {
 		return s.close()
