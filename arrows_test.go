@@ -37,6 +37,8 @@ var arrows = []arrow{
 	{"api/ingest", "geo", "positions and why one is refused"},
 	{"api/transport", "stream", "writes what a subscription hands out"},
 	{"api/token", jwt, "signatures and claims"},
+	{"api/token", "internal/regular", "a key is a file, not a pipe"},
+	{"web", "internal/regular", "an archive is a file, not a pipe"},
 
 	{"cmd/livemap", "cmd/livemap/server", "serve and demo run a hub"},
 	{"cmd/livemap", "cmd/livemap/listen", "flags hold addresses to listen on"},
@@ -56,6 +58,7 @@ var arrows = []arrow{
 	{"cmd/livemap/server", "web", "the map page"},
 	{"cmd/livemap/server", systemd, "readiness and watchdog"},
 	{"cmd/livemap/listen", "api/transport", "HTTP/3 streams taken over"},
+	{"cmd/livemap/listen", "internal/regular", "a certificate is a file, not a pipe"},
 	{"cmd/livemap/listen", quic, "HTTP/3"},
 	{"cmd/livemap/listen", systemd, "passed sockets"},
 	{"cmd/livemap/client", "api/problem", "reads Acks and problems"},

@@ -8,7 +8,8 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
-	"os"
+
+	"livemap/internal/regular"
 )
 
 // archivePath is the URL path of the PMTiles archive.
@@ -19,7 +20,10 @@ const archivePath = "/map.pmtiles"
 type archive string
 
 func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
-	file, err := os.Open(string(a))
+	file, err := regular.Open(string(a))
+	if errors.Is(err, regular.ErrOther) {
+		return fs.ErrNotExist
+	}
 	if err != nil {
 		return err
 	}
@@ -27,9 +31,6 @@ func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fs.ErrNotExist
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/vnd.pmtiles")
@@ -43,21 +44,18 @@ func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
 // CheckPMTiles returns an error if a file is not a complete PMTiles archive of version 3 with tiles that the
 // page can draw.
 func CheckPMTiles(path string) error {
-	info, err := os.Stat(path)
+	file, err := regular.Open(path)
 	if pathError, is := errors.AsType[*fs.PathError](err); is {
 		return pathError.Err // the caller names the path
 	}
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	file, err := os.Open(path)
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
 	var header archiveHeader
 	err = binary.Read(file, binary.LittleEndian, &header)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

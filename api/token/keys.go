@@ -9,10 +9,10 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"livemap/internal/regular"
 )
 
 // MinSecret is the shortest secret for HS256, in bytes (RFC 7518, section 3.2).
@@ -48,18 +48,7 @@ func KeyFile(path string) (*Keys, error) {
 	return oneKey(secret, jwt.SigningMethodHS256.Alg()), nil
 }
 
-func readKey(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
-	if err == nil && len(data) > maxKeyFile {
-		err = fmt.Errorf("%s is larger than %d bytes, the limit for a key file", path, maxKeyFile)
-	}
-	return data, err
-}
+func readKey(path string) ([]byte, error) { return regular.Read(path, maxKeyFile) }
 
 func isPEM(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN"))

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -18,6 +19,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"livemap/internal/regular"
 )
 
 // certificate is read from files. It is read again when they change.
@@ -78,7 +81,7 @@ func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
 	if c.ClientCA == "" {
 		return config, nil
 	}
-	text, err := os.ReadFile(c.ClientCA)
+	text, err := regular.Read(c.ClientCA, maxPEM)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("--publish-client-ca: %w", err)}
 	}
@@ -89,6 +92,22 @@ func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
 	}
 	config.ClientAuth = tls.VerifyClientCertIfGiven
 	return config, nil
+}
+
+// maxPEM is the largest file of certificates or of a key, in bytes.
+const maxPEM = 4 << 20
+
+// readPair reads a certificate and its key from PEM files, which may be the same.
+func readPair(certFile, keyFile string) (pair tls.Certificate, err error) {
+	cert, err := regular.Read(certFile, maxPEM)
+	if err != nil {
+		return pair, err
+	}
+	key, err := regular.Read(keyFile, maxPEM)
+	if err != nil {
+		return pair, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // get returns the certificate, and reads it again if its files changed. Files that cannot be
@@ -131,7 +150,7 @@ func (c *certificate) readLocked() error {
 	if err != nil {
 		return err
 	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	pair, err := readPair(c.certFile, c.keyFile)
 	if err != nil {
 		return err
 	}
@@ -148,9 +167,12 @@ const (
 // one if there is none or it ends soon.
 func selfSigned(storage Storage, now time.Time) (path string, err error) {
 	path = storage.Path("localhost.pem")
-	pair, err := tls.LoadX509KeyPair(path, path)
-	if err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenewal)) {
+	pair, err := readPair(path, path)
+	switch {
+	case err == nil && pair.Leaf.NotAfter.After(now.Add(selfSignedRenewal)):
 		return path, nil
+	case errors.Is(err, regular.ErrOther):
+		return "", fmt.Errorf("--state-dir: %w", err)
 	}
 	text, err := makeSelfSigned(now)
 	if err != nil {
