@@ -54,6 +54,7 @@ var arrows = []arrow{
 	{"cmd/livemap/server", "api", "what the ports serve"},
 	{"cmd/livemap/server", "api/token", "reads the keys that verify tokens"},
 	{"cmd/livemap/server", "cmd/livemap/listen", "opens the ports"},
+	{"cmd/livemap/server", "internal/regular", "the state is files, not pipes"},
 	{"cmd/livemap/server", "stream", "the hub"},
 	{"cmd/livemap/server", "web", "the map page"},
 	{"cmd/livemap/server", systemd, "readiness and watchdog"},

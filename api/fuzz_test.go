@@ -21,7 +21,7 @@ type recorder struct{ *httptest.ResponseRecorder }
 func (recorder) SetReadDeadline(time.Time) error { return nil }
 
 // FuzzPublish publishes any body. The answer is a documented one, and a stream delivers each accepted
-// position as exactly one event.
+// position as exactly one event. Each vehicle survives a restart.
 func FuzzPublish(f *testing.F) {
 	for _, wrong := range wrongItems() {
 		f.Add(uint8(0), []byte("["+at("a", 1, 2)+","+wrong.text+"]"))
@@ -32,16 +32,13 @@ func FuzzPublish(f *testing.F) {
 	f.Add(uint8(1), []byte(at("a", 1, 2)+"\r\n"+at("a", 3, 4)))
 	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[`+featureAt("[1,2]")+","+featureAt("[3,4]")+
 		"]}"))
+	f.Add(uint8(0), []byte(at("a", 1, 2, `"x":`+strings.Repeat("[", 63)+strings.Repeat("]", 63))))
 	types := []string{"application/json", "application/x-ndjson", "application/geo+json"}
 	statuses := map[int]bool{200: true, 400: true, 413: true, 422: true}
 	f.Fuzz(func(t *testing.T, form uint8, body []byte) {
 		h := assemble(t)
 		media := types[int(form)%len(types)]
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish",
-			bytes.NewReader(body))
-		r.Header.Set("Content-Type", media)
-		w := recorder{httptest.NewRecorder()}
-		h.api.Internal().ServeHTTP(w, r)
+		w := publish(t, h, media, body)
 		require.True(t, statuses[w.Code], "%d %s", w.Code, w.Body)
 		require.True(t, json.Valid(w.Body.Bytes()))
 		accepted := 0
@@ -58,7 +55,16 @@ func FuzzPublish(f *testing.F) {
 			require.True(t, json.Valid([]byte(event.Data)), event.Data)
 			require.NotContains(t, event.Data, "\n")
 		}
+		survives(t, h)
 	})
+}
+
+// publish publishes a body without a server.
+func publish(t *testing.T, h *hub, media string, body []byte) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/publish",
+		bytes.NewReader(body))
+	r.Header.Set("Content-Type", media)
+	return serve(h.api.Internal(), r)
 }
 
 // eventsOf resumes from the beginning of the log and returns positions and late ones up to `live`, as an

@@ -2,9 +2,13 @@ package stream
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"strconv"
@@ -14,11 +18,14 @@ import (
 )
 
 // The state of a hub is saved as NDJSON: a header, one line per vehicle in rising order of its
-// newest event, and a footer. A file without footer was cut short.
+// newest event, and a footer. A file without footer was cut short. Each line ends in a checksum of
+// what is before it, so that a damaged line costs its vehicle alone. Version 1 had no checksums.
 const (
 	stateFormat  = "livemap-state"
-	stateVersion = 1
+	stateVersion = 2
 	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 25 KiB
+	sumStart     = `,"crc32c":"`
+	sumSize      = len(sumStart + `00000000"}`)
 
 	// maxSilent is the longest silence that is counted. It keeps sums in range, whatever the clocks
 	// were set to.
@@ -48,13 +55,41 @@ type stateLine struct {
 	Sum       uint64     `json:"sum,omitempty"`
 }
 
+// castagnoli is the polynomial of CRC-32C (RFC 9260, appendix B).
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendSum appends the end of a line whose beginning is body: the checksum and the closing bracket.
+func appendSum(dst, body []byte) []byte {
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(body, castagnoli))
+	return append(hex.AppendEncode(append(dst, sumStart...), sum[:]), `"}`...)
+}
+
+// sumLine adds the checksum to the JSON object that dst holds from start on, and ends the line.
+func sumLine(dst []byte, start int) []byte {
+	dst = dst[:len(dst)-1] // the closing bracket
+	return append(appendSum(dst, dst[start:]), '\n')
+}
+
+// checkSum reports whether a line has the right checksum.
+func checkSum(line []byte) bool {
+	body := line[:max(0, len(line)-sumSize)]
+	return string(line[len(body):]) == string(appendSum(nil, body))
+}
+
 // Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. Publishing goes on
 // meanwhile: a vehicle that moves is saved with its old or its new position.
 func (h *Hub) Save(w io.Writer) error {
 	view := h.freezer.freeze(h)
 	out := bufio.NewWriterSize(w, 64<<10)
-	lines := json.NewEncoder(out)
-	if err := lines.Encode(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
+	writeLine := func(v any) error {
+		line, err := json.Marshal(v)
+		if err == nil {
+			_, err = out.Write(sumLine(line, 0))
+		}
+		return err
+	}
+	if err := writeLine(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
 		return err
 	}
 	saved := 0
@@ -67,7 +102,7 @@ func (h *Hub) Save(w io.Writer) error {
 		}
 		saved += n
 	}
-	if err := lines.Encode(stateFooter{saved}); err != nil {
+	if err := writeLine(stateFooter{saved}); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -80,7 +115,8 @@ func (h *Hub) appendStates(dst []byte, some []viewEntry) (lines []byte, n int) {
 	now := int64(h.now())
 	for _, e := range some {
 		if v := e.vehicle; v.slot >= 0 {
-			dst = appendState(dst, v, now-h.fleet.lastSeen(v))
+			start := len(dst)
+			dst = sumLine(appendState(dst, v, now-h.fleet.lastSeen(v)), start)
 			n++
 		}
 	}
@@ -97,7 +133,7 @@ func appendState(dst []byte, v *vehicle, silent int64) []byte {
 		if err != nil {
 			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text
 		}
-		return append(append(dst, line...), '\n')
+		return append(dst, line...)
 	}
 	dst = append(dst, `{"silent":`...)
 	dst = strconv.AppendInt(dst, silent, 10)
@@ -113,71 +149,125 @@ func appendState(dst []byte, v *vehicle, silent int64) []byte {
 		dst = append(dst, ']')
 	}
 	dst = append(append(dst, `,"feature":`...), v.feature()...)
-	return append(dst, "}\n"...)
+	return append(dst, '}')
 }
 
-// Load restores what [Hub.Save] wrote, under new ids, and returns the number of vehicles. The hub
-// must be new: nothing published, nobody subscribed. After an error the hub knows no vehicle. A
-// file that was cut short is an error too.
-func (h *Hub) Load(r io.Reader) (vehicles int, err error) {
+// Loaded is what [Hub.Load] found in a saved state.
+type Loaded struct {
+	Vehicles int   // that the hub knows now
+	Skipped  int   // vehicles of the state that could not be read
+	Reason   error // why the first of them could not; nil: none was skipped
+}
+
+// Load restores what [Hub.Save] wrote, under new ids. It skips vehicles that are damaged or that the
+// hub would not accept. The hub must be new: nothing published, nobody subscribed. A file that is no
+// saved state or was cut short is an error, after which the hub knows no vehicle.
+func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.log.head() > 0 || h.fleet.size() > 0 {
-		return 0, errors.New("stream: only a new hub can load a saved state")
+		return Loaded{}, errors.New("stream: only a new hub can load a saved state")
 	}
-	lines, err := h.readState(r)
+	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), topics{}, newLog(h.config.History, 1)
-		return 0, err
+		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
 	h.evict(h.config.MaxVehicles)
 	h.routed.Store(h.log.head())
-	return min(lines, h.config.MaxVehicles), nil
+	loaded.Vehicles = min(loaded.Vehicles, h.config.MaxVehicles)
+	return loaded, nil
 }
 
-// readState adds every vehicle of a state and returns the number of their lines. It keeps one line
+// readState adds every vehicle of a state that can be read, and counts their lines. It keeps one line
 // in memory at a time.
-func (h *Hub) readState(r io.Reader) (vehicles int, err error) {
-	in := bufio.NewScanner(r)
-	in.Buffer(make([]byte, maxStateLine), maxStateLine)
-	down, err := h.readHeader(in)
+func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
+	in := bufio.NewReaderSize(r, maxStateLine)
+	header, err := readHeader(in)
 	if err != nil {
-		return 0, err
+		return loaded, err
 	}
-	for in.Scan() {
+	down := min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent)
+	for n := 2; ; n++ {
+		text, err := readLine(in)
+		if err != nil && err != errLongLine {
+			return loaded, errors.Join(errors.New("stream: saved state is incomplete"), ifRead(err))
+		}
 		var line struct {
 			restoredLine
 			stateFooter
 		}
-		line.Vehicles = -1
-		if err := json.Unmarshal(in.Bytes(), &line); err != nil {
-			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
+		line.stateFooter.Vehicles = -1
+		if err == nil && header.Version > 1 && !checkSum(text) {
+			err = errors.New("its checksum is wrong")
 		}
-		if line.Vehicles == vehicles {
-			return vehicles, nil
+		if err == nil {
+			err = json.Unmarshal(text, &line)
 		}
-		if err := line.check(); err != nil {
-			return 0, fmt.Errorf("stream: saved state, vehicle %d: %w", vehicles+1, err)
+		if err == nil && line.stateFooter.Vehicles >= loaded.Vehicles {
+			loaded.Skipped = line.stateFooter.Vehicles - loaded.Vehicles
+			if loaded.Skipped > 0 && loaded.Reason == nil {
+				loaded.Reason = errors.New("stream: saved state has too few lines")
+			}
+			return loaded, nil
 		}
-		vehicles++
-		h.restoreVehicle(&line.restoredLine, down)
+		if err == nil {
+			err = line.check()
+		}
+		if err == nil {
+			loaded.Vehicles++
+			h.restoreVehicle(&line.restoredLine, down)
+		} else if loaded.Reason == nil {
+			loaded.Reason = fmt.Errorf("stream: saved state, line %d: %w", n, err)
+		}
 	}
-	return 0, errors.Join(errors.New("stream: saved state is incomplete"), in.Err())
 }
 
-// readHeader checks the first line and returns how long ago the state was saved.
-func (h *Hub) readHeader(in *bufio.Scanner) (down time.Duration, err error) {
-	var header stateHeader
-	if !in.Scan() || json.Unmarshal(in.Bytes(), &header) != nil ||
-		header.Format != stateFormat || header.Saved.IsZero() {
-		return 0, errors.Join(errors.New("stream: not a saved state"), in.Err())
+var errLongLine = fmt.Errorf("it is longer than %d bytes", maxStateLine)
+
+// readLine returns the next line, for as long as nothing more is read. It passes over a line that is
+// too long and returns errLongLine.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		for err == bufio.ErrBufferFull {
+			_, err = in.ReadSlice('\n')
+		}
+		if err == nil {
+			err = errLongLine
+		}
+		return nil, err
 	}
-	if header.Version != stateVersion {
-		return 0, fmt.Errorf("stream: saved state has version %d; this hub reads version %d",
+	if err == io.EOF && len(line) > 0 {
+		err = nil
+	}
+	return bytes.TrimSuffix(line, []byte("\n")), err
+}
+
+// ifRead returns an error of reading, and nil for the end of a file.
+func ifRead(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// readHeader reads and checks the first line.
+func readHeader(in *bufio.Reader) (header stateHeader, err error) {
+	text, err := readLine(in)
+	if err != nil || json.Unmarshal(text, &header) != nil ||
+		header.Format != stateFormat || header.Saved.IsZero() {
+		return header, errors.Join(errors.New("stream: not a saved state"), ifRead(err))
+	}
+	if header.Version < 1 || header.Version > stateVersion {
+		return header, fmt.Errorf("stream: saved state has version %d; this hub reads versions 1 to %d",
 			header.Version, stateVersion)
 	}
-	return min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent), nil
+	if header.Version > 1 && !checkSum(text) {
+		return header, errors.New("stream: the header of the saved state has a wrong checksum")
+	}
+	return header, nil
 }
 
 // restoredLine is a line of the state with its position, checked.

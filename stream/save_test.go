@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,7 +20,24 @@ import (
 var (
 	regexpSaved = regexp.MustCompile(`,"saved":"[^"]*"`)
 	regexpStamp = regexp.MustCompile(`,"timestamp":[0-9.]+`)
+	regexpSum   = regexp.MustCompile(`,"crc32c":"[0-9a-f]{8}"`)
 )
+
+// unsummed returns a state as version 1 had it, without checksums.
+func unsummed(state string) string {
+	return strings.Replace(regexpSum.ReplaceAllString(state, ""), `"version":2`, `"version":1`, 1)
+}
+
+// summed returns a state of version 2 with checksums that are right, whatever its lines say.
+func summed(state string) string {
+	var out strings.Builder
+	for line := range strings.Lines(regexpSum.ReplaceAllString(state, "")) {
+		body := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "}")
+		sum := crc32.Checksum([]byte(body), crc32.MakeTable(crc32.Castagnoli))
+		fmt.Fprintf(&out, "%s,\"crc32c\":\"%08x\"}\n", body, sum)
+	}
+	return out.String()
+}
 
 func save(t testing.TB, h *stream.Hub) string {
 	t.Helper()
@@ -34,7 +52,7 @@ func restoredHub(t testing.TB, config stream.Config, state string, n int) *strea
 	h := start(t, config)
 	loaded, err := h.Load(strings.NewReader(state))
 	require.NoError(t, err)
-	require.Equal(t, n, loaded)
+	require.Equal(t, stream.Loaded{Vehicles: n}, loaded)
 	return h
 }
 
@@ -239,29 +257,31 @@ func TestStateLargerThanTheLog(t *testing.T) {
 	})
 }
 
-func TestDamagedStateIsRejected(t *testing.T) {
+// threeVehicles returns a state of two present vehicles and a gone one.
+func threeVehicles(t *testing.T) string {
 	old := start(t, stream.Config{})
 	publish(t, old, "a", `"topics":["x"]`)
 	publish(t, old, "b", "")
 	publish(t, old, "c", "")
 	old.Delete("c")
-	state := save(t, old)
+	return save(t, old)
+}
+
+func TestDamagedStateIsRejected(t *testing.T) {
+	state := threeVehicles(t)
 	lines := strings.SplitAfter(state, "\n")
 	for name, text := range map[string]string{
 		"empty": "", "another format": `{"format":"x","version":1}` + "\n", "no JSON": "hello\n" + state,
-		"future version": strings.Replace(state, `"version":1`, `"version":2`, 1),
-		"no version":     strings.Replace(state, `"version":1,`, "", 1),
-		"no time":        regexpSaved.ReplaceAllString(state, ""),
+		"future version": summed(strings.Replace(state, `"version":2`, `"version":3`, 1)),
+		"version 0":      strings.Replace(unsummed(state), `"version":1`, `"version":0`, 1),
+		"no version":     strings.Replace(unsummed(state), `"version":1,`, "", 1),
+		"no time":        summed(regexpSaved.ReplaceAllString(state, "")),
+		"another time":   strings.Replace(state, `"saved":"2`, `"saved":"1`, 1),
 		"no footer":      strings.Join(lines[:4], ""),
-		"a line less":    strings.Join(append(lines[:1:1], lines[2:]...), ""),
-		"bad Feature":    strings.Replace(state, `[2,1]`, `[2,91]`, 1),
-		"no timestamp":   regexpStamp.ReplaceAllString(state, ""),
-		"bad reason":     strings.Replace(state, `"gone":"deleted"`, `"gone":"\n\ndata: x"`, 1),
-		"nameless":       strings.Replace(state, `"vehicle_id":"c"`, `"vehicle_id":""`, 1),
-		"bad topic":      strings.Replace(state, `"topics":["x"]`, `"topics":["x\n"]`, 1),
-		"topic twice":    strings.Replace(state, `"topics":["x"]`, `"topics":["x","x"]`, 1),
-		"negative time":  strings.Replace(state, `"silent":`, `"silent":-1`, 1),
-		"long line":      strings.Join(lines[:1], "") + strings.Repeat(" ", 100_000) + strings.Join(lines[1:], ""),
+		"bad footer":     strings.Join(append(lines[:4:4], strings.Replace(lines[4], "3", "2", 1)), ""),
+		"low footer":     summed(strings.Join(append(lines[:4:4], `{"vehicles":2}`), "")),
+		"all one line":   strings.ReplaceAll(state, "\n", " "),
+		"endless":        lines[0] + strings.Repeat("x", 200_000),
 	} {
 		require.NotEqual(t, state, text, name)
 		requireRejected(t, name, text)
@@ -269,6 +289,95 @@ func TestDamagedStateIsRejected(t *testing.T) {
 	for n := range len(state) - 1 {
 		requireRejected(t, fmt.Sprint("torn at ", n), state[:n])
 	}
+}
+
+// One bad vehicle is skipped, counted and reported. The others are restored.
+func TestBadVehicleIsSkipped(t *testing.T) {
+	state := threeVehicles(t)
+	lines := strings.SplitAfter(state, "\n")
+	for name, test := range map[string]struct{ text, reason string }{
+		"bad Feature": {strings.Replace(state, `[2,1]`, `[2,91]`, 1), "line 2: lat is 91"},
+		"no timestamp": {strings.Replace(state, lines[2], regexpStamp.ReplaceAllString(lines[2], ""), 1),
+			"line 3: the Feature has no timestamp"},
+		"bad reason": {strings.Replace(state, `"gone":"deleted"`, `"gone":"\n\ndata: x"`, 1),
+			`line 4: gone is "\n\ndata: x"`},
+		"nameless": {strings.Replace(state, `"vehicle_id":"c"`, `"vehicle_id":""`, 1),
+			"line 4: a vehicle_id is"},
+		"bad topic":   {strings.Replace(state, `"topics":["x"]`, `"topics":["x\n"]`, 1), "line 2: topic \"x\\n\""},
+		"topic twice": {strings.Replace(state, `"topics":["x"]`, `"topics":["x","x"]`, 1), `line 2: topic "x"`},
+		"negative":    {strings.Replace(state, `"silent":`, `"silent":-1`, 1), "line 2: silent is negative"},
+		"too deep": {strings.Replace(state, `"properties":{`, `"properties":{"x":`+strings.Repeat("[", 63)+
+			strings.Repeat("]", 63)+",", 1), "line 2: it is nested deeper than 64 levels"},
+		"no JSON": {lines[0] + "hello}\n" + strings.Join(lines[2:], ""), "line 2: invalid character"},
+		"long line": {lines[0] + `{"x":"` + strings.Repeat(" ", 200_000) + "\"}\n" + strings.Join(lines[2:], ""),
+			"line 2: it is longer than 65536 bytes"},
+		"empty":     {lines[0] + "\n" + strings.Join(lines[2:], ""), "line 2: "},
+		"line less": {lines[0] + strings.Join(lines[2:], ""), "too few lines"},
+	} {
+		require.NotEqual(t, state, test.text, name)
+		for _, text := range []string{unsummed(test.text), summed(test.text)} {
+			h := start(t, stream.Config{})
+			loaded, err := h.Load(strings.NewReader(text))
+			require.NoError(t, err, name)
+			require.ErrorContains(t, loaded.Reason, test.reason, name)
+			require.Equal(t, []int{2, 1}, []int{loaded.Vehicles, loaded.Skipped}, name)
+			require.Equal(t, 2, h.Stats().Vehicles+h.Stats().Gone, name)
+		}
+	}
+}
+
+// A changed byte costs the vehicle of its line and no other. One in the header or footer costs all, and
+// so does one that joins the last line and the footer.
+func TestChangedByteIsNoticed(t *testing.T) {
+	state := threeVehicles(t)
+	vehicles := strings.SplitAfter(state, "\n")[1:4]
+	first, last := strings.Index(state, vehicles[0]), strings.Index(state, vehicles[2])+len(vehicles[2])
+	for i := range len(state) - 1 {
+		for _, other := range []byte{state[i] ^ 1, '\n'} {
+			text := state[:i] + string(other) + state[i+1:]
+			if text == state {
+				continue
+			}
+			if i < first || i >= last-1 {
+				requireRejected(t, text, text)
+				continue
+			}
+			h := stream.New(stream.Config{})
+			loaded, err := h.Load(strings.NewReader(text))
+			restored := save(t, h)
+			h.Close()
+			require.NoError(t, err, text)
+			require.Equal(t, 3, loaded.Vehicles+loaded.Skipped, text)
+			lost := 1
+			if state[i] == '\n' {
+				lost = 2 // it was the end of a line
+			}
+			require.LessOrEqual(t, loaded.Skipped, lost, text)
+			require.Error(t, loaded.Reason, text)
+			for _, line := range strings.SplitAfter(restored, "\n")[1:] {
+				_, what, _ := strings.Cut(line, ",") // behind silent
+				what = regexpSum.ReplaceAllString(what, "")
+				require.True(t, strings.Contains(line, `"vehicles"`) || strings.Contains(unsummed(state), what), text)
+			}
+		}
+	}
+}
+
+// A state of version 1, which had no checksums, is restored.
+func TestStateOfVersion1(t *testing.T) {
+	const state = `{"format":"livemap-state","version":1,"saved":"2026-11-28T10:00:00.123456789Z"}
+{"silent":5000000000,"topics":["depot:7","x"],"feature":` + `{"type":"Feature","id":"a",` +
+		`"geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":"a","timestamp":1795860000.5}}}
+{"silent":6000000000,"gone":"deleted","vehicle_id":"b","time":1795860000500000000,"point":[2,1],"sum":` +
+		`18446744073709551615}
+{"vehicles":2}
+`
+	synctest.Test(t, func(t *testing.T) {
+		h := restoredHub(t, stream.Config{}, state, 2)
+		require.Equal(t, 1, h.Stats().Gone)
+		require.Equal(t, "reset new | 1 a | 2 live snapshot 1 0", resume(t, h, topicQuery("depot:7"), ""))
+		require.Contains(t, save(t, h), `"version":2`)
+	})
 }
 
 // requireRejected loads a state that must be rejected. The hub must then be empty and work.
@@ -314,18 +423,20 @@ func FuzzLoad(f *testing.F) {
 	publish(f, h, "b", `"note":"<"`)
 	h.Delete("b")
 	f.Add(save(f, h))
+	f.Add(unsummed(save(f, h)))
 	h.Close()
 	f.Add(`{"format":"livemap-state","version":1,"saved":"2026-11-23T00:00:00Z"}` + "\n" + `{"vehicles":0}`)
 	f.Fuzz(func(t *testing.T, state string) {
 		h := stream.New(stream.Config{MaxVehicles: 3, VehicleTTL: time.Hour})
 		defer h.Close()
-		n, err := h.Load(strings.NewReader(state))
+		loaded, err := h.Load(strings.NewReader(state))
 		if err != nil {
 			require.Zero(t, h.Stats().Vehicles+h.Stats().Gone)
 			return
 		}
-		require.LessOrEqual(t, n, 3)
-		require.LessOrEqual(t, h.Stats().Vehicles+h.Stats().Gone, n)
+		require.LessOrEqual(t, loaded.Vehicles, 3)
+		require.LessOrEqual(t, h.Stats().Vehicles+h.Stats().Gone, loaded.Vehicles)
+		require.Equal(t, loaded.Skipped > 0, loaded.Reason != nil)
 		var first bytes.Buffer
 		require.NoError(t, h.Snapshot([]string{stream.AllTopic}, nil).Write(func(p []byte) error {
 			_, err := first.Write(p)
@@ -339,8 +450,9 @@ func FuzzLoad(f *testing.F) {
 		saved := save(t, h)
 		again := stream.New(stream.Config{})
 		defer again.Close()
-		_, err = again.Load(strings.NewReader(saved))
+		loaded, err = again.Load(strings.NewReader(saved))
 		require.NoError(t, err, saved)
+		require.Zero(t, loaded.Skipped, saved)
 		require.Equal(t, h.Stats().Vehicles, again.Stats().Vehicles)
 		require.Equal(t, h.Stats().Topics, again.Stats().Topics)
 		for line := range strings.Lines(saved) {

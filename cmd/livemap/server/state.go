@@ -13,53 +13,56 @@ import (
 	"time"
 
 	"livemap/cmd/livemap/listen"
+	"livemap/internal/regular"
 	"livemap/stream"
 )
 
-// saveInterval is how often the vehicles are saved. A hub that is killed loses as much at most.
+// saveInterval is how often the vehicles are saved. A hub that is killed loses as much at most, and
+// what came while the last save ran.
 const saveInterval = 10 * time.Second
 
 // vehiclesFile is the name of the file with every vehicle's newest position.
 const vehiclesFile = "vehicles.ndjson"
 
+// maxAside is how many files of vehicles that the hub does not use are kept. A further one replaces
+// the last.
+const maxAside = 10
+
 // stateDir is the directory that outlives the process. It keeps the certificate that was made,
 // the QUIC keys and every vehicle's newest position. One hub at a time has it.
 type stateDir struct {
-	dir  string
+	path string
 	log  *slog.Logger
-	lock *os.File
 
 	mu    sync.Mutex // held for a save; guards what follows
-	saved stream.ID  // newest event when the vehicles were last saved
+	held  *heldDir
+	saved stream.ID // newest event when the vehicles were last saved; zero: they have to be
 }
 
-// openState opens the directory and makes it if need be. dir "" is livemap in the user's state directory.
-func openState(dir string, log *slog.Logger) (*stateDir, error) {
-	if dir == "" {
+// openState opens the directory and makes it if need be. path "" is livemap in the user's state directory.
+func openState(path string, log *slog.Logger) (*stateDir, error) {
+	if path == "" {
 		var err error
-		if dir, err = userStateDir(); err != nil {
+		if path, err = userStateDir(); err != nil {
 			err = fmt.Errorf("there is no user state directory (%w); set --state-dir", err)
 			return nil, ConfigError{Err: err}
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, unusableDir(err)
 	}
-	s := &stateDir{dir: dir, log: log}
-	lock, err := os.OpenFile(s.Path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	held, err := holdDir(path)
+	if errors.Is(err, errInUse) {
+		return nil, fmt.Errorf("--state-dir %s: another hub is using it", path)
+	}
 	if err != nil {
 		return nil, unusableDir(err)
 	}
-	if !lockFile(lock) {
-		lock.Close()
-		return nil, fmt.Errorf("--state-dir %s: another hub is using it", dir)
-	}
-	s.lock = lock
-	torn, _ := filepath.Glob(s.Path("*.new-*")) // files that a killed hub was writing
+	torn, _ := fs.Glob(held.root.FS(), "*.new-*") // files that a killed hub was writing
 	for _, file := range torn {
-		os.Remove(file)
+		held.root.Remove(file)
 	}
-	return s, nil
+	return &stateDir{path: path, log: log, held: held}, nil
 }
 
 // unusableDir is the error for a directory that the hub cannot use.
@@ -77,14 +80,16 @@ func userStateDir() (string, error) {
 }
 
 // close releases the directory for other hubs.
-func (s *stateDir) close() { s.lock.Close() }
+func (s *stateDir) close() { s.held.close() }
 
 // Path implements listen.Storage.
-func (s *stateDir) Path(name string) string { return filepath.Join(s.dir, name) }
+func (s *stateDir) Path(name string) string { return filepath.Join(s.path, name) }
 
 // Write implements listen.Storage.
 func (s *stateDir) Write(name string, content []byte) error {
-	err := s.replace(name, func(w io.Writer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.held.replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
@@ -94,51 +99,45 @@ func (s *stateDir) Write(name string, content []byte) error {
 	return nil
 }
 
-// replace replaces a file by what write writes. After a crash the file is the old or the new one.
-func (s *stateDir) replace(name string, write func(io.Writer) error) (err error) {
-	file, err := os.CreateTemp(s.dir, name+".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		file.Close()
-		if err != nil {
-			os.Remove(file.Name())
-		}
-	}()
-	if err = write(file); err != nil {
-		return err
-	}
-	if err = file.Sync(); err != nil {
-		return err
-	}
-	if err = os.Rename(file.Name(), s.Path(name)); err != nil {
-		return err
-	}
-	return syncDir(s.dir)
-}
-
 // load restores the saved vehicles. A file that cannot be read is renamed, and the hub starts
-// without vehicles.
+// without vehicles. If some of them cannot be read, the hub starts without these and keeps a copy of
+// the file.
 func (s *stateDir) load(hub *stream.Hub) error {
-	file, err := os.Open(s.Path(vehiclesFile))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file, err := regular.Open(s.Path(vehiclesFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("--state-dir: %w", err)
 	}
-	defer file.Close()
 	began := time.Now()
-	vehicles, err := hub.Load(file)
+	loaded, err := hub.Load(file)
+	file.Close()
 	if err != nil {
-		aside := s.Path(vehiclesFile + ".unreadable")
-		s.log.Error("cannot read the saved vehicles; starting without them", "error", err, "kept_as", aside)
-		return os.Rename(s.Path(vehiclesFile), aside)
+		aside := s.held.freeName("unreadable")
+		s.log.Error("cannot read the saved vehicles; starting without them", "error", err,
+			"kept_as", s.Path(aside))
+		return s.held.root.Rename(vehiclesFile, aside)
 	}
 	s.saved = hub.Head()
-	s.log.Info("read the saved vehicles", "vehicles", vehicles,
+	s.log.Info("read the saved vehicles", "vehicles", loaded.Vehicles,
 		"duration", time.Since(began).Round(time.Millisecond).String())
+	if loaded.Skipped == 0 {
+		return nil
+	}
+	aside := s.held.freeName("unreadable")
+	s.log.Error("cannot read some of the saved vehicles; starting without these", "skipped", loaded.Skipped,
+		"error", loaded.Reason, "kept_as", s.Path(aside))
+	s.saved = stream.ID{}
+	err = s.held.copy(vehiclesFile, aside)
+	if err == nil {
+		err = s.saveLocked(hub) // so that the next start does not skip and keep the same again
+	}
+	if err != nil {
+		s.log.Error("cannot keep the saved vehicles that were skipped", "error", err)
+	}
 	return nil
 }
 
@@ -146,14 +145,52 @@ func (s *stateDir) load(hub *stream.Hub) error {
 func (s *stateDir) save(hub *stream.Hub) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.saveLocked(hub)
+}
+
+func (s *stateDir) saveLocked(hub *stream.Hub) error {
+	err := s.check()
 	head := hub.Head()
-	if head == s.saved {
-		return nil
+	if err == nil && head != s.saved {
+		err = s.held.replace(vehiclesFile, hub.Save)
 	}
-	if err := s.replace(vehiclesFile, hub.Save); err != nil {
+	if err != nil {
 		return fmt.Errorf("--state-dir: cannot save the vehicles: %w", err)
 	}
 	s.saved = head
+	return nil
+}
+
+// check reports whether the hub may save: whether it still has the directory at the path. A
+// directory that was removed and made again is taken, unless another hub has it. The vehicles must be
+// saved there anew.
+func (s *stateDir) check() error {
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, s.held.info) {
+		held, err := holdDir(s.path)
+		if errors.Is(err, errInUse) {
+			return fmt.Errorf("%s was removed and made again, and now another hub is using it", s.path)
+		}
+		if err != nil {
+			return fmt.Errorf("%s was removed and made again: %w", s.path, err)
+		}
+		s.held.close()
+		s.held, s.saved = held, stream.ID{}
+		s.log.Warn("the state directory was removed and made again; saving the vehicles there", "dir", s.path)
+		aside := held.freeName("found")
+		if err := held.root.Rename(vehiclesFile, aside); err == nil {
+			s.log.Warn("the state directory had vehicles of another hub", "kept_as", s.Path(aside))
+		}
+	}
+	if err := s.held.lockAgain(); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	if _, err := s.held.root.Lstat(vehiclesFile); errors.Is(err, fs.ErrNotExist) {
+		s.saved = stream.ID{}
+	}
 	return nil
 }
 
@@ -171,7 +208,10 @@ func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed fun
 // quicKeys returns the keys that are kept. It makes and keeps new ones if there are none.
 func (s *stateDir) quicKeys() (k listen.QUICKeys, err error) {
 	const name = "quic-keys"
-	content, err := os.ReadFile(s.Path(name))
+	content, err := regular.Read(s.Path(name), 1<<10)
+	if errors.Is(err, regular.ErrOther) {
+		return k, fmt.Errorf("--state-dir: %w", err)
+	}
 	if err != nil || len(content) != len(k.Reset)+len(k.Token) {
 		content = make([]byte, len(k.Reset)+len(k.Token))
 		rand.Read(content)

@@ -3,21 +3,20 @@
 package server
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
 
-// lockFile takes a lock that ends with the process. It reports false if another process has it.
-func lockFile(file *os.File) bool {
-	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+// tryLock takes a lock of a file or directory that ends with the process. It returns errInUse if
+// another process has it, and any other error if the file system has no such locks.
+func tryLock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return errInUse
+	}
+	return err
 }
 
 // syncDir makes what was renamed in a directory outlive a crash of the machine.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
+func syncDir(dir *os.File) error { return dir.Sync() }

@@ -1,16 +1,22 @@
 package server
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes a lock that ends with the process. It reports false if another process has it.
-func lockFile(file *os.File) bool {
+// tryLock takes a lock of a file that ends with the process. It returns errInUse if another process
+// has it, and any other error if there can be no lock, as of a directory.
+func tryLock(file *os.File) error {
 	const how = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
-	return windows.LockFileEx(windows.Handle(file.Fd()), how, 0, 1, 0, new(windows.Overlapped)) == nil
+	err := windows.LockFileEx(windows.Handle(file.Fd()), how, 0, 1, 0, new(windows.Overlapped))
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
+		return errInUse
+	}
+	return err
 }
 
 // syncDir does nothing: Windows keeps renames in the journal of its file system.
-func syncDir(string) error { return nil }
+func syncDir(*os.File) error { return nil }
