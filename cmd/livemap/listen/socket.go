@@ -22,6 +22,14 @@ var tcpSockets = net.ListenConfig{Control: func(network, _ string, conn syscall.
 	return err
 }}
 
+// socketMode is the permissions of a Unix socket: its owner and group may connect.
+const socketMode = 0o660
+
+// unixSockets opens Unix sockets, which never have more permissions than socketMode.
+var unixSockets = net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+	return conn.Control(limitMode)
+}}
+
 // receiveBufferSize returns the size of a socket's receive buffer in bytes, as it was asked for.
 func receiveBufferSize(conn *net.UDPConn) (bytes int) { return bufferSize(conn, syscall.SO_RCVBUF) }
 

@@ -2,7 +2,10 @@
 
 package listen
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // handle is how system calls name a socket.
 type handle = int
@@ -22,3 +25,10 @@ const (
 var temporaryErrors = []error{
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
 }
+
+// limitMode keeps a Unix socket that is not bound yet from having more permissions than socketMode,
+// even for a moment. Linux alone can do so, unix(7).
+func limitMode(fd uintptr) { syscall.Fchmod(int(fd), socketMode) }
+
+// setMode gives a Unix socket the permissions of socketMode.
+func setMode(path string) error { return os.Chmod(path, socketMode) }

@@ -24,3 +24,9 @@ const (
 var temporaryErrors = []error{
 	windows.WSAEMFILE, windows.WSAENOBUFS, windows.WSAECONNABORTED, windows.WSAECONNRESET,
 }
+
+// limitMode does nothing: on Windows the folder says who may open a Unix socket.
+func limitMode(uintptr) {}
+
+// setMode does nothing, like limitMode.
+func setMode(string) error { return nil }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,11 +77,29 @@ func newHTTPPort(flag string, open []net.Listener, log *slog.Logger) *httpPort {
 
 func openSockets(ctx context.Context, a Address) ([]net.Listener, error) {
 	if a.network == "unix" {
-		removeStale(a.address)
+		return openUnix(ctx, a.address)
 	}
 	return openAll(a, func(address string) (net.Listener, error) {
 		return tcpSockets.Listen(ctx, a.network, address)
 	})
+}
+
+// openUnix opens a Unix socket. Its permissions are socketMode, whatever the umask. An abstract socket
+// (@name, on Linux) has none.
+func openUnix(ctx context.Context, path string) ([]net.Listener, error) {
+	removeStale(path)
+	socket, err := unixSockets.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(path, "@") {
+		err = setMode(path)
+	}
+	if err != nil {
+		socket.Close()
+		return nil, err
+	}
+	return []net.Listener{socket}, nil
 }
 
 // openAll opens a port on all addresses of a host. If the system picked the number on the first
