@@ -17,10 +17,15 @@ import (
 const gcPercent = 50
 
 // ballast makes the collector wait for some 16 MB of garbage while the heap is small. Nothing
-// touches it, so the system provides no memory for it.
-var ballast = sync.OnceValue(func() []byte { return make([]byte, ballastSize) })
+// touches it, so the system provides no memory for it. But it counts towards GOMEMLIMIT, of which it
+// takes a sixteenth at most.
+var ballast = sync.OnceValue(func() []byte { return make([]byte, ballastSize()) })
 
-const ballastSize = 32 << 20 // bytes
+// ballastSize returns the size of the ballast in bytes.
+func ballastSize() uint64 { return min(32<<20, memoryLimit()/16) }
+
+// memoryLimit returns GOMEMLIMIT in bytes; math.MaxInt64 if there is none.
+func memoryLimit() uint64 { return uint64(debug.SetMemoryLimit(-1)) }
 
 // limitMemory sets gcPercent, unless GOGC is set. GOMEMLIMIT applies beside it.
 func limitMemory() {
@@ -28,6 +33,23 @@ func limitMemory() {
 		debug.SetGCPercent(gcPercent)
 		ballast()
 	}
+}
+
+// programMemory is what the hub needs besides its log, vehicles and streams, in bytes.
+const programMemory = 16 << 20
+
+// fitHistory returns the history that fits into a memory limit: half of it, less what the program
+// needs. The other half is for vehicles, streams and garbage. A log that fills the limit would leave no
+// room for new streams, for good: unlike streams, it never goes.
+func fitHistory(history Size, limit uint64, log *slog.Logger) Size {
+	const least = 1 << 20 // as in Config.History
+	fits := Size(max(least, limit/2-min(limit/2, programMemory)))
+	if history <= fits {
+		return history
+	}
+	log.Warn("--history does not fit into GOMEMLIMIT; keeping less", "history", history.String(),
+		"keeping", fits.String(), "GOMEMLIMIT", Size(limit).String())
+	return fits
 }
 
 // tidier returns memory to the system after a wave of clients. Clients that connect, or read the
@@ -63,7 +85,7 @@ func (t *tidier) look() (tidied bool) {
 	live := t.samples[2].Value.Uint64()
 	rested := cycles == t.cycles
 	t.cycles = cycles
-	live -= min(live, ballastSize)
+	live -= min(live, ballastSize())
 	since := allocated - t.tidied
 	switch {
 	case !rested:
@@ -96,7 +118,7 @@ const pressureEvery = time.Second
 // watchPressure watches the memory in use until stop is called. Without a limit there is nothing
 // to watch.
 func watchPressure(log *slog.Logger) (p *pressure, stop func()) {
-	p = &pressure{limit: uint64(debug.SetMemoryLimit(-1)), log: log}
+	p = &pressure{limit: memoryLimit(), log: log}
 	if p.limit == math.MaxInt64 {
 		return p, func() {}
 	}
@@ -115,7 +137,8 @@ func (p *pressure) look() {
 		return
 	}
 	if high {
-		p.log.Warn("memory is short; rejecting new streams", "used", used, "GOMEMLIMIT", p.limit)
+		p.log.Warn("memory is short; rejecting new streams", "used", used, "GOMEMLIMIT", p.limit,
+			"mend", "raise GOMEMLIMIT, or lower --history or --max-vehicles")
 	} else {
 		p.log.Info("memory is available again; accepting new streams", "used", used, "GOMEMLIMIT", p.limit)
 	}

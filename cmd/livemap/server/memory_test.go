@@ -1,6 +1,10 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -53,4 +57,32 @@ func TestMemoryIsReturnedAfterAWave(t *testing.T) {
 	runtime.GC()
 	require.False(t, resting.look(), "the collector runs by itself")
 	require.True(t, resting.look())
+}
+
+// TestHistoryFitsIntoTheLimit checks how much of GOMEMLIMIT the log may take, and what the log then says.
+func TestHistoryFitsIntoTheLimit(t *testing.T) {
+	for _, test := range []struct {
+		history, limit, want Size
+	}{
+		{64 << 20, math.MaxInt64, 64 << 20},
+		{64 << 30, math.MaxInt64, 64 << 30},
+		{64 << 20, 1 << 30, 64 << 20},
+		{64 << 20, 160 << 20, 64 << 20},
+		{64 << 20, 128 << 20, 48 << 20},
+		{64 << 20, 64 << 20, 16 << 20},
+		{2 << 20, 64 << 20, 2 << 20},
+		{64 << 20, 33 << 20, 1 << 20},
+		{64 << 20, 1 << 20, 1 << 20},
+		{1 << 20, 0, 1 << 20},
+	} {
+		var text bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&text, nil))
+		require.Equal(t, test.want, fitHistory(test.history, uint64(test.limit), log), test)
+		if test.want == test.history {
+			require.Empty(t, text.String())
+			continue
+		}
+		require.Contains(t, text.String(), fmt.Sprintf("--history does not fit into GOMEMLIMIT; keeping less\" "+
+			"history=%s keeping=%s GOMEMLIMIT=%s\n", test.history, test.want, test.limit))
+	}
 }

@@ -64,6 +64,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	defer ports.Close()
 
 	metrics := api.NewMetrics()
+	c.History = fitHistory(c.History, memoryLimit(), log)
 	hub := c.newHub(metrics)
 	defer hub.Close()
 	metrics.Watch(hub)
