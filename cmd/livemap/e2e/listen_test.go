@@ -83,6 +83,9 @@ func TestStateDirInUse(t *testing.T) {
 	stderr, status := serveFails(t, "--state-dir", hub.stateDir)
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "--state-dir "+hub.stateDir+": another hub is using it")
+	require.NoError(t, os.Remove(filepath.Join(hub.stateDir, "lock")))
+	stderr, _ = serveFails(t, "--state-dir", hub.stateDir)
+	assert.Contains(t, stderr, "--state-dir "+hub.stateDir+": another hub is using it")
 	hub.stop(t)
 	startHub(t, "--state-dir", hub.stateDir).stop(t)
 }

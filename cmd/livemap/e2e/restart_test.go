@@ -303,3 +303,25 @@ func TestStateDirLost(t *testing.T) {
 	require.Error(t, hub.err)
 	assert.Regexp(t, `(?m)^livemap: --state-dir: .*no such file or directory$`, hub.log.tail(1))
 }
+
+// A hub whose directory another one has taken saves nothing there, and says so.
+func TestStateDirOfAnotherHub(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "state")
+	first := startHub(t, "--state-dir", dir)
+	first.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)
+	require.NoError(t, os.RemoveAll(dir))
+	second := startHub(t, "--state-dir", dir)
+	second.publishLines(t, `{"vehicle_id":"B","lat":1,"lon":2}`)
+	first.interrupt()
+	<-first.ended
+	require.Error(t, first.err)
+	assert.Contains(t, first.log.tail(1), "livemap: --state-dir: cannot save the vehicles: "+dir+
+		" was removed and made again, and now another hub is using it")
+	saved, _ := os.ReadFile(filepath.Join(dir, vehiclesFile)) // the second may not have saved yet
+	assert.NotContains(t, string(saved), `"vehicle_id":"A"`)
+	second.stop(t)
+	saved, err := os.ReadFile(filepath.Join(dir, vehiclesFile))
+	require.NoError(t, err)
+	assert.Contains(t, string(saved), `"vehicle_id":"B"`)
+}
