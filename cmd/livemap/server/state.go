@@ -119,7 +119,10 @@ func (s *stateDir) load(hub *stream.Hub) error {
 		aside := s.held.freeName("unreadable")
 		s.log.Error("cannot read the saved vehicles; starting without them", "error", err,
 			"kept_as", s.Path(aside))
-		return s.held.root.Rename(vehiclesFile, aside)
+		if err := s.held.root.Rename(vehiclesFile, aside); err != nil {
+			return fmt.Errorf("--state-dir: %w", err)
+		}
+		return nil
 	}
 	s.saved = hub.Head()
 	s.log.Info("read the saved vehicles", "vehicles", loaded.Vehicles,
@@ -188,8 +191,10 @@ func (s *stateDir) check() error {
 	if err := s.held.lockAgain(); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	if _, err := s.held.root.Lstat(vehiclesFile); errors.Is(err, fs.ErrNotExist) {
+	_, err = s.held.root.Lstat(vehiclesFile)
+	if errors.Is(err, fs.ErrNotExist) && s.saved != (stream.ID{}) {
 		s.saved = stream.ID{}
+		s.log.Warn("the saved vehicles were removed; saving them again", "file", s.Path(vehiclesFile))
 	}
 	return nil
 }

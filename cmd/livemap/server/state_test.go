@@ -110,9 +110,11 @@ func TestStateDirIsMadeAgain(t *testing.T) {
 	_, err := openState(dir, slog.New(slog.DiscardHandler))
 	require.EqualError(t, err, "--state-dir "+dir+": another hub is using it")
 
+	require.NotContains(t, log.String(), "the saved vehicles were removed")
 	require.NoError(t, os.Remove(filepath.Join(dir, vehiclesFile)))
 	require.NoError(t, state.save(hub))
 	requireSaved(t, filepath.Join(dir, vehiclesFile), "a", "b")
+	require.Contains(t, log.String(), "the saved vehicles were removed; saving them again")
 }
 
 // TestStateDirIsTakenByAnother checks that a hub saves nothing where another hub does. What it finds
