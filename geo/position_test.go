@@ -495,8 +495,9 @@ func TestDepth(t *testing.T) {
 	}
 	feature(t, feature(t, asFeature(geo.MaxDepth-2)))
 	require.Contains(t, refused(t, asFeature(geo.MaxDepth-1)).Detail, "64 levels")
-	feature(t, `{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":{"vehicle_id":1},`+
-		`"bbox":`+strings.Repeat(`[`, geo.MaxDepth-1)+strings.Repeat(`]`, geo.MaxDepth-1)+`}`)
+	const foreign = geo.MaxDepth - 1 // levels of a member that the Feature does not keep
+	feature(t, `{"type":"Feature","geometry":{"type":"Point","coordinates":[2,1]},"properties":`+
+		`{"vehicle_id":1},"bbox":`+strings.Repeat(`[`, foreign)+strings.Repeat(`]`, foreign)+`}`)
 
 	// In an array the item itself is a level deeper. One that is too deep refuses none of the others.
 	items, err := geo.ParseDocument([]byte(`[`+nested(geo.MaxDepth-2)+`,`+nested(1)+`]`), false)
