@@ -9,7 +9,7 @@ import (
 	"math"
 	"net/http"
 
-	"livemap/internal/regular"
+	"livemap/api/regular"
 )
 
 // archivePath is the URL path of the PMTiles archive.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"livemap/internal/regular"
+	"livemap/api/regular"
 )
 
 // MinSecret is the shortest secret for HS256, in bytes (RFC 7518, section 3.2).

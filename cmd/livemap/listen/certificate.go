@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"livemap/internal/regular"
+	"livemap/api/regular"
 )
 
 // certificate is read from files. It is read again when they change.

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 
-	"livemap/internal/regular"
+	"livemap/api/regular"
 )
 
 // heldDir is a directory that no other hub may use. Files are written below the directory itself, not

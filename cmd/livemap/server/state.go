@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"livemap/api/regular"
 	"livemap/cmd/livemap/listen"
-	"livemap/internal/regular"
 	"livemap/stream"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"livemap/internal/regular"
+	"livemap/api/regular"
 )
 
 // TestRead reads what is a regular file and rejects everything else without waiting for it.
