@@ -124,6 +124,13 @@ func (s *socket) unblock() {
 	}
 }
 
+// fail makes all writes fail from now on.
+func (s *socket) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = err
+}
+
 // takeWrites waits until all is quiet, and returns the writes since the last call.
 func (s *socket) takeWrites() []write {
 	synctest.Wait()

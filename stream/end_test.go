@@ -55,6 +55,39 @@ func TestDrainSpreadsByes(t *testing.T) {
 	}
 }
 
+// TestDrainDoesNotWaitForThoseWhoLeft checks that clients which leave during a drain, noticed by what the
+// connection says or by a write that fails, get no part of its time.
+func TestDrainDoesNotWaitForThoseWhoLeft(t *testing.T) {
+	for name, leaves := range map[string]func(*socket){
+		"the connection ends": func(s *socket) { s.sub.Leave() },
+		"a write fails":       func(s *socket) { s.fail(errBroken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := start(t, stream.Config{})
+				var clients []*socket
+				for range 1000 {
+					clients = append(clients, attach(t, h, fleetQuery))
+				}
+				began, took := time.Now(), make(chan time.Duration)
+				go func() {
+					h.Drain(t.Context(), 5*time.Second)
+					took <- time.Since(began)
+				}()
+				time.Sleep(100 * time.Millisecond)
+				for _, c := range clients {
+					leaves(c)
+				}
+				publish(t, h, "a", "") // to be written to those who are left
+				require.InDelta(t, 100*time.Millisecond, <-took, float64(30*time.Millisecond))
+				for _, c := range clients {
+					require.Equal(t, 1, c.ended())
+				}
+			})
+		})
+	}
+}
+
 // A reader with a long backlog is ended after the current write.
 func TestDrainDoesNotWaitForSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

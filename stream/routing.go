@@ -243,6 +243,14 @@ func (rt *router) list() []*Subscription {
 	return slices.Collect(maps.Keys(rt.all))
 }
 
+// has reports whether a subscriber is left.
+func (rt *router) has(s *Subscription) bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	_, left := rt.all[s]
+	return left
+}
+
 // whenEmpty returns a channel that is closed when no subscriber is left.
 func (rt *router) whenEmpty() <-chan struct{} {
 	rt.mu.Lock()

@@ -348,8 +348,8 @@ func (h *Hub) wireTime() []byte {
 const drainEvery = 5 * time.Millisecond
 
 // Drain ends every stream with `bye`, and new streams at once. It spreads the ends over that time,
-// so that clients do not come back in one wave. Drain returns when all streams have ended or ctx is
-// done.
+// so that clients do not come back in one wave. A stream whose client has left meanwhile takes no
+// part of the time. Drain returns when all streams have ended or ctx is done.
 func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	h.draining.Store(true)
 	streams := h.router.list()
@@ -359,11 +359,15 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) {
 	}
 	ticker := time.NewTicker(max(every, time.Microsecond))
 	defer ticker.Stop()
-	began := time.Now()
-	for i, s := range streams {
+	began, asked := time.Now(), time.Duration(0)
+	for _, s := range streams {
+		if !h.router.has(s) {
+			continue
+		}
 		s.end(Draining)
+		asked++
 		// A busy machine loses ticks. The last streams must not be cut off for that.
-		for ctx.Err() == nil && time.Since(began) < time.Duration(i+1)*every {
+		for ctx.Err() == nil && time.Since(began) < asked*every {
 			select {
 			case <-ctx.Done():
 			case <-ticker.C:
