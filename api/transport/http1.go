@@ -87,7 +87,7 @@ func (s *socket) try(fd uintptr) bool {
 // Wait implements stream.Outlet.
 func (s *socket) Wait() error {
 	defer s.pending.Drop()
-	if err := s.pending.Deliver(s.conn, s.timeout); err != nil {
+	if err := s.pending.Deliver(s.conn, s.timeout, 0); err != nil {
 		return gone(err)
 	}
 	return s.conn.SetWriteDeadline(time.Time{})

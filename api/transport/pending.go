@@ -37,12 +37,13 @@ func (p *Pending) Drop() {
 }
 
 // Deliver writes what is left and waits for the reader to take it, within the timeout for each
-// MaxWrite bytes. It returns [ErrStalled] when the reader does not. It sets the write deadline of
-// its destination.
+// MaxWrite bytes. Of the first MaxWrite, ahead bytes (fewer than MaxWrite) were accepted by the
+// destination before, and have to be taken first. Deliver returns [ErrStalled] when the reader takes too
+// long. It sets the write deadline of its destination.
 func (p *Pending) Deliver(to interface {
 	io.Writer
 	SetWriteDeadline(time.Time) error
-}, timeout WriteTimeout) error {
+}, timeout WriteTimeout, ahead int) error {
 	if !timeout.endless() {
 		defer time.AfterFunc(time.Until(timeout.end()), func() { to.SetWriteDeadline(longAgo) }).Stop()
 	}
@@ -50,8 +51,8 @@ func (p *Pending) Deliver(to interface {
 		if err := to.SetWriteDeadline(timeout.deadline(time.Now())); err != nil {
 			return err
 		}
-		n, err := to.Write(p.Rest[:min(len(p.Rest), MaxWrite)])
-		p.Rest = p.Rest[n:]
+		n, err := to.Write(p.Rest[:min(len(p.Rest), MaxWrite-ahead)])
+		p.Rest, ahead = p.Rest[n:], 0
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return errors.Join(ErrStalled, err)
 		}

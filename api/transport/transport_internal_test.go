@@ -35,7 +35,7 @@ func TestSlowReaderDoesNotPostponeTheEnd(t *testing.T) {
 	for name, write := range map[string]func(*patientConn, WriteTimeout) error{
 		"taken over": func(c *patientConn, timeout WriteTimeout) error {
 			pending := Pending{Rest: []byte("event")}
-			return pending.Deliver(c, timeout)
+			return pending.Deliver(c, timeout, 0)
 		},
 		"HTTP/1.1 over TLS": func(c *patientConn, timeout WriteTimeout) error {
 			return newResponseWriter(c, &http.Request{ProtoMajor: 1}, timeout).write([]byte("event"))

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// drainingHub starts a hub that drains for the longest time (--drain and three seconds) once it is
+// drainingHub starts a hub that drains for the longest time (--drain and two seconds) once it is
 // stopped, because one client does not read. Only the end of the drain closes that stream.
 func drainingHub(t *testing.T, args ...string) *runningHub {
 	t.Helper()

@@ -53,13 +53,23 @@ func (m *migrations) poll(quit <-chan struct{}) {
 	}
 }
 
-// track follows a connection until it ends. It is an http3.Server's ConnContext.
-func (m *migrations) track(ctx context.Context, conn *quic.Conn) context.Context {
+// track follows a connection until it ends.
+func (m *migrations) track(conn *quic.Conn) {
 	m.mu.Lock()
 	m.at[conn] = conn.RemoteAddr()
 	m.mu.Unlock()
 	context.AfterFunc(conn.Context(), func() { m.forget(conn) })
-	return ctx
+}
+
+// conns returns the open connections, each with the packets that have come from its client.
+func (m *migrations) conns() map[*quic.Conn]uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	conns := make(map[*quic.Conn]uint64, len(m.at))
+	for conn := range m.at {
+		conns[conn] = conn.ConnectionStats().PacketsReceived
+	}
+	return conns
 }
 
 // forget ends the tracking of a connection, whose last move may not have been counted yet.

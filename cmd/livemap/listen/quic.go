@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -25,6 +26,13 @@ const (
 	// addresses. A half-open connection holds 0.1 MB for 5 s.
 	handshakeRate = 500
 
+	// closeTime is how long clients may take to close a connection that has no requests any more.
+	// One that vanished never does.
+	closeTime = time.Second
+
+	// vanishedTime is how long a client may send nothing when it is asked to close its connection.
+	vanishedTime = 2 * time.Second
+
 	// quicAcceptors is how many goroutines accept connections of a socket. quic-go queues 32
 	// connections beside those, and refuses more.
 	quicAcceptors = 64
@@ -36,7 +44,11 @@ type quicPort struct {
 	server  *http3.Server
 	serving sync.WaitGroup // acceptors that run or will run
 	moves   *migrations    // nil until it serves
+
+	requests atomic.Int64 // under way; a stream that was taken over counts until it is closed
 }
+
+type quicPortKey struct{}
 
 type quicSocket struct {
 	conn      net.PacketConn
@@ -122,26 +134,75 @@ func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys,
 // countMigrations begins to count moves of clients. It is called once, before serve.
 func (q *quicPort) countMigrations(migrated func(moves int)) {
 	q.moves = startMigrationCount(migrated)
-	q.server.ConnContext = q.moves.track
+	q.server.ConnContext = func(ctx context.Context, conn *quic.Conn) context.Context {
+		q.moves.track(conn)
+		return context.WithValue(ctx, quicPortKey{}, q)
+	}
 }
 
 func (q *quicPort) serve(handler http.Handler) error {
-	q.server.Handler = handler
+	q.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q.requests.Add(1)
+		defer q.requests.Add(-1)
+		handler.ServeHTTP(w, r)
+	})
 	return firstError(slices.Repeat(q.sockets, quicAcceptors), func(socket quicSocket) error {
 		defer q.serving.Done()
 		return q.server.ServeListener(socket.listener)
 	})
 }
 
-// shutdown ends HTTP/3 once the requests under way are done. It does not wait for clients to close
-// their connections. New clients get no answer: they ask again, and the next hub answers. If a
-// connection were made that nobody serves, its client would wait for its timeout.
+// shutdown ends HTTP/3 once the requests under way are done and all clients have closed their
+// connections, as they are asked to (RFC 9114, section 5.2), or closeTime has passed without a
+// request. It does not wait for clients that vanished. New clients get no answer: they ask again, and the next hub answers. If a connection
+// were made that nobody serves, its client would wait for its timeout.
 func (q *quicPort) shutdown(ctx context.Context) {
 	for _, socket := range q.sockets {
 		socket.listener.Close()
 	}
 	q.serving.Wait() // until the server knows all connections that were accepted
+	ctx, cancel := context.WithCancel(ctx)
+	conns := q.moves.conns()
+	var waiting sync.WaitGroup
+	waiting.Go(func() { closeVanished(ctx, conns) })
+	waiting.Go(func() {
+		q.awaitRequests(ctx)
+		cancel()
+	})
 	q.server.Shutdown(ctx)
+	cancel()
+	waiting.Wait()
+}
+
+// closeVanished closes connections whose clients send no packet for vanishedTime. All have
+// something to acknowledge: that they are asked to close.
+func closeVanished(ctx context.Context, conns map[*quic.Conn]uint64) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(vanishedTime):
+	}
+	for conn, packets := range conns {
+		if conn.ConnectionStats().PacketsReceived == packets {
+			conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "no answer")
+		}
+	}
+}
+
+// awaitRequests returns when no request has been under way for closeTime, or ctx is done.
+func (q *quicPort) awaitRequests(ctx context.Context) {
+	ticker := time.NewTicker(firstRequestPoll)
+	defer ticker.Stop()
+	for busy := time.Now(); time.Since(busy) < closeTime; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if q.requests.Load() > 0 {
+			busy = time.Now()
+		}
+	}
 }
 
 func (q *quicPort) close() {

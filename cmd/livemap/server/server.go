@@ -164,9 +164,10 @@ func attributes(at listen.Addresses) (attrs []any) {
 	return append(attrs, "publish", at.Internal)
 }
 
-// EndGrace is how long requests may take to finish after the streams have ended. A hub ends within
-// Config.Drain and twice EndGrace, the time for saving included.
-const EndGrace = 3 * time.Second
+// EndGrace is how long requests may take to finish after Config.Drain, and readers to take their
+// `bye`. A hub ends within Config.Drain and twice EndGrace, the time for saving included. By default
+// that is less than the 10 s after which Docker kills a container that it stops.
+const EndGrace = 2 * time.Second
 
 // end ends the streams and finishes publishes. Until that is done, the internal port goes on
 // answering: /readyz reports that the hub is draining.
