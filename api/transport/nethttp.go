@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -17,7 +18,19 @@ type responseWriter struct {
 	// costs as much as the write there: another goroutine sets and clears it. Elsewhere it ends
 	// a write that outlasts the stream. Nil: neither is needed.
 	watch *time.Timer
+	conn  *Conn // of an HTTP/2 stream; nil: nothing is known of it
+
+	mu      sync.Mutex // guards what follows
+	writing bool
+	expired bool  // the write took too long
+	fired   int   // how often the watch fired, as far as it counts
+	first   int64 // bytes that the reader of conn had taken when it first fired
+	before  int64 // and when fired became 1
 }
+
+// watchSlices is how often the watch of an HTTP/2 stream fires before a write has taken too long.
+// It is the system that knows what a reader took, and it is asked only about writes that take long.
+const watchSlices = 4
 
 // NetHTTP returns a function that writes to a stream through its server and flushes. The function
 // returns [ErrStalled] when the reader does not take a write in time.
@@ -27,8 +40,11 @@ func NetHTTP(w http.ResponseWriter, r *http.Request, timeout WriteTimeout) (writ
 
 func newResponseWriter(w http.ResponseWriter, r *http.Request, timeout WriteTimeout) *responseWriter {
 	out := &responseWriter{w: w, rc: http.NewResponseController(w), timeout: timeout, http2: r.ProtoMajor == 2}
+	if out.http2 {
+		out.conn, _ = r.Context().Value(connKey{}).(*Conn)
+	}
 	if out.http2 || !timeout.endless() {
-		out.watch = time.AfterFunc(time.Hour, func() { out.rc.SetWriteDeadline(longAgo) })
+		out.watch = time.AfterFunc(time.Hour, out.expire)
 		out.watch.Stop()
 	}
 	return out
@@ -46,32 +62,91 @@ func (o *responseWriter) write(p []byte) error {
 }
 
 func (o *responseWriter) writePiece(p []byte) error {
-	began := time.Now()
-	deadline := o.timeout.deadline(began)
-	if err := o.arm(began, deadline); err != nil {
+	if err := o.arm(time.Now()); err != nil {
 		return err
 	}
 	_, err := o.w.Write(p)
 	if err == nil {
 		err = o.rc.Flush()
 	}
-	if o.watch != nil {
-		o.watch.Stop()
-	}
-	if err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(deadline)) {
+	if o.disarm() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return errors.Join(ErrStalled, err)
 	}
 	return err
 }
 
 // arm sets the deadline of a write.
-func (o *responseWriter) arm(now, deadline time.Time) error {
+func (o *responseWriter) arm(now time.Time) error {
+	deadline := o.timeout.deadline(now)
+	if o.watch == nil {
+		return o.rc.SetWriteDeadline(deadline)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writing = true
 	if o.http2 {
-		o.watch.Reset(deadline.Sub(now))
+		o.conn.begin()
+		o.fired = 0
+		o.watch.Reset(min(deadline.Sub(now), o.timeout.Stall/watchSlices))
 		return nil
 	}
-	if o.watch != nil {
-		o.watch.Reset(o.timeout.end().Sub(now))
-	}
+	o.watch.Reset(o.timeout.end().Sub(now))
 	return o.rc.SetWriteDeadline(deadline)
 }
+
+// disarm ends the deadline of a write. It reports whether it passed.
+func (o *responseWriter) disarm() (expired bool) {
+	if o.watch == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writing = false
+	o.watch.Stop()
+	if o.http2 {
+		o.conn.end()
+	}
+	return o.expired
+}
+
+// expire is called when a write takes long. It ends one that takes too long, unless the stream waits
+// for its turn on a connection whose reader is slow.
+func (o *responseWriter) expire() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.writing {
+		return
+	}
+	now := time.Now()
+	left := o.timeout.deadline(now).Sub(now)
+	if o.fired++; o.fired == 1 {
+		o.before = o.conn.taken()
+		o.first = o.before
+	}
+	if !o.http2 || left <= 0 || o.fired == watchSlices && !o.waitsForTurn() {
+		o.expired = true
+		o.rc.SetWriteDeadline(longAgo)
+		return
+	}
+	o.watch.Reset(min(left, o.timeout.Stall/watchSlices))
+}
+
+// waitsForTurn reports whether the reader of the connection took enough for each stream that is
+// being written, but not yet so much that this write must have had its turn: then the reader leaves
+// this stream out. If so, the next slices count from now on. mu is held.
+func (o *responseWriter) waitsForTurn() bool {
+	taken, writers := o.conn.taken(), o.conn.writers()
+	if taken-o.before < writers*minTaken || taken-o.first >= connBuffers+2*writers*MaxWrite {
+		return false
+	}
+	o.before, o.fired = taken, 1
+	return true
+}
+
+const (
+	// minTaken is how many bytes the reader of a connection must take for each stream, from the first
+	// slice of the stall timeout to the last.
+	minTaken = MaxWrite * (watchSlices - 1) / watchSlices
+	// connBuffers is in bytes: more than there is room for between a stream and its reader.
+	connBuffers = 256 << 10
+)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"livemap/api/transport"
 )
 
 // A peer that vanished does not acknowledge what was sent to it. TCP itself would try for a
@@ -45,6 +47,7 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 	}
 	tracked := &trackedConn{Conn: conn, listener: l, accepted: time.Now()}
 	tracked.waiting = func() (int, bool) { return unsent(conn) }
+	tracked.shared.Taken = tracked.taken
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[tracked] = struct{}{}
@@ -126,6 +129,9 @@ type trackedConn struct {
 
 	hungUp bool // only checkPeers uses it
 
+	shared  transport.Conn // as HTTP/2 streams see it
+	written atomic.Int64   // bytes
+
 	slice atomic.Int64                  // part of the time until the deadline, nanoseconds; 0: no deadline
 	slot  atomic.Pointer[chan struct{}] // of the admission; nil: none
 }
@@ -161,6 +167,7 @@ func (c *trackedConn) Write(p []byte) (n int, err error) {
 	for {
 		m, err := c.Conn.Write(p[n:])
 		n += m
+		c.written.Add(int64(m))
 		slice := time.Duration(c.slice.Load())
 		if slice == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
@@ -184,6 +191,15 @@ func (c *trackedConn) Write(p []byte) (n int, err error) {
 			return n, os.ErrDeadlineExceeded
 		}
 	}
+}
+
+// taken returns how many bytes the peer has taken, 0 if the system does not know.
+func (c *trackedConn) taken() int64 {
+	waiting, known := c.waiting()
+	if !known {
+		return 0
+	}
+	return c.written.Load() - int64(waiting)
 }
 
 // SyscallConn implements syscall.Conn, for writes that do not block.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"livemap/api/transport"
 )
 
 // A server that is being shut down drops the requests on connections that were idle so far. Few
@@ -21,7 +23,11 @@ type connKey struct{}
 
 // withConn adds the connection to the context of its requests. It is an http.Server's ConnContext.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, trackedOf(conn))
+	tracked := trackedOf(conn)
+	if tracked != nil {
+		ctx = transport.WithConn(ctx, &tracked.shared)
+	}
+	return context.WithValue(ctx, connKey{}, tracked)
 }
 
 // trackedOf returns the connection below TLS; nil if it is not tracked.
