@@ -62,7 +62,8 @@ func urgencyOf(header http.Header) int8 {
 	urgency := int8(3)
 	for member := range strings.SplitSeq(strings.Join(header.Values("Priority"), ","), ",") {
 		member, _, _ = strings.Cut(strings.TrimSpace(member), ";")
-		if digit, ok := strings.CutPrefix(member, "u="); ok && len(digit) == 1 && '0' <= digit[0] && digit[0] <= '7' {
+		digit, ok := strings.CutPrefix(member, "u=")
+		if ok && len(digit) == 1 && strings.Contains("01234567", digit) {
 			urgency = int8(digit[0] - '0')
 		}
 	}
@@ -71,7 +72,8 @@ func urgencyOf(header http.Header) int8 {
 
 // share makes QUIC send the stream in turn with others of its urgency (RFC 9218, section 4.2:
 // incremental). An event stream has no end, so those that come after it would otherwise never be
-// sent. Browsers do not know that, and may change the priority at any time: share is called for each write.
+// sent. Browsers do not know that, and may change a priority at any time: share is called for each
+// write.
 func (s *http3Stream) share() { s.quic.SetPriority(s.urgency, true) }
 
 // Write implements stream.Outlet.

@@ -154,8 +154,10 @@ func (q *quicPort) serve(handler http.Handler) error {
 
 // shutdown ends HTTP/3 once the requests under way are done and all clients have closed their
 // connections, as they are asked to (RFC 9114, section 5.2), or closeTime has passed without a
-// request. It does not wait for clients that vanished. New clients get no answer: they ask again, and the next hub answers. If a connection
-// were made that nobody serves, its client would wait for its timeout.
+// request. It does not wait for clients that vanished.
+//
+// New clients get no answer: they ask again, and the next hub answers. If a connection were made
+// that nobody serves, its client would wait for its timeout.
 func (q *quicPort) shutdown(ctx context.Context) {
 	for _, socket := range q.sockets {
 		socket.listener.Close()
