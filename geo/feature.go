@@ -198,7 +198,7 @@ func (s *scanner) write(id []byte, r *positionNodes) *Refusal {
 	out = append(out, propertiesStart...)
 	out = append(out, quoted...)
 	out, refusal := s.appendProperties(out, r)
-	s.out = append(out, timestampStart...)
+	s.out = EscapeLineBreaks(append(out, timestampStart...))
 	return refusal
 }
 

@@ -30,6 +30,7 @@ var seeds = []string{
 	`{"vehicle_id":"T","lat":-52.520008000001,"lon":13.40495400000012,"x":"\b\f"}`,
 	`[` + object + `,5]`, `{"type":"FeatureCollection","features":[` + feat + `]}`, `{"lat":NaN}`, "\ufeff{}",
 	`{"x":[[[{}]]]} 1`,
+	"{\"vehicle_id\":\"\u2028\",\"lat\":1,\"lon\":2,\"\u2029\":[\"\u0085\"]}",
 }
 
 func FuzzParsePosition(f *testing.F) {
@@ -47,7 +48,7 @@ func FuzzParsePosition(f *testing.F) {
 		}
 		line := p.AppendFeature(nil, timeOf(p))
 		require.LessOrEqual(t, len(line), geo.MaxFeature)
-		require.False(t, bytes.ContainsAny(line, "\r\n"), "more than one line")
+		require.False(t, bytes.ContainsAny(line, "\r\n\u0085\u2028\u2029"), "more than one line")
 		require.True(t, utf8.Valid(line))
 
 		again, err := geo.ParsePosition(line)

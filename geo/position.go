@@ -51,7 +51,8 @@ type Position struct {
 const featureEnd = "}}"
 
 // AppendFeature appends the position as a GeoJSON Feature (RFC 7946, section 3.2) with at as its
-// timestamp. The Feature is one line of at most [MaxFeature] bytes.
+// timestamp. The Feature is one line of at most [MaxFeature] bytes, also where the line breaks of Unicode
+// count: see [EscapeLineBreaks].
 //
 // [ParsePosition] reads such a Feature. Appending the result with its own time returns the same bytes.
 func (p *Position) AppendFeature(dst []byte, at time.Time) []byte {

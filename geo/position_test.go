@@ -68,6 +68,12 @@ func TestFeature(t *testing.T) {
 				`"properties":{"vehicle_id":"T","speed_kmh":0,"accuracy":0,"heading":359.999,"timestamp":1795421061}}`},
 		"heading 360 is 0": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"heading":3.600e2}`,
 			start + `,"heading":0,"timestamp":1795421061}}`},
+		"line breaks of Unicode are escaped": {
+			"{\"vehicle_id\":\"T\",\"lat\":52.5,\"lon\":13.4,\"\u0085\u00a0\":[\"\u2028\u2027\", " +
+				"{\"a\":\"°\u2029\\\\\u0085 €\"}]}",
+			start + `,"\u0085` + "\u00a0" + `":["\u2028` + "\u2027" + `",{"a":"°\u2029\\\u0085 €"}],` +
+				`"timestamp":1795421061}}`,
+		},
 		"integer vehicle id": {`{"vehicle_id":-42,"lat":52.5,"lon":13.4}`,
 			strings.ReplaceAll(start, `"T"`, `"-42"`) + `,"timestamp":1795421061}}`},
 		"vehicle id is canonical": {
@@ -600,8 +606,13 @@ func ExampleParsePosition() {
 	// lat is 152.5; it must be a number from -90 to 90
 }
 
-// The limit of a Feature is exact if the item has a timestamp.
+// The limit of a Feature is exact if the item has a timestamp, and counts escapes that the item has not.
 func TestFeatureLimit(t *testing.T) {
+	for filler, ok := range map[string]bool{strings.Repeat("\u2028", 2700): true,
+		strings.Repeat("\u2028", 2730): false, strings.Repeat("\u0085", 2730): false} {
+		_, err := geo.ParsePosition([]byte(`{"vehicle_id":"a","lat":1,"lon":2,"x":"` + filler + `"}`))
+		require.Equal(t, ok, err == nil, "%v", err)
+	}
 	text := func(filler int) []byte {
 		return []byte(`{"vehicle_id":"a","lat":1,"lon":2,"timestamp":1795421061,"x":"` +
 			strings.Repeat("x", filler) + `"}`)

@@ -239,8 +239,9 @@ func unquote(raw []byte) []byte {
 	return text
 }
 
-// AppendString appends s as a JSON string. It replaces bytes that are not UTF-8 with U+FFFD.
+// AppendString appends s as a JSON string without line breaks: see [EscapeLineBreaks]. It replaces bytes
+// that are not UTF-8 with U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
+	quoted, _ := jsontext.AppendQuote(dst, s)
+	return append(dst, EscapeLineBreaks(quoted[len(dst):])...)
 }
