@@ -200,11 +200,11 @@ test("the state is a snapshot, and the stream continues from its id", async () =
 	assert.deepEqual([...feed.vehicles.keys()], ["A"]);
 });
 
-test("a cut stream resumes from the last event or heartbeat", async () => {
+test("a cut stream resumes from the last event or ping", async () => {
 	const feed = await start();
 	Source.last.live("e-2");
 	Source.last.send("", feature("A", 2), "e-3");
-	Source.last.send("ping", { time: Date.now() / 1000 }, "e-9"); // it has the id of a heartbeat
+	Source.last.send("ping", { time: Date.now() / 1000 }, "e-9"); // others have moved on
 	Source.last.onerror?.();
 	assert.equal(feed.status.phase, "waiting");
 	assert.equal(feed.status.retryAt, Date.now() + 1000);

@@ -81,7 +81,10 @@ func TestFaultsAreFound(t *testing.T) {
 		}
 		return event
 	}
-	pings := func(_ int, event string) string { return ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event }
+	// Of the hub, and of others.
+	pings := func(_ int, event string) string {
+		return "event: ping\ndata: {}\nid: 7\n\n" + ": x\n\nevent: ping\ndata: {}\n\nid: 7\n\n" + event
+	}
 	crlf := func(n int, _ string) string {
 		return fmt.Sprintf("data:{\"n\":%d}\r\n\r\n", workload.FirstNumber+n)
 	}

@@ -64,7 +64,7 @@ func (s *faultyServer) stream(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
-	io.WriteString(w, strings.Join(missed, "")+"id: bench--1\nevent: live\ndata: {}\n\n")
+	io.WriteString(w, strings.Join(missed, "")+"event: live\ndata: {}\nid: bench--1\n\n")
 	http.NewResponseController(w).Flush()
 	for {
 		select {

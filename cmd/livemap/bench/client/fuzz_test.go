@@ -19,6 +19,8 @@ import (
 // no event is counted that another parser does not find.
 func FuzzReceiver(f *testing.F) {
 	event := string(workload.Events{Vehicles: 1}.AppendSSE(nil, 0, time.Unix(1795421061, 0), 0))
+	f.Add([]byte("retry: 1\nevent: ping\nid: x-7\ndata: {}\n\nevent: live\ndata: {}\nid: x-7\n\n"+event),
+		uint8(1))
 	f.Add([]byte("retry: 1\n: livemap\n\nevent: live\ndata: {}\n\n"+event), uint8(1))
 	f.Add([]byte(strings.ReplaceAll(event, "\n", "\r\n")), uint8(7))
 	f.Add(

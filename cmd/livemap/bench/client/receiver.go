@@ -154,7 +154,7 @@ func value(line []byte, field string, was []byte) []byte {
 	return line
 }
 
-// event processes one event. Comments and heartbeats have no data.
+// event processes one event. Comments have no data, and neither have the heartbeats of some other hubs.
 func (r *receiver) event(name, data []byte, b *batch) {
 	switch {
 	case string(name) == "live":

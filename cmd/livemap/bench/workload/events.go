@@ -78,15 +78,16 @@ func (e Events) AppendFeature(b []byte, n int, due time.Time) []byte {
 	return append(b, "}}"...)
 }
 
-// AppendSSE appends event n as a server-sent event of at least size bytes.
+// AppendSSE appends event n as a server-sent event of at least size bytes, in the form of the hub's.
 func (e Events) AppendSSE(b []byte, n int, due time.Time, size int) []byte {
+	var room [64]byte
+	id := append(strconv.AppendInt(append(room[:0], "\nid: bench-"...), int64(n), 10), "\n\n"...)
 	begin := len(b)
-	b = strconv.AppendInt(append(b, "id: bench-"...), int64(n), 10)
-	b = e.AppendFeature(append(b, "\ndata: "...), n, due)
-	for len(b)-begin < size-2 { // white space may follow JSON
+	b = e.AppendFeature(append(b, "data: "...), n, due)
+	for len(b)-begin < size-len(id) { // white space may follow JSON
 		b = append(b, ' ')
 	}
-	return append(b, "\n\n"...)
+	return append(b, id...)
 }
 
 func appendTelemetry(b []byte, n int, due time.Time) []byte {

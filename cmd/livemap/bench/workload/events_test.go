@@ -95,8 +95,8 @@ func TestAppendSSE(t *testing.T) {
 		text, found := strings.CutPrefix(text, "before")
 		require.True(t, found)
 		assert.Len(t, text, max(natural, size))
-		assert.True(t, strings.HasPrefix(text, "id: bench-5\ndata: {"), text)
-		assert.True(t, strings.HasSuffix(text, "\n\n"))
+		assert.True(t, strings.HasPrefix(text, "data: {"), text)
+		assert.True(t, strings.HasSuffix(text, "\nid: bench-5\n\n"), text)
 		assert.Equal(t, 3, strings.Count(text, "\n"))
 	}
 }
