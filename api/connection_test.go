@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -152,9 +153,11 @@ func large(first, count int) (all []string) {
 // The hub notices a client that disconnects, even while it sends nothing.
 func TestClientThatDisconnectsIsNoticed(t *testing.T) {
 	for name, leave := range map[string]func(*net.TCPConn) error{
-		"closes":          (*net.TCPConn).Close,
-		"closes one half": (*net.TCPConn).CloseWrite,
-		"is killed":       reset,
+		"closes":    (*net.TCPConn).Close,
+		"is killed": reset,
+		"closes one half, and then the other": func(conn *net.TCPConn) error {
+			return errors.Join(conn.CloseWrite(), conn.Close())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, patient)

@@ -92,7 +92,7 @@ func checkAnswer(t *testing.T, r *http.Request, got *httptest.ResponseRecorder) 
 			checkBlame(t, r, p.Detail)
 		}
 	case strings.HasSuffix(path, "/stream"):
-		require.Equal(t, "text/event-stream", got.Header().Get("Content-Type"))
+		require.Equal(t, "text/event-stream; charset=utf-8", got.Header().Get("Content-Type"))
 		require.Empty(t, got.Body.Bytes())
 		checkParams(t, r.URL.Query())
 	case got.Code == http.StatusOK && strings.HasSuffix(path, "/snapshot"):

@@ -86,8 +86,8 @@ const retryTime = time.Minute
 
 // rejectStream answers with a stream that ends at once, and counts why. After an error status an
 // EventSource would never reconnect.
-func (a *API) rejectStream(w http.ResponseWriter, reason string) error {
+func (a *API) rejectStream(w http.ResponseWriter, q *stream.Query, reason string) error {
 	a.Metrics.closed.WithLabelValues(reason).Inc()
-	w.Write(stream.TurnedAway(retryTime)) // a failure is the client's connection
+	w.Write(a.Hub.TurnedAway(q.LastEventID, retryTime)) // a failure is the client's connection
 	return nil
 }

@@ -311,7 +311,7 @@ func follow(t testing.TB, client *http.Client, url string, headers ...string) *r
 	s := &reader{response, bufio.NewReader(response.Body), sync.OnceFunc(func() { response.Body.Close() })}
 	t.Cleanup(s.close)
 	require.Equal(t, http.StatusOK, response.StatusCode)
-	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
+	require.Equal(t, "text/event-stream; charset=utf-8", response.Header.Get("Content-Type"))
 	return s
 }
 
@@ -331,17 +331,19 @@ func (s *reader) block(t testing.TB) string {
 	}
 }
 
-// event reads the next event with an independent parser.
+// event reads the next event after the greeting with an independent parser.
 func (s *reader) event(t testing.TB) sse.Event {
 	t.Helper()
-	for {
-		for event, err := range sse.Read(strings.NewReader(s.block(t)), nil) {
-			require.NoError(t, err)
-			if event.Data != "" { // an id alone is no event
-				return event
-			}
-		}
+	text := s.block(t)
+	if strings.HasPrefix(text, "retry: ") {
+		text = s.block(t)
 	}
+	for event, err := range sse.Read(strings.NewReader(text), nil) {
+		require.NoError(t, err)
+		return event
+	}
+	t.Fatalf("%q is no event", text)
+	panic("unreachable")
 }
 
 // brief reads the next event and returns its name and the vehicle, reason or mode in its data.

@@ -76,7 +76,7 @@ func TestHead(t *testing.T) {
 	}
 	for _, path := range []string{"/stream", "/topics/a/stream"} {
 		head := h.do(t, "HEAD", h.internal.URL+path, nil)
-		require.Equal(t, []any{200, "text/event-stream", ""},
+		require.Equal(t, []any{200, "text/event-stream; charset=utf-8", ""},
 			[]any{head.StatusCode, head.Header.Get("Content-Type"), head.body})
 		require.Equal(t, 400, h.do(t, "HEAD", h.internal.URL+path+"?interval=1", nil).StatusCode)
 	}

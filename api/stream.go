@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -25,21 +26,24 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 			"the hub sends text/event-stream here, which the request's Accept excludes")
 	}
 	header := w.Header()
-	header.Set("Content-Type", "text/event-stream")
+	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("Cache-Control", "no-store, no-transform")
 	header.Set("X-Accel-Buffering", "no")
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if r.Context().Err() != nil {
+	if r.ProtoMajor > 1 && r.Context().Err() != nil {
 		return nil // the client has gone, as in an attack of rapid resets
 	}
 	if a.Full != nil && a.Full() {
-		return a.rejectStream(w, "memory")
+		return a.rejectStream(w, &query, "memory")
 	}
 	release, ok := a.acquireStream(r)
 	if !ok {
-		return a.rejectStream(w, string(stream.TooMany))
+		return a.rejectStream(w, &query, string(stream.TooMany))
+	}
+	if r.ProtoMajor == 1 {
+		header.Set("Connection", "close") // the stream's end is the connection's
 	}
 	a.serveStream(w, r, query, release)
 	return nil
@@ -89,10 +93,16 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query
 			l.closed(summary, errors.Is(summary.Err, transport.ErrGone))
 			conn.Close(summary.Err != nil)
 		})
-		conn.OnGone(s.Leave)
+		conn.OnGone(s.Leave, s.Probe)
 		return
 	}
-	summary := a.Hub.Subscribe(q).Serve(r.Context(), transport.NetHTTP(w, r, timeout))
+	s, ctx := a.Hub.Subscribe(q), r.Context()
+	if r.ProtoMajor == 1 {
+		// Here the context ends when the client will send no more, and it may read on.
+		ctx = context.WithoutCancel(ctx)
+		defer context.AfterFunc(r.Context(), s.Probe)()
+	}
+	summary := s.Serve(ctx, transport.NetHTTP(w, r, timeout))
 	l.closed(summary, r.Context().Err() != nil)
 	if summary.Err != nil {
 		// Otherwise a stream that was cut would look complete to the client.

@@ -218,7 +218,7 @@ func (u *upload) writeAck(w http.ResponseWriter) bool {
 	}
 	u.rc.SetWriteDeadline(time.Now().Add(ackTime))
 	defer u.rc.SetWriteDeadline(time.Time{})
-	if _, err = w.Write(append(line, '\n')); err == nil {
+	if _, err = w.Write(append(geo.EscapeLineBreaks(line), '\n')); err == nil {
 		err = u.rc.Flush()
 	}
 	return err == nil

@@ -131,10 +131,12 @@ func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []heldAtLive) {
 		writes := 0
 		h.Subscribe(q).Serve(t.Context(), func(p []byte) error {
 			for event := range strings.SplitSeq(string(p), "\n\n") {
-				id := ""
-				if strings.HasPrefix(event, "id: ") {
-					id, _, _ = strings.Cut(event[len("id: "):], "\n")
+				_, id, found := strings.Cut(event, "\nid: ")
+				if found {
 					q.LastEventID = id
+				}
+				if strings.HasPrefix(event, "retry: ") {
+					continue
 				}
 				vehicle := between(event, `"vehicle_id":"`, `"`)
 				switch {

@@ -34,7 +34,7 @@ type cursor struct {
 
 	pending atomic.Uint64 // seq of the first event in scope since the last look; 0: none
 
-	pos    uint64 // the reader has everything in scope up to this event
+	pos    uint64 // the reader has everything in scope up to this event, or up to this entry of the view
 	more   bool   // there may be more to read, although nothing is pending
 	behind bool   // the log cannot serve the reader: catchUp must be called
 
@@ -284,7 +284,8 @@ func (c *cursor) appendLive(buf []byte) []byte {
 		data = append(data, `,"skipped":`...)
 		data = strconv.AppendUint(data, c.pos-c.base-uint64(c.sent), 10)
 	}
-	data = fmt.Appendf(data, `,"protocol":%q,"time":%s}`, c.query.Protocol, c.hub.wireTime())
+	data = fmt.Appendf(data, `,"protocol":%q,"time":`, c.query.Protocol)
+	data = append(appendWireTime(data, c.hub.config.Clock()), '}')
 	return appendControl(buf, "live", c.resumeID(), string(data))
 }
 
@@ -292,8 +293,8 @@ func (c *cursor) appendLive(buf []byte) []byte {
 func (c *cursor) resumeID() string {
 	// routed is loaded before pending. An event that is routed and not pending is not in scope.
 	routed := c.hub.routed.Load()
-	if c.withholdID {
-		return ""
+	if c.withholdID || c.view != nil && c.nextEntry == 0 && len(c.view.entries) > 0 {
+		return "" // after a reset, nothing was read yet from which the reader could resume
 	}
 	if c.mode == modeSilent && c.view == nil && !c.more && c.pending.Load() == 0 {
 		c.pos = max(c.pos, routed)

@@ -1,15 +1,12 @@
 package stream
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tmaxmax/go-sse"
 
 	"livemap/geo"
 )
@@ -56,53 +53,70 @@ const (
 	Deleted GoneReason = "deleted" // [Hub.Delete] was called
 )
 
-// frame is an event in its wire form, a server-sent event. Its data is one line of JSON: a Feature,
-// or the object of a `gone` event.
+// frame is an event in its wire form, a server-sent event: its name, if it has one, its data, and its
+// id. The id comes last. Some clients remember an id as soon as they read it, and would skip an event
+// that was cut behind it. The data is one line of JSON: a Feature, or the object of a `gone` event.
 type frame struct {
 	text   []byte
-	dataAt uint8 // offset of the data in text: at most 57, with the longest id and name
+	dataAt uint8 // offset of the data in text: at most 18, with the longest name
+	idSize uint8 // bytes after the data: at most 41, with the longest id
 }
 
-// frameEnd follows the data of every event.
-const frameEnd = "\n\n"
-
 // feature returns the Feature of a position or late event.
-func (f frame) feature() []byte { return f.text[f.dataAt : len(f.text)-len(frameEnd)] }
+func (f frame) feature() []byte { return f.text[f.dataAt : len(f.text)-int(f.idSize)] }
 
-// appendHead appends what precedes the data of event seq. name "" makes an unnamed event.
-func appendHead(dst []byte, epoch string, seq uint64, name string) []byte {
-	dst = append(dst, "id: "...)
+// appendWithoutID appends the event without its id, so that the reader keeps its last one.
+func (f frame) appendWithoutID(dst []byte) []byte {
+	dst = append(dst, f.text[:len(f.text)-int(f.idSize)]...)
+	return append(dst, "\n\n"...)
+}
+
+// appendName appends what precedes the data of an event. name "" makes an unnamed event.
+func appendName(dst []byte, name string) []byte {
+	if name != "" {
+		dst = append(dst, "event: "...)
+		dst = append(dst, name...)
+		dst = append(dst, '\n')
+	}
+	return append(dst, "data: "...)
+}
+
+// appendID appends what follows the data of event seq.
+func appendID(dst []byte, epoch string, seq uint64) []byte {
+	dst = append(dst, "\nid: "...)
 	dst = append(dst, epoch...)
 	dst = append(dst, '-')
 	dst = strconv.AppendUint(dst, seq, 10)
-	if name != "" {
-		dst = append(dst, "\nevent: "...)
-		dst = append(dst, name...)
-	}
-	return append(dst, "\ndata: "...)
+	return append(dst, "\n\n"...)
 }
 
 // framePosition encodes an unnamed event, a vehicle's newest position. It reuses the memory of buf.
 func framePosition(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
-	head := appendHead(buf[:0], epoch, seq, "")
-	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
+	head := appendName(buf[:0], "")
+	return endFrame(p.AppendFeature(head, at), len(head), epoch, seq)
 }
 
 // frameLate encodes a `late` event, an older position of a vehicle. It reuses the memory of buf.
 func frameLate(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
-	head := appendHead(buf[:0], epoch, seq, "late")
-	return frame{append(p.AppendFeature(head, at), frameEnd...), uint8(len(head))}
+	head := appendName(buf[:0], "late")
+	return endFrame(p.AppendFeature(head, at), len(head), epoch, seq)
 }
 
 // frameGone encodes a `gone` event. It reuses the memory of buf.
 func frameGone(buf []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) frame {
-	head := appendHead(buf[:0], epoch, seq, "gone")
-	return frame{appendGoneData(head, vehicleID, reason), uint8(len(head))}
+	head := appendName(buf[:0], "gone")
+	return endFrame(appendGoneData(head, vehicleID, reason), len(head), epoch, seq)
+}
+
+// endFrame adds the id of event seq to a text whose data begins at dataAt.
+func endFrame(text []byte, dataAt int, epoch string, seq uint64) frame {
+	whole := appendID(text, epoch, seq)
+	return frame{whole, uint8(dataAt), uint8(len(whole) - len(text))}
 }
 
 // appendGone appends a `gone` event.
 func appendGone(dst []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) []byte {
-	return appendGoneData(appendHead(dst, epoch, seq, "gone"), vehicleID, reason)
+	return appendID(appendGoneData(appendName(dst, "gone"), vehicleID, reason), epoch, seq)
 }
 
 func appendGoneData(dst []byte, vehicleID string, reason GoneReason) []byte {
@@ -110,36 +124,59 @@ func appendGoneData(dst []byte, vehicleID string, reason GoneReason) []byte {
 	dst = geo.AppendString(dst, vehicleID)
 	dst = append(dst, `,"reason":"`...)
 	dst = append(dst, reason...)
-	return append(append(dst, `"}`...), frameEnd...)
+	return append(dst, `"}`...)
 }
 
-// withoutID returns the event without its `id:` line, so that the reader keeps its last id.
-func withoutID(event []byte) []byte { return event[bytes.IndexByte(event, '\n')+1:] }
-
-// appendControl appends an event of the hub's own: reset, live, ping or bye. id may be "".
+// appendControl appends an event of the hub's own: reset, live, ping or bye. data is one line. id may be
+// "".
 func appendControl(dst []byte, name, id, data string) []byte {
-	message := sse.Message{Type: sse.Type(name)}
+	dst = append(appendName(dst, name), data...)
 	if id != "" {
-		message.ID = sse.ID(id)
+		dst = append(dst, "\nid: "...)
+		dst = append(dst, id...)
 	}
-	message.AppendData(data)
-	text, err := message.MarshalText()
-	if err != nil {
-		panic("stream: " + err.Error()) // unreachable: name, id and data are made here
-	}
-	return append(dst, text...)
+	return append(dst, "\n\n"...)
 }
 
-// appendGreeting appends what every stream begins with. The comment puts first bytes on the wire at
-// once. `retry` says when the client reconnects after the stream ends.
-func appendGreeting(dst []byte, retry time.Duration) []byte {
-	message := sse.Message{Retry: retry}
-	message.AppendComment("livemap")
-	text, err := message.MarshalText()
-	if err != nil {
-		panic("stream: " + err.Error())
+// appendGreeting appends what every stream begins with, at the time of day at: a `ping` with the id that
+// the client came with, which puts first bytes on the wire at once. `retry` says when the client
+// reconnects after the stream ends.
+//
+// WebKit keeps a part of an event when a connection is cut, and adds the lines of the next connection to
+// it. What comes of that must be a `ping` after which the client still has its id.
+func appendGreeting(dst []byte, retry time.Duration, lastEventID string, at time.Time) []byte {
+	dst = append(dst, "retry: "...)
+	dst = strconv.AppendInt(dst, retry.Milliseconds(), 10)
+	dst = append(dst, "\nevent: ping"...)
+	if isWireID(lastEventID) {
+		dst = append(dst, "\nid: "...)
+		dst = append(dst, lastEventID...)
 	}
-	return append(dst, text...)
+	dst = append(dst, "\ndata: "...)
+	return append(appendPingData(dst, at), "\n\n"...)
+}
+
+// isWireID reports whether a text has the form of the ids of a hub, this or another: 1 to 40 bytes of
+// [0-9a-z-].
+func isWireID(text string) bool {
+	const longest = 40
+	for _, c := range []byte(text) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= longest
+}
+
+// appendPingData appends the data of a `ping` at the time of day at.
+func appendPingData(dst []byte, at time.Time) []byte {
+	dst = append(dst, `{"time":`...)
+	return append(appendWireTime(dst, at), '}')
+}
+
+// appendWireTime appends a time of day as on the wire: Unix seconds, to the millisecond.
+func appendWireTime(dst []byte, at time.Time) []byte {
+	return geo.AppendTime(dst, at.Truncate(time.Millisecond))
 }
 
 // appendBye appends the last event of a stream that the hub ends.
@@ -149,20 +186,7 @@ func appendBye(dst []byte, why Reason) []byte {
 
 // TurnedAway returns a whole stream for a client that finds no room. It ends with `bye` and asks
 // the client to come back after retry. A browser's EventSource gives up on an error status, but
-// comes back after a stream.
-func TurnedAway(retry time.Duration) []byte {
-	return appendBye(appendGreeting(nil, retry), TooMany)
-}
-
-// appendHeartbeat appends a comment, which keeps proxies from closing the connection, and an id
-// without data. A browser stores such an id and dispatches no event (WHATWG HTML, 9.2.6), so the id
-// of a quiet stream stays fresh.
-func appendHeartbeat(dst []byte, id string) []byte {
-	dst = append(dst, ":\n"...)
-	if id != "" {
-		dst = append(dst, "id: "...)
-		dst = append(dst, id...)
-		dst = append(dst, '\n')
-	}
-	return append(dst, '\n')
+// comes back after a stream. lastEventID is as in [Query].
+func (h *Hub) TurnedAway(lastEventID string, retry time.Duration) []byte {
+	return appendBye(appendGreeting(nil, retry, lastEventID, h.config.Clock()), TooMany)
 }

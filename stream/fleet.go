@@ -19,14 +19,18 @@ type vehicle struct {
 	time   int64    // timestamp of the newest position, Unix nanoseconds
 	slot   int32    // in fleet.slots and fleet.recency; -1: forgotten
 	dataAt uint8    // of event: see frame
+	idSize uint8    // of event: see frame
 	here   place    // where it is; topics nil: gone
 	index  seqIndex // its events in the log
 	event  []byte   // the bytes of event seq
 	hash   uint64   // of the newest Feature of a gone vehicle, to recognise a duplicate
 }
 
+// frame returns the event that made the state.
+func (v *vehicle) frame() frame { return frame{v.event, v.dataAt, v.idSize} }
+
 // feature returns the newest Feature of a present vehicle.
-func (v *vehicle) feature() []byte { return frame{v.event, v.dataAt}.feature() }
+func (v *vehicle) feature() []byte { return v.frame().feature() }
 
 func (v *vehicle) present() bool { return !v.here.nowhere() }
 

@@ -20,7 +20,7 @@ type Config struct {
 	MaxBacklog int
 	// FlushInterval is the shortest time between two writes of new events to a stream. Default 20 ms.
 	FlushInterval time.Duration
-	// Heartbeat is how long a stream may be silent before the hub writes a heartbeat. Default 15 s.
+	// Heartbeat is how long a stream may be silent before the hub writes a `ping`. Default 15 s.
 	Heartbeat time.Duration
 	// MaxVehicles is how many vehicles the hub remembers, gone ones included. Default 200,000.
 	MaxVehicles int
@@ -188,7 +188,8 @@ func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duratio
 	h.fleet.setPlace(v, after)
 	h.topics.moveMember(v, before.topics, after.topics)
 	v.seq = h.log.head() + 1
-	v.event, v.dataAt = h.appendEvent(v, k, before, after, now), h.event.dataAt
+	v.event = h.appendEvent(v, k, before, after, now)
+	v.dataAt, v.idSize = h.event.dataAt, h.event.idSize
 }
 
 // appendEvent appends h.event to the log, indexes it, and drops the segments for which there is no

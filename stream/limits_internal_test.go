@@ -56,7 +56,7 @@ func requireConsistent(t testing.TB, h *Hub) {
 		require.True(t, v.slot >= 0 || vehicles[v], "a forgotten vehicle without events: %s", id)
 		if v.slot >= 0 {
 			require.Same(t, v, h.fleet.slots[v.slot])
-			requireData(t, frame{v.event, v.dataAt})
+			requireData(t, v.frame())
 			listed++
 		}
 		entries -= len(v.index.list)
@@ -78,12 +78,14 @@ func requireConsistent(t testing.TB, h *Hub) {
 }
 
 // requireData checks where the data of an event begins and ends. A line has "data: " at its start
-// just once, and a blank line follows.
+// just once, and the id and a blank line follow.
 func requireData(t testing.TB, event frame) {
 	t.Helper()
-	_, rest, _ := bytes.Cut(event.text, []byte("\ndata: "))
+	_, rest, _ := bytes.Cut(append([]byte("\n"), event.text...), []byte("\ndata: "))
 	data, rest, _ := bytes.Cut(rest, []byte("\n"))
 	require.Equal(t, string(data), string(event.feature()))
+	id, rest, _ := bytes.Cut(rest, []byte("\n"))
+	require.True(t, bytes.HasPrefix(id, []byte("id: ")))
 	require.Equal(t, "\n", string(rest))
 }
 

@@ -53,6 +53,7 @@ type record struct {
 	off, end      uint32 // the event's bytes in the segment
 	kind          eventKind
 	dataAt        uint8 // see frame
+	idSize        uint8 // see frame
 	vehicle       *vehicle
 	before, after place
 	published     int64 // on the hub's monotonic clock, nanoseconds
@@ -72,7 +73,9 @@ func (s *segment) next() uint64 { return s.first + uint64(len(s.records)) }
 
 func (s *segment) size() int { return cap(s.bytes) + cap(s.records)*recordSize + s.extra }
 
-func (s *segment) event(r *record) frame { return frame{s.bytes[r.off:r.end:r.end], r.dataAt} }
+func (s *segment) event(r *record) frame {
+	return frame{s.bytes[r.off:r.end:r.end], r.dataAt, r.idSize}
+}
 
 // eventLog is the newest events in the order of seq, as many as fit into limit bytes. Hub.mu guards
 // it.
@@ -127,7 +130,7 @@ func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	}
 	r.off = uint32(len(s.bytes))
 	s.bytes = append(s.bytes, event.text...)
-	r.end, r.dataAt = uint32(len(s.bytes)), event.dataAt
+	r.end, r.dataAt, r.idSize = uint32(len(s.bytes)), event.dataAt, event.idSize
 	s.records = append(s.records, r)
 	s.extra += indexed * seqSize
 	l.size += indexed * seqSize

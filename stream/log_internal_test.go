@@ -12,7 +12,7 @@ func logOf(events, limit int) *eventLog {
 	l := newLog(limit, 11)
 	v := &vehicle{}
 	for i := range events {
-		l.append(frame{bytes.Repeat([]byte{byte(i)}, 1000), 7}, record{vehicle: v}, 1)
+		l.append(frame{bytes.Repeat([]byte{byte(i)}, 1000), 7, 9}, record{vehicle: v}, 1)
 	}
 	return l
 }
@@ -35,6 +35,7 @@ func TestLogGrowsBySegments(t *testing.T) {
 	for seq := l.first(); seq <= l.head(); seq++ {
 		_, event := l.at(seq)
 		require.EqualValues(t, 7, event.dataAt)
+		require.EqualValues(t, 9, event.idSize)
 		require.Equal(t, byte(seq-11), event.text[0])
 		require.Len(t, event.text, 1000)
 		require.Equal(t, 1000, cap(event.text), "nobody can append to an event in place")

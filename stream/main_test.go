@@ -238,32 +238,28 @@ var (
 
 // brief returns the events of a text as one line. `3 a` is a position of vehicle a with seq 3, and
 // `4 late a` an older one. `5 gone a left` is a `gone` event, `6 live replay 3 0` a `live` event
-// with events and skipped. `7 -` is a heartbeat. An event without id has no number.
+// with events and skipped. `7 ping` is a ping, and `hello` the first one. An event without id has no
+// number.
 func brief(text string) string {
 	var all []string
 	for event := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {
-		var words []string
-		comment := false
+		var words, id []string
 		for line := range strings.Lines(event) {
 			field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 			switch field {
 			case "id":
-				words = append(words, epochs.ReplaceAllString(strings.TrimSpace(value), "$1"))
+				id = []string{epochs.ReplaceAllString(strings.TrimSpace(value), "$1")}
 			case "event":
 				words = append(words, strings.TrimSpace(value))
 			case "data":
 				for _, member := range members.FindAllStringSubmatch(value, -1) {
 					words = append(words, member[2])
 				}
-			case "":
-				comment = true
 			}
 		}
-		switch {
-		case strings.Contains(event, "retry:"):
-			words = append(words, "hello")
-		case comment:
-			words = append(words, "-")
+		words = append(id, words...)
+		if strings.HasPrefix(event, "retry:") {
+			words = []string{"hello"}
 		}
 		if len(words) > 0 {
 			all = append(all, strings.Join(words, " "))

@@ -146,7 +146,7 @@ func makeReaders(t *testing.T, m *model, random *rand.Rand) (readers []*reader) 
 				t: t, name: name, model: m, query: queries[name], following: -1,
 				vehicles: map[string]int{}, newest: map[string]int{}, byMode: map[string]int{},
 			}
-			if slow {
+			if r.query.Ping = time.Duration(random.IntN(3)) * 700 * time.Millisecond; slow {
 				r.name, r.gate = "slow "+name, make(chan struct{})
 			}
 			readers = append(readers, r)

@@ -62,7 +62,7 @@ func TestBusyStreamGetsAllInOneWrite(t *testing.T) {
 	})
 }
 
-func TestHeartbeatAfterSilence(t *testing.T) {
+func TestPingAfterSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second})
 		publish(t, h, "a", `"topics":["x"]`)
@@ -86,16 +86,16 @@ func TestHeartbeatAfterSilence(t *testing.T) {
 			publish(t, h, "b", `"lat":-1,"lon":-1,"n":`+fmt.Sprint(h.Head().Seq))
 		}
 		time.Sleep(6 * time.Second)
-		require.Equal(t, "101 -", quiet[0].takeEvents(), "10 s after it began")
+		require.Equal(t, "101 ping", quiet[0].takeEvents(), "10 s after it began")
 		require.Empty(t, quiet[1].takeWrites(), "6 s after it was written")
 		time.Sleep(4 * time.Second)
 		for i, c := range quiet[1:] {
-			require.Equal(t, "101 -", c.takeEvents(), "the id passes over other vehicles' events: %d", i)
+			require.Equal(t, "101 ping", c.takeEvents(), "the id passes over other vehicles' events: %d", i)
 		}
 		publish(t, h, "b", `"lat":-1,"lon":-1,"n":0`)
 		time.Sleep(10 * time.Second)
 		for i, c := range quiet {
-			require.Equal(t, "102 -", c.takeEvents(), i)
+			require.Equal(t, "102 ping", c.takeEvents(), i)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 			time.Sleep(10*time.Second - time.Millisecond)
 			require.Empty(t, c.takeWrites())
 			time.Sleep(time.Millisecond)
-			require.Equal(t, "1 -", c.takeEvents())
+			require.Equal(t, "1 ping", c.takeEvents())
 			require.Equal(t, 1, h.Stats().Vehicles)
 		}
 		time.Sleep(22 * time.Second)
@@ -122,8 +122,8 @@ func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 	})
 }
 
-// The id of a heartbeat must not pass over an event that waits for its flush.
-func TestHeartbeatDoesNotPassOwnEvents(t *testing.T) {
+// The id of a ping must not pass over an event that waits for its flush.
+func TestPingDoesNotPassOwnEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second})
 		time.Sleep(time.Second)
@@ -133,11 +133,11 @@ func TestHeartbeatDoesNotPassOwnEvents(t *testing.T) {
 		publish(t, h, "a", "")
 		publish(t, h, "b", "")
 		time.Sleep(58 * time.Second)
-		require.Equal(t, "0 - | 0 - | 0 - | 0 - | 0 -", c.takeEvents())
+		require.Equal(t, "0 ping | 0 ping | 0 ping | 0 ping | 0 ping", c.takeEvents())
 		time.Sleep(time.Second)
-		require.Equal(t, "0 - | 1 a | 2 b", c.takeEvents())
+		require.Equal(t, "0 ping | 1 a | 2 b", c.takeEvents())
 		time.Sleep(10 * time.Second)
-		require.Equal(t, "2 -", c.takeEvents())
+		require.Equal(t, "2 ping", c.takeEvents())
 	})
 }
 
@@ -150,18 +150,23 @@ func TestPing(t *testing.T) {
 		c.takeWrites()
 		silent.takeWrites()
 		time.Sleep(20 * time.Second)
-		require.Equal(t, "ping | ping | ping | ping", c.takeEvents())
+		require.Equal(t, "0 ping | 0 ping | 0 ping | 0 ping", c.takeEvents())
 		require.Empty(t, silent.takeWrites())
 
 		for range 200 {
 			publish(t, h, "a", "")
 			time.Sleep(100 * time.Millisecond)
 		}
-		pings := 0
+		pings, last := 0, "0"
 		for _, w := range c.takeWrites() {
-			if strings.Contains(w.text, "event: ping") {
-				pings++
-				require.Zero(t, w.at.Sub(began)%(5*time.Second))
+			for event := range strings.SplitSeq(brief(w.text), " | ") {
+				id, what, _ := strings.Cut(event, " ")
+				if what == "ping" {
+					pings++
+					require.Zero(t, w.at.Sub(began)%(5*time.Second))
+					require.Equal(t, last, id, "of the last event")
+				}
+				last = id
 			}
 		}
 		require.Equal(t, 4, pings, "also while events flow")

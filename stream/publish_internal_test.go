@@ -47,7 +47,7 @@ func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Posi
 func newestEvents(h *Hub) (all []string) {
 	for id := range h.fleet.byID {
 		if v := h.fleet.get(id); v != nil {
-			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.seq, withoutID(v.event)))
+			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.seq, v.frame().appendWithoutID(nil)))
 		}
 	}
 	slices.Sort(all)

@@ -29,7 +29,7 @@ type slowReader struct {
 func (r *slowReader) read(vehicles int) {
 	r.client.gate <- struct{}{}
 	for event := range strings.SplitSeq(r.client.takeText(), "\n\n") {
-		if id := between(event+"\n", "id: ", "\n"); strings.HasPrefix(event, "id: ") {
+		if id := between(event+"\n", "\nid: ", "\n"); id != "" {
 			r.lastID = id
 		}
 		switch {

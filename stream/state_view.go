@@ -216,22 +216,24 @@ func (c *cursor) readEntries(buf []byte) []byte {
 	c.hub.mu.RLock()
 	defer c.hub.mu.RUnlock()
 	for looked := 0; c.nextEntry < len(c.view.entries) && looked < scanLimit; looked++ {
-		event, stale := c.hub.resolve(c.view.entries[c.nextEntry], &c.scope, c.base > 0)
+		entry := c.view.entries[c.nextEntry]
+		event, stale := c.hub.resolve(entry, &c.scope, c.base > 0)
 		if len(buf) > 0 && len(buf)+len(event.text) > chunkSize {
 			break
 		}
 		c.nextEntry++
+		c.pos = entry.seq
 		if event.text == nil {
 			continue
 		}
 		if stale {
 			c.stale, c.withholdID = true, true
 		}
-		text := event.text
 		if c.withholdID {
-			text = withoutID(text)
+			buf = event.appendWithoutID(buf)
+		} else {
+			buf = append(buf, event.text...)
 		}
-		buf = append(buf, text...)
 		c.sent++
 	}
 	return buf
@@ -244,7 +246,7 @@ func (c *cursor) readEntries(buf []byte) []byte {
 // Hub.mu is held.
 func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event frame, stale bool) {
 	v := e.vehicle
-	event, at := frame{v.event, v.dataAt}, v.here
+	event, at := v.frame(), v.here
 	if v.seq != e.seq {
 		if stale = !h.log.holds(e.seq); !stale {
 			var r *record

@@ -20,7 +20,7 @@ type Query struct {
 	Only        []string
 	Box         *geo.Box      // restricts AllTopic and topics, but no VehiclePrefix; nil: everywhere
 	Interval    time.Duration // at most one position per vehicle in this time; 0: every position
-	Ping        time.Duration // longest time between two `ping` events; 0: no ping
+	Ping        time.Duration // longest time between two `ping` events; 0: a ping only after silence
 	Tail        bool          // true: no last-known positions at the start
 	LastEventID string        // as the client sent it; "": none
 	Protocol    string        // of the connection, for `live`: h1, h2 or h3
@@ -47,13 +47,13 @@ type Summary struct {
 	Bytes  int64
 }
 
-// Subscription is the stream of one reader: a cursor, and the pace, heartbeat and end of what it
-// reads. [Hub.Subscribe] makes it. Its owner must call [Subscription.Serve] or
-// [Subscription.Attach], once.
+// Subscription is the stream of one reader: a cursor, and the pace, pings and end of what it reads.
+// [Hub.Subscribe] makes it. Its owner must call [Subscription.Serve] or [Subscription.Attach], once.
 type Subscription struct {
 	cursor
 
 	ending atomic.Pointer[Reason] // why the stream is to end; nil: it continues
+	probed atomic.Bool            // a ping is due now
 	writer atomic.Pointer[writer] // the writer that serves it; nil: none yet
 
 	// The goroutine that writes the stream owns what follows.
@@ -122,6 +122,21 @@ func (s *Subscription) Attach(out Outlet, ended func(Summary)) {
 // Leave ends the stream because its client left.
 func (s *Subscription) Leave() { s.end(Cancelled) }
 
+// probeAgain is when Probe writes its second ping.
+const probeAgain = time.Second
+
+// Probe writes a ping at once, and another one soon after, to a client that may have gone. The system
+// of one that has gone answers the first with a reset, and the second fails.
+func (s *Subscription) Probe() {
+	s.pingNow()
+	time.AfterFunc(probeAgain, s.pingNow)
+}
+
+func (s *Subscription) pingNow() {
+	s.probed.Store(true)
+	s.wake()
+}
+
 // end asks the stream to end. The first reason counts.
 func (s *Subscription) end(why Reason) {
 	if s.ending.CompareAndSwap(nil, &why) {
@@ -142,7 +157,7 @@ func (s *Subscription) open(out Outlet) {
 	s.out = out
 	s.lastPing = s.hub.now()
 	retry := time.Second + rand.N(2*time.Second) // spreads the clients that come back
-	s.send(appendGreeting(nil, retry.Truncate(time.Millisecond)))
+	s.send(appendGreeting(nil, retry, s.query.LastEventID, s.hub.config.Clock()))
 	s.waitFlushed()
 	s.sendAndFreeze(s.cursor.begin())
 	s.waitFlushed()
@@ -269,14 +284,14 @@ func (s *Subscription) advance() (next time.Duration) {
 		s.checkEnd()
 		return 0
 	}
-	s.heartbeat(now)
+	s.ping(now)
 	if s.due() && !s.blocked() && (s.more || s.lastFlush == 0 || now >= s.nextFlush()) {
 		s.flush()
 	}
 	if s.due() {
-		return min(s.nextFlush(), s.nextHeartbeat())
+		return min(s.nextFlush(), s.nextDue())
 	}
-	return s.nextHeartbeat()
+	return s.nextDue()
 }
 
 // nextFlush returns when the stream may write events again.
@@ -310,38 +325,34 @@ func (s *Subscription) flush() {
 	}
 }
 
-// heartbeat writes a ping when one is due, and a heartbeat when the stream has been silent for
-// long.
-func (s *Subscription) heartbeat(now time.Duration) {
-	s.ping(now)
-	if now >= s.lastWrite+s.hub.config.Heartbeat && !s.blocked() {
-		s.send(appendHeartbeat(nil, s.resumeID()))
-	}
-}
-
-// ping writes a ping when it is due.
+// ping writes a ping when the stream has been silent for long, or when the reader's time between two
+// pings is over. Its id says how far the reader has come, so that the id of a quiet stream does not grow
+// old. A browser forgets an id that comes without data.
 func (s *Subscription) ping(now time.Duration) {
-	if s.query.Ping > 0 && now >= s.lastPing+s.query.Ping {
-		s.lastPing = now
-		s.send(appendControl(nil, "ping", "", fmt.Sprintf(`{"time":%s}`, s.hub.wireTime())))
+	if now < s.nextPing() && !s.probed.Load() || s.blocked() {
+		return
 	}
+	s.probed.Store(false)
+	s.lastPing = now
+	data := appendPingData(nil, s.hub.config.Clock())
+	s.send(appendControl(nil, "ping", s.resumeID(), string(data)))
 }
 
-// nextHeartbeat returns when the stream must write or end even if there are no events.
-func (s *Subscription) nextHeartbeat() time.Duration {
-	until := s.lastWrite + s.hub.config.Heartbeat
+// nextPing returns when a ping is due.
+func (s *Subscription) nextPing() time.Duration {
+	silent := s.lastWrite + s.hub.config.Heartbeat
 	if s.query.Ping > 0 {
-		until = min(until, s.lastPing+s.query.Ping)
+		return min(silent, s.lastPing+s.query.Ping)
 	}
-	if s.endsAt != 0 {
-		until = min(until, s.endsAt)
-	}
-	return until
+	return silent
 }
 
-// wireTime returns the time of day as on the wire: Unix seconds, to the millisecond.
-func (h *Hub) wireTime() []byte {
-	return geo.AppendTime(nil, h.config.Clock().Truncate(time.Millisecond))
+// nextDue returns when the stream must write or end even if there are no events.
+func (s *Subscription) nextDue() time.Duration {
+	if s.endsAt != 0 {
+		return min(s.nextPing(), s.endsAt)
+	}
+	return s.nextPing()
 }
 
 // drainEvery is the longest pause between the ends of two streams.

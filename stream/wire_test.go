@@ -27,25 +27,26 @@ func TestWireSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{})
 		publish(t, h, "TRUCK-042", `"speed_kmh":85,"timestamp":946684799.5,"topics":["depot:7"]`)
-		publish(t, h, `"\`+"é", `"note":"<b> & \u2028ü","altitude":34`)
+		publish(t, h, `"\`+"é", `"note":"<b> & ü`+"\u2028\u0085\u2029"+`","altitude":34`)
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h3"})
 		require.Equal(t, `retry: R
-: livemap
+event: ping
+data: {"time":946684800}
 
 event: reset
 data: {"reason":"new"}
 
-id: E-1
 data: {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"TRUCK-042","speed_kmh":85,"timestamp":946684799.5}}
+id: E-1
 
-id: E-2
 data: {"type":"Feature","id":"\"\\é","geometry":{"type":"Point","coordinates":[2,1,34]},`+
-			`"properties":{"vehicle_id":"\"\\é","note":"<b> & \u2028ü","timestamp":946684800}}
-
+			`"properties":{"vehicle_id":"\"\\é","note":"<b> & ü\u2028\u0085\u2029","timestamp":946684800}}
 id: E-2
+
 event: live
 data: {"mode":"snapshot","events":2,"skipped":0,"protocol":"h3","time":946684800}
+id: E-2
 
 `, golden(c))
 	})
@@ -65,39 +66,39 @@ func TestWireLiveEvents(t *testing.T) {
 		publish(t, h, "<ü>", `"topics":["depot:7"],"timestamp":946684801`)
 		require.True(t, h.Delete("<ü>"))
 		time.Sleep(time.Second)
-		require.Equal(t, `id: E-1
-data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
+		require.Equal(t, `data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"a","timestamp":946684801}}
+id: E-1
 
-id: E-2
 event: late
 data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"a","timestamp":946684800}}
+id: E-2
 
-id: E-3
 event: gone
 data: {"vehicle_id":"a","reason":"left"}
+id: E-3
 
-id: E-4
 data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"a","timestamp":946684803}}
+id: E-4
 
-id: E-5
 data: {"type":"Feature","id":"<ü>","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"<ü>","timestamp":946684801}}
+id: E-5
 
-id: E-6
 event: gone
 data: {"vehicle_id":"<ü>","reason":"deleted"}
+id: E-6
 
 `, golden(c))
 
 		time.Sleep(59 * time.Second)
 		c.takeWrites()
 		time.Sleep(time.Second)
-		require.Equal(t, `id: E-7
-event: gone
+		require.Equal(t, `event: gone
 data: {"vehicle_id":"a","reason":"expired"}
+id: E-7
 
 `, golden(c))
 	})
@@ -119,15 +120,16 @@ func TestWireLiveModes(t *testing.T) {
 			{"epoch", "x-1", `{"mode":"snapshot","events":3,"protocol":"h2","time":946684801.123}`},
 		} {
 			c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h2", LastEventID: test.id})
-			require.Contains(t, golden(c), "id: E-7\nevent: live\ndata: "+test.live+"\n\n", test.name)
+			require.Contains(t, golden(c), "event: live\ndata: "+test.live+"\nid: E-7\n\n", test.name)
 		}
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Protocol: "h2", Tail: true})
 		require.Equal(t, `retry: R
-: livemap
+event: ping
+data: {"time":946684801.123}
 
-id: E-7
 event: live
 data: {"mode":"tail","events":0,"skipped":0,"protocol":"h2","time":946684801.123}
+id: E-7
 
 `, golden(c))
 		require.Contains(t, golden(listen(t, h,
@@ -144,11 +146,44 @@ func TestWireSilence(t *testing.T) {
 		c := listen(t, h, stream.Query{Topics: []string{stream.AllTopic}, Ping: 20 * time.Second})
 		c.takeWrites()
 		time.Sleep(15 * time.Second)
-		require.Equal(t, ":\nid: E-0\n\n", golden(c), "heartbeat")
-		time.Sleep(5 * time.Second)
-		require.Equal(t, "event: ping\ndata: {\"time\":946684820}\n\n", golden(c))
+		require.Equal(t, "event: ping\ndata: {\"time\":946684815}\nid: E-0\n\n", golden(c), "after a silence")
+		publish(t, h, "a", "")
+		c.takeWrites()
+		time.Sleep(15 * time.Second)
+		require.Equal(t, "event: ping\ndata: {\"time\":946684830}\nid: E-1\n\n", golden(c))
 		h.Drain(t.Context(), time.Second)
 		require.Equal(t, "event: bye\ndata: {\"reason\":\"draining\"}\n\n", golden(c))
+	})
+}
+
+// The first event has the id that the client came with, where that may be one. What a client kept of an
+// event that was cut is then of an event with that id, and the event comes again.
+func TestWireGreeting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		longest := strings.Repeat("z", 40)
+		for id, line := range map[string]string{
+			"":            "",
+			"x-7":         "id: x-7\n",
+			"x-7-3":       "id: x-7-3\n",
+			longest:       "id: " + longest + "\n",
+			longest + "z": "",
+			"X-7":         "",
+			"x-7 ":        "",
+			"x-7\nid: y":  "",
+			"x-7\rid: y":  "",
+			"x-\x00":      "",
+			"ü-7":         "",
+			"x_7":         "",
+		} {
+			want := "retry: R\nevent: ping\n" + line + "data: {\"time\":946684800}\n\n"
+			first, _, _ := strings.Cut(golden(listen(t, h,
+				stream.Query{Topics: []string{stream.AllTopic}, LastEventID: id})), "event: reset")
+			require.Equal(t, want, first, "%q", id)
+			require.Equal(t, "retry: 60000\nevent: ping\n"+line+"data: {\"time\":946684800}\n\n"+
+				"event: bye\ndata: {\"reason\":\"too-many\"}\n\n",
+				string(h.TurnedAway(id, time.Minute)), "%q", id)
+		}
 	})
 }
 
@@ -159,7 +194,7 @@ func TestWireRetryIsSpread(t *testing.T) {
 		low, high := 10_000, 0
 		for range 200 {
 			text := listen(t, h, fleetQuery).takeText()
-			found := regexp.MustCompile(`^retry: (\d+)\n: livemap\n\n`).FindStringSubmatch(text)
+			found := regexp.MustCompile(`^retry: (\d+)\nevent: ping\ndata: `).FindStringSubmatch(text)
 			require.NotNil(t, found, text)
 			retry, err := strconv.Atoi(found[1])
 			require.NoError(t, err)

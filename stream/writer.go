@@ -249,7 +249,7 @@ func (w *writer) serve(s *Subscription) {
 			w.startCooldown(s)
 		}
 		if s.turn.coolingDown {
-			next = s.nextHeartbeat()
+			next = s.nextDue()
 		}
 		w.deadlines.set(s, next)
 	}
@@ -299,7 +299,7 @@ func (q *cooldownQueue) pop() {
 }
 
 // deadlineHeap is a heap of streams by when they must be served even if nothing wakes them. A
-// deadline may be too early: a write does not move it, since writes are frequent and heartbeats are
+// deadline may be too early: a write does not move it, since writes are frequent and pings are
 // rare.
 type deadlineHeap []*Subscription
 

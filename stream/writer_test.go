@@ -450,7 +450,7 @@ func TestIntervalOfAttachedStreams(t *testing.T) {
 	})
 }
 
-func TestHeartbeatOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
+func TestPingsOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second, FlushInterval: 20 * time.Millisecond})
 		busy := attachMany(t, h, 4, fleetQuery)
@@ -469,7 +469,7 @@ func TestHeartbeatOfAttachedStreamsWhileOthersAreBusy(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		for _, s := range beats {
-			requireTimes(t, "-", 10*time.Second, began, s.takeWrites()[1:], 3)
+			requireTimes(t, "ping", 10*time.Second, began, s.takeWrites()[1:], 3)
 		}
 		for _, s := range pings {
 			requireTimes(t, "ping", 7*time.Second, began, s.takeWrites()[1:], 4)

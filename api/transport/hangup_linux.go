@@ -13,20 +13,20 @@ import (
 type Hangups struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
-	epoll   int                        // 0: not open yet
-	quit    int                        // an eventfd that ends the goroutine
-	last    uint64                     // the newest id
-	waiting map[uint64]func(gone bool) // by id
+	epoll   int                     // 0: not open yet
+	quit    int                     // an eventfd that ends the goroutine
+	last    uint64                  // the newest id
+	waiting map[uint64]func(hangup) // by id
 	running sync.WaitGroup
 }
 
-// add calls notify once, when the client of a connection disconnects or sends something, unless the
-// returned id is removed before.
-func (h *Hangups) add(conn syscall.RawConn, notify func(gone bool)) (id uint64, err error) {
+// add calls notify when the client of a connection sends something, will send no more, and when it
+// disconnects. The last call is that it hung up, unless the returned id is removed before.
+func (h *Hangups) add(conn syscall.RawConn, notify func(hangup)) (id uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		notify(true)
+		notify(hungUp)
 		return 0, nil
 	}
 	if err := h.open(); err != nil {
@@ -34,7 +34,9 @@ func (h *Hangups) add(conn syscall.RawConn, notify func(gone bool)) (id uint64, 
 	}
 	h.last++
 	id = h.last
-	event := unix.EpollEvent{Events: unix.EPOLLIN | hungUp | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32)}
+	event := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(id), Pad: int32(id >> 32),
+	}
 	failed := conn.Control(func(fd uintptr) {
 		err = unix.EpollCtl(h.epoll, unix.EPOLL_CTL_ADD, int(fd), &event)
 	})
@@ -71,12 +73,10 @@ func (h *Hangups) open() (err error) {
 		unix.Close(epoll)
 		return err
 	}
-	h.epoll, h.quit, h.waiting = epoll, quit, map[uint64]func(bool){}
+	h.epoll, h.quit, h.waiting = epoll, quit, map[uint64]func(hangup){}
 	h.running.Go(h.run)
 	return nil
 }
-
-const hungUp = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 func (h *Hangups) run() {
 	events := make([]unix.EpollEvent, 256)
@@ -90,18 +90,30 @@ func (h *Hangups) run() {
 			if id == 0 {
 				return
 			}
-			h.notify(id, event.Events&hungUp != 0)
+			h.notify(id, hangupOf(event.Events))
 		}
 	}
 }
 
-func (h *Hangups) notify(id uint64, gone bool) {
+func hangupOf(events uint32) hangup {
+	switch {
+	case events&(unix.EPOLLHUP|unix.EPOLLERR) != 0: // epoll always reports these
+		return hungUp
+	case events&unix.EPOLLRDHUP != 0:
+		return halfHungUp
+	}
+	return notHungUp
+}
+
+func (h *Hangups) notify(id uint64, what hangup) {
 	h.mu.Lock()
 	notify := h.waiting[id]
-	delete(h.waiting, id)
+	if what == hungUp {
+		delete(h.waiting, id)
+	}
 	h.mu.Unlock()
 	if notify != nil {
-		notify(gone)
+		notify(what)
 	}
 }
 

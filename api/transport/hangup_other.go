@@ -11,7 +11,7 @@ import (
 // of its own.
 type Hangups struct{}
 
-func (h *Hangups) add(syscall.RawConn, func(bool)) (id uint64, err error) {
+func (h *Hangups) add(syscall.RawConn, func(hangup)) (id uint64, err error) {
 	return 0, errors.ErrUnsupported
 }
 

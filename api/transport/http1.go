@@ -23,6 +23,7 @@ type socket struct {
 	hangups *Hangups
 	mu      sync.Mutex // guards id
 	id      uint64     // in hangups; 0: none
+	sends   bool       // the client sends more than its request; the goroutine of hangups owns it
 
 	pending Pending
 	err     error // of the last attempt
@@ -106,32 +107,41 @@ func (s *socket) appendChunk(dst, p []byte) []byte {
 
 // OnGone implements Connection. No client should send anything after its request. For one that
 // does, a goroutine reads from then on.
-func (s *socket) OnGone(left func()) {
+func (s *socket) OnGone(left, halfClosed func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.raw != nil {
-		id, err := s.hangups.add(s.raw, func(gone bool) {
-			if gone {
+		id, err := s.hangups.add(s.raw, func(what hangup) {
+			switch {
+			case what == hungUp:
 				left()
-				return
+			case what == halfHungUp:
+				halfClosed()
+			case !s.sends:
+				s.sends = true
+				go s.discard()
 			}
-			go s.listen(left)
 		})
 		if err == nil {
 			s.id = id
 			return
 		}
 	}
-	go s.listen(left)
+	go func() {
+		if s.discard() == io.EOF {
+			halfClosed()
+		} else {
+			left()
+		}
+	}()
 }
 
-// listen reads and discards what the client sends until it disconnects.
-func (s *socket) listen(left func()) {
+// discard reads what the client sends until it sends no more, and returns the error of reading.
+func (s *socket) discard() error {
 	var nothing [1024]byte
 	for {
 		if _, err := s.conn.Read(nothing[:]); err != nil {
-			left()
-			return
+			return err
 		}
 	}
 }

@@ -50,13 +50,23 @@ func (t WriteTimeout) deadline(now time.Time) time.Time {
 // postpone it for a reader that is slow but reads.
 var longAgo = time.Unix(1, 0)
 
+// hangup is how far a client has disconnected.
+type hangup uint8
+
+const (
+	notHungUp  hangup = iota // it sent something
+	halfHungUp               // it will send no more
+	hungUp                   // it has gone
+)
+
 // Connection is a stream taken over from its server. Its header is on the wire, and the handler
 // may return. The body is written to the Connection.
 type Connection interface {
 	stream.Outlet
-	// OnGone calls left once, when the client disconnects, or at once if it has. left may be
-	// called after Close, too.
-	OnGone(left func())
+	// OnGone calls left once, when the client disconnects, or at once if it has. It calls halfClosed
+	// when the client will send no more: it may have gone, or it may read on (RFC 9112, section 9.6),
+	// and writing to it shows which. Both may be called after Close, too.
+	OnGone(left, halfClosed func())
 	// Close ends the body. A body that was cut ends so that the client notices it.
 	Close(cut bool)
 }

@@ -29,7 +29,8 @@ func FuzzFlags(f *testing.F) {
 // FuzzTail follows any bytes as a stream. Text output contains nothing that a terminal would obey,
 // and each position, also in NDJSON, is one line.
 func FuzzTail(f *testing.F) {
-	f.Add([]byte(":\nid: x-1\n\ndata: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]}," +
+	f.Add([]byte("event: ping\ndata: {}\nid: x-1\n\n" +
+		"data: {\"type\":\"Feature\",\"geometry\":{\"coordinates\":[1,2]}," +
 		"\"properties\":{\"vehicle_id\":\"\x1b[2J\",\"timestamp\":1e300}}\n\n"))
 	f.Add([]byte("event: gone\ndata: {\"vehicle_id\":\"\u009b\",\"reason\":\"\\u001b]0;x\\u0007\"}\n\nevent: " +
 		"late\ndata: {\n\n"))

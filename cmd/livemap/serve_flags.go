@@ -95,7 +95,7 @@ var sharedHelp = helpTexts{
 		"(${default}).",
 	"flush-interval": "Longest time that an event waits for others before the hub writes it: 1ms to 1s " +
 		"(${default}).",
-	"heartbeat": "Silence after which a stream gets a heartbeat: 1s to 30s (${default}).",
+	"heartbeat": "Silence after which a stream gets a ping: 1s to 30s (${default}).",
 	"stall-timeout": "Time a stream has to accept one write of at most 16 KiB before the hub closes it: 1s to " +
 		"10m (${default}).",
 	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +

@@ -27,7 +27,7 @@ type follower struct {
 }
 
 const (
-	// silenceLimit is the longest silence of a living stream: three heartbeats of a hub with
+	// silenceLimit is the longest silence of a living stream: three pings of a hub with
 	// default flags.
 	silenceLimit = 45 * time.Second
 
@@ -38,7 +38,7 @@ const (
 	eventLimit = 1 << 20
 )
 
-var errSilent = fmt.Errorf("no data for %v, not even a heartbeat", silenceLimit)
+var errSilent = fmt.Errorf("no data for %v, not even a ping", silenceLimit)
 
 // follow sends req, and again whenever the stream ends, until ctx ends, the hub refuses for good,
 // or the printer is done.

@@ -52,7 +52,7 @@ func TestTailVersions(t *testing.T) {
 		{"1.1", "HTTP/1.1", 1},
 	} {
 		t.Run(test.flag, func(t *testing.T) {
-			hub, server := newTLSHub(t, false, hello+event(1, "A")+"id: e-2\ndata: {", event(2, "A")+hang)
+			hub, server := newTLSHub(t, false, hello+event(1, "A")+"data: {", event(2, "A")+hang)
 			out, stderr, status := command(t, "", "tail", "--count=2", "--http", test.flag,
 				"--cacert", pemFile(t, server), server.URL)
 			assert.Zero(t, status, stderr)

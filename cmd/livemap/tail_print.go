@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"livemap/cmd/livemap/client"
+	"livemap/geo"
 
 	"github.com/tmaxmax/go-sse"
 )
@@ -35,7 +36,7 @@ func (p *tailPrinter) notice(text string, args ...any) {
 func (p *tailPrinter) event(e sse.Event) error {
 	switch e.Type {
 	case "", "message":
-		if e.Data == "" { // a heartbeat has an id only
+		if e.Data == "" { // an id alone, which other hubs send
 			return nil
 		}
 		return p.position(e.Data, false)
@@ -69,8 +70,8 @@ func (p *tailPrinter) announce(e sse.Event) {
 }
 
 func (p *tailPrinter) position(feature string, late bool) error {
-	line := []byte(feature)
-	if bytes.ContainsAny(line, "\r\n") { // no hub sends these, but one position is one line
+	line := geo.EscapeLineBreaks([]byte(feature)) // older hubs do not
+	if bytes.ContainsAny(line, "\r\n") {          // no hub sends these, but one position is one line
 		var compact bytes.Buffer
 		if json.Compact(&compact, line) == nil {
 			line = compact.Bytes()

@@ -25,7 +25,7 @@ func feature(vehicle string, seconds int) string {
 
 // event returns the event of a position as a hub writes it.
 func event(seq int, vehicle string) string {
-	return fmt.Sprintf("id: e-%d\ndata: %s\n\n", seq, feature(vehicle, seq))
+	return fmt.Sprintf("data: %s\nid: e-%d\n\n", feature(vehicle, seq), seq)
 }
 
 // streamingHub plays one script per connection, and the last one for all further connections. A
@@ -77,14 +77,14 @@ func newStreamingHub(t *testing.T, scripts ...string) (*streamingHub, string) {
 	return hub, server.URL
 }
 
-const hello = ": welcome\nretry: 10\n\n"
+const hello = "retry: 10\nevent: ping\ndata: {\"time\":1}\n\n"
 
 func TestTailPrintsFeatures(t *testing.T) {
 	hub, url := newStreamingHub(t, hello+"event: reset\ndata: {\"reason\":\"new\"}\n\n"+event(1, "A")+
-		"id: e-2\nevent: live\ndata: {\"mode\":\"snapshot\",\"events\":1}\n\n"+
-		"id: e-3\nevent: late\ndata: "+feature("A", 0)+"\n\n"+
-		"event: ping\ndata: {\"time\":1}\n\n: heartbeat\nid: e-4\n\n"+
-		"id: e-5\nevent: gone\ndata: {\"vehicle_id\":\"A\",\"reason\":\"left\"}\n\n"+event(6, "B\u202e")+hang)
+		"event: live\ndata: {\"mode\":\"snapshot\",\"events\":1}\nid: e-2\n\n"+
+		"event: late\ndata: "+feature("A", 0)+"\nid: e-3\n\n"+
+		"event: ping\ndata: {\"time\":1}\nid: e-4\n\n"+
+		"event: gone\ndata: {\"vehicle_id\":\"A\",\"reason\":\"left\"}\nid: e-5\n\n"+event(6, "B\u202e")+hang)
 	out, stderr, status := command(t, "", "tail", "--count=3", "--token=secret", url)
 	assert.Zero(t, status, stderr)
 	assert.Equal(t, feature("A", 1)+"\n"+feature("A", 0)+"\n"+feature("B\u202e", 6)+"\n", out)
@@ -103,11 +103,11 @@ func TestTailPrintsFeatures(t *testing.T) {
 
 func TestTailText(t *testing.T) {
 	now := time.Now().Unix()
-	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+feature("TRUCK-042", int(now-30))+"\n\n"+
-		"id: e-2\nevent: late\ndata: "+feature("A", 86400)+"\n\n"+
-		"id: e-3\nevent: gone\ndata: {\"vehicle_id\":\"A\\u001b[2J\",\"reason\":\"deleted\"}\n\n"+
-		`id: e-4`+"\n"+
-		`data: {"type":"Feature","geometry":{"coordinates":[1,2]},"properties":{"vehicle_id":"bare"}}`+"\n\n"+
+	_, url := newStreamingHub(t, hello+"data: "+feature("TRUCK-042", int(now-30))+"\nid: e-1\n\n"+
+		"event: late\ndata: "+feature("A", 86400)+"\nid: e-2\n\n"+
+		"event: gone\ndata: {\"vehicle_id\":\"A\\u001b[2J\",\"reason\":\"deleted\"}\nid: e-3\n\n"+
+		`data: {"type":"Feature","geometry":{"coordinates":[1,2]},"properties":{"vehicle_id":"bare"}}`+
+		"\nid: e-4\n\n"+
 		hang)
 	out, stderr, status := command(t, "", "tail", "--count=3", "--format=text", url)
 	assert.Zero(t, status, stderr)
@@ -129,12 +129,13 @@ func TestTailResumes(t *testing.T) {
 		id, notice   string
 	}{
 		{"cut between events", event(1, "A") + cut, "e-1", "unexpected EOF; reconnecting in"},
-		{"cut inside data", event(1, "A") + "id: e-2\ndata: {\"type\":" + cut, "e-1", "reconnecting"},
-		{"cut before the blank line", event(1, "A") + "id: e-2\ndata: " + feature("X", 1) + "\n" + cut,
+		{"cut inside data", event(1, "A") + "data: {\"type\":" + cut, "e-1", "reconnecting"},
+		{"cut before the blank line", event(1, "A") + "data: " + feature("X", 1) + "\nid: e-2\n" + cut,
 			"e-1", "reconnecting"},
-		{"cut inside the id", event(1, "A") + "id: e-2" + cut, "e-1", "reconnecting"},
-		{"after a heartbeat", event(1, "A") + ": heartbeat\nid: e-17\n\n" + cut, "e-17", "reconnecting"},
-		{"after a named event", event(1, "A") + "id: e-18\nevent: live\ndata: {}\n\n" + cut,
+		{"cut inside the id", event(1, "A") + "data: " + feature("X", 1) + "\nid: e-2" + cut,
+			"e-1", "reconnecting"},
+		{"after a ping", event(1, "A") + "event: ping\ndata: {}\nid: e-17\n\n" + cut, "e-17", "reconnecting"},
+		{"after a named event", event(1, "A") + "event: live\ndata: {}\nid: e-18\n\n" + cut,
 			"e-18", "reconnecting"},
 		{"bye", event(1, "A") + "event: bye\ndata: {\"reason\":\"draining\"}\n\n",
 			"e-1", "bye (draining)\nlivemap: the stream ended; reconnecting"},
@@ -166,7 +167,7 @@ func TestTailNoticesReset(t *testing.T) {
 
 func TestTailReadsLongEvents(t *testing.T) {
 	long := feature(strings.Repeat("x", 200<<10), 1)
-	_, url := newStreamingHub(t, hello+"id: e-1\ndata: "+long+"\n\n"+hang)
+	_, url := newStreamingHub(t, hello+"data: "+long+"\nid: e-1\n\n"+hang)
 	out, _, status := command(t, "", "tail", "--count=1", url)
 	assert.Zero(t, status)
 	assert.Equal(t, long+"\n", out)
@@ -316,9 +317,9 @@ func TestTailLeavesSilentStream(t *testing.T) {
 			body, script := io.Pipe()
 			go func() {
 				io.WriteString(script, event(1, "A"))
-				for range 4 { // heartbeats keep it
+				for range 4 { // pings keep it
 					time.Sleep(silenceLimit - time.Second)
-					io.WriteString(script, ": heartbeat\nid: e-7\n\n")
+					io.WriteString(script, "event: ping\ndata: {}\nid: e-7\n\n")
 				}
 				<-r.Context().Done()
 				script.CloseWithError(r.Context().Err())
@@ -347,7 +348,7 @@ func TestTailBackOff(t *testing.T) {
 				header := http.Header{"Retry-After": {"100"}}
 				return &http.Response{StatusCode: 503, Header: header, Body: http.NoBody}, nil
 			case n == 10:
-				bye := "retry: 60000\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n"
+				bye := "retry: 60000\nevent: ping\ndata: {}\n\nevent: bye\ndata: {\"reason\":\"too-many\"}\n\n"
 				return eventStream(io.NopCloser(strings.NewReader(event(1, "A") + bye))), nil
 			}
 			return eventStream(io.NopCloser(strings.NewReader(event(2, "A")))), nil

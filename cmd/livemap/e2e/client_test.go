@@ -150,7 +150,8 @@ func (c *wireClient) openUntil(ctx context.Context, cancel context.CancelFunc, u
 	}
 	s := &wireStream{body: resp.Body, cancel: cancel, lastID: lastEventID, header: resp.Header}
 	s.lines = bufio.NewReader(s)
-	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" {
+	const eventStream = "text/event-stream; charset=utf-8"
+	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != eventStream {
 		s.close()
 		return nil, fmt.Errorf("%w: %s is answered with %s and %q", errNoStream, url, resp.Status, got)
 	}
@@ -205,8 +206,8 @@ func (s *wireStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next returns the next event. It drops an event that was cut before its blank line, and that
-// event's id does not count.
+// next returns the next event that is no ping. It drops an event that was cut before its blank line, and
+// that event's id does not count.
 func (s *wireStream) next() (e wireEvent, err error) {
 	e.id = s.lastID
 	for data := []string(nil); ; {
@@ -222,6 +223,9 @@ func (s *wireStream) next() (e wireEvent, err error) {
 			return e, fmt.Errorf("a carriage return in %q", line)
 		case line == "":
 			s.lastID = e.id
+			if data != nil && e.name == "ping" {
+				data = nil
+			}
 			if data != nil {
 				e.data = strings.Join(data, "\n")
 				return e, nil

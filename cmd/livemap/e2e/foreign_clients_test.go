@@ -23,13 +23,11 @@ type foreignClient struct {
 	// read begins to read a stream, until the test ends.
 	read func(t *testing.T, url string, over http.RoundTripper) *foreignSeen
 
-	inGo        bool // it reads through a http.RoundTripper
-	getsEmpty   bool // it hands out heartbeats and the greeting as events without data
-	heartbeatID bool // it remembers the id of a heartbeat
-	keepsID     bool // an event without id is said to have the last one
-	retry       bool // it obeys retry:
-	afterError  bool // it comes back after an answer that is not 200
-	small       bool // it takes no event of 64 KiB or more; ours have at most 17
+	inGo       bool // it reads through a http.RoundTripper
+	keepsID    bool // an event without id is said to have the last one
+	retry      bool // it obeys retry:
+	afterError bool // it comes back after an answer that is not 200
+	small      bool // it takes no event of 64 KiB or more; ours have at most 17
 }
 
 // foreignReconnecting are the clients that come back and lose nothing. r3labs's
@@ -37,17 +35,17 @@ type foreignClient struct {
 var foreignReconnecting = []foreignClient{
 	{name: "eventsource 4", read: foreignNode("eventsource.mjs", "eventsource"), retry: true},
 	{name: "eventsource 5", read: foreignNode("eventsource.mjs", "eventsource5"),
-		heartbeatID: true, keepsID: true, retry: true},
+		keepsID: true, retry: true},
 	{name: "eventsource-parser", read: foreignNode("parser.mjs"), keepsID: true, retry: true, afterError: true},
 	{name: "launchdarkly", read: foreignLaunchDarkly, inGo: true,
-		getsEmpty: true, heartbeatID: true, keepsID: true, retry: true, afterError: true},
+		keepsID: true, retry: true, afterError: true},
 	{name: "go-sse", read: foreignGoSSE, inGo: true,
-		getsEmpty: true, heartbeatID: true, keepsID: true, retry: true, small: true},
+		keepsID: true, retry: true, small: true},
 }
 
 // foreignReading are all clients that hand out events.
 var foreignReading = append([]foreignClient{{name: "r3labs", read: foreignR3labs, inGo: true,
-	getsEmpty: true, heartbeatID: true, keepsID: true, afterError: true, small: true}}, foreignReconnecting...)
+	keepsID: true, afterError: true, small: true}}, foreignReconnecting...)
 
 // eachForeign runs a test with every client, all at once.
 func eachForeign(t *testing.T, clients []foreignClient, test func(t *testing.T, c foreignClient)) {

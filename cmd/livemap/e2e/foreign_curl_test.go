@@ -106,14 +106,15 @@ func TestForeignCurl(t *testing.T) {
 			curl := startForeignCurl(t, append(test.args, "--include", base+foreignAll)...)
 			shown := curl.wait("event: live")
 			assert.True(t, strings.HasPrefix(shown, test.status), shown)
-			assert.Contains(t, strings.ToLower(shown), "content-type: text/event-stream\r\n")
+			assert.Contains(t, strings.ToLower(shown), "content-type: text/event-stream; charset=utf-8\r\n")
 			assert.NotContains(t, strings.ToLower(shown), "content-encoding")
 			_, stream, _ := strings.Cut(shown, "\r\n\r\n")
-			assert.Regexp(t, "^retry: [0-9]{4}\n: livemap\n\nevent: reset\ndata: {\"reason\":\"new\"}\n\n", stream)
-			assert.Contains(t, curl.wait(`"time":`), `"protocol":"`+test.protocol+`"`)
+			assert.Regexp(t, "^retry: [0-9]{4}\nevent: ping\ndata: {\"time\":[0-9.]+}\n\n"+
+				"event: reset\ndata: {\"reason\":\"new\"}\n\n", stream)
+			assert.Contains(t, curl.wait(`,"time":`), `"protocol":"`+test.protocol+`"`)
 
 			id := hub.publish(foreignPosition(foreignStrange, 1000))
-			curl.wait("\n\nid: " + id + "\ndata: {")
+			assert.Contains(t, curl.wait("}}\nid: "+id+"\n\n"), "\n\ndata: {")
 			hub.stop()
 			assert.Zero(t, curl.exit())
 			assert.True(t, strings.HasSuffix(curl.wait("bye"), "\n\nevent: bye\ndata: {\"reason\":\"draining\"}\n\n"))
@@ -130,7 +131,7 @@ func TestForeignCurlResume(t *testing.T) {
 	curl := startForeignCurl(t, "--retry", "3", proxy.url+foreignAll)
 	curl.wait("event: live")
 	first := hub.publish(foreignPosition("TRUCK", 1000))
-	curl.wait("\n:\nid: " + first + "\n\n") // a heartbeat
+	curl.wait("}\nid: " + first + "\n\nevent: ping\ndata: {")
 	proxy.cutAfter(`"vehicle_id":"T`)
 	second := hub.publish(foreignPosition("TRUCK", 1001))
 	assert.Equal(t, 18, curl.exit(), "CURLE_PARTIAL_FILE")
@@ -140,8 +141,9 @@ func TestForeignCurlResume(t *testing.T) {
 	again := startForeignCurl(t, "--header", "Last-Event-ID: "+first, proxy.url+foreignAll)
 	shown := again.wait(`"mode":"replay"`)
 	assert.Equal(t, 1, strings.Count(shown, `"id":"TRUCK"`), shown)
-	assert.Contains(t, shown, "id: "+second+"\ndata: {")
-	assert.NotContains(t, shown, "id: "+first)
+	assert.Contains(t, shown, "}}\nid: "+second+"\n\n")
+	assert.Regexp(t, "\\Aretry: [0-9]{4}\nevent: ping\nid: "+first+"\ndata: ", shown)
+	assert.Equal(t, 1, strings.Count(shown, "id: "+first), "the greeting alone has it")
 }
 
 // foreignCurlHas reports whether curl was built with a feature.

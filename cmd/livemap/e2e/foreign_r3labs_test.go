@@ -20,18 +20,18 @@ func TestForeignR3labsCut(t *testing.T) {
 		modes []string
 	}{
 		"in the id: it is not one, and all is told anew": {
-			after: "id: %s-",
-			want:  []string{"first", "first", "cut", "next"},
+			after: "}}\nid: %s-",
+			want:  []string{"first", "cut", "first", "cut", "next"},
 			modes: []string{"snapshot", "snapshot"},
 		},
-		"in the data: half a position, and it never comes again": {
+		"in the data: half a position, and then the whole": {
 			after: `"vehicle_id":"c`,
-			want:  []string{"first", "half", "next"},
+			want:  []string{"first", "half", "cut", "next"},
 			modes: []string{"snapshot", "replay"},
 		},
-		"before the blank line: nothing is lost": {
+		"before the id: it comes twice": {
 			after: "}}\n",
-			want:  []string{"first", "cut", "next"},
+			want:  []string{"first", "cut", "cut", "next"},
 			modes: []string{"snapshot", "replay"},
 		},
 	} {

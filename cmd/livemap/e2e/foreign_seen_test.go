@@ -44,23 +44,22 @@ func (s *foreignSeen) note(kind, text string) {
 	s.changed.Broadcast()
 }
 
-// all returns the events so far, and apart from them how many had neither name
-// nor data: some clients hand out heartbeats and the stream's greeting.
-func (s *foreignSeen) all() (events []foreignEvent, empty int) {
+// all returns the events so far but pings, of which each stream begins with one.
+func (s *foreignSeen) all() (events []foreignEvent, pings int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.split()
 }
 
-func (s *foreignSeen) split() (events []foreignEvent, empty int) {
+func (s *foreignSeen) split() (events []foreignEvent, pings int) {
 	for _, e := range s.events {
-		if e.Name == "" && e.Data == "" {
-			empty++
+		if e.Name == "ping" {
+			pings++
 			continue
 		}
 		events = append(events, e)
 	}
-	return events, empty
+	return events, pings
 }
 
 // foreignNamed returns the data of events of one name, "" for the unnamed, and their ids.

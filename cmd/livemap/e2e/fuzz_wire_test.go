@@ -123,12 +123,17 @@ func listenToWire(f testing.TB, hub *runningHub) (listeners []*wireListener) {
 	return listeners
 }
 
+// next returns the next event that is no ping.
 func (l *wireListener) next(t testing.TB) wireEvent {
 	late := time.AfterFunc(e2eLimit, func() { l.body.Close() })
 	defer late.Stop()
-	e, err := l.events.next()
-	require.NoError(t, err, "over %s", l.name)
-	return e
+	for {
+		e, err := l.events.next()
+		require.NoError(t, err, "over %s", l.name)
+		if e.name != "ping" {
+			return e
+		}
+	}
 }
 
 func (l *wireListener) until(t testing.TB, name string) (e wireEvent) {

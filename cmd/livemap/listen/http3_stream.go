@@ -129,8 +129,8 @@ func (s *http3Stream) withGone(err error) error {
 	return err
 }
 
-// OnGone implements transport.Connection.
-func (s *http3Stream) OnGone(left func()) { context.AfterFunc(s.quic.Context(), left) }
+// OnGone implements transport.Connection. A request has no half that is still open.
+func (s *http3Stream) OnGone(left, _ func()) { context.AfterFunc(s.quic.Context(), left) }
 
 // Close implements transport.Connection.
 func (s *http3Stream) Close(cut bool) {

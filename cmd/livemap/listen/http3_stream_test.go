@@ -162,7 +162,7 @@ func TestHTTP3StreamReportsThatItsClientIsGone(t *testing.T) {
 					leave(theirs, client)
 					<-ours.quic.Context().Done()
 				}
-				ours.OnGone(func() { close(gone) })
+				ours.OnGone(func() { close(gone) }, nil)
 				if !before {
 					leave(theirs, client)
 				}

@@ -33,7 +33,7 @@ type Config struct {
 	// FlushInterval (--flush-interval) is the longest time that an event waits for others before
 	// it is written: 1 ms to 1 s.
 	FlushInterval time.Duration
-	// Heartbeat (--heartbeat) is the silence after which a stream gets a heartbeat: 1 s to 30 s.
+	// Heartbeat (--heartbeat) is the silence after which a stream gets a ping: 1 s to 30 s.
 	Heartbeat time.Duration
 	// StallTimeout (--stall-timeout) is how long a reader may take for a write of at most 16 KiB.
 	// Then its stream is closed: 1 s to 10 min.
