@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
+	"livemap/api/problem"
 	"livemap/api/token"
 	"livemap/stream"
 )
 
-// streamLimiter bounds how many streams each client has. The zero value is ready to use.
+// streamLimiter bounds how many streams, or uploads, each client has. The zero value is ready to use.
 type streamLimiter struct {
 	mu   sync.Mutex     // guards what follows
 	open map[string]int // streams of the clients that have some
@@ -81,7 +83,32 @@ func publisherKey(r *http.Request) string {
 	return string(rights) + clientKey(r)
 }
 
-// retryTime is how long a rejected stream's client waits before it tries again.
+// publisherName identifies a publisher by its certificate's name, by its token's subject, or by its
+// address. All that an internal port without authentication accepts is one publisher.
+func publisherName(r *http.Request) string {
+	if shown := clientCertificate(r); shown != nil {
+		return "certificate " + shown.Subject.String()
+	}
+	if principalOf(r) == nil {
+		return "local"
+	}
+	return clientKey(r)
+}
+
+// acquireUpload counts an NDJSON upload of a request's publisher, unless it has maxUploads already. The
+// caller must call release at the upload's end.
+func (a *API) acquireUpload(r *http.Request) (release func(), err error) {
+	publisher := publisherName(r)
+	if !a.uploads.acquire(publisher, maxUploads) {
+		return nil, problem.New(http.StatusTooManyRequests,
+			"this publisher has %d NDJSON uploads under way, the limit; end some, or send the positions of "+
+				"several vehicles in one upload", maxUploads).
+			With("Retry-After", strconv.Itoa(int(retryTime.Seconds())))
+	}
+	return func() { a.uploads.release(publisher) }, nil
+}
+
+// retryTime is how long the client of a rejected stream or upload waits before it tries again.
 const retryTime = time.Minute
 
 // rejectStream answers with a stream that ends at once, and counts why. After an error status an

@@ -26,6 +26,7 @@ type Metrics struct {
 	closed      *prometheus.CounterVec
 	panics      prometheus.Counter
 	migrations  prometheus.Counter
+	cut         *prometheus.CounterVec // connections
 	unsaved     prometheus.Counter
 }
 
@@ -41,7 +42,7 @@ func NewMetrics() *Metrics {
 		registry: prometheus.NewRegistry(),
 		publishes: counters("publishes_total",
 			"Publish requests by result: ok, partial (some positions rejected), refused (all rejected), "+
-				"limited (over --publish-rate), invalid (unreadable or too large), unavailable.",
+				"limited (over --publish-rate, or too many uploads), invalid (unreadable or too large), unavailable.",
 			"result"),
 		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "livemap_publish_duration_seconds", Buckets: delays,
@@ -58,11 +59,15 @@ func NewMetrics() *Metrics {
 		migrations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_http3_migrations_total",
 			Help: "HTTP/3 connections whose client address changed, sampled once a second."}),
+		cut: counters("connections_cut_total",
+			"Connections that the hub closed by reason: handshake, request (none in time), idle (no further one), "+
+				"address (too many without a request), full (no room), gone (no acknowledgement), shutdown.",
+			"reason"),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_state_save_failures_total", Help: "Failed attempts to save the vehicles."}),
 	}
 	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
-		m.migrations, m.unsaved,
+		m.migrations, m.cut, m.unsaved,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
@@ -80,6 +85,10 @@ func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()
 
 // Migrated counts HTTP/3 connections whose client moved to another address (RFC 9000, section 9).
 func (m *Metrics) Migrated(moves int) { m.migrations.Add(float64(moves)) }
+
+// Cut counts a connection that the hub closed though its client might have stayed. It is for the Cut
+// of the listener's counters, which has the reasons.
+func (m *Metrics) Cut(reason string) { m.cut.WithLabelValues(reason).Inc() }
 
 // Unsaved counts one failure to save the vehicles.
 func (m *Metrics) Unsaved() { m.unsaved.Inc() }

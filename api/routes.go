@@ -69,6 +69,7 @@ type API struct {
 	hangups     transport.Hangups // of the streams taken over
 	streams     streamLimiter
 	spellings   spellings
+	uploads     streamLimiter
 
 	draining context.Context // done when the hub drains
 	drain    context.CancelFunc

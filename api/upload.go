@@ -21,6 +21,7 @@ import (
 
 // Limits of an NDJSON upload.
 const (
+	maxUploads = 1000            // under way of one publisher; each holds 0.1 MB
 	maxLine    = 64 << 10        // bytes
 	uploadIdle = 5 * time.Minute // without a byte; a blank line is enough
 	lineGrace  = 2 * time.Second // to finish a line when the hub drains
@@ -33,6 +34,11 @@ const (
 func (a *API) receiveLines(
 	w http.ResponseWriter, r *http.Request, positions *ingest.Writer,
 ) (*problem.Ack, error) {
+	release, err := a.acquireUpload(r)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if err := a.limitRate(r, positions); err != nil {
 		return nil, err
 	}

@@ -447,3 +447,67 @@ func TestUnfinishedUploadIsTheLast(t *testing.T) {
 		}
 	}
 }
+
+// TestUploadsOfAPublisher checks how many uploads a publisher may have under way, who counts as one, and
+// that JSON and other publishers are not affected.
+func TestUploadsOfAPublisher(t *testing.T) {
+	const most = 1000
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t, tokens(t), requireAuth)
+		mine := bearer(publisher(t, "me", "*"))
+		var open []*upload
+		for range most {
+			open = append(open, begin(t, h.client, "http://localhost", mine...))
+		}
+		synctest.Wait()
+		over := begin(t, h.client, "http://localhost", bearer(publisher(t, "me", "OTHER-*"))...)
+		response := <-over.answered
+		require.NotNil(t, response)
+		require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
+		require.Equal(t, "60", response.Header.Get("Retry-After"))
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "this publisher has 1000 NDJSON uploads under way, the limit")
+		over.CloseWithError(io.ErrClosedPipe)
+		require.Equal(t, 200, h.do(t, "POST", "http://localhost/publish", strings.NewReader(at("a", 1, 2)),
+			append(mine, "Content-Type", "application/json")...).StatusCode)
+
+		others := begin(t, h.client, "http://localhost", bearer(publisher(t, "you", "*"))...)
+		require.NoError(t, others.Close())
+		require.Equal(t, 200, (<-others.answered).StatusCode)
+
+		open[0].CloseWithError(io.ErrClosedPipe) // one that breaks off counts no more
+		synctest.Wait()
+		last := begin(t, h.client, "http://localhost", mine...)
+		last.line(t, at("b", 1, 2))
+		require.NoError(t, last.Close())
+		require.Equal(t, 1, last.ack(t).Accepted)
+		for _, u := range open {
+			u.Close()
+		}
+	})
+}
+
+// TestLocalUploads checks that all uploads of an internal port without authentication are one publisher's.
+func TestLocalUploads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startPiped(t)
+		var open []*upload
+		for range 1001 {
+			open = append(open, begin(t, h.client, "http://localhost"))
+		}
+		refused := 0
+		synctest.Wait()
+		for _, u := range open {
+			select {
+			case response := <-u.answered:
+				require.NotNil(t, response)
+				require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
+				refused++
+			default:
+			}
+			u.CloseWithError(io.ErrClosedPipe)
+		}
+		require.Equal(t, 1, refused)
+	})
+}
