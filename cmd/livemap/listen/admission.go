@@ -11,7 +11,7 @@ import (
 
 const (
 	admissionSlots = 256                  // connections that may be in their first request at once
-	admissionQueue = 2048                 // connections that wait for a slot; the system keeps more
+	admissionQueue = maxIdleTCP           // connections that wait for a slot; the system would drop some
 	slotWait       = time.Millisecond     // longest wait for a slot; slow clients must not keep others out
 	acceptRetry    = 5 * time.Millisecond // pause after a failure to accept
 )
@@ -93,15 +93,27 @@ func (a *admission) enter() bool {
 	}
 }
 
-// releaseSlot frees a connection's slot when its first request was answered, its stream was
-// taken over, its HTTP/2 began or it was closed. It is an http.Server's ConnState.
-func releaseSlot(conn net.Conn, state http.ConnState) {
-	if state == http.StateNew || state == http.StateActive {
+// connState frees a connection's slot when its first request was answered, its stream was taken
+// over, its HTTP/2 began or it was closed. It notes which connections are idle, and why one ends. It
+// is an http.Server's ConnState.
+func connState(conn net.Conn, state http.ConnState) {
+	tracked := trackedOf(conn)
+	if tracked == nil || state == http.StateNew {
 		return
 	}
-	if tracked := trackedOf(conn); tracked != nil {
-		if inside := tracked.slot.Swap(nil); inside != nil {
-			<-*inside
+	tracked.idle.Store(state == http.StateIdle || state == http.StateClosed && tracked.idle.Load())
+	switch state {
+	case http.StateActive:
+		return
+	case http.StateIdle:
+		if !tracked.asked.Load() {
+			tracked.http2.Store(true) // without a request, HTTP/1.1 is not idle
 		}
+		tracked.listener.limiter.idle(tracked)
+	case http.StateClosed:
+		tracked.countEnd(conn)
+	}
+	if inside := tracked.slot.Swap(nil); inside != nil {
+		<-*inside
 	}
 }

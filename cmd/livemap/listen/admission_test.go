@@ -36,10 +36,11 @@ func (a *arrivals) Close() error {
 // TestAdmissionLetsSomeInAtATime checks who gets a slot and when slots become free.
 func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 	l := &arrivals{come: make(chan arrival)}
+	tracked := &trackedListener{limiter: testLimiter()}
 	admission := admit(l, slog.New(slog.DiscardHandler))
 	inside := func() int { return len(admission.inside) }
 	accept := func() net.Conn {
-		l.come <- arrival{conn: &trackedConn{}}
+		l.come <- arrival{conn: &trackedConn{listener: tracked}}
 		conn, err := admission.Accept()
 		require.NoError(t, err)
 		return conn
@@ -51,15 +52,15 @@ func TestAdmissionLetsSomeInAtATime(t *testing.T) {
 	require.Equal(t, admissionSlots, inside())
 	late := accept() // although there is no slot: slow clients do not keep others out
 	require.Equal(t, admissionSlots, inside())
-	releaseSlot(late, http.StateClosed)
+	connState(late, http.StateClosed)
 	require.Equal(t, admissionSlots, inside(), "it had no slot")
 
-	releaseSlot(first, http.StateActive)
+	connState(first, http.StateActive)
 	require.Equal(t, admissionSlots, inside())
-	releaseSlot(first, http.StateHijacked)
-	releaseSlot(first, http.StateClosed)
+	connState(first, http.StateHijacked)
+	connState(first, http.StateClosed)
 	require.Equal(t, admissionSlots-1, inside(), "once")
-	releaseSlot(accept(), http.StateIdle)
+	connState(accept(), http.StateIdle)
 	require.Equal(t, admissionSlots-1, inside())
 
 	for range 3 { // without file descriptors, for a time, Accept waits

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 )
 
 // Config says where a hub listens, and with which certificates.
@@ -28,6 +29,9 @@ type Config struct {
 	ClientCA string
 	// Tokens says that the handler of Internal can ask for tokens.
 	Tokens bool
+	// TrustedProxies are networks whose addresses may have any number of connections without a
+	// request. Elsewhere an address may have 64 on Public and on Proxy, beside those of the last second.
+	TrustedProxies []netip.Prefix
 
 	passed PassedSockets
 }

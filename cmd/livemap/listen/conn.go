@@ -25,7 +25,10 @@ const (
 // trackedListener knows its open connections, and closes those whose peer is gone.
 type trackedListener struct {
 	net.Listener
-	quit chan struct{}
+	limiter  *connLimiter
+	internal bool          // of the internal port
+	closing  chan struct{} // closed with the listener
+	quit     chan struct{} // closed when its connections are closed too
 
 	mu     sync.Mutex // guards what follows
 	conns  map[*trackedConn]struct{}
@@ -33,8 +36,9 @@ type trackedListener struct {
 }
 
 // track tracks the connections of a listener, until it and they are closed.
-func track(listener net.Listener) *trackedListener {
-	l := &trackedListener{Listener: listener, quit: make(chan struct{}), conns: map[*trackedConn]struct{}{}}
+func track(listener net.Listener, internal bool, limiter *connLimiter) *trackedListener {
+	l := &trackedListener{Listener: listener, limiter: limiter, internal: internal,
+		closing: make(chan struct{}), quit: make(chan struct{}), conns: map[*trackedConn]struct{}{}}
 	go l.checkPeers()
 	return l
 }
@@ -48,6 +52,10 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 	tracked := &trackedConn{Conn: conn, listener: l, accepted: time.Now()}
 	tracked.waiting = func() (int, bool) { return unsent(conn) }
 	tracked.shared.Taken = tracked.taken
+	if !l.limiter.add(tracked) {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[tracked] = struct{}{}
@@ -58,7 +66,10 @@ func (l *trackedListener) Accept() (net.Conn, error) {
 func (l *trackedListener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
+	}
 	l.quitIfDone()
 	return l.Listener.Close()
 }
@@ -97,6 +108,7 @@ func (l *trackedListener) checkPeers() {
 			for _, conn := range l.deadPeers() {
 				conn.hangUp()
 			}
+			l.limiter.sweep()
 		}
 	}
 }
@@ -126,6 +138,11 @@ type trackedConn struct {
 
 	accepted time.Time
 	asked    atomic.Bool // whether a request has come
+
+	entry   idleEntry // of the limiter, which guards it
+	counted bool      // by the limiter, which guards it
+
+	ending // what is known about why it ends
 
 	hungUp bool // only checkPeers uses it
 
@@ -158,11 +175,15 @@ func (c *trackedConn) SetWriteDeadline(t time.Time) error {
 
 // SetDeadline implements net.Conn.
 func (c *trackedConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.Conn.SetReadDeadline(t), c.SetWriteDeadline(t))
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. In a handshake, the client's time for its next message begins with what
+// the hub has written: the hub may have been late with it.
 func (c *trackedConn) Write(p []byte) (n int, err error) {
+	if c.waits.Load() && !c.asked.Load() {
+		defer c.Conn.SetReadDeadline(time.Now().Add(headerTimeout))
+	}
 	first, over := 0, 1 // bytes that waited when the first slice was over, and the slices that are over
 	for {
 		m, err := c.Conn.Write(p[n:])
@@ -202,6 +223,29 @@ func (c *trackedConn) taken() int64 {
 	return c.written.Load() - int64(waiting)
 }
 
+// SetReadDeadline implements net.Conn.
+func (c *trackedConn) SetReadDeadline(t time.Time) error {
+	c.waits.Store(t.After(time.Now()))
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Read implements net.Conn. If the client's bytes were there before the deadline, the hub is late,
+// not the client: they are read all the same.
+func (c *trackedConn) Read(p []byte) (n int, err error) {
+	n, err = c.Conn.Read(p)
+	switch {
+	case err == nil:
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		c.left.Store(!errors.Is(err, net.ErrClosed))
+	case c.waits.Load():
+		if n, isThere := readNow(c.Conn, p); isThere {
+			return n, nil
+		}
+		c.timedOut.Store(true)
+	}
+	return n, err
+}
+
 // SyscallConn implements syscall.Conn, for writes that do not block.
 func (c *trackedConn) SyscallConn() (syscall.RawConn, error) {
 	if conn, ok := c.Conn.(syscall.Conn); ok {
@@ -216,6 +260,7 @@ func (c *trackedConn) SyscallConn() (syscall.RawConn, error) {
 func (c *trackedConn) hangUp() {
 	if !c.hungUp {
 		c.hungUp = true
+		c.countCut(cutGone)
 		if shutDown(c) == nil {
 			return
 		}
@@ -229,5 +274,7 @@ func (c *trackedConn) Close() error {
 	delete(c.listener.conns, c)
 	c.listener.quitIfDone()
 	c.listener.mu.Unlock()
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.listener.limiter.remove(c) // now that there is a descriptor more
+	return err
 }

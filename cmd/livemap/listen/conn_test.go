@@ -127,7 +127,7 @@ func repeat(n, times int) (list []int) {
 func TestTrackingEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tracked := track(listener)
+	tracked := track(listener, false, testLimiter())
 	client, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer client.Close()
@@ -149,7 +149,7 @@ func TestTrackingEnds(t *testing.T) {
 func TestHangUp(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tracked := track(listener)
+	tracked := track(listener, false, testLimiter())
 	defer tracked.Close()
 	peer, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)

@@ -39,11 +39,15 @@ func trackedOf(conn net.Conn) *trackedConn {
 	return tracked
 }
 
-// noteRequests marks connections on which a request has come.
+// noteRequests notes which connections have requests.
 func noteRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, _ := r.Context().Value(connKey{}).(*trackedConn); conn != nil {
+			isHTTP2 := r.ProtoMajor == 2
+			conn.http2.Store(isHTTP2)
 			conn.asked.Store(true)
+			conn.listener.limiter.begin(conn)
+			defer conn.listener.limiter.end(conn, isHTTP2)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -65,7 +69,7 @@ func (p *httpPort) awaitFirstRequests(ctx context.Context) {
 		})
 	}
 	for _, conn := range p.unusedConns() {
-		conn.Close()
+		conn.cut(cutShutdown)
 	}
 }
 

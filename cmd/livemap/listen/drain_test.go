@@ -30,7 +30,7 @@ func TestFirstRequestsAreAnswered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				come := &arrivals{come: make(chan arrival)}
-				port := newHTTPPort("listen", []net.Listener{track(come)}, slog.New(slog.DiscardHandler))
+				port := newHTTPPort("listen", []net.Listener{come}, testLimiter(), slog.New(slog.DiscardHandler))
 				served := make(chan error, 1)
 				go func() {
 					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -25,6 +25,7 @@ const maxUnsent = transport.MaxWrite * 3 / 4
 type http3Stream struct {
 	quic    *quic.Stream
 	port    *quicPort // nil: of no port that counts
+	conn    *quicConn // nil: not limited
 	timeout transport.WriteTimeout
 	urgency int8
 
@@ -54,7 +55,12 @@ func TakeOverHTTP3(w http.ResponseWriter, r *http.Request,
 	if port != nil {
 		port.requests.Add(1)
 	}
-	return &http3Stream{quic: stream.QUICStream(), port: port, timeout: timeout, urgency: urgencyOf(r.Header)}
+	conn := quicConnOf(r.Context())
+	if conn != nil {
+		conn.begin() // until Close; the handler returns before
+	}
+	return &http3Stream{quic: stream.QUICStream(), port: port, conn: conn, timeout: timeout,
+		urgency: urgencyOf(r.Header)}
 }
 
 // urgencyOf returns the urgency in a Priority field (RFC 9218, section 4.1): 0, the highest, to 7.
@@ -136,6 +142,9 @@ func (s *http3Stream) OnGone(left, _ func()) { context.AfterFunc(s.quic.Context(
 func (s *http3Stream) Close(cut bool) {
 	if s.port != nil {
 		s.port.requests.Add(-1)
+	}
+	if s.conn != nil {
+		defer s.conn.end()
 	}
 	if cut {
 		s.quic.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))

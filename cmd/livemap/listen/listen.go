@@ -29,6 +29,7 @@ type Ports struct {
 	proxy    *httpPort // nil: off
 	internal *httpPort
 
+	cuts      *cuts
 	certified bool // public has --tls-cert, not a certificate made for localhost
 }
 
@@ -39,18 +40,19 @@ type Ports struct {
 // [ConfigError] if the configuration is at fault, and else what the system refused.
 func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 	log *slog.Logger) (p *Ports, err error) {
-	p = &Ports{}
+	p = &Ports{cuts: newCuts(log)}
+	limiter := newConnLimiter(maxDescriptors(), c.TrustedProxies, p.cuts)
 	defer func() {
 		if err != nil {
 			p.Close()
 			p = nil
 		}
 	}()
-	if p.internal, err = openHTTPPort(ctx, "publish-listen", c.Internal, c.passed, log); err != nil {
+	if p.internal, err = openHTTPPort(ctx, internalFlag, c.Internal, c.passed, limiter, log); err != nil {
 		return p, err
 	}
 	if !c.Proxy.IsOff() {
-		if p.proxy, err = openHTTPPort(ctx, "proxy-listen", c.Proxy, c.passed, log); err != nil {
+		if p.proxy, err = openHTTPPort(ctx, "proxy-listen", c.Proxy, c.passed, limiter, log); err != nil {
 			return p, err
 		}
 	}
@@ -71,19 +73,20 @@ func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 		return p, nil
 	}
 	p.certified = c.TLSCert != ""
-	return p, p.listenPublic(ctx, c, certificate, keys, log)
+	return p, p.listenPublic(ctx, c, certificate, keys, limiter, log)
 }
 
 // listenPublic opens TCP and UDP of the same port number. If the system picked it for TCP and it is
 // in use for UDP, listenPublic tries again.
 func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certificate, keys QUICKeys,
-	log *slog.Logger) error {
+	limiter *connLimiter, log *slog.Logger) error {
 	for try := 1; ; try++ {
-		tcp, err := openHTTPPort(ctx, "listen", c.Public, c.passed, log)
+		tcp, err := openHTTPPort(ctx, "listen", c.Public, c.passed, limiter, log)
 		if err != nil {
 			return err
 		}
-		p.quic, err = openQUICPort(tcp.listeners(), c.passed, certificate.config(), keys, log)
+		p.quic, err = openQUICPort(tcp.listeners(), c.passed, certificate.config(), keys,
+			&quicLimiter{trusted: c.TrustedProxies, cuts: p.cuts, idleTimeout: idleTimeout}, log)
 		if err == nil {
 			p.public = tcp
 			tcp.tls = certificate.config()
@@ -100,12 +103,21 @@ func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certifi
 // then, and its handler must ask clients without a certificate for a token.
 func (p *Ports) RequiresAuth() bool { return p.internal.tls != nil }
 
+// Counters count what happens to connections. Both functions are needed.
+type Counters struct {
+	// Migrated is called with the number of HTTP/3 clients that moved to another address.
+	Migrated func(moves int)
+	// Cut is called for each connection that the hub closes though its client might have stayed. The
+	// reasons are handshake and request (none within 10 s, or 2 min if nothing has come over HTTP/2), idle
+	// (no further request for 2 min), address (its address had too many without a request), full (another
+	// connection needed the room), gone (nothing is acknowledged for 30 s) and shutdown.
+	Cut func(reason string)
+}
+
 // Serve begins to serve: public on the public and the proxy port, internal on the internal one. It
 // is called once. The channel receives the error of a port that fails.
-//
-// Serve calls migrated with the number of HTTP/3 clients that moved to another address, as it
-// notices them.
-func (p *Ports) Serve(public, internal http.Handler, migrated func(moves int)) <-chan error {
+func (p *Ports) Serve(public, internal http.Handler, count Counters) <-chan error {
+	p.cuts.countWith(count.Cut)
 	failed := make(chan error, 4)
 	start := func(serve func(http.Handler) error, handler http.Handler) {
 		go func() {
@@ -122,7 +134,7 @@ func (p *Ports) Serve(public, internal http.Handler, migrated func(moves int)) <
 		if p.certified {
 			public = withHSTS(public)
 		}
-		p.quic.countMigrations(migrated)
+		p.quic.countMigrations(count.Migrated)
 		start(p.quic.serve, public)
 		start(p.public.serve, withAltSvc(public, p.public.Addr().(*net.TCPAddr).Port))
 	}
@@ -213,4 +225,5 @@ func (p *Ports) Close() {
 	if p.quic != nil {
 		p.quic.close()
 	}
+	p.cuts.end()
 }

@@ -42,6 +42,7 @@ const (
 type quicPort struct {
 	sockets []quicSocket // one for each address of the host
 	server  *http3.Server
+	limiter *quicLimiter
 	serving sync.WaitGroup // acceptors that run or will run
 	moves   *migrations    // nil until it serves
 
@@ -66,7 +67,7 @@ type QUICKeys struct {
 // openQUICPort listens on the UDP ports that were passed. Without any, it listens on the addresses
 // of TCP.
 func openQUICPort(tcp []net.Listener, passed PassedSockets, config *tls.Config, keys QUICKeys,
-	log *slog.Logger) (*quicPort, error) {
+	limiter *quicLimiter, log *slog.Logger) (*quicPort, error) {
 	conns, err := passed.packets, error(nil)
 	if len(conns) == 0 {
 		conns, err = openUDP(tcp)
@@ -74,13 +75,13 @@ func openQUICPort(tcp []net.Listener, passed PassedSockets, config *tls.Config, 
 	if err != nil {
 		return nil, err
 	}
-	q := &quicPort{server: &http3.Server{
+	q := &quicPort{limiter: limiter, server: &http3.Server{
 		MaxHeaderBytes: maxHeaderBytes,
 		Logger:         slog.New(slog.DiscardHandler),
 	}}
 	handshakes := rate.NewLimiter(handshakeRate, handshakeRate)
 	for i, conn := range conns {
-		socket, err := openQUICSocket(conn, config, keys, handshakes)
+		socket, err := openQUICSocket(conn, config, keys, handshakes, limiter)
 		if err != nil {
 			closeAll(conns[i:])
 			q.close()
@@ -112,14 +113,17 @@ func openUDP(tcp []net.Listener) (conns []net.PacketConn, err error) {
 // openQUICSocket begins to listen on a UDP port. 0-RTT is off: the hub would publish a replayed
 // POST twice.
 func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys,
-	handshakes *rate.Limiter) (q quicSocket, err error) {
+	handshakes *rate.Limiter, limiter *quicLimiter) (q quicSocket, err error) {
 	q.conn = conn
 	growBuffers(q.conn.(*net.UDPConn))
 	q.transport = &quic.Transport{
-		Conn:                q.conn,
-		StatelessResetKey:   &keys.Reset,
-		TokenGeneratorKey:   &keys.Token,
-		VerifySourceAddress: func(net.Addr) bool { return !handshakes.Allow() },
+		Conn:              q.conn,
+		StatelessResetKey: &keys.Reset,
+		TokenGeneratorKey: &keys.Token,
+		ConnContext:       limiter.admit,
+		VerifySourceAddress: func(client net.Addr) bool {
+			return !handshakes.Allow() || limiter.isCrowded(client)
+		},
 	}
 	// http3.ConfigureTLSConfig would make a copy for each connection, which keeps it.
 	config = config.Clone()
@@ -135,17 +139,19 @@ func openQUICSocket(conn net.PacketConn, config *tls.Config, keys QUICKeys,
 func (q *quicPort) countMigrations(migrated func(moves int)) {
 	q.moves = startMigrationCount(migrated)
 	q.server.ConnContext = func(ctx context.Context, conn *quic.Conn) context.Context {
+		q.limiter.attach(conn)
 		q.moves.track(conn)
 		return context.WithValue(ctx, quicPortKey{}, q)
 	}
 }
 
 func (q *quicPort) serve(handler http.Handler) error {
-	q.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	defer q.limiter.start()()
+	q.server.Handler = q.limiter.noteRequests(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q.requests.Add(1)
 		defer q.requests.Add(-1)
 		handler.ServeHTTP(w, r)
-	})
+	}))
 	return firstError(slices.Repeat(q.sockets, quicAcceptors), func(socket quicSocket) error {
 		defer q.serving.Done()
 		return q.server.ServeListener(socket.listener)

@@ -3,6 +3,7 @@
 package listen
 
 import (
+	"math"
 	"os"
 	"syscall"
 )
@@ -32,3 +33,12 @@ func limitMode(fd uintptr) { syscall.Fchmod(int(fd), socketMode) }
 
 // setMode gives a Unix socket the permissions of socketMode.
 func setMode(path string) error { return os.Chmod(path, socketMode) }
+
+// maxDescriptors returns how many files and sockets the process may have open.
+func maxDescriptors() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return math.MaxInt32
+	}
+	return int(min(uint64(limit.Cur), math.MaxInt32))
+}

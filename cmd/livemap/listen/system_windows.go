@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"math"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -30,3 +31,6 @@ func limitMode(uintptr) {}
 
 // setMode does nothing, like limitMode.
 func setMode(string) error { return nil }
+
+// maxDescriptors returns how many files and sockets the process may have open: Windows has no limit.
+func maxDescriptors() int { return math.MaxInt32 }

@@ -43,7 +43,7 @@ type httpPort struct {
 
 // openHTTPPort makes a port of the sockets that were passed for a flag. Without any, it opens the
 // address. An error names the flag.
-func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSockets,
+func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSockets, limiter *connLimiter,
 	log *slog.Logger) (*httpPort, error) {
 	open, err := passed.listeners(flag)
 	if len(open) == 0 && err == nil {
@@ -52,11 +52,14 @@ func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSock
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
 	}
-	return newHTTPPort(flag, open, log), nil
+	return newHTTPPort(flag, open, limiter, log), nil
 }
 
+// internalFlag is the flag of the internal port.
+const internalFlag = "publish-listen"
+
 // newHTTPPort makes a port of open listeners.
-func newHTTPPort(flag string, open []net.Listener, log *slog.Logger) *httpPort {
+func newHTTPPort(flag string, open []net.Listener, limiter *connLimiter, log *slog.Logger) *httpPort {
 	server := &http.Server{
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -64,13 +67,13 @@ func newHTTPPort(flag string, open []net.Listener, log *slog.Logger) *httpPort {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Protocols:         new(http.Protocols),
 		ConnContext:       withConn,
-		ConnState:         releaseSlot,
+		ConnState:         connState,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	for i := range open {
-		open[i] = track(open[i])
+		open[i] = track(open[i], flag == internalFlag, limiter)
 	}
 	return &httpPort{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
 }

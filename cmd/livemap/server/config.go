@@ -15,7 +15,8 @@ import (
 //
 // Errors name each field by the flag of `livemap serve` that sets it.
 type Config struct {
-	// Listen says where the hub listens, and with which certificates. Its Tokens is set by the hub.
+	// Listen says where the hub listens, and with which certificates. The hub sets its Tokens and its
+	// TrustedProxies.
 	Listen listen.Config
 	// TrustedProxies (--trusted-proxy) are networks whose X-Forwarded-For counts. That of a Unix
 	// socket always does.
@@ -131,10 +132,10 @@ func (c *Config) Validate() error {
 	return cmp.Or(c.checkRanges(), ports.ValidatePublic(), c.checkAuth(), ports.ValidateInternal(), c.checkMap())
 }
 
-// ports returns Listen, with Tokens set.
+// ports returns Listen, with Tokens and TrustedProxies set.
 func (c *Config) ports() listen.Config {
 	ports := c.Listen
-	ports.Tokens = c.takesTokens()
+	ports.Tokens, ports.TrustedProxies = c.takesTokens(), c.TrustedProxies
 	return ports
 }
 

@@ -134,7 +134,8 @@ type running struct {
 func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addresses)) (err error) {
 	metrics := h.surface.Metrics
 	stopSaving := h.state.saveEvery(saveInterval, h.hub, metrics.Unsaved)
-	failed := h.ports.Serve(h.surface.Public(), h.surface.Internal(), metrics.Migrated)
+	failed := h.ports.Serve(h.surface.Public(), h.surface.Internal(),
+		listen.Counters{Migrated: metrics.Migrated, Cut: metrics.Cut})
 	at := h.ports.Addresses()
 	h.log.Info("the hub is ready", attributes(at)...)
 	ready(at)
