@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -97,51 +100,105 @@ func TestFaultStandsStill(t *testing.T) {
 	}
 }
 
-// F57: silent connections use up all file descriptors. Streams go on, the hub does not spin, and
-// waiting clients are accepted once descriptors are free.
+// F57: connections use up all descriptors that the hub gives to them: silent ones first, then streams.
+// Existing streams go on and publishers find room, the hub does not spin, and clients that wait are
+// accepted when others have gone.
 func TestFaultNoDescriptors(t *testing.T) {
 	t.Parallel()
-	hub := startHubUnder(t, []string{"prlimit", "--nofile=128:128"}, "--drain", "0s")
+	hub := withDescriptors(t, "128", "--drain", "0s") // 70 of them for the public and the proxy port
 	book := &ledger{vehicles: 20, prefix: "V"}
 	book.publish(t, hub)
 	var readers []*ledgerReader
 	for i := range 30 {
 		readers = append(readers, book.follow(t, hub.client(t, protocolNames[i%3]), hub.public+"/stream"))
 	}
-	spent := hub.spent(t) // which takes a descriptor
-	var silent []net.Conn
-	for range 300 {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(hub.proxy, "http://"))
-		require.NoError(t, err)
-		defer conn.Close()
-		silent = append(silent, conn)
-	}
-	line := hub.log.await(t, "cannot accept connections")
-	t.Logf("the log: %v", line["error"])
-	began := time.Now()
+	spent, began := hub.spent(t), time.Now()
+	silent(t, 300, hub.proxy)
+	plain := newWireClient(t, "h1", &tls.Config{})
+	over := book.follow(t, hub.client(t, "h3"), hub.public+"/stream")
+	readers = append(readers, over, book.follow(t, plain, hub.proxy+"/stream"))
 	for range 30 {
 		number := book.publish(t, hub)
 		for _, r := range readers {
 			r.await(t, "positions", func(ledgerCounts) bool { return r.holds("V0", number) })
 		}
 	}
-	over := book.follow(t, hub.client(t, "h3"), hub.public+"/stream") // which needs none
-	waiting := book.begin(t, newWireClient(t, "h1", &tls.Config{}), hub.proxy+"/stream")
-	for time.Since(began) < 3*time.Second {
+	t.Logf("%v silent connections were cut", hub.metric(t, `livemap_connections_cut_total{reason="full"}`))
+
+	var streams []*wireStream // on the proxy port, until there is no room
+	waiting := make(chan *wireStream, 100)
+	for range 100 {
+		go func() {
+			s, err := plain.open(t.Context(), hub.proxy+"/stream", "")
+			if err == nil {
+				waiting <- s
+			}
+		}()
+	}
+	for len(streams) < 70-20-1 {
+		s := <-waiting
+		defer s.close()
+		streams = append(streams, s)
+	}
+	for time.Since(began) < 10*time.Second {
 		book.publish(t, hub)
 		<-time.After(100 * time.Millisecond)
 	}
 	without := time.Since(began).Round(100 * time.Millisecond)
-	for _, conn := range silent {
-		conn.Close()
-	}
+	require.Empty(t, waiting, "there is room for more than the hub gives")
+	t.Logf("%.2f s of processor in the %s without room", spent(), without)
+	resp, err := hub.operator.Get(hub.publish + "/readyz")
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 200, resp.StatusCode)
 	released := time.Now()
-	waiting.await(t, "to be let in", func(c ledgerCounts) bool { return len(c.lives) > 0 })
-	t.Logf("who waited was let in %s after there were descriptors again; %.2f s of processor in the %s without",
-		time.Since(released).Round(time.Millisecond), spent(), without)
-	readers = append(readers, over, waiting)
+	for _, s := range streams {
+		s.close()
+	}
+	for range 100 - len(streams) {
+		s := <-waiting
+		s.until(t, "live")
+		s.close()
+	}
+	t.Logf("all who waited were let in %s after there was room again", time.Since(released).Round(time.Millisecond))
 	book.settle(t, hub, readers...)
 	for _, r := range readers {
 		assert.Equal(t, 1, r.counts().opened)
 	}
+	assert.Empty(t, hub.log.find("cannot accept connections"))
+}
+
+// Connections without a request end after two minutes, whatever they send besides: a PING of HTTP/2 or
+// HTTP/3 each second.
+func TestFaultPingsWithoutRequests(t *testing.T) {
+	t.Parallel()
+	hub := startHub(t, "--drain", "0s")
+	to, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(hub.public, "https://"))
+	require.NoError(t, err)
+	h3, err := quicTransport(t).Dial(t.Context(), to, &tls.Config{InsecureSkipVerify: true,
+		NextProtos: []string{http3.NextProtoH3}}, &quic.Config{KeepAlivePeriod: time.Second})
+	require.NoError(t, err)
+	conn, framer := h2Conn(t, hub)
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() {
+		_, err := io.Copy(io.Discard, conn)
+		ended <- err
+	}()
+	go func() {
+		for framer.WritePing(false, [8]byte{}) == nil {
+			<-time.After(time.Second)
+		}
+	}()
+	for _, over := range []struct {
+		protocol string
+		done     func()
+	}{{"h3", func() { <-h3.Context().Done() }}, {"h2", func() { <-ended }}} {
+		over.done()
+		t.Logf("%s: cut after %s", over.protocol, time.Since(began).Round(time.Second))
+	}
+	await(t, "both to be counted", func() bool {
+		return hub.metric(t, `livemap_connections_cut_total{reason="idle"}`)+
+			hub.metric(t, `livemap_connections_cut_total{reason="request"}`) == 2
+	})
 }

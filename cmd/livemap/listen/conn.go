@@ -233,16 +233,12 @@ func (c *trackedConn) SetReadDeadline(t time.Time) error {
 // not the client: they are read all the same.
 func (c *trackedConn) Read(p []byte) (n int, err error) {
 	n, err = c.Conn.Read(p)
-	switch {
-	case err == nil:
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		c.left.Store(!errors.Is(err, net.ErrClosed))
-	case c.waits.Load():
-		if n, isThere := readNow(c.Conn, p); isThere {
-			return n, nil
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.waits.Load() {
+		if late, isThere := readNow(c.Conn, p); isThere {
+			n, err = late, nil
 		}
-		c.timedOut.Store(true)
 	}
+	c.noteRead(n, err)
 	return n, err
 }
 
@@ -274,6 +270,7 @@ func (c *trackedConn) Close() error {
 	delete(c.listener.conns, c)
 	c.listener.quitIfDone()
 	c.listener.mu.Unlock()
+	c.closed.Store(true)
 	err := c.Conn.Close()
 	c.listener.limiter.remove(c) // now that there is a descriptor more
 	return err

@@ -2,7 +2,9 @@ package listen
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 )
 
@@ -11,10 +13,23 @@ import (
 type ending struct {
 	waits    atomic.Bool // a deadline for reading is set, and had not passed when it was set
 	timedOut atomic.Bool // reading has met that deadline
-	left     atomic.Bool // the client has closed the connection, or it failed
-	idle     atomic.Bool // all that was asked is answered; over HTTP/2, also before the first request
+	closed   atomic.Bool // the hub has closed the connection
+	left     atomic.Bool // the client had closed it before, or it failed
+	idle     atomic.Bool // all that came is answered; over HTTP/2, also before the first request
 	http2    atomic.Bool
 	cutOnce  atomic.Bool // why it ends is counted
+}
+
+// noteRead notes what a read has returned.
+func (c *trackedConn) noteRead(n int, err error) {
+	switch {
+	case err == nil && n > 0 && !c.http2.Load():
+		c.idle.Store(false) // a request begins; over HTTP/2 it may be a PING
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.timedOut.Store(c.waits.Load())
+	case err != nil && !c.closed.Load():
+		c.left.Store(true)
+	}
 }
 
 // countCut counts why the hub ends the connection, unless that is counted already.

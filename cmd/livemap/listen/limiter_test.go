@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -214,6 +215,11 @@ func TestCutsAreLogged(t *testing.T) {
 				}
 				return a
 			}})))
+		said := func() []string {
+			cuts.mu.Lock() // held while the log is written
+			defer cuts.mu.Unlock()
+			return slices.Clone(lines)
+		}
 		count := 0
 		cuts.countWith(func(string) { count++ })
 		for range 20 {
@@ -222,15 +228,15 @@ func TestCutsAreLogged(t *testing.T) {
 		cuts.add(cutIdle, "192.0.2.1:8")
 		require.Equal(t, []string{
 			"level=INFO msg=\"cut connections\" reason=handshake connections=1 last_client=192.0.2.1:7\n",
-		}, lines)
+		}, said())
 		time.Sleep(3 * cutLogInterval)
 		require.Equal(t, []string{
 			"level=INFO msg=\"cut connections\" reason=handshake connections=19 last_client=192.0.2.1:7\n",
-		}, lines[1:])
+		}, said()[1:])
 		cuts.add(cutHandshake, "192.0.2.1:9")
 		cuts.add(cutHandshake, "192.0.2.1:9")
 		cuts.end()
-		require.Len(t, lines, 4)
+		require.Len(t, said(), 4)
 		require.Equal(t, 23, count)
 	})
 }
