@@ -165,6 +165,7 @@ func TestDescriptorsAreLeft(t *testing.T) {
 			l.begin(conn)
 		}
 		require.Zero(t, time.Since(began))
+		synctest.Wait()
 
 		busy[0].Close()
 		synctest.Wait()
@@ -186,6 +187,12 @@ func TestDescriptorsAreLeft(t *testing.T) {
 		require.True(t, l.add(l.conn(l.internal, "127.0.0.1")))
 		require.True(t, isClosed(last))
 		require.Equal(t, map[string]int{"full": 2}, l.counts)
+
+		// Without any there, it cuts one of its own.
+		time.Sleep(minIdle)
+		require.True(t, l.add(l.conn(l.internal, "127.0.0.1")))
+		require.Equal(t, map[string]int{"full": 3}, l.counts)
+		require.Equal(t, l.most, l.open)
 	})
 }
 
