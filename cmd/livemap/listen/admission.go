@@ -106,6 +106,7 @@ func connState(conn net.Conn, state http.ConnState) {
 	case http.StateActive:
 		return
 	case http.StateIdle:
+		tracked.busy.Store(false)
 		if !tracked.asked.Load() {
 			tracked.http2.Store(true) // without a request, HTTP/1.1 is not idle
 		}

@@ -45,6 +45,7 @@ func noteRequests(next http.Handler) http.Handler {
 		if conn, _ := r.Context().Value(connKey{}).(*trackedConn); conn != nil {
 			isHTTP2 := r.ProtoMajor == 2
 			conn.http2.Store(isHTTP2)
+			conn.busy.Store(true)
 			conn.asked.Store(true)
 			conn.listener.limiter.begin(conn)
 			defer conn.listener.limiter.end(conn, isHTTP2)

@@ -12,10 +12,11 @@ import (
 // limits ended a connection, nor that one did.
 type ending struct {
 	waits    atomic.Bool // a deadline for reading is set, and had not passed when it was set
-	timedOut atomic.Bool // reading has met that deadline
+	timedOut atomic.Bool // reading has met that deadline, without a request under way
 	closed   atomic.Bool // the hub has closed the connection
 	left     atomic.Bool // the client had closed it before, or it failed
 	idle     atomic.Bool // all that came is answered; over HTTP/2, also before the first request
+	busy     atomic.Bool // a request has come and is not answered to its end
 	http2    atomic.Bool
 	cutOnce  atomic.Bool // why it ends is counted
 }
@@ -26,7 +27,8 @@ func (c *trackedConn) noteRead(n int, err error) {
 	case err == nil && n > 0 && !c.http2.Load():
 		c.idle.Store(false) // a request begins; over HTTP/2 it may be a PING
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.timedOut.Store(c.waits.Load())
+		// A body that does not come has an answer.
+		c.timedOut.Store(c.waits.Load() && !c.busy.Load())
 	case err != nil && !c.closed.Load():
 		c.left.Store(true)
 	}

@@ -56,6 +56,7 @@ func TestTimeLimitsAreCounted(t *testing.T) {
 		{name: "no further request", sends: request, want: "idle", after: idleTimeout},
 		{name: "half a second header", sends: request, then: request[:20], want: "request", after: headerTimeout},
 		{name: "an answer that closes", sends: "GET / HTTP/1.0\r\n\r\n"},
+		{name: "no body", sends: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", after: time.Second},
 		{name: "no HTTP", sends: "good morning to you, dear hub\r\n\r\n"},
 		{name: "client leaves", leaves: true},
 		{name: "client leaves in a header", sends: request[:20], leaves: true},
@@ -87,7 +88,14 @@ func TestTimeLimitsAreCounted(t *testing.T) {
 					port.tls = &tls.Config{Certificates: certificate.TLS.Certificates}
 				}
 				served := make(chan error, 1)
-				go func() { served <- port.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) }()
+				go func() {
+					served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.ContentLength > 0 {
+							http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+							io.ReadAll(r.Body)
+						}
+					}))
+				}()
 				pipe, server := net.Pipe()
 				come.come <- arrival{conn: server}
 				client := pipe
