@@ -170,8 +170,8 @@ func openEach(
 // enoughFiles requires that so many connections can be open at a time, here and in
 // the server.
 func enoughFiles(connections int) error {
-	const others = 100
 	limit, err := process.OpenFiles()
+	others := 100 + int(min(limit/8, 1024)) // which a hub leaves to its internal port
 	if err == nil && uint64(connections+others) > limit {
 		err = fmt.Errorf(
 			"%d connections need %d open files, and the system allows a process %d: "+
