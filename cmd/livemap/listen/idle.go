@@ -11,7 +11,7 @@ import (
 const (
 	maxIdlePerAddress = 64     // connections without a request from one address
 	maxIdleTCP        = 16_384 // TCP connections without a request, in all; one holds 50 KB at most
-	maxIdleQUIC       = 4096   // QUIC connections without a request, in all; one holds 0.1 MB at most
+	maxIdleQUIC       = 8192   // QUIC connections without a request, in all; one holds 0.1 MB at most
 
 	// minIdle is how long a connection may be without a request before a limit can cut it. It is time
 	// for a handshake and a request: when many clients come at once, they must not cut each other.
