@@ -113,6 +113,7 @@ func quicAcross(t *testing.T, link *slowLink, config *tls.Config, client *quic.C
 	socket.listener, err = socket.transport.ListenEarly(config, &quic.Config{MaxIdleTimeout: quicIdleTimeout})
 	require.NoError(t, err)
 	port := &quicPort{
+		limiter: &quicLimiter{idleTimeout: idleTimeout},
 		server:  &http3.Server{Logger: slog.New(slog.DiscardHandler)},
 		sockets: []quicSocket{socket},
 	}
