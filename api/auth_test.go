@@ -29,7 +29,7 @@ const secret = "a secret that is long enough for HS256"
 func tokens(t testing.TB) configure {
 	path := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(path, []byte(secret), 0o600))
-	keys, err := token.KeyFile(path)
+	keys, err := token.KeyFile(path, token.TextSecret)
 	require.NoError(t, err)
 	return func(_ *stream.Config, c *api.Config) {
 		c.Anonymous, c.Tokens, c.CookieSameSite = false, token.NewVerifier(keys, token.Rules{}),

@@ -3,6 +3,7 @@ package token_test
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -147,23 +148,33 @@ func FuzzClaims(f *testing.F) {
 func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(secret + "\r\n"))
 	f.Add([]byte(public(f, edKey(f))))
+	for _, der := range publicKeys(f)["Ed25519"] {
+		f.Add(append(der, '\n'))
+		f.Add([]byte(base64.StdEncoding.EncodeToString(der)))
+	}
 	f.Add([]byte("\n -----BEGIN PUBLIC KEY-----\n" + secret))
 	f.Add([]byte("-----BEGIN RSA PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----\n"))
 	f.Add([]byte("-----BEGIN " + secret + secret + "-----\nAAAA\n-----END " + secret + secret + "-----\n"))
 	path := filepath.Join(f.TempDir(), "key")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		require.NoError(t, os.WriteFile(path, data, 0o600))
-		keys, err := token.KeyFile(path)
-		require.Equal(t, err == nil, keys != nil)
-		if err != nil {
-			require.Less(t, len(err.Error()), 400)
-			return
-		}
-		v := token.NewVerifier(keys, token.Rules{Clock: func() time.Time { return now }})
-		key := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		if _, err = v.Verify(sign(t, jwt.SigningMethodHS256, []byte(key), nil)); err == nil {
-			require.GreaterOrEqual(t, len(key), token.MinSecret)
-			require.NotContains(t, key, "-----BEGIN", "a public key is no secret")
+		for format, secret := range map[token.SecretFormat]string{
+			token.TextSecret: strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"),
+			token.RawSecret:  string(data),
+		} {
+			keys, err := token.KeyFile(path, format)
+			require.Equal(t, err == nil, keys != nil)
+			if err != nil {
+				require.Less(t, len(err.Error()), 400)
+				continue
+			}
+			v := token.NewVerifier(keys, token.Rules{Clock: func() time.Time { return now }})
+			if _, err = v.Verify(sign(t, jwt.SigningMethodHS256, []byte(secret), nil)); err == nil {
+				require.GreaterOrEqual(t, len(secret), token.MinSecret)
+				require.NotContains(t, secret, "-----BEGIN", "a public key is no secret")
+				_, err := x509.ParsePKIXPublicKey(data)
+				require.Error(t, err, "a public key is no secret")
+			}
 		}
 	})
 }

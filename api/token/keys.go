@@ -2,13 +2,20 @@ package token
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -31,9 +38,17 @@ type Keys struct {
 	renew   func() bool // fetches the keys and reports whether it did; nil: they never change
 }
 
-// KeyFile reads a key: a PEM public key, or a secret for HS256 of at least [MinSecret] bytes without
-// its final newline. A public key in another form is an error, as it must not become a secret.
-func KeyFile(path string) (*Keys, error) {
+// SecretFormat says how a file holds a secret for HS256, of at least [MinSecret] bytes.
+type SecretFormat string
+
+const (
+	TextSecret SecretFormat = "text" // UTF-8 without control characters; a final newline is no part of it
+	RawSecret  SecretFormat = "raw"  // any bytes, each of which counts
+)
+
+// KeyFile reads a key: a PEM public key, or else a secret of the format. A key in another form is an
+// error, as a public key must not become a secret.
+func KeyFile(path string, format SecretFormat) (*Keys, error) {
 	data, err := readKey(path)
 	if err != nil {
 		return nil, err
@@ -41,7 +56,7 @@ func KeyFile(path string) (*Keys, error) {
 	if isPEM(data) {
 		return publicKey(path, data)
 	}
-	secret, err := secretOf(path, data)
+	secret, err := secretOf(path, data, format)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +69,19 @@ func isPEM(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("-----BEGIN"))
 }
 
-func secretOf(path string, data []byte) ([]byte, error) {
-	if isPublic(data) {
+func secretOf(path string, data []byte, format SecretFormat) ([]byte, error) {
+	if holdsKey(data, maxEncodings) {
 		return nil, fmt.Errorf("%s holds a key in another form, which must not serve as a secret; "+
 			"it must be PEM in UTF-8, with nothing before it", path)
 	}
-	secret := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	secret := data
+	if format != RawSecret {
+		secret = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+		if !isText(secret) {
+			return nil, fmt.Errorf("%s holds a secret that is not text; it must be text in UTF-8 without "+
+				"control characters; --jwt-secret-format raw accepts any bytes", path)
+		}
+	}
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("%s holds a secret of %d bytes; it must have at least %d, or be a PEM key",
 			path, len(secret), MinSecret)
@@ -67,36 +89,102 @@ func secretOf(path string, data []byte) ([]byte, error) {
 	return secret, nil
 }
 
-// isPublic reports whether a file meant as a secret is a public key in another form. Everyone who
-// knows a public key could then make tokens. It recognizes PEM behind a byte order mark, in UTF-16
-// (as Windows writes it), behind other text or without its first line. It also recognizes DER, DER as
-// base64, a JWK and an SSH key.
-func isPublic(data []byte) bool {
+// isText reports whether data is UTF-8 without control characters. No key in DER is.
+func isText(data []byte) bool {
+	return utf8.Valid(data) && !bytes.ContainsFunc(data, func(c rune) bool {
+		return unicode.IsControl(c) && !strings.ContainsRune("\t\r\n", c)
+	})
+}
+
+// maxEncodings is how many encodings within each other holdsKey decodes, such as base64 of PEM, which
+// is base64 itself.
+const maxEncodings = 3
+
+// keyMarks are in keys that are text: PEM behind a byte order mark or other text, or without its first
+// line; a JWK; a key of SSH, .NET or `openssl pkey -text`.
+var keyMarks = []string{
+	"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-", "KeyValue>", "Public-Key:",
+}
+
+// holdsKey reports whether a file meant as a secret holds a key that is not PEM. Everyone who knows a
+// public key could then make tokens. It recognizes text by keyMarks, also in UTF-16 (as Windows writes
+// it), and DER and points of curves by their beginning: a tool may have added white space to their end,
+// or trimmed it. All of these may be in base64 or hexadecimal. 32 bytes of an Ed25519 key alone look
+// like any secret.
+func holdsKey(data []byte, encodings int) bool {
+	data = bytes.TrimLeftFunc(bytes.TrimPrefix(data, []byte("\ufeff")), unicode.IsSpace)
 	text := bytes.ReplaceAll(data, []byte{0}, nil)
-	for _, mark := range []string{
-		"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-",
-	} {
-		if bytes.Contains(text, []byte(mark)) {
-			return true
-		}
-	}
-	if isDER(data) || isDER(bytes.TrimSpace(data)) {
+	if !isText(data) && isDER(data) || isPoint(data) ||
+		slices.ContainsFunc(keyMarks, func(mark string) bool { return bytes.Contains(text, []byte(mark)) }) {
 		return true
 	}
-	body := bytes.TrimRight(bytes.Join(bytes.Fields(text), nil), "=")
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		if der, err := encoding.DecodeString(string(body)); err == nil && isDER(der) {
+	return encodings > 0 && slices.ContainsFunc(decodings(text), func(decoded []byte) bool {
+		return holdsKey(decoded, encodings-1)
+	})
+}
+
+// decodings returns what the parts of a text may encode. Their white space is dropped or ends them.
+func decodings(text []byte) (decoded [][]byte) {
+	joined := strings.Join(strings.Fields(string(text)), "")
+	toStd := strings.NewReplacer("-", "+", "_", "/") // from base64url
+	for _, text := range []string{string(text), joined} {
+		for _, part := range strings.FieldsFunc(toStd.Replace(text), isNotIn(base64Letters)) {
+			bytes, _ := base64.RawStdEncoding.DecodeString(part)
+			decoded = append(decoded, bytes)
+		}
+	}
+	digits := strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(joined)
+	for _, part := range strings.FieldsFunc(digits, isNotIn("0123456789abcdefABCDEF")) {
+		bytes, _ := hex.DecodeString(part)
+		decoded = append(decoded, bytes)
+	}
+	return slices.DeleteFunc(decoded, func(bytes []byte) bool { return len(bytes) < minKey })
+}
+
+const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+func isNotIn(letters string) func(rune) bool {
+	return func(c rune) bool { return !strings.ContainsRune(letters, c) }
+}
+
+// minKey is the size of the shortest key that isDER recognizes, in bytes. That of Ed25519 has 44.
+const minKey = 40
+
+// isDER reports whether data begins like a key in DER (X.690), whatever its type: a SEQUENCE of whole
+// elements, the first of them a SEQUENCE, an INTEGER or an OBJECT IDENTIFIER. Some bytes may be missing
+// at the end. Types that package x509 does not know count too, such as keys for RSASSA-PSS.
+func isDER(data []byte) bool {
+	const missing = 8 // bytes
+	var key, element asn1.RawValue
+	_, err := asn1.Unmarshal(append(slices.Clip(data), make([]byte, missing)...), &key)
+	if err != nil || key.FullBytes[0] != sequenceTag || len(key.FullBytes) < minKey {
+		return false
+	}
+	if !slices.Contains([]byte{sequenceTag, asn1.TagInteger, asn1.TagOID}, key.Bytes[0]) {
+		return false
+	}
+	for rest := key.Bytes; len(rest) > 0; {
+		if rest, err = asn1.Unmarshal(rest, &element); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+const sequenceTag = 0x20 | asn1.TagSequence // its constructed form
+
+// isPoint reports whether data begins with the uncompressed point of an ECDSA key (SEC 1, section
+// 2.3.3), as keys for Web Push do.
+func isPoint(data []byte) bool {
+	for size, curve := range map[int]ecdh.Curve{65: ecdh.P256(), 97: ecdh.P384(), 133: ecdh.P521()} {
+		if len(data) < size {
+			continue
+		}
+		if _, err := curve.NewPublicKey(data[:size]); err == nil {
 			return true
 		}
 	}
 	return false
-}
-
-func isDER(data []byte) bool {
-	_, notSPKI := x509.ParsePKIXPublicKey(data)
-	_, notPKCS1 := x509.ParsePKCS1PublicKey(data)
-	_, notCertificate := x509.ParseCertificate(data)
-	return notSPKI == nil || notPKCS1 == nil || notCertificate == nil
 }
 
 func oneKey(key any, method string) *Keys {

@@ -22,14 +22,14 @@ type Signer struct {
 	method jwt.SigningMethod
 }
 
-// SignerFile reads a key to sign tokens with: a PEM private key, or a secret as for [KeyFile].
-func SignerFile(path string) (*Signer, error) {
+// SignerFile reads a key to sign tokens with: a PEM private key, or else a secret as [KeyFile] does.
+func SignerFile(path string, format SecretFormat) (*Signer, error) {
 	text, err := readKey(path)
 	if err != nil {
 		return nil, err
 	}
 	if !isPEM(text) {
-		secret, err := secretOf(path, text)
+		secret, err := secretOf(path, text, format)
 		return &Signer{secret, jwt.SigningMethodHS256}, err
 	}
 	if key, err := jwt.ParseRSAPrivateKeyFromPEM(text); err == nil {

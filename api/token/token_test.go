@@ -46,7 +46,7 @@ func public(t testing.TB, key crypto.Signer) string {
 
 func verifier(t testing.TB, key string, rules token.Rules) *token.Verifier {
 	t.Helper()
-	keys, err := token.KeyFile(file(t, key))
+	keys, err := token.KeyFile(file(t, key), token.TextSecret)
 	require.NoError(t, err)
 	rules.Clock = clock
 	return token.NewVerifier(keys, rules)
@@ -316,7 +316,7 @@ func TestKeyFiles(t *testing.T) {
 		{"OpenSSH, RSA", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example", "a key in another form"},
 		{"OpenSSH, ECDSA", "ecdsa-sha2-nistp256 AAAAC3NzaC1lZDI1NTE5AAAAIJ0123456789abcdef me@example",
 			"a key in another form"},
-		{"a secret of random bytes", string(random), ""},
+		{"a secret of random bytes", string(random), "--jwt-secret-format raw accepts any bytes"},
 		{"a secret as base64", base64.StdEncoding.EncodeToString(random), ""},
 		{"an RSA key that is a little small", public(t, rsaKey(t, 2040)), "this RSA key has 2040 bits"},
 		{"a JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
@@ -329,7 +329,7 @@ func TestKeyFiles(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := file(t, test.data)
-			keys, err := token.KeyFile(path)
+			keys, err := token.KeyFile(path, token.TextSecret)
 			if test.want == "" {
 				require.NoError(t, err)
 				require.NotNil(t, keys)
@@ -340,9 +340,9 @@ func TestKeyFiles(t *testing.T) {
 			require.NotContains(t, err.Error(), "0123456789")
 		})
 	}
-	_, err = token.SignerFile(file(t, string(der)))
+	_, err = token.SignerFile(file(t, string(der)), token.TextSecret)
 	require.ErrorContains(t, err, "a key in another form", "nothing is signed with it either")
-	_, err = token.KeyFile("/nowhere/key")
+	_, err = token.KeyFile("/nowhere/key", token.TextSecret)
 	require.ErrorContains(t, err, "/nowhere/key")
 	v := verifier(t, secret+"\r\n", token.Rules{})
 	_, err = v.Verify(sign(t, jwt.SigningMethodHS256, []byte(secret), nil))

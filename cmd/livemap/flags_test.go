@@ -82,6 +82,8 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"tls-cert", []string{"cert.pem"}, "--tls-key"},
 		{"tls-key", []string{"key.pem"}, "--tls-cert"},
 		{"jwt-key", []string{"/nowhere/key", "main.go.nothing"}, "no such file"},
+		{"jwt-secret-format", []string{"base64", "Text"}, `"text","raw"`},
+		{"jwt-secret-format", []string{"raw"}, "--jwt-key"},
 		{"jwks-url", []string{"keys.json", "ftp://example.com/keys", "https://"}, "an http:// or https:// URL"},
 		{"jwt-issuer", []string{"me"}, "--jwt-key or --jwks-url"},
 		{"jwt-audience", []string{"me"}, "--jwt-key or --jwks-url"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"livemap/api/token"
 	"livemap/cmd/livemap/listen"
 	"livemap/cmd/livemap/server"
 )
@@ -28,6 +29,7 @@ type serveCmd struct {
 
 	Anonymous       bool
 	JWTKey          string `name:"jwt-key" placeholder:"FILE"`
+	JWTSecretFormat string `name:"jwt-secret-format" placeholder:"FORMAT" enum:"text,raw" default:"text"`
 	JWKSURL         string `name:"jwks-url" placeholder:"URL"`
 	JWTIssuer       string `name:"jwt-issuer" placeholder:"NAME"`
 	JWTAudience     string `name:"jwt-audience" placeholder:"NAME"`
@@ -53,6 +55,8 @@ var serveHelp = helpTexts{
 	"anonymous":  "Let everyone who can reach the public or proxy port read.",
 	"jwt-key": "Key that verifies tokens: a PEM public key (RSA, ECDSA, Ed25519), or an HS256 secret of at " +
 		"least 32 bytes.",
+	"jwt-secret-format": "Format of a secret in --jwt-key: text (UTF-8 without control characters; a final " +
+		"newline is no part of it) or raw (any bytes, each of which counts) (${default}).",
 	"jwks-url": "JSON Web Key Set to verify tokens with, instead of --jwt-key. The hub fetches it every hour, " +
 		"and for an unknown key at most once a minute.",
 	"jwt-issuer":   "Issuer (iss) that tokens must have (default: any).",
@@ -71,7 +75,7 @@ func (c *serveCmd) config() server.Config {
 			Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen, ClientCA: c.PublishClientCA,
 		},
 		Drain: c.Drain, StateDir: c.StateDir,
-		Anonymous: c.Anonymous, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
+		Anonymous: c.Anonymous, JWTKey: c.JWTKey, JWTSecretFormat: token.SecretFormat(c.JWTSecretFormat), JWKSURL: c.JWKSURL,
 		JWTIssuer: c.JWTIssuer, JWTAudience: c.JWTAudience,
 		CookieSameSite: sameSite[c.CookieSameSite], LoginURL: c.LoginURL,
 		Version: version(),

@@ -15,29 +15,31 @@ type tokenCmd struct {
 	MakeKey string `placeholder:"FILE"`
 	Type    string `placeholder:"TYPE" enum:"hs256,es256,eddsa,rs256" default:"hs256"`
 
-	Key      string        `placeholder:"FILE"`
-	Subject  string        `placeholder:"NAME"`
-	Read     []string      `placeholder:"PATTERN,…"`
-	Publish  []string      `placeholder:"PATTERN,…"`
-	Topics   []string      `placeholder:"PATTERN,…"`
-	Expires  time.Duration `default:"1h" placeholder:"TIME"`
-	Issuer   string        `placeholder:"NAME"`
-	Audience string        `placeholder:"NAME"`
+	Key             string        `placeholder:"FILE"`
+	JWTSecretFormat string        `name:"jwt-secret-format" placeholder:"FORMAT" enum:"text,raw" default:"text"`
+	Subject         string        `placeholder:"NAME"`
+	Read            []string      `placeholder:"PATTERN,…"`
+	Publish         []string      `placeholder:"PATTERN,…"`
+	Topics          []string      `placeholder:"PATTERN,…"`
+	Expires         time.Duration `default:"1h" placeholder:"TIME"`
+	Issuer          string        `placeholder:"NAME"`
+	Audience        string        `placeholder:"NAME"`
 }
 
 // tokenHelp has the help texts of tokenCmd.
 var tokenHelp = helpTexts{
 	"make-key": "Make a key. FILE gets the secret or the private key, FILE.pub the public key for the hub. An " +
 		"existing file is an error.",
-	"type":     "Type of the key to make: hs256 (a secret), es256, eddsa or rs256 (${default}).",
-	"key":      "Secret or private key (PEM) that signs the token.",
-	"subject":  "Owner of the token; limits apply per subject.",
-	"read":     "Topics that the token may read, like 'vehicle:TRUCK-*'; '*' is all.",
-	"publish":  "Vehicles that the token may publish for and delete.",
-	"topics":   "Further topics that published positions may name.",
-	"expires":  "Lifetime of the token: 1s to 87600h (${default}).",
-	"issuer":   "Issuer (iss) of the token, for --jwt-issuer.",
-	"audience": "Audience (aud) of the token, for --jwt-audience.",
+	"type":              "Type of the key to make: hs256 (a secret), es256, eddsa or rs256 (${default}).",
+	"key":               "Secret or private key (PEM) that signs the token.",
+	"jwt-secret-format": "Format of a secret in --key, as for livemap serve: text or raw (${default}).",
+	"subject":           "Owner of the token; limits apply per subject.",
+	"read":              "Topics that the token may read, like 'vehicle:TRUCK-*'; '*' is all.",
+	"publish":           "Vehicles that the token may publish for and delete.",
+	"topics":            "Further topics that published positions may name.",
+	"expires":           "Lifetime of the token: 1s to 87600h (${default}).",
+	"issuer":            "Issuer (iss) of the token, for --jwt-issuer.",
+	"audience":          "Audience (aud) of the token, for --jwt-audience.",
 }
 
 // Help returns what --help adds to the flags.
@@ -81,7 +83,7 @@ func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	if c.MakeKey != "" {
 		return c.makeKey(std)
 	}
-	signer, err := token.SignerFile(c.Key)
+	signer, err := token.SignerFile(c.Key, token.SecretFormat(c.JWTSecretFormat))
 	if err != nil {
 		return usageError{fmt.Errorf("--key: %w", err)}
 	}

@@ -83,6 +83,36 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// serve and livemap token take a secret of any bytes only when asked. Its last byte, a newline, counts. A
+// public key is no secret: this one of Ed25519, in DER, ends in a space, which a tool may add or trim.
+func TestSecretOfAnyBytes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(secret, append(bytes.Repeat([]byte{0xff}, 31), '\n'), 0o600))
+	raw := []string{"--jwt-secret-format", "raw"}
+	sign := append([]string{"token", "--read", "*", "--key", secret}, raw...)
+	hub := startHub(t, append([]string{"--anonymous=false", "--jwt-key", secret}, raw...)...)
+	client := hub.client(t, "h1")
+	client.token = printed(t, sign...)
+	client.mustOpen(t, hub.public+"/stream", "").until(t, "live")
+	_, stderr, status := command(t, "", sign[:len(sign)-2]...)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "--key: "+secret+" holds a secret that is not text")
+
+	public := filepath.Join(dir, "public.der")
+	der := []byte("0*0\x05\x06\x03+ep\x03!\x00" + strings.Repeat("\x80", 31) + " ")
+	for _, trimmed := range [][]byte{der, append(der, '\n'), bytes.TrimSpace(der)} {
+		require.NoError(t, os.WriteFile(public, trimmed, 0o600))
+		for _, args := range [][]string{nil, raw} {
+			_, stderr, status := command(t, "", append([]string{"serve", "--state-dir", t.TempDir(), "--listen", "off",
+				"--publish-listen", "127.0.0.1:0", "--jwt-key", public}, args...)...)
+			assert.Equal(t, 2, status)
+			assert.Contains(t, stderr, "--jwt-key: "+public+" holds a key in another form")
+		}
+	}
+}
+
 // The flags for tokens, pages and limits take effect.
 func TestAuthFlags(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"livemap/api/token"
@@ -30,6 +31,10 @@ func (c *Config) checkAuth() error {
 		return errors.New("--jwt-issuer needs --jwt-key or --jwks-url")
 	case !keys && c.JWTAudience != "":
 		return errors.New("--jwt-audience needs --jwt-key or --jwks-url")
+	case !slices.Contains([]token.SecretFormat{"", token.TextSecret, token.RawSecret}, c.JWTSecretFormat):
+		return fmt.Errorf("--jwt-secret-format is %q; it must be text or raw", c.JWTSecretFormat)
+	case c.JWTSecretFormat == token.RawSecret && c.JWTKey == "":
+		return errors.New("--jwt-secret-format raw needs --jwt-key")
 	case c.LoginURL != "" && c.Anonymous:
 		return errors.New("--login-url and --anonymous exclude each other: where everyone may read, nobody " +
 			"signs in")
@@ -50,7 +55,7 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 	var err error
 	switch {
 	case c.JWTKey != "":
-		keys, err = token.KeyFile(c.JWTKey)
+		keys, err = token.KeyFile(c.JWTKey, c.JWTSecretFormat)
 		err = flagError("--jwt-key", err)
 	case c.JWKSURL != "":
 		if !isPrivate(c.JWKSURL) {

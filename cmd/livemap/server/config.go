@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"livemap/api/token"
 	"livemap/cmd/livemap/listen"
 )
 
@@ -57,6 +58,9 @@ type Config struct {
 	// JWTKey (--jwt-key) is a file with what tokens are verified with: a public key in PEM form, or
 	// a secret of at least 32 bytes.
 	JWTKey string
+	// JWTSecretFormat (--jwt-secret-format) is how JWTKey holds a secret; "" is
+	// [token.TextSecret].
+	JWTSecretFormat token.SecretFormat
 	// JWKSURL (--jwks-url) is where such keys are fetched instead.
 	JWKSURL string
 	// JWTIssuer (--jwt-issuer) is the iss that tokens must have; "" is any.
@@ -98,18 +102,19 @@ const DefaultMaxStreams = 256
 // valid yet: set Anonymous, JWTKey or JWKSURL.
 func Default() Config {
 	return Config{
-		Listen:         listen.Config{Public: address(":4433"), Internal: address("127.0.0.1:9801")},
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		History:        64 << 20,
-		MaxBacklog:     16 << 20,
-		FlushInterval:  20 * time.Millisecond,
-		Heartbeat:      15 * time.Second,
-		StallTimeout:   30 * time.Second,
-		MaxVehicles:    200_000,
-		VehicleTTL:     7 * 24 * time.Hour,
-		Drain:          5 * time.Second,
-		CookieSameSite: http.SameSiteStrictMode,
-		MaxStreams:     DefaultMaxStreams,
+		Listen:          listen.Config{Public: address(":4433"), Internal: address("127.0.0.1:9801")},
+		TrustedProxies:  []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		History:         64 << 20,
+		MaxBacklog:      16 << 20,
+		FlushInterval:   20 * time.Millisecond,
+		Heartbeat:       15 * time.Second,
+		StallTimeout:    30 * time.Second,
+		MaxVehicles:     200_000,
+		VehicleTTL:      7 * 24 * time.Hour,
+		Drain:           5 * time.Second,
+		JWTSecretFormat: token.TextSecret,
+		CookieSameSite:  http.SameSiteStrictMode,
+		MaxStreams:      DefaultMaxStreams,
 	}
 }
 
