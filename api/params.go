@@ -175,15 +175,17 @@ func (p *params) topics() []string {
 		p.invalid("topic", "appears %d times; a stream may have %d topics", len(topics), maxTopics)
 		return nil
 	}
-	for _, topic := range topics {
+	kept := make([]string, len(topics))
+	for i, topic := range topics {
 		if err := geo.CheckExactTopic(topic); err != nil {
 			p.invalid("topic", "is invalid: %v", err)
 		}
+		kept[i] = strings.Clone(topic) // a stream must not keep the rest of its URL
 	}
-	return slices.Clone(topics)
+	return kept
 }
 
-// pathID returns the id in the path, decoded and checked.
+// pathID returns the id in the path, decoded and checked. It shares no memory with the URL.
 func pathID(r *http.Request, check func(string) error) (string, error) {
 	id, err := url.PathUnescape(chi.URLParam(r, "id"))
 	if err == nil {
@@ -192,7 +194,7 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 	if err != nil {
 		return "", problem.New(http.StatusBadRequest, "the id in the path is invalid: %v", err)
 	}
-	return id, nil
+	return strings.Clone(id), nil
 }
 
 // scope sets the topics and the box of a query to those of a request, with or without an id in its

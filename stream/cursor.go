@@ -70,9 +70,11 @@ func (c *cursor) begin() (control []byte) {
 	h.mu.RLock()
 	head, first := h.log.head(), h.log.first()
 	h.mu.RUnlock()
-	id, known := ParseID(c.query.LastEventID)
+	given := c.query.LastEventID
+	c.query.LastEventID = "" // it may be long, or a part of a long text
+	id, known := ParseID(given)
 	switch {
-	case c.query.LastEventID == "":
+	case given == "":
 		return c.reset("new", head)
 	case !known || id.Epoch != h.epoch || id.Seq > head:
 		return c.reset("epoch", head)

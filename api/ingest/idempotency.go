@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"livemap/api/problem"
 
@@ -15,10 +17,11 @@ import (
 // MaxKey is the largest Idempotency-Key, in bytes.
 const MaxKey = 128
 
-// Limits of what is remembered.
+// Limits of what is remembered. Beyond them the keys go that were not used for the longest time.
 const (
 	keyTime  = 5 * time.Minute
 	keyCount = 100_000
+	ackBytes = 16 << 20 // of the acks; each key costs some 300 bytes besides
 )
 
 // Idempotency remembers the publishes of the last five minutes by their Idempotency-Key, so that a
@@ -58,6 +61,9 @@ func NewIdempotency() *Idempotency {
 	i := &Idempotency{closing: make(chan struct{}), done: ttlcache.New(
 		ttlcache.WithTTL[keyID, *attempt](keyTime),
 		ttlcache.WithCapacity[keyID, *attempt](keyCount),
+		ttlcache.WithMaxCost(ackBytes, func(item ttlcache.CostItem[keyID, *attempt]) uint64 {
+			return sizeOf(item.Value.ack)
+		}),
 		ttlcache.WithDisableTouchOnHit[keyID, *attempt](),
 	)}
 	i.sweeping.Go(i.sweep)
@@ -125,6 +131,35 @@ func (i *Idempotency) run(
 	ack, err := publish()
 	if err == nil {
 		mine.ack = ack
+		kept := &attempt{content: mine.content, over: closed, ack: compact(ack)}
+		i.done.Set(id, kept, ttlcache.PreviousOrDefaultTTL)
 	}
 	return ack, err
+}
+
+// closed is what attempts that are over share.
+var closed = func() chan struct{} {
+	over := make(chan struct{})
+	close(over)
+	return over
+}()
+
+// compact returns a copy of an ack without spare room.
+func compact(ack *problem.Ack) *problem.Ack {
+	copied := *ack
+	copied.Errors = slices.Clone(ack.Errors)
+	return &copied
+}
+
+// sizeOf returns the bytes of an ack in memory; 0 for nil.
+func sizeOf(ack *problem.Ack) uint64 {
+	if ack == nil {
+		return 0
+	}
+	size := unsafe.Sizeof(*ack) + uintptr(len(ack.LastEventID))
+	for i := range ack.Errors {
+		e := &ack.Errors[i]
+		size += unsafe.Sizeof(*e) + uintptr(len(e.VehicleID)+len(e.Field)+len(e.Detail))
+	}
+	return uint64(size)
 }

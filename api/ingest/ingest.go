@@ -9,6 +9,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -155,8 +156,10 @@ func (w *Writer) refuse(index int, refusal *geo.Refusal) {
 	w.ack.Rejected++
 	w.Rejected.Add(1)
 	if len(w.ack.Errors) < maxErrors {
+		// The ack may be kept for long. A part of a string would keep the whole item with it.
 		w.ack.Errors = append(w.ack.Errors, problem.Refusal{
-			Index: index, VehicleID: refusal.VehicleID, Field: refusal.Field, Detail: refusal.Detail,
+			Index: index, VehicleID: strings.Clone(refusal.VehicleID), Field: strings.Clone(refusal.Field),
+			Detail: refusal.Detail,
 		})
 	}
 }
