@@ -60,7 +60,8 @@ type Hub struct {
 	epoch   string
 	started time.Time // zero of the monotonic clock
 
-	otherClock bool // config.Clock is not time.Now
+	otherClock bool          // config.Clock is not time.Now
+	clockSets  atomic.Uint64 // how often the wall clock was set; see watchClock
 
 	mu     sync.RWMutex // guards what follows
 	log    *eventLog
@@ -99,6 +100,7 @@ func New(config Config) *Hub {
 	h.log = newLog(h.config.History, 1)
 	h.startWriters()
 	h.running.Go(h.route)
+	h.running.Go(h.watchClock)
 	if h.config.VehicleTTL > 0 {
 		h.running.Go(h.expire)
 	}
@@ -142,6 +144,40 @@ func (h *Hub) moment() moment {
 		m.wall = h.config.Clock()
 	}
 	return m
+}
+
+// zero returns the wall clock's time at the zero of the monotonic clock. It changes when the wall clock
+// is set.
+func (m moment) zero() time.Time { return m.wall.Round(0).Add(-m.mono) }
+
+const (
+	clockPoll = 500 * time.Millisecond // how often the wall clock is checked
+	clockStep = 100 * time.Millisecond // the smallest step that counts
+)
+
+// watchClock notices when the wall clock was set, also by a suspend of the machine, until the hub is
+// closed. Streams that end at a time of day then end earlier or later.
+func (h *Hub) watchClock() {
+	ticker := time.NewTicker(clockPoll)
+	defer ticker.Stop()
+	for zero := h.moment().zero(); ; {
+		select {
+		case <-h.done:
+			return
+		case <-ticker.C:
+			now := h.moment().zero()
+			if now.Sub(zero).Abs() < clockStep {
+				continue
+			}
+			zero = now
+			h.clockSets.Add(1)
+			for _, s := range h.router.list() {
+				if !s.query.Until.IsZero() {
+					s.wake()
+				}
+			}
+		}
+	}
 }
 
 // id returns the id of event seq.

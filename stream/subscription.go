@@ -64,6 +64,7 @@ type Subscription struct {
 	// When events, anything, and a ping were last written, on the hub's monotonic clock.
 	lastFlush, lastWrite, lastPing time.Duration
 	endsAt                         time.Duration // when the stream is to end; 0: never
+	clockSets                      uint64        // Hub.clockSets when endsAt was calculated
 	summary                        Summary
 
 	turn turnState // owned by the goroutine of its writer
@@ -83,13 +84,19 @@ type pendingWrite struct {
 func (h *Hub) Subscribe(q Query) *Subscription {
 	s := &Subscription{
 		cursor: cursor{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q},
-		endsAt: h.moment().until(q.Until),
 	}
+	s.setEnd()
 	h.router.add(s)
 	if h.draining.Load() {
 		s.end(Draining)
 	}
 	return s
+}
+
+// setEnd calculates when the stream is to end, if that is a time of day.
+func (s *Subscription) setEnd() {
+	s.clockSets = s.hub.clockSets.Load() // first: the clock may be set meanwhile
+	s.endsAt = s.hub.moment().until(s.query.Until)
 }
 
 // Serve writes the stream in the caller's goroutine. It returns when ctx is done, a write fails, or
@@ -277,6 +284,9 @@ func (s *Subscription) advance() (next time.Duration) {
 	defer s.recoverPanic()
 	if s.blocked() || !s.checkEnd() {
 		return 0
+	}
+	if s.endsAt != 0 && s.clockSets != s.hub.clockSets.Load() {
+		s.setEnd()
 	}
 	now := s.hub.now()
 	if s.endsAt != 0 && now >= s.endsAt {

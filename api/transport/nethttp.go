@@ -22,10 +22,11 @@ type responseWriter struct {
 
 	mu      sync.Mutex // guards what follows
 	writing bool
-	expired bool  // the write took too long
-	fired   int   // how often the watch fired, as far as it counts
-	first   int64 // bytes that the reader of conn had taken when it first fired
-	before  int64 // and when fired became 1
+	last    time.Time // when the write must be over, unless timeout is endless
+	expired bool      // the write took too long
+	fired   int       // how often the watch fired, as far as it counts
+	first   int64     // bytes that the reader of conn had taken when it first fired
+	before  int64     // and when fired became 1
 }
 
 // watchSlices is how often the watch of an HTTP/2 stream fires before a write has taken too long.
@@ -84,13 +85,14 @@ func (o *responseWriter) arm(now time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = true
+	o.last = now.Add(o.timeout.left(now))
 	if o.http2 {
 		o.conn.begin()
 		o.fired = 0
 		o.watch.Reset(min(deadline.Sub(now), o.timeout.Stall/watchSlices))
 		return nil
 	}
-	o.watch.Reset(o.timeout.end().Sub(now))
+	o.watch.Reset(o.last.Sub(now))
 	return o.rc.SetWriteDeadline(deadline)
 }
 
@@ -118,7 +120,10 @@ func (o *responseWriter) expire() {
 		return
 	}
 	now := time.Now()
-	left := o.timeout.deadline(now).Sub(now)
+	left := o.timeout.Stall
+	if !o.timeout.endless() {
+		left = min(left, o.last.Sub(now))
+	}
 	if o.fired++; o.fired == 1 {
 		o.before = o.conn.taken()
 		o.first = o.before

@@ -45,7 +45,7 @@ func (p *Pending) Deliver(to interface {
 	SetWriteDeadline(time.Time) error
 }, timeout WriteTimeout, ahead int) error {
 	if !timeout.endless() {
-		defer time.AfterFunc(time.Until(timeout.end()), func() { to.SetWriteDeadline(longAgo) }).Stop()
+		defer time.AfterFunc(timeout.left(time.Now()), func() { to.SetWriteDeadline(longAgo) }).Stop()
 	}
 	for len(p.Rest) > 0 {
 		if err := to.SetWriteDeadline(timeout.deadline(time.Now())); err != nil {

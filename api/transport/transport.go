@@ -28,22 +28,24 @@ type WriteTimeout struct {
 	Until time.Time     // when the stream must end, whatever its reader does; zero: never
 }
 
-// byeTime is how long after its end a stream may take to write `bye`.
+// byeTime is how long after its end a stream may take to write `bye`, and the least time for a write.
 const byeTime = 500 * time.Millisecond
 
 // endless reports that the stream has no end of its own.
 func (t WriteTimeout) endless() bool { return t.Until.IsZero() }
 
-// end returns when the last write must be over.
-func (t WriteTimeout) end() time.Time { return t.Until.Add(byeTime) }
+// left returns how long from now writes may take, all together. Until is a time of day, and the clock may
+// have been set beyond it: the event under way and `bye` have byeTime all the same.
+func (t WriteTimeout) left(now time.Time) time.Duration {
+	return byeTime + max(0, t.Until.Sub(now))
+}
 
 // deadline returns the deadline of a write that begins now.
 func (t WriteTimeout) deadline(now time.Time) time.Time {
-	deadline := now.Add(t.Stall)
-	if !t.endless() && t.end().Before(deadline) {
-		return t.end()
+	if t.endless() {
+		return now.Add(t.Stall)
 	}
-	return deadline
+	return now.Add(min(t.Stall, t.left(now)))
 }
 
 // longAgo, as a deadline, ends a write that waits. A later deadline might not: a listener may
