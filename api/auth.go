@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"livemap/api/problem"
 	"livemap/api/token"
@@ -19,9 +20,11 @@ import (
 const cookieName = "__Host-livemap"
 
 // principal is the reader or publisher behind a request. Requests that the internal port accepts
-// without a token have none: they may read and publish everything, over any number of streams.
+// without a token or a certificate have none: they may read and publish everything.
 type principal struct {
-	grant *token.Grant // nil: everything is allowed
+	grant       *token.Grant      // nil: everything is allowed
+	certificate *x509.Certificate // nil: the request has a token, or needs none
+	until       time.Time         // when its streams and uploads end; zero: never
 }
 
 type principalKey struct{}
@@ -37,6 +40,14 @@ func grantOf(r *http.Request) *token.Grant {
 		return p.grant
 	}
 	return nil
+}
+
+// endOf returns when the streams and uploads of a request's principal end; zero: never.
+func endOf(r *http.Request) time.Time {
+	if p := principalOf(r); p != nil {
+		return p.until
+	}
+	return time.Time{}
 }
 
 // withPrincipal returns the request with its principal.
@@ -79,11 +90,12 @@ func (a *API) authenticateInternalReader(next http.Handler) http.Handler {
 }
 
 // requireAuth requires a client certificate that the listener has verified, or a token that find
-// returns.
+// returns. A connection may outlast its certificate, which then counts no longer.
 func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next http.Handler) http.Handler {
 	return a.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if clientCertificate(r) != nil {
-			next.ServeHTTP(w, r)
+		certificate, expires := clientCertificate(r)
+		if certificate != nil && a.Clock().Before(expires) {
+			next.ServeHTTP(w, withPrincipal(r, &principal{certificate: certificate, until: expires}))
 			return nil
 		}
 		w.Header().Add("Vary", "Authorization, Cookie")
@@ -91,6 +103,10 @@ func (a *API) requireAuth(find func(*http.Request) (raw string, err error), next
 		switch {
 		case err != nil:
 			return err
+		case raw == "" && certificate != nil:
+			w.Header().Set("Connection", "close") // over HTTP/2, net/http makes it a GOAWAY
+			return unauthorized("the client certificate expired at " + expires.UTC().Format(time.RFC3339) +
+				"; connect again with another")
 		case a.Tokens == nil:
 			return unauthorized("this port requires a client certificate that --publish-client-ca signed")
 		case raw == "":
@@ -108,16 +124,23 @@ func (a *API) serveWithToken(next http.Handler, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return err
 	}
-	next.ServeHTTP(w, withPrincipal(r, &principal{grant}))
+	next.ServeHTTP(w, withPrincipal(r, &principal{grant: grant, until: grant.Ends(a.Clock())}))
 	return nil
 }
 
-// clientCertificate returns the client certificate that the listener has verified; nil without one.
-func clientCertificate(r *http.Request) *x509.Certificate {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-		return nil
+// clientCertificate returns the client certificate that the listener has verified when the connection
+// began, nil without one, and when it or the last authority that vouches for it expires.
+func clientCertificate(r *http.Request) (certificate *x509.Certificate, expires time.Time) {
+	if r.TLS == nil {
+		return nil, time.Time{}
 	}
-	return r.TLS.VerifiedChains[0][0]
+	for _, chain := range r.TLS.VerifiedChains {
+		first := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+		if certificate = chain[0]; first.NotAfter.After(expires) {
+			expires = first.NotAfter
+		}
+	}
+	return certificate, expires
 }
 
 // requestToken returns the token of a request's header, or else of its cookie; "" without one.

@@ -46,7 +46,7 @@ func (l *streamLimiter) release(client string) {
 // acquireStream counts a stream of a request's client, unless it has MaxStreams already. The caller
 // must call release at the stream's end.
 func (a *API) acquireStream(r *http.Request) (release func(), ok bool) {
-	if a.MaxStreams == 0 || principalOf(r) == nil {
+	if p := principalOf(r); a.MaxStreams == 0 || p == nil || p.certificate != nil {
 		return func() {}, true
 	}
 	client := clientKey(r)
@@ -59,8 +59,8 @@ func (a *API) acquireStream(r *http.Request) (release func(), ok bool) {
 // clientKey identifies a client by its certificate's key, by its token's subject, or by its address.
 // For an IPv6 address it uses the prefix that belongs to one customer (RFC 6177).
 func clientKey(r *http.Request) string {
-	if shown := clientCertificate(r); shown != nil {
-		key := sha256.Sum256(shown.RawSubjectPublicKeyInfo)
+	if p := principalOf(r); p != nil && p.certificate != nil {
+		key := sha256.Sum256(p.certificate.RawSubjectPublicKeyInfo)
 		return "certificate " + string(key[:])
 	}
 	if grant := grantOf(r); grant != nil && grant.Subject != "" {

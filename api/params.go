@@ -198,7 +198,7 @@ func pathID(r *http.Request, check func(string) error) (string, error) {
 }
 
 // scope sets the topics and the box of a query to those of a request, with or without an id in its
-// path. It rejects what the reader may not read.
+// path, and the end to that of the reader's token or certificate. It rejects what the reader may not read.
 func (p *params) scope(r *http.Request, q *stream.Query) error {
 	q.Box = p.box("bbox")
 	asked := true
@@ -214,5 +214,6 @@ func (p *params) scope(r *http.Request, q *stream.Query) error {
 	if p.err != nil {
 		return p.err
 	}
+	q.Until = endOf(r)
 	return authorizeQuery(q, grantOf(r), asked)
 }

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,14 +24,23 @@ type piped struct {
 
 func startPiped(t *testing.T, options ...configure) *piped {
 	t.Helper()
+	return servePiped(t, new(http.Server), new(http.Transport), options...)
+}
+
+// servePiped serves with TLS if the server has a configuration for it.
+func servePiped(
+	t *testing.T, server *http.Server, transport *http.Transport, options ...configure,
+) *piped {
+	t.Helper()
 	h := &piped{assemble(t, options...), pipes{accept: make(chan net.Conn), closed: make(chan struct{})}}
-	server := &http.Server{Handler: h.api.Internal(),
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	go server.Serve(&h.pipes)
-	transport := &http.Transport{
-		DisableCompression: true,
-		DialContext:        func(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() },
+	server.Handler, server.ErrorLog = h.api.Internal(), slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	if server.TLSConfig == nil {
+		go server.Serve(&h.pipes)
+	} else {
+		go server.ServeTLS(&h.pipes, "", "")
 	}
+	transport.DisableCompression = true
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() }
 	h.client = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
@@ -48,6 +59,7 @@ func (h *piped) request(t *testing.T, method, path string, body io.Reader, heade
 
 // pipes is a listener of pipes.
 type pipes struct {
+	dialed atomic.Int32
 	accept chan net.Conn
 	closed chan struct{}
 	once   sync.Once
@@ -55,13 +67,20 @@ type pipes struct {
 
 func (p *pipes) dial() (net.Conn, error) {
 	client, server := net.Pipe()
+	p.dialed.Add(1)
 	select {
 	case p.accept <- server:
-		return client, nil
+		return hastyConn{client}, nil
 	case <-p.closed:
 		return nil, errors.New("the listener is closed")
 	}
 }
+
+// hastyConn waits for no write that has a deadline. That is the last one of TLS: net/http's client holds a
+// lock meanwhile, which a bubble does not see through.
+type hastyConn struct{ net.Conn }
+
+func (c hastyConn) SetWriteDeadline(time.Time) error { return c.Conn.SetWriteDeadline(time.Unix(1, 0)) }
 
 func (p *pipes) Accept() (net.Conn, error) {
 	select {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,10 +224,16 @@ func TestCertificatesDistinguishPublishers(t *testing.T) {
 // authority creates a certificate authority, adds it to a pool, and returns a publisher's certificate.
 func authority(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	t.Helper()
+	return authorityFor(t, pool, time.Hour, time.Hour)
+}
+
+// authorityFor is authority with the times after which its certificate and the publisher's end.
+func authorityFor(t *testing.T, pool *x509.CertPool, its, publishers time.Duration) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotAfter: time.Now().Add(its), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	require.NoError(t, err)
@@ -235,7 +242,7 @@ func authority(t *testing.T, pool *x509.CertPool) tls.Certificate {
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "publisher"},
-		NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+		NotAfter: time.Now().Add(publishers), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err = x509.CreateCertificate(rand.Reader, leaf, ca, own.Public(), key)
 	require.NoError(t, err)
 	pool.AddCert(ca)
@@ -431,6 +438,24 @@ func TestUploadEndsWithItsToken(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, ackOf(t, string(text)).Accepted)
 		require.Equal(t, "expired", ackOf(t, string(text)).Ended)
+		u.CloseWithError(io.ErrClosedPipe)
+	})
+}
+
+// The clock may be set while an upload is idle. When that makes its token expire, it ends within a second.
+func TestUploadEndsWhenTheClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var jump atomic.Int64
+		h := startPiped(t, tokens(t), requireAuth, func(_ *stream.Config, c *api.Config) {
+			c.Clock = func() time.Time { return time.Now().Add(time.Duration(jump.Load())).Round(0) }
+		})
+		u := begin(t, h.client, "http://localhost", bearer(publisher(t, "me", "*"))...)
+		u.line(t, at("a", 1, 2)+"\n")
+		time.Sleep(time.Minute)
+		jump.Store(int64(time.Hour))
+		began := time.Now()
+		require.Equal(t, "expired", u.ack(t).Ended)
+		require.LessOrEqual(t, time.Since(began), time.Second)
 		u.CloseWithError(io.ErrClosedPipe)
 	})
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// returns nil where it cannot. A nil TakeOver takes none over.
 	TakeOver func(http.ResponseWriter, *http.Request, transport.WriteTimeout) transport.Connection
 
+	// Clock is the wall clock, by which tokens and certificates expire; nil: time.Now. It may jump.
+	Clock func() time.Time
+
 	// Full reports that memory is short: the API then rejects new streams. Nil: it never is.
 	Full func() bool
 }
@@ -77,6 +80,9 @@ type API struct {
 
 // New makes the API of a hub. The caller must close it.
 func New(config Config) *API {
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
 	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a

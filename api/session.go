@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"livemap/api/problem"
 	"livemap/api/token"
@@ -59,7 +58,7 @@ func (a *API) openSession(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(http.StatusBadRequest,
 			"as a cookie, this token has %d bytes; browsers keep at most %d", size, maxCookie)
 	}
-	a.setCookie(w, raw, max(1, int(time.Until(grant.Expires).Seconds())))
+	a.setCookie(w, raw, max(1, int(grant.Expires.Sub(a.Clock()).Seconds())))
 	return writeJSON(w, sessionOf(grant))
 }
 

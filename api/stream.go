@@ -163,7 +163,7 @@ func (l *streamLog) closed(summary stream.Summary, gone bool) {
 		l.api.logPanic(panicked.Value, panicked.Stack,
 			"client", l.client, "protocol", l.protocol, "topics", l.topics)
 	}
-	reason := closeReason(summary, gone, l.until)
+	reason := closeReason(summary, gone, l.until, l.api.Clock())
 	l.release()
 	l.api.Metrics.open.WithLabelValues(l.protocol).Dec()
 	l.api.Metrics.closed.WithLabelValues(reason).Inc()
@@ -174,10 +174,10 @@ func (l *streamLog) closed(summary stream.Summary, gone bool) {
 
 // closeReason returns why a stream was closed: stalled, client (it disconnected), write (the
 // connection failed), or a reason of `bye`.
-func closeReason(summary stream.Summary, gone bool, until time.Time) string {
+func closeReason(summary stream.Summary, gone bool, until, now time.Time) string {
 	stalled := errors.Is(summary.Err, transport.ErrStalled)
 	switch {
-	case stalled && !until.IsZero() && time.Now().After(until):
+	case stalled && !until.IsZero() && now.After(until):
 		return string(stream.Outdated) // the reader did not read its `bye`
 	case stalled:
 		return "stalled"

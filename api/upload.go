@@ -44,16 +44,15 @@ func (a *API) receiveLines(
 	}
 	u := &upload{rc: http.NewResponseController(w), body: r.Body, positions: positions}
 	u.stopping, u.endsNow = context.WithCancelCause(r.Context())
-	defer u.endsNow(nil)
+	defer u.close()
 	// On HTTP/1.1 an answer would wait for the end of the body. HTTP/2 and HTTP/3 do not support
 	// the call, and do not need it.
 	if err := u.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, err
 	}
 	defer context.AfterFunc(a.draining, func() { u.stop(stream.Draining) })()
-	if positions.Grant != nil {
-		ends := positions.Grant.Ends(time.Now())
-		defer time.AfterFunc(time.Until(ends), func() { u.stop(stream.Outdated) }).Stop()
+	if ends := endOf(r); !ends.IsZero() {
+		go u.endAt(ends, a.Clock)
 	}
 	// On HTTP/1.1 the server would read the rest of an unfinished upload as the next request. Acks
 	// during the upload need the header before it ends.
@@ -73,6 +72,9 @@ func (a *API) receiveLines(
 	return positions.Ack()
 }
 
+// clockPoll is how often an upload that ends at a time of day looks at the clock, which may be set.
+const clockPoll = 500 * time.Millisecond
+
 // upload is an NDJSON upload.
 type upload struct {
 	rc   *http.ResponseController
@@ -81,7 +83,10 @@ type upload struct {
 	mu        sync.Mutex // guards positions, which writeAck reads meanwhile
 	positions *ingest.Writer
 
-	partial  atomic.Bool     // a line has begun and not ended
+	partial  atomic.Bool // a line has begun and not ended
+	deadline sync.Mutex  // guards closed, and holds close up while stop sets a deadline
+	closed   bool
+
 	stopping context.Context // done when the upload must end; an endReason is its cause where the hub ends it
 	endsNow  context.CancelCauseFunc
 }
@@ -178,8 +183,36 @@ func (u *upload) stop(why stream.Reason) {
 	u.shortenDeadline()
 }
 
+// endAt ends the upload at a time of day. It returns when the upload has ended.
+func (u *upload) endAt(ends time.Time, clock func() time.Time) {
+	ticker := time.NewTicker(clockPoll)
+	defer ticker.Stop()
+	for left := ends.Sub(clock()); left > 0; left = ends.Sub(clock()) {
+		ticker.Reset(min(left, clockPoll))
+		select {
+		case <-u.stopping.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+	u.stop(stream.Outdated)
+}
+
+// close ends what stop does. Over HTTP/2 it would panic once the handler has returned.
+func (u *upload) close() {
+	u.endsNow(nil)
+	u.deadline.Lock()
+	defer u.deadline.Unlock()
+	u.closed = true
+}
+
 // shortenDeadline ends the wait for further lines, and leaves lineGrace for the end of one.
 func (u *upload) shortenDeadline() {
+	u.deadline.Lock()
+	defer u.deadline.Unlock()
+	if u.closed {
+		return
+	}
 	deadline := time.Now()
 	if u.partial.Load() {
 		deadline = deadline.Add(lineGrace)
