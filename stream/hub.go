@@ -61,7 +61,8 @@ type Hub struct {
 	started time.Time // zero of the monotonic clock
 
 	otherClock bool          // config.Clock is not time.Now
-	clockSets  atomic.Uint64 // how often the wall clock was set; see watchClock
+	clockOnce  sync.Once     // starts watchClock with the first stream that ends at a time of day
+	clockSets  atomic.Uint64 // how often the wall clock was set since
 
 	mu     sync.RWMutex // guards what follows
 	log    *eventLog
@@ -100,7 +101,6 @@ func New(config Config) *Hub {
 	h.log = newLog(h.config.History, 1)
 	h.startWriters()
 	h.running.Go(h.route)
-	h.running.Go(h.watchClock)
 	if h.config.VehicleTTL > 0 {
 		h.running.Go(h.expire)
 	}
@@ -156,11 +156,11 @@ const (
 )
 
 // watchClock notices when the wall clock was set, also by a suspend of the machine, until the hub is
-// closed. Streams that end at a time of day then end earlier or later.
-func (h *Hub) watchClock() {
+// closed. Streams that end at a time of day then end earlier or later. zero is moment.zero so far.
+func (h *Hub) watchClock(zero time.Time) {
 	ticker := time.NewTicker(clockPoll)
 	defer ticker.Stop()
-	for zero := h.moment().zero(); ; {
+	for {
 		select {
 		case <-h.done:
 			return

@@ -85,7 +85,13 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 	s := &Subscription{
 		cursor: cursor{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q},
 	}
-	s.setEnd()
+	if !q.Until.IsZero() {
+		h.clockOnce.Do(func() {
+			zero := h.moment().zero()
+			h.running.Go(func() { h.watchClock(zero) })
+		})
+		s.setEnd()
+	}
 	h.router.add(s)
 	if h.draining.Load() {
 		s.end(Draining)
