@@ -77,7 +77,7 @@ func (c *serveCmd) config() server.Config {
 		Drain: c.Drain, StateDir: c.StateDir,
 		Anonymous: c.Anonymous, JWTKey: c.JWTKey, JWKSURL: c.JWKSURL,
 		JWTSecretFormat: token.SecretFormat(c.JWTSecretFormat),
-		JWTIssuer: c.JWTIssuer, JWTAudience: c.JWTAudience,
+		JWTIssuer:       c.JWTIssuer, JWTAudience: c.JWTAudience,
 		CookieSameSite: sameSite[c.CookieSameSite], LoginURL: c.LoginURL,
 		Version: version(),
 	}
