@@ -86,11 +86,11 @@ func publisherKey(r *http.Request) string {
 // publisherName identifies a publisher by its certificate's name, by its token's subject, or by its
 // address. All that an internal port without authentication accepts is one publisher.
 func publisherName(r *http.Request) string {
-	if shown := clientCertificate(r); shown != nil {
-		return "certificate " + shown.Subject.String()
-	}
-	if principalOf(r) == nil {
+	switch p := principalOf(r); {
+	case p == nil:
 		return "local"
+	case p.certificate != nil:
+		return "certificate " + p.certificate.Subject.String()
 	}
 	return clientKey(r)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Config says where a hub listens, and with which certificates.
@@ -27,6 +28,9 @@ type Config struct {
 	// ClientCA (--publish-client-ca) is a PEM file with certificates. Internal then speaks TLS and
 	// accepts client certificates that these have signed.
 	ClientCA string
+	// StallTimeout (--stall-timeout) is how long a write of at most 16 KiB may take to which the
+	// handler has set no deadline, as all over HTTP/2; 0 is any time. Then the connection is closed.
+	StallTimeout time.Duration
 	// Tokens says that the handler of Internal can ask for tokens.
 	Tokens bool
 	// TrustedProxies are networks whose addresses may have any number of connections without a

@@ -33,6 +33,7 @@ type trackedListener struct {
 	mu     sync.Mutex // guards what follows
 	conns  map[*trackedConn]struct{}
 	closed bool
+	stall  time.Duration // longest write without a deadline; 0: any time
 }
 
 // track tracks the connections of a listener, until it and they are closed.
@@ -108,6 +109,9 @@ func (l *trackedListener) checkPeers() {
 			for _, conn := range l.deadPeers() {
 				conn.hangUp()
 			}
+			for _, conn := range l.stuckConns() {
+				conn.Close()
+			}
 			l.limiter.sweep()
 		}
 	}
@@ -122,6 +126,25 @@ func (l *trackedListener) deadPeers() (gone []*trackedConn) {
 		}
 	}
 	return gone
+}
+
+// limitWrites closes connections on which a write without a deadline takes longer than stall. The writes
+// of HTTP/2 have none, nor have answers that net/http makes itself. It is noticed at a check.
+func (l *trackedListener) limitWrites(stall time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stall = stall
+}
+
+func (l *trackedListener) stuckConns() (stuck []*trackedConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for conn := range l.conns {
+		if l.stall > 0 && conn.isStuck(time.Now(), l.stall) {
+			stuck = append(stuck, conn)
+		}
+	}
+	return stuck
 }
 
 // trackedConn is a connection that its listener knows. Its write deadline
@@ -144,7 +167,11 @@ type trackedConn struct {
 
 	ending // what is known about why it ends
 
-	hungUp bool // only checkPeers uses it
+	hungUp bool // only checkPeers uses it, as what follows
+	write  uint64
+	since  time.Time // when write was first seen
+
+	writes atomic.Uint64 // without a deadline, begun and ended: odd while one is under way
 
 	shared  transport.Conn // as HTTP/2 streams see it
 	written atomic.Int64   // bytes
@@ -183,6 +210,10 @@ func (c *trackedConn) SetDeadline(t time.Time) error {
 func (c *trackedConn) Write(p []byte) (n int, err error) {
 	if c.waits.Load() && !c.asked.Load() {
 		defer c.Conn.SetReadDeadline(time.Now().Add(headerTimeout))
+	}
+	if c.slice.Load() == 0 {
+		c.writes.Add(1)
+		defer c.writes.Add(1)
 	}
 	first, over := 0, 1 // bytes that waited when the first slice was over, and the slices that are over
 	for {
@@ -240,6 +271,16 @@ func (c *trackedConn) Read(p []byte) (n int, err error) {
 	}
 	c.noteRead(n, err)
 	return n, err
+}
+
+// isStuck reports whether a write without a deadline has been under way for a time.
+func (c *trackedConn) isStuck(now time.Time, stall time.Duration) bool {
+	write := c.writes.Load()
+	if write%2 == 0 || write != c.write {
+		c.write, c.since = write, now
+		return false
+	}
+	return now.Sub(c.since) >= stall
 }
 
 // SyscallConn implements syscall.Conn, for writes that do not block.

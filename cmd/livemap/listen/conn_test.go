@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -166,4 +167,53 @@ func TestHangUp(t *testing.T) {
 	require.Empty(t, tracked.conns)
 	_, err = conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+// pipeListener is a listener of one pipe.
+type pipeListener struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (l pipeListener) Accept() (net.Conn, error) { return <-l.conns, nil }
+func (l pipeListener) Close() error              { return nil }
+
+// A peer that takes nothing of a write without a deadline is hung up on. One that takes its time is not, nor
+// is one to which nothing is written.
+func TestWritesWithoutADeadlineAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := track(pipeListener{conns: make(chan net.Conn, 1)})
+		l.limitWrites(time.Minute)
+		accept := func() (ours, theirs net.Conn) {
+			server, client := net.Pipe()
+			l.Listener.(pipeListener).conns <- server
+			ours, err := l.Accept()
+			require.NoError(t, err)
+			return ours, client
+		}
+		deaf, _ := accept()
+		began := time.Now()
+		_, err := deaf.Write([]byte("text"))
+		require.Error(t, err)
+		require.GreaterOrEqual(t, time.Since(began), time.Minute)
+		require.LessOrEqual(t, time.Since(began), time.Minute+2*peerCheckInterval)
+
+		slow, reader := accept()
+		go func() {
+			for range 10 {
+				time.Sleep(50 * time.Second)
+				reader.Read(make([]byte, 4))
+			}
+		}()
+		for range 10 {
+			_, err := slow.Write([]byte("text"))
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Hour)
+		go reader.Read(make([]byte, 4))
+		_, err = slow.Write([]byte("text"))
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+		slow.Close()
+	})
 }

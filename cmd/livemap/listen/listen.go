@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Ports are the open ports of a hub.
@@ -30,7 +31,8 @@ type Ports struct {
 	internal *httpPort
 
 	cuts      *cuts
-	certified bool // public has --tls-cert, not a certificate made for localhost
+	certified bool          // public has --tls-cert, not a certificate made for localhost
+	stall     time.Duration // Config.StallTimeout
 }
 
 // Open opens all ports that were not passed. The caller closes them.
@@ -40,7 +42,7 @@ type Ports struct {
 // [ConfigError] if the configuration is at fault, and else what the system refused.
 func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 	log *slog.Logger) (p *Ports, err error) {
-	p = &Ports{cuts: newCuts(log)}
+	p = &Ports{cuts: newCuts(log), stall: c.StallTimeout}
 	limiter := newConnLimiter(maxDescriptors(), c.TrustedProxies, p.cuts)
 	defer func() {
 		if err != nil {
@@ -118,6 +120,11 @@ type Counters struct {
 // is called once. The channel receives the error of a port that fails.
 func (p *Ports) Serve(public, internal http.Handler, count Counters) <-chan error {
 	p.cuts.countWith(count.Cut)
+	for _, port := range []*httpPort{p.public, p.proxy, p.internal} {
+		if port != nil {
+			port.limitWrites(p.stall)
+		}
+	}
 	failed := make(chan error, 4)
 	start := func(serve func(http.Handler) error, handler http.Handler) {
 		go func() {

@@ -68,6 +68,8 @@ func newHTTPPort(flag string, open []net.Listener, limiter *connLimiter, log *sl
 		Protocols:         new(http.Protocols),
 		ConnContext:       withConn,
 		ConnState:         connState,
+		// net/http would wait for the body of OPTIONS * without a limit.
+		DisableGeneralOptionsHandler: true,
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
@@ -76,6 +78,13 @@ func newHTTPPort(flag string, open []net.Listener, limiter *connLimiter, log *sl
 		open[i] = track(open[i], flag == internalFlag, limiter)
 	}
 	return &httpPort{Listener: open[0], also: open[1:], flag: flag, server: server, log: log}
+}
+
+// limitWrites closes connections that take longer for a write; see [Config.StallTimeout].
+func (p *httpPort) limitWrites(stall time.Duration) {
+	for _, one := range p.listeners() {
+		one.(*trackedListener).limitWrites(stall)
+	}
 }
 
 func openSockets(ctx context.Context, a Address) ([]net.Listener, error) {

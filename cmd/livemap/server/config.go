@@ -17,7 +17,7 @@ import (
 // Errors name each field by the flag of `livemap serve` that sets it.
 type Config struct {
 	// Listen says where the hub listens, and with which certificates. The hub sets its Tokens and its
-	// TrustedProxies.
+	// TrustedProxies and StallTimeout.
 	Listen listen.Config
 	// TrustedProxies (--trusted-proxy) are networks whose X-Forwarded-For counts. That of a Unix
 	// socket always does.
@@ -38,7 +38,7 @@ type Config struct {
 	// Heartbeat (--heartbeat) is the silence after which a stream gets a ping: 1 s to 30 s.
 	Heartbeat time.Duration
 	// StallTimeout (--stall-timeout) is how long a reader may take for a write of at most 16 KiB.
-	// Then its stream is closed: 1 s to 10 min.
+	// Then its stream or its answer is cut: 1 s to 10 min.
 	StallTimeout time.Duration
 	// MaxVehicles (--max-vehicles) is how many vehicles the hub remembers, gone ones included. The
 	// longest silent goes first: 1 to 10,000,000.
@@ -137,10 +137,10 @@ func (c *Config) Validate() error {
 	return cmp.Or(c.checkRanges(), ports.ValidatePublic(), c.checkAuth(), ports.ValidateInternal(), c.checkMap())
 }
 
-// ports returns Listen, with Tokens and TrustedProxies set.
+// ports returns Listen, with Tokens, TrustedProxies and StallTimeout set.
 func (c *Config) ports() listen.Config {
 	ports := c.Listen
-	ports.Tokens, ports.TrustedProxies = c.takesTokens(), c.TrustedProxies
+	ports.Tokens, ports.TrustedProxies, ports.StallTimeout = c.takesTokens(), c.TrustedProxies, c.StallTimeout
 	return ports
 }
 
