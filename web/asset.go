@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -72,9 +73,9 @@ func (a *asset) with(name, value string) *asset {
 // serve responds with the file, compressed if the client accepts that.
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 	packed := acceptsGzip(r.Header.Values("Accept-Encoding"))
-	body, tag, err := a.body(packed)
-	if err != nil {
-		return err
+	tag := `"` + a.tag + `"`
+	if packed {
+		tag = `"` + a.tag + `-gzip"`
 	}
 	header := w.Header()
 	header.Add("Vary", "Accept-Encoding") // beside what others have set
@@ -86,30 +87,34 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	body := a.plain
 	if packed {
 		header.Set("Content-Encoding", "gzip")
+		body = a.packed()
+	}
+	if body == nil {
+		return a.inflate(w, r)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body) // net/http omits the body for HEAD; an error is the client's connection
 	return nil
 }
 
-// body returns the file as it is sent, and its tag. A packed file is inflated for each client without gzip,
-// which is rare.
-func (a *asset) body(packed bool) (body []byte, tag string, err error) {
-	tag = `"` + a.tag + `"`
-	switch {
-	case packed:
-		return a.packed(), `"` + a.tag + `-gzip"`, nil
-	case a.plain != nil:
-		return a.plain, tag, nil
-	}
-	r, err := gzip.NewReader(bytes.NewReader(a.packed()))
+// inflate responds with a file of which only the compressed form is kept. It inflates it piece by piece, for
+// each client without gzip, which is rare.
+func (a *asset) inflate(w http.ResponseWriter, r *http.Request) error {
+	packed := a.packed()
+	plain, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	body, err = io.ReadAll(r)
-	return body, tag, err
+	// The last four bytes are the plain size (RFC 1952, section 2.3.1).
+	size := binary.LittleEndian.Uint32(packed[len(packed)-4:])
+	w.Header().Set("Content-Length", strconv.FormatUint(uint64(size), 10))
+	if r.Method != http.MethodHead {
+		io.Copy(w, plain) // an error is the client's connection
+	}
+	return nil
 }
 
 // acceptsGzip reports whether an Accept-Encoding allows gzip and does not prefer the plain file
