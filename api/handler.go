@@ -63,11 +63,25 @@ func (a *API) handle(serve func(http.ResponseWriter, *http.Request) error) http.
 		if !ok {
 			a.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
-		if r.ProtoMajor == 1 && r.ContentLength < 0 {
-			// The answer would wait for the end of the body, which may stay open for hours.
-			w.Header().Set("Connection", "close")
-		}
+		a.writeProblem(w, r, p)
+	}
+}
+
+// writeProblem answers with a problem. The handler may have left the body of the request.
+func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	switch {
+	case r.ProtoMajor > 1 || r.ContentLength == 0:
 		p.Write(w)
+	case 0 < r.ContentLength && r.ContentLength <= unaskedSize:
+		a.readUnasked(w, r)
+		p.Write(w)
+	default:
+		// The answer would wait for the end of the body, which may stay open for hours.
+		w.Header().Set("Connection", "close")
+		p.Write(w)
+		if http.NewResponseController(w).Flush() == nil {
+			a.readUnasked(w, r)
+		}
 	}
 }
 
@@ -79,6 +93,10 @@ func notFound(_ http.ResponseWriter, r *http.Request) error {
 // methodNotAllowed answers OPTIONS, and requests whose path has no such method.
 func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.RequestURI == "*" && r.Method == http.MethodOptions { // the whole server (RFC 9110, section 9.3.7)
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
 		allowed := allowedMethods(routes, r.URL.EscapedPath())
 		if len(allowed) == 0 {
 			return notFound(w, r)

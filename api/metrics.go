@@ -28,6 +28,8 @@ type Metrics struct {
 	migrations  prometheus.Counter
 	cut         *prometheus.CounterVec // connections
 	unsaved     prometheus.Counter
+
+	stalledAnswers, readsRefused prometheus.Counter
 }
 
 // delays are the bounds of the histograms, in seconds: from those of an idle hub to those of a
@@ -66,8 +68,14 @@ func NewMetrics() *Metrics {
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_state_save_failures_total", Help: "Failed attempts to save the vehicles."}),
 	}
-	m.registry.MustRegister(m.publishes, m.publishTime, m.writeDelay, m.open, m.closed, m.panics,
-		m.migrations, m.cut, m.unsaved,
+	m.stalledAnswers = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "livemap_answers_stalled_total",
+		Help: "Answers other than streams that were cut because their reader did not read."})
+	m.readsRefused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "livemap_reads_refused_total",
+		Help: "Snapshots and tracks that were refused because too many were under way."})
+	m.registry.MustRegister(m.publishes, m.stalledAnswers, m.readsRefused, m.publishTime, m.writeDelay, m.open,
+		m.closed, m.panics, m.migrations, m.cut, m.unsaved,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)

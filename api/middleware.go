@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,21 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 )
+
+// limitWrites aborts an answer whose reader does not read. A stream has a timeout of its own.
+func (a *API) limitWrites(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := transport.NewAnswer(w, r, a.StallTimeout)
+		next.ServeHTTP(answer, r)
+		err := answer.Finish()
+		if errors.Is(err, transport.ErrStalled) {
+			a.Metrics.stalledAnswers.Inc()
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // else a client over HTTP/3 would see a complete answer
+		}
+	})
+}
 
 // securityHeaders stops MIME sniffing, framing and referrer leaks. The page's files have policies of
 // their own.
@@ -40,7 +56,7 @@ func (a *API) recoverPanic(next http.Handler) http.Handler {
 			}
 			a.logPanic(failure, debug.Stack(), "method", r.Method, "path", r.URL.Path)
 			p, _ := problemOf(nil)
-			p.Write(w)
+			a.writeProblem(w, r, p)
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,38 +16,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// piped is a hub whose internal port is reached over pipes in memory, for a synctest bubble. It speaks
-// HTTP/1.1.
+// piped is a hub whose ports are reached over pipes in memory, for a synctest bubble. They speak HTTP/1.1
+// and HTTP/2.
 type piped struct {
 	*hub
-	pipes pipes
+	pipes  *pipes // of the internal port, which client asks
+	public *pipes
 }
 
 func startPiped(t *testing.T, options ...configure) *piped {
 	t.Helper()
-	return servePiped(t, new(http.Server), new(http.Transport), options...)
+	h := &piped{hub: assemble(t, options...)}
+	h.pipes, h.public = servePiped(t, new(http.Server), h.api.Internal()),
+		servePiped(t, new(http.Server), h.api.Public())
+	h.client = h.pipes.client(t)
+	return h
 }
 
-// servePiped serves with TLS if the server has a configuration for it.
-func servePiped(
-	t *testing.T, server *http.Server, transport *http.Transport, options ...configure,
-) *piped {
-	t.Helper()
-	h := &piped{assemble(t, options...), pipes{accept: make(chan net.Conn), closed: make(chan struct{})}}
-	server.Handler, server.ErrorLog = h.api.Internal(), slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	if server.TLSConfig == nil {
-		go server.Serve(&h.pipes)
+// servePiped serves a handler over pipes, with TLS if the server has a configuration for it.
+func servePiped(t *testing.T, server *http.Server, handler http.Handler) *pipes {
+	p := &pipes{accept: make(chan net.Conn), closed: make(chan struct{})}
+	server.Handler, server.DisableGeneralOptionsHandler = handler, true
+	server.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	if server.TLSConfig != nil {
+		go server.ServeTLS(p, "", "")
 	} else {
-		go server.ServeTLS(&h.pipes, "", "")
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+		server.Protocols.SetUnencryptedHTTP2(true)
+		go server.Serve(p)
 	}
-	transport.DisableCompression = true
-	transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() }
-	h.client = &http.Client{Transport: transport}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		server.Close()
-	})
-	return h
+	t.Cleanup(func() { server.Close() })
+	return p
+}
+
+// client returns a client of the port, by default of HTTP/1.1.
+func (p *pipes) client(t *testing.T, configure ...func(*http.Protocols)) *http.Client {
+	transport := &http.Transport{
+		DisableCompression: true,
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return p.dial() },
+	}
+	for _, set := range configure {
+		transport.Protocols = new(http.Protocols)
+		set(transport.Protocols)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
 
 func (h *piped) request(t *testing.T, method, path string, body io.Reader, headers ...string) *http.Request {
@@ -55,6 +70,35 @@ func (h *piped) request(t *testing.T, method, path string, body io.Reader, heade
 	require.NoError(t, err)
 	header(headers).set(r)
 	return r
+}
+
+// put publishes positions.
+func (h *piped) put(t *testing.T, positions ...string) {
+	t.Helper()
+	r := h.request(t, http.MethodPost, "/publish", strings.NewReader("["+strings.Join(positions, ",")+"]"),
+		"Content-Type", "application/json")
+	answer, err := h.client.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+}
+
+// port returns a port by its name.
+func (h *piped) port(name string) *pipes {
+	if name == "public" {
+		return h.public
+	}
+	return h.pipes
+}
+
+// dial opens a connection to a port.
+func (h *piped) dial(t *testing.T, port string) net.Conn {
+	t.Helper()
+	conn, err := h.port(port).dial()
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Hour)))
+	return conn
 }
 
 // pipes is a listener of pipes.

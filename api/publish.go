@@ -119,7 +119,7 @@ func publishable(r *http.Request) (media string, err error) {
 const retryAfter = 2
 
 // errDraining rejects a request while the hub drains.
-func errDraining() error {
+func errDraining() *problem.Problem {
 	return problem.New(http.StatusServiceUnavailable, "the hub is shutting down; try again in a moment").
 		With("Retry-After", strconv.Itoa(retryAfter))
 }
@@ -206,9 +206,14 @@ func (d *document) publish(geoJSON bool, positions *ingest.Writer) (err error) {
 
 // read reads a body of up to maxBody bytes within bodyTime. It leaves the deadline set; the server
 // sets a new one for the next request.
-func (d *document) read(w http.ResponseWriter, r *http.Request) error {
+func (d *document) read(w http.ResponseWriter, r *http.Request) (err error) {
 	const room = 64 << 10 // at first; the header may promise more than comes
 	rc := http.NewResponseController(w)
+	defer func() {
+		if err != nil {
+			r.Body = http.NoBody // the answer waits for it no more
+		}
+	}()
 	if r.ContentLength > maxBody {
 		return tooLarge(rc, r)
 	}
@@ -220,7 +225,7 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) error {
 		body = http.MaxBytesReader(w, body, maxBody)
 	}
 	d.body.Grow(min(max(0, int(r.ContentLength)), room) + bytes.MinRead)
-	_, err := d.body.ReadFrom(body)
+	_, err = d.body.ReadFrom(body)
 	if err == nil {
 		return nil
 	}

@@ -31,6 +31,11 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	if err := paramsOf(r, "topic", "bbox").scope(r, &q); err != nil {
 		return err
 	}
+	release, err := a.acquireRead(r, a.Hub.SnapshotSize(q.Topics))
+	if err != nil {
+		return err
+	}
+	defer release()
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
 	// Weak, because it names the compressed answer too (RFC 9110, section 8.8.3.3).
 	etag := `W/"` + snapshot.ID.String() + grantTag(r) + `"`
@@ -46,10 +51,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	snapshot.Write(func(p []byte) error { // a failure is the client's connection
-		_, err := w.Write(p)
-		return err
-	})
+	snapshot.Write(writeTo(w))
 	return nil
 }
 
@@ -87,11 +89,19 @@ func (a *API) vehicle(w http.ResponseWriter, r *http.Request) error {
 	if err := authorizeRead(r, id); err != nil {
 		return err
 	}
+	release, err := a.acquireRead(r, 0)
+	if err != nil {
+		return err
+	}
+	defer release()
 	feature, _, ok := a.Hub.Vehicle(id)
 	if !ok {
 		return unknownVehicle(id)
 	}
-	return writeGeoJSON(w, feature)
+	w.Header().Set("Content-Type", typeGeoJSON)
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(append(feature[:len(feature):len(feature)], '\n')) // a copy: a slow reader keeps no part of the log
+	return nil
 }
 
 // track answers with the positions of a vehicle that the log holds.
@@ -108,11 +118,22 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	features, ok := a.Hub.Track(id, since)
+	release, err := a.acquireRead(r, a.Hub.TrackSize(id))
+	if err != nil {
+		return err
+	}
+	defer release()
+	track, ok := a.Hub.Track(id, since)
 	if !ok {
 		return unknownVehicle(id)
 	}
-	return writeGeoJSON(w, geo.AppendTrack(nil, id, features))
+	w.Header().Set("Content-Type", typeGeoJSON)
+	w.Header().Set("Cache-Control", "no-cache")
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	track.Write(writeTo(w))
+	return nil
 }
 
 // deleteVehicle removes a vehicle from the map.
@@ -135,15 +156,22 @@ func unknownVehicle(id string) error {
 	return problem.New(http.StatusNotFound, "the hub knows no vehicle %q", id)
 }
 
-func writeGeoJSON(w http.ResponseWriter, text []byte) error {
-	w.Header().Set("Content-Type", typeGeoJSON)
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(append(text[:len(text):len(text)], '\n')) // a failure is the client's connection
-	return nil
+// writeTo returns a function that writes to an answer. A failure is the client's connection, and the answer
+// is aborted.
+func writeTo(w http.ResponseWriter) func([]byte) error {
+	return func(p []byte) error {
+		_, err := w.Write(p)
+		return err
+	}
 }
 
 // openAPI answers with the OpenAPI description of the API.
-func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
+func (a *API) openAPI(w http.ResponseWriter, r *http.Request) error {
+	release, err := a.acquireRead(r, 0) // it is compressed for each
+	if err != nil {
+		return err
+	}
+	defer release()
 	w.Header().Set("Content-Type", typeYAML)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Write(a.OpenAPI)

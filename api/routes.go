@@ -13,6 +13,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -29,15 +30,14 @@ import (
 	"livemap/stream"
 )
 
-// Config is what an [API] serves and how. Hub, Log, Metrics, Page, OpenAPI and StallTimeout are
-// required.
+// Config is what an [API] serves and how. Hub, Log, Metrics, Page and OpenAPI are required.
 type Config struct {
 	Hub            *stream.Hub
 	Log            *slog.Logger
 	Metrics        *Metrics
 	Page           Handler        // serves the map and its files; fs.ErrNotExist becomes 404
 	OpenAPI        []byte         // the text of openapi.yaml
-	StallTimeout   time.Duration  // for a reader to take one write of at most transport.MaxWrite bytes
+	StallTimeout   time.Duration  // for a reader to take transport.MaxWrite bytes of any answer; 0: 30 s
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	PublishAddress string         // URL of the internal port, for publishers that reach Public
 
@@ -73,6 +73,8 @@ type API struct {
 	streams     streamLimiter
 	spellings   spellings
 	uploads     streamLimiter
+	reads       readLimiter // of clients
+	ownReads    readLimiter // of an internal port that requires no token
 
 	draining context.Context // done when the hub drains
 	drain    context.CancelFunc
@@ -83,6 +85,7 @@ func New(config Config) *API {
 	if config.Clock == nil {
 		config.Clock = time.Now
 	}
+	config.StallTimeout = cmp.Or(config.StallTimeout, 30*time.Second)
 	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
@@ -162,7 +165,8 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 	r.Delete("/session", a.handle(a.closeSession))
 	r.Group(func(r chi.Router) {
 		r.Use(compress())
-		r.Get("/openapi.yaml", a.handle(a.openAPI))
+		r.Use(a.clientIP())
+		r.With(asClient).Get("/openapi.yaml", a.handle(a.openAPI))
 		r = r.With(authenticate)
 		r.Get("/session", a.handle(a.getSession))
 		r.Get("/snapshot", a.handle(a.snapshot))
@@ -175,7 +179,7 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 // router returns a router with the middleware of every request.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, middleware.GetHead)
+	r.Use(a.limitWrites, securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, a.discardBody, middleware.GetHead)
 	r.NotFound(a.handle(notFound))
 	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
 	return r

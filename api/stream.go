@@ -84,6 +84,9 @@ func acceptsEvents(r *http.Request) bool {
 
 // serveStream writes the stream, logs it and counts it. It calls release at the end.
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request, q stream.Query, release func()) {
+	if answer, ok := w.(*transport.Answer); ok {
+		w = answer.Release()
+	}
 	l := a.logOpened(r, &q)
 	l.release, l.until = release, q.Until
 	timeout := transport.WriteTimeout{Stall: a.StallTimeout, Until: q.Until}

@@ -26,7 +26,6 @@ const (
 	uploadIdle = 5 * time.Minute // without a byte; a blank line is enough
 	lineGrace  = 2 * time.Second // to finish a line when the hub drains
 	ackEvery   = time.Second
-	ackTime    = 10 * time.Second // for the publisher to read an ack line
 )
 
 // receiveLines publishes each line of an upload as it arrives. It does not publish a line that the
@@ -255,8 +254,6 @@ func (u *upload) writeAck(w http.ResponseWriter) bool {
 	if err != nil {
 		return false
 	}
-	u.rc.SetWriteDeadline(time.Now().Add(ackTime))
-	defer u.rc.SetWriteDeadline(time.Time{})
 	if _, err = w.Write(append(geo.EscapeLineBreaks(line), '\n')); err == nil {
 		err = u.rc.Flush()
 	}

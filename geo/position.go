@@ -2,7 +2,7 @@
 //
 // [ParsePosition] reads one report, [ParseDocument] a whole document. Either returns a valid [Position]
 // or a [Refusal] for its publisher. [Position.AppendFeature] writes a position as GeoJSON, and
-// [AppendTrack] several as a track. [ParseBox] and [ParseTime] read the parameters of queries.
+// [TrackEncoder] writes several as a track. [ParseBox] and [ParseTime] read the parameters of queries.
 //
 // The package knows nothing about HTTP or streams. Everything that leaves it is valid: a Position cannot
 // hold a latitude of 91, nor a vehicle id with a line break.

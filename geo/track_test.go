@@ -14,14 +14,21 @@ const awkward = `"geometry":{"type":"Point","coordinates":[9,9]},"timestamp":9}}
 
 func track(t *testing.T, id string, items ...string) string {
 	t.Helper()
-	var features [][]byte
+	var e geo.TrackEncoder
+	text := e.AppendStart(nil, id)
 	for _, item := range items {
-		features = append(features, []byte(feature(t, item)))
+		text = e.AppendPosition(text, geo.Coordinates([]byte(feature(t, item))))
 	}
-	return string(geo.AppendTrack(nil, id, features))
+	text = e.AppendProperties(text)
+	for _, item := range items {
+		at, err := geo.ParseTime(string(geo.Timestamp([]byte(feature(t, item)))))
+		require.NoError(t, err)
+		text = e.AppendTime(text, at)
+	}
+	return string(e.AppendEnd(text))
 }
 
-func TestAppendTrack(t *testing.T) {
+func TestTrackEncoder(t *testing.T) {
 	first := `{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":5,"x":{"timestamp":7,"coordinates":[1,2]}}`
 	second := `{"vehicle_id":"T","lat":52.6,"lon":13.50,"altitude":34,"timestamp":6.25}`
 	for name, test := range map[string]struct{ got, want string }{

@@ -1,11 +1,6 @@
 package stream
 
-import (
-	"slices"
-	"time"
-
-	"livemap/geo"
-)
+import "livemap/geo"
 
 // Vehicle returns the last-known GeoJSON Feature of a vehicle and the id of its event. The caller
 // may keep the Feature, but must not change it. ok is false when the vehicle is unknown or gone.
@@ -17,46 +12,6 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 		return nil, ID{}, false
 	}
 	return v.feature(), h.id(v.seq), true
-}
-
-// Track returns the Features of a vehicle that the log still holds, in order of their timestamps.
-// It leaves out those older than since. The caller must not change them. ok is false when the
-// vehicle is unknown or gone.
-func (h *Hub) Track(vehicleID string, since time.Time) (features [][]byte, ok bool) {
-	features, ok = h.track(vehicleID)
-	type fix struct {
-		at   time.Time
-		data []byte
-	}
-	fixes := make([]fix, 0, len(features))
-	for _, data := range features {
-		at, err := geo.ParseTime(string(geo.Timestamp(data)))
-		if err == nil && !at.Before(since) {
-			fixes = append(fixes, fix{at, data})
-		}
-	}
-	slices.SortStableFunc(fixes, func(a, b fix) int { return a.at.Compare(b.at) })
-	features = features[:0]
-	for _, f := range fixes {
-		features = append(features, f.data)
-	}
-	return features, ok
-}
-
-// track returns the Features in the order of their arrival.
-func (h *Hub) track(vehicleID string) (features [][]byte, ok bool) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	v := h.fleet.get(vehicleID)
-	if v == nil || !v.present() {
-		return nil, false
-	}
-	for _, seq := range v.index.list {
-		if r, event := h.log.at(seq); r.kind.hasFeature() {
-			features = append(features, event.feature())
-		}
-	}
-	return features, true
 }
 
 // Snapshot is the last-known positions in scope at one moment. [Hub.Snapshot] makes it.
@@ -73,6 +28,24 @@ func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot 
 	s := newScope(topics, box, only...)
 	view := h.freeze(&s)
 	return &Snapshot{ID: h.id(view.head), hub: h, scope: s, view: view}
+}
+
+// SnapshotSize returns how many vehicles the view of a snapshot holds at most. That is 16 bytes each,
+// for as long as it is written.
+func (h *Hub) SnapshotSize(topics []string) int {
+	s := newScope(topics, nil)
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	size := len(s.vehicles)
+	for _, id := range s.topics {
+		if t := h.topics[id]; t != nil {
+			size += len(t.members)
+		}
+	}
+	if s.all || size > smallView {
+		return h.fleet.size()
+	}
+	return size
 }
 
 // Write writes the snapshot as a GeoJSON FeatureCollection, with calls of write for some 16 KiB

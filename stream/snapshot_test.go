@@ -34,13 +34,9 @@ func TestVehicle(t *testing.T) {
 func TestTrack(t *testing.T) {
 	h := start(t, stream.Config{History: 256 << 10})
 	track := func(since int64) string {
-		features, ok := h.Track("a", time.Unix(since, 0))
+		got, ok := h.Track("a", time.Unix(since, 0))
 		require.True(t, ok)
-		var times []string
-		for _, f := range features {
-			times = append(times, string(geo.Timestamp(f)))
-		}
-		return strings.Join(times, " ")
+		return strings.Join(timesOf(t, got), " ")
 	}
 	_, ok := h.Track("a", time.Time{})
 	require.False(t, ok)

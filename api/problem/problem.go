@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 )
 
 // ContentType is the media type of a [Problem].
@@ -54,8 +55,11 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", ContentType)
 	w.Header().Set("Cache-Control", "no-store")
+	text, _ := json.Marshal(p) // strings and numbers always marshal
+	text = append(text, '\n')
+	w.Header().Set("Content-Length", strconv.Itoa(len(text))) // also when it is flushed
 	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p) // a failure is the client's connection
+	w.Write(text) // a failure is the client's connection
 }
 
 // Shorten cuts text that a client sent to 40 bytes, so that it cannot fill the answer.

@@ -182,7 +182,7 @@ func (l pipeListener) Close() error              { return nil }
 // is one to which nothing is written.
 func TestWritesWithoutADeadlineAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := track(pipeListener{conns: make(chan net.Conn, 1)})
+		l := track(pipeListener{conns: make(chan net.Conn, 1)}, false, testLimiter())
 		l.limitWrites(time.Minute)
 		accept := func() (ours, theirs net.Conn) {
 			server, client := net.Pipe()
