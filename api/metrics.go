@@ -73,7 +73,7 @@ func NewMetrics() *Metrics {
 		Help: "Answers other than streams that were cut because their reader did not read."})
 	m.readsRefused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "livemap_reads_refused_total",
-		Help: "Snapshots and tracks that were refused because too many were under way."})
+		Help: "Snapshots, vehicles and tracks refused because too many were under way."})
 	m.registry.MustRegister(m.publishes, m.stalledAnswers, m.readsRefused, m.publishTime, m.writeDelay, m.open,
 		m.closed, m.panics, m.migrations, m.cut, m.unsaved,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

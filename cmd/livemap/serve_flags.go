@@ -96,8 +96,8 @@ var sharedHelp = helpTexts{
 	"flush-interval": "Longest time that an event waits for others before the hub writes it: 1ms to 1s " +
 		"(${default}).",
 	"heartbeat": "Silence after which a stream gets a ping: 1s to 30s (${default}).",
-	"stall-timeout": "Time a stream has to accept one write of at most 16 KiB before the hub closes it: 1s to " +
-		"10m (${default}).",
+	"stall-timeout": "Time a reader has to accept 16 KiB of a stream or of any answer before the hub cuts it: " +
+		"1s to 10m (${default}).",
 	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +
 		"(${default}). It forgets the longest silent first.",
 	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never (${default}).",

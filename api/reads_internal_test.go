@@ -1,0 +1,47 @@
+package api
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What a read holds grows with its vehicles or positions, and so does what it counts.
+func TestLargeReadsCountAsSeveral(t *testing.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, test := range []struct{ size, weight int }{
+		{0, 1}, {readSize - 1, 1}, {readSize, 2}, {7 * readSize, 8}, {1000 * readSize, 8},
+	} {
+		var l readLimiter
+		fits := func(client string, n int) bool {
+			_, err := l.acquire(over, client, n)
+			return err == nil
+		}
+		for range clientReads / test.weight {
+			require.True(t, fits("a", test.size))
+		}
+		require.False(t, fits("a", test.size))
+		require.True(t, fits("b", test.size))
+	}
+}
+
+// Nothing is left of clients whose reads have ended or were refused.
+func TestClientsOfReadsAreForgotten(t *testing.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	var l readLimiter
+	var ends []func()
+	for range clientReads {
+		release, err := l.acquire(context.Background(), "a", 0)
+		require.NoError(t, err)
+		ends = append(ends, release)
+	}
+	_, err := l.acquire(over, "a", 0)
+	require.ErrorIs(t, err, errClientReads)
+	for _, end := range ends {
+		end()
+	}
+	require.Empty(t, l.clients)
+}
