@@ -43,17 +43,17 @@ var (
 	errAllReads    = errors.New("of all clients")
 )
 
-// acquire counts a read of n vehicles or positions, as soon as others have ended. It waits until ctx is
-// done. client "" has no limit of its own.
+// acquire counts a read of n vehicles or positions, as soon as others have ended. It waits for these until
+// ctx is done. client "" has no limit of its own.
 func (l *readLimiter) acquire(ctx context.Context, client string, n int) (release func(), err error) {
 	l.once.Do(func() { l.all = semaphore.NewWeighted(allReads) })
 	weight := int64(min(1+n/readSize, clientReads)) // the largest waits for all others of its client
 	own := l.client(client)
-	if own.Acquire(ctx, weight) != nil {
+	if !own.TryAcquire(weight) && own.Acquire(ctx, weight) != nil {
 		l.leave(client)
 		return nil, errClientReads
 	}
-	if l.all.Acquire(ctx, weight) != nil {
+	if !l.all.TryAcquire(weight) && l.all.Acquire(ctx, weight) != nil {
 		own.Release(weight)
 		l.leave(client)
 		return nil, errAllReads
