@@ -3,6 +3,7 @@ package stream_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,14 +104,15 @@ func TestPingAfterSilence(t *testing.T) {
 // The wall clock jumps by an hour, forward and back. All timeouts stay as they are.
 func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var jumped time.Duration
+		var jumped atomic.Int64 // nanoseconds
 		h := start(t, stream.Config{Heartbeat: 10 * time.Second, VehicleTTL: time.Minute,
-			Clock: func() time.Time { return time.Now().Add(jumped) }})
+			Clock: func() time.Time { return time.Now().Add(time.Duration(jumped.Load())) }})
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()
 		publish(t, h, "a", "")
 		require.Equal(t, "1 a", c.takeEvents())
-		for _, jumped = range []time.Duration{time.Hour, -time.Hour, time.Hour, 0} {
+		for _, jump := range []time.Duration{time.Hour, -time.Hour, time.Hour, 0} {
+			jumped.Store(int64(jump))
 			time.Sleep(10*time.Second - time.Millisecond)
 			require.Empty(t, c.takeWrites())
 			time.Sleep(time.Millisecond)

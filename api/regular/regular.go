@@ -17,12 +17,10 @@ var ErrOther = errors.New("not a regular file")
 
 // Open opens a regular file, or a link to one, for reading. Errors are [*fs.PathError].
 func Open(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := check(info); err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	if info, err := os.Stat(path); err == nil {
+		if err := check(info); err != nil {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
 	}
 	return os.Open(path)
 }

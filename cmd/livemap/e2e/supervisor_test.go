@@ -100,7 +100,7 @@ func TestTellsItsSupervisor(t *testing.T) {
 	}
 	hub.interrupt()
 	told := s.until(t, "STOPPING=1")
-	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=8000000", told[len(told)-1],
+	assert.Equal(t, "STOPPING=1\nEXTEND_TIMEOUT_USEC=6000000", told[len(told)-1],
 		"two seconds to end streams, and what comes after")
 	<-hub.ended
 	assert.NoError(t, hub.err)
