@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -163,6 +164,7 @@ func (a *API) clientIP() func(http.Handler) http.Handler {
 				r.RemoteAddr = netip.AddrPortFrom(a.TrustedProxies[0].Addr(), 0).String()
 			}
 			stripPorts(r.Header)
+			a.warnOfForwarded(r)
 			next.ServeHTTP(w, r)
 		})
 	}
@@ -185,6 +187,33 @@ func stripPorts(header http.Header) {
 		}
 	}
 	header.Set(name, strings.Join(hops, ","))
+}
+
+// warnOfForwarded logs once that a trusted proxy did not write X-Forwarded-For anew: there is more than
+// one address, and the last, which counts, is no proxy's. A proxy that adds the client's address to what
+// the client sent looks like one that passes on whatever the client chose.
+func (a *API) warnOfForwarded(r *http.Request) {
+	hops := strings.FieldsFunc(r.Header.Get("X-Forwarded-For"), func(c rune) bool { return c == ',' || c == ' ' })
+	if len(hops) < 2 || a.isTrustedProxy(hops[len(hops)-1]) {
+		return
+	}
+	proxy, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if !a.isTrustedProxy(proxy) {
+		return
+	}
+	a.forwardedWarning.Do(func() {
+		a.Log.Warn("the proxy passes on the X-Forwarded-For that clients send", "proxy", proxy,
+			"header", problem.Shorten(strings.Join(hops, ", ")),
+			"advice", "let the proxy write the header anew, so that no client chooses its address; "+
+				"name further proxies in --trusted-proxy")
+	})
+}
+
+// isTrustedProxy reports whether an address is in a.TrustedProxies.
+func (a *API) isTrustedProxy(address string) bool {
+	parsed, err := netip.ParseAddr(address)
+	parsed = parsed.Unmap().WithZone("")
+	return err == nil && slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(parsed) })
 }
 
 func isUnixSocket(r *http.Request) bool {

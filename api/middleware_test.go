@@ -94,6 +94,46 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
+// TestForwardedForPassedOn warns once of a proxy that passes on what clients send in X-Forwarded-For.
+func TestForwardedForPassedOn(t *testing.T) {
+	const name = "X-Forwarded-For"
+	for _, c := range []struct {
+		title   string
+		trusted []string
+		header  header
+		warned  bool
+	}{
+		{"none", []string{"127.0.0.0/8"}, nil, false},
+		{"an address", []string{"127.0.0.0/8"}, header{name, "1.2.3.4"}, false},
+		{"empty", []string{"127.0.0.0/8"}, header{name, "", name, "1.2.3.4,"}, false},
+		{"two addresses", []string{"127.0.0.0/8"}, header{name, "9.9.9.9, 1.2.3.4"}, true},
+		{"two headers", []string{"127.0.0.0/8"}, header{name, "9.9.9.9", name, "1.2.3.4"}, true},
+		{"ports", []string{"127.0.0.0/8"}, header{name, "[2001:db8::1]:443, 1.2.3.4:567"}, true},
+		{"no address", []string{"127.0.0.0/8"}, header{name, "x, 1.2.3.4"}, true},
+		{"a proxy in front of it", []string{"127.0.0.0/8", "10.0.0.0/8"}, header{name, "1.2.3.4, 10.1.1.1"}, false},
+		{"forged to the left of that", []string{"127.0.0.0/8", "10.0.0.0/8"},
+			header{name, "9.9.9.9, 1.2.3.4, ::ffff:10.1.1.1"}, false},
+		{"the peer is not trusted", []string{"10.0.0.0/8"}, header{name, "9.9.9.9, 1.2.3.4"}, false},
+		{"nobody is trusted", nil, header{name, "9.9.9.9, 1.2.3.4"}, false},
+	} {
+		t.Run(c.title, func(t *testing.T) {
+			h := start(t, trust(c.trusted...))
+			for range 2 {
+				h.subscribe(t, "/stream", c.header...).close()
+			}
+			warnings := h.log.lines("the proxy passes on the X-Forwarded-For that clients send")
+			if !c.warned {
+				require.Empty(t, warnings)
+				return
+			}
+			require.Len(t, warnings, 1)
+			require.Equal(t, "WARN", warnings[0]["level"])
+			require.Equal(t, "127.0.0.1", warnings[0]["proxy"])
+			require.Contains(t, warnings[0]["advice"], "--trusted-proxy")
+		})
+	}
+}
+
 // TestProtocolBehindAProxy finds the protocol of the client, from a fixed set.
 func TestProtocolBehindAProxy(t *testing.T) {
 	for via, want := range map[string]string{

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -75,6 +76,8 @@ type API struct {
 	uploads     streamLimiter
 	reads       readLimiter // of clients
 	ownReads    readLimiter // of an internal port that requires no token
+
+	forwardedWarning sync.Once // see warnOfForwarded
 
 	draining context.Context // done when the hub drains
 	drain    context.CancelFunc
