@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build dist demo caddy-demo docs web browser test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build dist demo caddy-demo docs web browser proxies test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 # What --version prints. Sources without git have what Go knows.
@@ -126,8 +126,18 @@ tests: web ## all Go tests once, with the race detector or without, in random or
 	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -p 4 -parallel 8 -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
 	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -p 4 -parallel 8 -timeout 20m ./...
 
+PROXIES = nginx haproxy apache2 lighttpd
+
+# A test of a proxy that is missing is skipped.
+proxies: ## nginx, HAProxy, Apache and lighttpd for the faults, installed where that can be done
+	@set --; for p in $(PROXIES); do command -v $$p >/dev/null || set -- "$$@" $$p; done; test $$# = 0 || { \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { \
+			echo "Their tests are skipped, since they are not installed: $$*"; exit 0; }; \
+		apt-get update && apt-get install -y --no-install-recommends \
+			nginx-light haproxy apache2-bin lighttpd lighttpd-mod-openssl; }
+
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
-faults: build browser $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
+faults: build browser proxies $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap/e2e
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 

@@ -193,7 +193,8 @@ func stripPorts(header http.Header) {
 // one address, and the last, which counts, is no proxy's. A proxy that adds the client's address to what
 // the client sent looks like one that passes on whatever the client chose.
 func (a *API) warnOfForwarded(r *http.Request) {
-	hops := strings.FieldsFunc(r.Header.Get("X-Forwarded-For"), func(c rune) bool { return c == ',' || c == ' ' })
+	separates := func(c rune) bool { return c == ',' || c == ' ' }
+	hops := strings.FieldsFunc(r.Header.Get("X-Forwarded-For"), separates)
 	if len(hops) < 2 || a.isTrustedProxy(hops[len(hops)-1]) {
 		return
 	}
@@ -212,8 +213,8 @@ func (a *API) warnOfForwarded(r *http.Request) {
 // isTrustedProxy reports whether an address is in a.TrustedProxies.
 func (a *API) isTrustedProxy(address string) bool {
 	parsed, err := netip.ParseAddr(address)
-	parsed = parsed.Unmap().WithZone("")
-	return err == nil && slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(parsed) })
+	contains := func(p netip.Prefix) bool { return p.Contains(parsed.Unmap().WithZone("")) }
+	return err == nil && slices.ContainsFunc(a.TrustedProxies, contains)
 }
 
 func isUnixSocket(r *http.Request) bool {

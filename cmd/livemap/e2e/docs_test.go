@@ -165,8 +165,10 @@ func TestDocumentedBlocks(t *testing.T) {
 				require.True(t, isRun || doc.path == "web/README.md", "%s: no test runs this", at)
 			case "vue", "html":
 				require.Equal(t, "web/README.md", doc.path, "%s: no test runs this", at)
+			case "nginx", "haproxy", "apache", "lighttpd":
+				require.Equal(t, "deploy/PROXIES.md", doc.path, "%s: no test runs this", at)
 			default:
-				require.Equal(t, "text", block.language, "%s: a block is sh, json, js, vue, html or text", at)
+				require.Equal(t, "text", block.language, "%s: a block is sh, json, js, vue, html, a proxy's or text", at)
 			}
 			require.Empty(t, block.reason, "%s: only blocks of sh are run here", at)
 		}

@@ -101,28 +101,37 @@ func TestFaultHeaderBombBehindCaddy(t *testing.T) {
 	}
 }
 
+// forgedAddresses are headers by which a client may try to choose its address.
+var forgedAddresses = [][2]string{
+	{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", "203.0.113.7, 192.0.2.1"}, {"X-Forwarded-For", "x"},
+	{"X-Real-Ip", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"True-Client-Ip", "203.0.113.7"},
+	{"Connection", "X-Forwarded-For"},
+}
+
 // F51: the hub learns the client's address from Caddy, whatever headers the client sends.
 func TestFaultForgedAddressBehindCaddy(t *testing.T) {
 	// Loopback is trusted by default, and would never be reported as a client's address.
 	hub, caddy := startBehindCaddy(t, "--trusted-proxy", "192.0.2.1/32")
+	for _, header := range forgedAddresses {
+		opened := openForged(t, hub.runningHub, caddy.base, header)
+		assert.Equal(t, "127.0.0.9", opened["client"], "%s: %s", header[0], header[1])
+	}
+}
+
+// openForged opens a stream behind a proxy, from 127.0.0.9 and with a header. It returns what the hub logs.
+func openForged(t *testing.T, hub *runningHub, base string, header [2]string) map[string]any {
+	t.Helper()
 	transport := transportFrom(net.IPv4(127, 0, 0, 9))
 	defer transport.CloseIdleConnections()
-	for _, header := range [][2]string{
-		{"X-Forwarded-For", "203.0.113.7"}, {"X-Forwarded-For", "203.0.113.7, 192.0.2.1"}, {"X-Forwarded-For", "x"},
-		{"X-Real-Ip", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"True-Client-Ip", "203.0.113.7"},
-		{"Connection", "X-Forwarded-For"},
-	} {
-		before := len(hub.log.find("stream opened"))
-		req, err := http.NewRequestWithContext(t.Context(), "GET", caddy.base+"/stream", nil)
-		require.NoError(t, err)
-		req.Header.Set(header[0], header[1])
-		resp, err := transport.RoundTrip(req)
-		require.NoError(t, err)
-		resp.Body.Close()
-		await(t, "the hub's log line", func() bool { return len(hub.log.find("stream opened")) > before })
-		opened := hub.log.find("stream opened")
-		assert.Equal(t, "127.0.0.9", opened[len(opened)-1]["client"], "%s: %s", header[0], header[1])
-	}
+	before := len(hub.log.find("stream opened"))
+	req, err := http.NewRequestWithContext(t.Context(), "GET", base+"/stream", nil)
+	require.NoError(t, err)
+	req.Header.Set(header[0], header[1])
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	await(t, "the hub's log line", func() bool { return len(hub.log.find("stream opened")) > before })
+	return hub.log.find("stream opened")[before]
 }
 
 // transportFrom returns what speaks HTTP/1.1 from an address of loopback.

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -93,6 +95,7 @@ type proxiedHub struct {
 	dir     string
 	args    []string
 	publish string // address of the internal port
+	group   string // that opens the hub's socket beside the hub's user; "": none
 }
 
 // current returns the hub that runs, or ran last.
@@ -105,11 +108,26 @@ func (h *proxiedHub) current() *runningHub {
 // start starts the hub, again if it ran before.
 func (h *proxiedHub) start(t testing.TB) {
 	t.Helper()
+	h.admitGroup(t)
 	next := startHub(t, append([]string{"--listen", "off", "--proxy-listen", "unix:" + hubSocket(h.dir),
 		"--publish-listen", h.publish, "--state-dir", filepath.Join(h.dir, "state")}, h.args...)...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.runningHub = next
+}
+
+// admitGroup lets the group open sockets in the hub's folder, as deploy/README.md does it.
+func (h *proxiedHub) admitGroup(t testing.TB) {
+	t.Helper()
+	if h.group == "" || os.Getuid() != 0 {
+		return // who starts the proxy runs it
+	}
+	group, err := user.LookupGroup(h.group)
+	require.NoError(t, err)
+	gid, err := strconv.Atoi(group.Gid)
+	require.NoError(t, err)
+	require.NoError(t, os.Chown(h.dir, -1, gid))
+	require.NoError(t, os.Chmod(h.dir, 0o750|os.ModeSetgid))
 }
 
 func (c *runningCaddy) command(t testing.TB, args ...string) *exec.Cmd {
