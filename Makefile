@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build dist demo caddy-demo docs web browser proxies test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
+.PHONY: build dist demo caddy-demo docs web browser clients proxies test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
 .NOTPARALLEL: # the tests' last lines are those of the Go tests
 
 # What --version prints. Sources without git have what Go knows.
@@ -53,7 +53,7 @@ H2SPEC         = bin/h2spec-$(H2SPEC_VERSION)/h2spec
 $(H2SPEC):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 
-test: browser check fuzz page-tests tests ## everything that CI runs
+test: browser clients check fuzz page-tests tests ## everything that CI runs
 
 # The page's tests that need no browser, and Go tests but end-to-end ones and those that compute
 # or wait for seconds.
@@ -108,6 +108,15 @@ browser: ## a Chromium for the page's tests, installed where that can be done
 			echo "The page's tests need a browser: install Chromium (Debian's package chromium, and fonts-dejavu-core)."; exit 1; }; \
 		apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
 
+FIREFOX = command -v firefox-esr || command -v firefox
+
+# A test whose client is missing is skipped, but not on CI.
+clients: ## what reads streams in tests: Firefox, Python, PHP with curl, installed where that can be done
+	@{ { $(FIREFOX); } && command -v python3 && php -m | grep -x curl; } >/dev/null 2>&1 || { \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { \
+			echo "Tests are skipped that need Firefox, Python, or PHP with curl, where one is missing."; exit 0; }; \
+		apt-get update && apt-get install -y --no-install-recommends firefox-esr python3 php-cli php-curl; }
+
 page-tests: build browser ## tests of the page, some of them in the browser
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
 	node --test --test-concurrency=3 --test-reporter=spec $(wildcard web/test/*.test.mjs)
@@ -128,16 +137,16 @@ tests: web ## all Go tests once, with the race detector or without, in random or
 
 PROXIES = nginx haproxy apache2 lighttpd
 
-# A test of a proxy that is missing is skipped.
-proxies: ## nginx, HAProxy, Apache and lighttpd for the faults, installed where that can be done
-	@set --; for p in $(PROXIES); do command -v $$p >/dev/null || set -- "$$@" $$p; done; test $$# = 0 || { \
+# A test of one that is missing is skipped, but not on CI.
+proxies: ## nginx, HAProxy, Apache, lighttpd and WebKitGTK for faults, installed where that can be done
+	@set --; for p in $(PROXIES) WebKitWebDriver Xvfb; do command -v $$p >/dev/null || set -- "$$@" $$p; done; test $$# = 0 || { \
 		command -v apt-get >/dev/null && test "$$(id -u)" = 0 || { \
 			echo "Their tests are skipped, since they are not installed: $$*"; exit 0; }; \
 		apt-get update && apt-get install -y --no-install-recommends \
-			nginx-light haproxy apache2-bin lighttpd lighttpd-mod-openssl; }
+			nginx-light haproxy apache2-bin lighttpd lighttpd-mod-openssl webkit2gtk-driver xvfb; }
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
-faults: build browser proxies $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
+faults: build browser clients proxies $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap/e2e
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 

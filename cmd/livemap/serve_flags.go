@@ -102,7 +102,8 @@ var sharedHelp = helpTexts{
 		"(${default}). It forgets the longest silent first.",
 	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never (${default}).",
 	"allow-origin": "Origins of other pages that may read with their users' cookies, like " +
-		"https://fleet.example.com.",
+		"https://fleet.example.com. Firefox's EventSource gives up there when the hub is away; livemap.js does " +
+		"not.",
 	"max-streams-per-client": "Most streams of a client (a token's subject, else an address): 0 to 1000000, 0 " +
 		"for no limit (default: 256, with --anonymous 0).",
 	"publish-rate": "Most positions per second of a publisher (a token's subject, else an address): 0 to " +

@@ -28,6 +28,9 @@ type foreignClient struct {
 	retry      bool // it obeys retry:
 	afterError bool // it comes back after an answer that is not 200
 	small      bool // it takes no event of 64 KiB or more; ours have at most 17
+
+	refusedEnd  bool // it does not come back when it cannot connect
+	hiddenDelay bool // its delay cannot be seen
 }
 
 // foreignReconnecting are the clients that come back and lose nothing. r3labs's
@@ -41,6 +44,12 @@ var foreignReconnecting = []foreignClient{
 		keepsID: true, retry: true, afterError: true},
 	{name: "go-sse", read: foreignGoSSE, inGo: true,
 		keepsID: true, retry: true, small: true},
+	{name: "fetch-event-source", read: foreignNode("fetch-event-source.mjs"), retry: true, afterError: true},
+	{name: "Python http.client", read: foreignProgram("python3", "client.py"),
+		keepsID: true, retry: true, afterError: true},
+	{name: "PHP curl", read: foreignProgram("php", "client.php"), keepsID: true, retry: true, afterError: true},
+	{name: "Firefox", read: foreignFirefox.read,
+		keepsID: true, retry: true, refusedEnd: true, hiddenDelay: true},
 }
 
 // foreignReading are all clients that hand out events.

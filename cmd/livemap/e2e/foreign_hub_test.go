@@ -44,7 +44,8 @@ func (h *foreignHub) start(flags ...string) {
 	h.t.Helper()
 	args := append([]string{"serve", "--anonymous",
 		"--listen", "127.0.0.1:0", "--publish-listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0",
-		"--state-dir", h.state, "--log-format", "json"}, flags...)
+		"--state-dir", h.state, "--log-format", "json",
+		"--allow-origin", foreignFirefox.origin() + "," + foreignWebKit.origin()}, flags...)
 	log := &hubLog{grown: make(chan struct{})}
 	ended := make(chan error, 1)
 	cmd := exec.Command(program, args...)

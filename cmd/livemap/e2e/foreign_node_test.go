@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -18,13 +19,26 @@ import (
 // foreignScripts is where the scripts are that read with packages from npm.
 const foreignScripts = "testdata/foreign"
 
-// foreignNode reads with a script that prints what it saw, one JSON object per line.
+// foreignNode reads with a script that uses packages from npm.
 func foreignNode(script string, args ...string) func(*testing.T, string, http.RoundTripper) *foreignSeen {
 	return func(t *testing.T, url string, _ http.RoundTripper) *foreignSeen {
 		needForeignPackages(t)
+		return foreignProgram("node", append([]string{script}, args...)...)(t, url, nil)
+	}
+}
+
+// foreignProgram reads with a program that prints what it saw, one JSON object per line.
+func foreignProgram(name string, args ...string) func(*testing.T, string, http.RoundTripper) *foreignSeen {
+	return func(t *testing.T, url string, _ http.RoundTripper) *foreignSeen {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("CI") == "true" {
+				require.NoError(t, err, "CI must have %s", name)
+			}
+			t.Skip("needs", name, ":", err)
+		}
 		seen := newForeignSeen(t)
 		ctx, running := foreignRunning(t)
-		command := exec.CommandContext(ctx, "node", append(append([]string{script}, args...), url)...)
+		command := exec.CommandContext(ctx, name, append(slices.Clone(args), url)...)
 		command.Dir = foreignScripts
 		var complaints bytes.Buffer
 		command.Stderr = &complaints
@@ -45,18 +59,23 @@ func foreignNode(script string, args ...string) func(*testing.T, string, http.Ro
 func (s *foreignSeen) readLines(lines *bufio.Scanner) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var told struct {
-			foreignEvent
-			Note, Text string
-		}
-		switch err := json.Unmarshal(lines.Bytes(), &told); {
-		case err != nil:
-			s.note("error", err.Error())
-		case told.Note != "":
-			s.note(told.Note, told.Text)
-		default:
-			s.event(told.Name, told.ID, told.Data)
-		}
+		s.readLine(lines.Bytes())
+	}
+}
+
+// readLine takes what a script or a page has seen, as a JSON object.
+func (s *foreignSeen) readLine(line []byte) {
+	var told struct {
+		foreignEvent
+		Note, Text string
+	}
+	switch err := json.Unmarshal(line, &told); {
+	case err != nil:
+		s.note("error", err.Error())
+	case told.Note != "":
+		s.note(told.Note, told.Text)
+	default:
+		s.event(told.Name, told.ID, told.Data)
 	}
 }
 

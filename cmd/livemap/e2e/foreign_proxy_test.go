@@ -46,7 +46,7 @@ func startForeignProxy(t *testing.T, target string) *foreignProxy {
 	p.changed = sync.NewCond(&p.mu)
 	p.running.Go(p.accept)
 	t.Cleanup(func() {
-		listener.Close()
+		p.listener.Close()
 		p.closeAll()
 		p.running.Wait()
 	})
@@ -187,6 +187,23 @@ func (p *foreignProxy) answer(raw ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refusals = append(p.refusals, raw...)
+}
+
+// leave cuts all connections and refuses others, as a hub that is away does, until back is called.
+func (p *foreignProxy) leave() (back func()) {
+	p.t.Helper()
+	p.listener.Close()
+	p.closeAll()
+	p.running.Wait()
+	return func() {
+		p.t.Helper()
+		listener, err := net.Listen("tcp", p.listener.Addr().String())
+		require.NoError(p.t, err)
+		p.mu.Lock()
+		p.listener, p.open, p.ended = listener, nil, false
+		p.mu.Unlock()
+		p.running.Go(p.accept)
+	}
 }
 
 // waitCut waits until n connections have been cut.

@@ -108,8 +108,8 @@ func TestForeignClientsLimit(t *testing.T) {
 		hub := startForeignHub(t)
 		proxy := startForeignProxy(t, hub.proxy)
 		large := strings.Repeat("x", 64<<10)
-		proxy.answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: " +
-			large + "\n\n")
+		proxy.answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
+			"Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\ndata: " + large + "\n\n")
 		seen := c.read(t, proxy.url+foreignAll, nil)
 		if c.small {
 			seen.waitError("too long")

@@ -50,8 +50,19 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "cannot build livemap:", err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+	goleak.VerifyTestMain(withBrowsers{m}, goleak.Cleanup(func(status int) {
 		os.RemoveAll(dir)
 		os.Exit(status)
 	}))
+}
+
+// withBrowsers ends the browsers when all tests are over.
+type withBrowsers struct{ *testing.M }
+
+// Run runs the tests.
+func (m withBrowsers) Run() int {
+	status := m.M.Run()
+	foreignFirefox.end()
+	foreignWebKit.end()
+	return status
 }
