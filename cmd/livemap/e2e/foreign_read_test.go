@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	// foreignStrange is text that a parser may trip over: foreign line ends, quotes, backslashes,
-	// characters beyond the BMP.
-	foreignStrange = "\"q\" \\back\\ \u2028\u2029 🚚 é:data: id:"
-	// foreignControl is what may be in a member though not in an id.
-	foreignControl = "\r\n\r\n\x00\x7f\u0085\ufeff"
+	// foreignStrange is text that a parser may trip over: quotes, backslashes, characters beyond the BMP.
+	foreignStrange = "\"q\" \\back\\ 🚚 é:data: id:"
+	// foreignControl is what may be in a member though not in an id, foreign line ends among it.
+	foreignControl = "\r\n\r\n\x00\x7f\u0085\u2028\u2029\ufeff"
 	// foreignMax is the largest feature with a timestamp of four digits, in
 	// bytes: the hub keeps room for one of twenty.
 	foreignMax = 16<<10 - 16
