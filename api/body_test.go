@@ -220,7 +220,8 @@ func TestProblemsOfBodies(t *testing.T) {
 		status int
 		detail string
 	}{
-		unasked["length"]:                         {http.StatusRequestTimeout, "did not arrive within 10s; this path needs none"},
+		unasked["length"]: {http.StatusRequestTimeout, "did not arrive within 10s; this path needs none"},
+
 		"Transfer-Encoding: chunked\r\n\r\nx\r\n": {http.StatusBadRequest, "ended early"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

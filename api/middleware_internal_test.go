@@ -28,6 +28,7 @@ func TestPublisherName(t *testing.T) {
 		shown := &principal{certificate: &x509.Certificate{Subject: pkix.Name{CommonName: "gateway"}}}
 		require.Equal(t, "certificate CN=gateway", publisherName(withPrincipal(r, shown)))
 	}
-	require.Equal(t, "subject me", publisherName(withPrincipal(r, &principal{grant: &token.Grant{Subject: "me"}})))
+	me := &principal{grant: &token.Grant{Subject: "me"}}
+	require.Equal(t, "subject me", publisherName(withPrincipal(r, me)))
 	require.Equal(t, "address 192.0.2.1", publisherName(withPrincipal(r, &principal{grant: &token.Grant{}})))
 }

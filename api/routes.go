@@ -182,7 +182,8 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 // router returns a router with the middleware of every request.
 func (a *API) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(a.limitWrites, securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, a.discardBody, middleware.GetHead)
+	r.Use(a.limitWrites, securityHeaders, a.recoverPanic, matchEscapedPath, a.limitHeader, a.discardBody,
+		middleware.GetHead)
 	r.NotFound(a.handle(notFound))
 	r.MethodNotAllowed(a.handle(methodNotAllowed(r)))
 	return r

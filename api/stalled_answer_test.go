@@ -93,8 +93,9 @@ func awaitReset(t *testing.T, conn net.Conn, method, path string) {
 		require.NoError(t, fields.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}))
 	}
 	began := time.Now()
-	require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true, EndHeaders: true,
-		BlockFragment: block.Bytes()}))
+	require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: 1, EndStream: true, EndHeaders: true, BlockFragment: block.Bytes(),
+	}))
 	<-frames
 	require.LessOrEqual(t, time.Since(began), 5*time.Second)
 }

@@ -23,7 +23,8 @@ type lineOf struct {
 	Properties struct{ Timestamps []json.Number }
 }
 
-// writeTrack writes a track, and calls between after each piece. It checks that positions and times are in step.
+// writeTrack writes a track, and calls between after each piece. It checks that positions and times are in
+// step.
 func writeTrack(t *testing.T, track *stream.Track, between func()) (line lineOf) {
 	t.Helper()
 	var text bytes.Buffer

@@ -13,8 +13,9 @@
  *
  * The state comes as a compressed snapshot, and an EventSource continues from its event id. A bare
  * EventSource gives up for good at a 502 or 503 (in Firefox, on a page of another origin, also when it cannot
- * connect), does not notice a dead path, and forgets its event id when it is created anew. This module reconnects with back-off and jitter, asks for pings, notices when they
- * stop, and resumes. It needs nothing but fetch and EventSource.
+ * connect), does not notice a dead path, and forgets its event id when it is created anew. This module
+ * reconnects with back-off and jitter, asks for pings, notices when they stop, and resumes. It needs nothing
+ * but fetch and EventSource.
  *
  * Requests carry the cookie that signing in at the hub (POST /session) has set. When the hub rejects it, the
  * phase is `refused`, and `reason` has the hub's words. Sign in, and call feed.retry(). An event id is valid

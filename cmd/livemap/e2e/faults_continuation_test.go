@@ -36,8 +36,9 @@ func TestFaultEmptyContinuation(t *testing.T) {
 	}
 	took := time.Since(began)
 	stop()
-	t.Logf("%d frames, %.1f MB in %s: %.2f s of processor, %.0f ns a frame; memory %.1f MiB, %.1f before", frames,
-		float64(frames)*9/1e6, took.Round(time.Millisecond), spent(), spent()/float64(frames)*1e9, hub.resident(t), memory)
+	t.Logf("%d frames, %.1f MB in %s: %.2f s of processor, %.0f ns a frame; memory %.1f MiB, %.1f before",
+		frames, float64(frames)*9/1e6, took.Round(time.Millisecond), spent(), spent()/float64(frames)*1e9,
+		hub.resident(t), memory)
 	book.settle(t, hub, reader)
 	assert.Less(t, hub.resident(t), memory+100)
 	conn.Close()

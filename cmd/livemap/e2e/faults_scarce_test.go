@@ -160,7 +160,8 @@ func TestFaultNoDescriptors(t *testing.T) {
 		s.until(t, "live")
 		s.close()
 	}
-	t.Logf("all who waited were let in %s after there was room again", time.Since(released).Round(time.Millisecond))
+	t.Logf("all who waited were let in %s after there was room again",
+		time.Since(released).Round(time.Millisecond))
 	book.settle(t, hub, readers...)
 	for _, r := range readers {
 		assert.Equal(t, 1, r.counts().opened)

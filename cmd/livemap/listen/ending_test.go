@@ -26,7 +26,9 @@ func h2Text(t *testing.T, requests int) string {
 	encoder := hpack.NewEncoder(&header)
 	for i := range requests {
 		header.Reset()
-		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/"}} {
+		for _, field := range [][2]string{
+			{":method", "GET"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/"},
+		} {
 			require.NoError(t, encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}))
 		}
 		require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1),

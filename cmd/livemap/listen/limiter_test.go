@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -75,6 +76,11 @@ func isClosed(c *trackedConn) bool {
 	}
 }
 
+// turns returns a function that returns two addresses in turn.
+func turns(a, b string) func(i int) string {
+	return func(i int) string { return [2]string{a, b}[i%2] }
+}
+
 // TestIdleConnsOfAnAddress checks which connections without a request an address may have.
 func TestIdleConnsOfAnAddress(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -83,9 +89,9 @@ func TestIdleConnsOfAnAddress(t *testing.T) {
 		stay     int
 	}{
 		"one address":          {from: func(int) string { return "192.0.2.1" }, stay: maxIdlePerAddress},
-		"one IPv6 customer":    {from: func(i int) string { return "2001:db8::" + string(rune('1'+i%9)) }, stay: 64},
-		"IPv4 in IPv6":         {from: func(i int) string { return [2]string{"192.0.2.1", "::ffff:192.0.2.1"}[i%2] }, stay: 64},
-		"two addresses":        {from: func(i int) string { return [2]string{"192.0.2.1", "192.0.2.2"}[i%2] }, stay: 100},
+		"one IPv6 customer":    {from: func(i int) string { return fmt.Sprint("2001:db8::", 1+i%9) }, stay: 64},
+		"IPv4 in IPv6":         {from: turns("192.0.2.1", "::ffff:192.0.2.1"), stay: 64},
+		"two addresses":        {from: turns("192.0.2.1", "192.0.2.2"), stay: 100},
 		"a trusted proxy":      {from: func(int) string { return "198.51.100.7" }, stay: 100},
 		"a unix socket":        {from: func(int) string { return "" }, stay: 100},
 		"on the internal port": {from: func(int) string { return "192.0.2.1" }, internal: true, stay: 100},
@@ -215,7 +221,8 @@ func TestIdleConnsInAll(t *testing.T) {
 func TestCutsAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines []string
-		cuts := newCuts(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) { lines = append(lines, string(p)) }),
+		write := writerFunc(func(p []byte) { lines = append(lines, string(p)) })
+		cuts := newCuts(slog.New(slog.NewTextHandler(write,
 			&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey {
 					return slog.Attr{}

@@ -25,7 +25,9 @@ type servedQUIC struct {
 }
 
 // serveQUIC serves HTTP/3 with a limit for connections without a request.
-func serveQUIC(t *testing.T, idle time.Duration, handler http.HandlerFunc, trusted ...netip.Prefix) *servedQUIC {
+func serveQUIC(
+	t *testing.T, idle time.Duration, handler http.HandlerFunc, trusted ...netip.Prefix,
+) *servedQUIC {
 	t.Helper()
 	certificate := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certificate.Close()
