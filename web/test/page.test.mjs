@@ -19,7 +19,7 @@ let shared; // by the tests, one after the other: a page of its own costs each o
 let sharing = false;
 
 before(async () => {
-	hub = await Hub.start(["--heartbeat", "1s"]);
+	hub = await Hub.start();
 	browser = await hub.browser();
 });
 
