@@ -92,8 +92,11 @@ func (o *responseWriter) arm(now time.Time) error {
 		o.watch.Reset(min(deadline.Sub(now), o.timeout.Stall/watchSlices))
 		return nil
 	}
-	o.watch.Reset(o.last.Sub(now))
-	return o.rc.SetWriteDeadline(deadline)
+	err := o.rc.SetWriteDeadline(deadline)
+	if o.writing = err == nil; o.writing {
+		o.watch.Reset(o.last.Sub(now))
+	}
+	return err
 }
 
 // disarm ends the deadline of a write. It reports whether it passed.
