@@ -22,6 +22,9 @@ func (a *API) limitWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := transport.NewAnswer(w, r, a.StallTimeout)
 		next.ServeHTTP(answer, r)
+		if r.Method == http.MethodHead && r.ProtoMajor == 3 {
+			answer.FlushError() // else http3 adds the length of the body, which is none
+		}
 		err := answer.Finish()
 		if errors.Is(err, transport.ErrStalled) {
 			a.Metrics.stalledAnswers.Inc()

@@ -81,7 +81,8 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 		return a.receiveDocument(w, r, media == typeGeoJSON, key, positions)
 	case key != "":
 		return nil, problem.New(http.StatusBadRequest,
-			"NDJSON does not support Idempotency-Key; a repeated line is a duplicate, which does no harm")
+			"NDJSON does not support Idempotency-Key; repeat the upload without it: lines with a timestamp that "+
+				"come again are duplicate or late, and move no vehicle")
 	}
 	return a.receiveLines(w, r, positions)
 }

@@ -166,7 +166,7 @@ func checkRanges(t *testing.T, p geo.Position, coordinates []any, properties map
 	require.LessOrEqual(t, len(p.Topics), geo.MaxTopics)
 	for _, topic := range p.Topics {
 		require.NoError(t, geo.CheckTopic(topic))
-		require.False(t, strings.HasPrefix(topic, "vehicle:") || strings.HasPrefix(topic, "live_updates:"))
+		require.NotRegexp(t, `^((vehicle|live_updates|fence|source):|alarms$|freshness$)`, topic)
 	}
 }
 

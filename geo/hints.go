@@ -21,7 +21,8 @@ type hint struct {
 
 // likelyNames are the names by which other systems call a member.
 var likelyNames = map[field][]string{
-	fieldSpeed: {"speed", "Speed", "velocity", "speedKmh", "speed_kph", "speed_kmph", "speed_mph", "speed_mps",
+	fieldSpeed: {"speed", "Speed", "velocity", "speedKmh", "Speed_kmh", "SPEED", "speedkmh", "speed_km_h",
+		"speed_kph", "speed_kmph", "speed_mph", "speed_mps",
 		"speed_ms", "speed_knots", "kmh", "kph"},
 	fieldHeading:   {"course", "bearing", "direction", "azimuth", "cog", "Heading", "heading_deg"},
 	fieldAltitude:  {"alt", "elevation", "ele", "Altitude", "altitude_m"},
@@ -125,12 +126,12 @@ func (s *scanner) didYouMean(missing field) string {
 	object := 0
 	if feature {
 		object = s.find(0, fieldProperties)
-	} else if i := s.find(0, fieldGeometry); i != 0 && s.raw(i)[0] == '{' && missing != fieldVehicleID {
+	} else if i := s.find(0, fieldGeometry); i != 0 && s.raw(i)[0] == '{' {
 		return " (did you mean a GeoJSON Feature? Its type must be \"Feature\")"
 	}
 	for i := object + 1; i < s.tape[object].next; i = s.tape[i].next {
 		if slices.Contains(meantAs[missing], plainName(s.name(i))) {
-			return fmt.Sprintf(" (did you mean %s by %s?)", fieldName(missing), s.labelOf(i))
+			return fmt.Sprintf(" (%s is there; did you mean %s?)", s.labelOf(i), fieldName(missing))
 		}
 	}
 	return ""

@@ -327,11 +327,14 @@ func (s *scanner) topic(i int) (string, *Refusal) {
 	if bytes.HasSuffix(text, []byte("*")) {
 		return "", refuse("topics", "topics holds %s; %s", showValue(raw), errWildcard)
 	}
-	for _, own := range [...]string{"vehicle:", "live_updates:"} {
+	for _, own := range [...]string{"vehicle:", "live_updates:", "fence:", "source:"} {
 		if strings.HasPrefix(string(text), own) {
 			return "", refuse("topics",
 				"topics holds %s; the hub reserves topics that begin with %q", showValue(raw), own)
 		}
+	}
+	if string(text) == "alarms" || string(text) == "freshness" {
+		return "", refuse("topics", "topics holds %s; the hub reserves %q", showValue(raw), text)
 	}
 	return s.keepString(text), nil
 }

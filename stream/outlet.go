@@ -5,7 +5,7 @@ package stream
 type Outlet interface {
 	// Write puts p, which holds whole events, on the wire as far as it can without waiting for the
 	// reader. It keeps a copy of the rest and returns waits = true. Then Wait is called before the
-	// next Write. An error ends the stream.
+	// next Write. It must not change p, which all readers share. An error ends the stream.
 	Write(p []byte) (waits bool, err error)
 	// Wait puts the rest of the last Write on the wire. It returns an error when the reader does
 	// not take it in time, and that ends the stream.
