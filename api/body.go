@@ -48,12 +48,24 @@ func (a *API) discardBody(next http.Handler) http.Handler {
 	})
 }
 
+// leaveBody ends a body that did not arrive as it should. Neither the answer nor the server waits for its
+// rest, and over HTTP/1.1 the connection ends.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	r.Body = http.NoBody
+}
+
 // readUnasked reads and discards a body, and reports whether that is read to its end. It leaves a body that
 // is larger than unaskedSize, or that the client would send only if asked.
 //
 // A body that does not arrive within unaskedTime is a failure, because net/http cancels the context of such
 // a request. A hub that drains waits no longer.
 func (a *API) readUnasked(w http.ResponseWriter, r *http.Request) (whole bool, failure *problem.Problem) {
+	if r.Body == http.NoBody { // which leaveBody has left, with its deadline
+		return false, nil
+	}
 	rc := http.NewResponseController(w)
 	if r.Header.Get("Expect") != "" {
 		rc.SetReadDeadline(time.Now().Add(lingerTime)) // the client may send it all the same

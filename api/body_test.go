@@ -236,3 +236,29 @@ func TestProblemsOfBodies(t *testing.T) {
 		})
 	}
 }
+
+// A document that does not arrive is answered after a minute, and its connection is closed.
+func TestDocumentThatNeverArrives(t *testing.T) {
+	for _, length := range []int{10, 128 << 10, 300 << 10} {
+		for _, sent := range []int{0, length / 2, length - 1} {
+			synctest.Test(t, func(t *testing.T) {
+				h := startPiped(t, patient)
+				conn := h.dial(t, "internal")
+				go fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+					"Content-Length: %d\r\n\r\n%s", length, strings.Repeat(" ", sent))
+				began := time.Now()
+				reader := bufio.NewReader(conn)
+				got, err := http.ReadResponse(reader, nil)
+				require.NoError(t, err)
+				text, err := io.ReadAll(got.Body)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusBadRequest, got.StatusCode)
+				require.Contains(t, string(text), fmt.Sprintf("ended early, after %d bytes", sent))
+				require.Equal(t, time.Minute, time.Since(began))
+				_, err = reader.ReadByte()
+				require.Equal(t, io.EOF, err)
+				require.Less(t, time.Since(began), time.Minute+time.Second)
+			})
+		}
+	}
+}

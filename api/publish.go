@@ -212,7 +212,7 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) (err error) {
 	rc := http.NewResponseController(w)
 	defer func() {
 		if err != nil {
-			r.Body = http.NoBody // the answer waits for it no more
+			leaveBody(w, r)
 		}
 	}()
 	if r.ContentLength > maxBody {

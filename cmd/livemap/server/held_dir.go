@@ -33,6 +33,10 @@ func holdDir(path string) (d *heldDir, err error) {
 			d.close()
 		}
 	}()
+	// Opening a pipe in its place would wait.
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return d, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a directory")}
+	}
 	if d.root, err = os.OpenRoot(path); err != nil {
 		return d, err
 	}
