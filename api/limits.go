@@ -83,12 +83,15 @@ func publisherKey(r *http.Request) string {
 	return string(rights) + clientKey(r)
 }
 
+// localPublisher is the name of all who publish to an internal port without authentication.
+const localPublisher = "local"
+
 // publisherName identifies a publisher by its certificate's name, by its token's subject, or by its
 // address. All that an internal port without authentication accepts is one publisher.
 func publisherName(r *http.Request) string {
 	switch p := principalOf(r); {
 	case p == nil:
-		return "local"
+		return localPublisher
 	case p.certificate != nil:
 		return "certificate " + p.certificate.Subject.String()
 	}

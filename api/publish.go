@@ -127,8 +127,9 @@ func errDraining() *problem.Problem {
 
 // document is the body of a publish and its items, reused through a pool.
 type document struct {
-	body  bytes.Buffer
-	items []geo.Item
+	body   bytes.Buffer
+	items  []geo.Item
+	reader budgetReader
 }
 
 var documents = sync.Pool{New: func() any { return new(document) }}
@@ -137,6 +138,7 @@ var documents = sync.Pool{New: func() any { return new(document) }}
 func (d *document) release() {
 	const most = 1 << 20 // bytes
 	clear(d.items)
+	d.reader.release()
 	if d.body.Cap() <= most {
 		d.body.Reset()
 		d.items = d.items[:0]
@@ -164,6 +166,7 @@ func (a *API) receiveDocument(
 	}
 	d := documents.Get().(*document)
 	defer d.release()
+	d.reader.request, d.reader.budget = r, &a.bodies
 	if err := d.read(w, r); err != nil {
 		return nil, err
 	}
@@ -205,10 +208,12 @@ func (d *document) publish(geoJSON bool, positions *ingest.Writer) (err error) {
 	return nil
 }
 
+// bodyRoom is how many bytes a document has room for at first; its header may promise more than comes.
+const bodyRoom = 64 << 10
+
 // read reads a body of up to maxBody bytes within bodyTime. It leaves the deadline set; the server
 // sets a new one for the next request.
 func (d *document) read(w http.ResponseWriter, r *http.Request) (err error) {
-	const room = 64 << 10 // at first; the header may promise more than comes
 	rc := http.NewResponseController(w)
 	defer func() {
 		if err != nil {
@@ -221,14 +226,16 @@ func (d *document) read(w http.ResponseWriter, r *http.Request) (err error) {
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
 		return err
 	}
-	body := r.Body
 	if r.ContentLength < 0 {
-		body = http.MaxBytesReader(w, body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	}
-	d.body.Grow(min(max(0, int(r.ContentLength)), room) + bytes.MinRead)
-	_, err = d.body.ReadFrom(body)
+	d.body.Grow(min(max(0, int(r.ContentLength)), bodyRoom) + bytes.MinRead)
+	_, err = d.body.ReadFrom(&d.reader)
 	if err == nil {
 		return nil
+	}
+	if scarce, is := errors.AsType[*problem.Problem](err); is {
+		return scarce
 	}
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge(rc, r)

@@ -74,6 +74,7 @@ type API struct {
 	streams     streamLimiter
 	spellings   spellings
 	uploads     streamLimiter
+	bodies      bodyBudget
 	reads       readLimiter // of clients
 	ownReads    readLimiter // of an internal port that requires no token
 
