@@ -8,11 +8,14 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -100,48 +103,89 @@ func isText(data []byte) bool {
 // is base64 itself.
 const maxEncodings = 3
 
-// keyMarks are in keys that are text: PEM behind a byte order mark or other text, or without its first
-// line; a JWK; a key of SSH, .NET or `openssl pkey -text`.
-var keyMarks = []string{
-	"--BEGIN", "-- BEGIN", "--END", `"kty"`, `"crv"`, `"n"`, "ssh-", "ecdsa-sha2-", "KeyValue>", "Public-Key:",
-}
+// keyMark is in keys that are text, in any quotes: PEM behind a byte order mark or other text, or without
+// its first line, or in lower case; members of a JWK (RFC 7517); a key of SSH or .NET; what `openssl pkey
+// -text`, `rsa -modulus` and `asn1parse` print. It is in every dump of xxd, od and others too: lines of
+// bytes behind their offset.
+var keyMark = regexp.MustCompile(`-- ?BEGIN|--END|---- ?(?i:begin|end)|"(?:kty|crv|n)"` +
+	`|\b(?:kty|crv)[\\"']*\s*[:=]|\b[nxy][\\"']*\s*[:=]>?[\s\\"'+]*[\w-]{40}` +
+	`|ssh-(?:rsa|dss|ed)|ecdsa-sha2-|KeyValue>|Public-Key:|(?i:modulus)["']?\s*[(=:>]|cons: SEQUENCE` +
+	`|(?m:^\s*0{6,16}:?(?:\s+[0-9a-fA-F]{2,8}){4})`)
 
 // holdsKey reports whether a file meant as a secret holds a key that is not PEM. Everyone who knows a
-// public key could then make tokens. It recognizes text by keyMarks, also in UTF-16 (as Windows writes
+// public key could then make tokens. It recognizes text by keyMark, also in UTF-16 (as Windows writes
 // it), and DER and points of curves by their beginning: a tool may have added white space to their end,
-// or trimmed it. All of these may be in base64 or hexadecimal. 32 bytes of an Ed25519 key alone look
-// like any secret.
+// or trimmed it. All of these may be encoded. 32 bytes of an Ed25519 key alone look like any secret.
 func holdsKey(data []byte, encodings int) bool {
-	data = bytes.TrimLeftFunc(bytes.TrimPrefix(data, []byte("\ufeff")), unicode.IsSpace)
+	data = bytes.TrimLeftFunc(data, func(c rune) bool { // also what Python writes before bytes
+		return unicode.IsSpace(c) || strings.ContainsRune("\ufeffb'\"", c)
+	})
 	text := bytes.ReplaceAll(data, []byte{0}, nil)
-	if !isText(data) && isDER(data) || isPoint(data) ||
-		slices.ContainsFunc(keyMarks, func(mark string) bool { return bytes.Contains(text, []byte(mark)) }) {
+	if !isText(data) && isDER(data) || isPoint(data) || keyMark.Match(text) {
 		return true
 	}
-	return encodings > 0 && slices.ContainsFunc(decodings(text), func(decoded []byte) bool {
+	return encodings > 0 && slices.ContainsFunc(decodings(string(text)), func(decoded []byte) bool {
 		return holdsKey(decoded, encodings-1)
 	})
 }
 
-// decodings returns what the parts of a text may encode. Their white space is dropped or ends them.
-func decodings(text []byte) (decoded [][]byte) {
-	joined := strings.Join(strings.Fields(string(text)), "")
+// decodings returns what the parts of a text may encode: bytes in base64, base32 or hexadecimal, a list
+// of numbers, or escapes. White space ends a part or is in it, as are the quotes between its lines.
+func decodings(text string) (decoded [][]byte) {
+	joined := between.ReplaceAllString(text, "")
+	bare := strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "", "-", "").Replace(joined)
 	toStd := strings.NewReplacer("-", "+", "_", "/") // from base64url
-	for _, text := range []string{string(text), joined} {
-		for _, part := range strings.FieldsFunc(toStd.Replace(text), isNotIn(base64Letters)) {
-			bytes, _ := base64.RawStdEncoding.DecodeString(part)
+	for _, encoding := range []struct {
+		text    string
+		letters string
+		decode  func(string) ([]byte, error)
+	}{
+		{toStd.Replace(text), base64Letters, base64.RawStdEncoding.DecodeString},
+		{toStd.Replace(joined), base64Letters, base64.RawStdEncoding.DecodeString},
+		{strings.ToUpper(text), base32Letters, base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString},
+		{strings.ToUpper(bare), base32Letters, base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString},
+		{bare, "0123456789abcdefABCDEF", hex.DecodeString},
+	} {
+		for _, part := range strings.FieldsFunc(encoding.text, isNotIn(encoding.letters)) {
+			bytes, _ := encoding.decode(part)
 			decoded = append(decoded, bytes)
 		}
 	}
-	digits := strings.NewReplacer("0x", "", "0X", "", ":", "", ",", "").Replace(joined)
-	for _, part := range strings.FieldsFunc(digits, isNotIn("0123456789abcdefABCDEF")) {
-		bytes, _ := hex.DecodeString(part)
+	for _, list := range numbers.FindAllString(text, -1) {
+		var bytes []byte
+		for _, number := range strings.FieldsFunc(list, isNotIn("-0123456789abcdefABCDEFxX")) {
+			n, _ := strconv.ParseInt(number, 0, 16)
+			bytes = append(bytes, byte(n)) // of Java, they are negative
+		}
 		decoded = append(decoded, bytes)
+	}
+	if escape.MatchString(text) {
+		decoded = append(decoded, []byte(escape.ReplaceAllStringFunc(text, unescaped)))
 	}
 	return slices.DeleteFunc(decoded, func(bytes []byte) bool { return len(bytes) < minKey })
 }
 
-const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+var (
+	// between is what joins the lines or strings of one text.
+	between = regexp.MustCompile(`["'][\s+.,]*["']|\s`)
+	// numbers is a list of bytes, maybe signed.
+	numbers = regexp.MustCompile(`(?:-?\b(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,3})\b[\s,;:.|]*)+`)
+	// escape is a character in a string of a programming language, JSON or a URL.
+	escape = regexp.MustCompile(`(?:\\x|\\u00|%)[0-9a-fA-F]{2}|\\[0-3][0-7]{2}|\\.`)
+)
+
+// unescaped returns the character of an escape.
+func unescaped(escape string) string {
+	if char, err := strconv.Unquote(`"` + strings.Replace(escape, "%", `\x`, 1) + `"`); err == nil && len(char) == 1 {
+		return char
+	}
+	return escape[1:]
+}
+
+const (
+	base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	base32Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+)
 
 func isNotIn(letters string) func(rune) bool {
 	return func(c rune) bool { return !strings.ContainsRune(letters, c) }

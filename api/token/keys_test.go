@@ -6,13 +6,18 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,9 +156,20 @@ func forms(der []byte) map[string]string {
 // encodings returns the forms of any bytes.
 func encodings(bytes []byte) map[string]string {
 	base := base64.StdEncoding.EncodeToString(bytes)
-	var pairs []string
+	var pairs, numbers, signed, escapes, octal, lines []string
 	for _, b := range bytes {
 		pairs = append(pairs, fmt.Sprintf("%02x", b))
+		numbers = append(numbers, strconv.Itoa(int(b)))
+		signed = append(signed, strconv.Itoa(int(int8(b))))
+		octal = append(octal, fmt.Sprintf(`\%03o`, b))
+		if b == '\\' || b < ' ' || b > '~' {
+			escapes = append(escapes, strings.NewReplacer(`\x5c`, `\\`, `\x0a`, `\n`).Replace(fmt.Sprintf(`\x%02x`, b)))
+		} else {
+			escapes = append(escapes, string(b))
+		}
+	}
+	for line := range slices.Chunk([]byte(base), 64) {
+		lines = append(lines, string(line))
 	}
 	return map[string]string{
 		"bytes":                          string(bytes),
@@ -171,6 +187,84 @@ func encodings(bytes []byte) map[string]string {
 		"hex in upper case":              strings.ToUpper(strings.Join(pairs, "")),
 		"hex with colons":                strings.Join(pairs, ":"),
 		"hex as in C":                    "0x" + strings.Join(pairs, ", 0x"),
+		"hex as in .NET":                 strings.ToUpper(strings.Join(pairs, "-")),
+		"hex as in Go":                   fmt.Sprintf("%#v", bytes),
+		"hex in escapes":                 `\x` + strings.Join(pairs, `\x`),
+		"hex in percents":                "%" + strings.Join(pairs, "%"),
+		"hex as strings":                 `["` + strings.Join(pairs, `", "`) + `"]`,
+		"escapes among characters":       "b'" + strings.Join(escapes, "") + "'", // as in Python
+		"escapes in octal":               strings.Join(octal, ""),
+		"numbers":                        "Uint8Array(9) [" + strings.Join(numbers, ", ") + "]",
+		"numbers with spaces":            strings.Join(numbers, " "),
+		"numbers on lines":               strings.Join(numbers, "\n"),
+		"signed numbers":                 "{" + strings.Join(signed, ",") + "}", // as in Java
+		"base32":                         base32.StdEncoding.EncodeToString(bytes),
+		"base32 in lower case":           strings.ToLower(base32.StdEncoding.EncodeToString(bytes)),
+		"base64 with escaped newlines":   strings.Join(lines, `\n`),
+		"base64 in a query":              url.QueryEscape(base),
+		"base64 with escaped slashes":    strings.NewReplacer("/", `\/`, "+", `\u002B`).Replace(base),
+		"base64 in several strings":      `"` + strings.Join(lines, "\" +\n\"") + `"`,
+		"a dump":                         dump(bytes, "%08x: ", "% x"),
+		"a dump in octal":                dump(bytes, "%07o ", "%03o"),
+		"a dump as of Windows":           "Offset Bytes\n" + dump(bytes, "%016X  ", "% X"),
+	}
+}
+
+// dump returns lines of 16 bytes behind their offset, as xxd, od, hexdump and Format-Hex do.
+func dump(bytes []byte, offset, format string) string {
+	var text strings.Builder
+	for start := 0; start < len(bytes); start += 16 {
+		line := fmt.Sprintf(format, bytes[start:min(start+16, len(bytes))])
+		fmt.Fprintf(&text, offset+"%s  ................\n", start, strings.Trim(line, "[]"))
+	}
+	return text.String()
+}
+
+// jwks returns JWKs (RFC 7517), also as other tools print them.
+func jwks() map[string]string {
+	n, x := base64.RawURLEncoding.EncodeToString(fixed(0, 256)), base64.RawURLEncoding.EncodeToString(fixed(1, 32))
+	forms := map[string]string{}
+	for kind, key := range map[string]string{
+		"RSA":            `{"kty": "RSA", "n": "` + n + `", "e": "AQAB"}`,
+		"EC":             `{"kty": "EC", "crv": "P-256", "x": "` + x + `", "y": "` + x + `"}`,
+		"Ed25519":        `{"crv": "Ed25519", "x": "` + x + `"}`,
+		"a modulus":      `{"e": "AQAB", "n": "` + n + `"}`,
+		"one coordinate": `{"use": "sig", "x": "` + x + `"}`,
+	} {
+		object := strings.Trim(strings.ReplaceAll(key, `"`, ""), "{}")
+		forms[kind+", JSON"] = key
+		forms[kind+", a JSON string"] = strconv.Quote(key)
+		forms[kind+", a JSON string in another"] = strconv.Quote(strconv.Quote(key))
+		forms[kind+", Python"] = strings.ReplaceAll(key, `"`, "'")
+		forms[kind+", JavaScript"] = regexp.MustCompile(`"(\w+)": `).ReplaceAllString(key, "$1:")
+		forms[kind+", YAML"] = strings.ReplaceAll(object, ", ", "\n")
+		forms[kind+", TOML"] = strings.NewReplacer(", ", "\n", ":", " =").Replace(object)
+		forms[kind+", PHP"] = strings.NewReplacer(":", " =>", "{", "[", "}", "]").Replace(key)
+		forms[kind+", percent-encoded"] = url.QueryEscape(key)
+	}
+	return forms
+}
+
+// A public key that is text is no secret either, whatever the quotes and the case.
+func TestPublicKeysInTextAreNoSecrets(t *testing.T) {
+	texts := jwks()
+	texts["PEM in lower case"] = strings.ToLower(string(pem.EncodeToMemory(
+		&pem.Block{Type: "PUBLIC KEY", Bytes: pkix(t, edPrivate(1).Public())})))
+	texts["openssl rsa -modulus"] = fmt.Sprintf("Modulus=%X", fixed(0, 256))
+	texts["openssl asn1parse"] = "    0:d=0  hl=2 l=  89 cons: SEQUENCE          \n    2:d=1  hl=2 l=  19 cons: SEQUENCE"
+	path := file(t, "")
+	for name, text := range texts {
+		for form, encoded := range map[string]string{
+			"text": text, "hex": hex.EncodeToString([]byte(text)),
+			"base64":           base64.StdEncoding.EncodeToString([]byte(text)),
+			"base64 of base64": base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(text)))),
+		} {
+			require.NoError(t, os.WriteFile(path, []byte(encoded), 0o600))
+			for _, format := range []token.SecretFormat{token.TextSecret, token.RawSecret} {
+				_, err := token.KeyFile(path, format)
+				assert.ErrorContains(t, err, "a key in another form", "%s as %s, %s", name, form, format)
+			}
+		}
 	}
 }
 
