@@ -310,7 +310,7 @@ func TestRefusal(t *testing.T) {
 		"topics wildcard":     {at(`"topics":["depot:*"]`), "topics", `holds "depot:*"; a topic must not end in *`},
 		"topics of a vehicle": {at(`"topics":["vehicle:x"]`), "topics", "the hub reserves topics"},
 		"topics of the hub":   {at(`"topics":["live_updates:all"]`), "topics", "the hub reserves topics"},
-		"topics of a fence":   {at(`"topics":["fence:zone"]`), "topics", `reserves topics that begin with "fence:"`},
+		"topics of a fence":   {at(`"topics":["fence:zone"]`), "topics", `topics that begin with "fence:"`},
 		"topics of a source":  {at(`"topics":["source:x"]`), "topics", `reserves topics that begin with "source:"`},
 		"topics alarms":       {at(`"topics":["alarms"]`), "topics", `the hub reserves "alarms"`},
 		"topics freshness":    {at(`"topics":["freshness"]`), "topics", `the hub reserves "freshness"`},
@@ -400,7 +400,8 @@ func TestRefusalWithoutVehicle(t *testing.T) {
 	for name, test := range map[string]struct{ item, field, detail string }{
 		"missing":   {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
 		"null":      {id(`null`), "vehicle_id", "vehicle_id is null"},
-		"vehicleId": {`{"vehicleId":"T","lat":1,"lon":2}`, "vehicle_id", "vehicleId is there; did you mean vehicle_id?"},
+		"vehicleId": {`{"vehicleId":"T","lat":1,"lon":2}`, "vehicle_id",
+			"vehicleId is there; did you mean vehicle_id?"},
 		"device-id": {`{"device-id":"T"}`, "vehicle_id", "device-id is there; did you mean vehicle_id?"},
 		"vehicle in properties": {
 			`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},"properties":{"vehicle":"T"}}`,

@@ -257,7 +257,8 @@ func TestPublicKeysInTextAreNoSecrets(t *testing.T) {
 		for form, encoded := range map[string]string{
 			"text": text, "hex": hex.EncodeToString([]byte(text)),
 			"base64":           base64.StdEncoding.EncodeToString([]byte(text)),
-			"base64 of base64": base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(text)))),
+			"base64 of base64": base64.StdEncoding.EncodeToString(
+				[]byte(base64.StdEncoding.EncodeToString([]byte(text)))),
 		} {
 			require.NoError(t, os.WriteFile(path, []byte(encoded), 0o600))
 			for _, format := range []token.SecretFormat{token.TextSecret, token.RawSecret} {
