@@ -398,8 +398,8 @@ func TestRefusal(t *testing.T) {
 func TestRefusalWithoutVehicle(t *testing.T) {
 	id := func(value string) string { return `{"vehicle_id":` + value + `,"lat":1,"lon":2}` }
 	for name, test := range map[string]struct{ item, field, detail string }{
-		"missing":   {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
-		"null":      {id(`null`), "vehicle_id", "vehicle_id is null"},
+		"missing": {`{"lat":1,"lon":2}`, "vehicle_id", "vehicle_id is missing"},
+		"null":    {id(`null`), "vehicle_id", "vehicle_id is null"},
 		"vehicleId": {`{"vehicleId":"T","lat":1,"lon":2}`, "vehicle_id",
 			"vehicleId is there; did you mean vehicle_id?"},
 		"device-id": {`{"device-id":"T"}`, "vehicle_id", "device-id is there; did you mean vehicle_id?"},

@@ -256,7 +256,7 @@ func TestPublicKeysInTextAreNoSecrets(t *testing.T) {
 	for name, text := range texts {
 		for form, encoded := range map[string]string{
 			"text": text, "hex": hex.EncodeToString([]byte(text)),
-			"base64":           base64.StdEncoding.EncodeToString([]byte(text)),
+			"base64": base64.StdEncoding.EncodeToString([]byte(text)),
 			"base64 of base64": base64.StdEncoding.EncodeToString(
 				[]byte(base64.StdEncoding.EncodeToString([]byte(text)))),
 		} {
