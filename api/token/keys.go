@@ -176,7 +176,8 @@ var (
 
 // unescaped returns the character of an escape.
 func unescaped(escape string) string {
-	if char, err := strconv.Unquote(`"` + strings.Replace(escape, "%", `\x`, 1) + `"`); err == nil && len(char) == 1 {
+	char, err := strconv.Unquote(`"` + strings.Replace(escape, "%", `\x`, 1) + `"`)
+	if err == nil && len(char) == 1 {
 		return char
 	}
 	return escape[1:]

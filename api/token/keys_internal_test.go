@@ -16,7 +16,8 @@ import (
 func TestRandomSecretsAreNoKeys(t *testing.T) {
 	source := rand.NewChaCha8([32]byte{})
 	random := rand.New(source)
-	words := strings.Fields("modulus public key ssh begin end certificate x n kty crv correct horse battery staple " +
+	words := strings.Fields("modulus public key ssh begin end certificate x n kty crv " +
+		"correct horse battery staple " +
 		"größe zero 0 42 curve point exponent dump 000000")
 	letters := func(alphabet string, size int) []byte {
 		text := make([]byte, size)
@@ -55,4 +56,5 @@ func TestRandomSecretsAreNoKeys(t *testing.T) {
 	}
 }
 
-const ascii = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+const ascii = " !\"#$%&'()*+,-./0123456789:;<=>?@" +
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"

@@ -163,7 +163,8 @@ func encodings(bytes []byte) map[string]string {
 		signed = append(signed, strconv.Itoa(int(int8(b))))
 		octal = append(octal, fmt.Sprintf(`\%03o`, b))
 		if b == '\\' || b < ' ' || b > '~' {
-			escapes = append(escapes, strings.NewReplacer(`\x5c`, `\\`, `\x0a`, `\n`).Replace(fmt.Sprintf(`\x%02x`, b)))
+			escapes = append(escapes,
+				strings.NewReplacer(`\x5c`, `\\`, `\x0a`, `\n`).Replace(fmt.Sprintf(`\x%02x`, b)))
 		} else {
 			escapes = append(escapes, string(b))
 		}
@@ -222,7 +223,8 @@ func dump(bytes []byte, offset, format string) string {
 
 // jwks returns JWKs (RFC 7517), also as other tools print them.
 func jwks() map[string]string {
-	n, x := base64.RawURLEncoding.EncodeToString(fixed(0, 256)), base64.RawURLEncoding.EncodeToString(fixed(1, 32))
+	n := base64.RawURLEncoding.EncodeToString(fixed(0, 256))
+	x := base64.RawURLEncoding.EncodeToString(fixed(1, 32))
 	forms := map[string]string{}
 	for kind, key := range map[string]string{
 		"RSA":            `{"kty": "RSA", "n": "` + n + `", "e": "AQAB"}`,
@@ -251,7 +253,8 @@ func TestPublicKeysInTextAreNoSecrets(t *testing.T) {
 	texts["PEM in lower case"] = strings.ToLower(string(pem.EncodeToMemory(
 		&pem.Block{Type: "PUBLIC KEY", Bytes: pkix(t, edPrivate(1).Public())})))
 	texts["openssl rsa -modulus"] = fmt.Sprintf("Modulus=%X", fixed(0, 256))
-	texts["openssl asn1parse"] = "    0:d=0  hl=2 l=  89 cons: SEQUENCE          \n    2:d=1  hl=2 l=  19 cons: SEQUENCE"
+	texts["openssl asn1parse"] = "    0:d=0  hl=2 l=  89 cons: SEQUENCE          \n" +
+		"    2:d=1  hl=2 l=  19 cons: SEQUENCE"
 	path := file(t, "")
 	for name, text := range texts {
 		for form, encoded := range map[string]string{
