@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -110,6 +111,12 @@ func checkBlame(t *testing.T, r *http.Request, detail string) {
 	switch {
 	case found:
 		name, _, _ = strings.Cut(name, " ")
+		require.NotEmpty(t, r.URL.Query()[name], detail)
+	case strings.HasPrefix(detail, "there is no parameter "):
+		quoted, err := strconv.QuotedPrefix(strings.TrimPrefix(detail, "there is no parameter "))
+		require.NoError(t, err, detail)
+		name, err := strconv.Unquote(quoted)
+		require.NoError(t, err, detail)
 		require.NotEmpty(t, r.URL.Query()[name], detail)
 	case strings.HasPrefix(detail, "the hub cannot parse the query"):
 		_, err := url.ParseQuery(r.URL.RawQuery)
