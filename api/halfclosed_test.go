@@ -3,13 +3,17 @@ package api_test
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -130,5 +134,34 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, response.StatusCode, "%s over %s: %s", request, name, body)
 		}
+	}
+}
+
+// A half-closed client that repeats a publish is also answered when the first one is still under way.
+func TestHalfClosedRepeatsAreAnswered(t *testing.T) {
+	h := start(t)
+	body := "[" + strings.Repeat(at("b", 1, 2)+",", 2000) + at("b", 1, 2) + "]"
+	for name, connection := range connections {
+		connect := connection(t, h)
+		var all sync.WaitGroup
+		for range 50 {
+			conn := connect()
+			defer conn.Close()
+			all.Go(func() {
+				_, err := fmt.Fprintf(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\n"+
+					"Content-Type: application/json\r\nIdempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s",
+					name, len(body), body)
+				assert.NoError(t, err)
+				assert.NoError(t, conn.CloseWrite())
+				response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if !assert.NoError(t, err) {
+					return
+				}
+				text, err := io.ReadAll(response.Body)
+				assert.NoError(t, err)
+				assert.Equal(t, http.StatusOK, response.StatusCode, "over %s: %s", name, text)
+			})
+		}
+		all.Wait()
 	}
 }

@@ -186,7 +186,7 @@ func (a *API) receiveDocument(
 		return publish()
 	}
 	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
-	return a.idempotency.Once(r.Context(), publisherKey(r), key, content, publish)
+	return a.idempotency.Once(publisherKey(r), key, content, publish)
 }
 
 // publish publishes the items of the document, or rejects the document as a whole.

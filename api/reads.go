@@ -107,7 +107,11 @@ func (a *API) acquireRead(r *http.Request, n int) (release func(), err error) {
 	if principalOf(r) == nil {
 		reads, client = &a.ownReads, ""
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), readWait)
+	ctx := r.Context()
+	if r.ProtoMajor == 1 { // it may be done for a client that has only closed its half of the connection
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	defer context.AfterFunc(a.draining, cancel)()
 	release, err = reads.acquire(ctx, client, n)

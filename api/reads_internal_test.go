@@ -2,7 +2,11 @@ package api
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -44,4 +48,24 @@ func TestClientsOfReadsAreForgotten(t *testing.T) {
 		end()
 	}
 	require.Empty(t, l.clients)
+}
+
+// A read that waits is answered though its client has closed its half of the connection, which net/http
+// takes for its end.
+func TestHalfClosedReadsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &API{Config: Config{Metrics: NewMetrics()}, draining: context.Background()}
+		ctx, halfClosed := context.WithCancel(t.Context())
+		halfClosed()
+		r := withPrincipal(httptest.NewRequestWithContext(ctx, http.MethodGet, "/snapshot", nil), new(principal))
+		var releases []func()
+		for range clientReads {
+			release, err := a.acquireRead(r, 1)
+			require.NoError(t, err)
+			releases = append(releases, release)
+		}
+		time.AfterFunc(readWait/2, releases[0])
+		_, err := a.acquireRead(r, 1)
+		require.NoError(t, err)
+	})
 }

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -92,10 +91,10 @@ func (i *Idempotency) sweep() {
 }
 
 // Once calls publish, or returns the ack of the publisher's earlier publish under the same key. It
-// waits for one that is under way, until ctx is done. content is a digest of the body: for another
-// body under the key Once returns a [*KeyReusedError]. A publish that failed is not remembered.
+// waits for one that is under way. content is a digest of the body: for another body under the key Once
+// returns a [*KeyReusedError]. A publish that failed is not remembered.
 func (i *Idempotency) Once(
-	ctx context.Context, publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error),
+	publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error),
 ) (*problem.Ack, error) {
 	mine := &attempt{content: content, over: make(chan struct{})}
 	id := idOf(publisher, key)
@@ -108,11 +107,7 @@ func (i *Idempotency) Once(
 		if first.content != content {
 			return nil, &KeyReusedError{Key: key}
 		}
-		select {
-		case <-first.over:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+		<-first.over
 		if first.ack != nil {
 			return first.ack, nil
 		}

@@ -148,7 +148,7 @@ func TestRateLimit(t *testing.T) {
 func fill(t *testing.T, keys *ingest.Idempotency, first, count, refusals int) {
 	t.Helper()
 	for key := first; key < first+count; key++ {
-		_, err := keys.Once(t.Context(), "me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
+		_, err := keys.Once("me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
 			ack := &problem.Ack{Status: "PARTIAL", Accepted: 1, LastEventID: fmt.Sprintf("mh3k2p-%d", key)}
 			for range refusals {
 				ack.Errors = append(ack.Errors, problem.Refusal{
@@ -165,7 +165,7 @@ func fill(t *testing.T, keys *ingest.Idempotency, first, count, refusals int) {
 func remembers(t *testing.T, keys *ingest.Idempotency, key int) bool {
 	t.Helper()
 	published := false
-	_, err := keys.Once(t.Context(), "me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
+	_, err := keys.Once("me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
 		published = true
 		return nil, errors.New("which is not remembered")
 	})
@@ -216,13 +216,13 @@ func TestOnce(t *testing.T) {
 		return &problem.Ack{Accepted: published}, nil
 	}
 	for range 2 {
-		ack, err := keys.Once(t.Context(), "me", "k", [32]byte{1}, publish)
+		ack, err := keys.Once("me", "k", [32]byte{1}, publish)
 		require.NoError(t, err)
 		require.Equal(t, 1, ack.Accepted)
 	}
-	_, err := keys.Once(t.Context(), "me", "k", [32]byte{2}, publish)
+	_, err := keys.Once("me", "k", [32]byte{2}, publish)
 	require.Equal(t, &ingest.KeyReusedError{Key: "k"}, err)
-	ack, err := keys.Once(t.Context(), "another", "k", [32]byte{2}, publish)
+	ack, err := keys.Once("another", "k", [32]byte{2}, publish)
 	require.NoError(t, err)
 	require.Equal(t, 2, ack.Accepted)
 }
