@@ -159,7 +159,7 @@ func (s *socket) Close(cut bool) {
 	}
 }
 
-// writeEnd writes the end of the body, and does not wait for the reader.
+// writeEnd writes the end of the body, and hardly waits for the reader, who took `bye` already.
 func (s *socket) writeEnd() {
 	const end = "0\r\n\r\n"
 	if s.raw != nil {
@@ -168,7 +168,7 @@ func (s *socket) writeEnd() {
 		s.raw.Write(s.attempt)
 		return
 	}
-	s.conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	s.conn.SetWriteDeadline(time.Now().Add(byeTime))
 	io.WriteString(s.conn, end)
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -60,12 +61,10 @@ func TestSocketWritesEverything(t *testing.T) {
 			ours, theirs := pair(t)
 			s := socketOf(t, ours, wired)
 			var sent strings.Builder
-			got := make(chan []byte)
+			got := make(chan []byte, 1)
 			go func() {
 				text, err := io.ReadAll(httputil.NewChunkedReader(theirs))
-				if err != nil {
-					panic(err)
-				}
+				assert.NoError(t, err)
 				got <- text
 			}()
 			for n := range 500 {
