@@ -224,6 +224,7 @@ func TestDialsWhileTheHubGoesDown(t *testing.T) {
 			for {
 				connected := false
 				ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+					GetConn: func(string) { connected = false }, // again, after a refusal
 					GotConn: func(httptrace.GotConnInfo) { connected = true },
 				})
 				s, err := client.open(ctx, hub.public+"/stream", "")
