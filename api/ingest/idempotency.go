@@ -90,9 +90,10 @@ func (i *Idempotency) sweep() {
 	}
 }
 
-// Once calls publish, or returns the ack of the publisher's earlier publish under the same key. It
-// waits for one that is under way. content is a digest of the body: for another body under the key Once
-// returns a [*KeyReusedError]. A publish that failed is not remembered.
+// Once calls publish, or returns the ack of the publisher's earlier publish under the same key. It waits
+// for one that is under way: a publish has its whole body, and takes no longer than the hub does. content
+// is a digest of the body: for another body under the key Once returns a [*KeyReusedError]. A publish that
+// failed is not remembered.
 func (i *Idempotency) Once(
 	publisher, key string, content [sha256.Size]byte, publish func() (*problem.Ack, error),
 ) (*problem.Ack, error) {

@@ -159,7 +159,8 @@ func (s *socket) Close(cut bool) {
 	}
 }
 
-// writeEnd writes the end of the body, and hardly waits for the reader, who took `bye` already.
+// writeEnd writes the end of the body. Where the system cannot write without waiting, it waits at most
+// byeTime. The reader has just taken `bye`, so there is room for the end too.
 func (s *socket) writeEnd() {
 	const end = "0\r\n\r\n"
 	if s.raw != nil {

@@ -81,6 +81,25 @@ func TestSocketWritesEverything(t *testing.T) {
 	}
 }
 
+// busy is a connection on a busy machine: time passes between a deadline's setting and the write.
+type busy struct{ *net.TCPConn }
+
+func (c busy) SetWriteDeadline(at time.Time) error {
+	err := c.TCPConn.SetWriteDeadline(at)
+	time.Sleep(5 * time.Millisecond)
+	return err
+}
+
+// A body ends whole on a busy machine too.
+func TestEndOfBodyIsWritten(t *testing.T) {
+	ours, theirs := pair(t)
+	s := socketOf(t, busy{ours}, false)
+	s.Close(false)
+	text, err := io.ReadAll(httputil.NewChunkedReader(theirs))
+	require.NoError(t, err)
+	require.Empty(t, text)
+}
+
 // timed keeps the deadline that was set last.
 type timed struct {
 	*net.TCPConn
