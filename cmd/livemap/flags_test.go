@@ -114,6 +114,7 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go"},
 			"a PMTiles archive, version 3, with vector (MVT) or image tiles"},
 		{"log-format", []string{"xml"}, `"text","json"`},
+		{"log-level", []string{"trace", "INFO", "-4", ""}, `"debug","info","warn","error"`},
 	} {
 		for _, value := range test.values {
 			name := test.flag + "=" + value

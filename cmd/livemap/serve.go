@@ -26,6 +26,7 @@ type serveCmd struct {
 	Drain     time.Duration `default:"5s" placeholder:"TIME"`
 	StateDir  string        `placeholder:"DIR"`
 	LogFormat string        `placeholder:"FORMAT" enum:"text,json," default:""`
+	LogLevel  logLevel      `placeholder:"LEVEL" enum:"debug,info,warn,error" default:"info"`
 
 	Anonymous       bool
 	JWTKey          string `name:"jwt-key" placeholder:"FILE"`
@@ -52,7 +53,9 @@ var serveHelp = helpTexts{
 	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: " +
 		"livemap in the user's state directory).",
 	"log-format": "Format of the log: text or json (default: text on a terminal, else json).",
-	"anonymous":  "Let everyone who can reach the public or proxy port read.",
+	"log-level": "Least important lines of the log: debug, info, warn or error (${default}). info has each stream " +
+		"that opens or closes; debug adds failed handshakes, malformed requests and idle connections.",
+	"anonymous": "Let everyone who can reach the public or proxy port read.",
 	"jwt-key": "Key that verifies tokens: a PEM public key (RSA, ECDSA, Ed25519), or an HS256 secret of at " +
 		"least 32 bytes.",
 	"jwt-secret-format": "Format of a secret in --jwt-key: text (UTF-8 without control characters; a final " +
@@ -128,7 +131,18 @@ func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) err
 	return asUsage(server.Run(ctx, config, func(listen.Addresses) {}))
 }
 
-// logger returns the log in the format of --log-format.
+// logLevel is a value of --log-level, which names one of slog's levels.
+type logLevel string
+
+// level returns the level of slog.
+func (l logLevel) level() (level slog.Level) {
+	if err := level.UnmarshalText([]byte(l)); err != nil {
+		panic(err) // the flag allows no other
+	}
+	return level
+}
+
+// logger returns the log in the format of --log-format, from --log-level on.
 func (c *serveCmd) logger(std streams) *slog.Logger {
 	format := c.LogFormat
 	if format == "" {
@@ -137,8 +151,9 @@ func (c *serveCmd) logger(std streams) *slog.Logger {
 			format = "text"
 		}
 	}
+	from := &slog.HandlerOptions{Level: c.LogLevel.level()}
 	if format == "text" {
-		return slog.New(slog.NewTextHandler(std.err, nil))
+		return slog.New(slog.NewTextHandler(std.err, from))
 	}
-	return slog.New(slog.NewJSONHandler(std.err, nil))
+	return slog.New(slog.NewJSONHandler(std.err, from))
 }

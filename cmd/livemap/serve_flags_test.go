@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,4 +21,20 @@ func TestAuthDefaults(t *testing.T) {
 	config = (&serveCmd{Anonymous: true, limitFlags: limitFlags{MaxStreamsPerClient: &some}}).config()
 	assert.Equal(t, 7, config.MaxStreams)
 	assert.Contains(t, helpOf(t, "serve", "--help"), "strict, lax or none (strict)")
+}
+
+// TestLogLevel checks that a level leaves out what is less important, in both formats.
+func TestLogLevel(t *testing.T) {
+	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+	for logged, name := range []logLevel{"error", "warn", "info", "debug"} {
+		for _, format := range []string{"text", "json"} {
+			var out bytes.Buffer
+			log := (&serveCmd{LogFormat: format, LogLevel: name}).logger(streams{err: &out})
+			for _, level := range levels {
+				log.Log(context.Background(), level, "something happened")
+			}
+			assert.Equal(t, logged+1, strings.Count(out.String(), "something happened"), "%s %s", format, name)
+		}
+	}
+	assert.Contains(t, helpOf(t, "serve", "--help"), "debug, info, warn or error (info)")
 }
