@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -67,9 +68,10 @@ func (p *foreignProxy) accept() {
 	}
 }
 
-// forward serves one connection, of one request.
+// forward serves one connection, of one request. Browsers also open some that ask for nothing.
 func (p *foreignProxy) forward(client net.Conn) {
 	defer client.Close()
+	p.enter(client)
 	var raw bytes.Buffer
 	request, err := http.ReadRequest(bufio.NewReader(foreignTee{client, &raw}))
 	if err != nil {
@@ -85,7 +87,7 @@ func (p *foreignProxy) forward(client net.Conn) {
 		return
 	}
 	defer hub.Close()
-	p.enter(client, hub)
+	p.enter(hub)
 	if _, err := hub.Write(raw.Bytes()); err != nil {
 		return
 	}
@@ -112,16 +114,15 @@ func (p *foreignProxy) note(request *http.Request) (answer string) {
 	return answer
 }
 
-// enter remembers connections, to close them at the end.
-func (p *foreignProxy) enter(conns ...net.Conn) {
+// enter remembers a connection, to close it at the end.
+func (p *foreignProxy) enter(conn net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, conn := range conns {
-		if p.ended {
-			conn.Close()
-		}
-		p.open = append(p.open, conn)
+	defer p.changed.Broadcast()
+	if p.ended {
+		conn.Close()
 	}
+	p.open = append(p.open, conn)
 }
 
 func (p *foreignProxy) closeAll() {
@@ -204,6 +205,20 @@ func (p *foreignProxy) leave() (back func()) {
 		p.mu.Unlock()
 		p.running.Go(p.accept)
 	}
+}
+
+// TestForeignProxyLeaves lets the proxy go while a connection is open that never asks for anything, as
+// browsers open some beforehand.
+func TestForeignProxyLeaves(t *testing.T) {
+	t.Parallel()
+	p := startForeignProxy(t, "127.0.0.1:1")
+	client, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	require.NoError(t, err)
+	defer client.Close()
+	p.wait("the connection", func() bool { return len(p.open) == 1 })
+	p.leave()()
+	_, err = client.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
 }
 
 // waitCut waits until n connections have been cut.
