@@ -51,7 +51,8 @@ async function licenses() {
 	);
 	const texts = shipped.map(async (path) => {
 		const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
-		const title = `${name} ${packages[path].version} (${packages[path].license})`;
+		const terms = packages[path].license ? ` (${packages[path].license})` : "";
+		const title = `${name} ${packages[path].version}${terms}`;
 		return `${title}\n${"=".repeat(title.length)}\n\n${(await license(name, join(web, path))).trim()}\n`;
 	});
 	return (await Promise.all(texts)).join("\n\n");

@@ -61,6 +61,36 @@ const built = (dir) =>
 			.map((name) => [name, readFileSync(join(dir, "dist/lib", name), "base64")]),
 	);
 
+/** Whether a range of versions, as package.json gives it under engines, has a version.
+ * @param {string} range @param {number[]} version major, minor */
+function holds(range, [major, minor]) {
+	return range.split("||").some((part) => {
+		const m = /^\s*(>=|\^|~)?\s*v?(\d+)(?:\.(\d+))?[.\dx]*\s*$/.exec(part);
+		if (!m) return part.trim() === "*" || assert.fail(`cannot read the range ${range}`);
+		const [from, fromMinor] = [Number(m[2]), Number(m[3] ?? 0)];
+		if (major !== from) return m[1] === ">=" && major > from;
+		return m[3] === undefined || (m[1] ? minor >= fromMinor : minor === fromMinor);
+	});
+}
+
+test("every package of npm takes the oldest Node that README names", () => {
+	const root = join(web, "..");
+	const readme = readFileSync(join(root, "README.md"), "utf8");
+	const oldest = /^\* Node (\d+)\.(\d+) or later/m.exec(readme);
+	assert.ok(oldest, "README names a version of Node");
+	let ranges = 0;
+	const { packages } = JSON.parse(readFileSync(join(web, "package-lock.json"), "utf8"));
+	for (const [name, { engines }] of Object.entries(packages)) {
+		if (!engines?.node) continue;
+		ranges++;
+		const runs = holds(engines.node, oldest.slice(1).map(Number));
+		assert.ok(runs, `${name || "the page"} needs Node ${engines.node}, but README says ${oldest[0]}`);
+	}
+	assert.ok(ranges > 10);
+	const { engines } = JSON.parse(readFileSync(join(web, "package.json"), "utf8"));
+	assert.equal(engines.node, `>=${oldest[1]}.${oldest[2]}`);
+});
+
 test("lib holds the page's libraries, compressed", (t) => {
 	const dir = copy(t);
 	assert.equal(build(dir), true);
@@ -84,11 +114,12 @@ test("lib holds the page's libraries, compressed", (t) => {
 		"Protomaps LLC",
 		"Arjun Barrett",
 		"Mike Bostock",
+		"Zachary Carter",
 		"Gary Court",
 		"SimpleMaps",
 	])
 		assert.match(licenses, new RegExp(text));
-	assert.doesNotMatch(licenses, /playwright|typescript /i);
+	assert.doesNotMatch(licenses, /playwright|typescript |undefined/i);
 });
 
 test("modules can be imported and need no package", async (t) => {
