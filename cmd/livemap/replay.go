@@ -40,6 +40,8 @@ CSV needs the columns vehicle_id (or id), lat (latitude) and lon (lng, longitude
 (time), speed_kmh, heading (course), altitude, accuracy and topics (separated by semicolons). Other columns
 are published under their names. An empty field is an absent member. No units are guessed.
 
+Text is UTF-8 or UTF-16, or what an XML declaration says; bytes that are not UTF-8 are read as windows-1252.
+
 GPX publishes its track points. The vehicle's name is the track's <name>, else that of the file. Speeds are
 converted from m/s.
 

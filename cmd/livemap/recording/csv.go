@@ -46,21 +46,31 @@ func newCSV(text *bufio.Reader) (*csvRows, error) {
 	rows.ReuseRecord = true
 	header, err := rows.Read()
 	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("cannot read its CSV header: %w", err)
+		return nil, errors.New("cannot read its CSV header: " + inWords(err))
 	}
 	c := &csvRows{rows: rows, columns: members(header)}
 	return c, c.check()
 }
 
 func separator(text *bufio.Reader) rune {
-	start, _ := text.Peek(text.Buffered())
-	header, _, _ := bytes.Cut(start, []byte{'\n'})
+	header := firstLine(text)
 	for _, r := range ",;\t" {
 		if bytes.ContainsRune(header, r) {
 			return r
 		}
 	}
 	return ','
+}
+
+// firstLine peeks at the first line. One that is longer than the buffer is cut.
+func firstLine(text *bufio.Reader) []byte {
+	for n := 1; ; n = text.Buffered() + 1 {
+		start, err := text.Peek(n)
+		start, _ = text.Peek(text.Buffered())
+		if line, _, found := bytes.Cut(start, []byte{'\n'}); found || err != nil {
+			return line
+		}
+	}
 }
 
 // members maps the names in the header to those of members, without regard to case. All other
@@ -115,7 +125,7 @@ func (c *csvRows) read() (Record, error) {
 	case len(row) != len(c.columns):
 		rec.Refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
 	case !utf8.ValidString(strings.Join(row, "")):
-		rec.Refused = "not UTF-8"
+		rec.Refused = notText
 	default:
 		rec.Body = c.position(row)
 	}

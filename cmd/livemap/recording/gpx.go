@@ -55,10 +55,15 @@ func (e element) find(name string) string {
 // newGPX reads up to the root element.
 func newGPX(text io.Reader, fallback string) (*gpx, error) {
 	g := &gpx{xml: xml.NewDecoder(text), fallback: fallback}
+	// The text is UTF-8 already, whatever its declaration says.
+	g.xml.CharsetReader = func(_ string, text io.Reader) (io.Reader, error) { return text, nil }
 	for {
 		token, err := g.xml.Token()
+		if err == io.EOF {
+			return nil, errors.New("not GPX: it has no XML element")
+		}
 		if err != nil {
-			return nil, errors.New("not GPX: " + err.Error())
+			return nil, errors.New("not GPX: " + inWords(err))
 		}
 		start, ok := token.(xml.StartElement)
 		if ok && start.Name.Local != "gpx" {

@@ -36,34 +36,46 @@ type source struct {
 // input and pipes can be read only once: their records come in the order in which they are
 // written, while they are written.
 //
-// An error names the file that is missing, named twice, a folder or no recording.
+// An error names each file that is missing, named twice, a folder or no recording.
 func Open(names []string, stdin io.Reader) (*Playlist, error) {
 	p := &Playlist{}
 	streamed := false
+	var mistakes []error // one bad file does not keep the others from being checked
 	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("%s: given twice", name)
+		once, err := false, fmt.Errorf("%s: given twice", name)
+		if !slices.Contains(names[:i], name) {
+			once, err = p.add(name, stdin)
 		}
-		once, err := readOnce(name)
 		if err != nil {
-			return nil, err
+			mistakes = append(mistakes, err)
 		}
-		if once {
-			streamed = true
-			p.sources = append(p.sources, streamSource(name, stdin))
-			continue
-		}
-		s, n, err := surveyedSource(name)
-		if err != nil {
-			return nil, err
-		}
-		p.sources = append(p.sources, s)
-		p.total += n
+		streamed = streamed || once
 	}
 	if streamed {
 		p.total = 0
 	}
+	if len(mistakes) > 0 {
+		return nil, errors.Join(mistakes...)
+	}
 	return p, nil
+}
+
+// add adds one file, and reports whether it can be read only once.
+func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
+	if once, err = readOnce(name); err != nil {
+		return once, err
+	}
+	if once {
+		p.sources = append(p.sources, streamSource(name, stdin))
+		return true, nil
+	}
+	s, n, err := surveyedSource(name)
+	if err != nil {
+		return false, err
+	}
+	p.sources = append(p.sources, s)
+	p.total += n
+	return false, nil
 }
 
 // readOnce reports whether the file can be read only once.

@@ -11,7 +11,9 @@ package recording
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +54,9 @@ type format interface {
 	read() (Record, error)
 }
 
+// bufferSize is how many bytes of a file are in memory before they are read.
+const bufferSize = 64 << 10
+
 // standardInput is the file name that stands for standard input.
 const standardInput = "-"
 
@@ -86,18 +91,18 @@ func openFile(name string, stdin io.Reader) (*recordFile, error) {
 // detect unpacks gzip, and picks the format by the extension of the file, otherwise by the
 // first character.
 func (r *recordFile) detect(in io.Reader) error {
-	text := bufio.NewReaderSize(in, 64<<10)
+	text := bufio.NewReaderSize(in, bufferSize)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(text)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
+			return fmt.Errorf("%s: %s", r.name, inWords(err))
 		}
-		text = bufio.NewReaderSize(unpacked, 64<<10)
+		text = bufio.NewReaderSize(unpacked, bufferSize)
 	}
-	if bom, _ := text.Peek(3); string(bom) == "\ufeff" {
-		text.Discard(3)
+	text, err := decoded(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
 	}
-	var err error
 	switch r.kind(text) {
 	case ".gpx":
 		r.format, err = newGPX(text, baseName(r.name))
@@ -163,7 +168,7 @@ func (r *recordFile) next() (Record, error) {
 	rec, err := r.format.read()
 	if err != nil && err != io.EOF {
 		r.broken = true
-		rec.Refused, err = fmt.Sprintf("cannot read the rest: %v", err), nil
+		rec.Refused, err = "cannot read the rest: "+inWords(err), nil
 	}
 	rec.File, rec.At = r.name, r.last
 	if err != nil || rec.Refused != "" {
@@ -174,6 +179,30 @@ func (r *recordFile) next() (Record, error) {
 	}
 	return rec, nil
 }
+
+// inWords says why a file cannot be read.
+func inWords(err error) string {
+	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
+		switch {
+		case syntax.Msg == "unexpected EOF":
+			return "the file ends in the middle; it was cut"
+		case syntax.Msg == "invalid UTF-8":
+			return notText
+		}
+		return "its XML is broken: " + syntax.Msg
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the file ends in the middle; it was cut"
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum),
+		errors.As(err, new(flate.CorruptInputError)):
+		return "its gzip compression is damaged"
+	}
+	return err.Error()
+}
+
+// notText is why text cannot be read.
+const notText = "its encoding is neither UTF-8 nor windows-1252; save it as UTF-8"
 
 // Close closes the file.
 func (r *recordFile) Close() {

@@ -201,14 +201,40 @@ func TestNoRecording(t *testing.T) {
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
 		{"array", "a.json", `[{"vehicle_id":"A"}]`, "jq -c"},
 		{"other XML", "a.gpx", "<kml/>", `a.gpx: not GPX: its root element is "kml"`},
-		{"no XML", "a.gpx", "hello", "a.gpx: not GPX"},
-		{"not gzip", "a.bin", "\x1f\x8bnope......", "gzip"},
+		{"no XML", "a.gpx", "hello", "a.gpx: not GPX: it has no XML element"},
+		{"empty XML", "a.gpx", "", "a.gpx: not GPX: it has no XML element"},
+		{"cut XML", "a.gpx", "<?xml version", "a.gpx: not GPX: the file ends in the middle; it was cut"},
+		{"not gzip", "a.bin", "\x1f\x8bnope......", "a.bin: its gzip compression is damaged"},
+		{"cut gzip", "a.bin", "\x1f\x8b\x08", "a.bin: the file ends in the middle; it was cut"},
+		{"encoding", "a.gpx", `<?xml version="1.0" encoding="x-mac-etruscan"?><gpx/>`,
+			`a.gpx: its encoding is "x-mac-etruscan", which replay does not know; save it as UTF-8`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			good := write(t, "good.ndjson", at("A", 1))
 			_, err := Open([]string{good, write(t, test.file, test.text)}, nil)
 			assert.ErrorContains(t, err, test.want)
 		})
+	}
+}
+
+// One bad file does not keep the others from being checked.
+func TestEveryMistakeIsNamed(t *testing.T) {
+	good := write(t, "good.ndjson", at("A", 1))
+	_, err := Open([]string{
+		write(t, "a.csv", "name,lon\n"),
+		good,
+		"missing.gpx",
+		t.TempDir(),
+		write(t, "other.gpx", "<kml/>"),
+		good,
+	}, nil)
+	require.Error(t, err)
+	mistakes := strings.Split(err.Error(), "\n")
+	require.Len(t, mistakes, 5)
+	for i, want := range []string{
+		"a.csv: it has no column", "missing.gpx: no such file", "is a folder", "other.gpx: ", "good.ndjson: given twice",
+	} {
+		assert.Contains(t, mistakes[i], want)
 	}
 }
 
