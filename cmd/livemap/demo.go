@@ -114,7 +114,7 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 	hub := startDemoHub(ctx, config)
 	select {
 	case <-hub.ended:
-		return adviseFlag(hub.err)
+		return hub.err
 	case <-ctx.Done():
 		return hub.stop()
 	case at := <-hub.ready:
@@ -207,14 +207,6 @@ func curlExample(publish string) string {
 func loopbackURL(scheme string, flag listen.Address, bound string) string {
 	port := bound[strings.LastIndexByte(bound, ':')+1:]
 	return scheme + "://" + net.JoinHostPort(flag.Host(), port)
-}
-
-// adviseFlag adds advice to an error about a port in use.
-func adviseFlag(err error) error {
-	if listen.IsInUse(err) {
-		return fmt.Errorf("%w; stop the program that uses this port, or choose another port with this flag", err)
-	}
-	return err
 }
 
 // demoLog is a slog.Handler for the hub's log. It shows errors alone, in words.

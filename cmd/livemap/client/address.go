@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -19,14 +20,61 @@ func (a *Address) UnmarshalText(text []byte) error {
 		*a = Address{base: url.URL{Scheme: "http", Host: "localhost"}, socket: path}
 		return nil
 	}
-	u, err := url.Parse(string(text))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+	u, ok := parseBase(string(text))
+	if !ok {
+		hint := ""
+		if meant := meantAddress(string(text)); meant != "" {
+			hint = fmt.Sprintf("; did you mean %q?", meant)
+		}
 		return fmt.Errorf("%q is not the address of a hub; "+
-			"it must be http://host:port, https://host:port or unix:/path", text)
+			"it must be http://host:port, https://host:port or unix:/path%s", text, hint)
 	}
 	*a = Address{base: *u}
 	return nil
+}
+
+// parseBase reads the URL of a hub. It drops a fragment: in the address of the map, that is the view.
+func parseBase(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.RawQuery != "" || u.ForceQuery {
+		return nil, false
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, true
+}
+
+// meantAddress guesses which address was meant by text, which is none; "" if nothing is near.
+func meantAddress(text string) string {
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, "./") {
+		return "unix:" + text
+	}
+	scheme, host, found := strings.Cut(text, "://")
+	if !found {
+		scheme, host = "http", text
+	}
+	guesses := []string{host}
+	if last := strings.LastIndexByte(host, ':'); last >= 0 { // an IPv6 address needs brackets
+		guesses = append(guesses, "["+host[:last]+"]"+host[last:], "["+host+"]")
+	}
+	for _, guess := range guesses {
+		u, ok := parseBase(scheme + "://" + guess)
+		if !ok || !isHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
+			continue
+		}
+		if !found && u.Port() == "4433" {
+			u.Scheme = "https"
+		}
+		return u.String()
+	}
+	return ""
+}
+
+// isHost reports whether a host can be one: an IP address or a name.
+func isHost(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host != "" && !strings.ContainsAny(host, ":[]% ")
 }
 
 // String returns the address as it was written, without the password.

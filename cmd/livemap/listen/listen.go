@@ -96,7 +96,7 @@ func (p *Ports) listenPublic(ctx context.Context, c Config, certificate *certifi
 		}
 		tcp.close()
 		if !c.Public.isPicked() || try == 10 {
-			return fmt.Errorf("--listen %s: UDP: %w", c.Public, err)
+			return openError("listen", c.Public, fmt.Errorf("UDP: %w", err))
 		}
 	}
 }

@@ -50,7 +50,7 @@ func openHTTPPort(ctx context.Context, flag string, a Address, passed PassedSock
 		open, err = openSockets(ctx, a)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--%s %s: %w", flag, a, cause(err))
+		return nil, openError(flag, a, cause(err))
 	}
 	return newHTTPPort(flag, open, limiter, log), nil
 }
