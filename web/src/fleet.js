@@ -195,10 +195,17 @@ export class Fleet {
 	/** Changes when a vehicle is added or removed. */
 	version = 0;
 
-	/** @param {() => number} clock the hub's clock, Unix seconds */
-	constructor(clock) {
+	/**
+	 * @param {() => number} clock the hub's clock, Unix seconds
+	 * @param {() => number} [asOf] until when the fleet is known, in Unix seconds: states hold for then
+	 */
+	constructor(clock, asOf = clock) {
 		this.clock = clock;
+		this.asOf = asOf;
 	}
+
+	/** Whether its positions are too old to be extrapolated, for no fault of the vehicles. */
+	frozen = false;
 
 	/** @param {Feature} feature */
 	update(feature) {
@@ -222,7 +229,7 @@ export class Fleet {
 	/** The number of vehicles in each state. */
 	counts() {
 		const counts = { all: this.vehicles.size, moving: 0, parked: 0, silent: 0 };
-		const now = this.clock();
+		const now = this.asOf();
 		for (const vehicle of this.vehicles.values()) {
 			counts[vehicle.state(now)]++;
 		}

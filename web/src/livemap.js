@@ -50,8 +50,9 @@
 /**
  * The state of the connection. Times are in milliseconds of Date.now().
  * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "refused" | "closed"} phase `refused`: the hub rejects
- *   this reader, and the feed retries once a minute
+ * @property {"connecting" | "live" | "frozen" | "waiting" | "refused" | "closed"} phase `frozen`: the hub is
+ *   connected and cannot prove that it is up to date; `refused`: the hub rejects this reader, and the feed
+ *   retries once a minute
  * @property {number} since when the phase began
  * @property {number} heard when the last event or ping arrived; 0: none yet
  * @property {number} retryAt in phases `waiting` and `refused`: when the feed retries; otherwise 0
@@ -90,6 +91,8 @@ export function follow(options = {}) {
 const MIN_WAIT = 1000; // ms, after the first failure
 const MAX_WAIT = 30_000; // ms, after many
 const CONNECT_LIMIT = 20_000; // ms for an answer, and for the snapshot
+const CHECK_INTERVAL = 1000; // ms between looks for a dead path
+const MISSED_PINGS = 2; // after which a path is dead
 const REFUSED_WAIT = 60_000; // ms; a retry helps only after a sign-in elsewhere
 const TOO_MANY_WAIT = 60_000; // ms, as the hub asks after too many streams
 
@@ -107,6 +110,11 @@ export class Feed {
 	/** Milliseconds by which the hub's clock is ahead of this one. */
 	clockOffset = 0;
 
+	/**
+	 * When the vehicles were last proven to be current, in milliseconds of Date.now(); 0: not yet. Read only.
+	 */
+	asOf = 0;
+
 	/** @type {Stream} */ #stream;
 	/**
 	 * The stream of the previous view, shown until the new one is live.
@@ -116,6 +124,7 @@ export class Feed {
 	#closed = false;
 	#options;
 	#checkTimer;
+	#checked = Date.now();
 	#onVisibility = () => this.#stream.check();
 	#onOnline = () => this.retry();
 	/** @param {PageTransitionEvent} event */
@@ -128,7 +137,7 @@ export class Feed {
 		this.ping = this.#options.ping;
 		this.#stream = new Stream(this, this.#options, options);
 		// These events follow sleep, a lost network, and a return from the back-forward cache.
-		this.#checkTimer = setInterval(this.#onVisibility, 1000);
+		this.#checkTimer = setInterval(() => this.#check(), CHECK_INTERVAL);
 		globalThis.addEventListener?.("online", this.#onOnline);
 		globalThis.addEventListener?.("pageshow", this.#onPageShow);
 		globalThis.document?.addEventListener("visibilitychange", this.#onVisibility);
@@ -140,6 +149,23 @@ export class Feed {
 		// While a new view connects, the previous one is still live and brings every change.
 		const early = this.#before?.live && this.#stream.status.phase === "connecting";
 		return (early && this.#before ? this.#before : this.#stream).status;
+	}
+
+	/**
+	 * Whether the vehicles are current: the phase is `live`, and something has come within two pings. Until
+	 * then they are those of `asOf`, and their age is the connection's fault.
+	 */
+	get current() {
+		return this.status.phase === "live" && Date.now() - this.asOf <= MISSED_PINGS * this.ping * 1000;
+	}
+
+	/** Leaves a dead path. After a pause of the page itself, events may wait for their turn. */
+	#check() {
+		const paused = Date.now() - this.#checked > 3 * CHECK_INTERVAL;
+		this.#checked = Date.now();
+		if (!paused) {
+			this.#stream.check();
+		}
 	}
 
 	/**
@@ -254,6 +280,18 @@ export class Feed {
 	setClock(time) {
 		this.clockOffset = time * 1000 - Date.now();
 	}
+
+	/**
+	 * The vehicles of a stream are current.
+	 * @param {Stream} stream
+	 * @param {number} [time] milliseconds of Date.now()
+	 * @package
+	 */
+	proven(stream, time = Date.now()) {
+		if (stream.vehicles === this.vehicles) {
+			this.asOf = time;
+		}
+	}
 }
 
 /** Stream follows one view, over as many connections as it takes. */
@@ -341,6 +379,9 @@ class Stream {
 		const handled = (handle) => (/** @type {MessageEvent} */ event) => {
 			this.#heard = this.status.heard = Date.now();
 			this.#id = event.lastEventId || this.#id;
+			if (this.status.phase === "live") {
+				this.feed.proven(this);
+			}
 			handle(event);
 		};
 		source.onopen = () => {
@@ -369,6 +410,10 @@ class Stream {
 			handled((event) => this.#live(JSON.parse(event.data))),
 		);
 		source.addEventListener(
+			"frozen",
+			handled((event) => this.#frozen(JSON.parse(event.data))),
+		);
+		source.addEventListener(
 			"bye",
 			handled((event) => this.#bye(JSON.parse(event.data))),
 		);
@@ -380,7 +425,7 @@ class Stream {
 		if (this.#closed || (!this.#source && !this.#reading)) {
 			return;
 		}
-		const limit = this.#opened ? 2 * this.ping * 1000 : CONNECT_LIMIT;
+		const limit = this.#opened ? MISSED_PINGS * this.ping * 1000 : CONNECT_LIMIT;
 		if (Date.now() - this.#heard > limit) {
 			this.#lost(this.#opened ? "nothing came for a while" : "the hub does not answer");
 		}
@@ -463,6 +508,7 @@ class Stream {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
+		this.feed.proven(this);
 		this.#setPhase("live", { protocol, state, reason: "", refusal: "" });
 	}
 
@@ -476,6 +522,22 @@ class Stream {
 			return "re-read";
 		}
 		return mode === "conflated" || this.query.interval ? "newest" : "resumed";
+	}
+
+	/**
+	 * The hub cannot prove that it is up to date. `live` ends that. A new reader sees what the hub has.
+	 * @param {{since?: number}} frozen Unix seconds
+	 */
+	#frozen({ since }) {
+		this.live = true; // this path is alive
+		this.#attempt = 0;
+		if (!this.adopted) {
+			this.adopted = true;
+			this.feed.adopt(this);
+		}
+		this.feed.proven(this, since ? since * 1000 - this.feed.clockOffset : this.feed.asOf || Date.now());
+		const reason = "the hub cannot prove that it is up to date";
+		this.#setPhase("frozen", { reason, refusal: "" });
 	}
 
 	/** @param {{reason: string}} bye */

@@ -11,7 +11,7 @@ import { bounds, darkScheme, keepCentred, makeMap, showAll, showPlace } from "./
 import { Markers } from "./map/markers.js";
 import { Trail } from "./map/trail.js";
 import { ALL, Viewport, topicOf } from "./map/viewport.js";
-import { connection } from "./panel/connection.js";
+import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
 import { List } from "./panel/list.js";
@@ -48,7 +48,10 @@ const map = await makeMap({ ...config, report: showNotice }, viewState).catch((e
 await signingIn; // the account decides what the feed may follow
 const viewport = new Viewport();
 viewport.canRead = account.canRead;
-const fleet = new Fleet(() => (Date.now() + feed.clockOffset) / 1000);
+const fleet = new Fleet(
+	() => (Date.now() + feed.clockOffset) / 1000,
+	() => (feed.asOf + feed.clockOffset) / 1000,
+);
 const markers = new Markers(map, fleet);
 const trail = new Trail(map);
 const list = new List(element("list", HTMLElement), fleet, (id) => select(id));
@@ -70,14 +73,14 @@ const feed = follow({
 		map.getZoom(),
 		viewState.vehicle,
 	),
-	ping: 10,
+	ping: 5,
 	onPosition(feature) {
 		const vehicle = fleet.update(feature);
 		summary.changed();
 		markers.changed();
 		if (vehicle.id === viewState.vehicle) {
 			trail.add(feature);
-			details.update(vehicle, fleet.clock());
+			details.update(vehicle, fleet);
 		}
 	},
 	onLate: (feature) => trail.add(feature),
@@ -92,7 +95,6 @@ const feed = follow({
 	onStatus({ phase, refusal, reason, heard }) {
 		showConnection();
 		lastHeard = heard || lastHeard;
-		element("map", HTMLElement).dataset.live = String(phase !== "refused");
 		if (phase === "refused" && refusal !== "forbidden") {
 			account.signedOut(reason);
 		}
@@ -115,7 +117,8 @@ const feed = follow({
 		}
 	},
 });
-const showConnection = connection(element("connection", HTMLElement), feed);
+const showStatus = connection(element("connection", HTMLElement), feed);
+const showBand = bandOver(element("band", HTMLElement), feed);
 const summary = new Summary({
 	fleet,
 	feed,
@@ -124,6 +127,19 @@ const summary = new Summary({
 	viewState: () => viewState,
 	near: () => viewport.near,
 });
+
+/** Shows the connection. Without one that is live, nothing on the page moves or changes by itself. */
+function showConnection() {
+	showStatus();
+	showBand();
+	const frozen = feed.asOf > 0 && !feed.current;
+	if (frozen !== fleet.frozen) {
+		fleet.frozen = frozen;
+		document.body.dataset.live = String(!frozen);
+		markers.redraw();
+		summary.refresh();
+	}
+}
 
 started = true;
 
@@ -343,6 +359,7 @@ window.addEventListener("hashchange", ({ newURL }) => {
 	change({ ...next, map: next.map ?? viewState.map });
 });
 document.addEventListener("visibilitychange", () => {
+	showConnection();
 	if (!document.hidden && account.state !== "anonymous") {
 		account.refresh(); // another tab may have signed in or out
 	}

@@ -5,6 +5,7 @@
  * |---|---|
  * | `Hub.start(flags)` | starts a hub in a process of its own, on loopback, on free ports |
  * | `hub.stop()`, `hub.run()` | stops it; starts it again on the same ports with the same state |
+ * | `hub.pause()`, `hub.goOn()` | takes its processor away, as a dead path looks; gives it back |
  * | `hub.end()` | stops it and removes its state |
  * | `hub.publish(...positions)`, `hub.remove(id)` | publishes as README does; removes a vehicle |
  * | `hub.truth()` | the hub's own snapshot, which a page must agree with |
@@ -115,7 +116,17 @@ export class Hub {
 		}
 	}
 
+	/** Leaves it no processor: its connections stay open, and nothing comes. */
+	pause() {
+		this.#process?.kill("SIGSTOP");
+	}
+
+	goOn() {
+		this.#process?.kill("SIGCONT");
+	}
+
 	async end() {
+		this.goOn();
 		await this.stop();
 		await rm(this.state, { recursive: true });
 	}

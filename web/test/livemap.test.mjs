@@ -880,3 +880,103 @@ test("options that would silently follow something else are rejected", async () 
 	assert.equal(Source.all.length, 2);
 	assert.equal(feed.ping, 15);
 });
+
+test("the vehicles are current until two pings are missed", async () => {
+	const feed = await start({ ping: 5 });
+	assert.deepEqual([feed.current, feed.asOf], [false, 0]);
+	Source.last.live("e-2");
+	const begun = Date.now();
+	assert.deepEqual([feed.current, feed.asOf], [true, begun]);
+	await pass(6000);
+	Source.last.send("ping", { time: Date.now() / 1000 });
+	await pass(10_000);
+	assert.deepEqual([feed.current, feed.asOf], [true, begun + 6000]);
+	mock.timers.setTime(Date.now() + 1); // before any timer has looked
+	assert.deepEqual([feed.current, feed.status.phase], [false, "live"]);
+	await pass(1000);
+	assert.equal(feed.status.phase, "waiting");
+	await pass(1000);
+	Source.last.onopen?.();
+	Source.last.send("ping", { time: Date.now() / 1000 });
+	Source.last.send("", feature("A", 2), "e-3");
+	assert.deepEqual([feed.current, feed.asOf], [false, begun + 6000], "events before `live` prove nothing");
+	Source.last.live("e-4");
+	assert.deepEqual([feed.current, feed.asOf], [true, Date.now()]);
+});
+
+test("vehicles of a view that could not be replaced are as old as they are", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	const begun = Date.now();
+	await pass(3000);
+	Source.last.onerror?.();
+	answer = silence;
+	feed.view({ bbox: [0, 0, 1, 1] });
+	await settle();
+	assert.deepEqual([feed.status.phase, feed.current, feed.asOf], ["connecting", false, begun]);
+});
+
+test("a status of live is reported when the vehicles are current", async () => {
+	/** @type {string[]} */
+	const current = [];
+	await start({ onStatus: ({ phase }) => current.push(`${phase} ${feed?.current}`) });
+	Source.last.live("e-2");
+	Source.last.onerror?.();
+	await pass(1000);
+	Source.last.live("e-2");
+	assert.deepEqual(current.slice(2), ["live true", "waiting false", "connecting false", "live true"]);
+});
+
+test("a hub that cannot prove that it is up to date freezes the feed, and `live` resumes it", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	const stream = Source.last;
+	const begun = Date.now();
+	await pass(4000);
+	stream.send("frozen", { since: begun / 1000 + 8, reason: "journal" }); // by the hub's clock, 7 s ahead
+	assert.deepEqual([feed.status.phase, feed.current, feed.asOf], ["frozen", false, begun + 1000]);
+	assert.equal(feed.status.reason, "the hub cannot prove that it is up to date");
+	for (let i = 0; i < 5; i++) {
+		await pass(14_000);
+		stream.send("ping", { time: Date.now() / 1000 + 7 });
+	}
+	feed.retry();
+	assert.deepEqual([feed.status.phase, feed.asOf], ["frozen", begun + 1000], "pings prove nothing");
+	assert.deepEqual(Source.open, [stream], "and the stream stays open");
+	stream.live("e-9", "resumed");
+	assert.deepEqual([feed.status.phase, feed.current, feed.status.state], ["live", true, "resumed"]);
+	assert.equal(feed.status.reason, "");
+	stream.send("frozen", {});
+	assert.deepEqual([feed.current, feed.asOf], [false, Date.now()]);
+	await pass(31_000);
+	assert.equal(feed.status.phase, "waiting", "without pings the path is dead all the same");
+});
+
+test("a reader who comes to a frozen hub sees what it has", async () => {
+	const feed = await start();
+	Source.last.onopen?.();
+	Source.last.send("frozen", { since: Date.now() / 1000 - 60, reason: "journal" });
+	assert.deepEqual(heard(), ["A@1", "B@1"]);
+	assert.deepEqual([feed.status.phase, feed.current], ["frozen", false]);
+	assert.equal(feed.asOf, Date.now() - 60_000);
+	Source.last.send("", feature("A", 2), "e-3");
+	Source.last.live("e-4");
+	assert.deepEqual(heard(), ["A@2"]);
+	assert.equal(feed.current, true);
+});
+
+test("a page that was held up itself hears what waits before it leaves the path", async () => {
+	const feed = await start();
+	Source.last.live("e-2");
+	const { now } = Date;
+	let pause = 60_000; // in which no timer runs
+	mock.method(Date, "now", () => now.call(Date) + pause);
+	await pass(1000);
+	assert.deepEqual([feed.status.phase, feed.current], ["live", false]);
+	Source.last.send("ping", { time: Date.now() / 1000 });
+	await pass(1000);
+	assert.deepEqual([feed.status.phase, feed.current], ["live", true]);
+	pause += 60_000;
+	await pass(2000);
+	assert.equal(feed.status.phase, "waiting", "nothing waited");
+});

@@ -97,6 +97,76 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await page.context().close();
 	});
 
+	test("freezes what is not proven live, mutes it, and says of when it is", async () => {
+		const { page } = await open(hub, browser, "#map=15/52.52/13.4", {}, (page) =>
+			page.addInitScript(() => {
+				window.EventSource = class extends EventSource {
+					/** @param {string | URL} url @param {EventSourceInit} [init] */
+					constructor(url, init) {
+						super(url, init);
+						Object.assign(window, { stream: this });
+					}
+				};
+			}),
+		);
+		const tell = (/** @type {string} */ name, /** @type {object} */ data) =>
+			page.evaluate(
+				([name, data]) =>
+					/** @type {any} */ (window).stream.dispatchEvent(new MessageEvent(name, { data })),
+				[name, JSON.stringify(data)],
+			);
+		const band = page.locator("#band");
+		const mark = () => page.evaluate(() => window.livemap.drawn("MOVING-1"));
+		/** Every sign of it. */
+		const frozen = async () => {
+			await band.waitFor();
+			assert.match(
+				await band.innerText(),
+				/^Not live: positions as of \d+:\d\d:\d\d\s.*\((now|\d+ s ago)\)$/,
+			);
+			assert.equal(await page.locator("body").getAttribute("data-live"), "false");
+			const [red, , blue] = await pixel(page, await drawn(page, "MOVING-1"));
+			assert.ok(Math.abs(red - blue) < 20, `the arrow is as bright as ever: ${red} ${blue}`);
+			const { x, y } = await page.evaluate(() => window.livemap.project([13.4, 52.52]));
+			const { left, top } = await drawn(page, "MOVING-1");
+			assert.ok(Math.hypot(left - x, top - y) < 1, "at its last fix");
+			const frames = await page.evaluate(() => window.livemap.frames());
+			await page.waitForFunction((frames) => window.livemap.frames() > frames + 1, frames);
+			assert.deepEqual(await drawn(page, "MOVING-1"), { left, top, state: "moving" });
+			assert.match(await page.locator("#filter").innerText(), /Moving\s+1\s/);
+		};
+		const driving = { vehicle_id: "MOVING-1", lon: 13.4, lat: 52.52, speed_kmh: 40, heading: 90 };
+		await hub.publish({ ...driving, timestamp: now() });
+		await page.waitForFunction(() => window.livemap.drawn("MOVING-1")?.state === "moving");
+		assert.ok(await band.isHidden());
+
+		await tell("frozen", { since: now(), reason: "journal" });
+		await frozen();
+		assert.match(await page.locator("#connection").innerText(), /Not live.*cannot prove/s);
+		await tell("live", { mode: "resumed", time: now() });
+		await band.waitFor({ state: "hidden" });
+		assert.equal(await page.locator("body").getAttribute("data-live"), "true");
+
+		await hub.publish({ ...driving, timestamp: now() });
+		await page.waitForFunction(() => {
+			const { x } = window.livemap.project([13.4, 52.52]);
+			return (window.livemap.drawn("MOVING-1")?.left ?? 0) > x + 2; // it is carried on
+		});
+		hub.pause();
+		try {
+			await frozen();
+			await phase(page, "waiting");
+			await frozen();
+		} finally {
+			hub.goOn();
+		}
+		await live(page);
+		await band.waitFor({ state: "hidden" });
+		assert.ok(await mark());
+		await hub.remove("MOVING-1");
+		await page.context().close();
+	});
+
 	test("recovers when the hub was killed, parked vehicles included", async () => {
 		await hub.publish({ vehicle_id: "GHOST", lon: 13.4, lat: 52.5 });
 		const { page } = await open(hub, browser, "#map=12/52.52/13.41&vehicle=PARKED-2");

@@ -158,17 +158,19 @@ export class Markers {
 	 */
 	#visible(now, zoom) {
 		const { lng, lat } = this.map.getCenter();
+		const asOf = this.fleet.asOf();
+		const still = this.#reducedMotion.matches || this.fleet.frozen;
 		const centre = project(lng, lat);
 		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
 		/** @type {Marker[]} */
 		const markers = [];
 		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
-			const state = vehicle.state(now);
+			const state = vehicle.state(asOf);
 			if (!this.filter(state) && vehicle.id !== this.selected) {
 				continue;
 			}
-			const { x, y } = this.#reducedMotion.matches ? vehicle : vehicle.positionAt(now);
+			const { x, y } = still ? vehicle : vehicle.positionAt(now);
 			const top = (y - centre.y) * world + this.#height / 2;
 			if (top < -MARGIN || top > this.#height + MARGIN) {
 				continue;
@@ -183,7 +185,7 @@ export class Markers {
 				markers.push({ vehicle, state, x, y, left: copy, top });
 			}
 		}
-		return { markers, fastest: this.#reducedMotion.matches ? 0 : fastest };
+		return { markers, fastest: still ? 0 : fastest };
 	}
 
 	/** @param {number} zoom */

@@ -2,7 +2,7 @@
  * connection.js shows the state of the connection, and never a better one than it is.
  */
 import { setText } from "../element.js";
-import { ago, capitalized, duration, protocol } from "../format.js";
+import { ago, capitalized, dateTime, duration, protocol } from "../format.js";
 
 /** @typedef {import("../livemap.js").Status} Status */
 
@@ -13,6 +13,7 @@ const PHASES = {
 	connecting: "Connecting…",
 	live: "Live",
 	stale: "No sign of life",
+	frozen: "Not live",
 	waiting: "Reconnecting",
 	refused: "Not live",
 	closed: "Closed",
@@ -44,6 +45,24 @@ export function connection(element, feed) {
 		const note = Date.now() - status.since < RESUME_NOTE_TIME ? STATES[status.state] : "";
 		setText(why, status.phase === "live" ? note : reasonText(status));
 		retry.hidden = status.phase !== "waiting" && status.refusal !== "forbidden";
+	};
+}
+
+/**
+ * Shows over the map that it is not live, and of when it is.
+ * @param {HTMLElement} band
+ * @param {import("../livemap.js").Feed} feed
+ */
+export function bandOver(band, feed) {
+	const [words, age] = /** @type {HTMLElement[]} */ ([...band.children]);
+	return () => {
+		band.hidden = feed.current || feed.asOf === 0;
+		if (!band.hidden) {
+			const now = Date.now();
+			// Screen readers read the first part alone: the second changes every second.
+			setText(words, `Not live: positions as of ${dateTime(feed.asOf / 1000, now / 1000)}`);
+			setText(age, `(${ago((now - feed.asOf) / 1000)})`);
+		}
 	};
 }
 

@@ -85,13 +85,14 @@ export class Details {
 		this.state.textContent = why;
 	}
 
-	/** @param {Vehicle} vehicle @param {number} now the hub's clock, Unix seconds */
-	update(vehicle, now) {
+	/** @param {Vehicle} vehicle @param {import("../fleet.js").Fleet} fleet */
+	update(vehicle, fleet) {
+		const now = fleet.clock();
 		const { properties, geometry } = vehicle.feature;
-		const state = vehicle.state(now);
+		const state = vehicle.state(fleet.asOf());
 		this.element.dataset.state = state;
 		const age = ago(vehicle.age(now));
-		setText(this.state, `${STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
+		setText(this.state, `${fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
 		/** @type {[string, string][]} */
 		const facts = [];
 		if (properties.speed_kmh !== undefined) {

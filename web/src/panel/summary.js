@@ -79,7 +79,7 @@ export class Summary {
 		}
 		const vehicle = fleet.vehicles.get(id);
 		if (vehicle) {
-			details.update(vehicle, fleet.clock());
+			details.update(vehicle, fleet);
 		} else if (feed.status.phase === "live" && details.isBlank) {
 			details.missing("The hub knows no such vehicle.");
 		}
