@@ -75,7 +75,7 @@ func ExampleHub_Publish() {
 	// duplicate 0
 	// late 2
 	// accepted 3
-	// timestamp is 4m0s ahead of the hub's clock; at most 1m0s is allowed
+	// timestamp is 4 minutes ahead of the hub's clock; at most 60 seconds are allowed
 }
 
 // A stream begins with what is known, announces with `live` that this is all, and

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"fmt"
 	"time"
 
 	"livemap/geo"
@@ -109,16 +108,6 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	}
 	at := timestampOf(p, v, now)
 	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
-}
-
-// checkAhead rejects a position from the future.
-func checkAhead(p *geo.Position, now time.Time) error {
-	if p.Time.IsZero() || !p.Time.After(now.Add(MaxAhead)) {
-		return nil
-	}
-	return &geo.Refusal{VehicleID: p.VehicleID, Field: "timestamp", Detail: fmt.Sprintf(
-		"timestamp is %s ahead of the hub's clock; at most %s is allowed",
-		p.Time.Sub(now).Round(time.Second), MaxAhead)}
 }
 
 // timestampOf returns the timestamp of a position: its own, or else the time of its arrival. The

@@ -99,7 +99,7 @@ func TestServeRefusesFlags(t *testing.T) {
 		{"flush-interval", []string{"0s", "999us", "1001ms", "-20ms"}, "from 1ms to 1s"},
 		{"heartbeat", []string{"0s", "999ms", "-15s", "24h"}, "from 1s to "},
 		{"stall-timeout", []string{"0s", "999ms", "10m1s", "-30s"}, "from 1s to 10m"},
-		{"stall-timeout", []string{"30", "soon"}, "duration|10s"},
+		{"stall-timeout", []string{"30", "soon"}, "units h, m, s or ms"},
 		{"max-vehicles", []string{"0", "-1", "10000001"}, "from 1 to 10000000"},
 		{"max-vehicles", []string{"many", "1.5"}, "int"},
 		{"vehicle-ttl", []string{"999ms", "87601h", "-1h"}, "from 1s to 87600h, or 0 for never"},

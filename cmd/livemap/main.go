@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
@@ -108,6 +109,7 @@ func run(ctx context.Context, args []string, std streams) error {
 		kong.Description("A hub for live fleet tracking: positions in by POST, out by Server-Sent Events."),
 		kong.DefaultEnvars("LIVEMAP"),
 		kong.PostBuild(setHelp),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.Vars{"version": thisBuild().String()},
 		groups,
 		kong.Writers(std.out, std.err),
@@ -146,6 +148,9 @@ func explained(err error) error {
 	}
 	for _, flag := range failure.Context.Selected().Flags {
 		if flag.Name == name {
+			if strings.HasSuffix(err.Error(), "?") {
+				return fmt.Errorf("%w --%s is: %s", err, name, flag.Help)
+			}
 			return fmt.Errorf("%w; --%s is: %s", err, name, flag.Help)
 		}
 	}

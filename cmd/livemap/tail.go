@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,20 +16,21 @@ import (
 
 // tailCmd follows streams of a hub.
 type tailCmd struct {
-	URL      client.Address `arg:"" name:"url"`
-	Topic    []string       `sep:"none" placeholder:"T"`
-	BBox     string         `name:"bbox" placeholder:"W,S,E,N"`
-	Interval time.Duration  `placeholder:"1s"`
-	Snapshot bool           `default:"true" negatable:""`
-	Format   string         `default:"auto" enum:"auto,text,ndjson"`
-	HTTP     string         `name:"http" default:"auto" enum:"auto,3,2,1.1"`
-	Count    int            `placeholder:"N"`
+	URL      tailURL       `arg:"" name:"url"`
+	Topic    []string      `sep:"none" placeholder:"T"`
+	BBox     string        `name:"bbox" placeholder:"W,S,E,N"`
+	Interval time.Duration `placeholder:"1s"`
+	Snapshot bool          `default:"true" negatable:""`
+	Format   string        `default:"auto" enum:"auto,text,ndjson"`
+	HTTP     string        `name:"http" default:"auto" enum:"auto,3,2,1.1"`
+	Count    int           `placeholder:"N"`
 	hubFlags
 }
 
 // tailHelp has the help texts of tailCmd.
 var tailHelp = helpTexts{
-	"url": "Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801.",
+	"url": "Address of the hub, such as https://localhost:4433 or http://127.0.0.1:9801, or the URL of one of " +
+		"its streams.",
 	"topic": "Topic to follow; may be repeated up to 128 times. Without it, tail follows everything it may " +
 		"read.",
 	"bbox":     "Only vehicles in this box, in degrees, as in --bbox=-97.9,30.1,-97.5,30.5.",
@@ -61,7 +63,8 @@ func (c *tailCmd) Validate() error {
 		}
 	}
 	if c.Interval != 0 && (c.Interval < 100*time.Millisecond || c.Interval > time.Minute) {
-		return fmt.Errorf("--interval: %v is out of range; it must be from 100ms to 60s", c.Interval)
+		return fmt.Errorf("--interval: %s is out of range; it must be from 100ms to 60s",
+			shortDuration(c.Interval))
 	}
 	if c.Count < 0 {
 		return fmt.Errorf("--count: %d is out of range; it must be 1 or more, or 0 for no end", c.Count)
@@ -73,6 +76,10 @@ func (c *tailCmd) Validate() error {
 }
 
 func (c *tailCmd) validateTopics() error {
+	if len(c.Topic) > 0 && c.URL.path != "" {
+		return fmt.Errorf("--topic: the URL already names a stream, %s; "+
+			"leave --topic out, or give the address of the hub, %v", c.URL.path, c.URL)
+	}
 	if len(c.Topic) > 128 {
 		return fmt.Errorf("--topic: given %d times; it may be given up to 128 times", len(c.Topic))
 	}
@@ -87,12 +94,12 @@ func (c *tailCmd) validateTopics() error {
 
 // Run follows the streams until ctx ends or --count positions have come.
 func (c *tailCmd) Run(ctx context.Context, std streams) error {
-	transport, closeAll, err := client.Options(c.hubFlags).StreamTransport(c.URL, c.HTTP)
+	transport, closeAll, err := client.Options(c.hubFlags).StreamTransport(c.URL.Address, c.HTTP)
 	if err != nil {
 		return usageError{err}
 	}
 	defer closeAll()
-	req, err := c.hub(c.URL, transport).NewRequest(ctx, http.MethodGet, c.streamPath(), nil)
+	req, err := c.hub(c.URL.Address, transport).NewRequest(ctx, http.MethodGet, c.streamPath(), nil)
 	if err != nil {
 		return err
 	}
@@ -111,11 +118,13 @@ func (c *tailCmd) Run(ctx context.Context, std streams) error {
 }
 
 // streamPath is the path and query of the stream. One topic has a path of its own; several, and
-// everything, are at /stream.
+// everything, are at /stream. If the URL names a stream, the flags change its query.
 func (c *tailCmd) streamPath() string {
 	query := url.Values{}
 	path := "/stream"
 	switch {
+	case c.URL.path != "":
+		path, query = c.URL.path, maps.Clone(c.URL.query)
 	case len(c.Topic) == 1 && strings.Trim(c.Topic[0], ".") != "": // a path must not contain /../
 		path = "/topics/" + url.PathEscape(c.Topic[0]) + "/stream"
 	case len(c.Topic) > 0:

@@ -163,5 +163,8 @@ func age(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h", d/time.Hour)
 	}
-	return fmt.Sprintf("%d d", d/(24*time.Hour))
+	if d < 2*365*day {
+		return fmt.Sprintf("%d d", d/day)
+	}
+	return fmt.Sprintf("%d years", d/(365*day))
 }

@@ -116,7 +116,7 @@ func TestTailText(t *testing.T) {
 	assert.Regexp(t, "^"+time.Unix(now-30, 0).Format(time.DateTime)+
 		`  TRUCK-042              52\.520008   13\.404954   85 km/h  270°    \d\d\.\d s$`, lines[0])
 	assert.Regexp(t, "^"+time.Unix(86400, 0).Format(time.DateTime)+
-		`  A                      52\.520008   13\.404954   85 km/h  270°   \d+ d  late$`, lines[1])
+		`  A                      52\.520008   13\.404954   85 km/h  270° +\d+ years  late$`, lines[1])
 	assert.Regexp(t, `^\S+ \S+  A.\[2J +gone \(deleted\)$`, lines[2])
 	assert.NotContains(t, out, "\x1b")
 	assert.Regexp(t, `  bare  +2\.000000    1\.000000  `, lines[3])
@@ -266,12 +266,46 @@ func TestTailAddresses(t *testing.T) {
 	}
 }
 
+// TestTailOfAStreamsURL follows the URL of a stream as it is, where flags do not change it.
+func TestTailOfAStreamsURL(t *testing.T) {
+	for _, test := range []struct {
+		path, flags string
+		want        string
+	}{
+		{"/stream", "", "/stream"},
+		{"/stream/", "", "/stream"},
+		{"/stream?topic=a&topic=b%2Cc", "", "/stream?topic=a&topic=b%2Cc"},
+		{"/stream?bbox=1,2,3,4#here", "", "/stream?bbox=1%2C2%2C3%2C4"},
+		{"/topics/vehicle:TRUCK%2F1/stream", "", "/topics/vehicle:TRUCK%2F1/stream"},
+		{"/topics/a/stream?ping=5s&interval=1s", "--interval=2s --no-snapshot",
+			"/topics/a/stream?interval=2s&ping=5s&snapshot=false"},
+		{"/base/topics/a/stream", "--bbox=1,2,3,4", "/base/topics/a/stream?bbox=1%2C2%2C3%2C4"},
+		{"/base/stream", "", "/base/stream"},
+		{"/topics/stream", "", "/topics/stream"}, // a hub below /topics
+		{"/streams", "", "/streams/stream"},
+		{"/#map=12.5/48.137/11.575&vehicle=A", "", "/stream"},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			hub, url := newStreamingHub(t, event(1, "A")+hang)
+			args := append([]string{"tail", "--count=1", url + test.path}, strings.Fields(test.flags)...)
+			_, stderr, status := command(t, "", args...)
+			require.Zero(t, status, stderr)
+			assert.Equal(t, test.want, hub.requests[0].RequestURI)
+		})
+	}
+}
+
 func TestTailCallMistakes(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"", "url"},
 		{"example.org", "is not the address of a hub; it must be http://host:port"},
+		{"ftp://x/stream", `"ftp://x" is not the address of a hub; it must be http://host:port`},
+		{"http://x/stream?topic=%zz", "has a query that cannot be read"},
+		{"http://x?topic=a", "is not the address of a hub"},
+		{"http://x/topics/a/stream --topic=b", "--topic: the URL already names a stream, /topics/a/stream; " +
+			"leave --topic out, or give the address of the hub, http://x"},
 		{"http://x --bbox=1,2,3", "--bbox"},
-		{"http://x --interval=1h", "--interval: 1h0m0s is out of range; it must be from 100ms to 60s"},
+		{"http://x --interval=1h", "--interval: 1h is out of range; it must be from 100ms to 60s"},
 		{"http://x --http=3", "--http: 3 needs an https:// address"},
 		{"http://x --http=4", "--http"},
 		{"http://x --count=-1", "--count"},

@@ -37,7 +37,7 @@ var tokenHelp = helpTexts{
 	"read":              "Topics that the token may read, like 'vehicle:TRUCK-*'; '*' is all.",
 	"publish":           "Vehicles that the token may publish for and delete.",
 	"topics":            "Further topics that published positions may name.",
-	"expires":           "Lifetime of the token: 1s to 87600h (${default}).",
+	"expires":           "Lifetime of the token: 1s to 87600h, which is ten years (${default}).",
 	"issuer":            "Issuer (iss) of the token, for --jwt-issuer.",
 	"audience":          "Audience (aud) of the token, for --jwt-audience.",
 }
@@ -67,7 +67,8 @@ func (c *tokenCmd) Validate() error {
 		return errors.New("this token would allow nothing; " +
 			"set --read to topics ('*' is all) or --publish to vehicles")
 	case c.Expires < time.Second || c.Expires > 87600*time.Hour:
-		return fmt.Errorf("--expires is %s; it must be from 1s to 87600h", c.Expires)
+		return fmt.Errorf("--expires is %s; it must be from 1s to 87600h, which is ten years",
+			shortDuration(c.Expires))
 	}
 	lists := map[string][]string{"--read": c.Read, "--publish": c.Publish, "--topics": c.Topics}
 	for flag, patterns := range lists {

@@ -33,7 +33,7 @@ func TestAdviceAboutPorts(t *testing.T) {
 		{"listen", "192.0.2.1:4433", errNoSuchAddress, []string{"as in :4433"}},
 		{"proxy-listen", "unix:" + file, errInUse, []string{"because it is no socket"}},
 		{"proxy-listen", "unix:" + dir + "/x", errInUse, []string{"another path"}},
-		{"proxy-listen", "unix:" + dir + "/no/x", syscall.ENOENT, []string{"make the directory " + dir + "/no first"}},
+		{"proxy-listen", "unix:" + dir + "/no/x", syscall.ENOENT, []string{"make the directory " + dir + "/no"}},
 		{"proxy-listen", "unix:" + dir + "/x", syscall.EACCES, []string{"write to the directory " + dir}},
 		{"listen", ":4433", errors.New("other"), nil},
 	} {
