@@ -36,9 +36,14 @@ Without one of these, the first character decides.
 NDJSON has a position object or GeoJSON Feature on each line. The output of 'livemap tail' into a pipe is
 such a recording.
 
-CSV needs the columns vehicle_id (or id), lat (latitude) and lon (lng, longitude). It may have timestamp
-(time), speed_kmh, heading (course), altitude, accuracy and topics (separated by semicolons). Other columns
-are published under their names. An empty field is an absent member. No units are guessed.
+CSV needs the columns lat (latitude) and lon (lng, longitude). It may have vehicle_id (device, id), timestamp
+(time, date), speed_kmh, heading (course, bearing), altitude (alt, elevation), accuracy and topics (separated
+by semicolons). A file without vehicles has the vehicle of its name. Commas, semicolons, tabs or vertical bars
+separate columns, and decimal commas are understood.
+
+Other columns are published under their names, as numbers where no digit is lost. An empty field is an absent
+member. No units are guessed: "speed (mph)" says its own, and the columns of GPSLogger, Traccar and Columbus
+are known. A time without a zone is rejected, unless its column is called UTC.
 
 Text is UTF-8 or UTF-16, or what an XML declaration says; bytes that are not UTF-8 are read as windows-1252.
 

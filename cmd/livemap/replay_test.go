@@ -191,13 +191,13 @@ func TestReplayNoRecording(t *testing.T) {
 	good := write(t, "good.ndjson", at("A", 1))
 	out, stderr, status := command(t, "", "replay", "--to", hub.URL, good, write(t, "a.csv", "name,lon\n"))
 	assert.Equal(t, 2, status)
-	assert.Contains(t, stderr, "a.csv: it has no column vehicle_id")
+	assert.Contains(t, stderr, "a.csv: it has no column lat")
 	assert.Empty(t, out)
 	assert.Empty(t, hub.published(), "nothing is published where a file is no recording")
 
 	out, stderr, status = command(t, "name,lon\n", "replay", "--to", hub.URL, "-")
 	assert.Equal(t, 2, status)
-	assert.Contains(t, stderr, "standard input: it has no column vehicle_id")
+	assert.Contains(t, stderr, "standard input: it has no column lat")
 	assert.Equal(t, "accepted 0, rejected 0, late 0, duplicate 0\n", out)
 }
 

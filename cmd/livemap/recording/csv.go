@@ -4,62 +4,101 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// csvSynonyms are column names that stand for a member without a column of its own name. The
-// first that is there counts. Names that leave the unit open (speed, alt) are not among them:
-// such a column is published under its own name.
-var csvSynonyms = map[string][]string{
-	"vehicle_id": {"id"},
-	"lat":        {"latitude"},
-	"lon":        {"lng", "longitude"},
-	"timestamp":  {"time"},
-	"heading":    {"course"},
-}
-
-// csvMembers are the members that a column fills, and whether they are numbers.
-var csvMembers = map[string]bool{
-	"vehicle_id": false, "lat": true, "lon": true, "timestamp": true, "speed_kmh": true,
-	"heading": true, "altitude": true, "accuracy": true, "topics": false,
-}
-
 // csvRows reads CSV (RFC 4180) with a header. Each row becomes a position object.
 type csvRows struct {
 	rows    *csv.Reader
-	columns []string // the member that each column is published as
+	raw     *rawText
+	header  csvHeader
+	vehicle string // of a file without a column for it
+	fields  int    // of the last row
+	skipped int    // lines before the header
 }
 
-// newCSV reads the header. Commas separate the columns; in a header without a comma semicolons
-// or tabs do.
-func newCSV(text *bufio.Reader) (*csvRows, error) {
-	rows := csv.NewReader(text)
-	rows.Comma = separator(text)
-	rows.FieldsPerRecord = -1
-	rows.ReuseRecord = true
-	header, err := rows.Read()
-	if err != nil && err != io.EOF {
-		return nil, errors.New("cannot read its CSV header: " + inWords(err))
-	}
-	c := &csvRows{rows: rows, columns: members(header)}
-	return c, c.check()
-}
+// headerLines is how many lines of a file may stand before the one that names the columns: a
+// title, a comment, or how many rows there are.
+const headerLines = 20
 
-func separator(text *bufio.Reader) rune {
-	header := firstLine(text)
-	for _, r := range ",;\t" {
-		if bytes.ContainsRune(header, r) {
-			return r
+// newCSV reads the header. The vehicle is that of rows without one.
+func newCSV(text *bufio.Reader, vehicle string) (*csvRows, error) {
+	c := &csvRows{vehicle: vehicle}
+	var first *csvHeader
+	comma := explicitSeparator(text, c)
+	for ; c.skipped < headerLines; c.skipped++ {
+		line := firstLine(text)
+		header, separator := parseHeader(string(line), comma)
+		if header.hasPlace() {
+			comma, first = separator, &header
+			break
+		}
+		if first == nil && len(bytes.TrimSpace(line)) > 0 {
+			first = &header
+		}
+		if n, _ := text.Discard(len(line) + 1); n <= len(line) {
+			break // the end of the file
 		}
 	}
-	return ','
+	if first == nil {
+		first = &csvHeader{}
+	}
+	c.header = *first
+	if err := c.header.check(); err != nil {
+		return nil, err
+	}
+	c.raw = &rawText{in: text, line: 1}
+	c.rows = csv.NewReader(c.raw)
+	c.rows.Comma = comma
+	c.rows.TrimLeadingSpace = comma != '\t'
+	c.rows.FieldsPerRecord = -1
+	c.rows.ReuseRecord = true
+	if _, err := c.rows.Read(); err != nil {
+		return nil, errors.New("cannot read its CSV header: " + inWords(err))
+	}
+	return c, nil
+}
+
+// explicitSeparator reads a first line such as "sep=;", with which Excel says what separates
+// columns. It returns 0 without one.
+func explicitSeparator(text *bufio.Reader, c *csvRows) rune {
+	line := firstLine(text)
+	value, found := bytes.CutPrefix(bytes.ToLower(bytes.Trim(line, "\" \r")), []byte("sep="))
+	if separator, size := utf8.DecodeRune(value); found && size == len(value) && size > 0 {
+		text.Discard(len(line) + 1)
+		c.skipped++
+		return separator
+	}
+	return 0
+}
+
+// parseHeader interprets a line as the names of columns. Without a given separator that one of
+// commas, semicolons, tabs and vertical bars separates them which yields most columns that say where a
+// vehicle is, otherwise most columns.
+func parseHeader(line string, separator rune) (csvHeader, rune) {
+	if separator != 0 {
+		return newHeader(splitHeader(line, separator)), separator
+	}
+	var best csvHeader
+	for _, r := range ",;\t|" {
+		h := newHeader(splitHeader(line, r))
+		more := len(h.columns) > len(best.columns)
+		if separator == 0 || h.hasPlace() && !best.hasPlace() || h.hasPlace() == best.hasPlace() && more {
+			best, separator = h, r
+		}
+	}
+	return best, separator
+}
+
+func splitHeader(line string, separator rune) []string {
+	r := csv.NewReader(strings.NewReader(line))
+	r.Comma = separator
+	r.LazyQuotes = true
+	names, _ := r.Read()
+	return names
 }
 
 // firstLine peeks at the first line. One that is longer than the buffer is cut.
@@ -73,140 +112,83 @@ func firstLine(text *bufio.Reader) []byte {
 	}
 }
 
-// members maps the names in the header to those of members, without regard to case. All other
-// columns keep their names.
-func members(header []string) []string {
-	columns := make([]string, len(header))
-	for i, name := range header {
-		columns[i] = strings.TrimSpace(name)
-		if _, ok := csvMembers[strings.ToLower(columns[i])]; ok {
-			columns[i] = strings.ToLower(columns[i])
-		}
-	}
-	for member, synonyms := range csvSynonyms {
-		for _, synonym := range synonyms {
-			i := slices.IndexFunc(columns, func(c string) bool { return strings.EqualFold(c, synonym) })
-			if i >= 0 && !slices.Contains(columns, member) {
-				columns[i] = member
-			}
-		}
-	}
-	return columns
-}
-
-// check rejects a header that lacks a required column or names one twice.
-func (c *csvRows) check() error {
-	for _, required := range []string{"vehicle_id", "lat", "lon"} {
-		if !slices.Contains(c.columns, required) {
-			return fmt.Errorf("it has no column %s; replay reads NDJSON, GPX, and CSV whose first line "+
-				"names the columns vehicle_id (or id), lat (latitude), lon (lng, longitude), and optionally "+
-				"timestamp (time), speed_kmh, heading (course), altitude, accuracy, topics", required)
-		}
-	}
-	for i, name := range c.columns {
-		if name != "" && slices.Contains(c.columns[:i], name) {
-			return fmt.Errorf("it has two columns %s", name)
-		}
-	}
-	return nil
-}
-
 func (c *csvRows) read() (Record, error) {
 	row, err := c.rows.Read()
 	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-		return Record{Line: syntax.StartLine, Refused: "not CSV: " + syntax.Err.Error()}, nil
+		c.raw.discard(c.rows.InputOffset())
+		return Record{Line: c.skipped + syntax.StartLine, Refused: "not CSV: " + syntax.Err.Error()}, nil
 	}
 	if err != nil {
 		return Record{}, err
 	}
-	rec := Record{}
-	rec.Line, _ = c.rows.FieldPos(0)
-	switch {
-	case len(row) != len(c.columns):
-		rec.Refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), len(c.columns))
+	line, _ := c.rows.FieldPos(0)
+	rec := Record{Line: c.skipped + line}
+	c.fields = len(row)
+	columns := len(c.header.columns)
+	switch row = padded(row, c.header.columns); {
+	case len(row) != columns:
+		rec.Refused = fmt.Sprintf("it has %d fields, the header has %d", len(row), columns)
 	case !utf8.ValidString(strings.Join(row, "")):
 		rec.Refused = notText
 	default:
 		rec.Body = c.position(row)
 	}
+	c.raw.discard(c.rows.InputOffset())
 	return rec, nil
 }
 
-// position converts a row to a position object, without members for empty fields. Invalid
-// values stay in it: the hub rejects them.
-func (c *csvRows) position(row []string) []byte {
-	var p positionObject
-	for i, text := range row {
-		member := c.columns[i]
-		number, known := csvMembers[member]
-		switch {
-		case text == "" || member == "":
-		case member == "topics":
-			p.topics(text)
-		case number:
-			p.number(member, text)
-		case known || !json.Valid([]byte(text)) || !isDigit(text[len(text)-1]):
-			p.text(member, text)
-		default: // an extra member that is a valid JSON number
-			p.raw(member, text)
-		}
+// padded returns the row with as many fields as there are columns, where only fields without a
+// name or value are missing or too many: some programs end only the header, or only the rows, with
+// a separator.
+func padded(row []string, columns []column) []string {
+	for len(row) > len(columns) && row[len(row)-1] == "" {
+		row = row[:len(row)-1]
 	}
-	return p.end()
+	for len(row) < len(columns) && columns[len(row)].name == "" {
+		row = append(row, "")
+	}
+	return row
 }
 
-func isDigit(b byte) bool { return '0' <= b && b <= '9' }
-
-// positionObject writes a position object, member by member.
-type positionObject struct{ body []byte }
-
-// raw adds a member whose value is already JSON.
-func (p *positionObject) raw(member, value string) {
-	lead := byte(',')
-	if len(p.body) == 0 {
-		lead = '{'
-	}
-	p.body = append(append(p.body, lead), quoteJSON(member)...)
-	p.body = append(append(p.body, ':'), value...)
+// rawText keeps the text of a row for as long as the row is read. The csv package tells where a
+// field begins, but not whether it was quoted.
+type rawText struct {
+	in    *bufio.Reader
+	text  []byte
+	start int64 // where text begins in the file
+	line  int   // number of the line at which text begins
 }
 
-func (p *positionObject) text(member, value string) { p.raw(member, quoteJSON(value)) }
-
-// number adds a number in any decimal notation. Other text stays text: the hub rejects it.
-func (p *positionObject) number(member, text string) {
-	text = strings.TrimSpace(text)
-	if json.Valid([]byte(text)) && isDigit(text[len(text)-1]) {
-		p.raw(member, text)
-		return
-	}
-	if v, err := strconv.ParseFloat(text, 64); err == nil && strings.Trim(text, "+-.0123456789eE") == "" {
-		p.raw(member, strconv.FormatFloat(v, 'f', -1, 64))
-		return
-	}
-	p.text(member, text)
+func (r *rawText) Read(p []byte) (int, error) {
+	n, err := r.in.Read(p)
+	r.text = append(r.text, p[:n]...)
+	return n, err
 }
 
-// topics adds ids that semicolons separate.
-func (p *positionObject) topics(text string) {
-	var ids []string
-	for id := range strings.SplitSeq(text, ";") {
-		if id = strings.TrimSpace(id); id != "" {
-			ids = append(ids, quoteJSON(id))
-		}
-	}
-	p.raw("topics", "["+strings.Join(ids, ",")+"]")
+// discard forgets what is before an offset.
+func (r *rawText) discard(offset int64) {
+	n := int(offset - r.start)
+	r.line += bytes.Count(r.text[:n], []byte{'\n'})
+	r.text = append(r.text[:0], r.text[n:]...)
+	r.start = offset
 }
 
-func (p *positionObject) end() []byte {
-	if len(p.body) == 0 {
-		return []byte("{}")
+// at returns the byte in a column of a line, both from 1.
+func (r *rawText) at(line, column int) byte {
+	text := r.text
+	for range line - r.line {
+		_, text, _ = bytes.Cut(text, []byte{'\n'})
 	}
-	return append(p.body, '}')
+	if column > len(text) {
+		return 0
+	}
+	return text[column-1]
 }
 
-func quoteJSON(text string) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.Encode(text) // a string always encodes
-	return strings.TrimSuffix(b.String(), "\n")
+// quoted reports whether the field of the last row stands in quotes.
+func (c *csvRows) quoted(field int) bool {
+	if field >= c.fields {
+		return false
+	}
+	return c.raw.at(c.rows.FieldPos(field)) == '"'
 }

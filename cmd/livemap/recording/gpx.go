@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -126,7 +125,7 @@ func (t trackPoint) position(vehicle string) []byte {
 		{"lat", t.Lat},
 		{"lon", t.Lon},
 		{"altitude", t.Elevation},
-		{"speed_kmh", kilometresPerHour(cmp.Or(t.Speed, t.Extensions.find("speed")))},
+		{"speed_kmh", scaled(cmp.Or(t.Speed, t.Extensions.find("speed")), 3.6)},
 		{"heading", cmp.Or(t.Course, t.Extensions.find("course"))},
 	} {
 		if strings.TrimSpace(member.text) != "" {
@@ -137,13 +136,4 @@ func (t trackPoint) position(vehicle string) []byte {
 		p.text("timestamp", at)
 	}
 	return p.end()
-}
-
-// kilometresPerHour converts metres per second, to a thousandth.
-func kilometresPerHour(text string) string {
-	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return text
-	}
-	return strconv.FormatFloat(math.Round(v*3600)/1000, 'f', -1, 64)
 }

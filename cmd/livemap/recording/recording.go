@@ -107,7 +107,7 @@ func (r *recordFile) detect(in io.Reader) error {
 	case ".gpx":
 		r.format, err = newGPX(text, baseName(r.name))
 	case ".csv":
-		r.format, err = newCSV(text)
+		r.format, err = newCSV(text, baseName(r.name))
 	case "[":
 		err = errors.New("a JSON array cannot be replayed; " +
 			"put one position on each line, for example with: jq -c '.[]'")

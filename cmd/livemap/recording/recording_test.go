@@ -194,9 +194,11 @@ func TestOrder(t *testing.T) {
 
 func TestNoRecording(t *testing.T) {
 	for _, test := range []struct{ name, file, text, want string }{
-		{"no positions", "a.csv", "name,lon\n", "a.csv: it has no column vehicle_id"},
+		{"no positions", "a.csv", "name,lon\n", "a.csv: it has no column lat"},
 		{"no latitude", "a.csv", "id,lon\n",
 			"a.csv: it has no column lat; replay reads NDJSON, GPX, and CSV"},
+		{"no longitude", "a.csv", "id;lat\n", "a.csv: it has no column lon;"},
+		{"no separator", "a.csv", "sep=\n", "a.csv: it has no column lat;"},
 		{"column twice", "a.csv", "id,lat,lon,x,x\n", "two columns x"},
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
 		{"array", "a.json", `[{"vehicle_id":"A"}]`, "jq -c"},
@@ -232,7 +234,8 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 	mistakes := strings.Split(err.Error(), "\n")
 	require.Len(t, mistakes, 5)
 	for i, want := range []string{
-		"a.csv: it has no column", "missing.gpx: no such file", "is a folder", "other.gpx: ", "good.ndjson: given twice",
+		"a.csv: it has no column", "missing.gpx: no such file", "is a folder",
+		"other.gpx: ", "good.ndjson: given twice",
 	} {
 		assert.Contains(t, mistakes[i], want)
 	}

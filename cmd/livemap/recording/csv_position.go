@@ -1,0 +1,114 @@
+package recording
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// position converts a row to a position object, without members for empty fields. Invalid
+// values stay in it: the hub rejects them.
+func (c *csvRows) position(row []string) []byte {
+	r := csvRow{file: c, fields: row}
+	r.commas = strings.Contains(r.field("lat"), ",") || strings.Contains(r.field("lon"), ",")
+	if c.header.find("vehicle_id") < 0 {
+		r.text("vehicle_id", c.vehicle)
+	}
+	for i, text := range row {
+		if text = strings.Trim(text, "\x00"); text != "" {
+			r.add(i, text)
+		}
+	}
+	return r.end()
+}
+
+// csvRow is a row on its way to a position object.
+type csvRow struct {
+	file   *csvRows
+	fields []string
+	commas bool // decimal commas, as in its coordinates
+	positionObject
+}
+
+// field returns the value of a member, or "" without a column for it.
+func (r *csvRow) field(member string) string {
+	if i := r.file.header.find(member); i >= 0 {
+		return strings.Trim(r.fields[i], " \x00")
+	}
+	return ""
+}
+
+// add adds the value of a column.
+func (r *csvRow) add(i int, text string) {
+	column := r.file.header.columns[i]
+	switch name := column.member; name {
+	case "", northSouthPart, eastWestPart:
+	case "lat":
+		r.number(name, signed(r.decimal(text), r.field(northSouthPart)))
+	case "lon":
+		r.number(name, signed(r.decimal(text), r.field(eastWestPart)))
+	case "vehicle_id":
+		r.text(name, strings.TrimSpace(text))
+	case "topics":
+		r.topics(text)
+	case "timestamp":
+		r.timestamp(strings.TrimSpace(text))
+	case datePart:
+		if !timeOfDay.MatchString(r.field("timestamp")) {
+			r.text(column.name, text)
+		}
+	default:
+		if column.factor != 0 {
+			r.number(name, scaled(r.decimal(text), column.factor))
+		} else {
+			r.other(i, text)
+		}
+	}
+}
+
+// other adds a value that the hub does not know. It is a number only where that keeps its text:
+// not a code such as 007, 1e5 or a number of 19 digits, nor what stands in quotes.
+func (r *csvRow) other(i int, text string) {
+	name := r.file.header.columns[i].member
+	if number := r.decimal(text); exactNumber(number) && !r.file.quoted(i) {
+		r.raw(name, number)
+		return
+	}
+	r.text(name, text)
+}
+
+// exactDigits is how many decimal digits a float64 holds, as programs read JSON.
+const exactDigits = 15
+
+var decimalNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+func exactNumber(text string) bool {
+	digits := len(text) - strings.Count(text, ".") - strings.Count(text, "-")
+	return digits <= exactDigits && decimalNumber.MatchString(text)
+}
+
+// decimal returns a number with a decimal point, if the row has decimal commas.
+func (r *csvRow) decimal(text string) string {
+	if r.commas && strings.Count(text, ",") == 1 && !strings.Contains(text, ".") {
+		return strings.Replace(text, ",", ".", 1)
+	}
+	return text
+}
+
+// signed returns a coordinate with a sign in place of the letter before or behind it, or of the
+// one in a column of its own.
+func signed(text, letter string) string {
+	text = strings.TrimSpace(text)
+	bare := strings.TrimSpace(strings.Trim(text, "NSEWnsew"))
+	if letter == "" {
+		letter = strings.TrimSpace(strings.Replace(text, bare, "", 1))
+	}
+	_, err := strconv.ParseFloat(bare, 64)
+	switch letter = strings.ToUpper(letter); {
+	case err == nil && (letter == "N" || letter == "E"):
+		return bare
+	case err == nil && (letter == "S" || letter == "W"):
+		return "-" + strings.TrimPrefix(bare, "-")
+	}
+	return text
+}
