@@ -47,9 +47,9 @@ func (c *tailCmd) Help() string {
 where it was cut. Where UDP is blocked, tail gives up HTTP/3 after 1.5 s.
 
 On a terminal each line has the position's local time, vehicle, latitude and longitude, speed, heading and
-age. Late positions and vehicles that are gone are marked. Into a pipe, tail writes the GeoJSON Features as
-they arrive, late ones too, one on each line: a recording for 'livemap replay'. Everything else goes to
-standard error.
+age. Late positions and vehicles that are gone are marked, as are positions of vehicles that have been silent
+for too long by the hub's clock (stale, lost). Into a pipe, tail writes the GeoJSON Features as they arrive,
+late ones too, one on each line: a recording for 'livemap replay'. Everything else goes to standard error.
 
 Exit status: 0 after --count positions, SIGINT or SIGTERM; 1 if the hub rejects the stream (token, topic,
 box); 2 for a mistake in the call.`

@@ -22,6 +22,7 @@ type tailPrinter struct {
 	out, err io.Writer
 	text     bool
 	left     int // positions until errDone; 0 for no end
+	clock    hubClock
 }
 
 // errDone ends a tail that has printed all positions that were asked for.
@@ -54,16 +55,24 @@ type announcement struct {
 	Reason string `json:"reason"`
 	Mode   string `json:"mode"`
 	Events int    `json:"events"`
+
+	Time      float64 `json:"time"`       // the hub's clock, Unix seconds; 0: unknown
+	QuietFrom float64 `json:"quiet_from"` // the end of the hub's last pause, Unix seconds
 }
 
 func (p *tailPrinter) announce(e sse.Event) {
 	var a announcement
 	json.Unmarshal([]byte(e.Data), &a) // unreadable data leaves the members empty
+	if e.Type == "live" || e.Type == "ping" {
+		p.clock.set(a)
+	}
 	switch {
 	case e.Type == "reset" && a.Reason != "new":
 		p.notice("reset (%s): the hub sends its state again", client.Printable(a.Reason))
 	case e.Type == "live":
 		p.notice("live (%s, %d events before it)", client.Printable(a.Mode), a.Events)
+	case e.Type == "frozen":
+		p.notice("frozen: the hub cannot prove that it is up to date (%s)", client.Printable(a.Reason))
 	case e.Type == "bye":
 		p.notice("bye (%s)", client.Printable(a.Reason))
 	}
@@ -80,7 +89,7 @@ func (p *tailPrinter) position(feature string, late bool) error {
 		}
 	}
 	if p.text {
-		line = []byte(textLine(line, late))
+		line = []byte(p.clock.textLine(line, late))
 	}
 	if err := p.write(append(line, '\n')); err != nil {
 		return err
@@ -125,11 +134,13 @@ type tailPosition struct {
 		SpeedKMH  *float64 `json:"speed_kmh"`
 		Heading   *float64 `json:"heading"`
 		Timestamp float64  `json:"timestamp"`
+
+		rhythm
 	} `json:"properties"`
 }
 
 // textLine returns a Feature as an aligned line. It returns an unreadable one as it came.
-func textLine(feature []byte, late bool) string {
+func (c hubClock) textLine(feature []byte, late bool) string {
 	var p tailPosition
 	if json.Unmarshal(feature, &p) != nil || len(p.Geometry.Coordinates) < 2 {
 		return client.Printable(string(feature))
@@ -138,9 +149,14 @@ func textLine(feature []byte, late bool) string {
 	line := fmt.Sprintf("%s  %-20s %11.6f %11.6f %9s %5s %9s",
 		at.Format(time.DateTime), client.Printable(p.Properties.VehicleID),
 		p.Geometry.Coordinates[1], p.Geometry.Coordinates[0],
-		measure(p.Properties.SpeedKMH, " km/h"), measure(p.Properties.Heading, "°"), age(time.Since(at)))
-	if late {
+		measure(p.Properties.SpeedKMH, " km/h"), measure(p.Properties.Heading, "°"), age(c.now().Sub(at)))
+	switch limit := p.Properties.staleAfter(p.Properties.SpeedKMH); {
+	case late:
 		line += "  late"
+	case c.silence(at) > lostAfter*limit:
+		line += "  lost"
+	case c.silence(at) > limit:
+		line += "  stale"
 	}
 	return strings.TrimRight(line, " ")
 }

@@ -77,6 +77,11 @@ func newStreamingHub(t *testing.T, scripts ...string) (*streamingHub, string) {
 	return hub, server.URL
 }
 
+// ping returns a ping of a hub whose clock shows these Unix seconds.
+func ping(seconds int64) string {
+	return fmt.Sprintf("event: ping\ndata: {\"time\":%d}\n\n", seconds)
+}
+
 const hello = "retry: 10\nevent: ping\ndata: {\"time\":1}\n\n"
 
 func TestTailPrintsFeatures(t *testing.T) {
@@ -103,7 +108,7 @@ func TestTailPrintsFeatures(t *testing.T) {
 
 func TestTailText(t *testing.T) {
 	now := time.Now().Unix()
-	_, url := newStreamingHub(t, hello+"data: "+feature("TRUCK-042", int(now-30))+"\nid: e-1\n\n"+
+	_, url := newStreamingHub(t, ping(now)+"data: "+feature("TRUCK-042", int(now-30))+"\nid: e-1\n\n"+
 		"event: late\ndata: "+feature("A", 86400)+"\nid: e-2\n\n"+
 		"event: gone\ndata: {\"vehicle_id\":\"A\\u001b[2J\",\"reason\":\"deleted\"}\nid: e-3\n\n"+
 		`data: {"type":"Feature","geometry":{"coordinates":[1,2]},"properties":{"vehicle_id":"bare"}}`+

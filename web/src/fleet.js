@@ -3,21 +3,17 @@
  * limited time. It draws nothing and reads no clock.
  */
 
+import { freshness, MOVING_FROM, staleAfter } from "./livemap.js";
+
 /** @typedef {import("./livemap.js").Feature} Feature */
 /** @typedef {"moving" | "parked" | "silent"} State */
 
 const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84)
 
-/** km/h below which a vehicle is parked, because GPS noise looks like slow movement. */
-const PARKED_BELOW = 3;
-/** Seconds between fixes, until a vehicle's own interval is known. */
-const DEFAULT_INTERVAL = { moving: 20, parked: 100 };
 /**
- * Intervals without a fix after which a vehicle is silent, with bounds in seconds.
+ * Intervals for which a vehicle is extrapolated, the most in seconds, and when it returns to its last fix.
  */
-const SILENT = { intervals: 3, least: 5, most: 900 };
-/** Intervals for which a vehicle is extrapolated, and the most, in seconds. */
-const EXTRAPOLATION = { intervals: 1.5, most: 10 };
+const EXTRAPOLATION = { intervals: 1.5, most: 10, until: 60 };
 /** Time constant of a correction in seconds; corrections over `most` metres are immediate. */
 const CORRECTION = { tau: 0.35, most: 400 };
 /** Metres between fixes from which a course can be derived. */
@@ -93,7 +89,7 @@ export class Vehicle {
 		this.course = heading ?? this.course;
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
 		const unitsPerSecond =
-			reported && speed >= PARKED_BELOW
+			reported && speed >= MOVING_FROM
 				? speed / 3.6 / (EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180))
 				: 0;
 		const turn = ((heading ?? 0) * Math.PI) / 180;
@@ -133,7 +129,7 @@ export class Vehicle {
 
 	/** @returns {"moving" | "parked"} by the speed of its newest fix */
 	get motion() {
-		return this.speed >= PARKED_BELOW ? "moving" : "parked";
+		return this.speed >= MOVING_FROM ? "moving" : "parked";
 	}
 
 	/** Seconds between its fixes; null before the second fix. */
@@ -141,27 +137,28 @@ export class Vehicle {
 		return this.#intervals[this.motion];
 	}
 
-	/** Seconds without a fix after which it is silent. */
-	get silentAfter() {
-		return Math.min(
-			SILENT.most,
-			Math.max(SILENT.least, SILENT.intervals * (this.interval ?? DEFAULT_INTERVAL[this.motion])),
-		);
-	}
-
 	/** Seconds since its fix. @param {number} now */
 	age(now) {
 		return Math.max(0, now - this.time);
 	}
 
-	/** @param {number} now @returns {State} */
-	state(now) {
-		return this.age(now) > this.silentAfter ? "silent" : this.motion;
+	/**
+	 * @param {number} asOf until when the fleet is known, in Unix seconds of the hub's clock
+	 * @param {number} [quietFrom] the end of the hub's last pause
+	 * @returns {State}
+	 */
+	state(asOf, quietFrom) {
+		return freshness(this.feature, asOf, quietFrom) === "fresh" ? this.motion : "silent";
+	}
+
+	/** Seconds after its fix from which it is drawn there again. */
+	get #returnsAfter() {
+		return Math.min(EXTRAPOLATION.until, staleAfter(this.feature));
 	}
 
 	/**
 	 * Where to draw it, as a point in the unit square. Extrapolation ends when the next fix is overdue; a
-	 * silent vehicle returns to its last fix.
+	 * vehicle without one returns to its last fix.
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
 	positionAt(now) {
@@ -170,8 +167,8 @@ export class Vehicle {
 			EXTRAPOLATION.most,
 			EXTRAPOLATION.intervals * (this.interval ?? EXTRAPOLATION.most),
 		);
-		const silent = Math.max(0, age - this.silentAfter);
-		const extrapolated = Math.min(age, bound) * Math.exp(-silent / CORRECTION.tau);
+		const over = Math.max(0, age - this.#returnsAfter);
+		const extrapolated = Math.min(age, bound) * Math.exp(-over / CORRECTION.tau);
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
 		return {
 			x: this.x + this.#vx * extrapolated + this.#dx * left,
@@ -182,7 +179,7 @@ export class Vehicle {
 	/** An upper bound of its drawn speed, in units of the world per second. @param {number} now */
 	drawnSpeed(now) {
 		const extrapolated =
-			this.age(now) < this.silentAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
+			this.age(now) < this.#returnsAfter + 5 * CORRECTION.tau ? Math.hypot(this.#vx, this.#vy) : 0;
 		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
 		return extrapolated + (Math.hypot(this.#dx, this.#dy) * left) / CORRECTION.tau;
 	}
@@ -198,10 +195,18 @@ export class Fleet {
 	/**
 	 * @param {() => number} clock the hub's clock, Unix seconds
 	 * @param {() => number} [asOf] until when the fleet is known, in Unix seconds: states hold for then
+	 * @param {() => number} [quietFrom] the end of the hub's last pause, Unix seconds
 	 */
-	constructor(clock, asOf = clock) {
+	constructor(clock, asOf = clock, quietFrom = () => 0) {
 		this.clock = clock;
 		this.asOf = asOf;
+		this.quietFrom = quietFrom;
+	}
+
+	/** A function that returns the state of a vehicle now. @returns {(vehicle: Vehicle) => State} */
+	states() {
+		const [asOf, quietFrom] = [this.asOf(), this.quietFrom()];
+		return (vehicle) => vehicle.state(asOf, quietFrom);
 	}
 
 	/** Whether its positions are too old to be extrapolated, for no fault of the vehicles. */
@@ -229,9 +234,9 @@ export class Fleet {
 	/** The number of vehicles in each state. */
 	counts() {
 		const counts = { all: this.vehicles.size, moving: 0, parked: 0, silent: 0 };
-		const now = this.asOf();
+		const stateOf = this.states();
 		for (const vehicle of this.vehicles.values()) {
-			counts[vehicle.state(now)]++;
+			counts[stateOf(vehicle)]++;
 		}
 		return counts;
 	}

@@ -83,6 +83,44 @@
  * pings (5 to 300, default 15)
  */
 
+/** km/h from which a vehicle is moving, because GPS noise looks like slower movement. */
+export const MOVING_FROM = 3;
+
+/** Seconds until a vehicle is stale, if neither its hub nor its publisher says. */
+const STALE_AFTER = { moving: 60, parked: 300 };
+const MIN_STALE_AFTER = 15; // seconds
+const MAX_EXPECTED = 86_400; // seconds
+const LOST_AFTER = 4; // times as long as until it is stale
+
+/**
+ * Seconds without a fix after which a vehicle is stale: what the hub has learned (`stale_after_s`), else twice
+ * what the publisher expects (`expect_within_s`) and at least 15, else 60 if it moves and 300 if not.
+ * @param {Feature} feature
+ */
+export function staleAfter({ properties }) {
+	const { stale_after_s: learned, expect_within_s: expected, speed_kmh: speed = 0 } = properties;
+	if (typeof learned === "number" && learned > 0) {
+		return learned;
+	}
+	if (typeof expected === "number" && expected >= 1 && expected <= MAX_EXPECTED) {
+		return Math.max(MIN_STALE_AFTER, 2 * expected);
+	}
+	return speed >= MOVING_FROM ? STALE_AFTER.moving : STALE_AFTER.parked;
+}
+
+/**
+ * Whether a vehicle still reports, by one rule for every page, tab and program.
+ * @param {Feature} feature
+ * @param {number} now the hub's clock, Unix seconds
+ * @param {number} [quietFrom] the end of the hub's last pause, Unix seconds: no vehicle is stale for it
+ * @returns {"fresh" | "stale" | "lost"}
+ */
+export function freshness(feature, now, quietFrom = 0) {
+	const silence = now - Math.max(feature.properties.timestamp, quietFrom);
+	const limit = staleAfter(feature);
+	return silence > LOST_AFTER * limit ? "lost" : silence > limit ? "stale" : "fresh";
+}
+
 /** Follows a hub. @param {Options} [options] @returns {Feed} */
 export function follow(options = {}) {
 	return new Feed(options);
@@ -114,6 +152,9 @@ export class Feed {
 	 * When the vehicles were last proven to be current, in milliseconds of Date.now(); 0: not yet. Read only.
 	 */
 	asOf = 0;
+
+	/** The end of the hub's last pause by its own clock, in Unix seconds; 0: none. Read only. */
+	quietFrom = 0;
 
 	/** @type {Stream} */ #stream;
 	/**
@@ -157,6 +198,14 @@ export class Feed {
 	 */
 	get current() {
 		return this.status.phase === "live" && Date.now() - this.asOf <= MISSED_PINGS * this.ping * 1000;
+	}
+
+	/**
+	 * Whether a vehicle still reports, as of `asOf`: no vehicle is stale for a cut of this connection.
+	 * @param {Feature} feature
+	 */
+	freshness(feature) {
+		return freshness(feature, (this.asOf + this.clockOffset) / 1000, this.quietFrom);
 	}
 
 	/** Leaves a dead path. After a pause of the page itself, events may wait for their turn. */
@@ -276,21 +325,23 @@ export class Feed {
 		}
 	}
 
-	/** @param {number} time the hub's, in Unix seconds @package */
-	setClock(time) {
-		this.clockOffset = time * 1000 - Date.now();
-	}
-
 	/**
-	 * The vehicles of a stream are current.
-	 * @param {Stream} stream
-	 * @param {number} [time] milliseconds of Date.now()
+	 * @param {{time: number, quiet_from?: number}} hub Unix seconds
 	 * @package
 	 */
-	proven(stream, time = Date.now()) {
-		if (stream.vehicles === this.vehicles) {
-			this.asOf = time;
-		}
+	setClock({ time, quiet_from: quietFrom }) {
+		this.clockOffset = time * 1000 - Date.now();
+		this.setQuietFrom(quietFrom);
+	}
+
+	/** @param {number | undefined} quietFrom Unix seconds @package */
+	setQuietFrom(quietFrom) {
+		this.quietFrom = quietFrom ?? this.quietFrom;
+	}
+
+	/** The vehicles were current at a time. @param {number} [time] milliseconds of Date.now() @package */
+	proven(time = Date.now()) {
+		this.asOf = time;
 	}
 }
 
@@ -345,7 +396,7 @@ class Stream {
 		try {
 			const answer = await fetch(this.#url("snapshot"), { ...REQUEST, signal: reading.signal });
 			const why = answer.ok ? null : await problemOf(answer);
-			const { features } = why ? { features: [] } : await answer.json();
+			const { features, quiet_from: quietFrom } = why ? { features: [] } : await answer.json();
 			if (reading.signal.aborted) {
 				return;
 			}
@@ -354,6 +405,7 @@ class Stream {
 				return;
 			}
 			this.#reading = null;
+			this.feed.setQuietFrom(quietFrom);
 			this.vehicles = new Map(features.map((/** @type {Feature} */ f) => [f.id, f]));
 			this.#id = answer.headers.get("Last-Event-ID"); // without an id the stream sends the state
 			this.connect();
@@ -380,7 +432,7 @@ class Stream {
 			this.#heard = this.status.heard = Date.now();
 			this.#id = event.lastEventId || this.#id;
 			if (this.status.phase === "live") {
-				this.feed.proven(this);
+				this.feed.proven();
 			}
 			handle(event);
 		};
@@ -399,7 +451,7 @@ class Stream {
 		);
 		source.addEventListener(
 			"ping",
-			handled((event) => this.feed.setClock(JSON.parse(event.data).time)),
+			handled((event) => this.feed.setClock(JSON.parse(event.data))),
 		);
 		source.addEventListener(
 			"reset",
@@ -492,8 +544,9 @@ class Stream {
 		this.#confirmed = new Set();
 	}
 
-	/** @param {{mode: string, protocol?: string, time: number}} live */
-	#live({ mode, protocol = "", time }) {
+	/** @param {{mode: string, protocol?: string, time: number, quiet_from?: number}} live */
+	#live(live) {
+		const { mode, protocol = "" } = live;
 		for (const id of this.#confirmed ? [...this.vehicles.keys()] : []) {
 			if (!this.#confirmed?.has(id)) {
 				this.#gone({ vehicle_id: id, reason: "left" });
@@ -502,13 +555,13 @@ class Stream {
 		this.#confirmed = null;
 		this.live = true;
 		this.#attempt = 0;
-		this.feed.setClock(time);
+		this.feed.setClock(live);
 		const state = this.adopted ? this.#resumed(mode) : this.reread ? "re-read" : "read";
 		if (!this.adopted) {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
-		this.feed.proven(this);
+		this.feed.proven();
 		this.#setPhase("live", { protocol, state, reason: "", refusal: "" });
 	}
 
@@ -535,7 +588,7 @@ class Stream {
 			this.adopted = true;
 			this.feed.adopt(this);
 		}
-		this.feed.proven(this, since ? since * 1000 - this.feed.clockOffset : this.feed.asOf || Date.now());
+		this.feed.proven(since ? since * 1000 - this.feed.clockOffset : this.feed.asOf || Date.now());
 		const reason = "the hub cannot prove that it is up to date";
 		this.#setPhase("frozen", { reason, refusal: "" });
 	}

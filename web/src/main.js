@@ -51,6 +51,7 @@ viewport.canRead = account.canRead;
 const fleet = new Fleet(
 	() => (Date.now() + feed.clockOffset) / 1000,
 	() => (feed.asOf + feed.clockOffset) / 1000,
+	() => feed.quietFrom,
 );
 const markers = new Markers(map, fleet);
 const trail = new Trail(map);

@@ -65,9 +65,11 @@ test("a vehicle without speed or heading stays at its fix", () => {
 
 test("a silent vehicle returns to its last fix", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
-	const long = 100 + vehicle.silentAfter + 10;
-	assert.equal(vehicle.state(long), "silent");
-	assert.equal(Math.round(metres(vehicle.positionAt(long))), 0);
+	assert.equal(vehicle.state(170), "silent");
+	assert.equal(Math.round(metres(vehicle.positionAt(170))), 0);
+	const seldom = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST, expect_within_s: 3600 }), 100);
+	assert.equal(seldom.state(170), "moving");
+	assert.equal(Math.round(metres(seldom.positionAt(170))), 0, "nor is a guess shown for an hour");
 });
 
 test("a correction glides, a jump is immediate", () => {
@@ -84,25 +86,33 @@ test("a correction glides, a jump is immediate", () => {
 	assert.ok(north.positionAt(110.3).y < 0.5 && north.positionAt(110.3).y > project(0, 0.001).y);
 });
 
-test("a vehicle is silent after three of its own intervals", () => {
-	const fast = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
-	fast.update(fix(101, 0, { speed_kmh: 50 }), 101);
-	fast.update(fix(102, 0, { speed_kmh: 50 }), 102);
-	assert.equal(fast.silentAfter, 5, "but five seconds are forgiven");
-	assert.equal(fast.state(106.9), "moving");
-	assert.equal(fast.state(107.1), "silent");
-
-	const slow = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
-	slow.update(fix(160, 0, { speed_kmh: 50 }), 160);
-	assert.equal(slow.silentAfter, 180);
-	assert.equal(slow.state(339), "moving");
+test("a state needs no history: two tabs agree, whenever they were opened", () => {
+	const fast = (/** @type {number} */ t) => fix(t, 0, { speed_kmh: 50 });
+	const old = new Vehicle(fast(100), 100);
+	[101, 102, 103].forEach((t) => old.update(fast(t), t));
+	const young = new Vehicle(fast(103), 103);
+	for (const now of [104, 112, 163, 164, 1000]) {
+		assert.equal(old.state(now), young.state(now), `${now}`);
+	}
+	assert.equal(young.state(163), "moving");
+	assert.equal(young.state(163.1), "silent");
+	const parked = new Vehicle(fix(103, 0, { speed_kmh: 0 }), 103);
+	assert.equal(parked.state(403), "parked");
+	assert.equal(parked.state(403.1), "silent");
 });
 
-test("a parked vehicle reports less often and is not silent", () => {
+test("a vehicle is silent when its hub or its publisher says so", () => {
+	const learned = new Vehicle(fix(100, 0, { speed_kmh: 50, expect_within_s: 5, stale_after_s: 900 }), 100);
+	assert.deepEqual([learned.state(1000), learned.state(1001)], ["moving", "silent"]);
+	const expected = new Vehicle(fix(100, 0, { speed_kmh: 50, expect_within_s: 30 }), 100);
+	assert.deepEqual([expected.state(160), expected.state(161)], ["moving", "silent"]);
+	assert.equal(expected.state(161, 110), "moving", "not for a pause of the hub");
+});
+
+test("a vehicle's interval is known apart for driving and parked", () => {
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 100);
 	vehicle.update(fix(101, 0, { speed_kmh: 50 }), 101);
 	vehicle.update(fix(102, 0, { speed_kmh: 0 }), 102);
-	assert.equal(vehicle.state(132), "parked");
 	vehicle.update(fix(162, 0, { speed_kmh: 0 }), 162);
 	assert.equal(vehicle.interval, 60);
 	vehicle.update(fix(163, 0, { speed_kmh: 50 }), 163);
@@ -123,12 +133,6 @@ test("the interval is an average, which one long pause does not spoil", () => {
 		Math.abs(Number(vehicle.interval) - 3.23) < 1e-9,
 		"a correction of the same moment is no interval",
 	);
-});
-
-test("every vehicle is silent after a quarter of an hour", () => {
-	const vehicle = new Vehicle(fix(0, 0, { speed_kmh: 0 }), 0);
-	vehicle.update(fix(3600, 0, { speed_kmh: 0 }), 3600);
-	assert.equal(vehicle.silentAfter, 900);
 });
 
 test("speed and course are derived from two fixes if not reported", () => {
@@ -188,7 +192,7 @@ test("a moving vehicle has a drawn speed, a standing one has none", () => {
 	const metresPerSecond = (pace) => Math.round(pace * 40_075_016.686);
 	const vehicle = new Vehicle(fix(100, 0, { speed_kmh: 72, heading: EAST }), 100);
 	assert.equal(metresPerSecond(vehicle.drawnSpeed(101)), 20);
-	assert.equal(vehicle.drawnSpeed(100 + vehicle.silentAfter + 10), 0, "silent, and back at its fix");
+	assert.equal(vehicle.drawnSpeed(170), 0, "silent, and back at its fix");
 	const parked = new Vehicle(fix(100, 0, { speed_kmh: 0 }), 100);
 	assert.equal(parked.drawnSpeed(101), 0);
 	parked.update(fix(110, 0.001, { speed_kmh: 0 }), 110); // 111 m, glided with a tau of 0.35 s
@@ -232,8 +236,25 @@ test("a vehicle's clock that is ahead or behind does not change its age", () => 
 	ahead.update(fix(151, 0, { speed_kmh: 50 }), 101);
 	assert.equal(ahead.state(105), "moving");
 	assert.equal(ahead.interval, 1);
-	assert.equal(ahead.state(107), "silent", "six seconds after it was last heard");
+	assert.equal(ahead.state(211), "moving");
+	assert.equal(ahead.state(212), "silent", "a minute after its own time");
 	const behind = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 700);
 	behind.update(fix(101, 0, { speed_kmh: 50 }), 701);
 	assert.equal(behind.state(701), "silent", "its fix is ten minutes old");
+});
+
+test("a fleet's states hold for the time until which it is known", () => {
+	let asOf = 150;
+	let quietFrom = 0;
+	const fleet = new Fleet(
+		() => 1000,
+		() => asOf,
+		() => quietFrom,
+	);
+	fleet.update(fix(100, 0, { speed_kmh: 50 }));
+	assert.equal(fleet.counts().moving, 1, "the connection was cut at 150");
+	asOf = 161;
+	assert.equal(fleet.counts().silent, 1);
+	quietFrom = 110;
+	assert.equal(fleet.counts().moving, 1, "and the hub was away until 110");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { follow } from "../src/livemap.js";
+import { follow, freshness, staleAfter } from "../src/livemap.js";
 
 /** An EventSource whose events the test sends. */
 class Source {
@@ -979,4 +979,56 @@ test("a page that was held up itself hears what waits before it leaves the path"
 	pause += 60_000;
 	await pass(2000);
 	assert.equal(feed.status.phase, "waiting", "nothing waited");
+});
+
+test("a vehicle is stale by what the hub says, else its publisher, else a fixed rule", () => {
+	for (const [properties, limit] of /** @type {[any, number][]} */ ([
+		[{}, 300],
+		[{ speed_kmh: 2.9 }, 300],
+		[{ speed_kmh: 3 }, 60],
+		[{ speed_kmh: 50, expect_within_s: 5 }, 15],
+		[{ speed_kmh: 0, expect_within_s: 40 }, 80],
+		[{ expect_within_s: 86_400 }, 172_800],
+		[{ expect_within_s: 40, stale_after_s: 20 }, 20],
+		[{ speed_kmh: 50, expect_within_s: "40", stale_after_s: null }, 60],
+		[{ expect_within_s: 0.5, stale_after_s: -1 }, 300],
+		[{ expect_within_s: 86_401, stale_after_s: "x" }, 300],
+	])) {
+		const one = /** @type {any} */ ({ properties: { timestamp: 1000, ...properties } });
+		assert.equal(staleAfter(one), limit, JSON.stringify(properties));
+		for (const [after, quietFrom, state] of /** @type {[number, number, string][]} */ ([
+			[limit, 0, "fresh"],
+			[limit + 1, 0, "stale"],
+			[4 * limit, 0, "stale"],
+			[4 * limit + 1, 0, "lost"],
+			[4 * limit + 1, 1000 + 3 * limit + 1, "fresh"],
+			[-30, 0, "fresh"],
+		])) {
+			assert.equal(freshness(one, 1000 + after, quietFrom), state, JSON.stringify(properties));
+		}
+	}
+});
+
+test("a feed's freshness is by the hub's clock and its pauses, as of when it was current", async () => {
+	const time = Date.now() / 1000;
+	const driving = { ...feature("A", time - 58), properties: { timestamp: time - 58, speed_kmh: 50 } };
+	answer = snapshot("e-1", driving);
+	const feed = await start();
+	const fresh = () => feed.freshness(/** @type {any} */ (driving));
+	Source.last.send("ping", { time });
+	Source.last.send("live", { mode: "replay", time: time + 3 }, "e-2");
+	assert.equal(fresh(), "stale", "the hub's clock is 3 s ahead");
+	Source.last.send("ping", { time: time + 3, quiet_from: time - 50 });
+	assert.equal(feed.quietFrom, time - 50);
+	assert.equal(fresh(), "fresh");
+	await pass(8000);
+	assert.equal(fresh(), "fresh", "nothing has come since");
+	Source.last.send("ping", { time: time + 11 });
+	assert.equal(fresh(), "stale", "the pause is remembered");
+	answer = () => Response.json({ features: [driving], quiet_from: time - 1 });
+	feed.view({ interval: 5 });
+	await settle();
+	assert.equal(feed.quietFrom, time - 1, "a snapshot has it too");
+	Source.last.send("live", { mode: "replay", time: time + 11, quiet_from: time }, "e-2");
+	assert.deepEqual([feed.quietFrom, fresh()], [time, "fresh"]);
 });

@@ -158,7 +158,7 @@ export class Markers {
 	 */
 	#visible(now, zoom) {
 		const { lng, lat } = this.map.getCenter();
-		const asOf = this.fleet.asOf();
+		const stateOf = this.fleet.states();
 		const still = this.#reducedMotion.matches || this.fleet.frozen;
 		const centre = project(lng, lat);
 		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
@@ -166,7 +166,7 @@ export class Markers {
 		const markers = [];
 		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
-			const state = vehicle.state(asOf);
+			const state = stateOf(vehicle);
 			if (!this.filter(state) && vehicle.id !== this.selected) {
 				continue;
 			}

@@ -89,7 +89,7 @@ export class Details {
 	update(vehicle, fleet) {
 		const now = fleet.clock();
 		const { properties, geometry } = vehicle.feature;
-		const state = vehicle.state(fleet.asOf());
+		const state = fleet.states()(vehicle);
 		this.element.dataset.state = state;
 		const age = ago(vehicle.age(now));
 		setText(this.state, `${fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state]}, last fix ${age === "now" ? "just now" : age}`);

@@ -71,13 +71,13 @@ export class List {
 	/** Filters and sorts anew. @param {ViewState} viewState @returns {number} the number of rows */
 	update({ q, filter, sort }) {
 		const query = q.trim().toLowerCase();
-		const asOf = this.fleet.asOf();
+		const stateOf = this.fleet.states();
 		if (this.#version !== this.fleet.version) {
 			this.#version = this.fleet.version;
 			this.#byName = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
 		}
 		this.#rows = this.#byName.filter(
-			(v) => (filter === "all" || v.state(asOf) === filter) && (query === "" || matches(query, v)),
+			(v) => (filter === "all" || stateOf(v) === filter) && (query === "" || matches(query, v)),
 		);
 		const order = COMPARATORS[sort];
 		if (order) {
@@ -150,7 +150,8 @@ export class List {
 			Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + OVERSCAN,
 		);
 		this.content.style.height = `${this.#rows.length * ROW_HEIGHT}px`;
-		const [now, asOf] = [this.fleet.clock(), this.fleet.asOf()];
+		const now = this.fleet.clock();
+		const stateOf = this.fleet.states();
 		const before = this.#elements;
 		this.#elements = new Map();
 		for (let i = first; i < last; i++) {
@@ -158,7 +159,7 @@ export class List {
 			const element = before.get(vehicle.id) ?? row();
 			before.delete(vehicle.id);
 			this.#elements.set(vehicle.id, element);
-			this.#fill(element, vehicle, i, now, asOf);
+			this.#fill(element, vehicle, stateOf(vehicle), i, now);
 			if (!element.isConnected) {
 				this.content.append(element);
 			}
@@ -172,9 +173,14 @@ export class List {
 		}
 	}
 
-	/** @param {HTMLElement} element @param {Vehicle} vehicle @param {number} i @param {number} now @param {number} asOf */
-	#fill(element, vehicle, i, now, asOf) {
-		const state = vehicle.state(asOf);
+	/**
+	 * @param {HTMLElement} element
+	 * @param {Vehicle} vehicle
+	 * @param {import("../fleet.js").State} state
+	 * @param {number} i
+	 * @param {number} now
+	 */
+	#fill(element, vehicle, state, i, now) {
 		element.style.transform = `translateY(${i * ROW_HEIGHT}px)`;
 		set(element, "id", `row-${i}`);
 		set(element, "data-id", vehicle.id);
