@@ -1,5 +1,4 @@
-# make demo: a hub with something to see.   make build: the program.
-# make test: every test.   make test-short: those for every day, about a minute.
+# make demo: a hub with something to see.   make build: the program.   make help: all there is.
 
 GO      ?= go
 # A count, not a duration: when a duration ends, the fuzzing coordinator may call
@@ -10,8 +9,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build dist demo caddy-demo docs web browser clients proxies test test-short check vulnerabilities fuzz page-tests picture tests faults soak bench bench-quick
-.NOTPARALLEL: # the tests' last lines are those of the Go tests
+.PHONY: build install clean help dist demo caddy-demo docs web browser clients proxies tools test test-short check
+.PHONY: formatted lines vet vet-others staticcheck tidy types vulnerabilities fuzz page-tests picture
+.PHONY: tests tests-norace tests-race faults soak bench bench-quick
+.NOTPARALLEL: # what one tool prints stands together
 
 # What --version prints. Sources without git have what Go knows.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -21,6 +22,24 @@ LDFLAGS  = -X main.gitVersion=$(VERSION) -X main.gitCommit=$(COMMIT) -X main.git
 
 build: web ## the program, as ./livemap
 	$(GO) build -ldflags '$(LDFLAGS)' -o livemap ./cmd/livemap
+
+PREFIX ?= /usr/local
+
+install: livemap ## ./livemap into $(DESTDIR)$(PREFIX)/bin
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 livemap '$(DESTDIR)$(PREFIX)/bin/livemap'
+
+livemap: # what is there is not built anew: root, who installs, may have no Go
+	$(MAKE) build
+
+# Not what git ignores: that may be a user's keys.
+clean: ## removes all that was built or fetched into this folder
+	rm -rf livemap bin web/dist/lib web/dist/.stamp web/dist.new web/screenshots web/node_modules \
+		cmd/livemap/e2e/testdata/foreign/node_modules
+
+help: ## what make can do here
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
+		while read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
 
 dist: web ## archives of a release and their checksums, in bin/dist
 	GO=$(GO) $(GO) run ./deploy/dist -version '$(VERSION)' -time '$(TIME)' -ldflags '$(LDFLAGS)'
@@ -53,7 +72,13 @@ H2SPEC         = bin/h2spec-$(H2SPEC_VERSION)/h2spec
 $(H2SPEC):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 
-test: browser clients check fuzz page-tests tests ## everything that CI runs
+# Each leaves its results here, for the summary of make test.
+RESULTS = bin/results
+
+test: ## everything that CI runs; a stage that fails hides no later one, and a summary ends it
+	@LIVEMAP_RESULTS=$(RESULTS) node .ci/stages.mjs
+
+tools: browser clients # what tests need beside Go and Node
 
 # The page's tests that need no browser, and Go tests but end-to-end ones and those that compute
 # or wait for seconds.
@@ -66,19 +91,34 @@ test-short: web ## tests for every day, about a minute
 LONG_LINES = LC_ALL=C.UTF-8 git grep --untracked -nE -e '^.{111,}' --and --not -e '^[[:space:]]*// [^ ]+$$' \
 	-- '*.go' '*.js' '*.mjs'
 
-# Systems beside the one it runs on. The tag leaves out the one test that validates by
-# openapi.yaml: its library takes minutes to compile.
-OTHERS = GOOS=darwin GOOS=windows GOARCH=arm64
+check: web formatted lines vet vet-others staticcheck tidy types ## formatting, length of lines, vet (for other systems too), staticcheck, go.mod, types of the page
 
-check: web ## formatting, length of lines, vet (for other systems too), staticcheck, go.mod, types of the page
+formatted:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+
+lines:
 	@long=$$($(LONG_LINES)); case $$? in 0) echo "more than 110 characters:"; echo "$$long"; exit 1;; 1) ;; *) exit 1;; esac
+
+vet:
 	$(GO) vet ./...
 	$(GO) vet -tags faults,soak ./cmd/livemap/e2e
-	@set -e; for target in $(OTHERS); do echo "vet for $$target"; \
-		env GOFLAGS=-mod=readonly CGO_ENABLED=0 $$target $(GO) vet -tags fuzzing,faults,soak ./...; done
+
+# Systems beside the one it runs on. The tag leaves out the one test that validates by
+# openapi.yaml: its library takes minutes to compile.
+OTHERS = darwin/amd64 windows/amd64 linux/arm64
+
+vet-others: $(OTHERS:%=vet/%)
+
+vet/%:
+	GOFLAGS=-mod=readonly CGO_ENABLED=0 GOOS=$(*D) GOARCH=$(*F) $(GO) vet -tags fuzzing,faults,soak ./...
+
+staticcheck:
 	$(GO) run $(STATICCHECK) -tags faults,soak ./...
+
+tidy:
 	$(GO) mod tidy -diff
+
+types:
 	web/node_modules/.bin/tsc -p web
 
 vulnerabilities: web ## asks Go's vulnerability database about what the program calls
@@ -90,15 +130,16 @@ FUZZTIME_TENTH ?= 1000x
 TENTH = FuzzWire|FuzzLines|FuzzResume|FuzzIdempotencyKey|FuzzForwardedFor|FuzzKeyFile|FuzzPMTiles|FuzzPageRequest|FuzzFlags|FuzzAddress|FuzzSize|FuzzAddresses|FuzzTail|FuzzProblem|FuzzRestamp|FuzzPublish|FuzzReceiver|FuzzChunkedBody|FuzzPatterns
 
 fuzz: ## each fuzz target for FUZZTIME
-	@set -e; for dir in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-		$(GO) test -tags fuzzing -fuzz . -c -o bin/fuzz.test $$dir; \
-		for target in $$(cd $$dir && $(CURDIR)/bin/fuzz.test -test.list '^Fuzz'); do \
+	@failed=; for dir in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		$(GO) test -tags fuzzing -fuzz . -c -o bin/fuzz.test $$dir && \
+			targets=$$(cd $$dir && $(CURDIR)/bin/fuzz.test -test.list '^Fuzz') || { failed="$$failed $$dir"; continue; }; \
+		for target in $$targets; do \
 			echo "$$dir $$target"; \
 			case $$target in $(TENTH)) time=$(FUZZTIME_TENTH);; *) time=$(FUZZTIME);; esac; \
 			(cd $$dir && $(CURDIR)/bin/fuzz.test -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $$time \
-				-test.fuzzminimizetime 1000x -test.fuzzcachedir $(CURDIR)/bin/fuzz/$$target); \
+				-test.fuzzminimizetime 1000x -test.fuzzcachedir $(CURDIR)/bin/fuzz/$$target) || failed="$$failed $$target"; \
 		done; \
-	done
+	done; test -z "$$failed" || { echo "fuzzing failed:$$failed"; exit 1; }
 
 CHROMIUM = command -v chromium || command -v chromium-browser || command -v google-chrome
 
@@ -119,7 +160,9 @@ clients: ## what reads streams in tests: Firefox, Python, PHP with curl, install
 
 page-tests: build browser ## tests of the page, some of them in the browser
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
-	node --test --test-concurrency=3 --test-reporter=spec $(wildcard web/test/*.test.mjs)
+	@mkdir -p $(RESULTS)
+	node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
+		--test-reporter=./.ci/reporter.mjs --test-reporter-destination=$(RESULTS)/$@.json $(wildcard web/test/*.test.mjs)
 
 picture: build browser ## web/map.png, the picture of the map in README, drawn anew
 	node web/test/picture.mjs
@@ -131,9 +174,17 @@ NORACE_TESTS    = $(shell sed -n 's/^func \(Test[A-Za-z0-9]*\).*/\1/p' $(NORACE)
 NORACE_PACKAGES = $(sort $(dir $(NORACE)))
 
 # Many tests wait rather than compute, so more packages and tests run at a time than there are processors.
-tests: web ## all Go tests once, with the race detector or without, in random order
-	$(GO) run $(GOTESTSUM) --format pkgname -- -shuffle=on -p 4 -parallel 8 -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
-	$(GO) run $(GOTESTSUM) --format pkgname -- -race -shuffle=on -p 4 -parallel 8 -timeout 20m ./...
+tests: tests-norace tests-race ## all Go tests once, with the race detector or without, in random order
+
+tests-norace: web
+	@mkdir -p $(RESULTS)
+	$(GO) run $(GOTESTSUM) --format pkgname --jsonfile $(RESULTS)/$@.json -- \
+		-shuffle=on -p 4 -parallel 8 -timeout 15m -run '^($(NORACE_TESTS))$$' $(NORACE_PACKAGES)
+
+tests-race: web
+	@mkdir -p $(RESULTS)
+	$(GO) run $(GOTESTSUM) --format pkgname --jsonfile $(RESULTS)/$@.json -- \
+		-race -shuffle=on -p 4 -parallel 8 -timeout 20m ./...
 
 PROXIES = nginx haproxy apache2 lighttpd
 
