@@ -54,7 +54,7 @@ func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificat
 		own.certFile, own.keyFile = path, path
 	}
 	if err := own.read(); err != nil {
-		return nil, ConfigError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
+		return nil, certificateError(err)
 	}
 	if c.TLSCert == "" {
 		leaf := own.current.Leaf
@@ -63,6 +63,27 @@ func (c *Config) openCertificate(storage Storage, log *slog.Logger) (*certificat
 			"sha256", hex.EncodeToString(sum[:]), "spki_sha256", base64.StdEncoding.EncodeToString(key[:]))
 	}
 	return own, nil
+}
+
+// CheckFiles reports a file of the configuration that cannot be read, as [Open] would; nil if there is
+// none. It opens no port.
+func (c *Config) CheckFiles() error {
+	if c.TLSCert != "" {
+		if _, err := readPair(c.TLSCert, c.TLSKey); err != nil {
+			return certificateError(err)
+		}
+	}
+	if c.ClientCA != "" {
+		if _, err := c.readClientCA(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// certificateError is the error for a certificate of the configuration that cannot be read.
+func certificateError(err error) error {
+	return ConfigError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
 }
 
 // config returns a TLS configuration that serves the certificate.
@@ -81,17 +102,26 @@ func (c *Config) askClients(config *tls.Config) (*tls.Config, error) {
 	if c.ClientCA == "" {
 		return config, nil
 	}
+	authorities, err := c.readClientCA()
+	if err != nil {
+		return nil, err
+	}
+	config.ClientCAs, config.ClientAuth = authorities, tls.VerifyClientCertIfGiven
+	return config, nil
+}
+
+// readClientCA reads the file of ClientCA.
+func (c *Config) readClientCA() (*x509.CertPool, error) {
 	text, err := regular.Read(c.ClientCA, maxPEM)
 	if err != nil {
 		return nil, ConfigError{fmt.Errorf("--publish-client-ca: %w", err)}
 	}
-	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(text) {
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(text) {
 		err := fmt.Errorf("--publish-client-ca: %s holds no certificate in PEM form", c.ClientCA)
 		return nil, ConfigError{err}
 	}
-	config.ClientAuth = tls.VerifyClientCertIfGiven
-	return config, nil
+	return authorities, nil
 }
 
 // maxPEM is the largest file of certificates or of a key, in bytes.

@@ -6,6 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"livemap/api/regular"
 )
@@ -53,11 +56,39 @@ func holdDir(path string) (d *heldDir, err error) {
 	if d.lock, err = d.openLock(); err != nil {
 		return d, err
 	}
-	err = tryLock(d.lock)
-	if err != nil && !errors.Is(err, errInUse) && unsupported == nil {
+	if err = tryLock(d.lock); err == nil {
+		writeOwner(d.lock)
+	} else if !errors.Is(err, errInUse) && unsupported == nil {
 		err = nil // the lock of the directory is enough
 	}
 	return d, err
+}
+
+// writeOwner writes into the file `lock` which process has it. It is for people: a failure does not
+// matter. The first byte stays empty, because Windows lets no other process read what is locked.
+func writeOwner(lock *os.File) {
+	program, err := os.Executable()
+	if err != nil {
+		program = "livemap"
+	}
+	lock.Truncate(0)
+	fmt.Fprintf(lock, "\n%d %s\n", os.Getpid(), program)
+}
+
+// inUse says that another hub has the directory at a path, and which process that is.
+func inUse(path string) string {
+	const most = 8 << 10 // bytes, more than a path has
+	lock, err := regular.Open(filepath.Join(path, lockName))
+	if err != nil {
+		return errInUse.Error()
+	}
+	defer lock.Close()
+	text, _ := io.ReadAll(io.NewSectionReader(lock, 1, most))
+	process, program, found := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
+	if _, err := strconv.Atoi(process); err != nil || !found {
+		return errInUse.Error()
+	}
+	return fmt.Sprintf("%s (process %s, %s)", errInUse, process, strconv.QuoteToGraphic(program))
 }
 
 func (d *heldDir) openLock() (*os.File, error) {
@@ -85,9 +116,11 @@ func (d *heldDir) lockAgain() error {
 	if err != nil {
 		return err
 	}
-	if errors.Is(tryLock(lock), errInUse) {
+	if err := tryLock(lock); errors.Is(err, errInUse) {
 		lock.Close()
 		return errInUse
+	} else if err == nil {
+		writeOwner(lock)
 	}
 	d.lock.Close()
 	d.lock = lock

@@ -48,15 +48,18 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	if err != nil {
 		return err
 	}
+	tokens, err := c.verifier(ctx, log)
+	if err != nil {
+		return err
+	}
+	if err := c.Listen.CheckFiles(); err != nil {
+		return err
+	}
 	state, err := openState(c.StateDir, log)
 	if err != nil {
 		return err
 	}
 	defer state.close()
-	tokens, err := c.verifier(ctx, log)
-	if err != nil {
-		return err
-	}
 	ports, err := c.open(ctx, state, log)
 	if err != nil {
 		return err

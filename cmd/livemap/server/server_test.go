@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,11 +42,25 @@ func TestRunUntilDone(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
+// certificateFile returns the path of a file with a certificate and its key: one that a hub made.
+func certificateFile(t *testing.T) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	config := testConfig(t)
+	require.NoError(t, Run(ctx, config, func(listen.Addresses) { cancel() }))
+	return filepath.Join(config.StateDir, "localhost.pem")
+}
+
 // TestRunFails checks that ConfigError marks mistakes in the configuration, and nothing else.
 func TestRunFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
+	held := t.TempDir()
+	other, err := openState(held, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer other.close()
+	pair := certificateFile(t)
 	for name, test := range map[string]struct {
 		change  func(*Config)
 		mistake bool
@@ -66,6 +82,24 @@ func TestRunFails(t *testing.T) {
 			func(c *Config) { c.StateDir = "/dev/null/x" },
 			true, "--state-dir must be a directory",
 		},
+		"no such certificate of a hub beside another": {
+			func(c *Config) { c.Listen.TLSCert, c.Listen.TLSKey, c.StateDir = "no", "no", held },
+			true, "--tls-cert, --tls-key: ",
+		},
+		"no such authority beside another": {
+			func(c *Config) {
+				c.Listen.TLSCert, c.Listen.TLSKey, c.Listen.ClientCA, c.StateDir = pair, pair, "no", held
+			},
+			true, "--publish-client-ca: ",
+		},
+		"no such key beside another": {
+			func(c *Config) { c.Anonymous, c.JWTKey, c.StateDir = false, "no", held },
+			true, "--jwt-key: ",
+		},
+		"another hub's directory": {
+			func(c *Config) { c.StateDir = held },
+			false, "another hub is using it (process ",
+		},
 		"no such key": {
 			func(c *Config) { c.JWTKey = "no" },
 			true, "--jwt-key: ",
@@ -81,7 +115,7 @@ func TestRunFails(t *testing.T) {
 			err := Run(t.Context(), config, func(listen.Addresses) { assert.Fail(t, "it is not ready") })
 			require.ErrorContains(t, err, test.says)
 			assert.Equal(t, test.mistake, errors.As(err, new(ConfigError)))
-			assert.Equal(t, !test.mistake, listen.IsInUse(err))
+			assert.Equal(t, name == "a port in use", listen.IsInUse(err))
 		})
 	}
 }

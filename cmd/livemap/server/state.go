@@ -53,7 +53,8 @@ func openState(path string, log *slog.Logger) (*stateDir, error) {
 	}
 	held, err := holdDir(path)
 	if errors.Is(err, errInUse) {
-		return nil, fmt.Errorf("--state-dir %s: another hub is using it", path)
+		return nil, fmt.Errorf("--state-dir %s: %s; stop it, or give this hub a directory of its own "+
+			"with --state-dir", path, inUse(path))
 	}
 	if err != nil {
 		return nil, unusableDir(err)
@@ -175,7 +176,7 @@ func (s *stateDir) check() error {
 	if !os.SameFile(now, s.held.info) {
 		held, err := holdDir(s.path)
 		if errors.Is(err, errInUse) {
-			return fmt.Errorf("%s was removed and made again, and now another hub is using it", s.path)
+			return fmt.Errorf("%s was removed and made again, and now %s", s.path, inUse(s.path))
 		}
 		if err != nil {
 			return fmt.Errorf("%s was removed and made again: %w", s.path, err)

@@ -85,12 +85,45 @@ func TestLockFileIsRemoved(t *testing.T) {
 	for range 2 {
 		require.NoError(t, os.Remove(lock))
 		_, err := openState(dir, slog.New(slog.DiscardHandler))
-		require.EqualError(t, err, "--state-dir "+dir+": another hub is using it")
+		require.EqualError(t, err, "--state-dir "+dir+": another hub is using it; stop it, or give this hub a "+
+			"directory of its own with --state-dir")
 		require.NoError(t, state.save(hubOf(t)))
-		require.FileExists(t, lock)
+		requireInUse(t, dir)
 	}
 	state.close()
 	openTestState(t, dir)
+}
+
+// thisProcess names the process of the test, as a message about a directory in use does.
+func thisProcess(t *testing.T) string {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	return fmt.Sprintf("process %d, %q", os.Getpid(), program)
+}
+
+// requireInUse requires that no other hub can take a directory, and is told which process has it.
+func requireInUse(t *testing.T, dir string) {
+	t.Helper()
+	_, err := openState(dir, slog.New(slog.DiscardHandler))
+	require.EqualError(t, err, "--state-dir "+dir+": another hub is using it ("+thisProcess(t)+
+		"); stop it, or give this hub a directory of its own with --state-dir")
+}
+
+// TestOwnerOfTheLock checks that what is in the lock file is named only if a hub wrote it.
+func TestOwnerOfTheLock(t *testing.T) {
+	dir := t.TempDir()
+	for text, says := range map[string]string{
+		"\n4711 /opt/live map/livemap\n": `another hub is using it (process 4711, "/opt/live map/livemap")`,
+		"\n4711 \x1b[2J\n":               `another hub is using it (process 4711, "\x1b[2J")`,
+		"":                               "another hub is using it",
+		"\n":                             "another hub is using it",
+		"\nno number\n":                  "another hub is using it",
+		"4711":                           "another hub is using it",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, lockName), []byte(text), 0o600))
+		require.Equal(t, says, inUse(dir), "%q", text)
+	}
 }
 
 // TestStateDirIsMadeAgain checks that a hub takes the directory that replaced its own, and saves there
@@ -107,8 +140,7 @@ func TestStateDirIsMadeAgain(t *testing.T) {
 	require.NoError(t, state.save(hub))
 	require.Contains(t, log.String(), "the state directory was removed and made again")
 	requireSaved(t, filepath.Join(dir, vehiclesFile), "a", "b")
-	_, err := openState(dir, slog.New(slog.DiscardHandler))
-	require.EqualError(t, err, "--state-dir "+dir+": another hub is using it")
+	requireInUse(t, dir)
 
 	require.NotContains(t, log.String(), "the saved vehicles were removed")
 	require.NoError(t, os.Remove(filepath.Join(dir, vehiclesFile)))
@@ -129,7 +161,7 @@ func TestStateDirIsTakenByAnother(t *testing.T) {
 	require.NoError(t, second.save(hubOf(t, "b")))
 	for range 2 {
 		require.EqualError(t, first.save(hub), "--state-dir: cannot save the vehicles: "+dir+
-			" was removed and made again, and now another hub is using it")
+			" was removed and made again, and now another hub is using it ("+thisProcess(t)+")")
 		requireSaved(t, filepath.Join(dir, vehiclesFile), "b")
 	}
 	second.close()
