@@ -271,6 +271,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/", "", nil, 404},
 		{"GET", "/livemap.js", "/livemap.js", "", nil, 200},
 		{"GET", "/map.pmtiles", "/map.pmtiles", "", nil, 200},
+		{"GET", "/map-{number}.pmtiles", "/map-2.pmtiles", "", nil, 200},
+		{"GET", "/map-{number}.pmtiles", "/map-3.pmtiles", "", nil, 404},
 		{"GET", "/healthz", "/healthz", "", nil, 200},
 		{"GET", "/readyz", "/readyz", "", nil, 200},
 		{"GET", "/metrics", "/metrics", "", nil, 200},

@@ -29,6 +29,7 @@ func TestMethods(t *testing.T) {
 		{"/lib/0/a.mjs", reads, reads},
 		{"/livemap.js", reads, reads},
 		{"/map.pmtiles", reads, reads},
+		{"/map-2.pmtiles", reads, reads},
 		{"/healthz", "", reads},
 		{"/readyz", "", reads},
 		{"/metrics", "", reads},

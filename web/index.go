@@ -14,12 +14,13 @@ const indexName = "index.html"
 
 // settings is the JSON in the page's <meta name="livemap-config">.
 type settings struct {
-	Version string  `json:"version"`
-	App     string  `json:"app"` // path of the page's own files
-	Lib     string  `json:"lib"` // path of the libraries and the base map's data
-	Style   *string `json:"style"`
-	PMTiles *string `json:"pmtiles"`
-	Login   *string `json:"login"`
+	Version string   `json:"version"`
+	App     string   `json:"app"` // path of the page's own files
+	Lib     string   `json:"lib"` // path of the libraries and the base map's data
+	Style   *string  `json:"style"`
+	PMTiles []string `json:"pmtiles"` // URL paths, the last on top
+	View    *View    `json:"view"`
+	Login   *string  `json:"login"`
 }
 
 // indexPage returns the map's page, which names the paths of all other files.
@@ -28,12 +29,12 @@ func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := settings{Version: config.Version, App: app, Lib: lib}
+	set := settings{Version: config.Version, App: app, Lib: lib, PMTiles: []string{}, View: config.View}
 	if config.Style != "" {
 		set.Style = &config.Style
 	}
-	if config.PMTiles != "" {
-		set.PMTiles = new(archivePath)
+	for i := range archives(config) {
+		set.PMTiles = append(set.PMTiles, archivePath(i))
 	}
 	if config.LoginURL != "" {
 		set.Login = &config.LoginURL

@@ -136,7 +136,8 @@ type settings struct {
 	App     string
 	Lib     string
 	Style   *string
-	PMTiles *string
+	PMTiles []string
+	View    *web.View
 	Login   *string
 }
 

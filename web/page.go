@@ -20,11 +20,20 @@ type Config struct {
 	Version string   // of the program, for display
 	Style   string   // URL of a MapLibre style; "" for the built-in base map
 	Origins []string // origins that the style loads from, besides its own
-	PMTiles string   // path of a PMTiles archive; "" for none
+	PMTiles []string // paths of PMTiles archives, the last on top
+	City    string   // contents of a PMTiles archive below those of PMTiles; "" for none
+	View    *View    // where the map opens; nil shows all vehicles
 
 	// LoginURL is the login page to which readers without a sign-in are redirected: an http:// or https://
 	// URL; "" for none.
 	LoginURL string
+}
+
+// View is a part of the map.
+type View struct {
+	Zoom float64 `json:"zoom"` // MapLibre's zoom: the world is 512·2^Zoom pixels wide
+	Lat  float64 `json:"lat"`  // degrees
+	Lon  float64 `json:"lon"`  // degrees
 }
 
 // Page serves the page and its files.
@@ -61,8 +70,8 @@ func Of(src, dist fs.FS, config Config) (*Page, error) {
 	if err := p.addModule(src); err != nil {
 		return nil, err
 	}
-	if config.PMTiles != "" {
-		p.at[archivePath] = archive(config.PMTiles).serve
+	for i, archive := range archives(config) {
+		p.at[archivePath(i)] = archive
 	}
 	if !p.built {
 		p.add(unbuiltPage())

@@ -268,7 +268,7 @@ func TestPolicy(t *testing.T) {
 		from   string
 	}{
 		{"the built-in base map", web.Config{}, "'self'"},
-		{"PMTiles", web.Config{PMTiles: "/x.pmtiles"}, "'self'"},
+		{"PMTiles", web.Config{PMTiles: []string{"/x.pmtiles"}}, "'self'"},
 		// The page only links to it.
 		{"a login page", web.Config{LoginURL: "https://login.example.com/"}, "'self'"},
 		{
@@ -303,12 +303,15 @@ func TestSettings(t *testing.T) {
 	set := open(t, src, dist, web.Config{Version: `1.2 "<3>"`}).settings(t)
 	require.Equal(t, `1.2 "<3>"`, set.Version)
 	require.Nil(t, set.Style)
-	require.Nil(t, set.PMTiles)
+	require.Equal(t, []string{}, set.PMTiles, "none, and not null")
+	require.Nil(t, set.View)
 	require.Nil(t, set.Login)
 	style := "https://example.com/style.json?a=1&b=%22"
 	require.Equal(t, style, *open(t, src, dist, web.Config{Style: style}).settings(t).Style)
-	archived := open(t, src, dist, web.Config{PMTiles: "/srv/x.pmtiles"}).settings(t)
-	require.Equal(t, "/map.pmtiles", *archived.PMTiles)
+	view := web.View{Zoom: 15.5, Lat: 43.77, Lon: 11.25}
+	archived := open(t, src, dist, web.Config{PMTiles: []string{"/srv/x.pmtiles"}, View: &view}).settings(t)
+	require.Equal(t, []string{"/map.pmtiles"}, archived.PMTiles)
+	require.Equal(t, &view, archived.View)
 	login := "https://login.example.com/?for=map"
 	require.Equal(t, login, *open(t, src, dist, web.Config{LoginURL: login}).settings(t).Login)
 	require.Contains(t, open(t, src, dist, web.Config{}).get(t, "/").body, `&#34;style&#34;:null`)

@@ -8,12 +8,31 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
+	"strings"
+	"sync"
+	"time"
 
 	"livemap/api/regular"
 )
 
-// archivePath is the URL path of the PMTiles archive.
-const archivePath = "/map.pmtiles"
+// archivePath returns the URL path of an archive: /map.pmtiles, /map-2.pmtiles and so on.
+func archivePath(i int) string {
+	if i == 0 {
+		return "/map.pmtiles"
+	}
+	return fmt.Sprintf("/map-%d.pmtiles", i+1)
+}
+
+// archives returns the archives of a page, from the lowest to the one on top.
+func archives(config Config) (list []serve) {
+	if config.City != "" {
+		list = append(list, embedded(config.City))
+	}
+	for _, path := range config.PMTiles {
+		list = append(list, archive(path).serve)
+	}
+	return list
+}
 
 // archive is the path of a PMTiles file. It is opened for each request, so a replaced file takes effect at
 // once. Clients notice it by the ETag.
@@ -32,13 +51,27 @@ func (a archive) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	tag := fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano())
+	serveArchive(w, r, tag, info.ModTime(), file)
+	return nil
+}
+
+// embedded serves the contents of a PMTiles archive.
+func embedded(content string) serve {
+	tag := sync.OnceValue(func() string { return `"` + hash([]byte(content)) + `"` })
+	return func(w http.ResponseWriter, r *http.Request) error {
+		serveArchive(w, r, tag(), time.Time{}, strings.NewReader(content))
+		return nil
+	}
+}
+
+func serveArchive(w http.ResponseWriter, r *http.Request, tag string, at time.Time, content io.ReadSeeker) {
 	header := w.Header()
 	header.Set("Content-Type", "application/vnd.pmtiles")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-cache")
-	header.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.Size(), info.ModTime().UnixNano()))
-	http.ServeContent(w, r, "", info.ModTime(), file)
-	return nil
+	header.Set("ETag", tag)
+	http.ServeContent(w, r, "", at, content)
 }
 
 // CheckPMTiles returns an error if a file is not a complete PMTiles archive of version 3 with tiles that the

@@ -90,7 +90,7 @@ func TestCheckPMTiles(t *testing.T) {
 func TestRanges(t *testing.T) {
 	content := archive()
 	path := write(t, content)
-	s := open(t, src, dist, web.Config{PMTiles: path})
+	s := open(t, src, dist, web.Config{PMTiles: []string{path}})
 	whole := s.get(t, "/map.pmtiles", "Accept-Encoding", "gzip")
 	tag := whole.Header.Get("ETag")
 	require.Equal(t, string(content), whole.body)
@@ -149,10 +149,39 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+// TestSeveralArchives serves each archive at a path of its own: the city that is part of the program first,
+// then the files in their order.
+func TestSeveralArchives(t *testing.T) {
+	marked := func(mark byte) []byte { return archive(func(text []byte) { text[127] = mark }) }
+	config := web.Config{PMTiles: []string{write(t, marked('a')), write(t, marked('b'))}}
+	for _, c := range []struct {
+		city string
+		want map[string]string // the first byte of its tiles, by path
+	}{
+		{"", map[string]string{"/map.pmtiles": "a", "/map-2.pmtiles": "b"}},
+		{string(marked('c')), map[string]string{"/map.pmtiles": "c", "/map-2.pmtiles": "a", "/map-3.pmtiles": "b"}},
+	} {
+		config.City = c.city
+		s := open(t, src, dist, config)
+		require.Len(t, s.settings(t).PMTiles, len(c.want))
+		for _, path := range s.settings(t).PMTiles {
+			got := s.get(t, path, "Range", "bytes=127-127")
+			require.Equal(t, []any{206, c.want[path]}, []any{got.StatusCode, got.body}, path)
+			tag := got.Header.Get("ETag")
+			require.Equal(t, "application/vnd.pmtiles", got.Header.Get("Content-Type"))
+			require.Equal(t, 304, s.get(t, path, "If-None-Match", tag).StatusCode)
+			require.Equal(t, 200, s.get(t, path, "Range", "bytes=0-6", "If-Range", `"1-2"`).StatusCode)
+		}
+		for _, path := range []string{"/map-1.pmtiles", "/map-02.pmtiles", "/map-4.pmtiles"} {
+			require.Equal(t, 404, s.get(t, path).StatusCode, path)
+		}
+	}
+}
+
 // TestReplacedArchive checks that a replaced or removed archive takes effect at once.
 func TestReplacedArchive(t *testing.T) {
 	path := write(t, archive())
-	s := open(t, src, dist, web.Config{PMTiles: path})
+	s := open(t, src, dist, web.Config{PMTiles: []string{path}})
 	first := s.get(t, "/map.pmtiles").Header.Get("ETag")
 
 	other := write(t, archive(func(text []byte) { text[127] = 'x' }))
@@ -181,7 +210,7 @@ func TestFlorence(t *testing.T) {
 	path := florence(t)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
-	s := open(t, src, dist, web.Config{PMTiles: path})
+	s := open(t, src, dist, web.Config{PMTiles: []string{path}})
 	for _, c := range []struct {
 		ranges   string
 		from, to int

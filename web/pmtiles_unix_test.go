@@ -16,7 +16,7 @@ import (
 // TestArchiveIsAPipe checks that neither the start nor a request waits for a pipe in place of the archive.
 func TestArchiveIsAPipe(t *testing.T) {
 	path := write(t, archive())
-	s := open(t, src, dist, web.Config{PMTiles: path})
+	s := open(t, src, dist, web.Config{PMTiles: []string{path}})
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	require.NoError(t, os.Rename(pipe, path))

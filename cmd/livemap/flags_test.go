@@ -111,7 +111,7 @@ func TestServeRefusesFlags(t *testing.T) {
 			"https://a;script-src", "'unsafe-inline'", "*", "ws://example.com", "https://[::1]"},
 			"like https://tiles.example.com"},
 		{"map-origin", []string{"https://tiles.example.com"}, "--map-style"},
-		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go"},
+		{"map-pmtiles", []string{"/nowhere/map.pmtiles", ".", "go.mod", "main.go", "main.go,.", ","},
 			"a PMTiles archive, version 3, with vector (MVT) or image tiles"},
 		{"log-format", []string{"xml"}, `"text","json"`},
 		{"log-level", []string{"trace", "INFO", "-4", ""}, `"debug","info","warn","error"`},

@@ -73,7 +73,7 @@ func (f *limitFlags) set(c *server.Config) {
 type mapFlags struct {
 	MapStyle   styleURL `placeholder:"URL"`
 	MapOrigin  []origin `placeholder:"ORIGIN,…"`
-	MapPMTiles string   `name:"map-pmtiles" placeholder:"FILE"`
+	MapPMTiles []string `name:"map-pmtiles" placeholder:"FILE,…"`
 }
 
 func (f *mapFlags) set(c *server.Config) {
@@ -111,6 +111,6 @@ var sharedHelp = helpTexts{
 	"map-style": "MapLibre style of the map: an http:// or https:// URL (default: the built-in base map).",
 	"map-origin": "Further origins from which --map-style loads tiles, glyphs and sprites, like " +
 		"https://tiles.example.com.",
-	"map-pmtiles": "PMTiles archive to draw the map from: version 3, with vector (MVT) or image tiles. The " +
-		"hub notices when the file is replaced.",
+	"map-pmtiles": "PMTiles archives of streets: version 3, with vector (MVT) or image tiles. The page draws " +
+		"each where it has tiles, the last on top. The hub notices when a file is replaced.",
 }

@@ -12,6 +12,7 @@ import { basemap } from "../build/basemap.mjs";
 import { tile } from "../src/map/basemap-atlas.js";
 import { baseStyle, naturalEarth, streets } from "../src/map/basemap.js";
 
+const CITY = new URL("../../cmd/livemap/streets/firenze.pmtiles", import.meta.url);
 const lib = "/lib/abc/";
 const header = /** @type {any} */ ({
 	tileType: 1,
@@ -24,14 +25,21 @@ const header = /** @type {any} */ ({
 });
 const planet = { ...header, minLon: -180, minLat: -85, maxLon: 180, maxLat: 85 };
 const metadata = { vector_layers: ["earth", "water", "roads"].map((id) => ({ id })) };
-const url = "http://localhost/map.pmtiles";
+const town = { url: "http://localhost/map.pmtiles", metadata, header };
+const second = {
+	...town,
+	url: "http://localhost/map-2.pmtiles",
+	header: { ...header, minLon: 11.4, maxLon: 11.7, minZoom: 6 },
+};
+const image = { ...town, metadata: {}, header: { ...header, tileType: 2 } };
 
 /** @type {Record<string, (dark: boolean) => any>} */
 const styles = {
 	world: (dark) => naturalEarth({ lib, dark }),
-	"streets of a town": (dark) => streets({ url, metadata, header, dark, lib }),
-	"streets of the planet": (dark) => streets({ url, metadata, header: planet, dark, lib }),
-	"raster tiles": (dark) => streets({ url, metadata: {}, header: { ...header, tileType: 2 }, dark, lib }),
+	"streets of a town": (dark) => streets({ archives: [town], dark, lib }),
+	"streets of the planet": (dark) => streets({ archives: [{ ...town, header: planet }], dark, lib }),
+	"raster tiles": (dark) => streets({ archives: [image], dark, lib }),
+	"two towns and an image": (dark) => streets({ archives: [town, second, image], dark, lib }),
 };
 
 for (const [name, style] of Object.entries(styles)) {
@@ -80,9 +88,7 @@ test("every source has its attribution, the archive's own first", () => {
 	assert.match(
 		of(
 			streets({
-				url,
-				metadata: { ...metadata, attribution: "The mapmakers" },
-				header,
+				archives: [{ ...town, metadata: { ...metadata, attribution: "The mapmakers" } }],
 				dark: false,
 				lib,
 			}),
@@ -94,20 +100,69 @@ test("every source has its attribution, the archive's own first", () => {
 test("an archive of another schema is reported, and the world is drawn", () => {
 	/** @type {string[]} */
 	const said = [];
-	const style = streets({
-		url,
-		metadata: { vector_layers: [{ id: "transportation" }] },
-		header,
-		dark: false,
-		lib,
-		report: (m) => said.push(m),
+	const other = { ...second, metadata: { vector_layers: [{ id: "transportation" }] } };
+	const draw = (/** @type {any[]} */ ...archives) =>
+		streets({ archives, dark: false, lib, report: (m) => said.push(m) });
+	assert.equal(draw(other).sources.streets, undefined);
+	assert.match(said.join(), /map-2\.pmtiles.*transportation/);
+	assert.deepEqual(draw(other, town), draw(town), "the others are drawn");
+});
+
+test("each archive has its own source and layers, and the world's names give way to all", () => {
+	const style = /** @type {any} */ (styles["two towns and an image"](false));
+	assert.deepEqual(
+		["streets", "streets-2", "streets-3"].map((name) => style.sources[name].url),
+		[town, second, image].map(({ url }) => `pmtiles://${url}`),
+	);
+	const ids = style.layers.map((/** @type {any} */ { id }) => id);
+	assert.equal(new Set(ids).size, ids.length, "every layer has a name of its own");
+	const of = (/** @type {string} */ source) =>
+		style.layers.filter((/** @type {any} */ layer) => layer.source === source);
+	assert.ok(of("streets").length > 30);
+	assert.equal(of("streets-2").length, of("streets").length);
+	const upwards = [
+		"streets-earth",
+		"streets-2-earth",
+		"streets-2-rail",
+		"streets-3-raster",
+		"place-names",
+		"streets-cities",
+	].map((id) => ids.indexOf(id));
+	assert.deepEqual(
+		upwards,
+		upwards.toSorted((a, b) => a - b),
+	);
+	const names = JSON.stringify(style.layers.find((/** @type {any} */ { id }) => id === "place-names").filter);
+	for (const { minLon } of [header, second.header]) assert.ok(names.includes(String(minLon)), names);
+});
+
+test("an archive that cannot be read is reported, and the others are drawn", async (t) => {
+	const bytes = await readFile(CITY);
+	const failing = new URL("/map.pmtiles", "http://localhost/").href;
+	t.mock.method(globalThis, "fetch", async (/** @type {any} */ url, /** @type {any} */ { headers }) => {
+		if (String(url) === failing) return new Response("", { status: 404 });
+		const [, first, end] = /bytes=(\d+)-(\d+)/.exec(new Headers(headers).get("range") ?? "") ?? [];
+		return new Response(bytes.subarray(Number(first), Number(end) + 1), { status: 206 });
 	});
-	assert.equal(style.sources.streets, undefined);
-	assert.match(said.join(), /transportation/);
+	Object.assign(globalThis, { document: { baseURI: "http://localhost/" } });
+	t.after(() => Reflect.deleteProperty(globalThis, "document"));
+	/** @type {string[]} */
+	const said = [];
+	const config = {
+		lib,
+		style: null,
+		pmtiles: ["/map.pmtiles", "/map-2.pmtiles"],
+		report: (/** @type {string} */ m) => said.push(m),
+	};
+	const style = /** @type {any} */ (await baseStyle({ addProtocol() {} }, config, false));
+	assert.equal(style.sources.streets.url, "pmtiles://http://localhost/map-2.pmtiles");
+	assert.match(style.sources.streets.attribution, /OpenStreetMap/);
+	assert.equal(said.length, 1);
+	assert.match(said[0], /\/map\.pmtiles could not be read/);
 });
 
 test("a style's URL is used unchanged", async () => {
-	const config = { lib, style: "https://example.org/style.json", pmtiles: null };
+	const config = { lib, style: "https://example.org/style.json", pmtiles: [] };
 	assert.equal(await baseStyle(/** @type {any} */ (null), config, false), config.style);
 });
 
@@ -120,7 +175,7 @@ test("without data there are empty tiles and one report", async (t) => {
 	const config = {
 		lib: "/lib/gone/",
 		style: null,
-		pmtiles: null,
+		pmtiles: [],
 		report: (/** @type {string} */ m) => said.push(m),
 	};
 	const style = /** @type {any} */ (

@@ -28,7 +28,8 @@ func smallArchive(t *testing.T, tiles string) string {
 // The page and its map are served on every port, over every version of HTTP.
 func TestMapOnEveryPort(t *testing.T) {
 	t.Parallel()
-	hub := startHub(t, "--map-pmtiles", smallArchive(t, "tiles of a city"))
+	hub := startHub(t, "--map-pmtiles",
+		smallArchive(t, "tiles of a city")+","+smallArchive(t, "those of another"))
 	for _, protocol := range protocolNames {
 		bases := []string{hub.public}
 		if protocol != "h3" {
@@ -64,6 +65,8 @@ func TestMapOnEveryPort(t *testing.T) {
 				part, text := get("GET", "/map.pmtiles", "bytes=127-131")
 				require.Equal(t, []any{206, "bytes 127-131/142", "tiles"},
 					[]any{part.StatusCode, part.Header.Get("Content-Range"), text})
+				part, text = get("GET", "/map-2.pmtiles", "bytes=136-142")
+				require.Equal(t, []any{206, "another"}, []any{part.StatusCode, text})
 				none, text := get("GET", "/app/0123456789abcdef/main.js", "")
 				require.Equal(t, []any{404, "no-store"}, []any{none.StatusCode, none.Header.Get("Cache-Control")})
 				require.Contains(t, text, "reload a page")

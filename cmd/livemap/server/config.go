@@ -86,8 +86,12 @@ type Config struct {
 	MapStyle string
 	// MapOrigins (--map-origin) are further origins that MapStyle loads from.
 	MapOrigins []string
-	// MapPMTiles (--map-pmtiles) is a PMTiles archive to draw the map from instead.
-	MapPMTiles string
+	// MapPMTiles (--map-pmtiles) are PMTiles archives to draw streets from, the last on top.
+	MapPMTiles []string
+	// MapCity is the contents of a PMTiles archive that is drawn below those of MapPMTiles. "" is none.
+	MapCity string
+	// MapView is where the map opens. nil shows all vehicles.
+	MapView *View
 
 	// Version is that of the program. The page shows it.
 	Version string

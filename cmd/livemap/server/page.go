@@ -8,19 +8,22 @@ import (
 	"livemap/web"
 )
 
-// checkMap reports what is wrong with the fields about the map, together and with the file.
+// View is a part of the map: its centre in degrees and MapLibre's zoom.
+type View = web.View
+
+// checkMap reports what is wrong with the fields about the map, together and with the files.
 func (c *Config) checkMap() error {
 	switch {
-	case c.MapStyle != "" && c.MapPMTiles != "":
+	case c.MapStyle != "" && len(c.MapPMTiles) > 0:
 		return errors.New("--map-style and --map-pmtiles exclude each other")
 	case len(c.MapOrigins) > 0 && c.MapStyle == "":
 		return errors.New("--map-origin needs --map-style; it adds to the origins of the style")
-	case c.MapPMTiles == "":
-		return nil
 	}
-	if err := web.CheckPMTiles(c.MapPMTiles); err != nil {
-		return fmt.Errorf("--map-pmtiles is %s: %w; it must be a PMTiles archive, version 3, "+
-			"with vector (MVT) or image tiles", c.MapPMTiles, err)
+	for _, path := range c.MapPMTiles {
+		if err := web.CheckPMTiles(path); err != nil {
+			return fmt.Errorf("--map-pmtiles has %q: %w; it must be a PMTiles archive, version 3, "+
+				"with vector (MVT) or image tiles", path, err)
+		}
 	}
 	return nil
 }
@@ -33,6 +36,8 @@ func (c *Config) page(log *slog.Logger) (*web.Page, error) {
 		Style:    c.MapStyle,
 		Origins:  c.MapOrigins,
 		PMTiles:  c.MapPMTiles,
+		City:     c.MapCity,
+		View:     c.MapView,
 	})
 	if err == nil && !page.Built() {
 		log.Warn("built without the map's libraries, this program shows no map; build it with make build")

@@ -119,7 +119,7 @@ const ROADS = /** @type {const} */ ([
 
 /**
  * @param {Colors} c
- * @param {string} source
+ * @param {string} source whose name the layers' names begin with
  * @param {number} from the zoom from which the archive is drawn
  * @returns {LayerSpecification[]} areas and lines, from the bottom up
  */
@@ -133,7 +133,7 @@ export function streetShapes(c, source, from) {
 	 * @returns {LayerSpecification}
 	 */
 	const area = (id, layer, filter, color, opacity = 1) => ({
-		id: `osm-${id}`,
+		id: `${source}-${id}`,
 		type: "fill",
 		source,
 		"source-layer": layer,
@@ -150,7 +150,7 @@ export function streetShapes(c, source, from) {
 	 * @returns {LayerSpecification}
 	 */
 	const line = (id, layer, zoom, filter, paint) => ({
-		id: `osm-${id}`,
+		id: `${source}-${id}`,
 		type: "line",
 		source,
 		"source-layer": layer,
@@ -232,7 +232,7 @@ export function streetShapes(c, source, from) {
 		),
 		area("water", "water", polygon, c.water),
 		{
-			id: "osm-buildings",
+			id: `${source}-buildings`,
 			type: "fill",
 			source,
 			"source-layer": "buildings",
@@ -276,7 +276,7 @@ export function streetShapes(c, source, from) {
 		line("rail", "transit", 10, among(kind, "railway", "rail"), rail(c)),
 		line("rail-4", "roads", 10, among(kind, "rail"), rail(c)),
 		{
-			id: "osm-boundaries",
+			id: `${source}-boundaries`,
 			type: "line",
 			source,
 			"source-layer": "boundaries",
@@ -321,7 +321,7 @@ export function streetNames(c, source, from, where) {
 	 * @returns {LayerSpecification}
 	 */
 	const place = (id, zoom, filter, color, layout) => ({
-		id: `osm-${id}`,
+		id: `${source}-${id}`,
 		type: "symbol",
 		source,
 		"source-layer": "places",
@@ -341,7 +341,7 @@ export function streetNames(c, source, from, where) {
 		...["physical_line", "water"].map(
 			(layer) =>
 				/** @type {LayerSpecification} */ ({
-					id: `osm-${layer}-names`,
+					id: `${source}-${layer}-names`,
 					type: "symbol",
 					source,
 					"source-layer": layer,
@@ -363,7 +363,7 @@ export function streetNames(c, source, from, where) {
 				}),
 		),
 		{
-			id: "osm-water-points",
+			id: `${source}-water-points`,
 			type: "symbol",
 			source,
 			"source-layer": "water",
@@ -401,7 +401,7 @@ export function streetNames(c, source, from, where) {
 	 */
 	function road(id, zoom, filter, size) {
 		return {
-			id: `osm-${id}-names`,
+			id: `${source}-${id}-names`,
 			type: "symbol",
 			source,
 			"source-layer": "roads",

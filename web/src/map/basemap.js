@@ -7,7 +7,7 @@ import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
 import { worldNames, worldShapes } from "./basemap-world.js";
 
 /** @import { ExpressionSpecification, LayerSpecification } from "maplibre-gl" */
-/** @import { Map as MapLibreMap, StyleSpecification } from "maplibre-gl" */
+/** @import { Map as MapLibreMap, SourceSpecification, StyleSpecification } from "maplibre-gl" */
 /** @import { Header } from "pmtiles" */
 
 /**
@@ -15,7 +15,7 @@ import { worldNames, worldShapes } from "./basemap-world.js";
  * @typedef {object} Config
  * @property {string} lib the prefix of the data's URLs, such as "/lib/<hash>/"
  * @property {string | null} style a MapLibre style to use instead
- * @property {string | null} pmtiles an archive with streets
+ * @property {string[]} pmtiles archives with streets, the last on top
  * @property {(message: string) => void} [report] receives failures to load, as text for the reader
  */
 
@@ -38,6 +38,23 @@ const VECTOR = new Set([1, 6]),
  */
 const MIN_EXTENT = 300;
 
+/**
+ * An archive that can be drawn.
+ * @typedef {object} Archive
+ * @property {string} url absolute
+ * @property {Header} header
+ * @property {Record<string, any>} metadata
+ */
+
+/**
+ * An archive in a style: its source, the zoom from which it is drawn, and its layers.
+ * @typedef {object} Ground
+ * @property {SourceSpecification} source
+ * @property {LayerSpecification[]} shapes from the bottom up
+ * @property {LayerSpecification[]} names from the least to the most important
+ * @property {ExpressionSpecification} elsewhere a filter for places that the archive does not draw
+ */
+
 /** Whether a tile was left out because its file could not be loaded. */
 let tileFailed = false;
 
@@ -56,15 +73,15 @@ export async function baseStyle(maplibregl, config, dark) {
 	if (config.style) return config.style;
 	const { lib, report = () => {} } = config;
 	register(maplibregl, report);
-	if (config.pmtiles) {
-		const url = new URL(config.pmtiles, document.baseURI).href;
-		try {
-			return streets({ ...(await pmtilesSource(url)), lib, dark, report });
-		} catch (error) {
-			report(`The street map could not be read, so the world is shown: ${messageOf(error)}`);
-		}
+	const opened = await Promise.allSettled(
+		config.pmtiles.map((path) => openArchive(new URL(path, document.baseURI).href)),
+	);
+	const archives = [];
+	for (const [i, result] of opened.entries()) {
+		if (result.status === "fulfilled") archives.push(result.value);
+		else report(`The street map ${config.pmtiles[i]} could not be read: ${messageOf(result.reason)}`);
 	}
-	return naturalEarth({ lib, dark });
+	return streets({ archives, lib, dark, report });
 }
 
 /**
@@ -95,10 +112,11 @@ export function closeArchives() {
 }
 
 /**
- * Opens an archive and reads its header and metadata for `streets`.
+ * Opens an archive and reads its header and metadata.
  * @param {string} url absolute
+ * @returns {Promise<Archive>}
  */
-async function pmtilesSource(url) {
+async function openArchive(url) {
 	archives ??= new Protocol();
 	const archive = archives.get(url) ?? new PMTiles(url);
 	const [header, metadata] = [await archive.getHeader(), await archive.getMetadata()];
@@ -122,49 +140,71 @@ export function naturalEarth({ lib, dark }) {
 }
 
 /**
- * Streets from an archive, and the world outside of it.
- * @param {{ url: string, metadata: Record<string, any>, header: Header, dark: boolean, lib: string, report?:
- *   (message: string) => void }} options
+ * Streets where an archive has them, and the world outside.
+ * @param {{ archives: Archive[], dark: boolean, lib: string, report?: (message: string) => void }} options
  * @returns {StyleSpecification}
  */
-export function streets({ url, metadata, header, dark, lib, report = () => {} }) {
+export function streets({ archives, dark, lib, report = () => {} }) {
 	const colors = dark ? darkColors : lightColors;
-	const { minLon, minLat, maxLon, maxLat } = header;
-	const from = Math.min(
-		header.maxZoom,
-		Math.max(
-			header.minZoom,
-			Math.ceil(Math.log2((MIN_EXTENT / 512) * (360 / Math.max(maxLon - minLon, 1e-6)))),
-		),
-	);
-	const attribution = metadata?.attribution || OPENSTREETMAP;
-	const source = { url: `pmtiles://${url}`, attribution };
 	/** @type {StyleSpecification} */
 	const style = { version: 8, name: "Streets", sources: worldSources(lib), layers: [] };
-	if (RASTER.has(header.tileType)) {
-		style.sources.streets = { type: "raster", tileSize: 256, ...source };
-		style.layers = [
-			...worldShapes(colors),
-			raster(from, dark),
-			...worldNames(colors, belowOrOutside(from, header)),
-		];
-		return style;
+	/** @type {Ground[]} */
+	const grounds = [];
+	for (const archive of archives) {
+		const source = grounds.length === 0 ? "streets" : `streets-${grounds.length + 1}`;
+		const ground = groundOf(archive, source, dark, report);
+		if (!ground) continue;
+		style.sources[source] = ground.source;
+		grounds.push(ground);
 	}
+	if (grounds.length === 0) return naturalEarth({ lib, dark });
+	style.layers = [
+		...worldShapes(colors),
+		...grounds.flatMap((ground) => ground.shapes),
+		...worldNames(colors, ["all", ...grounds.map((ground) => ground.elsewhere)]),
+		...grounds.flatMap((ground) => ground.names),
+	];
+	return style;
+}
+
+/**
+ * @param {Archive} archive
+ * @param {string} source
+ * @param {boolean} dark
+ * @param {(message: string) => void} report
+ * @returns {Ground | undefined} undefined, and a report, if the archive's tiles are of another schema
+ */
+function groundOf({ url, metadata, header }, source, dark, report) {
+	const colors = dark ? darkColors : lightColors;
+	const from = firstZoom(header);
+	const elsewhere = belowOrOutside(from, header);
+	const origin = { url: `pmtiles://${url}`, attribution: metadata?.attribution || OPENSTREETMAP };
+	if (RASTER.has(header.tileType))
+		return {
+			source: { type: "raster", tileSize: 256, ...origin },
+			shapes: [raster(source, from, dark)],
+			names: [],
+			elsewhere,
+		};
 	const layers = layersOf(metadata);
 	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
 		const found = layers.join(", ") || "an unknown tile type";
-		const schema = `The archive's tiles are not in Protomaps' basemap schema (it has ${found})`;
-		report(`${schema}, so the world is shown.`);
-		return naturalEarth({ lib, dark });
+		const schema = `are not in Protomaps' basemap schema (it has ${found})`;
+		report(`The tiles of the archive ${new URL(url).pathname} ${schema}, so it is not shown.`);
+		return undefined;
 	}
-	style.sources.streets = { type: "vector", ...source, ...(header.tileType === 6 && { encoding: "mlt" }) };
-	style.layers = [
-		...worldShapes(colors),
-		...streetShapes(colors, "streets", from),
-		...worldNames(colors, belowOrOutside(from, header)),
-		...streetNames(colors, "streets", from, within(header)),
-	];
-	return style;
+	return {
+		source: { type: "vector", ...origin, ...(header.tileType === 6 && { encoding: "mlt" }) },
+		shapes: streetShapes(colors, source, from),
+		names: streetNames(colors, source, from, within(header)),
+		elsewhere,
+	};
+}
+
+/** The zoom from which an archive is drawn. @param {Header} header */
+function firstZoom({ minZoom, maxZoom, minLon, maxLon }) {
+	const wide = Math.log2((MIN_EXTENT / 512) * (360 / Math.max(maxLon - minLon, 1e-6)));
+	return Math.min(maxZoom, Math.max(minZoom, Math.ceil(wide)));
 }
 
 /**
@@ -197,12 +237,12 @@ function worldSources(lib) {
 	};
 }
 
-/** @param {number} from @param {boolean} dark @returns {LayerSpecification} */
-function raster(from, dark) {
+/** @param {string} source @param {number} from @param {boolean} dark @returns {LayerSpecification} */
+function raster(source, from, dark) {
 	return {
-		id: "raster",
+		id: `${source}-raster`,
 		type: "raster",
-		source: "streets",
+		source,
 		minzoom: from,
 		paint: dark
 			? { "raster-brightness-max": 0.7, "raster-saturation": -0.5 }

@@ -20,7 +20,7 @@ const RETRY_INTERVAL = 15_000;
  * @param {import("../address.js").ViewState} viewState
  */
 export async function makeMap(config, viewState) {
-	closeZoom = config.style || config.pmtiles ? CLOSE_ZOOM.streets : CLOSE_ZOOM.world;
+	closeZoom = config.style || config.pmtiles.length > 0 ? CLOSE_ZOOM.streets : CLOSE_ZOOM.world;
 	const baseMap = new BaseMap(config);
 	const map = new maplibregl.Map({
 		container: "map",
