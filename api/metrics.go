@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -100,6 +101,15 @@ func (m *Metrics) Cut(reason string) { m.cut.WithLabelValues(reason).Inc() }
 
 // Unsaved counts one failure to save the vehicles.
 func (m *Metrics) Unsaved() { m.unsaved.Inc() }
+
+// Build says of which version the program is, in the labels of a metric. Call it once.
+func (m *Metrics) Build(version string) {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "livemap_build_info", Help: "Always 1; the labels say which version of the program and of Go this is.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+	build.Set(1)
+	m.registry.MustRegister(build)
+}
 
 // Watch adds the metrics of a hub. Call it once.
 func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }

@@ -3,12 +3,16 @@ package api_test
 import (
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"livemap/api"
+	"livemap/stream"
 )
 
 var series = regexp.MustCompile(`(?m)^(livemap_\w+(?:\{[^}]*\})?) `)
@@ -63,6 +67,13 @@ func TestMetrics(t *testing.T) {
 	h.post(t, "application/x-ndjson", at("c", 1, 2))
 	require.Contains(t, h.get(t, "/metrics").body, "\nlivemap_publish_duration_seconds_count 4\n",
 		"uploads may run for hours and are not measured")
+}
+
+// The program and its Go are the labels of a metric whose value says nothing.
+func TestBuildInfo(t *testing.T) {
+	h := start(t, func(_ *stream.Config, c *api.Config) { c.Metrics.Build(`1.2.0-3-g"abc"`) })
+	require.Contains(t, h.get(t, "/metrics").body,
+		"\nlivemap_build_info{goversion=\""+runtime.Version()+`",version="1.2.0-3-g\"abc\""} 1`+"\n")
 }
 
 // New vehicles, topics and paths add no time series.

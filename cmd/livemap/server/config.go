@@ -93,7 +93,7 @@ type Config struct {
 	// MapView is where the map opens. nil shows all vehicles.
 	MapView *View
 
-	// Version is that of the program. The page shows it.
+	// Version is that of the program. The page shows it, and so do the metrics.
 	Version string
 	// Log is the hub's log; nil is none.
 	Log *slog.Logger

@@ -67,6 +67,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	defer ports.Close()
 
 	metrics := api.NewMetrics()
+	metrics.Build(c.Version)
 	c.History = fitHistory(c.History, memoryLimit(), log)
 	hub := c.newHub(metrics)
 	defer hub.Close()

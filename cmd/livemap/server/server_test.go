@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,7 +20,7 @@ import (
 func testConfig(t *testing.T) Config {
 	c := Default()
 	c.Listen = listen.Config{Public: address("127.0.0.1:0"), Internal: address("127.0.0.1:0")}
-	c.Anonymous, c.Drain, c.StateDir = true, 0, t.TempDir()
+	c.Anonymous, c.Drain, c.StateDir, c.Version = true, 0, t.TempDir(), "1.2.3"
 	return c
 }
 
@@ -34,10 +35,18 @@ func TestRunUntilDone(t *testing.T) {
 	assert.Empty(t, at.Proxy)
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport, Timeout: testLimit}).Get(at.Internal + "/readyz")
-	require.NoError(t, err)
-	resp.Body.Close()
-	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	for path, says := range map[string]string{
+		"/readyz":  "ready\n",
+		"/metrics": `,version="1.2.3"} 1`,
+	} {
+		resp, err := (&http.Client{Transport: transport, Timeout: testLimit}).Get(at.Internal + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Contains(t, string(body), says)
+	}
 	cancel()
 	require.NoError(t, <-ended)
 }
