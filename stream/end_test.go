@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,5 +190,46 @@ func TestStalledWriterDelaysNobody(t *testing.T) {
 		for _, c := range stalled {
 			require.Empty(t, c.takeWrites())
 		}
+	})
+}
+
+// TestEndRevoked checks that streams whose readers have lost their rights end with `bye`, at once and
+// without another event, and that no other stream does.
+func TestEndRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{})
+		revoked := atomic.Bool{}
+		query := fleetQuery
+		query.Revoked = revoked.Load
+		for range 4 { // attached and served streams, at random
+			quiet, blocked := listen(t, h, query), listenSlowly(t, h, query)
+			other, allowed := listen(t, h, fleetQuery), fleetQuery
+			allowed.Revoked = func() bool { return false }
+			third := listen(t, h, allowed)
+			synctest.Wait()
+			require.Zero(t, h.EndRevoked(), "nobody has lost anything yet")
+
+			revoked.Store(true)
+			began := time.Now()
+			require.Equal(t, 2, h.EndRevoked())
+			<-quiet.ended
+			require.Zero(t, time.Since(began))
+			require.Equal(t, stream.Outdated, quiet.summary.Reason)
+			require.Contains(t, quiet.takeEvents(), "bye expired")
+			blocked.open()
+			<-blocked.ended
+			require.Equal(t, "hello | bye expired", strings.ReplaceAll(blocked.takeEvents(), " | reset new", ""))
+
+			late := listen(t, h, query)
+			<-late.ended
+			require.Equal(t, "hello | reset new | bye expired", late.takeEvents(),
+				"it began with rights that are gone")
+			revoked.Store(false)
+			for _, c := range []*client{other, third} {
+				require.NotContains(t, c.takeEvents(), "bye")
+				require.Equal(t, stream.Cancelled, c.close().Reason)
+			}
+		}
+		require.Zero(t, h.Stats().Streams)
 	})
 }

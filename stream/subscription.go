@@ -25,6 +25,9 @@ type Query struct {
 	LastEventID string        // as the client sent it; "": none
 	Protocol    string        // of the connection, for `live`: h1, h2 or h3
 	Until       time.Time     // when the stream ends; zero: never
+	// Revoked reports whether the reader has lost its rights for good: see [Hub.EndRevoked]. Several
+	// goroutines may call it. Nil: it never does.
+	Revoked func() bool
 }
 
 // Reason says why a stream ended. The hub sends it in `bye` when it ends the stream itself.
@@ -35,7 +38,7 @@ const (
 	Failed    Reason = "write"    // a write failed
 	Panicked  Reason = "panic"    // the stream panicked; the hub and its other streams continue
 	Draining  Reason = "draining" // the hub shuts down: see Hub.Drain
-	Outdated  Reason = "expired"  // Query.Until has come
+	Outdated  Reason = "expired"  // Query.Until has come, or Query.Revoked
 	TooMany   Reason = "too-many" // the stream was not to begin: see TurnedAway
 )
 
@@ -96,6 +99,7 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 	if h.draining.Load() {
 		s.end(Draining)
 	}
+	s.endIfRevoked() // EndRevoked may have been called before the router had the stream
 	return s
 }
 
@@ -155,6 +159,15 @@ func (s *Subscription) end(why Reason) {
 	if s.ending.CompareAndSwap(nil, &why) {
 		s.wake()
 	}
+}
+
+// endIfRevoked ends the stream if its reader has lost its rights, and reports whether it has.
+func (s *Subscription) endIfRevoked() bool {
+	revoked := s.query.Revoked != nil && s.query.Revoked()
+	if revoked {
+		s.end(Outdated)
+	}
+	return revoked
 }
 
 // wake asks the writer to serve the stream.
@@ -369,6 +382,17 @@ func (s *Subscription) nextDue() time.Duration {
 		return min(s.nextPing(), s.endsAt)
 	}
 	return s.nextPing()
+}
+
+// EndRevoked ends the streams whose Query.Revoked holds, with `bye`, and returns how many these are. Call
+// it whenever readers may have lost their rights. It does not wait for the ends.
+func (h *Hub) EndRevoked() (streams int) {
+	for _, s := range h.router.list() {
+		if s.endIfRevoked() {
+			streams++
+		}
+	}
+	return streams
 }
 
 // drainEvery is the longest pause between the ends of two streams.
