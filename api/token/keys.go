@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -38,7 +39,9 @@ const maxKeyFile = 64 << 10
 type Keys struct {
 	methods []string // the accepted algorithms
 	find    jwt.Keyfunc
-	renew   func() bool // fetches the keys and reports whether it did; nil: they never change
+	all     func() []any      // every key, as of now
+	renew   func() bool       // fetches the keys and reports whether it did; nil: they never change
+	changes func() (n uint64) // how often the keys were fetched; nil: they never change
 }
 
 // SecretFormat says how a file holds a secret for HS256, of at least [MinSecret] bytes.
@@ -233,7 +236,21 @@ func isPoint(data []byte) bool {
 }
 
 func oneKey(key any, method string) *Keys {
-	return &Keys{methods: []string{method}, find: func(*jwt.Token) (any, error) { return key, nil }}
+	return &Keys{
+		methods: []string{method},
+		find:    func(*jwt.Token) (any, error) { return key, nil },
+		all:     func() []any { return []any{key} },
+	}
+}
+
+// isSameKey reports whether two keys are equal: public keys, or secrets.
+func isSameKey(a, b any) bool {
+	if secret, ok := a.([]byte); ok {
+		other, ok := b.([]byte)
+		return ok && bytes.Equal(secret, other)
+	}
+	public, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(b)
 }
 
 func publicKey(path string, data []byte) (*Keys, error) {

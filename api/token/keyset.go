@@ -49,7 +49,8 @@ type keySet struct {
 	client http.Client
 	log    *slog.Logger
 
-	known atomic.Pointer[[]jwkset.JWK] // the usable keys of the last fetch; nil: none yet
+	known   atomic.Pointer[[]jwkset.JWK] // the usable keys of the last fetch; nil: none yet
+	fetched atomic.Uint64                // how often known was set
 
 	mu       sync.Mutex    // guards fetching
 	fetching chan struct{} // closed at the end of the fetch under way; nil: none is
@@ -77,7 +78,11 @@ func KeySet(ctx context.Context, from string, log *slog.Logger) (*Keys, error) {
 	}
 	wait(s.fetch(nil))
 	go s.fetchEvery()
-	return &Keys{methods: setMethods, find: s.find, renew: func() bool { return wait(s.fetch(s.refresh)) }}, nil
+	return &Keys{
+		methods: setMethods, find: s.find, all: s.keys,
+		renew:   func() bool { return wait(s.fetch(s.refresh)) },
+		changes: s.fetched.Load,
+	}, nil
 }
 
 // RedactURL returns a URL for the log, without the parts that may hold a secret.
@@ -167,6 +172,7 @@ func (s *keySet) load() {
 		s.log.Warn("no fetched key can verify tokens", "keys", len(all))
 	}
 	s.known.Store(&usable)
+	s.fetched.Add(1)
 }
 
 // get fetches the key set.
@@ -225,6 +231,16 @@ func (s *keySet) find(t *jwt.Token) (any, error) {
 		return nil, &mistake{fmt.Sprintf("its algorithm is %q; no key of this hub uses it", t.Method.Alg())}
 	}
 	return fitting, nil
+}
+
+// keys returns the usable keys.
+func (s *keySet) keys() (all []any) {
+	if known := s.known.Load(); known != nil {
+		for _, one := range *known {
+			all = append(all, one.Key())
+		}
+	}
+	return all
 }
 
 // named returns the keys of an id, which may be several (RFC 7517, section 4.5).

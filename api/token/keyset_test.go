@@ -336,3 +336,38 @@ func TestSecretsInTheAddressOfKeys(t *testing.T) {
 	require.Contains(t, log.String(), "http://127.0.0.1:1/keys")
 	require.NotContains(t, log.String(), "hunter")
 }
+
+// TestKeyLeavesTheSet checks that the tokens of a key that is no longer in the set are revoked, and no
+// others: also where the set's keys have no ids, and each may be the one that signed.
+func TestKeyLeavesTheSet(t *testing.T) {
+	i := newIssuer(t)
+	synctest.Test(t, func(t *testing.T) {
+		first, second := p256(t), p256(t)
+		set := func(keys ...*ecdsa.PrivateKey) (marshalled []jwkset.JWKMarshal) {
+			for _, key := range keys {
+				marshalled = append(marshalled, jwk(t, key.Public(), jwkset.JWKMetadataOptions{}))
+			}
+			return marshalled
+		}
+		i.publish(set(first, second)...)
+		v := i.verifier(t, io.Discard)
+		grants := map[*ecdsa.PrivateKey]*token.Grant{}
+		for _, key := range []*ecdsa.PrivateKey{first, second} {
+			grant, err := v.Verify(signedBy(t, jwt.SigningMethodES256, key, ""))
+			require.NoError(t, err)
+			grants[key] = grant
+		}
+		changes := v.Changes()
+		i.publish(set(second)...)
+		require.False(t, v.Revoked(grants[first]), "nobody has fetched the set")
+		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
+		require.Greater(t, v.Changes(), changes)
+		require.True(t, v.Revoked(grants[first]))
+		require.False(t, v.Revoked(grants[second]))
+		i.down = true
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.False(t, v.Revoked(grants[second]), "a set that cannot be fetched revokes nothing")
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -27,6 +28,8 @@ type Grant struct {
 	Read    Patterns  // topics that a reader may read
 	Publish Patterns  // vehicle ids that a publisher may publish for
 	Topics  Patterns  // topics that a publisher may name
+
+	key any // that verified the token: see [Verifier.Revoked]
 }
 
 // Ends returns when a stream or upload that began at a time must end: when the token expires, or at
@@ -47,6 +50,13 @@ type Rules struct {
 
 // Verifier verifies tokens. It is safe for concurrent use.
 type Verifier struct {
+	rules    Rules
+	current  atomic.Pointer[verification]
+	replaced atomic.Uint64 // how often Replace was called
+}
+
+// verification verifies tokens with keys.
+type verification struct {
 	keys   *Keys
 	rules  Rules
 	parser *jwt.Parser
@@ -54,6 +64,35 @@ type Verifier struct {
 
 // NewVerifier returns a Verifier of tokens that are signed with one of the keys.
 func NewVerifier(keys *Keys, rules Rules) *Verifier {
+	v := &Verifier{rules: rules}
+	v.current.Store(newVerification(keys, rules))
+	return v
+}
+
+// Replace makes these the only keys. Tokens that another key has signed count no longer: see
+// [Verifier.Revoked].
+func (v *Verifier) Replace(keys *Keys) {
+	v.current.Store(newVerification(keys, v.rules))
+	v.replaced.Add(1)
+}
+
+// Changes returns a number that rises whenever tokens may have been revoked: the keys were replaced, or
+// their set was fetched again.
+func (v *Verifier) Changes() uint64 {
+	n := v.replaced.Load()
+	if keys := v.current.Load().keys; keys.changes != nil {
+		n += keys.changes()
+	}
+	return n
+}
+
+// Revoked reports whether the key that verified a token is no longer among the keys. The grant is one that
+// Verify returned.
+func (v *Verifier) Revoked(g *Grant) bool {
+	return !slices.ContainsFunc(v.current.Load().keys.all(), func(key any) bool { return isSameKey(key, g.key) })
+}
+
+func newVerification(keys *Keys, rules Rules) *verification {
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods(keys.methods), jwt.WithLeeway(Leeway),
 		jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
@@ -67,7 +106,7 @@ func NewVerifier(keys *Keys, rules Rules) *Verifier {
 	if rules.Clock != nil {
 		options = append(options, jwt.WithTimeFunc(rules.Clock))
 	}
-	return &Verifier{keys, rules, jwt.NewParser(options...)}
+	return &verification{keys, rules, jwt.NewParser(options...)}
 }
 
 // claims are the claims that the hub reads.
@@ -103,7 +142,7 @@ func (g *Grant) rights(claim json.RawMessage) error {
 }
 
 // missing returns the name of the required claim that is missing.
-func (v *Verifier) missing(c *claims) string {
+func (v *verification) missing(c *claims) string {
 	switch {
 	case c.ExpiresAt == nil:
 		return "exp"
@@ -120,11 +159,13 @@ func (m *mistake) Error() string { return m.text }
 
 // Verify returns what a token allows. The error is [ErrNoKeys], or says what is wrong with the token,
 // in words that its sender may read: "it expired at …".
-func (v *Verifier) Verify(raw string) (*Grant, error) {
-	t, c, err := v.parse(raw)
+func (v *Verifier) Verify(raw string) (*Grant, error) { return v.current.Load().verify(raw) }
+
+func (v *verification) verify(raw string) (*Grant, error) {
+	t, c, keys, err := v.parse(raw)
 	if errors.Is(err, jwt.ErrTokenSignatureInvalid) &&
 		v.keys.renew != nil && t.Header["kid"] == nil && v.keys.renew() {
-		t, c, err = v.parse(raw) // without a kid, a wrong signature may mean new keys
+		t, c, keys, err = v.parse(raw) // without a kid, a wrong signature may mean new keys
 	}
 	signed := err == nil || errors.Is(err, jwt.ErrTokenInvalidClaims) // claims are read after the signature
 	if name := c.outOfRange(); name != "" && signed {
@@ -138,17 +179,36 @@ func (v *Verifier) Verify(raw string) (*Grant, error) {
 	if _, critical := t.Header["crit"]; critical { // RFC 7515, section 4.1.11
 		return nil, &mistake{"its header has crit, which this hub does not support"}
 	}
-	g := &Grant{Subject: c.Subject, Expires: c.ExpiresAt.Time}
+	g := &Grant{Subject: c.Subject, Expires: c.ExpiresAt.Time, key: signer(t, keys)}
 	if err := g.rights(c.Livemap); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
-func (v *Verifier) parse(raw string) (*jwt.Token, *claims, error) {
-	c := new(claims)
-	t, err := v.parser.ParseWithClaims(raw, c, v.keys.find)
-	return t, c, err
+// parse verifies a token. keys are those that it may be signed with.
+func (v *verification) parse(raw string) (t *jwt.Token, c *claims, keys any, err error) {
+	c = new(claims)
+	t, err = v.parser.ParseWithClaims(raw, c, func(t *jwt.Token) (_ any, err error) {
+		keys, err = v.keys.find(t)
+		return keys, err
+	})
+	return t, c, keys, err
+}
+
+// signer returns which of the keys that a token may be signed with has signed it.
+func signer(t *jwt.Token, keys any) any {
+	set, several := keys.(jwt.VerificationKeySet)
+	if !several {
+		return keys
+	}
+	signed := t.Raw[:strings.LastIndexByte(t.Raw, '.')]
+	for i, key := range set.Keys {
+		if i == len(set.Keys)-1 || t.Method.Verify(signed, t.Signature, key) == nil {
+			return key
+		}
+	}
+	return nil
 }
 
 // latest is the last time that claims may name, in Unix seconds: the end of the year 9999. Later ones
@@ -169,7 +229,7 @@ func (c *claims) outOfRange() string {
 }
 
 // explain returns what is wrong with a token. It reveals no claim of a token whose signature is wrong.
-func (v *Verifier) explain(t *jwt.Token, c *claims, err error) error {
+func (v *verification) explain(t *jwt.Token, c *claims, err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return ErrNoKeys

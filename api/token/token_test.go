@@ -139,11 +139,12 @@ func TestTheKeyFixesTheAlgorithm(t *testing.T) {
 				continue
 			}
 			require.NoError(t, err)
-			require.Equal(t, &token.Grant{
+			require.EqualExportedValues(t, token.Grant{
 				Subject: p.method.Alg(), Expires: now.Add(time.Hour),
 				Read: token.Patterns{"vehicle:TRUCK-*", "depot:7"}, Publish: token.Patterns{"TRUCK-*"},
 				Topics: token.Patterns{"depot:*"},
-			}, grant)
+			}, *grant)
+			require.False(t, v.Revoked(grant))
 		}
 	}
 }
@@ -367,4 +368,42 @@ func TestEnds(t *testing.T) {
 	require.Equal(t, now, g.Ends(now.Add(-time.Hour)))
 	require.Equal(t, now.Add(token.Leeway), g.Ends(now))
 	require.Equal(t, now.Add(token.Leeway), g.Ends(now.Add(30*time.Second)))
+}
+
+// TestReplacedKey checks that a new key verifies new tokens and revokes those of the old one, whatever the
+// kinds of the two, and that the same key in another file revokes nothing.
+func TestReplacedKey(t *testing.T) {
+	ec, other := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
+	ed, rs := edKey(t), rsaKey(t, 2048)
+	keys := []struct {
+		text   string
+		method jwt.SigningMethod
+		sign   any
+	}{
+		{secret, jwt.SigningMethodHS256, []byte(secret)},
+		{secret + "!", jwt.SigningMethodHS256, []byte(secret + "!")},
+		{public(t, ec), jwt.SigningMethodES256, ec},
+		{public(t, other), jwt.SigningMethodES256, other},
+		{public(t, ed), jwt.SigningMethodEdDSA, ed},
+		{public(t, rs), jwt.SigningMethodRS256, rs},
+	}
+	for _, before := range keys {
+		for _, after := range keys {
+			v := verifier(t, before.text, token.Rules{})
+			old := sign(t, before.method, before.sign, nil)
+			grant, err := v.Verify(old)
+			require.NoError(t, err)
+			changes := v.Changes()
+			replacement, err := token.KeyFile(file(t, after.text), token.TextSecret)
+			require.NoError(t, err)
+			v.Replace(replacement)
+			require.Greater(t, v.Changes(), changes)
+			require.Equal(t, before.text != after.text, v.Revoked(grant))
+			_, err = v.Verify(old)
+			require.Equal(t, before.text != after.text, err != nil)
+			fresh, err := v.Verify(sign(t, after.method, after.sign, nil))
+			require.NoError(t, err)
+			require.False(t, v.Revoked(fresh))
+		}
+	}
 }
