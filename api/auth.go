@@ -50,6 +50,19 @@ func endOf(r *http.Request) time.Time {
 	return time.Time{}
 }
 
+// revokedOf returns what reports whether the key of a request's token is gone; nil without a token.
+func (a *API) revokedOf(r *http.Request) func() bool {
+	grant := grantOf(r)
+	if grant == nil {
+		return nil
+	}
+	return func() bool { return a.Tokens.Revoked(grant) }
+}
+
+// EndRevoked ends the streams whose token was signed with a key that is gone, and returns how many these
+// are. Uploads end by themselves within a second. Call it when [token.Verifier.Changes] has changed.
+func (a *API) EndRevoked() (streams int) { return a.Hub.EndRevoked() }
+
 // withPrincipal returns the request with its principal.
 func withPrincipal(r *http.Request, p *principal) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), principalKey{}, p))

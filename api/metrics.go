@@ -29,6 +29,7 @@ type Metrics struct {
 	migrations  prometheus.Counter
 	cut         *prometheus.CounterVec // connections
 	unsaved     prometheus.Counter
+	keyReloads  *prometheus.CounterVec
 
 	stalledAnswers, readsRefused prometheus.Counter
 }
@@ -68,6 +69,8 @@ func NewMetrics() *Metrics {
 			"reason"),
 		unsaved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "livemap_state_save_failures_total", Help: "Failed attempts to save the vehicles."}),
+		keyReloads: counters("jwt_key_reloads_total",
+			"Changes of the --jwt-key file by result: ok, failed (it holds no key; the old one counts).", "result"),
 	}
 	m.stalledAnswers = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "livemap_answers_stalled_total",
@@ -76,10 +79,13 @@ func NewMetrics() *Metrics {
 		Name: "livemap_reads_refused_total",
 		Help: "Snapshots, vehicles and tracks refused because too many were under way."})
 	m.registry.MustRegister(m.publishes, m.stalledAnswers, m.readsRefused, m.publishTime, m.writeDelay, m.open,
-		m.closed, m.panics, m.migrations, m.cut, m.unsaved,
+		m.closed, m.panics, m.migrations, m.cut, m.unsaved, m.keyReloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
+	}
+	for _, result := range []string{"ok", "failed"} {
+		m.keyReloads.WithLabelValues(result)
 	}
 	return m
 }
@@ -109,6 +115,15 @@ func (m *Metrics) Build(version string) {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
 	m.registry.MustRegister(build)
+}
+
+// KeyReloaded counts that the file of the key was read again, because it had changed; err: it held none.
+func (m *Metrics) KeyReloaded(err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.keyReloads.WithLabelValues(result).Inc()
 }
 
 // Watch adds the metrics of a hub. Call it once.

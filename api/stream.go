@@ -21,6 +21,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	query.Revoked = a.revokedOf(r)
 	if !acceptsEvents(r) {
 		return problem.New(http.StatusNotAcceptable,
 			"the hub sends text/event-stream here, which the request's Accept excludes")

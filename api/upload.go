@@ -51,7 +51,7 @@ func (a *API) receiveLines(
 	}
 	defer context.AfterFunc(a.draining, func() { u.stop(stream.Draining) })()
 	if ends := endOf(r); !ends.IsZero() {
-		go u.endAt(ends, a.Clock)
+		go u.endAt(ends, a.Clock, a.revokedOf(r))
 	}
 	// On HTTP/1.1 the server would read the rest of an unfinished upload as the next request. Acks
 	// during the upload need the header before it ends.
@@ -71,7 +71,8 @@ func (a *API) receiveLines(
 	return positions.Ack()
 }
 
-// clockPoll is how often an upload that ends at a time of day looks at the clock, which may be set.
+// clockPoll is how often an upload that ends at a time of day looks at the clock, which may be set, and
+// whether its token was revoked.
 const clockPoll = 500 * time.Millisecond
 
 // upload is an NDJSON upload.
@@ -90,7 +91,7 @@ type upload struct {
 	endsNow  context.CancelCauseFunc
 }
 
-// endReason is why the hub ends an upload: it drains, or the upload's token expired.
+// endReason is why the hub ends an upload: it drains, or the upload's token expired or was revoked.
 type endReason stream.Reason
 
 // Error implements error.
@@ -182,11 +183,15 @@ func (u *upload) stop(why stream.Reason) {
 	u.shortenDeadline()
 }
 
-// endAt ends the upload at a time of day. It returns when the upload has ended.
-func (u *upload) endAt(ends time.Time, clock func() time.Time) {
+// endAt ends the upload at a time of day, or when its token is revoked; revoked may be nil. It returns when
+// the upload has ended.
+func (u *upload) endAt(ends time.Time, clock func() time.Time, revoked func() bool) {
 	ticker := time.NewTicker(clockPoll)
 	defer ticker.Stop()
 	for left := ends.Sub(clock()); left > 0; left = ends.Sub(clock()) {
+		if revoked != nil && revoked() {
+			break
+		}
 		ticker.Reset(min(left, clockPoll))
 		select {
 		case <-u.stopping.Done():

@@ -54,3 +54,12 @@ func check(info fs.FileInfo) error {
 	}
 	return fmt.Errorf("%w, but %s", ErrOther, kind)
 }
+
+// Unchanged reports whether two results of [os.Stat] are of the same file with the same content, as far as
+// its time and size tell. Nil is no file.
+func Unchanged(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}

@@ -53,11 +53,11 @@ var serveHelp = helpTexts{
 	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: " +
 		"livemap in the user's state directory).",
 	"log-format": "Format of the log: text or json (default: text on a terminal, else json).",
-	"log-level": "Least important lines of the log: debug, info, warn or error (${default}). info has each stream " +
-		"that opens or closes; debug adds failed handshakes, malformed requests and idle connections.",
+	"log-level": "Least important lines of the log: debug, info, warn or error (${default}). info has each " +
+		"stream that opens or closes; debug adds failed handshakes, malformed requests and idle connections.",
 	"anonymous": "Let everyone who can reach the public or proxy port read.",
 	"jwt-key": "Key that verifies tokens: a PEM public key (RSA, ECDSA, Ed25519), or an HS256 secret of at " +
-		"least 32 bytes.",
+		"least 32 bytes. The hub reloads it when it changes; tokens of the old key then count no longer.",
 	"jwt-secret-format": "Format of a secret in --jwt-key: text (UTF-8 without control characters; a final " +
 		"newline is no part of it) or raw (any bytes, each of which counts) (${default}).",
 	"jwks-url": "JSON Web Key Set to verify tokens with, instead of --jwt-key. The hub fetches it every hour, " +
@@ -107,7 +107,7 @@ func (c *serveCmd) Validate() error {
 // Help returns what --help adds to the flags.
 func (c *serveCmd) Help() string {
 	return `Runs until SIGTERM, SIGINT or SIGHUP, and then ends in good order. SIGHUP reloads nothing. The hub
-reloads the files of --tls-cert and --map-pmtiles when they change. It reads --jwt-key only at the start.
+reloads the files of --tls-cert, --jwt-key and --map-pmtiles when they change.
 
 Exit status: 0 after one of these signals; 1 if the hub cannot run, for example because a port is in use; 2
 for a mistake in the call.`

@@ -151,6 +151,59 @@ func TestAuthFlags(t *testing.T) {
 	assert.NotEmpty(t, header.Get("Retry-After"))
 }
 
+// A key that replaces another counts while the hub runs: streams of the old one end, over every protocol. A
+// file that holds no key changes nothing.
+func TestKeyIsReadAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	printed(t, "token", "--make-key", first)
+	printed(t, "token", "--make-key", second, "--type", "es256")
+	used := filepath.Join(dir, "used")
+	put := func(path string) {
+		t.Helper()
+		require.NoError(t, os.Link(path, used+".new"))
+		require.NoError(t, os.Rename(used+".new", used))
+	}
+	put(first)
+	hub := startHub(t, "--anonymous=false", "--jwt-key", used)
+	require.Len(t, hub.log.find("every user of this machine may read and publish on the internal port, "+
+		"without a token"), 1)
+	old := printed(t, "token", "--key", first, "--read", "*")
+	var streams []*wireStream
+	for _, protocol := range protocolNames {
+		client := hub.client(t, protocol)
+		client.token = old
+		s := client.mustOpen(t, hub.public+"/stream", "")
+		s.until(t, "live")
+		streams = append(streams, s)
+	}
+
+	put(second) // the private half
+	const broken = "cannot reload --jwt-key; the old key counts"
+	assert.Contains(t, hub.log.await(t, broken)["error"], "it must be a PEM public key")
+	assert.Equal(t, 1.0, hub.metric(t, `livemap_jwt_key_reloads_total{result="failed"}`))
+	client := hub.client(t, "h1")
+	client.token = old
+	client.mustOpen(t, hub.public+"/stream", "").until(t, "live")
+
+	put(second + ".pub")
+	for _, s := range streams {
+		bye := s.until(t, "bye")
+		assert.JSONEq(t, `{"reason":"expired"}`, bye[len(bye)-1].data)
+	}
+	reloaded := hub.log.await(t, "reloaded --jwt-key; tokens of another key count no longer")
+	assert.Equal(t, 4.0, reloaded["streams_ended"])
+	assert.Equal(t, 1.0, hub.metric(t, `livemap_jwt_key_reloads_total{result="ok"}`))
+	refused, err := client.get(t.Context(), hub.public+"/stream", "")
+	require.NoError(t, err)
+	refused.Body.Close()
+	assert.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+	client.token = printed(t, "token", "--key", second, "--read", "*")
+	client.mustOpen(t, hub.public+"/stream", "").until(t, "live")
+	assert.Len(t, hub.log.find(broken), 1)
+}
+
 // Clients show their tokens.
 func TestClientsShowTokens(t *testing.T) {
 	t.Parallel()

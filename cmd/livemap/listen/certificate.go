@@ -162,7 +162,7 @@ func (c *certificate) get() *tls.Certificate {
 // unchanged reports whether a file is the one that was read.
 func unchanged(path string, was os.FileInfo) bool {
 	is, err := os.Stat(path)
-	return err == nil && os.SameFile(is, was) && is.ModTime().Equal(was.ModTime()) && is.Size() == was.Size()
+	return err == nil && regular.Unchanged(is, was)
 }
 
 func (c *certificate) read() error {

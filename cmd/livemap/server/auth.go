@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"livemap/api/token"
 	"livemap/cmd/livemap/listen"
@@ -71,6 +72,16 @@ func (c *Config) verifier(ctx context.Context, log *slog.Logger) (*token.Verifie
 		return nil, err
 	}
 	return token.NewVerifier(keys, token.Rules{Issuer: c.JWTIssuer, Audience: c.JWTAudience}), nil
+}
+
+// warnOfLocalUsers logs that the internal port lets in users of this machine who have no token. address is
+// that of the port, as clients name it.
+func (c *Config) warnOfLocalUsers(address string, log *slog.Logger) {
+	if c.Anonymous || !strings.HasPrefix(address, "http://") {
+		return
+	}
+	log.Warn("every user of this machine may read and publish on the internal port, without a token",
+		"publish", address, "advice", "--publish-listen unix:/path admits the socket's owner and group only")
 }
 
 // flagError is a mistake in what a flag names; nil if err is nil.

@@ -48,8 +48,8 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := c.verifier(ctx, log)
-	if err != nil {
+	keys := c.watchKeys(log)
+	if keys.tokens, err = c.verifier(ctx, log); err != nil {
 		return err
 	}
 	if err := c.Listen.CheckFiles(); err != nil {
@@ -65,6 +65,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		return err
 	}
 	defer ports.Close()
+	c.warnOfLocalUsers(ports.Addresses().Internal, log)
 
 	metrics := api.NewMetrics()
 	metrics.Build(c.Version)
@@ -83,14 +84,14 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		OpenAPI:        root.OpenAPI,
 		PublishAddress: ports.Addresses().Internal,
 		RequireAuth:    ports.RequiresAuth(),
-		Tokens:         tokens,
+		Tokens:         keys.tokens,
 		TakeOver:       listen.TakeOverHTTP3,
 		Full:           memory.high.Load,
 	}
 	c.configure(&config)
 	surface := api.New(config)
 	defer surface.Close()
-	return c.serve(ctx, &running{hub, surface, ports, state, log}, ready)
+	return c.serve(ctx, &running{hub, surface, ports, state, keys, log}, ready)
 }
 
 // open opens the ports. A hub without a public port needs no QUIC keys.
@@ -131,6 +132,7 @@ type running struct {
 	surface *api.API
 	ports   *listen.Ports
 	state   *stateDir
+	keys    *keyWatch
 	log     *slog.Logger
 }
 
@@ -140,6 +142,7 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	stopSaving := h.state.saveEvery(saveInterval, h.hub, metrics.Unsaved)
 	failed := h.ports.Serve(h.surface.Public(), h.surface.Internal(),
 		listen.Counters{Migrated: metrics.Migrated, Cut: metrics.Cut})
+	defer h.watchKeys()()
 	at := h.ports.Addresses()
 	h.log.Info("the hub is ready", attributes(at)...)
 	ready(at)
@@ -156,6 +159,14 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	err = errors.Join(err, h.state.save(h.hub))
 	h.log.Info("the hub is down")
 	return err
+}
+
+// watchKeys makes changes of the keys that verify tokens count, until stop is called.
+func (h *running) watchKeys() (stop func()) {
+	if h.keys.tokens == nil {
+		return func() {}
+	}
+	return every(keyPoll, func() { h.keys.look(h.surface.EndRevoked, h.surface.Metrics.KeyReloaded) })
 }
 
 // attributes returns the addresses as attributes of a log line.
