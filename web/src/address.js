@@ -1,6 +1,6 @@
 /**
  * address.js keeps the view in the page's address, so that a link shares it:
- * #map=12.5/48.137/11.575&vehicle=TRUCK-042&follow&filter=moving&q=042
+ * #map=12.5/48.137/11.575&vehicle=TRUCK-042&follow&filter=moving&q=042&inview
  */
 
 /**
@@ -11,10 +11,19 @@
  * @property {"all" | import("./fleet.js").State} filter
  * @property {"name" | "speed" | "heard"} sort
  * @property {string} q the search text
+ * @property {boolean} inView whether the list has only what is on the map's visible part
  */
 
 /** @type {ViewState} */
-export const DEFAULTS = { map: null, vehicle: null, follow: false, filter: "all", sort: "name", q: "" };
+export const DEFAULTS = {
+	map: null,
+	vehicle: null,
+	follow: false,
+	filter: "all",
+	sort: "name",
+	q: "",
+	inView: false,
+};
 
 /**
  * Parses an address's fragment. Parts that it cannot parse get their defaults.
@@ -32,6 +41,7 @@ export function parse(hash) {
 		filter: filter === "moving" || filter === "parked" || filter === "silent" ? filter : "all",
 		sort: sort === "speed" || sort === "heard" ? sort : "name",
 		q: params.get("q") ?? "",
+		inView: params.has("inview"),
 	};
 }
 
@@ -62,6 +72,9 @@ export function format(viewState) {
 		if (viewState[name] !== DEFAULTS[name]) {
 			parts.push(`${name}=${encodeURIComponent(viewState[name])}`);
 		}
+	}
+	if (viewState.inView) {
+		parts.push("inview");
 	}
 	return `#${parts.join("&")}`;
 }

@@ -51,6 +51,11 @@ export class Vehicle {
 	/** Degrees clockwise from north, or null if unknown. @type {number | null} */
 	course = null;
 
+	/**
+	 * Until when its fixes are known, in Unix seconds: Infinity while they are streamed.
+	 */
+	knownUntil = Infinity;
+
 	/** Units of the world per second; 0 without a speed or a heading. */
 	#vx = 0;
 	#vy = 0;
@@ -137,6 +142,11 @@ export class Vehicle {
 		return this.#intervals[this.motion];
 	}
 
+	/** Whether the stream has its fixes. */
+	get streamed() {
+		return this.knownUntil === Infinity;
+	}
+
 	/** Seconds since its fix. @param {number} now */
 	age(now) {
 		return Math.max(0, now - this.time);
@@ -148,7 +158,8 @@ export class Vehicle {
 	 * @returns {State}
 	 */
 	state(asOf, quietFrom) {
-		return freshness(this.feature, asOf, quietFrom) === "fresh" ? this.motion : "silent";
+		const fresh = freshness(this.feature, Math.min(asOf, this.knownUntil), quietFrom) === "fresh";
+		return fresh ? this.motion : "silent";
 	}
 
 	/** Seconds after its fix from which it is drawn there again. */
@@ -185,7 +196,7 @@ export class Vehicle {
 	}
 }
 
-/** Fleet is the vehicles in view. */
+/** Fleet is all vehicles: those that are streamed, and what is known of the others. */
 export class Fleet {
 	/** @type {Map<string, Vehicle>} */
 	vehicles = new Map();
@@ -212,13 +223,19 @@ export class Fleet {
 	/** Whether its positions are too old to be extrapolated, for no fault of the vehicles. */
 	frozen = false;
 
-	/** @param {Feature} feature */
+	/** A fix from the stream. @param {Feature} feature */
 	update(feature) {
 		const known = this.vehicles.get(feature.id);
 		if (known) {
 			known.update(feature, this.clock());
+			known.knownUntil = Infinity;
 			return known;
 		}
+		return this.#add(feature);
+	}
+
+	/** @param {Feature} feature */
+	#add(feature) {
 		const vehicle = new Vehicle(feature, this.clock());
 		this.vehicles.set(vehicle.id, vehicle);
 		this.version++;
@@ -229,6 +246,60 @@ export class Fleet {
 	remove(id) {
 		this.version++;
 		return this.vehicles.delete(id);
+	}
+
+	/** The stream has a vehicle no longer. @param {string} id */
+	leave(id) {
+		const vehicle = this.vehicles.get(id);
+		if (vehicle) {
+			vehicle.knownUntil = this.asOf();
+		}
+	}
+
+	/**
+	 * Takes the whole fleet, beside what is streamed.
+	 * @param {Feature[]} features
+	 * @param {number} time when they were read, Unix seconds
+	 */
+	learn(features, time) {
+		const now = this.clock();
+		/** @type {Set<string>} */
+		const present = new Set();
+		for (const feature of features) {
+			present.add(feature.id);
+			const vehicle = this.vehicles.get(feature.id);
+			if (!vehicle) {
+				this.#add(feature).knownUntil = time;
+			} else if (!vehicle.streamed) {
+				if (feature.properties.timestamp >= vehicle.time) {
+					vehicle.update(feature, now);
+				}
+			}
+		}
+		for (const [id, { knownUntil }] of this.vehicles) {
+			if (knownUntil < time && !present.has(id)) {
+				this.remove(id);
+			}
+		}
+		this.confirm(time);
+	}
+
+	/** What is known of the vehicles that are not streamed holds until a time. @param {number} time */
+	confirm(time) {
+		for (const vehicle of this.vehicles.values()) {
+			if (!vehicle.streamed) {
+				vehicle.knownUntil = Math.max(vehicle.knownUntil, time);
+			}
+		}
+	}
+
+	/** Removes the vehicles that are not streamed. */
+	keepStreamed() {
+		for (const [id, { streamed }] of this.vehicles) {
+			if (!streamed) {
+				this.remove(id);
+			}
+		}
 	}
 
 	/** The number of vehicles in each state. */

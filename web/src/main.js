@@ -21,6 +21,7 @@ import { Account } from "./session/account.js";
 import { Login, restoreView } from "./session/login.js";
 import { SignIn } from "./session/sign-in.js";
 import { takeInitialToken, takeToken } from "./session/token.js";
+import { WholeFleet } from "./whole-fleet.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
 
@@ -40,6 +41,7 @@ let viewState = parse(location.hash);
 let loaded = false; // the first state has arrived
 let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
 let showAllPending = false; // all vehicles are to be shown once they have arrived
+let anotherReader = false; // vehicles of the previous reader are still there
 
 const map = await makeMap({ ...config, report: showNotice }, viewState).catch((error) => {
 	showNotice(`The map cannot be drawn: ${error.message}`);
@@ -70,7 +72,7 @@ permissions = account.permissions;
 accountChecked = account.state !== "unknown";
 const feed = follow({
 	...viewport.view(
-		viewState.map && viewState.q === "" ? bounds(map) : null,
+		viewState.map ? bounds(map) : null,
 		map.getZoom(),
 		viewState.vehicle,
 	),
@@ -85,15 +87,19 @@ const feed = follow({
 		}
 	},
 	onLate: (feature) => trail.add(feature),
-	onGone(id) {
-		fleet.remove(id);
+	onGone(id, reason) {
 		summary.changed();
 		markers.changed();
+		if (reason === "left" && viewport.near && !anotherReader) {
+			fleet.leave(id); // the list has it still
+			return;
+		}
+		fleet.remove(id);
 		if (id === viewState.vehicle) {
 			details.missing("Gone: the hub no longer knows it.");
 		}
 	},
-	onStatus({ phase, refusal, reason, heard }) {
+	onStatus({ phase, state, refusal, reason, heard }) {
 		showConnection();
 		lastHeard = heard || lastHeard;
 		if (phase === "refused" && refusal !== "forbidden") {
@@ -108,6 +114,8 @@ const feed = follow({
 			accountChecked &&= phase === "connecting";
 		}
 		if (phase === "live") {
+			anotherReader = false;
+			wholeFleet.streamed(viewport.near, state === "re-read");
 			summary.refresh();
 			showFirst();
 			if (showAllPending) {
@@ -120,13 +128,19 @@ const feed = follow({
 });
 const showStatus = connection(element("connection", HTMLElement), feed);
 const showBand = bandOver(element("band", HTMLElement), feed);
+const wholeFleet = new WholeFleet(
+	fleet,
+	() => (viewport.canRead(ALL) ? [ALL] : []),
+	() => summary.changed(),
+);
 const summary = new Summary({
 	fleet,
+	wholeFleet,
 	feed,
 	list,
 	details,
 	viewState: () => viewState,
-	near: () => viewport.near,
+	bounds: () => bounds(map),
 });
 
 /** Shows the connection. Without one that is live, nothing on the page moves or changes by itself. */
@@ -159,6 +173,8 @@ function accountChanged() {
 		permissions = account.permissions;
 		viewport.canRead = account.canRead;
 		trail.clear();
+		anotherReader = true;
+		wholeFleet.reset();
 		feed.view(currentView()); // an event id is valid for one set of permissions
 	} else if (feed.status.phase === "refused") {
 		feed.retry();
@@ -167,12 +183,12 @@ function accountChanged() {
 
 /** The subscription that the current view needs. */
 function currentView() {
-	return viewport.view(viewState.q === "" ? bounds(map) : null, map.getZoom(), viewState.vehicle);
+	return viewport.view(bounds(map), map.getZoom(), viewState.vehicle);
 }
 
-/** Changes the subscription if the view needs another one. A search needs the whole fleet. */
+/** Changes the subscription if the view needs another one. */
 function followView() {
-	const view = viewport.next(viewState.q === "" ? bounds(map) : null, map.getZoom(), viewState.vehicle);
+	const view = viewport.next(bounds(map), map.getZoom(), viewState.vehicle);
 	if (view) {
 		feed.view(view);
 	}
@@ -201,10 +217,8 @@ function showFirst() {
 function change(next) {
 	const before = viewState;
 	viewState = { ...viewState, ...next };
-	if (viewState.vehicle !== before.vehicle || (viewState.q === "") !== (before.q === "")) {
-		followView();
-	}
 	if (viewState.vehicle !== before.vehicle) {
+		followView();
 		trail.show(viewState.vehicle);
 	}
 	render();
@@ -259,7 +273,7 @@ async function findVehicle(id) {
 	// It uses a topic, because a path cannot hold every id. No id has white space around it.
 	const query = new URLSearchParams({ topic: topicOf(id.trim()) });
 	const answer = await fetch(`/snapshot?${query}`, { cache: "no-store" }).catch(() => null);
-	// During a search the list holds the whole fleet, so the vehicle does not exist. A 400: it cannot exist.
+	// The list holds the whole fleet, so the vehicle does not exist. A 400: it cannot exist.
 	const undisclosed = answer?.status === 400 || (answer?.status === 403 && viewport.canRead(ALL));
 	if (!answer?.ok && !undisclosed) {
 		if (answer?.status === 401) {
@@ -293,7 +307,7 @@ bindControls({
 	openPanel: () => setSheet(true),
 });
 element("overview", HTMLElement).addEventListener("click", () => {
-	if (viewport.near) {
+	if (!wholeFleet.complete) {
 		showAllPending = true;
 		feed.view(viewport.view(null, map.getZoom(), viewState.vehicle));
 	} else {
@@ -323,6 +337,7 @@ map.on("mousemove", (event) => {
 });
 // Dragging the map ends following.
 map.on("dragstart", () => viewState.follow && change({ follow: false }));
+map.on("move", () => viewState.inView && summary.changed());
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	if (loaded && mapPlaced) {

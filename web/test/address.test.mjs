@@ -11,6 +11,7 @@ test("an address is read as it was written", () => {
 		filter: /** @type {const} */ ("parked"),
 		sort: /** @type {const} */ ("speed"),
 		q: "a=b&c",
+		inView: true,
 	};
 	const hash = format(look);
 	assert.ok(!/[ "<>]/.test(hash), hash);

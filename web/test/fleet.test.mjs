@@ -258,3 +258,52 @@ test("a fleet's states hold for the time until which it is known", () => {
 	quietFrom = 110;
 	assert.equal(fleet.counts().moving, 1, "and the hub was away until 110");
 });
+
+/** @param {string} id @param {number} timestamp @param {number} [speed] */
+const vehicleAt = (id, timestamp, speed = 50) => ({ ...fix(timestamp, 0, { speed_kmh: speed }), id });
+
+test("a fleet keeps vehicles that leave the stream, as of then", () => {
+	let now = 100;
+	const fleet = new Fleet(() => now);
+	fleet.update(vehicleAt("A", 100));
+	fleet.update(vehicleAt("B", 100));
+	fleet.leave("B");
+	fleet.leave("nobody");
+	const b = /** @type {Vehicle} */ (fleet.vehicles.get("B"));
+	assert.deepEqual([fleet.counts().all, b.streamed], [2, false]);
+	now = 200;
+	assert.deepEqual(fleet.counts(), { all: 2, moving: 1, parked: 0, silent: 1 }, "B was heard of until 100");
+	fleet.confirm(161);
+	assert.equal(fleet.counts().silent, 2, "and until 161 nothing came from it");
+	fleet.confirm(120);
+	assert.equal(fleet.counts().silent, 2);
+	fleet.update(vehicleAt("B", 200));
+	assert.deepEqual([b.streamed, fleet.counts().moving], [true, 1]);
+	fleet.leave("A");
+	fleet.keepStreamed();
+	assert.deepEqual([...fleet.vehicles.keys()], ["B"]);
+});
+
+test("a fleet learns the vehicles that are not streamed, and forgets those that are gone", () => {
+	const now = 200;
+	const fleet = new Fleet(() => now);
+	for (const id of ["STREAMED", "STAYS", "LEFT-SINCE", "GONE"]) {
+		fleet.update(vehicleAt(id, 190));
+	}
+	for (const id of ["STAYS", "LEFT-SINCE", "GONE"]) {
+		fleet.leave(id);
+	}
+	const { version } = fleet;
+	fleet.learn([vehicleAt("STREAMED", 150, 1), vehicleAt("STAYS", 195, 60), vehicleAt("NEW", 130)], 250);
+	fleet.learn([vehicleAt("STREAMED", 150, 1), vehicleAt("STAYS", 180, 70), vehicleAt("NEW", 130)], 260);
+	assert.deepEqual([...fleet.vehicles.keys()], ["STREAMED", "STAYS", "NEW"]);
+	assert.notEqual(fleet.version, version);
+	const speed = (/** @type {string} */ id) => fleet.vehicles.get(id)?.speed;
+	assert.equal(speed("STREAMED"), 50, "the stream knows better");
+	assert.equal(speed("STAYS"), 60, "an older fix is none");
+	assert.equal(fleet.vehicles.get("STREAMED")?.streamed, true);
+	assert.equal(fleet.vehicles.get("NEW")?.streamed, false);
+	fleet.leave("STREAMED"); // at 200
+	fleet.learn([], 195); // which was read before
+	assert.equal(fleet.vehicles.has("STREAMED"), true);
+});

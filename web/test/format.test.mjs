@@ -114,11 +114,28 @@ test("a vehicle's state is written as text", () => {
 	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent for days");
 });
 
-test("the summary has the number shown, the total, and the area", () => {
-	assert.equal(summaryText(1, 1, false), "1 vehicle");
-	assert.equal(summaryText(0, 0, true), "0 around here");
-	assert.equal(summaryText(1200, 10_000, false), "1,200 vehicles of 10,000");
-	assert.equal(summaryText(1, 3, true), "1 of 3 around here");
+test("the summary has the number shown, the total, and where it looked", () => {
+	const whole = { all: 10_000, complete: true };
+	assert.equal(summaryText(1, { all: 1, complete: true }), "1 vehicle");
+	assert.equal(summaryText(10_000, whole), "10,000 vehicles");
+	assert.equal(summaryText(1200, whole), "1,200 of 10,000 vehicles");
+	assert.equal(summaryText(3, { ...whole, inView: true }), "3 of 10,000 vehicles · only in view");
+	const searched = { ...whole, searched: true };
+	assert.equal(summaryText(2, searched), "2 of 10,000 vehicles · searched the whole fleet");
+	assert.equal(
+		summaryText(0, { ...searched, age: 33 }),
+		"0 of 10,000 vehicles · searched the whole fleet, as of 33 s ago",
+	);
+	assert.equal(
+		summaryText(2, { ...searched, age: 33, inView: true }),
+		"2 of 10,000 vehicles · searched what is in view",
+	);
+	const part = { all: 3, complete: false };
+	assert.equal(summaryText(3, part), "3 vehicles around here");
+	assert.equal(
+		summaryText(3, { ...part, age: 33, searched: true }),
+		"3 of 3 vehicles around here · searched what is around here",
+	);
 });
 
 test("the connection line shows the connection, and never better than it is", () => {

@@ -332,12 +332,15 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 						)
 						.map((r) => r.getAttribute("data-id")),
 				);
-		await says(page, "#summary", /^3 around here$/);
+		await says(page, "#summary", /^4 vehicles$/);
+		await page.getByRole("switch", { name: "Only in view" }).check();
+		await says(page, "#summary", /^3 of 4 vehicles · only in view$/);
 		assert.deepEqual(await rows(), ["BUS-1", "VAN-2", "VAN-10"]);
 		await page.locator("#sort").selectOption("speed");
 		assert.deepEqual(await rows(), ["VAN-10", "BUS-1", "VAN-2"]);
 		await page.getByRole("radio", { name: /Parked/ }).check();
 		assert.deepEqual(await rows(), ["VAN-2"]);
+		await says(page, "#filter", /All 4 Moving 2 Parked 2/);
 		await page.waitForFunction(
 			() => window.livemap.drawn("VAN-10") === null && window.livemap.drawn("VAN-2") !== null,
 		);
@@ -357,13 +360,68 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await page.locator("#search").press("Enter");
 		await says(page, "#notice", /knows no vehicle “FAR-2”/);
 		await page.locator("#search").fill("far");
-		await page.locator('[data-id="FAR-1"]').waitFor(); // a search covers the whole fleet
-		await says(page, "#summary", /^1 vehicle of 4$/);
+		await says(page, "#summary", /^0 of 4 vehicles · searched what is in view$/);
+		await page.getByRole("switch", { name: "Only in view" }).uncheck();
+		await page.locator('[data-id="FAR-1"]').waitFor();
+		await says(page, "#summary", /^1 of 4 vehicles · searched the whole fleet(, as of \d+ s ago)?$/);
+		assert.ok(
+			await page.evaluate(() => window.livemap.vehicles().every((v) => v.id !== "FAR-1")),
+			"a search opens no stream of the whole fleet",
+		);
 		await page.locator("#search").press("Enter");
 		await says(page, "#details h2", /^FAR-1$/);
 		await drawn(page, "FAR-1");
 		await page.locator("#search").fill("");
-		await says(page, "#summary", /^1 around here$/);
+		await says(page, "#summary", /^4 vehicles$/);
+	});
+
+	test("lists the whole fleet at every zoom, whatever is selected", async () => {
+		await hub.publish(
+			...Array.from({ length: 12 }, (_, i) => ({
+				vehicle_id: `VAN-${i}`,
+				lon: -120 + i * 20,
+				lat: 40,
+				speed_kmh: i % 2 ? 50 : 0,
+			})),
+		);
+		const page = await show(at(0, 40, 2));
+		const whole = async () => {
+			await says(page, "#filter", /All 12 Moving 6 Parked 6/);
+			assert.equal(await page.locator("[role=option]").first().getAttribute("aria-setsize"), "12");
+		};
+		await whole();
+		await page.locator('[data-id="VAN-3"]').click();
+		await page.waitForFunction(() => window.livemap.vehicles().length === 1); // from near
+		await drawn(page, "VAN-3");
+		await whole();
+		await page.locator('[data-id="VAN-8"]').click();
+		await drawn(page, "VAN-8");
+		await page.waitForFunction(() => window.livemap.vehicles().every((v) => v.id === "VAN-8"));
+		await whole();
+		await page.getByRole("switch", { name: "Only in view" }).check();
+		await says(page, "#summary", /^1 of 12 vehicles · only in view$/);
+		await page.waitForURL(/&inview/);
+		await says(page, "#filter", /All 12 Moving 6 Parked 6/);
+		await page.keyboard.press("Escape");
+		await page.evaluate(() => (location.hash = "#map=9/40/-60"));
+		await drawn(page, "VAN-3");
+		await whole();
+		await hub.publish({ vehicle_id: "VAN-3", lon: 170, lat: 0, speed_kmh: 20 });
+		await page.waitForFunction(() => window.livemap.vehicles().length === 0); // it has left the view
+		await whole();
+		assert.equal(await page.evaluate(() => window.livemap.drawn("VAN-3")), null, "and leaves no ghost");
+	});
+
+	test("has the whole fleet in a link to a near view too", async () => {
+		await hub.publish(
+			{ vehicle_id: "HERE", ...BERLIN, speed_kmh: 0 },
+			{ vehicle_id: "FAR-1", lon: -70, lat: 40, speed_kmh: 50 },
+		);
+		const page = await show(at(BERLIN.lon, BERLIN.lat));
+		await says(page, "#filter", /All 2 Moving 1 Parked 1/);
+		await page.locator('[data-id="FAR-1"]').click();
+		await drawn(page, "FAR-1");
+		await says(page, "#list", /FAR-1 50 km\/h/);
 	});
 
 	test("finds vehicles with any id", async () => {
@@ -581,7 +639,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 
 	test("shows why its list is empty", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
-		await says(page, "#empty-list", /No vehicle is around here/);
+		await says(page, "#empty-list", /No vehicle has reported yet/);
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		await page.locator("#empty-list").waitFor({ state: "hidden" });
 		await page.getByRole("radio", { name: /Moving/ }).check();
@@ -821,7 +879,8 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 	test("shows all vehicles, even from an empty view", async () => {
 		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
 		const page = await show(at(2, 48, 12));
-		await says(page, "#empty-list", /No vehicle is around here/);
+		await page.locator('[data-id="VAN-7"]').waitFor();
+		assert.deepEqual(await page.evaluate(() => window.livemap.vehicles()), []);
 		await page.locator("#overview").click();
 		await drawn(page, "VAN-7");
 	});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clustered, radius } from "../src/map/clusters.js";
-import { Viewport } from "../src/map/viewport.js";
+import { contains, Viewport } from "../src/map/viewport.js";
 
 /** @typedef {import("../src/map/viewport.js").Box} Box */
 
@@ -202,5 +202,26 @@ test("cells that are far apart never share a cluster", () => {
 		[1, 2].map(() => marker((x + 0.5) * 84, (y + 0.5) * 84, "moving", world));
 	for (const y of [256, 1000, 4096, 49_900]) {
 		assert.deepEqual(sizes([...cell(1, 0), ...cell(0, y)], 13), [], `${y}`);
+	}
+});
+
+test("a place is in a box, also over the antimeridian and in another copy of the world", () => {
+	/** @type {[import("../src/map/viewport.js").Box, number, number, boolean][]} */
+	const cases = [
+		[[10, 50, 12, 52], 11, 51, true],
+		[[10, 50, 12, 52], 10, 52, true],
+		[[10, 50, 12, 52], 12.1, 51, false],
+		[[10, 50, 12, 52], 9.9, 51, false],
+		[[10, 50, 12, 52], 11, 49.9, false],
+		[[10, 50, 12, 52], 11, 52.1, false],
+		[[170, -20, 190, -10], -175, -17, true],
+		[[170, -20, 190, -10], -165, -17, false],
+		[[-190, -20, -170, -10], 175, -17, true],
+		[[-190, -20, -170, -10], 165, -17, false],
+		[[350, 0, 370, 10], 5, 5, true],
+		[[-300, -90, 300, 90], 179, 0, true],
+	];
+	for (const [box, lon, lat, inside] of cases) {
+		assert.equal(contains(box, { lon, lat }), inside, `${box} ${lon} ${lat}`);
 	}
 });

@@ -167,7 +167,7 @@ export class Markers {
 		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
 			const state = stateOf(vehicle);
-			if (!this.filter(state) && vehicle.id !== this.selected) {
+			if (!vehicle.streamed || (!this.filter(state) && vehicle.id !== this.selected)) {
 				continue;
 			}
 			const { x, y } = still ? vehicle : vehicle.positionAt(now);

@@ -121,6 +121,15 @@ function expand([west, south, east, north]) {
 	];
 }
 
+/**
+ * Whether a place is in a box.
+ * @param {Box} box the west may be beyond −180, and the east beyond 180
+ * @param {{lon: number, lat: number}} place degrees
+ */
+export function contains([west, south, east, north], { lon, lat }) {
+	return lat >= south && lat <= north && (((lon - west) % 360) + 360) % 360 <= east - west;
+}
+
 /** Whether the box covers the view and is not much wider. @param {Box} view @param {Box} box */
 function covers(view, box) {
 	const inside = view[0] >= box[0] && view[1] >= box[1] && view[2] <= box[2] && view[3] <= box[3];

@@ -17,6 +17,7 @@ import { element } from "../element.js";
 const search = element("search", HTMLInputElement);
 const sorting = element("sort", HTMLSelectElement);
 const filter = element("filter", HTMLFieldSetElement);
+const inView = element("in-view", HTMLInputElement);
 
 /** @param {Actions} actions */
 export function bindControls({ viewState, change, submitSearch, focusList, openPanel }) {
@@ -37,6 +38,7 @@ export function bindControls({ viewState, change, submitSearch, focusList, openP
 		const { value } = /** @type {HTMLInputElement} */ (event.target);
 		change({ filter: /** @type {ViewState["filter"]} */ (value) });
 	});
+	inView.addEventListener("change", () => change({ inView: inView.checked }));
 	sorting.addEventListener("change", () =>
 		change({ sort: /** @type {ViewState["sort"]} */ (sorting.value) }),
 	);
@@ -63,5 +65,6 @@ export function syncControls(viewState) {
 		search.value = viewState.q;
 	}
 	sorting.value = viewState.sort;
+	inView.checked = viewState.inView;
 	/** @type {HTMLInputElement} */ (filter.querySelector(`[value=${viewState.filter}]`)).checked = true;
 }

@@ -92,7 +92,8 @@ export class Details {
 		const state = fleet.states()(vehicle);
 		this.element.dataset.state = state;
 		const age = ago(vehicle.age(now));
-		setText(this.state, `${fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state]}, last fix ${age === "now" ? "just now" : age}`);
+		const is = fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state];
+		setText(this.state, `${is}, last fix ${age === "now" ? "just now" : age}`);
 		/** @type {[string, string][]} */
 		const facts = [];
 		if (properties.speed_kmh !== undefined) {

@@ -4,12 +4,15 @@
  */
 import { setText } from "../element.js";
 import { ago, compass, count, speed } from "../format.js";
+import { contains } from "../map/viewport.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 /** @typedef {import("../address.js").ViewState} ViewState */
 
 /** Height of a row in CSS pixels. */
 const ROW_HEIGHT = 52;
+/** Seconds from which the summary says of when what was searched is. */
+const SEARCH_NOTE_AGE = 5;
 /** Rows rendered beyond the visible ones. */
 const OVERSCAN = 4;
 
@@ -68,8 +71,13 @@ export class List {
 		new ResizeObserver(() => this.#render()).observe(element);
 	}
 
-	/** Filters and sorts anew. @param {ViewState} viewState @returns {number} the number of rows */
-	update({ q, filter, sort }) {
+	/**
+	 * Filters and sorts anew.
+	 * @param {ViewState} viewState
+	 * @param {import("../map/viewport.js").Box} bounds of the map
+	 * @returns {number} the number of rows
+	 */
+	update({ q, filter, sort, inView }, bounds) {
 		const query = q.trim().toLowerCase();
 		const stateOf = this.fleet.states();
 		if (this.#version !== this.fleet.version) {
@@ -77,7 +85,10 @@ export class List {
 			this.#byName = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
 		}
 		this.#rows = this.#byName.filter(
-			(v) => (filter === "all" || stateOf(v) === filter) && (query === "" || matches(query, v)),
+			(v) =>
+				(filter === "all" || stateOf(v) === filter) &&
+				(!inView || contains(bounds, v)) &&
+				(query === "" || matches(query, v)),
 		);
 		const order = COMPARATORS[sort];
 		if (order) {
@@ -214,17 +225,26 @@ export function activity(vehicle, state, now) {
 }
 
 /**
- * The text over the list.
+ * The text over the list: how many vehicles it has, of how many, and where it looked for them.
  * @param {number} shown
- * @param {number} all
- * @param {boolean} near whether the fleet holds only vehicles around the view
+ * @param {object} of
+ * @param {number} of.all the vehicles that are known
+ * @param {boolean} of.complete whether these are the whole fleet
+ * @param {number} [of.age] seconds since the vehicles outside of the view were heard of
+ * @param {boolean} [of.inView] whether only those in view were looked at
+ * @param {boolean} [of.searched]
  */
-export function summaryText(shown, all, near) {
-	const of = shown === all ? "" : ` of ${count(all)}`;
-	if (near) {
-		return `${count(shown)}${of} around here`;
+export function summaryText(shown, { all, complete, age = 0, inView = false, searched = false }) {
+	const fleet = `${count(all)} ${all === 1 ? "vehicle" : "vehicles"}${complete ? "" : " around here"}`;
+	const parts = [shown === all && !searched ? fleet : `${count(shown)} of ${fleet}`];
+	if (searched) {
+		const where = inView ? "what is in view" : complete ? "the whole fleet" : "what is around here";
+		const when = age < SEARCH_NOTE_AGE || inView || !complete ? "" : `, as of ${ago(age)}`;
+		parts.push(`searched ${where}${when}`);
+	} else if (inView) {
+		parts.push("only in view");
 	}
-	return `${count(shown)} ${shown === 1 ? "vehicle" : "vehicles"}${of}`;
+	return parts.join(" · ");
 }
 
 function row() {

@@ -25,7 +25,8 @@ export class Summary {
 	 * @param {import("./list.js").List} parts.list
 	 * @param {import("./details.js").Details} parts.details
 	 * @param {() => import("../address.js").ViewState} parts.viewState
-	 * @param {() => boolean} parts.near whether the fleet holds only vehicles around the view
+	 * @param {import("../whole-fleet.js").WholeFleet} parts.wholeFleet
+	 * @param {() => import("../map/viewport.js").Box} parts.bounds of the map
 	 */
 	constructor(parts) {
 		this.#parts = parts;
@@ -40,14 +41,23 @@ export class Summary {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		const began = performance.now();
-		const { fleet, list, viewState, near } = this.#parts;
-		const shown = list.update(viewState());
+		const { fleet, list, viewState, wholeFleet, bounds } = this.#parts;
+		const { complete, asOf } = wholeFleet;
+		const shown = list.update(viewState(), bounds());
 		/** @type {Record<string, number>} */
 		const numbers = fleet.counts();
 		for (const number of this.#counts) {
-			setText(number, count(numbers[/** @type {string} */ (number.dataset.count)]));
+			const text = count(numbers[/** @type {string} */ (number.dataset.count)]);
+			setText(number, complete ? text : `${text}+`); // the rest of the fleet is not known yet
 		}
-		setText(this.#summary, summaryText(shown, fleet.vehicles.size, near()));
+		const text = summaryText(shown, {
+			all: fleet.vehicles.size,
+			complete,
+			age: asOf === null ? 0 : fleet.clock() - asOf,
+			inView: viewState().inView,
+			searched: viewState().q.trim() !== "",
+		});
+		setText(this.#summary, text);
 		this.#explainEmpty(shown);
 		this.#refreshDetails();
 		const ended = performance.now();
@@ -56,19 +66,9 @@ export class Summary {
 
 	/** Shows why the list is empty. @param {number} shown */
 	#explainEmpty(shown) {
-		const { feed, fleet, viewState, near } = this.#parts;
-		const { q, filter } = viewState();
+		const { feed, fleet, viewState, wholeFleet } = this.#parts;
 		this.#emptyText.hidden = shown > 0 || feed.status.phase !== "live";
-		setText(
-			this.#emptyText,
-			q !== ""
-				? `Nobody here matches. Enter looks for the vehicle “${q}” everywhere.`
-				: fleet.vehicles.size > 0
-					? `No vehicle is ${filter}.`
-					: near()
-						? "No vehicle is around here."
-						: "No vehicle has reported yet.",
-		);
+		setText(this.#emptyText, emptyText(viewState(), fleet.vehicles.size > 0, wholeFleet.complete));
 	}
 
 	#refreshDetails() {
@@ -84,4 +84,20 @@ export class Summary {
 			details.missing("The hub knows no such vehicle.");
 		}
 	}
+}
+
+/**
+ * Why the list is empty.
+ * @param {import("../address.js").ViewState} viewState
+ * @param {boolean} known whether any vehicle is known
+ * @param {boolean} complete whether the whole fleet is
+ */
+function emptyText({ q, filter, inView }, known, complete) {
+	if (q !== "") {
+		return `No vehicle matches. Enter looks for the vehicle “${q}” at the hub.`;
+	}
+	if (known) {
+		return `No vehicle${inView ? " in view" : ""} is ${filter === "all" ? "known" : filter}.`;
+	}
+	return complete ? "No vehicle has reported yet." : "No vehicle is around here.";
 }
