@@ -55,8 +55,8 @@ const (
 	lostAfter        = 4      // times as long as until a vehicle is stale
 )
 
-// staleAfter returns after how long without a fix a vehicle is stale: what the hub has learned, else
-// what the publisher expects, else a minute if the vehicle moves and five if not. livemap.js has the same rule.
+// staleAfter returns after how long without a fix a vehicle is stale: what the hub has learned, else what the
+// publisher expects, else a minute if the vehicle moves and five if not. livemap.js has the same rule.
 func (r rhythm) staleAfter(speed *float64) time.Duration {
 	if learned, ok := r.StaleAfter.(float64); ok && learned > 0 {
 		return durationOf(learned)

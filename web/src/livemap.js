@@ -93,8 +93,8 @@ const MAX_EXPECTED = 86_400; // seconds
 const LOST_AFTER = 4; // times as long as until it is stale
 
 /**
- * Seconds without a fix after which a vehicle is stale: what the hub has learned (`stale_after_s`), else twice
- * what the publisher expects (`expect_within_s`) and at least 15, else 60 if it moves and 300 if not.
+ * Seconds without a fix after which a vehicle is stale: what the hub has learned (`stale_after_s`), else
+ * twice what the publisher expects (`expect_within_s`) and at least 15, else 60 if it moves and 300 if not.
  * @param {Feature} feature
  */
 export function staleAfter({ properties }) {

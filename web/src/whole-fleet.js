@@ -1,6 +1,6 @@
 /**
- * whole-fleet.js keeps the list complete while the stream covers only what is in and around the view: it reads
- * the hub's snapshot of the fleet every few seconds, less often the larger the fleet is.
+ * whole-fleet.js keeps the list complete while the stream covers only what is in and around the view: it
+ * reads the hub's snapshot of the fleet every few seconds, less often the larger the fleet is.
  */
 
 /** Milliseconds between two readings, and the vehicles for each further one. */
