@@ -202,6 +202,8 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 		{"POST", "/publish", "/publish", "", append(little, json...), 403},
 		{"POST", "/publish", "/publish", at("a", 1, 2), append(good, json...), 200},
 		{"POST", "/publish", "/publish", at("a", 1, 2), append(good, json...), 429},
+		{"DELETE", "/vehicles", "/vehicles?topic=a", "", nil, 401},
+		{"DELETE", "/vehicles", "/vehicles?topic=a", "", little, 403},
 		{"DELETE", "/vehicles/{id}", "/vehicles/a", "", nil, 401},
 		{"DELETE", "/vehicles/{id}", "/vehicles/a", "", little, 403},
 	} {
@@ -256,6 +258,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=21", "", nil, 200},
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=x", "", nil, 400},
 		{"GET", "/vehicles/{id}/track", "/vehicles/nobody/track", "", nil, 404},
+		{"DELETE", "/vehicles", "/vehicles?topic=vehicle:c", "", nil, 200},
+		{"DELETE", "/vehicles", "/vehicles", "", nil, 400},
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 204},
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 404},
 		{"DELETE", "/vehicles/{id}", "/vehicles/%ff", "", nil, 400},

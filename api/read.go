@@ -136,22 +136,6 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deleteVehicle removes a vehicle from the map.
-func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, geo.CheckVehicleID)
-	if err != nil {
-		return err
-	}
-	if err := authorizeDelete(r, id); err != nil {
-		return err
-	}
-	if !a.Hub.Delete(id) {
-		return unknownVehicle(id)
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
 func unknownVehicle(id string) error {
 	return problem.New(http.StatusNotFound, "the hub knows no vehicle %q", id)
 }

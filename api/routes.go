@@ -133,6 +133,7 @@ func (a *API) Internal() http.Handler {
 	a.readRoutes(r, readers)
 	publishing := r.With(publishers)
 	publishing.Post("/publish", a.handle(a.publish))
+	publishing.Delete("/vehicles", a.handle(a.deleteVehicles))
 	publishing.Delete("/vehicles/{id}", a.handle(a.deleteVehicle))
 	publishing.Method(http.MethodGet, "/metrics", a.Metrics.handler())
 	r.Get("/healthz", a.handle(a.healthz))

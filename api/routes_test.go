@@ -21,6 +21,7 @@ func TestMethods(t *testing.T) {
 		{"/topics/a%2Fb/stream", reads, reads},
 		{"/snapshot", reads, reads},
 		{"/topics/a/snapshot", reads, reads},
+		{"/vehicles", "", "DELETE, OPTIONS"},
 		{"/vehicles/a%2Fb", reads, "GET, HEAD, DELETE, OPTIONS"},
 		{"/vehicles/a/track", reads, reads},
 		{"/openapi.yaml", reads, reads},
@@ -88,7 +89,7 @@ func TestHead(t *testing.T) {
 func TestNotFound(t *testing.T) {
 	h := start(t)
 	for _, path := range []string{"/nothing", "/stream/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b",
-		"/vehicles/", "/vehicles", "/../etc/passwd",
+		"/vehicles/", "/../etc/passwd",
 		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y",
 		"/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {
 		t.Run(path, func(t *testing.T) {

@@ -275,21 +275,6 @@ func (h *Hub) unindexEvent(r *record, seq, last uint64) {
 	}
 }
 
-// Delete removes a present vehicle: its subscribers get `gone` with the reason [Deleted]. It
-// reports whether there was one. The hub keeps a tombstone, so a late position does not bring the
-// vehicle back.
-func (h *Hub) Delete(vehicleID string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	v := h.fleet.get(vehicleID)
-	if v == nil || !v.present() {
-		return false
-	}
-	h.markGone(v, Deleted)
-	h.signalRouter()
-	return true
-}
-
 // signalRouter wakes the goroutine that routes new events.
 func (h *Hub) signalRouter() {
 	select {
