@@ -174,7 +174,7 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 	}
 	transport.Proxy = nil // the hub is on this machine
 	defer transport.CloseIdleConnections()
-	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), screen)
+	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), "", screen)
 }
 
 // welcome prints the addresses of the map.

@@ -16,7 +16,7 @@ type helpTexts map[string]string
 var flagHelp = map[string][]helpTexts{
 	"serve":    {serveHelp, sharedHelp},
 	"demo":     {demoHelp, sharedHelp, fleetHelp},
-	"simulate": {fleetHelp, hubHelp},
+	"simulate": {simulateHelp, fleetHelp, hubHelp},
 	"replay":   {replayHelp, hubHelp},
 	"tail":     {tailHelp, hubHelp},
 	"bench":    {benchHelp},

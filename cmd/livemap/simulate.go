@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
-	"time"
-
 	"io"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -18,9 +20,15 @@ import (
 
 // simulateCmd publishes a simulated fleet to a hub.
 type simulateCmd struct {
-	To client.Address `default:"http://127.0.0.1:9801"`
+	To   client.Address `default:"http://127.0.0.1:9801"`
+	Keep bool
 	fleetFlags
 	hubFlags
+}
+
+// simulateHelp has the help texts of simulateCmd.
+var simulateHelp = helpTexts{
+	"keep": "Leave the vehicles on the hub at the end. Without this flag, simulate deletes them.",
 }
 
 // fleetFlags are the flags for the simulated fleet.
@@ -47,12 +55,17 @@ and streets around their centres.
 
 Vehicles brake, turn, halt, take breaks and refuel. In tunnels they report nothing. Without a network they
 keep their reports and send them later, some after newer ones, which the hub counts as late. A few fall
-silent. Each vehicle is in the topics depot:<city> and kind:<kind>.
+silent. Each vehicle is in the topics depot:<city>, kind:<kind> and simulation:<name>. The last is this
+simulation's own, with a name that is made anew each time.
 
 While the hub is away, for example during a restart, the fleet drives on. Its reports of that time are not
 sent.
 
-Exit status: 0 after SIGINT or SIGTERM; 1 if the hub rejects the upload; 2 for a mistake in the call.`
+At its end, simulate deletes the vehicles of its own topic, and so none of another simulation or of a real
+fleet. A second Ctrl-C leaves them. A token needs the rights for the topics: depot:*, kind:*, simulation:*.
+
+Exit status: 0 after SIGINT or SIGTERM; 1 if the hub rejects the upload, or if the vehicles could not be
+deleted; 2 for a mistake in the call.`
 }
 
 // Validate checks the flags; kong calls it.
@@ -76,18 +89,61 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	}
 	defer transport.CloseIdleConnections()
 	screen := newRateLine(std.err, c.Vehicles)
-	outcome, err := c.simulate(ctx, client.NewUpload(c.hub(c.To, transport), screen.notice), screen)
-	fmt.Fprintln(std.out, outcome)
+	hub, topic := c.hub(c.To, transport), simulationTopic()
+	outcome, err := c.simulate(ctx, client.NewUpload(hub, screen.notice), topic, screen)
+	text := outcome.String()
+	if outcome.sent > 0 {
+		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, screen)
+		text, err = text+ended, errors.Join(err, failed)
+	}
+	fmt.Fprintln(std.out, text)
 	return err
 }
 
-// simulate publishes the fleet until ctx is done or the hub rejects the upload.
-func (c *fleetFlags) simulate(ctx context.Context, up *client.Upload, screen *rateLine) (summary, error) {
+// simulationTopic returns the topic of this simulation alone. Two simulations have vehicles of the same ids:
+// each of these is in the topic of the one that named its topics last.
+func simulationTopic() string { return "simulation:" + strings.ToLower(rand.Text()[:8]) }
+
+// cleanUp deletes the vehicles of the simulation, unless they are to be kept. It returns the end of the
+// summary.
+func (c *simulateCmd) cleanUp(
+	ctx context.Context, hub client.Hub, topic string, screen *rateLine,
+) (ended string, err error) {
+	if c.Keep {
+		return "; the vehicles stay in the topic " + topic, nil
+	}
+	told := false
+	deleted, err := hub.DeleteVehicles(ctx, topic, func(err error, _ time.Duration) {
+		if !told {
+			screen.notice("livemap: %v: %v; waiting for it, to delete the vehicles", c.To, err)
+		}
+		told = true
+	})
+	if err != nil {
+		return "", fmt.Errorf("%v: %w; the vehicles stay; DELETE /vehicles?topic=%s deletes them",
+			c.To, client.Explain(err), topic)
+	}
+	return fmt.Sprintf("; %s deleted at the end", vehicleCount(deleted)), nil
+}
+
+// vehicleCount returns a number of vehicles in words.
+func vehicleCount(n int) string {
+	if n == 1 {
+		return "1 vehicle"
+	}
+	return grouped(n) + " vehicles"
+}
+
+// simulate publishes the fleet until ctx is done or the hub rejects the upload. topic, unless "", is a
+// further topic of every vehicle.
+func (c *fleetFlags) simulate(
+	ctx context.Context, up *client.Upload, topic string, screen *rateLine,
+) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	start := time.Now()
 	fleet := simulator.NewFleet(simulator.Config{
-		Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start,
+		Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start, Topic: topic,
 	})
 	ended := make(chan error, 1)
 	go func() { // ends with ctx

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +112,122 @@ func TestSimulateNoticesFirstRefusal(t *testing.T) {
 		"livemap: hint of the hub: speed is kept\n", stderr.String())
 }
 
+// simulateOnce runs simulate against a hub until it has published, and returns what it wrote.
+func simulateOnce(t *testing.T, hub *publishedHub, args ...string) (out, stderr string, status int) {
+	t.Helper()
+	published := make(chan struct{})
+	hub.meet = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if r.Method == http.MethodDelete {
+			hub.lines = append(hub.lines, r.Method+" "+r.URL.String())
+			io.WriteString(w, `{"deleted":3}`)
+			return true
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		http.NewResponseController(w).EnableFullDuplex()
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		lines := bufio.NewScanner(r.Body)
+		lines.Scan()
+		hub.lines = append(hub.lines, lines.Text())
+		if n > 1 { // the first request is short
+			close(published)
+		}
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, `{"accepted":1}`)
+		return true
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		<-published
+		stop()
+	}()
+	var screen, errs console
+	err := run(ctx, append([]string{"simulate", "--vehicles=3", "--rate=20", "--to", hub.URL}, args...),
+		streams{nil, &screen, &errs})
+	status = exitStatus(err, &errs)
+	return screen.String(), errs.String(), status
+}
+
+func TestSimulateDeletesItsVehicles(t *testing.T) {
+	topics := map[string]bool{}
+	for range 2 { // of two simulations, each has a topic of its own
+		hub := newPublishedHub(t)
+		out, stderr, status := simulateOnce(t, hub)
+		require.Zero(t, status, stderr)
+		require.Empty(t, stderr)
+		topic := regexp.MustCompile(`"(simulation:[a-z2-7]{8})"]`).FindStringSubmatch(hub.lines[1])
+		require.NotNil(t, topic, hub.lines)
+		require.Regexp(t, `positions sent: accepted 1,.*; 3 vehicles deleted at the end\n$`, out)
+		require.Equal(t, "DELETE /vehicles?topic="+url.QueryEscape(topic[1]), hub.lines[len(hub.lines)-1])
+		topics[topic[1]] = true
+	}
+	require.Len(t, topics, 2)
+
+	hub := newPublishedHub(t)
+	out, _, status := simulateOnce(t, hub, "--keep")
+	require.Zero(t, status)
+	require.Regexp(t, `; the vehicles stay in the topic simulation:[a-z2-7]{8}\n$`, out)
+	require.NotContains(t, hub.lines[len(hub.lines)-1], "DELETE")
+}
+
+// The hub may be away at the end: simulate waits a little, and says what is left and how to delete it.
+func TestSimulateCleanUp(t *testing.T) {
+	answer := func(status int, text string) *http.Response {
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text)), Header: http.Header{}}
+	}
+	away := errors.New("connection refused")
+	for _, test := range []struct {
+		name   string
+		answer func(n int) (*http.Response, error) // to the nth request
+		ended  string
+		says   []string // of the error; nil: there is none
+		told   int      // lines about a hub that is away
+	}{
+		{"many", func(int) (*http.Response, error) { return answer(200, `{"deleted":1250}`), nil },
+			"; 1,250 vehicles deleted at the end", nil, 0},
+		{"one", func(int) (*http.Response, error) { return answer(200, `{"deleted":1}`), nil },
+			"; 1 vehicle deleted at the end", nil, 0},
+		{"a restart", func(n int) (*http.Response, error) {
+			if n < 3 {
+				return nil, away
+			}
+			return answer(200, `{"deleted":0}`), nil
+		}, "; 0 vehicles deleted at the end", nil, 1},
+		{"away", func(int) (*http.Response, error) { return nil, away }, "",
+			[]string{"connection refused; the vehicles stay; DELETE /vehicles?topic=simulation:x deletes them"}, 1},
+		{"no right", func(int) (*http.Response, error) { return answer(403, ""), nil }, "",
+			[]string{"the hub answered 403 Forbidden", "the vehicles stay"}, 0},
+		{"a hub without this", func(int) (*http.Response, error) { return answer(404, ""), nil }, "",
+			[]string{"the hub answered 404 Not Found", "the vehicles stay"}, 0},
+		{"no hub", func(int) (*http.Response, error) { return answer(200, "{}"), nil }, "",
+			[]string{"does not say how many", "the vehicles stay"}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				hub := client.Hub{Token: "x", Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					n++
+					assert.Equal(t, []string{"DELETE", "topic=simulation%3Ax", "Bearer x"},
+						[]string{r.Method, r.URL.RawQuery, r.Header.Get("Authorization")})
+					return test.answer(n)
+				})}
+				var screen console
+				begun := time.Now()
+				ended, err := new(simulateCmd).cleanUp(t.Context(), hub, "simulation:x", newRateLine(&screen, 1))
+				assert.Equal(t, test.ended, ended)
+				assert.Less(t, time.Since(begun), 10*time.Second)
+				assert.Equal(t, test.told, strings.Count(screen.String(), "connection refused; waiting for it"))
+				if test.says == nil {
+					assert.NoError(t, err)
+				}
+				for _, words := range test.says {
+					assert.ErrorContains(t, err, words)
+				}
+			})
+		})
+	}
+}
+
 // A fleet without due reports keeps its upload alive with blank lines.
 func TestSimulateSendsBlankLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +249,7 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 		var screen console
 		line := newRateLine(&screen, 1)
 		c := fleetFlags{Vehicles: 1, Rate: 0.01, Seed: 1}
-		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), line)
+		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), "", line)
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, 1, outcome.sum.Accepted)

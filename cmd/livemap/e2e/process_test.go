@@ -91,7 +91,7 @@ func (p *runningProcess) simulated(t *testing.T) (sent, accepted, rejected, dupl
 	t.Helper()
 	p.interrupt(t)
 	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)` +
-		`(?:, never acknowledged (\d+))?\n$`).FindStringSubmatch(p.out.String())
+		`(?:, never acknowledged (\d+))?; [\d,]+ vehicles? deleted at the end\n$`).FindStringSubmatch(p.out.String())
 	require.NotNil(t, m, p.out.String())
 	var n [6]int
 	for i := range n {

@@ -19,6 +19,13 @@ func TestSimulateAgainstHub(t *testing.T) {
 	await(t, "3000 positions of all vehicles", func() bool {
 		return accepted() > 3000 && hub.metric(t, `livemap_vehicles{state="present"}`) == 300
 	})
+	status, body := getText(t, hub, "/topics/depot:berlin/snapshot")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Greater(t, strings.Count(body, `"vehicle_id"`), 50)
+	_, body = getText(t, hub, "/topics/kind:bus/snapshot")
+	assert.Contains(t, body, `"BUS-001"`)
+	assert.NotContains(t, body, `"TRUCK-`)
+
 	sent, taken, rejected, duplicate := s.simulated(t)
 	assert.Equal(t, sent, taken)
 	if !strings.Contains(s.out.String(), "never acknowledged") {
@@ -27,13 +34,8 @@ func TestSimulateAgainstHub(t *testing.T) {
 	assert.Zero(t, rejected)
 	assert.Zero(t, duplicate)
 	assert.Empty(t, s.err.String())
-
-	status, body := getText(t, hub, "/topics/depot:berlin/snapshot")
-	assert.Equal(t, http.StatusOK, status)
-	assert.Greater(t, strings.Count(body, `"vehicle_id"`), 50)
-	_, body = getText(t, hub, "/topics/kind:bus/snapshot")
-	assert.Contains(t, body, `"BUS-001"`)
-	assert.NotContains(t, body, `"TRUCK-`)
+	assert.Contains(t, s.out.String(), "; 300 vehicles deleted at the end\n")
+	assert.Zero(t, hub.metric(t, `livemap_vehicles{state="present"}`))
 }
 
 func getText(t *testing.T, hub *runningHub, path string) (int, string) {

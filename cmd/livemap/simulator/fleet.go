@@ -13,6 +13,7 @@ type Config struct {
 	Rate     float64   // reports per second of a vehicle that drives; above 0
 	Seed     uint64    // another seed makes another fleet of the same size
 	Start    time.Time // when simulated time begins
+	Topic    string    // a further topic of every vehicle, which needs no escapes in JSON; "": none
 }
 
 // Fleet is a simulated fleet. Its only clock is the time passed to [Fleet.Advance]: the

@@ -26,6 +26,9 @@ func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
 		v.topicRound = f.topicRound
 		dst = append(append(dst, `,"topics":["`...), f.depots[v.home]...)
 		dst = append(append(dst, `","kind:`...), traits[v.kind].name...)
+		if f.config.Topic != "" {
+			dst = append(append(dst, `","`...), f.config.Topic...)
+		}
 		dst = append(dst, `"]`...)
 	}
 	return append(dst, "}\n"...)
