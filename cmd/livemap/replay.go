@@ -22,7 +22,8 @@ type replayCmd struct {
 
 // replayHelp has the help texts of replayCmd.
 var replayHelp = helpTexts{
-	"file":  "Recordings: NDJSON, CSV with a header, or GPX, each plain or gzipped; - is standard input.",
+	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain or gzipped; - is standard " +
+		"input.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -30,11 +31,12 @@ var replayHelp = helpTexts{
 
 // Help returns what --help adds to the flags.
 func (c *replayCmd) Help() string {
-	return `The extension of a file decides how it is read: .ndjson, .jsonl, .csv or .gpx, each also with .gz.
-Without one of these, the first character decides.
+	return `The extension of a file decides how it is read: .ndjson, .jsonl, .json, .geojson, .csv or .gpx,
+each also with .gz. Without one of these, the first character decides.
 
 NDJSON has a position object or GeoJSON Feature on each line. The output of 'livemap tail' into a pipe is
-such a recording.
+such a recording. An array, a FeatureCollection such as the answer of /snapshot, and JSON over several lines
+are read as well.
 
 CSV needs the columns lat (latitude) and lon (lng, longitude). It may have vehicle_id (device, id), timestamp
 (time, date), speed_kmh, heading (course, bearing), altitude (alt, elevation), accuracy and topics (separated
@@ -57,9 +59,9 @@ rejects them, and replay counts and names them.
 While the hub is away, for example during a restart, replay waits and then goes on. Positions that it sends
 again count as duplicate or late.
 
-Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, or if the
-replay had to stop; 2 for a mistake in the call, with nothing published. A missing file and a file that is
-not a recording are such mistakes.`
+Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, if a file
+has nothing to play, such as waypoints only, or if the replay had to stop; 2 for a mistake in the call, with
+nothing published. A missing file and a file that is not a recording are such mistakes.`
 }
 
 // Validate checks the flags; kong calls it.
@@ -84,6 +86,9 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 	screen := newProgress(std.err, recordings.Total())
 	p := newPlayer(c.hub(c.To, transport), screen)
 	err = c.play(ctx, recordings, p)
+	if err == nil && ctx.Err() == nil { // it is read to its end
+		err = recordings.Empty()
+	}
 	screen.clear()
 	return c.conclude(ctx, std, p, err)
 }

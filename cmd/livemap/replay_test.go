@@ -201,6 +201,21 @@ func TestReplayNoRecording(t *testing.T) {
 	assert.Equal(t, "accepted 0, rejected 0, late 0, duplicate 0\n", out)
 }
 
+// A file with nothing to play is an error, and no reason not to play the others.
+func TestReplayNothing(t *testing.T) {
+	hub := newPublishedHub(t)
+	waypoints := write(t, "waypoints.gpx", `<gpx><wpt lat="1" lon="2"/></gpx>`)
+	const why = "nothing to play: it has 1 waypoint, but no point of a track\n"
+	out, stderr, status := command(t, "", "replay", "--to", hub.URL, waypoints, write(t, "a.ndjson", many(1)))
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "livemap: "+waypoints+": "+why, stderr)
+	assert.Equal(t, "accepted 1, rejected 0, late 0, duplicate 0\n", out)
+
+	_, stderr, status = command(t, "", "replay", "--to", hub.URL, "-")
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "livemap: standard input: nothing to play: it is empty\n", stderr)
+}
+
 // The hub restarts in the middle: connections break, 503s come, then it is back. Every position
 // arrives, in order.
 func TestReplayOutlivesRestart(t *testing.T) {

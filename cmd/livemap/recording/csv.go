@@ -101,17 +101,6 @@ func splitHeader(line string, separator rune) []string {
 	return names
 }
 
-// firstLine peeks at the first line. One that is longer than the buffer is cut.
-func firstLine(text *bufio.Reader) []byte {
-	for n := 1; ; n = text.Buffered() + 1 {
-		start, err := text.Peek(n)
-		start, _ = text.Peek(text.Buffered())
-		if line, _, found := bytes.Cut(start, []byte{'\n'}); found || err != nil {
-			return line
-		}
-	}
-}
-
 func (c *csvRows) read() (Record, error) {
 	row, err := c.rows.Read()
 	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
@@ -136,6 +125,8 @@ func (c *csvRows) read() (Record, error) {
 	c.raw.discard(c.rows.InputOffset())
 	return rec, nil
 }
+
+func (c *csvRows) found() string { return "there is nothing below the names of its columns" }
 
 // padded returns the row with as many fields as there are columns, where only fields without a
 // name or value are missing or too many: some programs end only the header, or only the rows, with

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ type gpx struct {
 	open     []string // names of the open elements
 	fallback string
 	vehicle  string
+	counts   map[string]int // start tags of each name
 }
 
 // trackPoint is a trkpt. Speed and course are elements of GPX 1.0 and of extensions to GPX 1.1
@@ -53,7 +55,7 @@ func (e element) find(name string) string {
 
 // newGPX reads up to the root element.
 func newGPX(text io.Reader, fallback string) (*gpx, error) {
-	g := &gpx{xml: xml.NewDecoder(text), fallback: fallback}
+	g := &gpx{xml: xml.NewDecoder(text), fallback: fallback, counts: map[string]int{}}
 	// The text is UTF-8 already, whatever its declaration says.
 	g.xml.CharsetReader = func(_ string, text io.Reader) (io.Reader, error) { return text, nil }
 	for {
@@ -97,6 +99,7 @@ func (g *gpx) read() (Record, error) {
 func (g *gpx) start(tag xml.StartElement) (rec Record, ok bool, err error) {
 	rec.Line, _ = g.xml.InputPos()
 	parent := g.open[max(0, len(g.open)-1):]
+	g.counts[tag.Name.Local]++
 	switch {
 	case tag.Name.Local == "trkpt":
 		var point trackPoint
@@ -114,6 +117,26 @@ func (g *gpx) start(tag xml.StartElement) (rec Record, ok bool, err error) {
 	}
 	g.open = append(g.open, tag.Name.Local)
 	return rec, false, nil
+}
+
+// found counts what may be in a file without track points. Their times are missing: a waypoint is a
+// place, and a route is a plan.
+func (g *gpx) found() string {
+	var parts []string
+	for _, element := range []struct{ name, one, many string }{
+		{"wpt", "waypoint", "waypoints"}, {"rte", "route", "routes"}, {"trk", "track", "tracks"},
+	} {
+		switch n := g.counts[element.name]; {
+		case n == 1:
+			parts = append(parts, "1 "+element.one)
+		case n > 1:
+			parts = append(parts, fmt.Sprint(n, " ", element.many))
+		}
+	}
+	if parts == nil {
+		return "it has no tracks"
+	}
+	return "it has " + strings.Join(parts, " and ") + ", but no point of a track"
 }
 
 // position converts the point to a position object. Invalid values stay in it: the hub rejects

@@ -19,7 +19,7 @@ func (n *ndjson) read() (Record, error) {
 	for {
 		n.line++
 		text, whole, err := n.readLine()
-		text = bytes.TrimSpace(text)
+		text = bytes.Trim(text, " \t\r\n\x1e")
 		switch {
 		case !whole:
 			return Record{Line: n.line, Refused: "the line is longer than 1 MiB"}, nil
@@ -30,6 +30,8 @@ func (n *ndjson) read() (Record, error) {
 		}
 	}
 }
+
+func (n *ndjson) found() string { return "" }
 
 // readLine returns the next line in memory of its own. It skips a line that is too long, which
 // is not whole.

@@ -15,11 +15,16 @@ import (
 type Playlist struct {
 	sources []*source
 	total   int
+	empty   []error // a nothingError for each file without a record
 }
 
 // Total returns how many records there are. It returns 0 if standard input or a pipe is among
 // the files: their number is not known beforehand.
 func (p *Playlist) Total() int { return p.total }
+
+// Empty returns an error that names each file with nothing to play, and what is in it instead; nil
+// without such a file. Standard input and pipes are known to be empty when Next has read them.
+func (p *Playlist) Empty() error { return errors.Join(p.empty...) }
 
 // source is one file of a Playlist.
 type source struct {
@@ -70,6 +75,10 @@ func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
 		return true, nil
 	}
 	s, n, err := surveyedSource(name)
+	if errors.As(err, new(nothingError)) {
+		p.empty = append(p.empty, err)
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -141,8 +150,11 @@ func eachRecord(name string, do func(Record)) error {
 	defer r.Close()
 	for {
 		rec, err := r.next()
-		if err != nil { // it is io.EOF: next returns other errors as a record
+		if err == io.EOF {
 			return nil
+		}
+		if err != nil { // a nothingError: next returns other errors as a record
+			return err
 		}
 		do(rec)
 	}
@@ -168,7 +180,10 @@ func sliceSource(records []Record) *source {
 func (p *Playlist) Next() (Record, error) {
 	var oldest *source
 	for _, s := range p.sources {
-		if err := s.fill(); err != nil {
+		err := s.fill()
+		if errors.As(err, new(nothingError)) {
+			p.empty = append(p.empty, err)
+		} else if err != nil {
 			return Record{}, err
 		}
 		if !s.ended && (oldest == nil || s.head.At.Before(oldest.head.At)) {
@@ -183,7 +198,7 @@ func (p *Playlist) Next() (Record, error) {
 	return rec, nil
 }
 
-// fill reads the head, unless it is there.
+// fill reads the head, unless it is there. It returns a nothingError once, instead of a first head.
 func (s *source) fill() error {
 	if s.head != nil || s.ended {
 		return nil
@@ -194,6 +209,10 @@ func (s *source) fill() error {
 		s.ended = true
 		s.close()
 		return nil
+	case errors.As(err, new(nothingError)):
+		s.ended = true
+		s.close()
+		return err
 	case err != nil:
 		return err
 	}

@@ -11,6 +11,7 @@ package recording
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"encoding/xml"
@@ -21,6 +22,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"livemap/geo"
 )
@@ -48,10 +51,20 @@ func (r Record) Restamp(to time.Time) Record {
 	return r
 }
 
-// format reads the records of one file format, in the order of the file. After the last
-// record it returns io.EOF, or the error that keeps it from reading on.
+// format reads the records of one file format, in the order of the file.
 type format interface {
+	// read returns io.EOF after the last record, or the error that keeps it from reading on.
 	read() (Record, error)
+
+	// found says what is in a file without a record, for example "2 routes"; "" for nothing.
+	found() string
+}
+
+// nothingError says that a file was read to its end and has no record.
+type nothingError struct{ file, found string }
+
+func (e nothingError) Error() string {
+	return e.file + ": nothing to play: " + cmp.Or(e.found, "it is empty")
 }
 
 // bufferSize is how many bytes of a file are in memory before they are read.
@@ -67,6 +80,7 @@ type recordFile struct {
 	files  []io.Closer
 	last   time.Time // timestamp of the newest record that has one
 	broken bool      // the file ended with an error, which next has returned
+	some   bool      // there was a record
 }
 
 // openFile opens the file called name and detects its format.
@@ -108,11 +122,8 @@ func (r *recordFile) detect(in io.Reader) error {
 		r.format, err = newGPX(text, baseName(r.name))
 	case ".csv":
 		r.format, err = newCSV(text, baseName(r.name))
-	case "[":
-		err = errors.New("a JSON array cannot be replayed; " +
-			"put one position on each line, for example with: jq -c '.[]'")
 	default:
-		r.format = &ndjson{in: text}
+		r.format = newJSON(text)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
@@ -123,19 +134,22 @@ func (r *recordFile) detect(in io.Reader) error {
 // kind returns the format, named by its usual extension.
 func (r *recordFile) kind(text *bufio.Reader) string {
 	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
-	case ".ndjson", ".jsonl", ".csv", ".gpx":
+	case ".csv", ".gpx":
 		return ext
+	case ".ndjson", ".jsonl", ".json", ".geojson":
+		return ".json"
 	}
 	switch first := firstCharacter(text); first {
 	case '<':
 		return ".gpx"
-	case '{', 0:
-		return ".ndjson"
-	case '[':
-		return "["
+	case '{', '[', recordSeparator, 0:
+		return ".json"
 	}
 	return ".csv" // its header decides
 }
+
+// recordSeparator begins each text of a JSON text sequence (RFC 8142).
+const recordSeparator = 0x1e
 
 // firstCharacter peeks at the first byte that is not white space, or returns 0 for an empty
 // file. It skips the space, which has no meaning in any of the formats.
@@ -152,6 +166,32 @@ func firstCharacter(text *bufio.Reader) byte {
 	}
 }
 
+// peekLines peeks at the first n lines, without the break behind them. Lines that are longer than
+// the buffer are cut.
+func peekLines(text *bufio.Reader, n int) []byte {
+	for more := 1; ; more = text.Buffered() + 1 {
+		_, err := text.Peek(more)
+		start, _ := text.Peek(text.Buffered())
+		end := -1
+		for range n {
+			next := bytes.IndexByte(start[end+1:], '\n')
+			if next < 0 {
+				end = -1
+				break
+			}
+			end += 1 + next
+		}
+		if end >= 0 {
+			return start[:end]
+		}
+		if err != nil {
+			return start
+		}
+	}
+}
+
+func firstLine(text *bufio.Reader) []byte { return peekLines(text, 1) }
+
 // baseName is the name of a file without its folder and extensions.
 func baseName(name string) string {
 	name = filepath.Base(name)
@@ -159,8 +199,8 @@ func baseName(name string) string {
 	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
-// next returns the next record, or io.EOF after the last. An error of the file becomes a last,
-// refused record.
+// next returns the next record, or io.EOF after the last; a nothingError if there was none. An
+// error of the file becomes a last, refused record.
 func (r *recordFile) next() (Record, error) {
 	if r.broken {
 		return Record{}, io.EOF
@@ -170,6 +210,10 @@ func (r *recordFile) next() (Record, error) {
 		r.broken = true
 		rec.Refused, err = "cannot read the rest: "+inWords(err), nil
 	}
+	if err == io.EOF && !r.some {
+		return rec, nothingError{r.name, r.format.found()}
+	}
+	r.some = true
 	rec.File, rec.At = r.name, r.last
 	if err != nil || rec.Refused != "" {
 		return rec, err
@@ -190,6 +234,9 @@ func inWords(err error) string {
 			return notText
 		}
 		return "its XML is broken: " + syntax.Msg
+	}
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok && syntax.Err != io.ErrUnexpectedEOF {
+		return "its JSON is broken: " + syntax.Err.Error()
 	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -114,13 +114,12 @@ func TestFormats(t *testing.T) {
 		{"unknown.txt", csvRecording, csvBodies},
 		{"NAME.xml", "\n" + gpxRecording[strings.Index(gpxRecording, "<gpx"):], gpxBodies},
 		{"unnamed.bin", zipped(t, csvRecording), csvBodies},
-		{"empty", "", nil},
-		{"header.csv", "id,lat,lon\n", nil},
 	} {
 		t.Run(test.file, func(t *testing.T) {
 			p, err := Open([]string{write(t, test.file, test.text)}, nil)
 			require.NoError(t, err)
 			assert.Equal(t, len(test.want), p.Total())
+			assert.NoError(t, p.Empty())
 			assert.Equal(t, test.want, bodies(t, p))
 		})
 	}
@@ -192,6 +191,41 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// What a file without positions has instead is said, and the other files are played.
+func TestNothingToPlay(t *testing.T) {
+	const gpx = `<gpx><wpt lat="1" lon="2"/><rte><rtept lat="1" lon="2"/></rte>`
+	for _, test := range []struct{ name, file, text, want string }{
+		{"empty", "day", "", "it is empty"},
+		{"white space", "day.ndjson.gz", "\n \r\n", "it is empty"},
+		{"a mark", "day.ndjson", "\ufeff", "it is empty"},
+		{"a header", "day.csv", "id,lat,lon\n\n", "there is nothing below the names of its columns"},
+		{"a title and a header", "day.csv", "Day\nlat,lon", "there is nothing below the names of its columns"},
+		{"no Features", "day.json", `{"type":"FeatureCollection","features":[]}`, "its list of positions is empty"},
+		{"an array", "day.json", `[ ]`, "its list of positions is empty"},
+		{"no tracks", "day.gpx", `<gpx version="1.1"/>`, "it has no tracks"},
+		{"waypoints", "day.gpx", `<gpx><wpt lat="1" lon="2"/><wpt lat="1" lon="2"/></gpx>`,
+			"it has 2 waypoints, but no point of a track"},
+		{"a waypoint and a route", "day.gpx", gpx + "</gpx>",
+			"it has 1 waypoint and 1 route, but no point of a track"},
+		{"routes, tracks without points", "day.gpx", "<gpx><rte/><rte/><trk/><trk><trkseg/></trk></gpx>",
+			"it has 2 routes and 2 tracks, but no point of a track"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, test.file, test.text)
+			p, err := Open([]string{path, write(t, "good.ndjson", at("A", 1))}, nil)
+			require.NoError(t, err)
+			assert.EqualError(t, p.Empty(), path+": nothing to play: "+test.want)
+			assert.Equal(t, []string{at("A", 1)}, bodies(t, p))
+
+			p, err = Open([]string{"-"}, strings.NewReader(test.text))
+			require.NoError(t, err)
+			assert.NoError(t, p.Empty(), "it is not read yet")
+			assert.Empty(t, bodies(t, p))
+			assert.EqualError(t, p.Empty(), "standard input: nothing to play: "+test.want)
+		})
+	}
+}
+
 func TestNoRecording(t *testing.T) {
 	for _, test := range []struct{ name, file, text, want string }{
 		{"no positions", "a.csv", "name,lon\n", "a.csv: it has no column lat"},
@@ -201,7 +235,6 @@ func TestNoRecording(t *testing.T) {
 		{"no separator", "a.csv", "sep=\n", "a.csv: it has no column lat;"},
 		{"column twice", "a.csv", "id,lat,lon,x,x\n", "two columns x"},
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
-		{"array", "a.json", `[{"vehicle_id":"A"}]`, "jq -c"},
 		{"other XML", "a.gpx", "<kml/>", `a.gpx: not GPX: its root element is "kml"`},
 		{"no XML", "a.gpx", "hello", "a.gpx: not GPX: it has no XML element"},
 		{"empty XML", "a.gpx", "", "a.gpx: not GPX: it has no XML element"},
