@@ -22,8 +22,8 @@ type replayCmd struct {
 
 // replayHelp has the help texts of replayCmd.
 var replayHelp = helpTexts{
-	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain or gzipped; - is standard " +
-		"input.",
+	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain or gzipped; - is " +
+		"standard input.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
