@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -182,31 +181,17 @@ func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 	text := "The Live Map Hub is running, with a simulated fleet.\n\n"
 	open := "Open"
 	if at.Proxy != "" && !c.ProxyListen.IsUnix() {
-		text += fmt.Sprintf("  %-10s%s/\n", open, loopbackURL("http", c.ProxyListen, at.Proxy))
+		text += fmt.Sprintf("  %-10s%s/\n", open, mapURL(c.ProxyListen, at.Proxy))
 		open = "or"
 	}
 	if at.Public != "" {
 		text += fmt.Sprintf("  %-10s%s/  (self-signed certificate: the browser warns; Chrome stays on HTTP/2)\n",
-			open, loopbackURL("https", c.Listen, at.Public))
+			open, mapURL(c.Listen, at.Public))
 	}
-	text += "  curl      " + curlExample(at.Internal) + "\n"
+	text += "  Follow    curl -N " + curlURL(at.Internal, "/topics/live_updates:all/stream") + "\n"
+	text += "  Publish   " + curlPosition(at.Internal) + "\n"
 	text += "  To stop   Ctrl-C\n\n"
 	fmt.Fprint(std.out, text)
-}
-
-// curlExample returns a curl command that follows the fleet.
-func curlExample(publish string) string {
-	if socket, ok := strings.CutPrefix(publish, "unix:"); ok {
-		return "curl -N --unix-socket " + socket + " http://localhost/topics/live_updates:all/stream"
-	}
-	return "curl -N " + publish + "/topics/live_updates:all/stream"
-}
-
-// loopbackURL returns the URL of a port. The host is the flag's: browsers trust plain HTTP to
-// localhost. The port number is that of the bound address.
-func loopbackURL(scheme string, flag listen.Address, bound string) string {
-	port := bound[strings.LastIndexByte(bound, ':')+1:]
-	return scheme + "://" + net.JoinHostPort(flag.Host(), port)
 }
 
 // demoLog is a slog.Handler for the hub's log. It shows errors alone, in words.

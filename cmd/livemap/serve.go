@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -128,7 +129,11 @@ func (c *serveCmd) Run(ctx context.Context, std streams, call *kong.Context) err
 	for _, name := range unknownVariables(call.Model, os.Environ()) {
 		config.Log.Warn("ignoring an unknown environment variable", "variable", name)
 	}
-	return asUsage(server.Run(ctx, config, func(listen.Addresses) {}))
+	return asUsage(server.Run(ctx, config, func(at listen.Addresses) {
+		if isTerminal(std.err) {
+			fmt.Fprint(std.err, c.welcome(at))
+		}
+	}))
 }
 
 // logLevel is a value of --log-level, which names one of slog's levels.

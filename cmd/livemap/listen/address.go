@@ -13,7 +13,10 @@ type Address struct {
 	network, address string // network is "" for off
 }
 
-const off = "off"
+const (
+	off       = "off"
+	localhost = "localhost"
+)
 
 // UnmarshalText reads an address. An error says what is allowed.
 func (a *Address) UnmarshalText(text []byte) error {
@@ -122,7 +125,7 @@ func (a Address) isPicked() bool { return a.port() == "0" }
 // the system's tables say: browsers use both, and try ::1 first.
 func (a Address) addresses() []string {
 	host, port, _ := net.SplitHostPort(a.address)
-	if a.network == "tcp" && host == "localhost" {
+	if a.network == "tcp" && host == localhost {
 		return []string{net.JoinHostPort("127.0.0.1", port), net.JoinHostPort("::1", port)}
 	}
 	return []string{a.address}
@@ -131,5 +134,5 @@ func (a Address) addresses() []string {
 // IsLoopback reports whether a host is localhost or a loopback address.
 func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	return host == localhost || err == nil && ip.Unmap().IsLoopback()
 }

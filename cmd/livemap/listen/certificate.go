@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,6 +85,21 @@ func (c *Config) CheckFiles() error {
 // certificateError is the error for a certificate of the configuration that cannot be read.
 func certificateError(err error) error {
 	return ConfigError{fmt.Errorf("--tls-cert, --tls-key: %w", err)}
+}
+
+// name returns a host that the certificate is valid for: its first name that is no pattern, else an
+// address, else localhost.
+func (c *certificate) name() string {
+	leaf := c.current.Leaf
+	for _, name := range leaf.DNSNames {
+		if !strings.Contains(name, "*") {
+			return name
+		}
+	}
+	if len(leaf.IPAddresses) > 0 {
+		return leaf.IPAddresses[0].String()
+	}
+	return localhost
 }
 
 // config returns a TLS configuration that serves the certificate.
@@ -223,8 +239,8 @@ func makeSelfSigned(now time.Time) ([]byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: "localhost", Organization: []string{"Live Map Hub, self-signed"}},
-		DNSNames:     []string{"localhost"},
+		Subject:      pkix.Name{CommonName: localhost, Organization: []string{"Live Map Hub, self-signed"}},
+		DNSNames:     []string{localhost},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.Add(selfSignedLifetime),

@@ -32,6 +32,7 @@ type Ports struct {
 
 	cuts      *cuts
 	certified bool          // public has --tls-cert, not a certificate made for localhost
+	name      string        // of this machine, for clients of ports on all of its addresses
 	stall     time.Duration // Config.StallTimeout
 }
 
@@ -42,7 +43,7 @@ type Ports struct {
 // [ConfigError] if the configuration is at fault, and else what the system refused.
 func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 	log *slog.Logger) (p *Ports, err error) {
-	p = &Ports{cuts: newCuts(log), stall: c.StallTimeout}
+	p = &Ports{cuts: newCuts(log), stall: c.StallTimeout, name: localhost}
 	limiter := newConnLimiter(maxDescriptors(), c.TrustedProxies, p.cuts)
 	defer func() {
 		if err != nil {
@@ -66,6 +67,7 @@ func Open(ctx context.Context, c Config, keys QUICKeys, storage Storage,
 	if err != nil {
 		return p, err
 	}
+	p.name = certificate.name()
 	if needsAuth {
 		if p.internal.tls, err = c.askClients(certificate.config()); err != nil {
 			return p, err
@@ -166,7 +168,8 @@ func withHSTS(next http.Handler) http.Handler {
 	})
 }
 
-// Addresses says where a hub listens, as clients name it. A port that is off has "".
+// Addresses says where a hub listens, as clients name it. A port that is off has "". The host of a port
+// on all addresses is the name in the certificate, else localhost.
 type Addresses struct {
 	Public   string // https://host:port
 	Proxy    string // http://host:port or unix:/path
@@ -176,12 +179,12 @@ type Addresses struct {
 // Addresses returns where the ports are.
 func (p *Ports) Addresses() (a Addresses) {
 	if p.public != nil {
-		a.Public = "https://" + p.public.Addr().String()
+		a.Public = p.public.address(p.name)
 	}
 	if p.proxy != nil {
-		a.Proxy = p.proxy.address()
+		a.Proxy = p.proxy.address(p.name)
 	}
-	a.Internal = p.internal.address()
+	a.Internal = p.internal.address(p.name)
 	return a
 }
 

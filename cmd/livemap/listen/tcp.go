@@ -230,15 +230,20 @@ func (p *httpPort) shutdown(ctx context.Context) {
 	}
 }
 
-// address returns the address as clients name it.
-func (p *httpPort) address() string {
+// address returns the address as clients name it. A port on all addresses has the name of the machine.
+func (p *httpPort) address(name string) string {
 	if p.Addr().Network() == "unix" {
 		return "unix:" + p.Addr().String()
 	}
+	scheme := "http"
 	if p.tls != nil {
-		return "https://" + p.Addr().String()
+		scheme = "https"
 	}
-	return "http://" + p.Addr().String()
+	host, port, _ := net.SplitHostPort(p.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = name
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // isLocal reports whether this machine alone can reach the port.
