@@ -23,6 +23,8 @@ func TestServeWelcome(t *testing.T) {
 	at := listen.Addresses{
 		Public: "https://127.0.0.1:4433", Proxy: "http://127.0.0.1:8080", Internal: "http://127.0.0.1:9801",
 	}
+	var local listen.Address
+	require.NoError(t, local.UnmarshalText([]byte("localhost:0")))
 	const position = ` -H 'Content-Type: application/json' -d '{"vehicle_id":"HELLO-1",`
 	for name, test := range map[string]struct {
 		serve    serveCmd
@@ -37,7 +39,7 @@ func TestServeWelcome(t *testing.T) {
 			[]string{"Sign in", "Bearer"},
 		},
 		"localhost": {
-			serveCmd{Anonymous: true, Listen: addressOf(t, "localhost:0"), ProxyListen: addressOf(t, "localhost:0")}, at,
+			serveCmd{Anonymous: true, Listen: local, ProxyListen: local}, at,
 			[]string{"https://localhost:4433/ ", "http://localhost:8080/ "},
 			nil,
 		},
@@ -81,10 +83,4 @@ func TestServeWelcome(t *testing.T) {
 			}
 		})
 	}
-}
-
-func addressOf(t *testing.T, text string) (a listen.Address) {
-	t.Helper()
-	require.NoError(t, a.UnmarshalText([]byte(text)))
-	return a
 }

@@ -48,7 +48,7 @@ func TestServeOnATerminal(t *testing.T) {
 	position := regexp.MustCompile(`(?m)^  A position +(curl .*)$`).FindStringSubmatch(said.String())
 	require.NotNil(t, page, said.String())
 	require.NotNil(t, position, said.String())
-	ready := regexp.MustCompile(`msg="the hub is ready" public=https://localhost:\d+ publish=http://127.0.0.1:\d+`)
+	const ready = `msg="the hub is ready" public=https://localhost:\d+ publish=http://127.0.0.1:\d+`
 	assert.Regexp(t, ready, said.String())
 	out, err := exec.CommandContext(t.Context(), "bash", "-c", position[1]).Output()
 	require.NoError(t, err)
