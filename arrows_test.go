@@ -44,6 +44,7 @@ var arrows = []arrow{
 	{"cmd/livemap", "cmd/livemap/listen", "flags hold addresses to listen on"},
 	{"cmd/livemap", "cmd/livemap/client", "commands that talk to a hub"},
 	{"cmd/livemap", "cmd/livemap/simulator", "simulate and demo"},
+	{"cmd/livemap", "cmd/livemap/streets", "the demo's city"},
 	{"cmd/livemap", "cmd/livemap/recording", "replay"},
 	{"cmd/livemap", "cmd/livemap/bench", "bench"},
 	{"cmd/livemap", "api/problem", "replay adds up the Acks of its publishes"},
@@ -64,6 +65,7 @@ var arrows = []arrow{
 	{"cmd/livemap/listen", systemd, "passed sockets"},
 	{"cmd/livemap/client", "api/problem", "reads Acks and problems"},
 	{"cmd/livemap/client", quic, "tail follows over HTTP/3"},
+	{"cmd/livemap/simulator", "cmd/livemap/streets", "half of a fleet may drive in a real city"},
 	{"cmd/livemap/recording", "geo", "a recorded timestamp has the forms that a hub takes"},
 
 	// The benchmark knows the hub from the outside only.

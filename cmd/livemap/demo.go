@@ -9,12 +9,15 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/listen"
 	"livemap/cmd/livemap/server"
+	"livemap/cmd/livemap/simulator"
+	"livemap/cmd/livemap/streets"
 )
 
 // demoCmd is a hub, a simulated fleet and the map, with nothing to configure.
@@ -45,12 +48,16 @@ var demoHelp = helpTexts{
 		"temporary directory, removed at the end).",
 }
 
+// demoView is where the demo's map opens: the middle of Florence, at the level of streets.
+var demoView = server.View{Zoom: 15.3, Lat: 43.7735, Lon: 11.2562}
+
 // config returns the hub that the flags ask for. Everyone on this machine may read.
 func (c *demoCmd) config() server.Config {
 	config := server.Config{
 		Listen: listen.Config{Public: c.Listen, Proxy: c.ProxyListen, Internal: c.PublishListen},
 		Drain:  c.Drain, StateDir: c.StateDir,
 		Anonymous: true, LocalHostsOnly: true, Version: version(),
+		MapCity: streets.Florence, MapView: &demoView,
 	}
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)
@@ -65,6 +72,9 @@ func (c *demoCmd) config() server.Config {
 func (c *demoCmd) Help() string {
 	return `Runs a hub and a simulated fleet that publishes to it, until it is interrupted. Everyone on this
 machine may read. Other machines cannot reach the demo, and it leaves nothing behind.
+
+Half of the fleet drives on the streets of Florence, where the map opens. The streets are those of
+OpenStreetMap (© OpenStreetMap contributors, ODbL). The other half is that of 'livemap simulate'.
 
 The flags are those of 'livemap serve', without access control and logging, and those of 'livemap simulate'.
 The demo shows only the errors of the hub's log.
@@ -110,6 +120,8 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 	}
 	screen := newRateLine(std.err, c.Vehicles)
 	config.Log = slog.New(demoLog{screen.notice})
+	city := sync.OnceValues(demoCity)
+	go city() // the hub starts meanwhile
 	hub := startDemoHub(ctx, config)
 	select {
 	case <-hub.ended:
@@ -118,7 +130,7 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 		return hub.stop()
 	case at := <-hub.ready:
 		c.welcome(std, at)
-		outcome, err := c.publish(hub.while(ctx), at.Internal, screen)
+		outcome, err := c.publish(hub.while(ctx), at.Internal, city, screen)
 		err = errors.Join(hub.stop(), err)
 		fmt.Fprintln(std.out, outcome)
 		return err
@@ -161,8 +173,23 @@ func (h *demoHub) stop() error {
 	return h.err
 }
 
+// demoCity returns the city where half of the demo's fleet drives.
+func demoCity() (*simulator.City, error) {
+	network, err := streets.Read(streets.Florence)
+	if err != nil {
+		return nil, fmt.Errorf("the streets of the demo: %w", err)
+	}
+	return &simulator.City{Name: "Firenze", Streets: network}, nil
+}
+
 // publish makes the fleet publish to the hub at an address, until ctx is done.
-func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (summary, error) {
+func (c *demoCmd) publish(
+	ctx context.Context, to string, city func() (*simulator.City, error), screen *rateLine,
+) (summary, error) {
+	home, err := city()
+	if err != nil {
+		return summary{}, err
+	}
 	var address client.Address
 	if err := address.UnmarshalText([]byte(to)); err != nil {
 		return summary{}, err
@@ -173,7 +200,8 @@ func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (sum
 	}
 	transport.Proxy = nil // the hub is on this machine
 	defer transport.CloseIdleConnections()
-	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), "", screen)
+	config := simulator.Config{City: home}
+	return c.simulate(ctx, client.NewUpload(hubFlags{}.hub(address, transport), screen.notice), config, screen)
 }
 
 // welcome prints the addresses of the map.

@@ -90,7 +90,8 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	defer transport.CloseIdleConnections()
 	screen := newRateLine(std.err, c.Vehicles)
 	hub, topic := c.hub(c.To, transport), simulationTopic()
-	outcome, err := c.simulate(ctx, client.NewUpload(hub, screen.notice), topic, screen)
+	config := simulator.Config{Topic: topic}
+	outcome, err := c.simulate(ctx, client.NewUpload(hub, screen.notice), config, screen)
 	text := outcome.String()
 	if outcome.sent > 0 {
 		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, screen)
@@ -134,23 +135,21 @@ func vehicleCount(n int) string {
 	return grouped(n) + " vehicles"
 }
 
-// simulate publishes the fleet until ctx is done or the hub rejects the upload. topic, unless "", is a
-// further topic of every vehicle.
+// simulate publishes a fleet of the flags and of the config's topic and city, until ctx is done or the hub
+// rejects the upload.
 func (c *fleetFlags) simulate(
-	ctx context.Context, up *client.Upload, topic string, screen *rateLine,
+	ctx context.Context, up *client.Upload, config simulator.Config, screen *rateLine,
 ) (summary, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	start := time.Now()
-	fleet := simulator.NewFleet(simulator.Config{
-		Vehicles: c.Vehicles, Rate: c.Rate, Seed: c.Seed, Start: start, Topic: topic,
-	})
+	config.Vehicles, config.Rate, config.Seed, config.Start = c.Vehicles, c.Rate, c.Seed, time.Now()
+	fleet := simulator.NewFleet(config)
 	ended := make(chan error, 1)
 	go func() { // ends with ctx
 		ended <- up.Run(ctx)
 		stop()
 	}()
-	sent := pace(ctx, fleet, start, up, screen)
+	sent := pace(ctx, fleet, config.Start, up, screen)
 	up.End()
 	err := <-ended
 	screen.clear()

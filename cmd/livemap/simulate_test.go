@@ -17,6 +17,7 @@ import (
 
 	"livemap/api/problem"
 	"livemap/cmd/livemap/client"
+	"livemap/cmd/livemap/simulator"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -249,7 +250,7 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 		var screen console
 		line := newRateLine(&screen, 1)
 		c := fleetFlags{Vehicles: 1, Rate: 0.01, Seed: 1}
-		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), "", line)
+		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), simulator.Config{}, line)
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, 1, outcome.sum.Accepted)

@@ -38,6 +38,9 @@ const token = takeInitialToken();
 const signingIn = token === null ? account.refresh() : account.signIn(token);
 restoreView();
 let viewState = parse(location.hash);
+if (viewState.map === null && viewState.vehicle === null) {
+	viewState.map = config.view; // where the hub wants the map to open
+}
 let loaded = false; // the first state has arrived
 let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
 let showAllPending = false; // all vehicles are to be shown once they have arrived

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"livemap/cmd/livemap/streets"
 )
 
 // demoAddresses are free addresses.
@@ -57,6 +60,23 @@ func TestDemoRuns(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(text), &snapshot))
 		return len(snapshot.Features) == 60
 	})
+	inFlorence := 0
+	for _, feature := range snapshot.Features {
+		var vehicle struct {
+			Geometry struct{ Coordinates []float64 }
+		}
+		require.NoError(t, json.Unmarshal(feature, &vehicle))
+		if at := vehicle.Geometry.Coordinates; math.Hypot(at[0]-11.26, at[1]-43.77) < 0.05 {
+			inFlorence++
+		}
+	}
+	assert.Equal(t, 30, inFlorence, "half of the fleet")
+	status, city := get(page[1] + "map.pmtiles")
+	assert.Equal(t, http.StatusOK, status)
+	assert.True(t, city == streets.Florence, "the streets of Florence")
+	if !strings.Contains(text, "make build") {
+		assert.Contains(t, text, `&#34;view&#34;:{&#34;zoom&#34;:15`)
+	}
 	status, _ = get(strings.TrimSuffix(curl[1], "topics/live_updates:all/stream") + "readyz")
 	assert.Equal(t, http.StatusOK, status)
 	foreign, err := http.NewRequestWithContext(t.Context(), http.MethodGet,

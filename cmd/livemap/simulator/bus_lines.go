@@ -14,7 +14,10 @@ const busesPerLine = 6
 // line chooses the line of a bus. It lays out a new one if the city has too few.
 func (f *Fleet) line(v *vehicle) busLine {
 	lines := f.lines[v.home]
-	most := min(4+int(cities[v.home].people/150), 30)
+	most := realLines
+	if !v.city {
+		most = min(4+int(cities[v.home].people/150), 30)
+	}
 	if len(lines) < most && (len(lines) == 0 || v.random.IntN(busesPerLine) == 0) {
 		lines = append(lines, f.layOut(v.home, len(lines)))
 		f.lines[v.home] = lines
@@ -38,8 +41,13 @@ func (f *Fleet) layOut(city int32, number int) busLine {
 	if len(route) == 0 {
 		route = append(route, f.roads.leaving(from)[0])
 	}
-	for i := len(route) - 1; i >= 0; i-- {
-		route = append(route, route[i].reversed())
+	if city == realCity { // with one-ways, the way back is another
+		route = f.paths.find(f.roads.end(route[len(route)-1]), from, route[len(route)-1].reversed(), route)
+		f.addStops(route)
+	} else {
+		for i := len(route) - 1; i >= 0; i-- {
+			route = append(route, route[i].reversed())
+		}
 	}
 	return busLine{name: strconv.Itoa(100 + 10*number + random.IntN(10)), route: route}
 }

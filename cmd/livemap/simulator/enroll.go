@@ -23,8 +23,12 @@ func (f *Fleet) enroll() {
 		v.random = *rand.New(&v.pcg)
 		town := false
 		v.home, town = homes.choose(&v.random)
+		v.city = f.config.City != nil && i%2 == 0
+		if v.city {
+			v.home, town = realCity, true
+		}
 		v.kind = chooseKind(&v.random, town)
-		v.far = v.kind == truck || v.kind == car && v.random.IntN(4) == 0
+		v.far = !v.city && (v.kind == truck || v.kind == car && v.random.IntN(4) == 0)
 		v.frost = v.kind == truck && v.random.IntN(10) < 3
 		numbers[v.kind]++
 		t := &traits[v.kind]
@@ -99,12 +103,12 @@ func (f *Fleet) setOut(v *vehicle) {
 	v.hop, v.next = v.route[v.next], v.next+1
 	length := f.roads.edge(v.hop).length
 	v.metres = length * (0.02 + 0.9*v.random.Float64())
-	if v.next == len(v.route) {
-		if v.kind == bus {
-			v.next = 0
-		} else if !f.planArrival(v) {
-			f.newRoute(v)
-		}
+	switch {
+	case v.next < len(v.route):
+	case v.kind == bus:
+		v.next = 0
+	case v.city || !f.planArrival(v):
+		f.newRoute(v)
 	}
 	f.lookAhead(v)
 	if v.random.IntN(7) == 0 {

@@ -14,6 +14,7 @@ type Config struct {
 	Seed     uint64    // another seed makes another fleet of the same size
 	Start    time.Time // when simulated time begins
 	Topic    string    // a further topic of every vehicle, which needs no escapes in JSON; "": none
+	City     *City     // where half of the vehicles drive; nil for none
 }
 
 // Fleet is a simulated fleet. Its only clock is the time passed to [Fleet.Advance]: the
@@ -26,14 +27,15 @@ type Fleet struct {
 	roads    *roads
 	paths    *pathfinder
 	lines    map[int32][]busLine // of a city
-	depots   []string            // topics of the cities
+	busStops map[hop]bool        // hops in Config.City that have one
+	depots   []string            // topics of the cities, that of the real city last
 	vehicles []vehicle
 	due      agenda
 	interval time.Duration // between the reports of a vehicle that drives
 
 	moving     int      // vehicles that are not parked
 	topicRound int      // how often all vehicles were to report their topics
-	slow       [4]slow  // memory of ahead
+	slow       [32]slow // memory of ahead
 	spare      [][]byte // memory of radios
 }
 
@@ -47,6 +49,7 @@ func NewFleet(config Config) *Fleet {
 	f := &Fleet{
 		config:     config,
 		lines:      map[int32][]busLine{},
+		busStops:   map[hop]bool{},
 		vehicles:   make([]vehicle, config.Vehicles),
 		due:        make(agenda, config.Vehicles),
 		interval:   time.Duration(float64(time.Second) / config.Rate),
@@ -56,8 +59,11 @@ func NewFleet(config Config) *Fleet {
 	for _, c := range cities {
 		f.depots = append(f.depots, c.depot())
 	}
+	if config.City != nil {
+		f.depots = append(f.depots, city{name: config.City.Name}.depot())
+	}
 	f.enroll()
-	f.roads = newRoads(f.towns())
+	f.roads = newRoads(f.towns(), config.City)
 	f.paths = newPathfinder(f.roads)
 	for i := range f.vehicles {
 		v := &f.vehicles[i]
@@ -69,10 +75,15 @@ func NewFleet(config Config) *Fleet {
 	return f
 }
 
+// depot returns the topic of a vehicle's depot.
+func (f *Fleet) depot(v *vehicle) string {
+	return f.depots[min(int(v.home), len(f.depots)-1)]
+}
+
 // towns returns the cities whose streets the fleet needs.
 func (f *Fleet) towns() (towns []int32) {
 	for i := range f.vehicles {
-		if v := &f.vehicles[i]; !v.far && !slices.Contains(towns, v.home) {
+		if v := &f.vehicles[i]; !v.far && !v.city && !slices.Contains(towns, v.home) {
 			towns = append(towns, v.home)
 		}
 	}

@@ -199,7 +199,7 @@ func TestSimulatedTunnels(t *testing.T) {
 	if testing.Short() {
 		t.Skip("computes for seconds")
 	}
-	r := newRoads(nil)
+	r := newRoads(nil, nil)
 	tunnels := 0
 	for i := range r.edges {
 		if e := &r.edges[i]; e.tunnel[1] > 0 {

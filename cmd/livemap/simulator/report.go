@@ -24,7 +24,7 @@ func (f *Fleet) appendReport(dst []byte, v *vehicle) []byte {
 	// A report that is kept now arrives late, and a hub ignores the topics of late reports.
 	if v.topicRound != f.topicRound && v.radio.state == online {
 		v.topicRound = f.topicRound
-		dst = append(append(dst, `,"topics":["`...), f.depots[v.home]...)
+		dst = append(append(dst, `,"topics":["`...), f.depot(v)...)
 		dst = append(append(dst, `","kind:`...), traits[v.kind].name...)
 		if f.config.Topic != "" {
 			dst = append(append(dst, `","`...), f.config.Topic...)

@@ -19,6 +19,8 @@ type roads struct {
 	headings []float32 // degrees, from each point to the next; the last repeats the one before
 
 	streets map[int32][]int32 // city to its crossings, from the centre outwards
+	fastest float64           // the highest speed limit of streets, in m/s
+	signals map[int32]bool    // crossings of the real city that have traffic lights
 }
 
 // edge is a road or street between two nodes.
@@ -28,6 +30,7 @@ type edge struct {
 	length float64  // metres
 	limit  float64  // m/s
 	trunk  bool
+	oneWay bool       // it may be driven from ends[0] to ends[1] only
 	lights bool       // there are traffic lights at its ends
 	tunnel [2]float64 // metres from ends[0] to its mouths; both 0 without a tunnel
 }
@@ -131,19 +134,23 @@ func (r *roads) addEdge(from, to int32, line ...point) *edge {
 func (r *roads) link() {
 	r.from = make([]int32, len(r.nodes)+1)
 	for i := range r.edges {
-		for _, end := range r.edges[i].ends {
-			r.from[end+1]++
+		for direction, end := range r.edges[i].ends {
+			if direction == 0 || !r.edges[i].oneWay {
+				r.from[end+1]++
+			}
 		}
 	}
 	for i := range r.nodes {
 		r.from[i+1] += r.from[i]
 	}
-	r.links = make([]hop, 2*len(r.edges))
+	r.links = make([]hop, r.from[len(r.nodes)])
 	next := append([]int32{}, r.from...)
 	for i := range r.edges {
 		for direction, end := range r.edges[i].ends {
-			r.links[next[end]] = hop(2*i + direction)
-			next[end]++
+			if direction == 0 || !r.edges[i].oneWay {
+				r.links[next[end]] = hop(2*i + direction)
+				next[end]++
+			}
 		}
 	}
 }

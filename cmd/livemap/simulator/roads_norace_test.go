@@ -40,7 +40,7 @@ func TestSimulatedCities(t *testing.T) {
 
 // Roads lead from each city to each other, and streets to each crossing of a city.
 func TestSimulatedRoadsConnect(t *testing.T) {
-	r := newRoads(allStreets())
+	r := newRoads(allStreets(), nil)
 	reached := func(from int32) map[int32]bool {
 		seen := map[int32]bool{from: true}
 		for queue := []int32{from}; len(queue) > 0; queue = queue[1:] {
@@ -65,7 +65,7 @@ func TestSimulatedRoadsConnect(t *testing.T) {
 // Every edge is the same line in both directions, without a jump. On trunk roads it has no
 // corner.
 func TestSimulatedRoadsAreLines(t *testing.T) {
-	r := newRoads([]int32{0})
+	r := newRoads([]int32{0}, nil)
 	for i := range r.edges {
 		e, h := &r.edges[i], hop(2*i)
 		require.Less(t, e.length, 1.1*longestRoad)
@@ -102,7 +102,7 @@ func TestSimulatedRoadsAreOnLand(t *testing.T) {
 		t.Skip("computes for seconds")
 	}
 	coast := readCoast(t)
-	r := newRoads(allStreets())
+	r := newRoads(allStreets(), nil)
 	for i := range r.edges {
 		for _, p := range r.points[r.edges[i].line[0]:r.edges[i].line[1]] {
 			if !coast.ashore(p) && coast.offshore(p) > 1500 {

@@ -64,7 +64,7 @@ func (p *pathfinder) note(node int32, by hop, seconds float64, to int32) {
 		return
 	}
 	*mark = pathMark{search: p.search, by: by, seconds: seconds}
-	fastest := limitMain
+	fastest := p.roads.fastest
 	if int(to) < len(cities) {
 		fastest = quickest
 	}

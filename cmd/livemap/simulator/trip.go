@@ -12,10 +12,15 @@ func (f *Fleet) enter(v *vehicle) {
 	if v.kind == bus && v.next == len(v.route) {
 		v.next = 0 // a line repeats
 	}
-	if v.next == len(v.route) && !f.planArrival(v) {
+	v.plans = max(v.plans-1, 0)
+	arrives := v.stop.wait > 0 // in a real city that is planned before
+	if !v.city && v.next == len(v.route) {
+		arrives = f.planArrival(v)
+	}
+	if v.next == len(v.route) && !arrives {
 		f.newRoute(v) // no room to stop: the destination is further on
 	}
-	if v.stop.wait == 0 {
+	if v.stop.wait == 0 && !v.city {
 		f.planHalt(v)
 	}
 	f.lookAhead(v)
@@ -24,20 +29,33 @@ func (f *Fleet) enter(v *vehicle) {
 // lookAhead sets how fast the vehicle may pass the end of this hop.
 func (f *Fleet) lookAhead(v *vehicle) {
 	v.corner = math.Inf(1)
-	if v.next == len(v.route) {
-		return
+	if v.next < len(v.route) {
+		v.corner = f.passing(v, v.hop, v.route[v.next])
 	}
-	then := v.route[v.next]
-	v.corner = cornering(f.roads.turn(v.hop, then))
-	if e := f.roads.edge(then); !e.trunk {
-		v.corner = min(v.corner, e.limit*v.pace)
+}
+
+// passing is the highest speed, in m/s, at which a vehicle passes from one hop to the next.
+func (f *Fleet) passing(v *vehicle, from, to hop) float64 {
+	fastest := cornering(f.roads.turn(from, to))
+	if e := f.roads.edge(to); !e.trunk {
+		fastest = min(fastest, e.limit*v.pace)
 	}
+	return fastest
 }
 
 // planArrival plans the stop at the end of a route: a yard outside the city, or a place in the
 // street. It reports whether there is room to brake for it.
 func (f *Fleet) planArrival(v *vehicle) bool {
-	length := f.roads.edge(v.hop).length
+	s := f.arrival(v, f.roads.edge(v.hop).length)
+	if !f.canStop(v, s.metres) {
+		return false
+	}
+	f.arrive(v, s)
+	return true
+}
+
+// arrival returns a stop on the last hop of a route, which is length metres long.
+func (f *Fleet) arrival(v *vehicle, length float64) stop {
 	s := stop{
 		metres: length * (0.3 + 0.6*v.random.Float64()),
 		wait:   f.between(v, 25*time.Second, 170*time.Second),
@@ -53,15 +71,16 @@ func (f *Fleet) planArrival(v *vehicle) bool {
 	case v.kind == car:
 		s = stop{metres: s.metres, wait: f.between(v, 3*time.Minute, 12*time.Minute), why: onSite}
 	}
-	if !f.canStop(v, s.metres) {
-		return false
-	}
+	return s
+}
+
+// arrive plans a stop of arrival.
+func (f *Fleet) arrive(v *vehicle, s stop) {
 	v.errands++
 	if !v.far && (v.tank < 0.2 || v.errands >= 45) { // the depot, which may be in any street
 		v.errands, s.wait, s.why = 0, f.between(v, 25*time.Minute, 45*time.Minute), loading
 	}
 	v.stop = s
-	return true
 }
 
 // planHalt plans a stop on the way.
@@ -127,6 +146,7 @@ func (f *Fleet) between(v *vehicle, least, most time.Duration) time.Duration {
 // newRoute chooses a route from the end of this hop.
 func (f *Fleet) newRoute(v *vehicle) {
 	from := f.roads.end(v.hop)
+	v.plans = 0
 	switch {
 	case v.kind == bus:
 		return
@@ -157,6 +177,9 @@ func (f *Fleet) destination(v *vehicle, from int32) int32 {
 
 // address chooses a crossing some blocks away, mostly straight on.
 func (f *Fleet) address(v *vehicle, from int32) int32 {
+	if v.city {
+		return f.anywhere(v, from)
+	}
 	to, came := from, v.hop
 	for range 6 + v.random.IntN(20) {
 		exits := f.roads.leaving(to)

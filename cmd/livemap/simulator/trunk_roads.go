@@ -17,12 +17,12 @@ const (
 	limitInner  = 50 / 3.6
 )
 
-// newRoads builds the trunk roads, and the streets of some cities.
+// newRoads builds the trunk roads, the streets of some cities, and those of a real city, which may be nil.
 //
 // Two cities are neighbours where no third one lies in the circle between them
 // (Gabriel and Sokal, 1969). Such a graph looks much like a road map.
-func newRoads(streetsOf []int32) *roads {
-	r := &roads{streets: map[int32][]int32{}}
+func newRoads(streetsOf []int32, real *City) *roads {
+	r := &roads{streets: map[int32][]int32{}, fastest: limitMain}
 	for _, c := range cities {
 		r.nodes = append(r.nodes, c.point())
 	}
@@ -35,6 +35,9 @@ func newRoads(streetsOf []int32) *roads {
 	}
 	for _, c := range streetsOf {
 		r.addStreets(c)
+	}
+	if real != nil {
+		r.addCity(real.Streets)
 	}
 	r.link()
 	return r

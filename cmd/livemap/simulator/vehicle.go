@@ -59,8 +59,9 @@ type vehicle struct {
 	head  string // the members of its report that never change
 	kind  kind
 	far   bool  // it drives from city to city, on trunk roads
+	city  bool  // it drives in Config.City
 	frost bool  // it has a refrigerated body
-	home  int32 // city
+	home  int32 // city; realCity if it drives in Config.City
 
 	at     time.Duration // the simulated time of this state
 	hop    hop
@@ -71,6 +72,7 @@ type vehicle struct {
 
 	route []hop // of a bus its whole line, which other buses share
 	next  int   // index in route of the hop behind this one
+	plans int   // for how many hops behind this one halts are planned, in Config.City
 	dest  int32 // the city to which a far vehicle drives
 	stop  stop  // the next stop on hop; none where its wait is 0
 
@@ -89,9 +91,9 @@ type vehicle struct {
 	topicRound int // the fleet's when the vehicle last reported its topics
 }
 
-// stop is a place on a hop at which a vehicle halts.
+// stop is a place at which a vehicle halts.
 type stop struct {
-	metres float64
+	metres float64       // from the start of the vehicle's hop
 	wait   time.Duration // 0: there is no stop
 	why    status
 }
@@ -117,11 +119,17 @@ func (f *Fleet) drive(v *vehicle, to time.Duration) {
 
 // step drives for a moment, during which the speed changes evenly.
 func (f *Fleet) step(v *vehicle, step time.Duration) {
+	if v.city {
+		f.planHalts(v)
+	}
 	dt := step.Seconds()
 	t := &traits[v.kind]
 	speed := min(v.speed+t.accelerate*dt, f.allowed(v))
 	arrives := false
 	for _, b := range f.ahead(v) {
+		if b.speed >= max(speed, v.speed) {
+			continue
+		}
 		safe := braking(b.speed, b.metres, v.speed, t.brake, dt)
 		arrives = arrives || b.speed == 0 && safe <= 0
 		speed = min(speed, safe)
@@ -161,6 +169,7 @@ func (f *Fleet) roll(v *vehicle, distance float64) {
 	v.metres += distance
 	for length := f.roads.edge(v.hop).length; v.metres >= length; length = f.roads.edge(v.hop).length {
 		v.metres -= length
+		v.stop.metres -= length
 		f.enter(v)
 	}
 }
@@ -183,8 +192,8 @@ func (f *Fleet) allowed(v *vehicle) float64 {
 // slow is a place ahead and the highest speed, in m/s, at which to pass it.
 type slow struct{ metres, speed float64 }
 
-// ahead returns the places on this hop where a vehicle must be slow. Hops are long enough to
-// brake for those of the next hop once it is entered.
+// ahead returns the places where a vehicle must be slow: those on this hop, and in a real city also those
+// behind it. Other hops are long enough to brake for those of the next hop once it is entered.
 func (f *Fleet) ahead(v *vehicle) []slow {
 	e := f.roads.edge(v.hop)
 	left := e.length - v.metres
@@ -197,6 +206,9 @@ func (f *Fleet) ahead(v *vehicle) []slow {
 		if left > suburbs {
 			list = append(list, slow{left - suburbs, limitSuburb * v.pace})
 		}
+	}
+	if v.city {
+		list = f.behind(v, left, list)
 	}
 	return list
 }

@@ -15,6 +15,7 @@ import { worldNames, worldShapes } from "./basemap-world.js";
  * @typedef {object} Config
  * @property {string} lib the prefix of the data's URLs, such as "/lib/<hash>/"
  * @property {string | null} style a MapLibre style to use instead
+ * @property {{zoom: number, lat: number, lon: number} | null} [view] where the map opens
  * @property {string[]} pmtiles archives with streets, the last on top
  * @property {(message: string) => void} [report] receives failures to load, as text for the reader
  */
