@@ -22,8 +22,8 @@ type replayCmd struct {
 
 // replayHelp has the help texts of replayCmd.
 var replayHelp = helpTexts{
-	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain or gzipped; - is " +
-		"standard input.",
+	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain, gzipped or in a zip " +
+		"archive; - is standard input.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -32,7 +32,8 @@ var replayHelp = helpTexts{
 // Help returns what --help adds to the flags.
 func (c *replayCmd) Help() string {
 	return `The extension of a file decides how it is read: .ndjson, .jsonl, .json, .geojson, .csv or .gpx,
-each also with .gz. Without one of these, the first character decides.
+each also with .gz. Without one of these, the first character decides. The files in a zip archive are
+recordings too.
 
 NDJSON has a position object or GeoJSON Feature on each line. The output of 'livemap tail' into a pipe is
 such a recording. An array, a FeatureCollection such as the answer of /snapshot, and JSON over several lines

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 )
 
@@ -66,11 +65,15 @@ func newGPX(text io.Reader, fallback string) (*gpx, error) {
 		if err != nil {
 			return nil, errors.New("not GPX: " + inWords(err))
 		}
-		start, ok := token.(xml.StartElement)
-		if ok && start.Name.Local != "gpx" {
-			return nil, errors.New("not GPX: its root element is " + strconv.Quote(start.Name.Local))
-		}
-		if ok {
+		switch token := token.(type) {
+		case xml.Directive:
+			if strings.HasPrefix(strings.ToLower(string(token)), "doctype html") {
+				return nil, foreignRoot("html")
+			}
+		case xml.StartElement:
+			if token.Name.Local != "gpx" {
+				return nil, foreignRoot(token.Name.Local)
+			}
 			g.open = append(g.open, "gpx")
 			return g, nil
 		}

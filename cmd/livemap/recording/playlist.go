@@ -71,20 +71,30 @@ func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
 		return once, err
 	}
 	if once {
-		p.sources = append(p.sources, streamSource(name, stdin))
+		p.sources = append(p.sources, streamSource(namedInput(name, stdin)))
 		return true, nil
 	}
-	s, n, err := surveyedSource(name)
+	inputs, err := regularInputs(name)
+	mistakes := []error{p.unlessEmpty(err)}
+	for _, in := range inputs {
+		s, n, err := surveyedSource(in)
+		if err != nil {
+			mistakes = append(mistakes, p.unlessEmpty(err))
+			continue
+		}
+		p.sources = append(p.sources, s)
+		p.total += n
+	}
+	return false, errors.Join(mistakes...)
+}
+
+// unlessEmpty returns the error, unless it is a nothingError, which it notes.
+func (p *Playlist) unlessEmpty(err error) error {
 	if errors.As(err, new(nothingError)) {
 		p.empty = append(p.empty, err)
-		return false, nil
+		return nil
 	}
-	if err != nil {
-		return false, err
-	}
-	p.sources = append(p.sources, s)
-	p.total += n
-	return false, nil
+	return err
 }
 
 // readOnce reports whether the file can be read only once.
@@ -104,11 +114,11 @@ func readOnce(name string) (bool, error) {
 
 // streamSource opens its file for the first record: to open a pipe may take until another
 // program writes into it.
-func streamSource(name string, stdin io.Reader) *source {
+func streamSource(in input) *source {
 	var r *recordFile
 	next := func() (Record, error) {
 		if r == nil {
-			opened, err := openFile(name, stdin)
+			opened, err := openFile(in)
 			if err != nil {
 				return Record{}, err
 			}
@@ -125,25 +135,25 @@ func streamSource(name string, stdin io.Reader) *source {
 
 // surveyedSource reads the file once, counts its records and checks whether they are in time
 // order.
-func surveyedSource(name string) (*source, int, error) {
+func surveyedSource(in input) (*source, int, error) {
 	n, ordered := 0, true
 	var last Record
-	err := eachRecord(name, func(rec Record) {
+	err := eachRecord(in, func(rec Record) {
 		ordered = ordered && !rec.At.Before(last.At)
 		last = rec
 		n++
 	})
 	if err != nil || ordered {
-		return streamSource(name, nil), n, err
+		return streamSource(in), n, err
 	}
 	records := make([]Record, 0, n)
-	err = eachRecord(name, func(rec Record) { records = append(records, rec) })
+	err = eachRecord(in, func(rec Record) { records = append(records, rec) })
 	slices.SortStableFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
 	return sliceSource(records), len(records), err
 }
 
-func eachRecord(name string, do func(Record)) error {
-	r, err := openFile(name, nil)
+func eachRecord(in input, do func(Record)) error {
+	r, err := openFile(in)
 	if err != nil {
 		return err
 	}
@@ -180,10 +190,7 @@ func sliceSource(records []Record) *source {
 func (p *Playlist) Next() (Record, error) {
 	var oldest *source
 	for _, s := range p.sources {
-		err := s.fill()
-		if errors.As(err, new(nothingError)) {
-			p.empty = append(p.empty, err)
-		} else if err != nil {
+		if err := p.unlessEmpty(s.fill()); err != nil {
 			return Record{}, err
 		}
 		if !s.ended && (oldest == nil || s.head.At.Before(oldest.head.At)) {

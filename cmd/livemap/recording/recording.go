@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -77,24 +76,19 @@ const standardInput = "-"
 type recordFile struct {
 	name   string
 	format format
-	files  []io.Closer
+	file   io.Closer
 	last   time.Time // timestamp of the newest record that has one
 	broken bool      // the file ended with an error, which next has returned
 	some   bool      // there was a record
 }
 
-// openFile opens the file called name and detects its format.
-func openFile(name string, stdin io.Reader) (*recordFile, error) {
-	r := &recordFile{name: name}
-	if name == standardInput {
-		r.name = "standard input"
-		return r, r.detect(stdin)
-	}
-	f, err := os.Open(name)
+// openFile opens the input and detects its format.
+func openFile(in input) (*recordFile, error) {
+	f, err := in.open()
 	if err != nil {
 		return nil, err
 	}
-	r.files = append(r.files, f)
+	r := &recordFile{name: in.name, file: f}
 	if err := r.detect(f); err != nil {
 		r.Close()
 		return nil, err
@@ -112,6 +106,11 @@ func (r *recordFile) detect(in io.Reader) error {
 			return fmt.Errorf("%s: %s", r.name, inWords(err))
 		}
 		text = bufio.NewReaderSize(unpacked, bufferSize)
+	}
+	text.Peek(4)
+	start, _ := text.Peek(text.Buffered()) // what has come, without waiting for more
+	if err := foreign(start); err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
 	}
 	text, err := decoded(text)
 	if err != nil {
@@ -252,8 +251,4 @@ func inWords(err error) string {
 const notText = "its encoding is neither UTF-8 nor windows-1252; save it as UTF-8"
 
 // Close closes the file.
-func (r *recordFile) Close() {
-	for _, f := range r.files {
-		f.Close()
-	}
-}
+func (r *recordFile) Close() { r.file.Close() }

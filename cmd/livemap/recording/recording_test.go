@@ -235,7 +235,7 @@ func TestNoRecording(t *testing.T) {
 		{"no separator", "a.csv", "sep=\n", "a.csv: it has no column lat;"},
 		{"column twice", "a.csv", "id,lat,lon,x,x\n", "two columns x"},
 		{"binary", "a.pb", "\n\r\n\x032.0\x10\x00", "a.pb: it has no column"},
-		{"other XML", "a.gpx", "<kml/>", `a.gpx: not GPX: its root element is "kml"`},
+		{"other XML", "a.gpx", "<osm/>", `a.gpx: not GPX: its root element is "osm"`},
 		{"no XML", "a.gpx", "hello", "a.gpx: not GPX: it has no XML element"},
 		{"empty XML", "a.gpx", "", "a.gpx: not GPX: it has no XML element"},
 		{"cut XML", "a.gpx", "<?xml version", "a.gpx: not GPX: the file ends in the middle; it was cut"},
