@@ -290,24 +290,24 @@ func FuzzIdempotencyKey(f *testing.F) {
 			r.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {key}}
 			return serve(internal, r)
 		}
-		head := h.Head().Seq
+		head := h.Head().Number
 		first := post(fresh("a"))
 		switch {
 		case len(key) > 128:
 			require.Equal(t, http.StatusBadRequest, first.Code)
-			require.Equal(t, head, h.Head().Seq)
+			require.Equal(t, head, h.Head().Number)
 			return
 		case first.Code == http.StatusUnprocessableEntity && key != "":
 			require.Contains(t, first.Body.String(), "belongs to another body")
 			return // it has been tried with this key
 		}
 		require.Equal(t, http.StatusOK, first.Code, first.Body)
-		require.Equal(t, head+1, h.Head().Seq)
+		require.Equal(t, head+1, h.Head().Number)
 		if key == "" {
 			return
 		}
 		require.Equal(t, first.Body.String(), post(fresh("a")).Body.String())
 		require.Equal(t, http.StatusUnprocessableEntity, post(fresh("b")).Code)
-		require.Equal(t, head+1, h.Head().Seq)
+		require.Equal(t, head+1, h.Head().Number)
 	})
 }

@@ -47,11 +47,11 @@ func FuzzPublish(f *testing.F) {
 			accepted = a.Accepted
 			require.LessOrEqual(t, len(a.Errors), min(a.Rejected, 100))
 		}
-		require.Equal(t, uint64(accepted), h.Head().Seq)
+		require.Equal(t, uint64(accepted), h.Head().Number)
 		events := eventsOf(t, h, accepted)
 		require.Len(t, events, accepted)
 		for i, event := range events {
-			require.Equal(t, stream.ID{Epoch: h.Head().Epoch, Seq: uint64(i + 1)}.String(), event.LastEventID)
+			require.Equal(t, stream.ID{Epoch: h.Head().Epoch, Number: uint64(i + 1)}.String(), event.LastEventID)
 			require.True(t, json.Valid([]byte(event.Data)), event.Data)
 			require.NotContains(t, event.Data, "\n")
 		}

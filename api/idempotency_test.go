@@ -95,7 +95,7 @@ func TestConcurrentRepeats(t *testing.T) {
 	for range cap(answers) - 1 {
 		require.Equal(t, first, <-answers)
 	}
-	require.Equal(t, uint64(4001), h.Head().Seq)
+	require.Equal(t, uint64(4001), h.Head().Number)
 }
 
 func TestKeysExpire(t *testing.T) {

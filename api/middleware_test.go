@@ -247,7 +247,7 @@ func TestConnectionHeader(t *testing.T) {
 	}
 	u := begin(t, client, h.internal.URL)
 	u.line(t, at("a", 1, 2)+"\n")
-	eventually(t, func() bool { return h.Head().Seq == 1 })
+	eventually(t, func() bool { return h.Head().Number == 1 })
 	h.api.Drain()
 	response := <-u.answered
 	require.NotNil(t, response)

@@ -183,7 +183,7 @@ func TestResume(t *testing.T) {
 		{"the header wins", second, first, "c | live replay"},
 		{"the header wins, though wrong", foreign, first, "reset epoch | a | b | c | live snapshot"},
 		{"newest", h.Head().String(), "", "live replay"},
-		{"future", stream.ID{Epoch: h.Head().Epoch, Seq: 99}.String(), "",
+		{"future", stream.ID{Epoch: h.Head().Epoch, Number: 99}.String(), "",
 			"reset epoch | a | b | c | live snapshot"},
 		{"another epoch", foreign, "", "reset epoch | a | b | c | live snapshot"},
 		{"65 bytes", first + strings.Repeat("0", 65-len(first)), "", "reset epoch | a | b | c | live snapshot"},

@@ -16,24 +16,25 @@ import (
 	"livemap/stream"
 )
 
-// published is the receipts of all publishers: events by seq, each with the number of its position.
+// published is the receipts of all publishers: events by number, each with that of its position.
 type published struct {
 	mu     sync.Mutex
 	events map[uint64]modelEvent
+	next   func(newest uint64) uint64 // the number after newest
 }
 
-func (m *published) add(seq uint64, e modelEvent) {
+func (m *published) add(number uint64, e modelEvent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.events[seq] = e
+	m.events[number] = e
 }
 
 // model returns a model of all events up to the last. It must know each of them.
 func (m *published) model(t *testing.T) *model {
-	all := &model{}
-	for seq := range uint64(len(m.events)) {
-		e, ok := m.events[seq+1]
-		require.True(t, ok, "event %d was not answered", seq+1)
+	all := &model{next: m.next}
+	for range len(m.events) {
+		e, ok := m.events[m.next(all.newest())]
+		require.True(t, ok, "the event after %d was not answered", all.newest())
 		all.add(e)
 	}
 	return all
@@ -41,10 +42,12 @@ func (m *published) model(t *testing.T) *model {
 
 // heldAtLive is what a client of q held at a `live` event.
 type heldAtLive struct {
-	seq  int
-	held map[string]int
-	mode string
+	number uint64
+	held   map[string]int
+	mode   string
 }
+
+var shortLog = stream.Config{FlushInterval: time.Millisecond, History: 256 << 10, MaxBacklog: 64 << 10}
 
 // TestConcurrentReadersHoldTheState has many publishers at full speed, for vehicles of their own,
 // and many subscribers. At each `live` a subscriber must hold exactly what the receipts say.
@@ -52,13 +55,18 @@ func TestConcurrentReadersHoldTheState(t *testing.T) {
 	if testing.Short() {
 		t.Skip("computes for seconds")
 	}
-	for name, config := range map[string]stream.Config{
-		"long log":  {FlushInterval: time.Millisecond},
-		"short log": {FlushInterval: time.Millisecond, History: 256 << 10, MaxBacklog: 64 << 10},
+	for name, test := range map[string]struct {
+		config stream.Config
+		next   func(newest uint64) uint64
+	}{
+		"long log":         {stream.Config{FlushInterval: time.Millisecond}, denseNumbers},
+		"short log":        {shortLog, denseNumbers},
+		"short log, holes": {shortLog, sparseNumbers},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := start(t, config)
-			m := &published{events: map[uint64]modelEvent{}}
+			h := start(t, test.config)
+			h.Sparse(test.next)
+			m := &published{events: map[uint64]modelEvent{}, next: test.next}
 			var stop atomic.Bool
 			var publishers, readers sync.WaitGroup
 			for g := range 4 {
@@ -83,7 +91,7 @@ func TestConcurrentReadersHoldTheState(t *testing.T) {
 				q := &queries[i%len(queries)]
 				for _, v := range views {
 					r := &reader{model: all, query: *q, vehicles: v.held}
-					require.Equal(t, r.expected(v.seq), v.held, "%v: at live (%s)", q.Topics, v.mode)
+					require.Equal(t, r.expected(all.seq(v.number)), v.held, "%v: at live (%s)", q.Topics, v.mode)
 				}
 			}
 		})
@@ -114,7 +122,7 @@ func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Boo
 		}
 		states[id] = modelState{known: true, data: string(p.AppendFeature(nil, p.Time)), point: p.Point,
 			topics: topics}
-		m.add(receipt.ID.Seq, modelEvent{vehicle: id, before: before, after: states[id]})
+		m.add(receipt.ID.Number, modelEvent{vehicle: id, before: before, after: states[id]})
 		if n%64 == 0 {
 			time.Sleep(time.Millisecond)
 		}
@@ -152,7 +160,7 @@ func follow(t *testing.T, h *stream.Hub, q stream.Query) (views []heldAtLive) {
 					}
 					repeated = nil
 					if seq, ok := stream.ParseID(id); ok {
-						views = append(views, heldAtLive{int(seq.Seq), clone(held), between(event, `"mode":"`, `"`)})
+						views = append(views, heldAtLive{seq.Number, clone(held), between(event, `"mode":"`, `"`)})
 					}
 				case strings.Contains(event, `"n":`):
 					held[vehicle] = number(event)

@@ -32,21 +32,24 @@ type cursor struct {
 	scope scope
 	query Query
 
-	pending atomic.Uint64 // seq of the first event in scope since the last look; 0: none
+	pending atomic.Uint64 // number of the first event in scope since the last look; 0: none
 
-	pos    uint64 // the reader has everything in scope up to this event, or up to this entry of the view
+	pos    number // the reader has everything in scope up to this event, or up to this entry of the view
 	more   bool   // there may be more to read, although nothing is pending
 	behind bool   // the log cannot serve the reader: catchUp must be called
 
-	// replayEnd, if not 0, is the seq before which the reader catches up from the log. That event
+	// replayEnd, if not 0, is the number before which the reader catches up from the log. That event
 	// need not exist yet. The `live` event with mode follows then.
-	replayEnd uint64
+	replayEnd number
 	mode      string
 
 	viewDue   bool       // the reader was reset: freezeView must be called
 	view      *stateView // the view being read; nil: the log is being read
 	nextEntry int        // index of the next entry of the view
-	base      uint64     // what the reader held when the view began; 0: nothing
+	base      number     // what the reader held when the view began; 0: nothing
+	missed    uint64     // events between base and the view
+	// missedKnown: missed is valid.
+	missedKnown bool
 
 	// stale: an entry was read newer than the view froze it, because the log had dropped the frozen
 	// event. The log after the view would take that vehicle back in time. So another view must
@@ -68,7 +71,7 @@ type cursor struct {
 func (c *cursor) begin() (control []byte) {
 	h := c.hub
 	h.mu.RLock()
-	head, first := h.log.head(), h.log.first()
+	head, dropped := h.log.newest, h.log.dropped
 	h.mu.RUnlock()
 	given := c.query.LastEventID
 	c.query.LastEventID = "" // it may be long, or a part of a long text
@@ -76,15 +79,15 @@ func (c *cursor) begin() (control []byte) {
 	switch {
 	case given == "":
 		return c.reset("new", head)
-	case !known || id.Epoch != h.epoch || id.Seq > head:
+	case !known || id.Epoch != h.epoch || number(id.Number) > head:
 		return c.reset("epoch", head)
 	}
-	c.pos = id.Seq
+	c.pos = number(id.Number)
 	c.mode = modeReplay
 	if c.query.Interval > 0 {
 		c.mode = modeConflated
 	}
-	if c.pos+1 < first || c.lagging(c.pos+1) {
+	if c.pos < dropped || c.lagging(c.pos) {
 		return c.catchUp()
 	}
 	c.replayEnd, c.more = head+1, true
@@ -93,7 +96,7 @@ func (c *cursor) begin() (control []byte) {
 
 // reset returns the event that makes the reader forget what it holds. A view no older than head
 // follows, or for a tail only what comes after head.
-func (c *cursor) reset(reason string, head uint64) (control []byte) {
+func (c *cursor) reset(reason string, head number) (control []byte) {
 	c.lossUnknown = reason != "new"
 	if c.lossUnknown || !c.query.Tail { // a new tail holds nothing to forget
 		control = appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason))
@@ -133,13 +136,17 @@ func (c *cursor) catchUp() (control []byte) {
 			return nil
 		}
 	}
-	return c.reset("behind", c.hub.Head().Seq)
+	return c.reset("behind", number(c.hub.Head().Number))
 }
 
-func (c *cursor) startView(v *stateView, base uint64, mode string) {
+func (c *cursor) startView(v *stateView, base number, mode string) {
 	c.view, c.base, c.nextEntry = v, base, v.indexAfter(base)
 	c.mode, c.replayEnd, c.more = mode, 0, true
 	c.stale, c.sent = false, 0
+	c.hub.mu.RLock()
+	defer c.hub.mu.RUnlock()
+	held, known := c.hub.eventsUpTo(base)
+	c.missed, c.missedKnown = v.events-held, known
 }
 
 // due reports whether there may be something to read.
@@ -165,55 +172,55 @@ func (c *cursor) read(buf []byte) (p []byte, events int, oldest int64) {
 
 // readLog reads from the log. It sets behind when the log cannot serve the reader.
 func (c *cursor) readLog(buf []byte) []byte {
-	from := c.pos + 1
+	after := c.pos
 	if !c.more {
 		// pending is swapped before the head is read. An event that is routed later is pending
 		// again.
-		from = max(from, c.pending.Swap(0))
+		after = max(after, number(c.pending.Swap(0))-1)
 	}
-	if c.behind = c.stale || c.lagging(from); c.behind {
+	if c.behind = c.stale || c.lagging(after); c.behind {
 		return buf
 	}
-	if buf = c.readEvents(buf, from); c.replayEnd != 0 && !c.more && !c.behind {
+	if buf = c.readEvents(buf, after); c.replayEnd != 0 && !c.more && !c.behind {
 		c.replayEnd = 0
 		buf = c.appendLive(buf)
 	}
 	return buf
 }
 
-// readEvents reads a chunk of events from seq on, if the log still has them all.
-func (c *cursor) readEvents(buf []byte, seq uint64) []byte {
+// readEvents reads a chunk of the events after a number, if the log still has them all.
+func (c *cursor) readEvents(buf []byte, after number) []byte {
 	c.hub.mu.RLock()
 	defer c.hub.mu.RUnlock()
-	if c.behind = c.lost(seq); c.behind {
+	if c.behind = c.lost(after); c.behind {
 		return buf
 	}
-	to := c.hub.log.head()
+	to := c.hub.log.newest
 	if c.replayEnd == 0 && c.query.Interval > 0 {
 		c.replayEnd = to + 1 // one fixed end for this pass, as a view has
 	}
 	if c.replayEnd != 0 {
 		to = c.replayEnd - 1
 	}
-	buf = c.readRange(buf, seq, to)
+	buf = c.readRange(buf, after, to)
 	c.more = c.pos < to
 	return buf
 }
 
-// lost reports whether events in scope from seq on have left the log. Without an index it reports
+// lost reports whether events in scope after a number have left the log. Without an index it reports
 // whether any event has. Hub.mu is held until the events are read, or they could leave meanwhile.
-func (c *cursor) lost(seq uint64) bool {
+func (c *cursor) lost(after number) bool {
 	h := c.hub
-	if seq >= h.log.first() || c.scope.all {
-		return seq < h.log.first()
+	if after >= h.log.dropped || c.scope.all {
+		return after < h.log.dropped
 	}
 	for _, id := range c.scope.vehicles {
-		if v := h.fleet.byID[id]; v == nil && h.fleet.forgotten >= seq || v != nil && v.index.dropped >= seq {
+		if v := h.fleet.byID[id]; v == nil && h.fleet.forgotten > after || v != nil && v.index.dropped > after {
 			return true
 		}
 	}
 	for _, id := range c.scope.topics {
-		if t := h.topics[id]; t == nil || t.index.dropped >= seq {
+		if t := h.topics[id]; t == nil || t.index.dropped > after {
 			return true
 		}
 	}
@@ -221,14 +228,14 @@ func (c *cursor) lost(seq uint64) bool {
 }
 
 // lagging reports whether the reader is more than Config.MaxBacklog bytes in scope behind, counted
-// from seq on. A reader with an interval never is: it reads only the newest positions anyway.
-func (c *cursor) lagging(seq uint64) bool {
+// after a number. A reader with an interval never is: it reads only the newest positions anyway.
+func (c *cursor) lagging(after number) bool {
 	if c.query.Interval > 0 {
 		return false
 	}
 	limit := uint64(c.hub.config.MaxBacklog)
 	c.hub.mu.RLock()
-	seq = max(seq, c.hub.log.first())
+	seq := c.hub.log.upTo(after) + 1
 	distance, total := c.hub.log.distance(seq), c.hub.log.total()
 	c.hub.mu.RUnlock()
 	if distance <= limit {
@@ -262,7 +269,7 @@ func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	defer h.mu.RUnlock()
 	seq = max(seq, h.log.first())
 	to := min(h.log.head(), seq+scanLimit-1)
-	c.eachEvent(seq, to, func(_ uint64, r *record, event frame) bool {
+	c.eachEvent(seq, to, func(r *record, event frame) bool {
 		if c.scope.delivery(r) != deliverNothing {
 			bytes += uint64(len(event.text))
 		}
@@ -282,9 +289,9 @@ func (c *cursor) appendLive(buf []byte) []byte {
 	switch {
 	case mode == modeReplay, mode != modeConflated && !c.lossUnknown:
 		data = append(data, `,"skipped":0`...)
-	case mode == modeConflated && c.scope.whole() && c.view != nil:
+	case mode == modeConflated && c.scope.whole() && c.view != nil && c.missedKnown:
 		data = append(data, `,"skipped":`...)
-		data = strconv.AppendUint(data, c.pos-c.base-uint64(c.sent), 10)
+		data = strconv.AppendUint(data, c.missed-uint64(c.sent), 10)
 	}
 	data = fmt.Appendf(data, `,"protocol":%q,"time":`, c.query.Protocol)
 	data = append(appendWireTime(data, c.hub.config.Clock()), '}')
@@ -294,7 +301,7 @@ func (c *cursor) appendLive(buf []byte) []byte {
 // resumeID returns the id from which the reader can resume now, or "" while it must not have one.
 func (c *cursor) resumeID() string {
 	// routed is loaded before pending. An event that is routed and not pending is not in scope.
-	routed := c.hub.routed.Load()
+	routed := number(c.hub.routed.Load())
 	if c.withholdID || c.view != nil && c.nextEntry == 0 && len(c.view.entries) > 0 {
 		return "" // after a reset, nothing was read yet from which the reader could resume
 	}

@@ -32,25 +32,25 @@ func TestBacklogIsBytesInScope(t *testing.T) {
 					publish(t, h, `{"vehicle_id":"v%d","lat":%d,"lon":2,"topics":["x"],"n":%d}`, i%7, i*7919%10, -i)
 				}
 			}
-			for seq := uint64(from); seq <= h.Head().Seq; seq++ {
+			for seq := uint64(from); seq <= h.Head().Number; seq++ {
 				if r, event := h.log.at(seq); s.scope.delivery(r) != deliverNothing {
 					inScope += len(event.text)
 				}
 			}
 			h.config.MaxBacklog = inScope
-			require.False(t, s.lagging(from))
+			require.False(t, s.lagging(from-1))
 			s.countedAt = 0
 			h.config.MaxBacklog--
-			require.True(t, s.lagging(from))
+			require.True(t, s.lagging(from-1))
 
 			// A count is reused until the backlog may have become too large.
 			h.config.MaxBacklog += 10_000
 			s.countedAt = 0
-			require.False(t, s.lagging(from))
+			require.False(t, s.lagging(from-1))
 			for i := range 80 {
 				publish(t, h, `{"vehicle_id":"v1","lat":1,"lon":2,"topics":["x"],"n":%d}`, -100_000-i)
 			}
-			require.True(t, s.lagging(from))
+			require.True(t, s.lagging(from-1))
 		})
 	}
 }
@@ -61,7 +61,7 @@ func TestBacklogOfIntervalIsNone(t *testing.T) {
 	defer h.Close()
 	publish(t, h, `{"vehicle_id":"v","lat":1,"lon":2}`)
 	s := &cursor{hub: h, scope: newScope([]string{AllTopic}, nil)}
-	require.True(t, s.lagging(1))
+	require.True(t, s.lagging(0))
 	s.query.Interval = 1
-	require.False(t, s.lagging(1))
+	require.False(t, s.lagging(0))
 }

@@ -13,7 +13,7 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	for _, test := range deliveries {
 		t.Run(test.name, func(t *testing.T) {
 			h, s, publish := newDelivery(t, test.query, test.box)
-			from := h.Head().Seq
+			from := h.Head().Number
 			publish(2000)
 			require.Zero(t, testing.AllocsPerRun(20, func() {
 				rewind(s, from)

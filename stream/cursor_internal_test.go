@@ -74,9 +74,9 @@ func readAll(s *Subscription) (events int) {
 	}
 }
 
-// rewind moves a reader back to seq.
-func rewind(s *Subscription, seq uint64) {
-	s.pos, s.more, s.replayEnd = seq, true, 0
+// rewind moves a reader back to event n.
+func rewind(s *Subscription, n uint64) {
+	s.pos, s.more, s.replayEnd = number(n), true, 0
 }
 
 // The log after a stale view would take a vehicle back in time. Another view follows instead.
@@ -98,7 +98,7 @@ func TestStaleViewIsFollowedByAnother(t *testing.T) {
 	for n := 100; h.log.holds(1); n++ {
 		fill(n)
 	}
-	require.True(t, h.log.holds(head+1), "the log could go on from the view")
+	require.True(t, h.log.holds(uint64(head)+1), "the log could go on from the view")
 
 	p, events, _ := s.cursor.read(buffer[:0])
 	require.Positive(t, events)
@@ -117,7 +117,7 @@ func BenchmarkDelivery(b *testing.B) {
 	for _, test := range deliveries {
 		b.Run(test.name, func(b *testing.B) {
 			h, s, publish := newDelivery(b, test.query, test.box)
-			from, events := h.Head().Seq, 0
+			from, events := h.Head().Number, 0
 			publish(10_000)
 			b.ReportAllocs()
 			n := 0

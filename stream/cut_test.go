@@ -251,7 +251,7 @@ func TestQuietStreamResumes(t *testing.T) {
 			}
 			for name, s := range eventSources {
 				s.read(text)
-				require.Equal(t, fmt.Sprintf("%d live replay 0 0", h.Head().Seq), resume(t, h, q, s.lastID), name)
+				require.Equal(t, fmt.Sprintf("%d live replay 0 0", h.Head().Number), resume(t, h, q, s.lastID), name)
 			}
 		})
 	}

@@ -14,27 +14,28 @@ import (
 // maxIDLength is the longest text, in bytes, that is parsed as an event id.
 const maxIDLength = 64
 
-// ID names an event. Epoch names one life of the log: [New] chooses it at random. Seq rises by one
-// with every event of that life, so of two ids with one epoch the higher Seq is the newer event.
+// ID names an event. Epoch names one life of the log: [New] chooses it at random. Number is the place
+// of the event in that life: of two ids with one epoch, the higher Number is the newer event. Numbers
+// may have holes.
 type ID struct {
-	Epoch string
-	Seq   uint64
+	Epoch  string
+	Number uint64
 }
 
-// ParseID reads `<epoch>-<seq>`, the form of an id on the wire. It returns false for any other
+// ParseID reads `<epoch>-<number>`, the form of an id on the wire. It returns false for any other
 // text, and for one of more than 64 bytes.
 func ParseID(s string) (ID, bool) {
-	epoch, seq, found := strings.Cut(s, "-")
+	epoch, digits, found := strings.Cut(s, "-")
 	if !found || epoch == "" || len(s) > maxIDLength {
 		return ID{}, false
 	}
-	n, err := strconv.ParseUint(seq, 10, 64)
-	return ID{epoch, n}, err == nil && strconv.FormatUint(n, 10) == seq
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return ID{epoch, n}, err == nil && strconv.FormatUint(n, 10) == digits
 }
 
 // String returns the id as on the wire: at most 40 bytes of [0-9a-z-]. With these characters a
 // Last-Event-ID header never causes a CORS preflight.
-func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Seq, 10) }
+func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Number, 10) }
 
 // newEpoch returns a random name for one life of the log.
 func newEpoch() string {
@@ -81,42 +82,42 @@ func appendName(dst []byte, name string) []byte {
 	return append(dst, "data: "...)
 }
 
-// appendID appends what follows the data of event seq.
-func appendID(dst []byte, epoch string, seq uint64) []byte {
+// appendID appends what follows the data of event n.
+func appendID(dst []byte, epoch string, n number) []byte {
 	dst = append(dst, "\nid: "...)
 	dst = append(dst, epoch...)
 	dst = append(dst, '-')
-	dst = strconv.AppendUint(dst, seq, 10)
+	dst = strconv.AppendUint(dst, uint64(n), 10)
 	return append(dst, "\n\n"...)
 }
 
 // framePosition encodes an unnamed event, a vehicle's newest position. It reuses the memory of buf.
-func framePosition(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
+func framePosition(buf []byte, epoch string, n number, p *geo.Position, at time.Time) frame {
 	head := appendName(buf[:0], "")
-	return endFrame(p.AppendFeature(head, at), len(head), epoch, seq)
+	return endFrame(p.AppendFeature(head, at), len(head), epoch, n)
 }
 
 // frameLate encodes a `late` event, an older position of a vehicle. It reuses the memory of buf.
-func frameLate(buf []byte, epoch string, seq uint64, p *geo.Position, at time.Time) frame {
+func frameLate(buf []byte, epoch string, n number, p *geo.Position, at time.Time) frame {
 	head := appendName(buf[:0], "late")
-	return endFrame(p.AppendFeature(head, at), len(head), epoch, seq)
+	return endFrame(p.AppendFeature(head, at), len(head), epoch, n)
 }
 
 // frameGone encodes a `gone` event. It reuses the memory of buf.
-func frameGone(buf []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) frame {
+func frameGone(buf []byte, epoch string, n number, vehicleID string, reason GoneReason) frame {
 	head := appendName(buf[:0], "gone")
-	return endFrame(appendGoneData(head, vehicleID, reason), len(head), epoch, seq)
+	return endFrame(appendGoneData(head, vehicleID, reason), len(head), epoch, n)
 }
 
-// endFrame adds the id of event seq to a text whose data begins at dataAt.
-func endFrame(text []byte, dataAt int, epoch string, seq uint64) frame {
-	whole := appendID(text, epoch, seq)
+// endFrame adds the id of event n to a text whose data begins at dataAt.
+func endFrame(text []byte, dataAt int, epoch string, n number) frame {
+	whole := appendID(text, epoch, n)
 	return frame{whole, uint8(dataAt), uint8(len(whole) - len(text))}
 }
 
 // appendGone appends a `gone` event.
-func appendGone(dst []byte, epoch string, seq uint64, vehicleID string, reason GoneReason) []byte {
-	return appendID(appendGoneData(appendName(dst, "gone"), vehicleID, reason), epoch, seq)
+func appendGone(dst []byte, epoch string, n number, vehicleID string, reason GoneReason) []byte {
+	return appendID(appendGoneData(appendName(dst, "gone"), vehicleID, reason), epoch, n)
 }
 
 func appendGoneData(dst []byte, vehicleID string, reason GoneReason) []byte {

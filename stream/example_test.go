@@ -38,7 +38,7 @@ func ExampleHub() {
 	}
 
 	feature, id, ok := hub.Vehicle("bus-1")
-	fmt.Println(id.Seq, ok)
+	fmt.Println(id.Number, ok)
 	fmt.Println(strings.ReplaceAll(string(feature), `,"`, ",\n\""))
 	// Output:
 	// 2 true
@@ -68,7 +68,7 @@ func ExampleHub_Publish() {
 			fmt.Println(err)
 			continue
 		}
-		fmt.Println(verdicts[receipt.Verdict], receipt.ID.Seq)
+		fmt.Println(verdicts[receipt.Verdict], receipt.ID.Number)
 	}
 	// Output:
 	// accepted 1
@@ -114,14 +114,14 @@ func ExampleHub_Subscribe() {
 			if err != nil {
 				panic(err)
 			}
-			fmt.Println("position", id.Seq, p.VehicleID, p.Time.Unix())
+			fmt.Println("position", id.Number, p.VehicleID, p.Time.Unix())
 		case "live":
-			fmt.Println("live", id.Seq)
+			fmt.Println("live", id.Number)
 			publish("bus-2", 1)
 			publish("bus-1", 1)
 			hub.Delete("bus-1")
 		case "gone":
-			fmt.Println("gone", id.Seq, event.Data)
+			fmt.Println("gone", id.Number, event.Data)
 			cancel() // the client leaves; Serve returns
 		}
 	}

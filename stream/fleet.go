@@ -15,14 +15,14 @@ import (
 // It fills two cache lines of 64 bytes, which is all that a position must load.
 type vehicle struct {
 	id     string
-	seq    uint64   // of the event that made the state: newest position, or `gone`
+	number number   // of the event that made the state: newest position, or `gone`
 	time   int64    // timestamp of the newest position, Unix nanoseconds
 	slot   int32    // in fleet.slots and fleet.recency; -1: forgotten
 	dataAt uint8    // of event: see frame
 	idSize uint8    // of event: see frame
 	here   place    // where it is; topics nil: gone
 	index  seqIndex // its events in the log
-	event  []byte   // the bytes of event seq
+	event  []byte   // the bytes of event number
 	hash   uint64   // of the newest Feature of a gone vehicle, to recognise a duplicate
 }
 
@@ -52,7 +52,7 @@ type fleet struct {
 	gone    int                 // vehicles
 	// forgotten is the newest event about a vehicle without tombstone: its `gone`, or a late
 	// position after that. A reader from before it cannot learn what it missed from the fleet.
-	forgotten  uint64
+	forgotten  number
 	prefetched uint64 // sum of what prefetch read, so that the reads are not optimised away
 }
 
@@ -73,7 +73,7 @@ func (f *fleet) size() int { return f.present + f.gone }
 
 // add adds a vehicle as gone. dropped is the newest event that has left the log; it may have been
 // one of this vehicle.
-func (f *fleet) add(id string, dropped uint64) *vehicle {
+func (f *fleet) add(id string, dropped number) *vehicle {
 	v := f.byID[id]
 	if v == nil {
 		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: dropped}}
@@ -166,7 +166,7 @@ func (f *fleet) sortByRecency() {
 func (f *fleet) prefetch(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil {
-			f.prefetched += v.seq + v.index.dropped // one in each cache line
+			f.prefetched += uint64(v.number + v.index.dropped) // one in each cache line
 		}
 	}
 	for _, v := range vehicles {
@@ -188,7 +188,7 @@ func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 
 // forget forgets a gone vehicle. Its index stays as long as the log holds its events.
 func (f *fleet) forget(v *vehicle) {
-	f.forgotten = max(f.forgotten, v.seq)
+	f.forgotten = max(f.forgotten, v.number)
 	f.gone--
 	f.recency.remove(v.slot)
 	f.slots[v.slot] = nil
@@ -225,7 +225,7 @@ type topics map[string]*topic
 
 // set returns the set of these topics. That is known itself when it holds the same. dropped is as
 // in fleet.add.
-func (ts topics) set(ids []string, known *topicSet, dropped uint64) *topicSet {
+func (ts topics) set(ids []string, known *topicSet, dropped number) *topicSet {
 	if len(ids) == 0 {
 		return noTopics
 	}
@@ -265,7 +265,7 @@ func sameTopics(set topicSet, ids []string) bool {
 	return true
 }
 
-func (ts topics) get(id string, dropped uint64) *topic {
+func (ts topics) get(id string, dropped number) *topic {
 	t := ts[id]
 	if t == nil {
 		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: dropped}, members: map[*vehicle]struct{}{}}

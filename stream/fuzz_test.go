@@ -79,7 +79,7 @@ func checkID(t *testing.T, text string) int {
 		return -1
 	}
 	require.Equal(t, text, id.String())
-	return int(min(id.Seq, 1_000_000))
+	return int(min(id.Number, 1_000_000))
 }
 
 // eventsFrom returns the events of a stream up to `live`.

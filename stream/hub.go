@@ -69,6 +69,9 @@ type Hub struct {
 	fleet  fleet
 	topics topics
 	event  frame // the event being published; its memory is reused
+	// nextNumber returns the number of the next event, which is above newest; nil: newest + 1, without
+	// holes.
+	nextNumber func(newest number) number
 
 	router   router
 	writers  []*writer // of attached streams
@@ -79,7 +82,7 @@ type Hub struct {
 	published chan struct{} // something was published
 	done      chan struct{} // the hub is closed
 	draining  atomic.Bool
-	routed    atomic.Uint64 // seq up to which the router has notified subscribers
+	routed    atomic.Uint64 // number up to which the router has notified subscribers
 	running   sync.WaitGroup
 }
 
@@ -180,21 +183,38 @@ func (h *Hub) watchClock(zero time.Time) {
 	}
 }
 
-// id returns the id of event seq.
-func (h *Hub) id(seq uint64) ID { return ID{h.epoch, seq} }
+// id returns the id of event n.
+func (h *Hub) id(n number) ID { return ID{h.epoch, uint64(n)} }
 
-// Head returns the id of the newest event. Its Seq is 0 before the first.
+// number returns the number for the next event. Hub.mu is held.
+func (h *Hub) number() number {
+	if h.nextNumber != nil {
+		return h.nextNumber(h.log.newest)
+	}
+	return h.log.newest + 1
+}
+
+// eventsUpTo returns how many events of the log's life have a number up to n, if that is still known.
+// Hub.mu is held.
+func (h *Hub) eventsUpTo(n number) (count uint64, known bool) {
+	if h.nextNumber == nil {
+		return uint64(n), true
+	}
+	return h.log.upTo(n), n >= h.log.dropped
+}
+
+// Head returns the id of the newest event. Its Number is 0 before the first.
 func (h *Hub) Head() ID {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.id(h.log.head())
+	return h.id(h.log.newest)
 }
 
 // addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
 // the longest time.
 func (h *Hub) addVehicle(id string) *vehicle {
 	h.evict(h.config.MaxVehicles - 1)
-	v := h.fleet.add(id, h.log.first()-1)
+	v := h.fleet.add(id, h.log.dropped)
 	v.time = math.MinInt64
 	return v
 }
@@ -213,31 +233,34 @@ func (h *Hub) evict(most int) {
 // markGone turns a present vehicle into a gone one, with its event.
 func (h *Hub) markGone(v *vehicle, reason GoneReason) {
 	v.hash = hashFeature(v.feature())
-	h.event = frameGone(h.event.text, h.epoch, h.log.head()+1, v.id, reason)
-	h.commitState(v, kindGone, place{point: v.here.point}, h.now())
+	n := h.number()
+	h.event = frameGone(h.event.text, h.epoch, n, v.id, reason)
+	h.commitState(v, n, kindGone, place{point: v.here.point}, h.now())
 }
 
-// commitState appends h.event to the log as the one that made v's state, which is now at the place
-// after.
-func (h *Hub) commitState(v *vehicle, k eventKind, after place, now time.Duration) {
+// commitState appends h.event to the log as event n, the one that made v's state, which is now at the
+// place after.
+func (h *Hub) commitState(v *vehicle, n number, k eventKind, after place, now time.Duration) {
 	before := v.here
 	h.fleet.setPlace(v, after)
 	h.topics.moveMember(v, before.topics, after.topics)
-	v.seq = h.log.head() + 1
-	v.event = h.appendEvent(v, k, before, after, now)
+	v.number = n
+	v.event = h.appendEvent(v, n, k, before, after, now)
 	v.dataAt, v.idSize = h.event.dataAt, h.event.idSize
 }
 
-// appendEvent appends h.event to the log, indexes it, and drops the segments for which there is no
+// appendEvent appends h.event to the log as event n, indexes it, and drops the segments for which there is no
 // room. It returns the bytes of the event in the log.
-func (h *Hub) appendEvent(v *vehicle, k eventKind, before, after place, now time.Duration) []byte {
+func (h *Hub) appendEvent(
+	v *vehicle, n number, k eventKind, before, after place, now time.Duration,
+) []byte {
 	seq, indexed := h.log.head()+1, 0
 	eachIndex(v, before.topics, after.topics, func(index *seqIndex) {
 		index.add(seq)
 		indexed++
 	})
 	event := h.log.append(h.event, record{
-		kind: k, vehicle: v, before: before, after: after, published: int64(now),
+		number: n, kind: k, vehicle: v, before: before, after: after, published: int64(now),
 	}, indexed)
 	for s := h.log.drop(); s != nil; s = h.log.drop() {
 		h.unindexSegment(s)
@@ -248,7 +271,6 @@ func (h *Hub) appendEvent(v *vehicle, k eventKind, before, after place, now time
 // unindexSegment removes a segment that left the log from the indexes. A vehicle whose newest event
 // was in it gets a copy, so that a parked vehicle does not pin the segment.
 func (h *Hub) unindexSegment(s *segment) {
-	last, seq := s.next()-1, s.first
 	for some := range slices.Chunk(s.records, publishBatch) {
 		var of [publishBatch]*vehicle
 		for i := range some {
@@ -256,18 +278,17 @@ func (h *Hub) unindexSegment(s *segment) {
 		}
 		h.fleet.prefetch(of[:len(some)])
 		for i := range some {
-			h.unindexEvent(&some[i], seq, last)
-			seq++
+			h.unindexEvent(&some[i], s)
 		}
 	}
 }
 
-// unindexEvent removes event seq from the indexes. Its segment ends with the event last.
-func (h *Hub) unindexEvent(r *record, seq, last uint64) {
-	if r.vehicle.seq == seq {
+// unindexEvent removes an event of the segment s from the indexes.
+func (h *Hub) unindexEvent(r *record, s *segment) {
+	if r.vehicle.number == r.number {
 		r.vehicle.event = slices.Clone(r.vehicle.event)
 	}
-	eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) { index.trim(last) })
+	eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) { index.trim(s) })
 	h.fleet.release(r.vehicle)
 	h.topics.release(r.before.topics)
 	if r.after.topics != r.before.topics {

@@ -16,6 +16,13 @@ const (
 	seqSize        = 8 * 2 // bytes of an index entry, with the slack of a growing slice
 )
 
+// number is the place of an event in the order of all events of an epoch. Numbers rise, with holes:
+// not every number names an event. Readers hold numbers, as part of an [ID].
+//
+// A seq is the place of an event in the log of this process. Seqs have no holes, so that an index
+// finds its events without a search.
+type number uint64
+
 // eventKind is what an event says about its vehicle.
 type eventKind uint8
 
@@ -50,7 +57,8 @@ func (p place) nowhere() bool { return p.topics == nil }
 // record is what the hub knows about an event besides its bytes. A late event is indexed where its
 // vehicle is, not where it was: before and after are equal.
 type record struct {
-	off, end      uint32 // the event's bytes in the segment
+	number        number
+	end           uint32 // of the event's bytes in the segment; they begin where those before end
 	kind          eventKind
 	dataAt        uint8 // see frame
 	idSize        uint8 // see frame
@@ -73,8 +81,18 @@ func (s *segment) next() uint64 { return s.first + uint64(len(s.records)) }
 
 func (s *segment) size() int { return cap(s.bytes) + cap(s.records)*recordSize + s.extra }
 
-func (s *segment) event(r *record) frame {
-	return frame{s.bytes[r.off:r.end:r.end], r.dataAt, r.idSize}
+// off returns where the bytes of records[i] begin.
+func (s *segment) off(i uint64) uint32 {
+	if i == 0 {
+		return 0
+	}
+	return s.records[i-1].end
+}
+
+// event returns the event of records[i].
+func (s *segment) event(i uint64) frame {
+	r := &s.records[i]
+	return frame{s.bytes[s.off(i):r.end:r.end], r.dataAt, r.idSize}
 }
 
 // eventLog is the newest events in the order of seq, as many as fit into limit bytes. Hub.mu guards
@@ -84,6 +102,9 @@ type eventLog struct {
 	limit       int        // bytes, of all segments with their records and index entries
 	size        int        // bytes in use
 	segmentSize int
+
+	newest  number // of the newest event, also when it has left the log; 0: there was none
+	dropped number // of the newest event that has left the log; 0: none has
 }
 
 // newLog returns an empty log whose first event will have the seq first.
@@ -120,21 +141,21 @@ func (l *eventLog) head() uint64  { return l.last().next() - 1 }
 // total returns the bytes of all events since the log began.
 func (l *eventLog) total() uint64 { return l.last().start + uint64(len(l.last().bytes)) }
 
-// append appends an event as seq head+1 and returns its bytes in the log. indexed is the number of
-// indexes that hold it.
+// append appends an event as seq head+1 and returns its bytes in the log. Its number is above newest.
+// indexed is the number of indexes that hold it.
 func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	s := l.last()
 	if len(s.bytes)+len(event.text) > cap(s.bytes) || len(s.records) == cap(s.records) {
 		l.open(s)
 		s = l.last()
 	}
-	r.off = uint32(len(s.bytes))
 	s.bytes = append(s.bytes, event.text...)
 	r.end, r.dataAt, r.idSize = uint32(len(s.bytes)), event.dataAt, event.idSize
 	s.records = append(s.records, r)
+	l.newest = r.number
 	s.extra += indexed * seqSize
 	l.size += indexed * seqSize
-	return s.event(&r).text
+	return s.event(uint64(len(s.records) - 1)).text
 }
 
 // drop removes and returns the oldest segment while the log is over its limit; nil when it is not.
@@ -145,7 +166,27 @@ func (l *eventLog) drop() *segment {
 	s := l.segments[0]
 	l.segments = slices.Delete(l.segments, 0, 1)
 	l.size -= s.size()
+	l.dropped = s.records[len(s.records)-1].number
 	return s
+}
+
+// upTo returns the seq of the newest event in the log whose number is at most n. It returns
+// first - 1 when there is none.
+func (l *eventLog) upTo(n number) uint64 {
+	i := sort.Search(len(l.segments), func(i int) bool {
+		records := l.segments[i].records
+		return len(records) == 0 || records[0].number > n
+	})
+	if i == 0 {
+		return l.first() - 1
+	}
+	s := l.segments[i-1]
+	// Without holes, the event is found at once.
+	if i := n - s.records[0].number; i < number(len(s.records)) && s.records[i].number == n {
+		return s.first + uint64(i)
+	}
+	after := sort.Search(len(s.records), func(i int) bool { return s.records[i].number > n })
+	return s.first + uint64(after) - 1
 }
 
 // find returns the segment that holds seq, which must be in the log.
@@ -159,8 +200,7 @@ func (l *eventLog) holds(seq uint64) bool { return seq >= l.first() && seq <= l.
 // at returns the record and the bytes of seq, which must be in the log.
 func (l *eventLog) at(seq uint64) (*record, frame) {
 	s := l.find(seq)
-	r := &s.records[seq-s.first]
-	return r, s.event(r)
+	return &s.records[seq-s.first], s.event(seq - s.first)
 }
 
 // distance returns the bytes of all events from seq on. seq is in the log, or the next.
@@ -169,15 +209,15 @@ func (l *eventLog) distance(seq uint64) uint64 {
 		return 0
 	}
 	s := l.find(seq)
-	return l.total() - s.start - uint64(s.records[seq-s.first].off)
+	return l.total() - s.start - uint64(s.off(seq-s.first))
 }
 
-// run returns the bytes and the number of consecutive events from seq on, all from one segment.
-// They are at most limit bytes, but at least one event.
-func (l *eventLog) run(seq uint64, limit int) (events []byte, n int) {
+// run returns the bytes and the number of consecutive events from seq up to the event to, all from one
+// segment. They are at most limit bytes, but at least one event.
+func (l *eventLog) run(seq uint64, limit int, to uint64) (events []byte, n int) {
 	s := l.find(seq)
-	records := s.records[seq-s.first:]
-	off := records[0].off
+	records := s.records[seq-s.first : min(s.next(), to+1)-s.first]
+	off := s.off(seq - s.first)
 	n = sort.Search(len(records), func(i int) bool { return int(records[i].end-off) > limit })
 	n = max(n, 1)
 	return s.bytes[off:records[n-1].end:records[n-1].end], n
@@ -185,22 +225,22 @@ func (l *eventLog) run(seq uint64, limit int) (events []byte, n int) {
 
 // seqIndex is an index: the events of one topic or vehicle in the log, in rising order.
 type seqIndex struct {
-	list    []uint64
-	dropped uint64 // the newest event that left with its segment
+	list    []uint64 // seqs
+	dropped number   // of the newest event that left with its segment
 }
 
 func (s *seqIndex) add(seq uint64) { s.list = append(s.list, seq) }
 
-// trim removes the events up to and including seq.
-func (s *seqIndex) trim(seq uint64) {
+// trim removes the events of a segment, the oldest of the log.
+func (s *seqIndex) trim(oldest *segment) {
 	n := 0
-	for n < len(s.list) && s.list[n] <= seq {
+	for n < len(s.list) && s.list[n] < oldest.next() {
 		n++
 	}
 	if n == 0 {
 		return
 	}
-	s.dropped = s.list[n-1]
+	s.dropped = oldest.records[s.list[n-1]-oldest.first].number
 	switch left := s.list[n:]; {
 	case len(left) == 0 && cap(s.list) > fewSeqs:
 		s.list = nil

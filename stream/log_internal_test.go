@@ -2,17 +2,18 @@ package stream
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// logOf returns a log that begins with seq 11 and holds events of 1,000 bytes; 65 fill a segment.
+// logOf returns a log that begins with seq 11, number 1, and holds events of 1,000 bytes; 65 fill a segment.
 func logOf(events, limit int) *eventLog {
 	l := newLog(limit, 11)
 	v := &vehicle{}
 	for i := range events {
-		l.append(frame{bytes.Repeat([]byte{byte(i)}, 1000), 7, 9}, record{vehicle: v}, 1)
+		l.append(frame{bytes.Repeat([]byte{byte(i)}, 1000), 7, 9}, record{number: l.newest + 1, vehicle: v}, 1)
 	}
 	return l
 }
@@ -45,6 +46,32 @@ func TestLogGrowsBySegments(t *testing.T) {
 	require.Zero(t, l.distance(l.head()+1))
 }
 
+// A number leads to the newest event up to it, with holes between numbers and without.
+func TestLogUpTo(t *testing.T) {
+	for _, gap := range []number{1, 2, 1000} {
+		l := newLog(1<<20, 11)
+		require.EqualValues(t, 10, l.upTo(0))
+		require.EqualValues(t, 10, l.upTo(99))
+		for range 3 * perSegment {
+			l.append(frame{make([]byte, 1000), 7, 9}, record{number: l.newest + gap, vehicle: &vehicle{}}, 1)
+		}
+		for l.limit = 1; len(l.segments) > 1; {
+			first, dropped := l.first(), l.dropped
+			require.Equal(t, first-1, l.upTo(0))
+			require.Equal(t, first-1, l.upTo(dropped))
+			for seq := first; seq <= l.head(); seq++ {
+				r, _ := l.at(seq)
+				require.Equal(t, dropped+gap*number(seq-first+1), r.number)
+				require.Equal(t, seq, l.upTo(r.number))
+				require.Equal(t, seq, l.upTo(r.number+gap-1))
+				require.Equal(t, seq-1, l.upTo(r.number-1))
+			}
+			require.Equal(t, l.head(), l.upTo(math.MaxUint64))
+			require.NotNil(t, l.drop())
+		}
+	}
+}
+
 func TestLogRun(t *testing.T) {
 	l := logOf(2*perSegment, 1<<20)
 	for _, test := range []struct {
@@ -63,13 +90,18 @@ func TestLogRun(t *testing.T) {
 		{11 + perSegment, 1 << 30, perSegment},
 		{10 + 2*perSegment, 3000, 1},
 	} {
-		run, n := l.run(test.seq, test.limit)
+		run, n := l.run(test.seq, test.limit, l.head())
 		require.Equal(t, test.n, n, test)
 		require.Len(t, run, n*1000)
 		require.Equal(t, len(run), cap(run))
 		for i := range n {
 			require.Equal(t, byte(int(test.seq)-11+i), run[i*1000])
 		}
+	}
+	for _, to := range []uint64{11, 12, 20, 10 + perSegment} {
+		run, n := l.run(11, 1<<30, to)
+		require.EqualValues(t, to-10, n)
+		require.Len(t, run, n*1000)
 	}
 }
 
@@ -96,6 +128,15 @@ func TestLogDropsWhatIsOverItsLimit(t *testing.T) {
 	require.EqualValues(t, 1000*perSegment, l.distance(l.first()))
 }
 
+// segmentOf returns a segment of events whose numbers are ten times their seqs.
+func segmentOf(first, last uint64) *segment {
+	s := &segment{first: first}
+	for seq := first; seq <= last; seq++ {
+		s.records = append(s.records, record{number: number(10 * seq)})
+	}
+	return s
+}
+
 func TestSeqs(t *testing.T) {
 	var index seqIndex
 	for _, seq := range []uint64{3, 5, 9} {
@@ -105,11 +146,11 @@ func TestSeqs(t *testing.T) {
 	require.Equal(t, []uint64{5, 9}, index.from(4))
 	require.Equal(t, []uint64{5, 9}, index.from(5))
 	require.Empty(t, index.from(10))
-	index.trim(4)
-	require.EqualValues(t, 3, index.dropped)
-	index.trim(4)
-	require.EqualValues(t, 3, index.dropped)
-	index.trim(9)
-	require.EqualValues(t, 9, index.dropped)
+	index.trim(segmentOf(1, 4))
+	require.EqualValues(t, 30, index.dropped)
+	index.trim(segmentOf(4, 4))
+	require.EqualValues(t, 30, index.dropped)
+	index.trim(segmentOf(5, 9))
+	require.EqualValues(t, 90, index.dropped)
 	require.Empty(t, index.from(0))
 }

@@ -67,7 +67,7 @@ func (r *reader) event(text string) {
 		r.lastID = id
 		parsed, ok := stream.ParseID(id)
 		require.True(r.t, ok, id)
-		seq = int(parsed.Seq)
+		seq = r.model.seq(parsed.Number)
 	}
 	switch name {
 	case "ping":
@@ -198,7 +198,7 @@ func (r *reader) connect(h *stream.Hub) {
 	r.query.LastEventID = r.lastID
 	r.skipping = false // the cut lost the `live` that had to announce it
 	if seq, ok := stream.ParseID(r.lastID); ok && r.following >= 0 {
-		r.following = int(seq.Seq)
+		r.following = r.model.seq(seq.Number)
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.cancel, r.ended, r.read = cancel, make(chan struct{}), nil

@@ -3,16 +3,23 @@ package stream_test
 import (
 	"path"
 	"slices"
+	"sort"
 	"time"
 
 	"livemap/geo"
 	"livemap/stream"
 )
 
+// denseNumbers numbers events without holes, as a hub alone does, sparseNumbers with holes.
+func denseNumbers(newest uint64) uint64  { return newest + 1 }
+func sparseNumbers(newest uint64) uint64 { return newest + 1 + newest%7*(newest%11)*5 }
+
 // model is a naive hub that keeps everything: one entry per event, with the state of its vehicle
 // before and after.
 type model struct {
-	events   []modelEvent // events[i] has seq i+1
+	events   []modelEvent               // events[i] has seq i+1
+	numbers  []uint64                   // and the number numbers[i]
+	next     func(newest uint64) uint64 // the number after newest
 	vehicles map[string]*modelVehicle
 	max      int
 	ttl      time.Duration
@@ -86,7 +93,22 @@ func equalSets(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-func (m *model) add(e modelEvent) { m.events = append(m.events, e) }
+func (m *model) add(e modelEvent) {
+	m.events, m.numbers = append(m.events, e), append(m.numbers, m.next(m.newest()))
+}
+
+// newest returns the number of the newest event.
+func (m *model) newest() uint64 {
+	if len(m.numbers) == 0 {
+		return 0
+	}
+	return m.numbers[len(m.numbers)-1]
+}
+
+// seq returns the seq of the newest event with a number up to n.
+func (m *model) seq(n uint64) int {
+	return sort.Search(len(m.numbers), func(i int) bool { return m.numbers[i] > n })
+}
 
 func (m *model) evict() {
 	var present, gone *modelVehicle

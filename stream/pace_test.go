@@ -84,7 +84,7 @@ func TestPingAfterSilence(t *testing.T) {
 			require.Equal(t, "2 a", c.takeEvents(), i)
 		}
 		for range 99 {
-			publish(t, h, "b", `"lat":-1,"lon":-1,"n":`+fmt.Sprint(h.Head().Seq))
+			publish(t, h, "b", `"lat":-1,"lon":-1,"n":`+fmt.Sprint(h.Head().Number))
 		}
 		time.Sleep(6 * time.Second)
 		require.Equal(t, "101 ping", quiet[0].takeEvents(), "10 s after it began")
@@ -284,6 +284,6 @@ func TestIntervalOutlastsTheLog(t *testing.T) {
 		fillLog(t, h, "f", 512<<10)
 		require.Empty(t, c.takeWrites())
 		time.Sleep(time.Minute)
-		require.Equal(t, fmt.Sprintf("2 a | 4 gone b deleted | %d f", h.Head().Seq), c.takeEvents())
+		require.Equal(t, fmt.Sprintf("2 a | 4 gone b deleted | %d f", h.Head().Number), c.takeEvents())
 	})
 }

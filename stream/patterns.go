@@ -92,13 +92,13 @@ func (x *prefixIndex) remove(prefix string, s *Subscription) {
 }
 
 // notify notifies the subscribers that have a prefix of id and the event in scope.
-func (x *prefixIndex) notify(id string, seq uint64, r *record) {
+func (x *prefixIndex) notify(id string, r *record) {
 	for _, n := range x.lengths {
 		if n > len(id) {
 			return
 		}
 		for _, s := range x.subscribers[id[:n]] {
-			s.notifyIfInScope(seq, r)
+			s.notifyIfInScope(r)
 		}
 	}
 }

@@ -152,21 +152,21 @@ func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 		}
 	}
 	h.fleet.touch(v, now.mono)
-	at, seq := timestampOf(p, v, now.wall), h.log.head()+1
-	h.event = framePosition(h.event.text, h.epoch, seq, p, at)
+	at, n := timestampOf(p, v, now.wall), h.number()
+	h.event = framePosition(h.event.text, h.epoch, n, p, at)
 	switch h.verdict(p, v, at.UnixNano(), h.event.feature()) {
 	case Duplicate:
 		return Receipt{Verdict: Duplicate}
 	case Late:
-		h.event = frameLate(h.event.text, h.epoch, seq, p, at)
-		h.appendEvent(v, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
-		return Receipt{Verdict: Late, ID: h.id(seq)}
+		h.event = frameLate(h.event.text, h.epoch, n, p, at)
+		h.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
+		return Receipt{Verdict: Late, ID: h.id(n)}
 	}
 	topics := v.here.topics
 	if topics == nil || p.Topics != nil {
-		topics = h.topics.set(p.Topics, topics, h.log.first()-1)
+		topics = h.topics.set(p.Topics, topics, h.log.dropped)
 	}
 	v.time = at.UnixNano()
-	h.commitState(v, kindPosition, place{topics, p.Point}, now.mono)
-	return Receipt{Verdict: Accepted, ID: h.id(seq), New: added}
+	h.commitState(v, n, kindPosition, place{topics, p.Point}, now.mono)
+	return Receipt{Verdict: Accepted, ID: h.id(n), New: added}
 }

@@ -23,7 +23,7 @@ func outcomeOf(receipt Receipt, err error) outcome {
 	if err != nil {
 		return outcome{refused: err.Error()}
 	}
-	return outcome{receipt.Verdict, receipt.ID.Seq, ""}
+	return outcome{receipt.Verdict, receipt.ID.Number, ""}
 }
 
 // somePositions returns positions of which some are late, repeated or from the future.
@@ -47,7 +47,7 @@ func somePositions(t *testing.T, random *rand.Rand, n int) (positions []geo.Posi
 func newestEvents(h *Hub) (all []string) {
 	for id := range h.fleet.byID {
 		if v := h.fleet.get(id); v != nil {
-			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.seq, v.frame().appendWithoutID(nil)))
+			all = append(all, fmt.Sprintf("%s %d %s", v.id, v.number, v.frame().appendWithoutID(nil)))
 		}
 	}
 	slices.Sort(all)

@@ -2,25 +2,26 @@ package stream
 
 import "slices"
 
-// readRange appends the events of [from, to] that are in scope, up to a chunk, and moves the
-// cursor. Hub.mu is held.
-func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
+// readRange appends the events in scope with numbers after one and up to another, up to a chunk, and
+// moves the cursor. Hub.mu is held.
+func (c *cursor) readRange(buf []byte, after, last number) []byte {
+	from, to := c.hub.log.upTo(after)+1, c.hub.log.upTo(last)
 	if from > to {
-		c.pos = max(c.pos, to)
+		c.pos = max(c.pos, last)
 		return buf
 	}
 	if c.scope.whole() && c.query.Interval == 0 {
 		return c.readRun(from, to)
 	}
 	looked, full := 0, false
-	c.eachEvent(from, to, func(seq uint64, r *record, event frame) bool {
-		d := c.delivery(seq, r, to)
+	c.eachEvent(from, to, func(r *record, event frame) bool {
+		d := c.delivery(r, to, last)
 		if looked == scanLimit || len(buf) > 0 && d != deliverNothing && len(buf)+len(event.text) > chunkSize {
 			full = true
 			return false
 		}
 		looked++
-		c.pos = seq
+		c.pos = r.number
 		if d == deliverNothing {
 			return true
 		}
@@ -29,36 +30,34 @@ func (c *cursor) readRange(buf []byte, from, to uint64) []byte {
 			c.oldest = r.published
 		}
 		if d == deliverGone {
-			buf = appendGone(buf, c.hub.epoch, seq, r.vehicle.id, Left)
+			buf = appendGone(buf, c.hub.epoch, r.number, r.vehicle.id, Left)
 		} else {
 			buf = append(buf, event.text...)
 		}
 		return true
 	})
 	if !full {
-		c.pos = to
+		c.pos = last
 	}
 	return buf
 }
 
 // readRun returns consecutive events as they stand in the log, without a copy.
 func (c *cursor) readRun(from, to uint64) []byte {
-	r, _ := c.hub.log.at(from)
-	events, n := c.hub.log.run(from, chunkSize)
-	if over := int(from) + n - 1 - int(to); over > 0 {
-		last, _ := c.hub.log.at(to)
-		events, n = events[:last.end-r.off:last.end-r.off], n-over
-	}
-	c.pos = from + uint64(n) - 1
+	events, n := c.hub.log.run(from, chunkSize, to)
+	last, _ := c.hub.log.at(from + uint64(n) - 1)
+	c.pos = last.number
 	c.sent += n
 	if c.replayEnd == 0 {
-		c.oldest = r.published
+		first, _ := c.hub.log.at(from)
+		c.oldest = first.published
 	}
 	return events
 }
 
-// delivery returns what the reader gets of an event, when it reads all events up to the event to.
-func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
+// delivery returns what the reader gets of an event, when it reads all events up to the seq to, which
+// are those up to the number last.
+func (c *cursor) delivery(r *record, to uint64, last number) delivery {
 	if c.query.Interval == 0 {
 		return c.scope.delivery(r)
 	}
@@ -66,40 +65,40 @@ func (c *cursor) delivery(seq uint64, r *record, to uint64) delivery {
 		return deliverNothing
 	}
 	d := c.scope.delivery(r)
-	last := c.hub.lastState(r.vehicle, to)
-	if last == seq {
+	state, at := r.vehicle.number, r.vehicle.here
+	if state > last {
+		state, at = c.hub.lastState(r.vehicle, to)
+	}
+	if state == r.number {
 		return d
 	}
 	// With an interval only the last position counts. A vehicle that went or left and did not come
 	// back is reported in its own place. A reader that resumes after it then knows.
 	if d == deliverGone || d == deliverEvent && r.kind == kindGone {
-		if end, _ := c.hub.log.at(last); !c.scope.contains(r.vehicle.id, end.after) {
+		if !c.scope.contains(r.vehicle.id, at) {
 			return d
 		}
 	}
 	return deliverNothing
 }
 
-// lastState returns the last event up to seq that says where v is. The log must hold one. Hub.mu is
-// held.
-func (h *Hub) lastState(v *vehicle, seq uint64) uint64 {
-	if v.seq <= seq {
-		return v.seq
-	}
+// lastState returns the last event up to seq that says where v is, and where that is. The log must
+// hold one. Hub.mu is held.
+func (h *Hub) lastState(v *vehicle, seq uint64) (number, place) {
 	i, found := slices.BinarySearch(v.index.list, seq)
 	if !found {
 		i--
 	}
 	for ; ; i-- {
 		if r, _ := h.log.at(v.index.list[i]); r.kind.isState() {
-			return v.index.list[i]
+			return r.number, r.after
 		}
 	}
 }
 
 // eachEvent calls visit for the events of [from, to] that may be in scope, in order, until visit
 // returns false. Hub.mu is held.
-func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, event frame) bool) {
+func (c *cursor) eachEvent(from, to uint64, visit func(r *record, event frame) bool) {
 	if !c.scope.all {
 		c.eachIndexed(from, to, visit)
 		return
@@ -108,7 +107,7 @@ func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, ev
 		segment := c.hub.log.find(seq)
 		for ; seq <= to && seq < segment.next(); seq++ {
 			r := &segment.records[seq-segment.first]
-			if !visit(seq, r, segment.event(r)) {
+			if !visit(r, segment.event(seq-segment.first)) {
 				return
 			}
 		}
@@ -116,7 +115,7 @@ func (c *cursor) eachEvent(from, to uint64, visit func(seq uint64, r *record, ev
 }
 
 // eachIndexed merges the indexes of the vehicles and topics in scope.
-func (c *cursor) eachIndexed(from, to uint64, visit func(seq uint64, r *record, event frame) bool) {
+func (c *cursor) eachIndexed(from, to uint64, visit func(r *record, event frame) bool) {
 	var few [4][]uint64
 	lists := c.indexLists(few[:0], from)
 	for {
@@ -135,7 +134,7 @@ func (c *cursor) eachIndexed(from, to uint64, visit func(seq uint64, r *record, 
 			}
 		}
 		r, event := c.hub.log.at(seq)
-		if !visit(seq, r, event) {
+		if !visit(r, event) {
 			return
 		}
 	}

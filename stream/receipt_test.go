@@ -176,7 +176,7 @@ func TestAheadOfTheClockIsRejected(t *testing.T) {
 		_, checked := h.Check(p)
 		require.Equal(t, err, checked)
 	}
-	require.EqualValues(t, 1, h.Head().Seq)
+	require.EqualValues(t, 1, h.Head().Number)
 	require.EqualValues(t, 1, h.Stats().Accepted)
 }
 

@@ -82,7 +82,7 @@ func TestResumeByReplay(t *testing.T) {
 		publish(t, h, "a", `"timestamp":99`)
 		publish(t, h, "a", `"timestamp":102,"topics":[],"lat":50,"lon":2`)
 		h.Delete("b")
-		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
+		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Number: seq}.String() }
 		require.Equal(t, "2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 5 0",
 			resume(t, h, fleetQuery, id(1)))
 		require.Equal(t, "1 a | 2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 6 0",
@@ -127,7 +127,7 @@ func TestResumeBehind(t *testing.T) {
 				h.Delete("c")
 				publish(t, h, "f", `"topics":["x"]`)
 				fillLog(t, h, "f", test.fill)
-				head := h.Head().Seq
+				head := h.Head().Number
 
 				require.Equal(t, fmt.Sprintf("4 b | 5 gone c deleted | %d f | %[1]d live conflated 3 %d", head, head-3-3),
 					resume(t, h, fleetQuery, id), "whole fleet")
@@ -159,7 +159,7 @@ func TestResumeQuietStreamIsNotBehind(t *testing.T) {
 		id := h.Head().String()
 		publish(t, h, "a", `"n":1`)
 		fillLog(t, h, "f", 64<<10)
-		head := h.Head().Seq
+		head := h.Head().Number
 		for _, q := range []stream.Query{
 			topicQuery("x"), topicQuery("vehicle:a"), topicQuery("x", "vehicle:a"), topicQuery("nothing", "x"),
 			{Topics: []string{"x"}, Box: box(t, "0,0,5,5")},
@@ -230,7 +230,7 @@ func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 		fillLog(t, h, "v0", 512<<10)
 		c.open()
 		time.Sleep(time.Second)
-		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Seq),
+		require.Equal(t, fmt.Sprintf("2 gone a deleted | reset behind | %d live snapshot 0", h.Head().Number),
 			c.takeEvents())
 	})
 }
@@ -245,7 +245,7 @@ func TestResumeFromWithinSnapshot(t *testing.T) {
 		publish(t, h, "b", `"n":1`)
 		require.Equal(t, "reset new | 1 a | 3 c | 4 d | 5 b | 5 live snapshot 4 0", resume(t, h, fleetQuery, ""))
 		require.Equal(t, "4 d | 5 b | 5 live replay 2 0",
-			resume(t, h, fleetQuery, stream.ID{Epoch: h.Head().Epoch, Seq: 3}.String()))
+			resume(t, h, fleetQuery, stream.ID{Epoch: h.Head().Epoch, Number: 3}.String()))
 	})
 }
 
@@ -268,7 +268,7 @@ func TestQuietStreamIsNotBehindAfterSlowSnapshot(t *testing.T) {
 			time.Sleep(time.Second)
 			require.Equal(t, "hello | reset new | 2 a | 2 live snapshot 1 0", c.takeEvents())
 			publish(t, h, "a", `"n":2`)
-			require.Equal(t, fmt.Sprint(h.Head().Seq, " a"), c.takeEvents())
+			require.Equal(t, fmt.Sprint(h.Head().Number, " a"), c.takeEvents())
 		})
 	}
 }

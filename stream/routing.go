@@ -142,96 +142,96 @@ func (h *Hub) route() {
 
 // routeSegment routes the events of one segment and reports whether there may be more.
 func (h *Hub) routeSegment() bool {
-	from := h.routed.Load() + 1
+	routed := number(h.routed.Load())
 	h.router.mu.Lock()
 	defer h.router.mu.Unlock()
-	first, records := h.unrouted(from)
-	if first > from {
+	records, dropped := h.unrouted(routed)
+	if len(records) == 0 {
+		return false
+	}
+	if dropped {
 		// Publishing was ahead by the whole log: every subscriber must look for itself.
 		for s := range h.router.all {
-			s.notify(from)
+			s.notify(routed + 1)
 		}
 	}
-	h.router.notify(first, records)
-	h.routed.Store(first + uint64(len(records)) - 1)
-	return len(records) > 0
+	h.router.notify(records)
+	h.routed.Store(uint64(records[len(records)-1].number))
+	return true
 }
 
-// unrouted returns the records from seq on, up to the end of one segment. first is the seq of the
-// first record. It is above from when the log has dropped some.
-func (h *Hub) unrouted(from uint64) (first uint64, records []record) {
+// unrouted returns the records after event routed, up to the end of one segment. dropped reports
+// whether some of them have left the log.
+func (h *Hub) unrouted(routed number) (records []record, dropped bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	first = max(from, h.log.first())
+	first := h.log.upTo(routed) + 1
 	if first > h.log.head() {
-		return first, nil
+		return nil, false
 	}
 	s := h.log.find(first)
-	return first, s.records[first-s.first:]
+	return s.records[first-s.first:], h.log.dropped > routed
 }
 
 // notify notifies the subscribers that have one of these consecutive events in scope.
-func (rt *router) notify(first uint64, records []record) {
-	if len(records) == 0 {
-		return
-	}
+func (rt *router) notify(records []record) {
 	for _, s := range rt.whole {
-		s.notify(first)
+		s.notify(records[0].number)
 	}
 	if len(rt.all) == len(rt.whole) {
 		return
 	}
 	for i := range records {
-		rt.notifyEvent(first+uint64(i), &records[i])
+		rt.notifyEvent(&records[i])
 	}
 }
 
-func (rt *router) notifyEvent(seq uint64, r *record) {
+func (rt *router) notifyEvent(r *record) {
 	for _, s := range rt.vehicles[r.vehicle.id] {
-		s.notify(seq)
+		s.notify(r.number)
 	}
-	rt.vehiclePrefixes.notify(r.vehicle.id, seq, r)
-	rt.notifyTopics(seq, r, r.before)
-	rt.notifyBoxes(seq, r, r.before)
+	rt.vehiclePrefixes.notify(r.vehicle.id, r)
+	rt.notifyTopics(r, r.before)
+	rt.notifyBoxes(r, r.before)
 	if r.after != r.before {
-		rt.notifyTopics(seq, r, r.after)
-		rt.notifyBoxes(seq, r, r.after)
+		rt.notifyTopics(r, r.after)
+		rt.notifyBoxes(r, r.after)
 	}
 }
 
-func (rt *router) notifyTopics(seq uint64, r *record, at place) {
+func (rt *router) notifyTopics(r *record, at place) {
 	if at.nowhere() || len(rt.topics)+len(rt.topicPrefixes.subscribers) == 0 {
 		return
 	}
 	for _, t := range *at.topics {
 		for _, s := range rt.topics[t.id] {
-			s.notifyIfInScope(seq, r)
+			s.notifyIfInScope(r)
 		}
-		rt.topicPrefixes.notify(t.id, seq, r)
+		rt.topicPrefixes.notify(t.id, r)
 	}
 }
 
-func (rt *router) notifyBoxes(seq uint64, r *record, at place) {
+func (rt *router) notifyBoxes(r *record, at place) {
 	if at.nowhere() || rt.boxes.Len() == 0 {
 		return
 	}
 	rt.boxes.Search(at.point, at.point, func(_, _ [2]float64, s *Subscription) bool {
-		s.notifyIfInScope(seq, r)
+		s.notifyIfInScope(r)
 		return true
 	})
 }
 
 // notifyIfInScope notifies a subscriber if the event is in its scope.
-func (s *Subscription) notifyIfInScope(seq uint64, r *record) {
+func (s *Subscription) notifyIfInScope(r *record) {
 	if s.pending.Load() == 0 && s.scope.delivery(r) != deliverNothing {
-		s.notify(seq)
+		s.notify(r.number)
 	}
 }
 
-// notify records that seq is the first event for a subscriber since it last looked, and wakes it.
+// notify records that n is the first event for a subscriber since it last looked, and wakes it.
 // It does nothing to a subscriber that has not looked since the last notify.
-func (s *Subscription) notify(seq uint64) {
-	if s.pending.CompareAndSwap(0, seq) {
+func (s *Subscription) notify(n number) {
+	if s.pending.CompareAndSwap(0, uint64(n)) {
 		s.wake()
 	}
 }

@@ -68,12 +68,12 @@ func TestPublishingOutrunsRouting(t *testing.T) {
 // lock, and goes on.
 func TestScanningManyEventsReleasesTheLock(t *testing.T) {
 	h, s, more := newDelivery(t, Query{Topics: []string{AllTopic}}, "170,80,175,85")
-	from := h.Head().Seq
+	from := h.Head().Number
 	more(3 * scanLimit)
 	rewind(s, from)
 	for n := range uint64(3) {
 		require.Empty(t, s.readLog(nil))
-		require.Equal(t, from+scanLimit*(n+1), s.pos)
+		require.EqualValues(t, from+scanLimit*(n+1), s.pos)
 	}
 	require.False(t, s.more)
 }

@@ -175,7 +175,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	}
 	h.fleet.sortByRecency()
 	h.evict(h.config.MaxVehicles)
-	h.routed.Store(h.log.head())
+	h.routed.Store(uint64(h.log.newest))
 	loaded.Vehicles = min(loaded.Vehicles, h.config.MaxVehicles)
 	return loaded, nil
 }
@@ -308,17 +308,17 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	if h.fleet.get(id) != nil {
 		return // the state names it twice
 	}
-	v := h.fleet.add(id, h.log.first()-1)
+	v := h.fleet.add(id, h.log.dropped)
 	seen := h.now() - down
 	h.fleet.recency[v.slot].seen = int64(seen) - l.Silent
-	seq := h.log.head() + 1
+	n := h.number()
 	if l.Gone != "" {
 		v.time, v.hash = l.Time, l.Sum
-		h.event = frameGone(h.event.text, h.epoch, seq, v.id, l.Gone)
-		h.commitState(v, kindGone, place{point: l.Point}, seen)
+		h.event = frameGone(h.event.text, h.epoch, n, v.id, l.Gone)
+		h.commitState(v, n, kindGone, place{point: l.Point}, seen)
 		return
 	}
 	v.time = l.position.Time.UnixNano()
-	h.event = framePosition(h.event.text, h.epoch, seq, &l.position, l.position.Time)
-	h.commitState(v, kindPosition, place{h.topics.set(l.Topics, nil, h.log.first()-1), l.position.Point}, seen)
+	h.event = framePosition(h.event.text, h.epoch, n, &l.position, l.position.Time)
+	h.commitState(v, n, kindPosition, place{h.topics.set(l.Topics, nil, h.log.dropped), l.position.Point}, seen)
 }

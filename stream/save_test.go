@@ -120,7 +120,7 @@ func TestStateKeepsVerdicts(t *testing.T) {
 		receipt := publish(t, h, "c", `"timestamp":946684800.6`)
 		require.Equal(t, stream.Accepted, receipt.Verdict)
 		require.Zero(t, h.Stats().Gone)
-		require.EqualValues(t, 5, receipt.ID.Seq, "after those of the two vehicles and the two late ones")
+		require.EqualValues(t, 5, receipt.ID.Number, "after those of the two vehicles and the two late ones")
 	})
 }
 
@@ -189,7 +189,7 @@ func TestStateResumeAfterLoad(t *testing.T) {
 			publish(t, old, id, `"topics":["x"]`)
 		}
 		h := restoredHub(t, stream.Config{}, save(t, old), 3)
-		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Seq: seq}.String() }
+		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Number: seq}.String() }
 		require.Equal(t, "3 live replay 0 0", resume(t, h, fleetQuery, id(3)))
 		require.Equal(t, "2 b | 3 c | 3 live replay 2 0", resume(t, h, fleetQuery, id(1)))
 		require.Equal(t, "3 c | 3 live replay 1 0", resume(t, h, topicQuery("vehicle:c"), id(2)))
@@ -389,7 +389,7 @@ func requireRejected(t *testing.T, name, state string) {
 	require.NotEmpty(t, err.Error())
 	stats := h.Stats()
 	require.Zero(t, stats.Vehicles+stats.Gone+stats.Topics, name)
-	require.EqualValues(t, 1, publish(t, h, "a", "").ID.Seq, name)
+	require.EqualValues(t, 1, publish(t, h, "a", "").ID.Number, name)
 }
 
 func TestStateIsLoadedIntoANewHubOnly(t *testing.T) {

@@ -192,7 +192,7 @@ func TestTailIsResetWhenItsViewIsStale(t *testing.T) {
 		fillLog(t, h, "f", 512<<10)
 		c := listenSlowly(t, h, stream.Query{
 			Topics: []string{stream.AllTopic}, Tail: true, LastEventID: stream.ID{Epoch: h.Head().Epoch,
-				Seq: 1}.String(),
+				Number: 1}.String(),
 		})
 		c.gate <- struct{}{}
 		time.Sleep(time.Second)
@@ -206,6 +206,6 @@ func TestTailIsResetWhenItsViewIsStale(t *testing.T) {
 		c.open()
 		time.Sleep(time.Second)
 		require.Equal(t, fmt.Sprintf("hello | 2 first | v | gone z deleted | gone f expired | "+
-			"live conflated 4 65 | reset behind | %d live tail 0", h.Head().Seq), c.takeEvents())
+			"live conflated 4 65 | reset behind | %d live tail 0", h.Head().Number), c.takeEvents())
 	})
 }

@@ -11,7 +11,7 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 	if v == nil || !v.present() {
 		return nil, ID{}, false
 	}
-	return v.feature(), h.id(v.seq), true
+	return v.feature(), h.id(v.number), true
 }
 
 // Snapshot is the last-known positions in scope at one moment. [Hub.Snapshot] makes it.

@@ -8,34 +8,35 @@ import (
 )
 
 // stateView is the frozen state of vehicles at one moment: the event that made the state of each,
-// in rising order of seq. It holds no bytes. A reader that takes hours over it does not keep hours
+// in rising order of number. It holds no bytes. A reader that takes hours over it does not keep hours
 // of the log in memory. It is immutable and shared.
 //
-// It must be frozen: a cursor that walked the live state in order of seq would never reach vehicles
+// It must be frozen: a cursor that walked the live state in order of number would never reach vehicles
 // that keep moving.
 type stateView struct {
-	head      uint64 // the newest event at that moment
-	forgotten uint64 // fleet.forgotten at that moment
+	head      number // the newest event at that moment
+	events    uint64 // how many events of the log's life there were at that moment
+	forgotten number // fleet.forgotten at that moment
 	entries   []viewEntry
 }
 
 type viewEntry struct {
 	vehicle *vehicle
-	seq     uint64
+	number  number
 }
 
-// indexAfter returns the index of the first entry newer than seq.
-func (v *stateView) indexAfter(seq uint64) int {
-	return sort.Search(len(v.entries), func(i int) bool { return v.entries[i].seq > seq })
+// indexAfter returns the index of the first entry newer than event n.
+func (v *stateView) indexAfter(n number) int {
+	return sort.Search(len(v.entries), func(i int) bool { return v.entries[i].number > n })
 }
 
 func (v *stateView) sort() {
-	slices.SortFunc(v.entries, func(a, b viewEntry) int { return cmp.Compare(a.seq, b.seq) })
+	slices.SortFunc(v.entries, func(a, b viewEntry) int { return cmp.Compare(a.number, b.number) })
 }
 
 // newStateView returns a view of this moment without entries. Hub.mu is held.
 func (h *Hub) newStateView() *stateView {
-	return &stateView{head: h.log.head(), forgotten: h.fleet.forgotten}
+	return &stateView{head: h.log.newest, events: h.log.head(), forgotten: h.fleet.forgotten}
 }
 
 // smallView is up to how many vehicles are frozen under one lock.
@@ -60,7 +61,7 @@ func (h *Hub) freezeFew(s *scope) *stateView {
 	view := h.newStateView()
 	for _, id := range s.vehicles {
 		if v := h.fleet.get(id); v != nil {
-			view.entries = append(view.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.number})
 		}
 	}
 	for _, id := range s.topics {
@@ -72,7 +73,7 @@ func (h *Hub) freezeFew(s *scope) *stateView {
 			return nil
 		}
 		for v := range t.members {
-			view.entries = append(view.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.number})
 		}
 	}
 	view.sort()
@@ -118,10 +119,10 @@ func (f *freezer) freeze(h *Hub) *stateView {
 func (h *Hub) freezeFleet() *stateView { return h.completeView(h.collectEntries()) }
 
 // completeView turns entries that were collected since the event began into the state of now.
-func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
+func (h *Hub) completeView(began number, entries []viewEntry) *stateView {
 	h.mu.RLock()
 	view := h.newStateView()
-	if began+1 < h.log.first() {
+	if began < h.log.dropped {
 		h.mu.RUnlock()
 		return h.freezeUnderLock()
 	}
@@ -132,9 +133,9 @@ func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 		_, found := changed[e.vehicle]
 		return found
 	})
-	for v, seq := range changed {
-		if seq != 0 {
-			view.entries = append(view.entries, viewEntry{v, seq})
+	for v, n := range changed {
+		if n != 0 {
+			view.entries = append(view.entries, viewEntry{v, n})
 		}
 	}
 	view.sort()
@@ -142,10 +143,10 @@ func (h *Hub) completeView(began uint64, entries []viewEntry) *stateView {
 }
 
 // collectEntries returns the state of every vehicle, each at some moment after the event began.
-func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
+func (h *Hub) collectEntries() (began number, entries []viewEntry) {
 	const freezeBatch = 1024
 	h.mu.RLock()
-	began = h.log.head()
+	began = h.log.newest
 	entries = make([]viewEntry, 0, h.fleet.size()+freezeBatch)
 	h.mu.RUnlock()
 	for slot := 0; ; slot += freezeBatch {
@@ -153,7 +154,7 @@ func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
 		slots := h.fleet.slots
 		for _, v := range slots[min(slot, len(slots)):min(slot+freezeBatch, len(slots))] {
 			if v != nil {
-				entries = append(entries, viewEntry{v, v.seq})
+				entries = append(entries, viewEntry{v, v.number})
 			}
 		}
 		h.mu.RUnlock()
@@ -163,18 +164,18 @@ func (h *Hub) collectEntries() (began uint64, entries []viewEntry) {
 	}
 }
 
-// changedSince returns the vehicles whose state changed after the event began, with the seq of
+// changedSince returns the vehicles whose state changed after the event began, with the number of
 // their state now. That is 0 for forgotten vehicles. Hub.mu is held.
-func (h *Hub) changedSince(began uint64) map[*vehicle]uint64 {
-	changed := map[*vehicle]uint64{}
-	for seq := began + 1; seq <= h.log.head(); {
+func (h *Hub) changedSince(began number) map[*vehicle]number {
+	changed := map[*vehicle]number{}
+	for seq := h.log.upTo(began) + 1; seq <= h.log.head(); {
 		s := h.log.find(seq)
 		for i := range s.records[seq-s.first:] {
 			r := &s.records[seq-s.first+uint64(i)]
 			if !r.kind.isState() {
 				continue
 			}
-			if changed[r.vehicle] = r.vehicle.seq; r.vehicle.slot < 0 {
+			if changed[r.vehicle] = r.vehicle.number; r.vehicle.slot < 0 {
 				changed[r.vehicle] = 0
 			}
 		}
@@ -191,7 +192,7 @@ func (h *Hub) freezeUnderLock() *stateView {
 	view := h.newStateView()
 	for _, v := range h.fleet.slots {
 		if v != nil {
-			view.entries = append(view.entries, viewEntry{v, v.seq})
+			view.entries = append(view.entries, viewEntry{v, v.number})
 		}
 	}
 	view.sort()
@@ -222,7 +223,7 @@ func (c *cursor) readEntries(buf []byte) []byte {
 			break
 		}
 		c.nextEntry++
-		c.pos = entry.seq
+		c.pos = entry.number
 		if event.text == nil {
 			continue
 		}
@@ -247,10 +248,10 @@ func (c *cursor) readEntries(buf []byte) []byte {
 func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event frame, stale bool) {
 	v := e.vehicle
 	event, at := v.frame(), v.here
-	if v.seq != e.seq {
-		if stale = !h.log.holds(e.seq); !stale {
+	if v.number != e.number {
+		if stale = e.number <= h.log.dropped; !stale {
 			var r *record
-			r, event = h.log.at(e.seq)
+			r, event = h.log.at(h.log.upTo(e.number))
 			at = r.after
 		}
 	}

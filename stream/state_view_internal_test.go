@@ -16,13 +16,13 @@ import (
 // vehicle.
 func requireView(t *testing.T, r *stateView) map[string]uint64 {
 	t.Helper()
-	last, seqs := uint64(0), map[string]uint64{}
+	last, seqs := number(0), map[string]uint64{}
 	for _, e := range r.entries {
-		require.Greater(t, e.seq, last)
-		last = e.seq
+		require.Greater(t, e.number, last)
+		last = e.number
 		if e.vehicle.slot >= 0 {
 			require.Zero(t, seqs[e.vehicle.id], e.vehicle.id)
-			seqs[e.vehicle.id] = e.seq
+			seqs[e.vehicle.id] = uint64(e.number)
 		}
 	}
 	require.LessOrEqual(t, last, r.head)
@@ -101,18 +101,18 @@ func TestChangedSince(t *testing.T) {
 	for _, id := range []string{"parked", "late", "moved", "ended"} {
 		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2,"timestamp":100}`, id)
 	}
-	began := h.Head().Seq
+	began := number(h.Head().Number)
 	publish(t, h, `{"vehicle_id":"late","lat":1,"lon":2,"timestamp":99}`)
 	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":101}`)
 	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":102}`)
 	h.Delete("ended")
 	publish(t, h, `{"vehicle_id":"new","lat":1,"lon":2}`)
-	changed := map[string]uint64{}
+	changed := map[string]number{}
 	for v, seq := range h.changedSince(began) {
 		changed[v.id] = seq
 	}
-	require.Equal(t, map[string]uint64{"moved": 7, "ended": 8, "new": 10, "parked": 0}, changed)
-	require.Empty(t, h.changedSince(h.Head().Seq))
+	require.Equal(t, map[string]number{"moved": 7, "ended": 8, "new": 10, "parked": 0}, changed)
+	require.Empty(t, h.changedSince(number(h.Head().Number)))
 }
 
 // A view that is frozen while many publish must be exactly the state at its head: what comes before
@@ -136,15 +136,15 @@ func TestFreezeUnderPublishing(t *testing.T) {
 			for range 40 {
 				r := h.freezeFleet()
 				seqs := map[string]uint64{}
-				last := uint64(0)
+				last := number(0)
 				for _, e := range r.entries {
-					require.True(t, last < e.seq && e.seq <= r.head)
-					last = e.seq
+					require.True(t, last < e.number && e.number <= r.head)
+					last = e.number
 				}
 
 				// Where the log still holds the events before head, it must agree with the view.
 				h.mu.RLock()
-				for seq := h.log.first(); seq <= r.head; seq++ {
+				for seq := h.log.first(); seq <= uint64(r.head); seq++ {
 					if record, _ := h.log.at(seq); record.kind != kindLate {
 						seqs[record.vehicle.id] = seq
 					}
@@ -153,9 +153,9 @@ func TestFreezeUnderPublishing(t *testing.T) {
 				h.mu.RUnlock()
 				inView := map[string]uint64{}
 				for _, e := range r.entries {
-					if e.seq >= first {
+					if uint64(e.number) >= first {
 						require.Zero(t, inView[e.vehicle.id], e.vehicle.id)
-						inView[e.vehicle.id] = e.seq
+						inView[e.vehicle.id] = uint64(e.number)
 					}
 				}
 				for id, seq := range inView {

@@ -133,7 +133,7 @@ func TestNoWakeIsLost(t *testing.T) {
 			for n := range 500 {
 				var last uint64
 				for m := range 1 + random.IntN(test.burst) {
-					last = publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(100*n+m)).ID.Seq
+					last = publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(100*n+m)).ID.Number
 					for range random.IntN(300 / test.burst) {
 						runtime.Gosched()
 					}
@@ -159,7 +159,7 @@ func TestNoEventEscapesBetweenSubscribeAndAttach(t *testing.T) {
 			for range n % 16 {
 				runtime.Gosched()
 			}
-			published <- publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n)).ID.Seq
+			published <- publish(t, h, "a", `"topics":["x"],"n":`+strconv.Itoa(n)).ID.Number
 		}()
 		if n%3 == 0 {
 			seq := <-published

@@ -33,13 +33,13 @@ func FuzzEventFrames(f *testing.F) {
 		}
 		id := ID{"mh3k2p", seq}.String()
 		data := string(p.AppendFeature(nil, at))
-		checkFrame(t, framePosition(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Data: data})
-		checkFrame(t, frameLate(nil, "mh3k2p", seq, &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
+		checkFrame(t, framePosition(nil, "mh3k2p", number(seq), &p, at), sse.Event{LastEventID: id, Data: data})
+		checkFrame(t, frameLate(nil, "mh3k2p", number(seq), &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
 		for _, reason := range []GoneReason{Left, Expired, Deleted} {
 			name, err := json.Marshal(p.VehicleID)
 			require.NoError(t, err)
-			event := frameGone(nil, "mh3k2p", seq, p.VehicleID, reason)
-			require.Equal(t, string(event.text), string(appendGone(nil, "mh3k2p", seq, p.VehicleID, reason)))
+			event := frameGone(nil, "mh3k2p", number(seq), p.VehicleID, reason)
+			require.Equal(t, string(event.text), string(appendGone(nil, "mh3k2p", number(seq), p.VehicleID, reason)))
 			var said struct {
 				VehicleID string `json:"vehicle_id"`
 				Reason    string
@@ -110,7 +110,7 @@ func TestDataOfTheLongestFrame(t *testing.T) {
 	p := geo.Position{VehicleID: "a"}
 	data := string(p.AppendFeature(nil, time.Unix(1, 0)))
 	used := []byte("what buf held is not before it")
-	event := frameLate(used, longest.Epoch, longest.Seq, &p, time.Unix(1, 0))
+	event := frameLate(used, longest.Epoch, number(longest.Number), &p, time.Unix(1, 0))
 	require.Equal(t, "event: late\ndata: "+data+"\nid: "+longest.String()+"\n\n", string(event.text))
 	require.EqualValues(t, 18, event.dataAt)
 	require.EqualValues(t, 41, event.idSize)

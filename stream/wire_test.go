@@ -208,7 +208,7 @@ func TestWireRetryIsSpread(t *testing.T) {
 }
 
 func TestWireIDs(t *testing.T) {
-	longest := stream.ID{Epoch: "3w5e11264sgsf", Seq: 1<<64 - 1}
+	longest := stream.ID{Epoch: "3w5e11264sgsf", Number: 1<<64 - 1}
 	require.LessOrEqual(t, len(longest.String()), 40)
 	for range 100 {
 		h := stream.New(stream.Config{})

@@ -34,18 +34,18 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 			w := newWriter(h)
 			defer w.timer.Stop()
 			s.writer.Store(w)
-			from := h.Head().Seq
+			from := h.Head().Number
 			publish(2000)
 			require.Zero(t, testing.AllocsPerRun(50, func() {
 				rewind(s, from)
 				s.pending.Store(0)
-				s.notify(from + 1)
+				s.notify(number(from + 1))
 				for range 20 {
 					w.serveReady()
 				}
 			}))
 			require.Positive(t, out.writes)
-			require.Equal(t, h.Head().Seq, s.pos)
+			require.EqualValues(t, h.Head().Number, s.pos)
 		})
 	}
 }

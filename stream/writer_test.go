@@ -90,7 +90,7 @@ func TestBlockedReaderContinuesConflated(t *testing.T) {
 				synctest.Wait()
 				fillLog(t, h, "a", 512<<10)
 				publish(t, h, "b", `"n":1`)
-				head := h.Head().Seq
+				head := h.Head().Number
 				for _, s := range all {
 					require.Empty(t, s.takeWrites())
 					s.unblock()
@@ -127,7 +127,7 @@ func TestBlockedAgainWhileCatchingUp(t *testing.T) {
 			require.Equal(t, want, s.takeEvents())
 		}
 		s.unblock()
-		head := h.Head().Seq
+		head := h.Head().Number
 		require.Equal(t, fmt.Sprintf("1 a | %d b | %d live snapshot 2", head, head), s.takeEvents())
 	})
 }
@@ -384,7 +384,7 @@ func TestAttachedStreamsGetOneWriteAfterACooldown(t *testing.T) {
 				publish(t, h, "a", "")
 				time.Sleep(10 * time.Millisecond)
 			}
-			first := h.Head().Seq - 8
+			first := h.Head().Number - 8
 			time.Sleep(20 * time.Millisecond)
 			for _, s := range all {
 				writes := s.takeWrites()

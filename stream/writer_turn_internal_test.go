@@ -33,9 +33,12 @@ func TestWritersShareTheStreams(t *testing.T) {
 // publishing, where the server recovers it.
 func TestPanicUnderALock(t *testing.T) {
 	for name, breaks := range map[string]func(h *Hub, s *Subscription){
-		"log": func(h *Hub, s *Subscription) { s.more, s.pos, s.replayEnd = true, 0, 9 },
+		"log": func(h *Hub, s *Subscription) {
+			h.log.segments[0].records = []record{{number: 1, end: math.MaxUint32}} // its bytes are missing
+			h.log.newest, s.more = 1, true
+		},
 		"view": func(h *Hub, s *Subscription) {
-			s.startView(&stateView{entries: []viewEntry{{seq: 1}}}, 0, modeSnapshot)
+			s.startView(&stateView{entries: []viewEntry{{number: 1}}}, 0, modeSnapshot)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

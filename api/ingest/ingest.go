@@ -176,7 +176,7 @@ func (w *Writer) Progress() problem.Ack {
 		ack.Status = "PARTIAL"
 	}
 	newest := w.newest
-	if newest.Seq == 0 {
+	if newest.Number == 0 {
 		newest = w.Hub.Head()
 	}
 	ack.LastEventID = newest.String()
