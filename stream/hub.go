@@ -72,7 +72,9 @@ type Hub struct {
 	// nextNumber returns the number of the next event, which is above newest; nil: newest + 1, without
 	// holes.
 	nextNumber func(newest number) number
+	saving     *saving // under way; nil: none
 
+	saves    sync.Mutex // held for a save: one at a time
 	router   router
 	writers  []*writer // of attached streams
 	attached atomic.Uint64
@@ -226,12 +228,14 @@ func (h *Hub) evict(most int) {
 		if v.present() {
 			h.markGone(v, Expired)
 		}
+		h.keepForSave(v)
 		h.fleet.forget(v)
 	}
 }
 
 // markGone turns a present vehicle into a gone one, with its event.
 func (h *Hub) markGone(v *vehicle, reason GoneReason) {
+	h.keepForSave(v)
 	v.hash = hashFeature(v.feature())
 	n := h.number()
 	h.event = frameGone(h.event.text, h.epoch, n, v.id, reason)

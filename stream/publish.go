@@ -151,6 +151,9 @@ func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
 			v, added = h.addVehicle(p.VehicleID), true
 		}
 	}
+	if !added {
+		h.keepForSave(v)
+	}
 	h.fleet.touch(v, now.mono)
 	at, n := timestampOf(p, v, now.wall), h.number()
 	h.event = framePosition(h.event.text, h.epoch, n, p, at)

@@ -77,55 +77,15 @@ func checkSum(line []byte) bool {
 	return string(line[len(body):]) == string(appendSum(nil, body))
 }
 
-// Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. Publishing goes on
-// meanwhile: a vehicle that moves is saved with its old or its new position.
-func (h *Hub) Save(w io.Writer) error {
-	view := h.freezer.freeze(h)
-	out := bufio.NewWriterSize(w, 64<<10)
-	writeLine := func(v any) error {
-		line, err := json.Marshal(v)
-		if err == nil {
-			_, err = out.Write(sumLine(line, 0))
-		}
-		return err
-	}
-	if err := writeLine(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
-		return err
-	}
-	saved := 0
-	var buf []byte
-	for some := range slices.Chunk(view.entries, publishBatch) {
-		var n int
-		buf, n = h.appendStates(buf[:0], some)
-		if _, err := out.Write(buf); err != nil {
-			return err
-		}
-		saved += n
-	}
-	if err := writeLine(stateFooter{saved}); err != nil {
-		return err
-	}
-	return out.Flush()
+// appendState appends the line of a vehicle as of a time on the hub's monotonic clock. Hub.mu is held.
+func (h *Hub) appendState(dst []byte, v *vehicle, now time.Duration) []byte {
+	start := len(dst)
+	return sumLine(appendStateLine(dst, v, int64(now)-h.fleet.lastSeen(v)), start)
 }
 
-// appendStates appends the lines of vehicles, and returns how many. It skips the forgotten.
-func (h *Hub) appendStates(dst []byte, some []viewEntry) (lines []byte, n int) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	now := int64(h.now())
-	for _, e := range some {
-		if v := e.vehicle; v.slot >= 0 {
-			start := len(dst)
-			dst = sumLine(appendState(dst, v, now-h.fleet.lastSeen(v)), start)
-			n++
-		}
-	}
-	return dst, n
-}
-
-// appendState appends the line of a vehicle as encoding/json would encode its stateLine. Nearly all
-// vehicles are present: their Feature is copied byte for byte, without parsing it.
-func appendState(dst []byte, v *vehicle, silent int64) []byte {
+// appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
+// all vehicles are present: their Feature is copied byte for byte, without parsing it.
+func appendStateLine(dst []byte, v *vehicle, silent int64) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
 			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,

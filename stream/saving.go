@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"io"
+	"slices"
+	"time"
+)
+
+// saving is a save that is under way. It writes the state as it was when the save began: a vehicle
+// that changes before it is written leaves its line here first. Publishers wait for a line at most.
+type saving struct {
+	newest number        // the newest event when the save began
+	began  time.Duration // on the hub's monotonic clock
+	kept   map[*vehicle]keptState
+}
+
+// keptState is the state of a vehicle that has changed since the save began.
+type keptState struct {
+	number number // of the event that made it
+	line   []byte
+}
+
+// keepForSave keeps the state of a known vehicle that is about to change, if a save has not kept it
+// yet. Hub.mu is held.
+func (h *Hub) keepForSave(v *vehicle) {
+	s := h.saving
+	if s == nil || v.number > s.newest {
+		return // it changed after the save began, and was kept then, or it is new
+	}
+	if _, kept := s.kept[v]; !kept {
+		s.kept[v] = keptState{v.number, h.appendState(nil, v, s.began)}
+	}
+}
+
+// Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. It is the state at the
+// moment of the call. Publishing goes on meanwhile.
+func (h *Hub) Save(w io.Writer) error {
+	h.saves.Lock()
+	defer h.saves.Unlock()
+	s := h.beginSave()
+	defer h.endSave()
+	out := bufio.NewWriterSize(w, 64<<10)
+	writeLine := func(v any) error {
+		line, err := json.Marshal(v)
+		if err == nil {
+			_, err = out.Write(sumLine(line, 0))
+		}
+		return err
+	}
+	if err := writeLine(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
+		return err
+	}
+	_, collected := h.collectEntries()
+	entries := h.entriesToSave(s, collected)
+	var buf []byte
+	for some := range slices.Chunk(entries, publishBatch) {
+		buf = h.appendStates(buf[:0], s, some)
+		if _, err := out.Write(buf); err != nil {
+			return err
+		}
+	}
+	if err := writeLine(stateFooter{len(entries)}); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (h *Hub) beginSave() *saving {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.saving = &saving{newest: h.log.newest, began: h.now(), kept: map[*vehicle]keptState{}}
+	return h.saving
+}
+
+func (h *Hub) endSave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.saving = nil
+}
+
+// entriesToSave returns the vehicles that were known when the save began, in order of the events that
+// had made their states. collected are those of some time after that.
+func (h *Hub) entriesToSave(s *saving, collected []viewEntry) []viewEntry {
+	entries := slices.DeleteFunc(collected, func(e viewEntry) bool { return e.number > s.newest })
+	h.mu.RLock()
+	for v, state := range s.kept {
+		entries = append(entries, viewEntry{v, state.number})
+	}
+	h.mu.RUnlock()
+	slices.SortFunc(entries, func(a, b viewEntry) int { return cmp.Compare(a.number, b.number) })
+	return slices.Compact(entries) // one that changed after it was collected is in there twice
+}
+
+// appendStates appends the lines of vehicles.
+func (h *Hub) appendStates(dst []byte, s *saving, some []viewEntry) []byte {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, e := range some {
+		if kept, changed := s.kept[e.vehicle]; changed {
+			dst = append(dst, kept.line...)
+		} else {
+			dst = h.appendState(dst, e.vehicle, s.began)
+		}
+	}
+	return dst
+}
