@@ -72,7 +72,7 @@ func wrongItems() []item {
 		{"timestamp nanoseconds", at("x", 2, 1, `"timestamp":1795421061000000000`), "timestamp",
 			[]string{"milliseconds"}},
 		{"timestamp ahead", at("x", 2, 1, fmt.Sprintf(`"timestamp":%d`, time.Now().Unix()+90)), "timestamp",
-			[]string{"ahead", "1m0s"}},
+			[]string{"ahead", "60 seconds"}},
 		{"speed negative", at("x", 2, 1, `"speed_kmh":-0.1`), "speed_kmh", []string{"-0.1", "from 0 up"}},
 		{"speed text", at("x", 2, 1, `"speed_kmh":"fast"`), "speed_kmh", []string{"fast", "number"}},
 		{"speed 1e999", at("x", 2, 1, `"speed_kmh":1e999`), "speed_kmh", []string{"1e999"}},
