@@ -172,7 +172,7 @@ func TestAheadOfTheClockIsRejected(t *testing.T) {
 		require.True(t, errors.As(err, &refusal))
 		require.Equal(t, "a", refusal.VehicleID)
 		require.Equal(t, "timestamp", refusal.Field)
-		require.Contains(t, refusal.Detail, "1m0s")
+		require.Contains(t, refusal.Detail, "60 seconds")
 		_, checked := h.Check(p)
 		require.Equal(t, err, checked)
 	}
