@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build install clean help dist demo caddy-demo docs web browser clients proxies tools test test-short check
+.PHONY: build install clean help dist demo caddy-demo image docs web browser clients proxies tools test test-short check
 .PHONY: formatted lines vet vet-others staticcheck tidy types vulnerabilities fuzz page-tests picture
 .PHONY: tests tests-norace tests-race faults soak bench bench-quick
 .NOTPARALLEL: # what one tool prints stands together
@@ -65,6 +65,12 @@ caddy-demo: build $(CADDY) ## the demo behind Caddy, until Ctrl-C
 
 $(CADDY): # takes minutes, once
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@$(CADDY_VERSION)
+
+ENGINE ?= docker
+
+image: ## the container's image, by Docker or by ENGINE=podman
+	$(ENGINE) build -f deploy/Dockerfile -t livemap --build-arg VERSION='$(VERSION)' \
+		--build-arg COMMIT='$(COMMIT)' --build-arg TIME='$(TIME)' .
 
 H2SPEC_VERSION = v2.2.1+incompatible
 H2SPEC         = bin/h2spec-$(H2SPEC_VERSION)/h2spec

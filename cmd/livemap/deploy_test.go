@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,6 +160,54 @@ func TestDeployedImage(t *testing.T) {
 	assert.Regexp(t, `(?m)^USER [1-9][0-9]*:[1-9][0-9]*$`, text)
 	serve, health := flagsOf(t, "serve")["LIVEMAP_PUBLISH_LISTEN"], flagsOf(t, "health")["LIVEMAP_TO"]
 	assert.Equal(t, "http://"+serve.Default, health.Default, "health asks where serve listens")
+}
+
+// The image says which version it is: its build gets it, links it in and labels it.
+func TestImageSaysItsVersion(t *testing.T) {
+	text := deployFile(t, "Dockerfile")
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	given := regexp.MustCompile(`--build-arg (\w+)=`).FindAllStringSubmatch(string(makefile), -1)
+	require.Len(t, given, 3)
+	for _, m := range given {
+		assert.Equal(t, 2, strings.Count(text, "\nARG "+m[1]), "%s, for the program and for the labels", m[1])
+		assert.Regexp(t, `(?m)^LABEL .*=\$`+m[1]+`\b`, text)
+	}
+	if testing.Short() {
+		t.Skip("links the program")
+	}
+	build := regexp.MustCompile(`(?m)^RUN (.*go build.*) && `).FindStringSubmatch(text)
+	require.NotNil(t, build)
+	program := filepath.Join(t.TempDir(), "livemap")
+	// Without what would compile all packages anew.
+	script := strings.NewReplacer("-trimpath", "", "/image/livemap", program, " ./cmd/livemap", " .",
+		"CGO_ENABLED=0", "").Replace(build[1])
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Env = append(os.Environ(), "TARGETOS="+runtime.GOOS, "TARGETARCH="+runtime.GOARCH,
+		"VERSION=v1.2.3-4-gabc", "COMMIT=0123456789abcdef", "TIME=2026-11-28T21:42:00Z")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	out, err = exec.CommandContext(t.Context(), program, "version").CombinedOutput()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "livemap 1.2.3-4-gabc commit 0123456789ab of 2026-11-28 ")
+}
+
+// The image is built with the Go of go.mod, and with a Node that README names.
+func TestImageBases(t *testing.T) {
+	text := deployFile(t, "Dockerfile")
+	for file, bases := range map[string][2]string{
+		"../../go.mod":    {`(?m)^ARG GO_IMAGE=golang:(\d+\.\d+)-`, `(?m)^go (\d+\.\d+)`},
+		"../../README.md": {`(?m)^ARG NODE_IMAGE=node:(\d+)-`, `image is built with (\d+)\)`},
+	} {
+		says, err := os.ReadFile(file)
+		require.NoError(t, err)
+		base := regexp.MustCompile(bases[0]).FindStringSubmatch(text)
+		named := regexp.MustCompile(bases[1]).FindSubmatch(says)
+		require.NotNil(t, base, file)
+		require.NotNil(t, named, file)
+		assert.Equal(t, string(named[1]), base[1], file)
+	}
+	assert.Equal(t, 2, strings.Count(text, "\nFROM --platform=$BUILDPLATFORM "), "both build natively")
 }
 
 // systemd itself verifies the units.
