@@ -214,9 +214,9 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 func TestAnswersAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)
-	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["depot/7"]`, `"heading":360`, `"x":{"y":[1]}`),
+	h.put(t, at("a", 1, 2, `"timestamp":900000010`, `"topics":["depot/7"]`, `"heading":360`, `"x":{"y":[1]}`),
 		at("b", 3, 4, `"altitude":5`))
-	h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2.5, `"timestamp":15`))
+	h.put(t, at("a", 1, 3, `"timestamp":900000020`), at("a", 1, 2.5, `"timestamp":900000015`))
 	etag := h.get(t, "/topics/depot%2F7/snapshot").Header.Get("ETag")
 	json, ndjson, geojson := "application/json", "application/x-ndjson", "application/geo+json"
 	exercised := map[string]bool{}
@@ -310,7 +310,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 func TestEventsAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)
-	h.put(t, at("a", 1, 2, `"timestamp":10`, `"topics":["x"]`, `"heading":360`, `"note":"\r\n\u2028"`))
+	h.put(t, at("a", 1, 2, `"timestamp":900000010`, `"topics":["x"]`, `"heading":360`, `"note":"\r\n\u2028"`))
 	s := h.subscribe(t, "/topics/x/stream")
 	d.check(t, s.Request, "/topics/{id}/stream", answer{s.Response, ""})
 	schemas := map[string]string{
@@ -323,8 +323,8 @@ func TestEventsAreAsDescribed(t *testing.T) {
 		seen[event.Type] = true
 		switch event.Type {
 		case "live":
-			h.put(t, at("a", 1, 3, `"timestamp":20`), at("a", 1, 2, `"timestamp":15`),
-				at("a", 1, 4, `"timestamp":30`, `"topics":[]`))
+			h.put(t, at("a", 1, 3, `"timestamp":900000020`), at("a", 1, 2, `"timestamp":900000015`),
+				at("a", 1, 4, `"timestamp":900000030`, `"topics":[]`))
 		case "gone": // all that comes has come
 			go h.Drain(t.Context(), 0)
 		}

@@ -87,13 +87,13 @@ func TestFeatureIsWhatWasPublished(t *testing.T) {
 
 func TestAckCounts(t *testing.T) {
 	h := start(t)
-	h.put(t, at("a", 1, 2, `"timestamp":100`))
+	h.put(t, at("a", 1, 2, `"timestamp":900000100`))
 	body := strings.Join([]string{
-		at("a", 1, 2, `"timestamp":100`),                   // duplicate
-		at("a", 1, 2, `"timestamp":100.0`),                 // the same
-		at("a", 1, 2, `"timestamp":100`, `"topics":["t"]`), // other topics: no duplicate
-		at("a", 5, 2, `"timestamp":100`),                   // equal timestamps are not late
-		at("a", 1, 2, `"timestamp":99`),                    // late
+		at("a", 1, 2, `"timestamp":900000100`),                   // duplicate
+		at("a", 1, 2, `"timestamp":900000100.0`),                 // the same
+		at("a", 1, 2, `"timestamp":900000100`, `"topics":["t"]`), // other topics: no duplicate
+		at("a", 5, 2, `"timestamp":900000100`),                   // equal timestamps are not late
+		at("a", 1, 2, `"timestamp":900000099`),                   // late
 		at("b", 1, 2), at("b", 99, 99), "{}",
 	}, ",")
 	a := ackOf(t, h.post(t, "application/json", "["+body+"]").body)
@@ -102,11 +102,11 @@ func TestAckCounts(t *testing.T) {
 	require.Equal(t, h.Head().String(), a.LastEventID)
 	require.Equal(t, []string{"a 5,2", "b 1,2"}, h.vehicles(t))
 
-	a = ackOf(t, h.post(t, "application/json", at("a", 5, 2, `"timestamp":100`)).body)
+	a = ackOf(t, h.post(t, "application/json", at("a", 5, 2, `"timestamp":900000100`)).body)
 	require.Equal(t, []any{"OK", 0, 1, h.Head().String()},
 		[]any{a.Status, a.Accepted, a.Duplicate, a.LastEventID}, "where none is accepted it is the hub's newest")
 
-	got := h.post(t, "application/json", "["+at("a", 5, 2, `"timestamp":100`)+",{}]")
+	got := h.post(t, "application/json", "["+at("a", 5, 2, `"timestamp":900000100`)+",{}]")
 	require.Equal(t, http.StatusOK, got.StatusCode, "a duplicate is not refused, so not all were")
 }
 
@@ -122,9 +122,9 @@ func TestFirstHundredErrors(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	h := start(t)
-	h.put(t, at("a", 1, 2, `"timestamp":100`))
+	h.put(t, at("a", 1, 2, `"timestamp":900000100`))
 	head := h.Head()
-	body := "[" + at("a", 1, 2, `"timestamp":100`) + "," + at("a", 1, 2, `"timestamp":99`) + "," +
+	body := "[" + at("a", 1, 2, `"timestamp":900000100`) + "," + at("a", 1, 2, `"timestamp":900000099`) + "," +
 		at("b", 1, 2) + ",{}]"
 	for _, c := range []struct{ contentType, body string }{
 		{"application/json", body},

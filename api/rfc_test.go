@@ -196,7 +196,7 @@ func TestRFC7946(t *testing.T) {
 		{"3.2: the third coordinate wins over it",
 			feature(id, `{"type":"Point","coordinates":[2,1,3]}`, `{"altitude":"x"}`), `[2,1,3] {"vehicle_id":"T"}`},
 		{"3.2: topics, timestamp and the rest in properties",
-			feature(id, point, `{"topics":["a"],"timestamp":1,"speed_kmh":5,"x":[1, 2]}`),
+			feature(id, point, `{"topics":["a"],"timestamp":900000001,"speed_kmh":5,"x":[1, 2]}`),
 			kept(`"speed_kmh":5,"x":[1,2]`)},
 		{"3.2: those of a Feature itself are foreign",
 			feature(id+`"speed_kmh":-5,"timestamp":"x","topics":7,`, point, `{}`), ordinary},

@@ -275,18 +275,23 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 		return time.Time{}, nil
 	}
 	raw := s.raw(i)
+	text := raw
 	var t time.Time
 	var ok bool
 	switch {
 	case isNumber(raw):
 		t, ok = parseUnix(raw)
 	case raw[0] == '"':
-		t, ok = parseRFC3339(unquote(raw))
+		text = unquote(raw)
+		t, ok = parseRFC3339(text)
 	}
-	if !ok {
-		return t, refuse("timestamp", "timestamp is %s; it must be %s", showValue(raw), timeRule)
+	switch {
+	case ok:
+		return t, nil
+	case beforeUnix(text):
+		return time.Time{}, refuseEarly(showValue(raw))
 	}
-	return t, nil
+	return time.Time{}, refuse("timestamp", "timestamp is %s; it must be %s", showValue(raw), timestampRule)
 }
 
 // topics reads node i as topic ids and drops repetitions. It returns nil for missing topics.

@@ -86,6 +86,8 @@ func TestFeature(t *testing.T) {
 			strings.ReplaceAll(start, `"T"`, `"\\T"`) + `,"timestamp":1795421061}}`},
 		"escaped member names": {`{"vehicle\u005fid":"T","l\u0061t":52.5,"lon":13.4}`,
 			start + `,"timestamp":1795421061}}`},
+		"earliest": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":315532800}`,
+			start + `,"timestamp":315532800}}`},
 		"milliseconds": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421061123}`,
 			start + `,"timestamp":1795421061.123}}`},
 		"RFC 3339": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,` +
@@ -98,9 +100,9 @@ func TestFeature(t *testing.T) {
 			start + `,"properties":{"topics":[1],"lat":1},"geometry":{"coordinates":[]},"timestamp":1795421061}}`},
 		"Feature": {
 			`{"type":"Feature","id":"other","bbox":[1],"geometry":{"type":"Point","coordinates":[13.4, 52.5],` +
-				`"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","timestamp":7,` +
+				`"crs":1},"properties":{"speed_kmh":5,"vehicle_id":"T","lat":1,"lon":"x","timestamp":1795421007,` +
 				`"driver":"D"}}`,
-			start + `,"speed_kmh":5,"driver":"D","timestamp":7}}`,
+			start + `,"speed_kmh":5,"driver":"D","timestamp":1795421007}}`,
 		},
 		"Feature with altitude in its properties": {
 			`{"type":"Feature","id":"T","properties":{"altitude":34.50},"geometry":{"type":"Point",` +
@@ -136,13 +138,45 @@ func TestFeature(t *testing.T) {
 }
 
 func TestPosition(t *testing.T) {
-	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-\"42\"","lat":52.52,"lon":13.4,"timestamp":5,` +
-		`"topics":["a","b","a"]}`))
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-\"42\"","lat":52.52,"lon":13.4,` +
+		`"timestamp":1795421005,"topics":["a","b","a"]}`))
 	require.NoError(t, err)
 	require.Equal(t, `TRUCK-"42"`, p.VehicleID)
 	require.Equal(t, geo.Point{13.4, 52.52}, p.Point)
-	require.True(t, p.Time.Equal(time.Unix(5, 0)))
+	require.True(t, p.Time.Equal(time.Unix(1795421005, 0)))
 	require.Equal(t, []string{"a", "b"}, p.Topics)
+}
+
+func TestCheckEarliest(t *testing.T) {
+	for timestamp, want := range map[string]string{
+		"null":                        "",
+		"315532800":                   "",
+		"315532800000":                "",
+		"1795421061":                  "",
+		`"1980-01-01T00:00:00Z"`:      "",
+		"0":                           "0 (1970-01-01T00:00:00Z)",
+		"-0":                          "0 (1970-01-01T00:00:00Z)",
+		"0.0":                         "0 (1970-01-01T00:00:00Z)",
+		"0e0":                         "0 (1970-01-01T00:00:00Z)",
+		"1e3":                         "1000 (1970-01-01T00:16:40Z)",
+		"315532799.999999999":         "315532799.999999999 (1979-12-31T23:59:59Z)",
+		"315532799999":                "315532799.999 (1979-12-31T23:59:59Z)",
+		`"1970-01-01T00:00:00Z"`:      "0 (1970-01-01T00:00:00Z)",
+		`"1980-01-01T00:59:59+01:00"`: "315532799 (1979-12-31T23:59:59Z)",
+	} {
+		t.Run(timestamp, func(t *testing.T) {
+			item := `{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":` + timestamp + "}"
+			p, err := geo.ParsePosition([]byte(item))
+			require.NoError(t, err)
+			refusal := p.CheckEarliest()
+			if want == "" {
+				require.Nil(t, refusal)
+				return
+			}
+			require.Equal(t, &geo.Refusal{VehicleID: "T", Field: "timestamp", Detail: "timestamp is " + want +
+				", before 1980; leave it out where there is none"}, refusal)
+		})
+	}
 }
 
 func TestPositionKeepsNothingOfItem(t *testing.T) {
@@ -202,7 +236,7 @@ func TestHints(t *testing.T) {
 		"alt":             {at(`"alt":20`), "alt is kept as it is; altitude is what readers expect"},
 		"time":            {at(`"time":"now"`), "time is kept as it is; timestamp is what readers expect"},
 		"ts":              {at(`"ts":1`), "ts is kept as it is; timestamp is what readers expect"},
-		"date and ours":   {at(`"timestamp":5,"date":"x"`), ""},
+		"date and ours":   {at(`"timestamp":1795421005,"date":"x"`), ""},
 		"Timestamp":       {at(`"Timestamp":1`), "Timestamp is kept as it is; timestamp is what readers expect"},
 		"topic":           {at(`"topic":"a"`), "topic is kept as it is; topics is what readers expect"},
 		"several": {at(`"ts":1,"speed":2,"fuel_level":3,"x":{"speed":1}`),
@@ -290,7 +324,10 @@ func TestRefusal(t *testing.T) {
 		"heading negative":    {at(`"heading":-1`), "heading", "from 0 to 360"},
 		"accuracy negative":   {at(`"accuracy":-0.1`), "accuracy", "from 0 up"},
 		"accuracy array":      {at(`"accuracy":[1]`), "accuracy", "an array"},
-		"timestamp negative":  {at(`"timestamp":-1`), "timestamp", "from 0 to 9223372036"},
+		"timestamp 1969":      {at(`"timestamp":"1969-12-31t23:59:59Z"`), "timestamp", "before 1980"},
+		"timestamp year 1":    {at(`"timestamp":"0001-01-01T00:00:00Z"`), "timestamp", "before 1980"},
+		"timestamp negative":  {at(`"timestamp":-1`), "timestamp", "before 1980; leave it out"},
+		"timestamp -1e12":     {at(`"timestamp":-1e12`), "timestamp", "before 1980"},
 		"timestamp beyond":    {at(`"timestamp":9223372037`), "timestamp", "2262"},
 		"timestamp 1e999":     {at(`"timestamp":1e999`), "timestamp", "1e999"},
 		"timestamp true":      {at(`"timestamp":true`), "timestamp", "true"},

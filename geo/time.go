@@ -17,9 +17,32 @@ const (
 	// milliseconds is the first number of milliseconds. In seconds it is the year 5138.
 	milliseconds = 1e11
 
-	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262), Unix milliseconds from 1e11 on, " +
-		"or RFC 3339 as in \"2026-11-23T10:00:00Z\""
+	timeRule = "Unix seconds from 0 to 9223372036 (the year 2262)" + otherTimes
+
+	otherTimes = ", Unix milliseconds from 1e11 on, or RFC 3339 as in \"2026-11-23T10:00:00Z\""
 )
+
+// Earliest is the earliest timestamp that a publisher may give a position, in Unix seconds: 1980-01-01, the
+// year in which GPS time begins. Devices without a clock send 0, or times soon after it.
+const Earliest = 315532800
+
+const timestampRule = "Unix seconds from 315532800 (the year 1980) to 9223372036 (the year 2262)" + otherTimes
+
+// CheckEarliest refuses a position whose timestamp is before [Earliest]. [ParsePosition] does not: positions
+// that were stamped on their arrival may have such times, where the hub's own clock was wrong.
+func (p *Position) CheckEarliest() *Refusal {
+	if p.Time.IsZero() || p.Time.Unix() >= Earliest {
+		return nil
+	}
+	refusal := refuseEarly(string(AppendTime(nil, p.Time)) + " (" + p.Time.Format(time.RFC3339) + ")")
+	refusal.VehicleID = p.VehicleID
+	return refusal
+}
+
+// refuseEarly refuses a timestamp, shown as its publisher may know it.
+func refuseEarly(shown string) *Refusal {
+	return refuse("timestamp", "timestamp is %s, before 1980; leave it out where there is none", shown)
+}
 
 // ParseTime reads Unix seconds, with or without a fraction, Unix milliseconds (values from 1e11 on), or
 // RFC 3339. It rejects times before 1970 and after April 2262.
@@ -97,6 +120,16 @@ func digits(text []byte, n int) int64 {
 		}
 	}
 	return v
+}
+
+// beforeUnix reports whether text is a time before 1970, which the other functions reject: a negative number
+// or RFC 3339.
+func beforeUnix(text []byte) bool {
+	if len(text) > 0 && text[0] == '-' {
+		return true
+	}
+	var t time.Time
+	return t.UnmarshalText(bytes.ToUpper(text)) == nil && t.Unix() < 0
 }
 
 // inRange returns a time in UTC and reports whether an int64 holds its nanoseconds.

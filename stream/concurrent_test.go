@@ -106,7 +106,7 @@ func (m *published) publish(t *testing.T, h *stream.Hub, g int, stop *atomic.Boo
 		id := fmt.Sprintf("v%d-%d", g, random.IntN(100))
 		topics := [][]string{nil, {}, {"depot:1"}, {"depot:2"}, {"depot:1", "depot:2"}}[random.IntN(5)]
 		p, err := geo.ParsePosition(fmt.Appendf(nil,
-			`{"vehicle_id":%q,"lat":%d,"lon":%d,"n":%d,"filler":%q,"timestamp":100}`,
+			`{"vehicle_id":%q,"lat":%d,"lon":%d,"n":%d,"filler":%q,"timestamp":900000100}`,
 			id, random.IntN(90), random.IntN(180), n, strings.Repeat("x", random.IntN(500))))
 		if err != nil {
 			panic(err)

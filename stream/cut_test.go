@@ -100,14 +100,14 @@ func newCutHub(t *testing.T, start string) (h *cutHub, whole string) {
 	h = &cutHub{Hub: quietHub(t), query: fleetQuery, texts: map[string]string{}}
 	h.query.Ping = 5 * time.Second
 	publish(t, h.Hub, "parked", "")
-	publish(t, h.Hub, "a", `"timestamp":7`)
+	publish(t, h.Hub, "a", `"timestamp":900000007`)
 	publish(t, h.Hub, "b", "\"\u2028\":\"\u0085\u2029 data: x\\n\\n\"")
 	if h.query.LastEventID = start; start != "" {
 		h.query.LastEventID = h.Head().Epoch + start
 	}
 	c := listen(t, h.Hub, h.query)
 	text := c.takeText()
-	for _, timestamp := range []string{"9", "8", "10"} {
+	for _, timestamp := range []string{"900000009", "900000008", "900000010"} {
 		publish(t, h.Hub, "a", `"timestamp":`+timestamp)
 		h.Delete("b")
 		time.Sleep(5 * time.Second)

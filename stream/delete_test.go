@@ -58,11 +58,11 @@ func TestDeleteAll(t *testing.T) {
 // A deleted vehicle comes back with its next position, in no topic.
 func TestDeletedVehiclesComeBack(t *testing.T) {
 	h := start(t, stream.Config{})
-	publish(t, h, "a", `"topics":["x"],"timestamp":100`)
+	publish(t, h, "a", `"topics":["x"],"timestamp":900000100`)
 	require.Equal(t, 1, h.DeleteAll([]string{"x"}, everyone))
-	require.Equal(t, stream.Late, publish(t, h, "a", `"timestamp":99`).Verdict)
+	require.Equal(t, stream.Late, publish(t, h, "a", `"timestamp":900000099`).Verdict)
 	require.Zero(t, h.Stats().Vehicles)
-	publish(t, h, "a", `"timestamp":101`)
+	publish(t, h, "a", `"timestamp":900000101`)
 	require.Equal(t, 1, h.Stats().Vehicles)
 	require.Zero(t, h.DeleteAll([]string{"x"}, everyone))
 }

@@ -24,10 +24,10 @@ type Receipt struct {
 
 // Publish adds a position to the log and returns its verdict and id. It never waits for a
 // subscriber, and p may be reused after it. The error is a [*geo.Refusal] when the timestamp is
-// more than [MaxAhead] ahead of the hub's clock.
+// before [geo.Earliest], or more than [MaxAhead] ahead of the hub's clock.
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	now := h.moment()
-	if err := checkAhead(p, now.wall); err != nil {
+	if err := checkTime(p, now.wall); err != nil {
 		return Receipt{}, err
 	}
 	receipt := h.publishOne(p, now)
@@ -88,7 +88,7 @@ func (h *Hub) publishUnderLock(
 	h.fleet.prefetch(of[:len(some)])
 	h.fleet.prefetchRecency(of[:len(some)])
 	for i := range some {
-		if errs[i] = checkAhead(&some[i], now.wall); errs[i] == nil {
+		if errs[i] = checkTime(&some[i], now.wall); errs[i] == nil {
 			receipts[i] = h.publishLocked(&some[i], of[i], now)
 		}
 	}
@@ -97,7 +97,7 @@ func (h *Hub) publishUnderLock(
 // Check returns the verdict and error that [Hub.Publish] would return, and publishes nothing.
 func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	now := h.config.Clock()
-	if err := checkAhead(p, now); err != nil {
+	if err := checkTime(p, now); err != nil {
 		return 0, err
 	}
 	h.mu.RLock()
@@ -108,6 +108,14 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	}
 	at := timestampOf(p, v, now)
 	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
+}
+
+// checkTime rejects a position from before 1980 or from the future.
+func checkTime(p *geo.Position, now time.Time) error {
+	if refusal := p.CheckEarliest(); refusal != nil {
+		return refusal
+	}
+	return checkAhead(p, now)
 }
 
 // timestampOf returns the timestamp of a position: its own, or else the time of its arrival. The

@@ -28,47 +28,47 @@ func TestVerdicts(t *testing.T) {
 	}
 	for name, steps := range map[string][]step{
 		"repeat": {
-			{`"timestamp":100`, accepted, "1 a"},
-			{`"timestamp":100`, duplicate, ""},
+			{`"timestamp":900000100`, accepted, "1 a"},
+			{`"timestamp":900000100`, duplicate, ""},
 		},
 		"older": {
-			{`"timestamp":100`, accepted, "1 a"},
-			{`"timestamp":99.999`, late, "2 late a"},
-			{`"timestamp":100`, duplicate, ""},
+			{`"timestamp":900000100`, accepted, "1 a"},
+			{`"timestamp":900000099.999`, late, "2 late a"},
+			{`"timestamp":900000100`, duplicate, ""},
 		},
 		"equal timestamps": {
-			{`"timestamp":100`, accepted, "1 a"},
-			{`"timestamp":100,"n":1`, accepted, "2 a"},
-			{`"timestamp":100`, accepted, "3 a"},
+			{`"timestamp":900000100`, accepted, "1 a"},
+			{`"timestamp":900000100,"n":1`, accepted, "2 a"},
+			{`"timestamp":900000100`, accepted, "3 a"},
 		},
 		"the same twice late": {
-			{`"timestamp":100`, accepted, "1 a"},
-			{`"timestamp":99`, late, "2 late a"},
-			{`"timestamp":99`, late, "3 late a"},
+			{`"timestamp":900000100`, accepted, "1 a"},
+			{`"timestamp":900000099`, late, "2 late a"},
+			{`"timestamp":900000099`, late, "3 late a"},
 		},
 		"late names other topics": {
-			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"},
-			{`"timestamp":99,"topics":[]`, late, "2 late a"},
-			{`"timestamp":100`, duplicate, ""},
+			{`"timestamp":900000100,"topics":["x"]`, accepted, "1 a"},
+			{`"timestamp":900000099,"topics":[]`, late, "2 late a"},
+			{`"timestamp":900000100`, duplicate, ""},
 		},
 		"other topics": {
-			{`"timestamp":100,"topics":["x","y"]`, accepted, "1 a"},
-			{`"timestamp":100,"topics":["y","x"]`, duplicate, ""},
-			{`"timestamp":100`, duplicate, ""},
-			{`"timestamp":100,"topics":["x"]`, accepted, "2 a"},
-			{`"timestamp":100,"topics":["y"]`, accepted, "3 a"},
-			{`"timestamp":100,"topics":[]`, accepted, "4 a"},
-			{`"timestamp":100`, duplicate, ""},
-			{`"timestamp":100,"topics":[]`, duplicate, ""},
+			{`"timestamp":900000100,"topics":["x","y"]`, accepted, "1 a"},
+			{`"timestamp":900000100,"topics":["y","x"]`, duplicate, ""},
+			{`"timestamp":900000100`, duplicate, ""},
+			{`"timestamp":900000100,"topics":["x"]`, accepted, "2 a"},
+			{`"timestamp":900000100,"topics":["y"]`, accepted, "3 a"},
+			{`"timestamp":900000100,"topics":[]`, accepted, "4 a"},
+			{`"timestamp":900000100`, duplicate, ""},
+			{`"timestamp":900000100,"topics":[]`, duplicate, ""},
 		},
 		"deleted": {
-			{`"timestamp":100,"topics":["x"]`, accepted, "1 a"},
+			{`"timestamp":900000100,"topics":["x"]`, accepted, "1 a"},
 			{"delete", 0, "2 gone a deleted"},
-			{`"timestamp":99`, late, "3 late a"},
-			{`"timestamp":100`, duplicate, ""},
-			{`"timestamp":100,"topics":["y"]`, duplicate, ""},
-			{`"timestamp":100,"n":1`, accepted, "4 a"},
-			{`"timestamp":100`, accepted, "5 a"},
+			{`"timestamp":900000099`, late, "3 late a"},
+			{`"timestamp":900000100`, duplicate, ""},
+			{`"timestamp":900000100,"topics":["y"]`, duplicate, ""},
+			{`"timestamp":900000100,"n":1`, accepted, "4 a"},
+			{`"timestamp":900000100`, accepted, "5 a"},
 		},
 		"stamped on arrival": {
 			{"", accepted, "1 a"},
@@ -79,10 +79,10 @@ func TestVerdicts(t *testing.T) {
 			{`"timestamp":946684861`, accepted, "1 a"},
 			{`"n":1`, accepted, "2 a"},
 		},
-		"before the epoch's billion": {
-			{`"timestamp":0`, accepted, "1 a"},
-			{`"timestamp":0`, duplicate, ""},
-			{`"timestamp":1`, accepted, "2 a"},
+		"before the billionth second": {
+			{`"timestamp":900000000`, accepted, "1 a"},
+			{`"timestamp":900000000`, duplicate, ""},
+			{`"timestamp":900000001`, accepted, "2 a"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,9 +120,30 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// Times from before 1980 are those of devices without a clock. No verdict depends on them, whatever the
+// vehicle did before.
+func TestTimestampBefore1980(t *testing.T) {
+	h := start(t, stream.Config{})
+	publish(t, h, "known", "")
+	for _, id := range []string{"known", "new"} {
+		for _, timestamp := range []string{"0", "1000", "315532799.999"} {
+			p := position(t, id, `"timestamp":`+timestamp)
+			_, err := h.Publish(p)
+			require.ErrorContains(t, err, "before 1980; leave it out where there is none")
+			_, checked := h.Check(p)
+			require.Equal(t, err, checked)
+			h.PublishAll([]geo.Position{*p}, func(_ int, _ stream.Receipt, all error) {
+				require.Equal(t, err, all)
+			})
+		}
+	}
+	require.EqualValues(t, 1, h.Stats().Accepted)
+	require.Equal(t, accepted, publish(t, h, "new", `"timestamp":315532800`).Verdict)
+}
+
 func TestCountersOfVerdicts(t *testing.T) {
 	h := start(t, stream.Config{})
-	for _, timestamp := range []int{100, 99, 98, 100, 100, 100} {
+	for _, timestamp := range []int{9e8 + 100, 9e8 + 99, 9e8 + 98, 9e8 + 100, 9e8 + 100, 9e8 + 100} {
 		publish(t, h, "a", fmt.Sprintf(`"timestamp":%d`, timestamp))
 	}
 	stats := h.Stats()
@@ -202,10 +223,10 @@ func TestTooManyVehicles(t *testing.T) {
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()
 		for _, id := range []string{"a", "b", "c"} {
-			publish(t, h, id, `"timestamp":100`)
+			publish(t, h, id, `"timestamp":900000100`)
 			time.Sleep(time.Second)
 		}
-		publish(t, h, "a", `"timestamp":100`) // a duplicate, but it counts as a report
+		publish(t, h, "a", `"timestamp":900000100`) // a duplicate, but it counts as a report
 		h.Delete("c")
 		time.Sleep(time.Second)
 		c.takeWrites()
@@ -215,7 +236,7 @@ func TestTooManyVehicles(t *testing.T) {
 		publish(t, h, "e", "")
 		time.Sleep(time.Second)
 		require.Equal(t, "7 e", c.takeEvents(), "a tombstone goes without a word")
-		require.Equal(t, accepted, publish(t, h, "c", `"timestamp":99`).Verdict, "and is not remembered")
+		require.Equal(t, accepted, publish(t, h, "c", `"timestamp":900000099`).Verdict, "and is not remembered")
 		stats := h.Stats()
 		require.Equal(t, 3, stats.Vehicles+stats.Gone)
 	})
@@ -227,10 +248,10 @@ func TestVehicleExpires(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()
-		publish(t, h, "a", `"timestamp":100`)
-		publish(t, h, "b", `"timestamp":100`)
+		publish(t, h, "a", `"timestamp":900000100`)
+		publish(t, h, "b", `"timestamp":900000100`)
 		time.Sleep(5 * time.Second)
-		publish(t, h, "b", `"timestamp":99`)
+		publish(t, h, "b", `"timestamp":900000099`)
 		for n := range 700 {
 			publish(t, h, fmt.Sprint("v", n), "")
 		}

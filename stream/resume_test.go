@@ -76,11 +76,11 @@ func TestViewIsFrozenAfterTheReset(t *testing.T) {
 func TestResumeByReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := quietHub(t)
-		publish(t, h, "a", `"topics":["x"],"timestamp":100`)
+		publish(t, h, "a", `"topics":["x"],"timestamp":900000100`)
 		publish(t, h, "b", `"topics":["y"]`)
-		publish(t, h, "a", `"timestamp":101`)
-		publish(t, h, "a", `"timestamp":99`)
-		publish(t, h, "a", `"timestamp":102,"topics":[],"lat":50,"lon":2`)
+		publish(t, h, "a", `"timestamp":900000101`)
+		publish(t, h, "a", `"timestamp":900000099`)
+		publish(t, h, "a", `"timestamp":900000102,"topics":[],"lat":50,"lon":2`)
 		h.Delete("b")
 		id := func(seq uint64) string { return stream.ID{Epoch: h.Head().Epoch, Number: seq}.String() }
 		require.Equal(t, "2 b | 3 a | 4 late a | 5 a | 6 gone b deleted | 6 live replay 5 0",
@@ -214,7 +214,7 @@ func TestResumeAfterTombstonesWereDropped(t *testing.T) {
 func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := smallHub(t)
-		publish(t, h, "a", `"timestamp":100`)
+		publish(t, h, "a", `"timestamp":900000100`)
 		c := listenSlowly(t, h, topicQuery("vehicle:a"))
 		for range 3 {
 			c.gate <- struct{}{}
@@ -222,7 +222,7 @@ func TestLateEventOfForgottenVehicleIsMissed(t *testing.T) {
 		require.Equal(t, "hello | reset new | 1 a | 1 live snapshot 1 0", c.takeEvents())
 		h.Delete("a")
 		time.Sleep(time.Second) // its write begins
-		publish(t, h, "a", `"timestamp":99`)
+		publish(t, h, "a", `"timestamp":900000099`)
 		time.Sleep(time.Second)
 		for n := range 50 {
 			publish(t, h, fmt.Sprint("v", n), "")

@@ -152,10 +152,10 @@ func TestStateKeepsOrderOfSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := quietHub(t)
 		for _, id := range []string{"a", "b", "c"} {
-			publish(t, old, id, `"timestamp":100`)
+			publish(t, old, id, `"timestamp":900000100`)
 			time.Sleep(time.Second)
 		}
-		publish(t, old, "a", `"timestamp":99`)
+		publish(t, old, "a", `"timestamp":900000099`)
 		h := restoredHub(t, stream.Config{MaxVehicles: 3}, save(t, old), 3)
 		publish(t, h, "d", "")
 		publish(t, h, "e", "")

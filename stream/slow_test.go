@@ -138,7 +138,7 @@ func TestIDsAreWithheldWhileTheViewIsStale(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					h := smallHub(t)
 					publish(t, h, "first", large)
-					publish(t, h, "v", `"n":1,"timestamp":100`)
+					publish(t, h, "v", `"n":1,"timestamp":900000100`)
 					c := listenSlowly(t, h, q)
 					for range 2 { // the greeting and the reset; then the view is frozen, and the first entry read
 						c.gate <- struct{}{}
@@ -146,8 +146,8 @@ func TestIDsAreWithheldWhileTheViewIsStale(t *testing.T) {
 					}
 					fillLog(t, h, "f", 512<<10)
 					publish(t, h, "second", large)
-					publish(t, h, "v", `"n":2,"timestamp":100`)
-					publish(t, h, "v", `"n":3,"timestamp":100`)
+					publish(t, h, "v", `"n":2,"timestamp":900000100`)
+					publish(t, h, "v", `"n":3,"timestamp":900000100`)
 					for range cut % 5 {
 						c.gate <- struct{}{}
 						synctest.Wait()

@@ -99,12 +99,12 @@ func TestChangedSince(t *testing.T) {
 	h := New(Config{MaxVehicles: 4})
 	defer h.Close()
 	for _, id := range []string{"parked", "late", "moved", "ended"} {
-		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2,"timestamp":100}`, id)
+		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2,"timestamp":900000100}`, id)
 	}
 	began := number(h.Head().Number)
-	publish(t, h, `{"vehicle_id":"late","lat":1,"lon":2,"timestamp":99}`)
-	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":101}`)
-	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":102}`)
+	publish(t, h, `{"vehicle_id":"late","lat":1,"lon":2,"timestamp":900000099}`)
+	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":900000101}`)
+	publish(t, h, `{"vehicle_id":"moved","lat":1,"lon":2,"timestamp":900000102}`)
 	h.Delete("ended")
 	publish(t, h, `{"vehicle_id":"new","lat":1,"lon":2}`)
 	changed := map[string]number{}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +144,8 @@ func command(t *testing.T, stdin string, args ...string) (out, err string, statu
 	return stdout.String(), stderr.String(), status
 }
 
-// at returns a position object of a vehicle at a Unix time.
+// at returns a position object of a vehicle, with a time in seconds after one in November 2023.
 func at(vehicle string, seconds float64) string {
-	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%v}`, vehicle, seconds)
+	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%s}`, vehicle,
+		strconv.FormatFloat(1.7e9+seconds, 'f', -1, 64))
 }

@@ -411,7 +411,7 @@ func TestReplayPace(t *testing.T) {
 		`{"vehicle_id":"untimed","lat":1,"lon":1}`,
 		at("A", 1000), at("B", 1000.5), at("late", 990), at("C", 1090), at("D", 1090),
 		`{"type":"Feature","geometry":{"type":"Point","coordinates":[1,1]},` +
-			`"properties":{"timestamp": "1970-01-01T00:19:10Z","vehicle_id":"E"}, "timestamp":1}`,
+			`"properties":{"timestamp": "2023-11-14T22:32:30Z","vehicle_id":"E"}, "timestamp":900000001}`,
 	}, "\n")
 	for _, test := range []struct {
 		name    string

@@ -267,7 +267,7 @@ func TestInternalPortWithAuth(t *testing.T) {
 	assert.Equal(t, 200, ask(as(pair), "GET", "/metrics", ""))
 
 	assert.Contains(t, printed(t, "health", "--to", hub.publish, "--insecure"), "is ready")
-	lines := `{"vehicle_id":"TRUCK-1","lat":3,"lon":4,"timestamp":2}` + "\n"
+	lines := `{"vehicle_id":"TRUCK-1","lat":3,"lon":4,"timestamp":900000002}` + "\n"
 	_, stderr, status := command(t, lines, "replay", "--speed", "0", "--insecure", "--to", hub.publish, "-")
 	assert.NotZero(t, status)
 	assert.Contains(t, stderr, "a token in Authorization: Bearer, or a client certificate")

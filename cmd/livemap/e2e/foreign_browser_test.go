@@ -184,7 +184,7 @@ func TestForeignBrowserOrigins(t *testing.T) {
 // on one of another origin. EventSource itself gives up there, or comes back too.
 func testBrowserOrigins(t *testing.T, b *foreignBrowser, givesUp bool) {
 	hub := startForeignHub(t)
-	hub.publish(foreignPosition("TRUCK", 1000))
+	hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 	proxy := startForeignProxy(t, hub.proxy)
 	page, err := os.ReadFile(filepath.Join(foreignScripts, "reader.html"))
 	require.NoError(t, err)

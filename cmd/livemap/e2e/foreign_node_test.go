@@ -134,7 +134,7 @@ func TestForeignEventSourceHoldsProcess(t *testing.T) {
 			seen := foreignNode("eventsource.mjs", module, "--unheld")(t, proxy.url+foreignAll, nil)
 			seen.wait("live", 1)
 			proxy.cutAfter("}}\n")
-			hub.publish(foreignPosition("TRUCK", 1000))
+			hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 			if !holds {
 				seen.waitNote("ended")
 				assert.Equal(t, 1, proxy.requests())

@@ -39,14 +39,14 @@ func TestForeignR3labsCut(t *testing.T) {
 			t.Parallel()
 			hub := startForeignHub(t)
 			proxy := startForeignProxy(t, hub.proxy)
-			id := hub.publish(foreignPosition("first", 1000))
+			id := hub.publish(foreignPosition("first", 1_700_001_000))
 			epoch, _, _ := strings.Cut(id, "-")
 			seen := foreignR3labs(t, proxy.url+foreignAll, nil)
 			seen.wait("live", 1)
 			proxy.cutAfter(strings.ReplaceAll(test.after, "%s", epoch))
-			hub.publish(foreignPosition("cut", 1000))
+			hub.publish(foreignPosition("cut", 1_700_001_000))
 			seen.wait("live", 2)
-			hub.publish(foreignPosition("next", 1000))
+			hub.publish(foreignPosition("next", 1_700_001_000))
 
 			events := seen.wait("", len(test.want))
 			var got []string
@@ -88,7 +88,7 @@ func TestForeignR3labsDefaultStrategy(t *testing.T) {
 	seen := foreignR3labsWith(t, proxy.url+foreignAll, nil, strategy)
 	seen.wait("live", 1)
 	proxy.cutAfter("}}\n")
-	hub.publish(foreignPosition("TRUCK", 1000))
+	hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 	assert.Contains(t, seen.waitNote("ended"), "EOF")
 	assert.Equal(t, 1, proxy.requests())
 }

@@ -19,9 +19,9 @@ const (
 	foreignStrange = "\"q\" \\back\\ 🚚 é:data: id:"
 	// foreignControl is what may be in a member though not in an id, foreign line ends among it.
 	foreignControl = "\r\n\r\n\x00\x7f\u0085\u2028\u2029\ufeff"
-	// foreignMax is the largest feature with a timestamp of four digits, in
+	// foreignMax is the largest feature with a timestamp of ten digits, in
 	// bytes: the hub keeps room for one of twenty.
-	foreignMax = 16<<10 - 16
+	foreignMax = 16<<10 - 10
 
 	foreignAll = "/topics/live_updates%3Aall/stream"
 )
@@ -67,17 +67,18 @@ func TestForeignClientsReadOverTLS(t *testing.T) {
 func testForeignRead(t *testing.T, c foreignClient, hub *foreignHub, base, protocol string,
 	over http.RoundTripper) {
 	strange := url.PathEscape(foreignStrange)
-	first := hub.publish(foreignPosition(foreignStrange, 1000, foreignStrange, foreignStrange+foreignControl))
+	first := hub.publish(foreignPosition(foreignStrange, 1_700_001_000,
+		foreignStrange, foreignStrange+foreignControl))
 	second := hub.publish(foreignLargest(hub))
 	features := []string{hub.feature(strange), hub.feature("BIG")}
 
 	seen := c.read(t, base+foreignAll, over)
 	seen.wait("live", 1)
-	third := hub.publish(foreignPosition(foreignStrange, 1002))
+	third := hub.publish(foreignPosition(foreignStrange, 1_700_001_002))
 	features = append(features, hub.feature(strange))
-	fourth := hub.publish(foreignPosition(foreignStrange, 1001))
+	fourth := hub.publish(foreignPosition(foreignStrange, 1_700_001_001))
 	hub.remove("BIG")
-	sixth := hub.publish(foreignPosition("BIG", 2000))
+	sixth := hub.publish(foreignPosition("BIG", 1_700_002_000))
 	features = append(features, hub.feature("BIG"))
 
 	events := seen.wait("", 4)
@@ -121,10 +122,10 @@ func TestForeignClientsLimit(t *testing.T) {
 
 // foreignLargest makes a position of BIG whose feature is as large as one may be.
 func foreignLargest(hub *foreignHub) map[string]any {
-	hub.publish(foreignPosition("TINY", 1000, "pad", ""))
+	hub.publish(foreignPosition("TINY", 1_700_001_000, "pad", ""))
 	bare := len(hub.feature("TINY")) - 2*len("TINY") + 2*len("BIG")
 	hub.remove("TINY")
-	return foreignPosition("BIG", 1000, "pad", strings.Repeat("x", foreignMax-bare))
+	return foreignPosition("BIG", 1_700_001_000, "pad", strings.Repeat("x", foreignMax-bare))
 }
 
 func foreignNames(events []foreignEvent) (names []string) {

@@ -14,7 +14,7 @@ import (
 func TestForeignClientsOutliveRestart(t *testing.T) {
 	eachForeign(t, foreignReconnecting, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)
-		before := hub.publish(foreignPosition("TRUCK", 1000))
+		before := hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 		seen := c.read(t, hub.proxy+foreignAll, nil)
 		seen.wait("live", 1)
 		hub.stop()
@@ -27,7 +27,7 @@ func TestForeignClientsOutliveRestart(t *testing.T) {
 		at, err := url.Parse(hub.proxy)
 		require.NoError(t, err)
 		hub.start("--proxy-listen", at.Host)
-		after := hub.publish(foreignPosition("LATER", 1000))
+		after := hub.publish(foreignPosition("LATER", 1_700_001_000))
 
 		events := seen.wait("live", 2)
 		if positions, _ := foreignNamed(events, ""); len(positions) < 3 { // it came back before LATER
@@ -56,13 +56,13 @@ const foreignBadGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\
 func TestForeignClientsAfterError(t *testing.T) {
 	eachForeign(t, foreignReading, func(t *testing.T, c foreignClient) {
 		hub := startForeignHub(t)
-		hub.publish(foreignPosition("TRUCK", 1000))
+		hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 		proxy := startForeignProxy(t, hub.proxy)
 		seen := c.read(t, proxy.url+foreignAll, nil)
 		seen.wait("live", 1)
 		proxy.answer(foreignBadGateway)
 		proxy.cutAfter("}}\n")
-		missed := hub.publish(foreignPosition("TRUCK", 1001))
+		missed := hub.publish(foreignPosition("TRUCK", 1_700_001_001))
 		if !c.afterError {
 			assert.NotEmpty(t, seen.waitNote("gave up"))
 			assert.Equal(t, 2, proxy.requests())

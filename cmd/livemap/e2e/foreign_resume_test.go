@@ -18,7 +18,7 @@ func TestForeignClientsResumeAfterCut(t *testing.T) {
 func testForeignResume(t *testing.T, c foreignClient) {
 	hub := startForeignHub(t)
 	proxy := startForeignProxy(t, hub.proxy)
-	ids := []string{hub.publish(foreignPosition("CUT", 1000))}
+	ids := []string{hub.publish(foreignPosition("CUT", 1_700_001_000))}
 	epoch, _, _ := strings.Cut(ids[0], "-")
 
 	seen := c.read(t, proxy.url+foreignAll, nil)
@@ -31,12 +31,12 @@ func testForeignResume(t *testing.T, c foreignClient) {
 	} {
 		brought = append(brought, ids[len(ids)-1])
 		proxy.cutAfter(after)
-		ids = append(ids, hub.publish(foreignPosition("CUT", 1001+2*i)))
+		ids = append(ids, hub.publish(foreignPosition("CUT", 1_700_001_001+2*i)))
 		proxy.waitCut(i + 1)
-		ids = append(ids, hub.publish(foreignPosition("CUT", 1002+2*i))) // while it is away, or nearly
+		ids = append(ids, hub.publish(foreignPosition("CUT", 1_700_001_002+2*i))) // while it is away, or nearly
 		seen.wait("live", i+2)
 	}
-	ids = append(ids, hub.publish(foreignPosition("CUT", 2000)))
+	ids = append(ids, hub.publish(foreignPosition("CUT", 1_700_002_000)))
 
 	events := seen.wait("", len(ids))
 	_, got := foreignNamed(events, "")
@@ -52,11 +52,11 @@ func TestForeignClientsPingID(t *testing.T) { eachForeign(t, foreignReading, tes
 func testForeignPingID(t *testing.T, c foreignClient) {
 	hub := startForeignHub(t, "--heartbeat", "1s")
 	proxy := startForeignProxy(t, hub.proxy)
-	old := hub.publish(foreignPosition("QUIET", 1000))
+	old := hub.publish(foreignPosition("QUIET", 1_700_001_000))
 	seen := c.read(t, proxy.url+"/topics/vehicle:QUIET/stream", nil)
 	seen.wait("live", 1)
-	hub.publish(foreignPosition("OTHER", 1000))
-	newest := hub.publish(foreignPosition("OTHER", 1001))
+	hub.publish(foreignPosition("OTHER", 1_700_001_000))
+	newest := hub.publish(foreignPosition("OTHER", 1_700_001_001))
 	proxy.waitPassed("}\nid: " + newest + "\n\n")
 	// A ping is cut too, so that the one before it surely was read.
 	proxy.cutAfter("event: pi")

@@ -175,7 +175,7 @@ func FuzzWire(f *testing.F) {
 		"\"\\r\":[\"\\n\\u0000\\ud800\", {\"data\" :\n\": \"}]}]"), true)
 	f.Add(uint8(2), []byte(`{"type":"FeatureCollection","features":[{"type":"Feature","id":"%2F ü/",`+
 		`"geometry":{"type":"Point","coordinates":[1,2,3]},"properties":null}]}`), true)
-	f.Add(uint8(0), []byte(`{"vehicle_id":"late","lat":1,"lon":1,"timestamp":1,"topics":["a\u2028b"],`+
+	f.Add(uint8(0), []byte(`{"vehicle_id":"late","lat":1,"lon":1,"timestamp":900000001,"topics":["a\u2028b"],`+
 		`"event":"bye","id":"x"}`), false)
 	hub := startHub(f, "--max-vehicles", "1000", "--flush-interval", "1ms")
 	listeners := listenToWire(f, hub)

@@ -100,7 +100,8 @@ func (p *runningProcess) simulated(t *testing.T) (sent, accepted, rejected, dupl
 	return n[0] - n[5], n[1], n[2], n[4]
 }
 
-// at makes a position object of a vehicle at a Unix time.
+// at makes a position object of a vehicle, with a time in seconds after one in November 2023.
 func at(vehicle string, seconds float64) string {
-	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%v}`, vehicle, seconds)
+	return fmt.Sprintf(`{"vehicle_id":%q,"lat":52.5,"lon":13.4,"timestamp":%s}`, vehicle,
+		strconv.FormatFloat(1.7e9+seconds, 'f', -1, 64))
 }
