@@ -47,6 +47,8 @@ var arrows = []arrow{
 	{"cmd/livemap", "cmd/livemap/streets", "the demo's city"},
 	{"cmd/livemap", "cmd/livemap/recording", "replay"},
 	{"cmd/livemap", "cmd/livemap/bench", "bench"},
+	{"cmd/livemap", "cmd/livemap/authority", "token --make-ca"},
+	{"cmd/livemap/authority", "api/regular", "a certificate is a file, not a pipe"},
 	{"cmd/livemap", "api/problem", "replay adds up the Acks of its publishes"},
 	{"cmd/livemap", "api/token", "token makes keys and tokens"},
 	{"cmd/livemap", "geo", "tail checks its box before it asks a hub"},

@@ -42,7 +42,7 @@ var commandHelp = helpTexts{
 	"simulate":   "Publish a simulated fleet.",
 	"replay":     "Publish recorded positions in time order.",
 	"tail":       "Follow streams in the terminal.",
-	"token":      "Make a key, or a token signed with one.",
+	"token":      "Make a key, a token signed with one, or certificates.",
 	"health":     "Ask whether a hub is ready; exit status 0 or 1.",
 	"bench":      "Measure a hub under load, beside the least that the same deliveries cost.",
 	"completion": "Print a script that completes commands and flags in bash, zsh or fish.",

@@ -1,17 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"livemap/api/token"
+	"livemap/cmd/livemap/authority"
 )
 
-// tokenCmd makes keys and tokens, for trying a hub out.
+// tokenCmd makes keys and tokens, for trying a hub out, and certificates.
 type tokenCmd struct {
+	MakeCA        string   `name:"make-ca" placeholder:"DIR"`
+	HubName       []string `placeholder:"NAME,…"`
+	PublisherName []string `placeholder:"NAME,…"`
+
 	MakeKey string `placeholder:"FILE"`
 	Type    string `placeholder:"TYPE" enum:"hs256,es256,eddsa,rs256" default:"hs256"`
 
@@ -28,6 +35,12 @@ type tokenCmd struct {
 
 // tokenHelp has the help texts of tokenCmd.
 var tokenHelp = helpTexts{
+	"make-ca": "Make certificates in DIR for publishing from other hosts: an authority, the hub's and a " +
+		"publisher's. In a directory that has them, renew those that end within 30 days.",
+	"hub-name": "Names and IP addresses of the hub, for --make-ca, beside localhost (default: as before, or " +
+		"the name of this machine).",
+	"publisher-name": "Publishers to make certificates for with --make-ca; those that have one keep it " +
+		"(default: publisher).",
 	"make-key": "Make a key. FILE gets the secret or the private key, FILE.pub the public key for the hub. An " +
 		"existing file is an error.",
 	"type":              "Type of the key to make: hs256 (a secret), es256, eddsa or rs256 (${default}).",
@@ -53,14 +66,33 @@ func (c *tokenCmd) Help() string {
 The command prints the token. For users, let a service that knows them make the tokens, with a private key
 that the hub never sees: --type es256.
 
+With --make-ca it makes certificates for a hub and for publishers on other hosts, and says where each goes:
+
+  livemap token --make-ca certificates --hub-name hub.example.com --publisher-name van
+
+They are good for a year, the authority for ten. Run it again, once a month say: it renews what ends within 30
+days, and what gets other names. A renewed certificate keeps its key, which may have been moved elsewhere.
+
 Exit status: 0 for success; 1 if a file cannot be written; 2 for a mistake in the call.`
 }
 
 // Validate checks the flags; kong calls it.
 func (c *tokenCmd) Validate() error {
+	made := 0
+	for _, flag := range []string{c.MakeKey, c.MakeCA, c.Key} {
+		if flag != "" {
+			made++
+		}
+	}
 	switch {
-	case (c.MakeKey == "") == (c.Key == ""):
-		return errors.New("set either --make-key, to make a key, or --key, to sign a token")
+	case made != 1:
+		return errors.New("set one of --make-key, to make a key, --key, to sign a token, and --make-ca, to " +
+			"make certificates")
+	case c.MakeCA == "" && len(c.HubName)+len(c.PublisherName) > 0:
+		return errors.New("--hub-name and --publisher-name need --make-ca")
+	case c.MakeCA != "":
+		request := c.certificates()
+		return request.Validate()
 	case c.MakeKey != "":
 		return nil
 	case len(c.Read)+len(c.Publish) == 0:
@@ -79,8 +111,11 @@ func (c *tokenCmd) Validate() error {
 	return nil
 }
 
-// Run makes a key, or prints a token.
+// Run makes a key or certificates, or prints a token.
 func (c *tokenCmd) Run(_ context.Context, std streams) error {
+	if c.MakeCA != "" {
+		return c.makeCertificates(std)
+	}
 	if c.MakeKey != "" {
 		return c.makeKey(std)
 	}
@@ -97,6 +132,38 @@ func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	}
 	_, err = fmt.Fprintln(std.out, signed)
 	return err
+}
+
+// certificates returns the certificates that there are to be.
+func (c *tokenCmd) certificates() authority.Request {
+	return authority.Request{
+		Dir: c.MakeCA, Hub: c.HubName, Publishers: c.PublisherName, Now: time.Now(),
+	}
+}
+
+// makeCertificates makes certificates or renews them, and prints what each is for.
+func (c *tokenCmd) makeCertificates(std streams) error {
+	all, err := authority.Make(c.certificates())
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		key := cmp.Or(one.Key, "its key, which is kept elsewhere,")
+		use := fmt.Sprintf("a publisher has it with %s (--client-cert, --client-key)", key)
+		switch {
+		case one.IsAuthority():
+			use = "the hub has it (--publish-client-ca), and publishers (--cacert); " +
+				one.Key + " signs, and belongs on neither"
+		case one.IsHub():
+			use = fmt.Sprintf("for %s; the hub has it with %s (--tls-cert, --tls-key)",
+				strings.Join(one.Names, ", "), key)
+		}
+		if _, err := fmt.Fprintf(std.out, "%s: %s, until %s; %s\n",
+			one.File, one.Happened, one.Expires.UTC().Format(time.DateOnly), use); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeKey writes a key, and prints what each file is for.

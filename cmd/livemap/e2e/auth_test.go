@@ -340,8 +340,15 @@ func TestTokenCommand(t *testing.T) {
 		status     int
 		args       []string
 	}{
-		{"nothing", "set either --make-key", 2, nil},
-		{"both", "set either --make-key", 2, []string{"--make-key", "a", "--key", "b"}},
+		{"nothing", "set one of --make-key", 2, nil},
+		{"both", "set one of --make-key", 2, []string{"--make-key", "a", "--key", "b"}},
+		{"a key and certificates", "set one of --make-key", 2, []string{"--make-key", "a", "--make-ca", "b"}},
+		{"a name without certificates", "--hub-name and --publisher-name need --make-ca", 2,
+			[]string{"--make-key", filepath.Join(dir, "unused"), "--hub-name", "hub"}},
+		{"no name of a hub", "without a port", 2, []string{"--make-ca", dir, "--hub-name", "hub:9801"}},
+		{"no name of a publisher", "begin with a letter or digit", 2,
+			[]string{"--make-ca", dir, "--publisher-name", "../van"}},
+		{"no directory", "not a directory", 1, []string{"--make-ca", key}},
 		{"a key that is there", "already exists", 1, []string{"--make-key", key}},
 		{"half a pair that is there", "other.pub already exists", 1,
 			[]string{"--make-key", filepath.Join(dir, "other"), "--type", "es256"}},

@@ -296,8 +296,10 @@ func (s *docShell) run(t *testing.T, command string) {
 
 // here returns a command the addresses of the tests' own hub.
 func (s *docShell) here(command string) string {
-	public := "localhost:" + s.hub.public[strings.LastIndex(s.hub.public, ":")+1:]
-	return strings.NewReplacer("http://127.0.0.1:9801", s.hub.publish, "localhost:4433", public).Replace(command)
+	port := func(address string) string { return address[strings.LastIndex(address, ":"):] }
+	return strings.NewReplacer("http://127.0.0.1:9801", s.hub.publish,
+		"https://hub.example.com:9801", "https://localhost"+port(s.hub.publish),
+		"localhost:4433", "localhost"+port(s.hub.public)).Replace(command)
 }
 
 func (s *docShell) process(ctx context.Context, script string) *exec.Cmd {
@@ -312,7 +314,8 @@ func (s *docShell) serve(t *testing.T, command string) {
 	t.Helper()
 	s.hub.stop(t)
 	hub := &runningHub{log: &hubLog{grown: make(chan struct{})}, ended: make(chan struct{})}
-	command = strings.ReplaceAll(command, "localhost:4433", "localhost:0")
+	command = strings.NewReplacer("localhost:4433", "localhost:0", "--publish-listen :9801",
+		"--publish-listen :0").Replace(command)
 	process := s.process(context.Background(), "exec "+command)
 	state := filepath.Join(s.dir, "state")
 	process.Env = append(process.Env, "LIVEMAP_STATE_DIR="+state, "LIVEMAP_LOG_FORMAT=json")
