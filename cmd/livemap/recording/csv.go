@@ -120,7 +120,9 @@ func (c *csvRows) read() (Record, error) {
 	case !utf8.ValidString(strings.Join(row, "")):
 		rec.Refused = notText
 	default:
-		rec.Body = c.position(row)
+		if rec.Body, rec.Refused = c.position(row); rec.Refused != "" {
+			rec.Body = nil
+		}
 	}
 	c.raw.discard(c.rows.InputOffset())
 	return rec, nil

@@ -11,6 +11,9 @@ type column struct {
 	member string  // of a position object, or a part of one; "" if the column is not published
 	name   string  // as in the header
 	factor float64 // converts a number to the unit of its member; 0 if the member is no number
+
+	// units are those that may stand behind a number, with what converts them.
+	units map[string]float64
 }
 
 // Parts of members: with them a position object has no member of their own.
@@ -32,7 +35,8 @@ var csvMembers = []struct {
 	{"vehicle_id", []string{"vehicleid", "deviceid", "vehicle", "device", "unitid", "imei", "id"}, textUnits},
 	{"lat", []string{"lat", "latitude", "latituden/s"}, degreeUnits},
 	{"lon", []string{"lon", "lng", "long", "longitude", "longitudee/w"}, degreeUnits},
-	{"timestamp", []string{"timestamp", "fixtime", "datetime", "gpstime", "utctime", "time"}, zoneUnits},
+	{"timestamp", []string{"timestamp", "fixtime", "datetime", "gpstime", "utctime", "time", "timereceived",
+		"recordedattime", "devicetime"}, zoneUnits},
 	{"speed_kmh", []string{"speed", "velocity", "groundspeed"}, speedUnits},
 	{"heading", []string{"heading", "course", "bearing", "cog"}, degreeUnits},
 	{"altitude", []string{"altitude", "alt", "elevation", "ele", "height"}, lengthUnits},
@@ -58,10 +62,10 @@ var csvPrograms = []struct {
 	speed float64 // what converts speed to km/h
 	utc   bool    // its times are UTC, and its dates years without a century
 }{
-	{[]string{"index", "tag", "date", "time", "height", "speed"}, 1, true}, // Columbus V-900
-	{[]string{"fixtime", "devicetime", "speed", "course"}, 1.852, false},   // Traccar
-	{[]string{"bearing", "accuracy", "speed"}, 3.6, false},                 // GPSLogger; Android's names
-	{[]string{"bearing", "acc", "speed"}, 3.6, false},                      // the same in short
+	{[]string{"index", "tag", "date", "time", "speed"}, 1, true},         // Columbus V-900
+	{[]string{"fixtime", "devicetime", "speed", "course"}, 1.852, false}, // Traccar
+	{[]string{"bearing", "accuracy", "speed"}, 3.6, false},               // GPSLogger; Android's names
+	{[]string{"bearing", "acc", "speed"}, 3.6, false},                    // the same in short
 }
 
 // csvHeader is what the line with the names of columns says.
@@ -82,7 +86,7 @@ func newHeader(names []string) csvHeader {
 	}
 	for _, m := range csvMembers {
 		if i, factor := findColumn(m.names, m.units, plain, units); i >= 0 {
-			h.columns[i].member, h.columns[i].factor = m.member, factor
+			h.columns[i].member, h.columns[i].factor, h.columns[i].units = m.member, factor, m.units
 			h.utc = h.utc || strings.Contains(plain[i], "utc") || units[i] == "utc" || units[i] == "gmt"
 		}
 	}
@@ -107,13 +111,17 @@ func findColumn(names []string, units map[string]float64, plain, unit []string) 
 
 // recognise completes the header where a program is known by its columns.
 func (h *csvHeader) recognise(plain []string) {
+	speed := slices.Index(plain, "speed")
+	if speed >= 0 && h.find("speed_kmh") < 0 {
+		h.columns[speed].units = speedUnits
+	}
 	for _, program := range csvPrograms {
 		missing := func(name string) bool { return !slices.Contains(plain, name) }
 		if slices.ContainsFunc(program.names, missing) {
 			continue
 		}
-		if i := slices.Index(plain, "speed"); h.find("speed_kmh") < 0 {
-			h.columns[i].member, h.columns[i].factor = "speed_kmh", program.speed
+		if h.find("speed_kmh") < 0 {
+			h.columns[speed].member, h.columns[speed].factor = "speed_kmh", program.speed
 		}
 		h.utc = h.utc || program.utc
 		h.shortYear = program.utc
@@ -139,7 +147,7 @@ func splitUnit(name string) (plain, unit string) {
 }
 
 func plainName(name string) string {
-	return strings.NewReplacer(" ", "", "_", "", "-", "", ".", "", "\"", "").Replace(name)
+	return strings.NewReplacer(" ", "", ",", "", "_", "", "-", "", ".", "", "\"", "").Replace(name)
 }
 
 // find returns the column that fills the member, or -1.

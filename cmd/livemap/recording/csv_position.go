@@ -7,8 +7,9 @@ import (
 )
 
 // position converts a row to a position object, without members for empty fields. Invalid
-// values stay in it: the hub rejects them.
-func (c *csvRows) position(row []string) []byte {
+// values stay in it: the hub rejects them. It refuses a time without a zone itself: it knows how
+// CSV says what is missing.
+func (c *csvRows) position(row []string) (body []byte, refused string) {
 	r := csvRow{file: c, fields: row}
 	r.commas = strings.Contains(r.field("lat"), ",") || strings.Contains(r.field("lon"), ",")
 	if c.header.find("vehicle_id") < 0 {
@@ -19,7 +20,7 @@ func (c *csvRows) position(row []string) []byte {
 			r.add(i, text)
 		}
 	}
-	return r.end()
+	return r.end(), r.refused
 }
 
 // csvRow is a row on its way to a position object.
@@ -27,6 +28,8 @@ type csvRow struct {
 	file   *csvRows
 	fields []string
 	commas bool // decimal commas, as in its coordinates
+
+	refused string // why the row cannot be read
 	positionObject
 }
 
@@ -58,12 +61,30 @@ func (r *csvRow) add(i int, text string) {
 			r.text(column.name, text)
 		}
 	default:
-		if column.factor != 0 {
-			r.number(name, scaled(r.decimal(text), column.factor))
-		} else {
+		number, factor := withoutUnit(r.decimal(text), column.units)
+		switch {
+		case factor != 0 && column.factor == 0: // a speed whose column does not say its unit
+			r.number("speed_kmh", scaled(number, factor))
+		case factor != 0:
+			r.number(name, scaled(number, factor))
+		case column.factor != 0:
+			r.number(name, scaled(number, column.factor))
+		default:
 			r.other(i, text)
 		}
 	}
+}
+
+var numberAndUnit = regexp.MustCompile(`^([-+.0-9]+) *([^-+.0-9 ]+)$`)
+
+// withoutUnit splits a value such as 15.9 km/h. factor is that of its unit, or 0 without one of units.
+func withoutUnit(text string, units map[string]float64) (number string, factor float64) {
+	if parts := numberAndUnit.FindStringSubmatch(strings.TrimSpace(text)); parts != nil {
+		if factor = units[strings.ToLower(parts[2])]; factor != 0 {
+			return parts[1], factor
+		}
+	}
+	return text, 0
 }
 
 // other adds a value that the hub does not know. It is a number only where that keeps its text:

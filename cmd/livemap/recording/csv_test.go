@@ -42,6 +42,13 @@ func TestCSVColumns(t *testing.T) {
 			`"truck-7","lat":1.5,"lon":2,"speed_kmh":80.467,"altitude":100`},
 		{"knots", "lat,lon,speed knots\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed_kmh":18.52`},
 		{"m/s", "lat,lon,Velocity(m/s)\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed_kmh":36`},
+		{"units in values", "lat,lon,HEIGHT,SPEED\n1.5,2,513.863 M,10 mph",
+			`"truck-7","lat":1.5,"lon":2,"altitude":513.863,"speed_kmh":16.093`},
+		{"units in values, decimal commas", "lat;lon;Speed;x\n1,5;2;10,5km/h;5 km/h",
+			`"truck-7","lat":1.5,"lon":2,"speed_kmh":10.5,"x":"5 km/h"`},
+		{"another unit in a value", "lat,lon,alt,speed\n1.5,2,5 km,5 furlongs",
+			`"truck-7","lat":1.5,"lon":2,"altitude":"5 km","speed":"5 furlongs"`},
+		{"comma before a unit", "lat|lon|Speed, km/h\n1.5|2|10", `"truck-7","lat":1.5,"lon":2,"speed_kmh":10`},
 		{"no unit, not known whose", "lat,lon,speed\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed":10`},
 		{"unit that no speed has", "lat,lon,speed (%)\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed (%)":10`},
 		{"Android's names", "lat,lon,bearing,speed,acc\n1.5,2,90,10,5",
@@ -122,13 +129,12 @@ func TestCSVTimes(t *testing.T) {
 		{"time", "2026-11-23 08:00:00Z", `"2026-11-23T08:00:00Z"`},
 		{"time", "2026/11/23 8:00 UTC", `"2026-11-23T08:00:00Z"`},
 		{"time", "23.11.2026 08:00:00 GMT", `"2026-11-23T08:00:00Z"`},
-		{"time", "2026-11-23 08:00:00", `"2026-11-23T08:00:00"`},
 		{"time (UTC)", "2026-11-23 08:00:00", `"2026-11-23T08:00:00Z"`},
 		{"time_utc", "1.2.2026 08:00", `"2026-02-01T08:00:00Z"`},
 		{"UTC time", "20261123 080000", `"2026-11-23T08:00:00Z"`},
 		{"date,time", "2026-11-23,08:00:00Z", `"2026-11-23T08:00:00Z"`},
 		{"Date;UTC Time", "23.11.2026;8:00:00,25", `"2026-11-23T08:00:00.25Z"`},
-		{"date,time", "2026/11/23,08:00:00", `"2026-11-23T08:00:00"`},
+		{"date,time", "2026/11/23,08:00:00+01:00", `"2026-11-23T08:00:00+01:00"`},
 		{"date", "2026-11-23T08:00:00Z", `"2026-11-23T08:00:00Z"`},
 		{"date,time", "Monday,1795420000", `1795420000`},
 		// What may be two dates stays as it is: the hub says what it takes.
@@ -148,6 +154,21 @@ func TestCSVTimes(t *testing.T) {
 			assert.Equal(t, strings.Contains(test.row, "Monday"), strings.Contains(got[0], `"date":"Monday"`))
 		})
 	}
+}
+
+// Nobody knows when a time without a zone was.
+func TestCSVTimeWithoutZone(t *testing.T) {
+	r := &recordFile{name: "trip.csv"}
+	text := "lat,lon,date,time\n1,2,2026/11/23,08:00:00\n1,2,2026-11-23,08:00Z\n"
+	require.NoError(t, r.detect(strings.NewReader(text)))
+	rec, err := r.next()
+	require.NoError(t, err)
+	const want = `timestamp is "2026/11/23 08:00:00", without a zone; write Z (for UTC) or +02:00 behind it, ` +
+		`or "time (UTC)" as the name of its column`
+	assert.Equal(t, want, rec.Refused)
+	rec, err = r.next()
+	require.NoError(t, err)
+	assert.Empty(t, rec.Refused)
 }
 
 // Lines are counted from the start of the file, whatever stands above the header.

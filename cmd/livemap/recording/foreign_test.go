@@ -33,7 +33,7 @@ func TestZip(t *testing.T) {
 		[2]string{"later.ndjson.gz", zipped(t, at("A", 4e9))},
 		[2]string{"none.csv", "lat,lon\n"},
 		[2]string{".DS_Store", "\x00\x01"},
-		[2]string{"__MACOSX/._day.csv", "\x00\x05"}))
+		[2]string{"__MACOSX/day.csv", "\x00\x05"}))
 	p, err := Open([]string{path}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, 4, p.Total())

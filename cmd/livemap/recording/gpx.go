@@ -20,8 +20,8 @@ type gpx struct {
 }
 
 // trackPoint is a trkpt. Speed and course are elements of GPX 1.0 and of extensions to GPX 1.1
-// (Garmin's TrackPointExtension, OsmAnd's, GPSLogger's). They are metres per second and degrees
-// in all of them.
+// (Garmin's TrackPointExtension, OsmAnd's, GPSLogger's), some of which call the course a bearing. They
+// are metres per second and degrees in all of them.
 type trackPoint struct {
 	Lat        string  `xml:"lat,attr"`
 	Lon        string  `xml:"lon,attr"`
@@ -29,6 +29,7 @@ type trackPoint struct {
 	Time       string  `xml:"time"`
 	Speed      string  `xml:"speed"`
 	Course     string  `xml:"course"`
+	Bearing    string  `xml:"bearing"`
 	Extensions element `xml:"extensions"`
 }
 
@@ -152,14 +153,14 @@ func (t trackPoint) position(vehicle string) []byte {
 		{"lon", t.Lon},
 		{"altitude", t.Elevation},
 		{"speed_kmh", scaled(cmp.Or(t.Speed, t.Extensions.find("speed")), 3.6)},
-		{"heading", cmp.Or(t.Course, t.Extensions.find("course"))},
+		{"heading", cmp.Or(t.Course, t.Bearing, t.Extensions.find("course"), t.Extensions.find("bearing"))},
 	} {
 		if strings.TrimSpace(member.text) != "" {
 			p.number(member.name, member.text)
 		}
 	}
-	if at := strings.TrimSpace(t.Time); at != "" {
-		p.text("timestamp", at)
+	if at := strings.TrimSpace(t.Time); at != "" { // in UTC, if it has no zone: its schema says so
+		p.text("timestamp", cmp.Or(rfc3339(at, true, false), at))
 	}
 	return p.end()
 }
