@@ -2,8 +2,6 @@ package web_test
 
 import (
 	"encoding/binary"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,17 +13,8 @@ import (
 	"livemap/web"
 )
 
-// florence returns the path of an archive of another program. It is not part of the repository.
-func florence(t *testing.T) string {
-	t.Helper()
-	const path = "../../shared/data/firenze-ODbL.pmtiles"
-	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv("LIVEMAP_REQUIRE_DATA") == "" {
-		t.Skipf("NOT TESTED: there is no %s; with LIVEMAP_REQUIRE_DATA set this fails", filepath.Base(path))
-	}
-	require.NoError(t, err, "the archive is required")
-	return path
-}
+// florence is an archive that another program made: the demo's city.
+const florence = "../cmd/livemap/streets/firenze.pmtiles"
 
 // archive returns the smallest archive: a header and 100 bytes of tiles.
 func archive(change ...func([]byte)) []byte {
@@ -51,7 +40,7 @@ func write(t testing.TB, content []byte) (path string) {
 }
 
 func TestCheckPMTiles(t *testing.T) {
-	require.NoError(t, web.CheckPMTiles(florence(t)))
+	require.NoError(t, web.CheckPMTiles(florence))
 	set := func(at int, value byte) []byte { return archive(func(text []byte) { text[at] = value }) }
 	for _, c := range []struct {
 		name    string
@@ -207,7 +196,7 @@ func TestReplacedArchive(t *testing.T) {
 
 // TestFlorence reads a large archive in parts, as the page does.
 func TestFlorence(t *testing.T) {
-	path := florence(t)
+	path := florence
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	s := open(t, src, dist, web.Config{PMTiles: []string{path}})
