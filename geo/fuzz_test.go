@@ -56,6 +56,7 @@ func FuzzParsePosition(f *testing.F) {
 		require.Equal(t, string(line), string(again.AppendFeature(nil, again.Time)))
 		require.Equal(t, p.Point, again.Point)
 		require.Equal(t, p.VehicleID, again.VehicleID)
+		require.True(t, geo.NewSearch(geo.ParseWords(p.VehicleID)).Match(line), "its id does not find it")
 
 		require.Equal(t, expected(t, item, p), decode(t, line))
 	})
