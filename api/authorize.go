@@ -24,7 +24,7 @@ func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 		return nil
 	}
 	if len(grant.Read) == 0 {
-		return problem.New(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
+		return errReadsNothing()
 	}
 	if grant.Read.AreIDs() && q.Box == nil && len(grant.Read) <= maxTopics {
 		q.Topics = slices.Clone(grant.Read) // indexed, unlike patterns
@@ -32,6 +32,11 @@ func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 		q.Only = grant.Read
 	}
 	return nil
+}
+
+// errReadsNothing rejects a token without rights to read.
+func errReadsNothing() error {
+	return problem.New(http.StatusForbidden, "this token may read nothing: its claim livemap has no read")
 }
 
 // authorizeRead rejects a reader that may not read this vehicle by itself.

@@ -42,6 +42,8 @@ func FuzzReadRequest(f *testing.F) {
 		{"/stream", "topic=a&topic=vehicle:b&interval=99ms&interval=1s", "text/event-stream", ""},
 		{"/stream", "bbox=%ff,,1e999,NaN&topic=%0a", `text/event-stream;q=", */*`, ""},
 		{"/vehicles/a", "", "", `"`},
+		{"/vehicles", "q=a+%C3%A9&topic=a/b%20%25&limit=1&after=A", "", ""},
+		{"/topics", "q=%00&limit=0x1&after=%ff", "", `W/"x"`},
 		{"/vehicles/a/track", "since=1e3;x=%", "", ""},
 		{"/stream", "interval=99ms", "", ""},
 		{"/topics/%ff/snapshot", "topic=x", "", ""},

@@ -183,7 +183,7 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 	json := header{"Content-Type", "application/json"}
 	for path, url := range map[string]string{
 		"/stream": "/stream?topic=a", "/topics/{id}/stream": "/topics/a/stream", "/snapshot": "/snapshot?topic=a",
-		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles/{id}": "/vehicles/a",
+		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles": "/vehicles?topic=a", "/vehicles/{id}": "/vehicles/a",
 		"/vehicles/{id}/track": "/vehicles/a/track",
 	} {
 		for _, port := range []string{h.public.URL, h.internal.URL} {
@@ -192,6 +192,9 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 		}
 	}
 	for _, c := range []described{
+		{"GET", "/topics", "/topics", "", nil, 401},
+		{"GET", "/topics", "/topics", "", good, 403},
+		{"GET", "/topics", "/topics", "", little, 200},
 		{"GET", "/session", "/session", "", nil, 401},
 		{"GET", "/session", "/session", "", little, 200},
 		{"POST", "/session", "/session", "", nil, 401},
@@ -250,6 +253,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/topics/{id}/stream", "/topics/a/stream", "", header{"Accept", "text/html"}, 406},
 		{"GET", "/stream", "/stream?ping=x", "", nil, 400},
 		{"GET", "/stream", "/stream", "", header{"Accept", "text/html"}, 406},
+		{"GET", "/topics", "/topics?limit=1", "", nil, 200},
+		{"GET", "/topics", "/topics?q=nothing", "", nil, 200},
+		{"GET", "/topics", "/topics", "", header{"If-None-Match", "*"}, 304},
+		{"GET", "/topics", "/topics?limit=0", "", nil, 400},
+		{"GET", "/vehicles", "/vehicles", "", nil, 200},
+		{"GET", "/vehicles", "/vehicles?limit=1&bbox=0,0,9,9&q=a", "", nil, 200},
+		{"GET", "/vehicles", "/vehicles", "", header{"If-None-Match", "*"}, 304},
+		{"GET", "/vehicles", "/vehicles?near=1,2", "", nil, 400},
 		{"GET", "/vehicles/{id}", "/vehicles/a", "", nil, 200},
 		{"GET", "/vehicles/{id}", "/vehicles/%0A", "", nil, 400},
 		{"GET", "/vehicles/{id}", "/vehicles/nobody", "", nil, 404},

@@ -59,6 +59,9 @@ func paramsOf(r *http.Request, known ...string) *params {
 var otherNames = map[string]string{
 	"vehicle": "topic", "vehicles": "topic", "vehicleid": "topic", "channel": "topic", "channels": "topic",
 	"bounds": "bbox", "boundingbox": "bbox", "extent": "bbox",
+	"search": "q", "filter": "q", "name": "q",
+	"count": "limit", "size": "limit", "pagesize": "limit", "perpage": "limit",
+	"cursor": "after", "next": "after", "offset": "after", "page": "after", "skip": "after", "start": "after",
 }
 
 // nearest returns the known parameter that a name nearly is, in words; "" if there is none. A name is near

@@ -16,9 +16,9 @@ import (
 	"livemap/stream"
 )
 
-// compress returns middleware that compresses GeoJSON and YAML for clients that accept it.
+// compress returns middleware that compresses JSON, GeoJSON and YAML for clients that accept it.
 func compress() func(http.Handler) http.Handler {
-	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{typeGeoJSON, typeYAML}))
+	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{typeGeoJSON, typeJSON, typeYAML}))
 	if err != nil {
 		panic("api: " + err.Error()) // the options are constant
 	}

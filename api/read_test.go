@@ -108,7 +108,7 @@ func featureIDs(t *testing.T, text string) (ids []string) {
 }
 
 func TestCompression(t *testing.T) {
-	for _, path := range []string{"/snapshot", "/topics/live_updates:all/snapshot"} {
+	for _, path := range []string{"/snapshot", "/topics/live_updates:all/snapshot", "/vehicles", "/topics"} {
 		t.Run(path, func(t *testing.T) { compression(t, path) })
 	}
 }
@@ -116,7 +116,7 @@ func TestCompression(t *testing.T) {
 func compression(t *testing.T, path string) {
 	h := start(t)
 	for n := range 100 {
-		h.put(t, at(fmt.Sprint("vehicle-", n), n, 1))
+		h.put(t, at(fmt.Sprint("vehicle-", n), n, 1, fmt.Sprintf(`"topics":["topic-%d"]`, n)))
 	}
 	plain, packed := h.get(t, path), h.get(t, path, "Accept-Encoding", "gzip")
 	require.Empty(t, plain.Header.Get("Content-Encoding"))

@@ -177,6 +177,8 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 		r.Get("/session", a.handle(a.getSession))
 		r.Get("/snapshot", a.handle(a.snapshot))
 		r.Get("/topics/{id}/snapshot", a.handle(a.snapshot))
+		r.Get("/topics", a.handle(a.topics))
+		r.Get("/vehicles", a.handle(a.vehicles))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))
 		r.Get("/vehicles/{id}/track", a.handle(a.track))
 	})

@@ -21,7 +21,8 @@ func TestMethods(t *testing.T) {
 		{"/topics/a%2Fb/stream", reads, reads},
 		{"/snapshot", reads, reads},
 		{"/topics/a/snapshot", reads, reads},
-		{"/vehicles", "", "DELETE, OPTIONS"},
+		{"/vehicles", reads, "GET, HEAD, DELETE, OPTIONS"},
+		{"/topics", reads, reads},
 		{"/vehicles/a%2Fb", reads, "GET, HEAD, DELETE, OPTIONS"},
 		{"/vehicles/a/track", reads, reads},
 		{"/openapi.yaml", reads, reads},
@@ -66,7 +67,7 @@ func TestHead(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))
 	for _, path := range []string{"/snapshot", "/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody",
-		"/vehicles/a/track", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
+		"/vehicles/a/track", "/vehicles", "/topics", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
 		t.Run(path, func(t *testing.T) {
 			get, head := h.get(t, path), h.do(t, "HEAD", h.internal.URL+path, nil)
 			require.Equal(t, get.StatusCode, head.StatusCode)
@@ -88,7 +89,7 @@ func TestHead(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/nothing", "/stream/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b",
+	for _, path := range []string{"/nothing", "/stream/", "/topics/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b",
 		"/vehicles/", "/../etc/passwd",
 		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y",
 		"/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {

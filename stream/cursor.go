@@ -220,7 +220,7 @@ func (c *cursor) lost(after number) bool {
 		}
 	}
 	for _, id := range c.scope.topics {
-		if t := h.topics[id]; t == nil || t.index.dropped > after {
+		if t := h.topics.byID[id]; t == nil || t.index.dropped > after {
 			return true
 		}
 	}

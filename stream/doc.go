@@ -17,10 +17,10 @@
 // # Map
 //
 //   - Publish: [Hub.Publish], [Hub.PublishAll] and [Hub.Check] return a [Verdict], the first two in a
-//     [Receipt] with the [ID] of the event. [Hub.Delete] removes a vehicle.
+//     [Receipt] with the [ID] of the event. [Hub.Delete] removes a vehicle, [Hub.DeleteAll] those of topics.
 //   - Subscribe: [Hub.Subscribe], then [Subscription.Serve] in a goroutine of your own, or
 //     [Subscription.Attach] with an [Outlet] to share those of the hub. Both end with a [Summary].
-//   - Read once: [Hub.Vehicle], [Hub.Track] and [Hub.Snapshot].
+//   - Read once: [Hub.Vehicle], [Hub.Track] and [Hub.Snapshot]; in pages, [Hub.List] and [Hub.Topics].
 //   - Run: [New] with a [Config], [Hub.Stats], [Hub.Save] and [Hub.Load], [Hub.Drain] and [Hub.Close].
 //
 // The package knows no HTTP and no network. It writes bytes to functions of its caller.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tidwall/btree"
 )
 
 // vehicle is the last-known state of one vehicle. It is present, gone or forgotten. A gone vehicle
@@ -44,12 +46,13 @@ func (v *vehicle) lastPlace() place {
 
 // fleet is the last-known state of all vehicles. Hub.mu guards it.
 type fleet struct {
-	byID    map[string]*vehicle // includes forgotten vehicles
-	slots   []*vehicle          // vehicles by slot, nil where free; a walk in pieces relies on stable slots
-	free    []int32             // free slots
-	recency recency             // by slot
-	present int                 // vehicles
-	gone    int                 // vehicles
+	byID    map[string]*vehicle     // includes forgotten vehicles
+	inOrder *btree.BTreeG[*vehicle] // present vehicles, by id
+	slots   []*vehicle              // vehicles by slot, nil where free; a walk in pieces relies on stable slots
+	free    []int32                 // free slots
+	recency recency                 // by slot
+	present int                     // vehicles
+	gone    int                     // vehicles
 	// forgotten is the newest event about a vehicle without tombstone: its `gone`, or a late
 	// position after that. A reader from before it cannot learn what it missed from the fleet.
 	forgotten  number
@@ -57,7 +60,17 @@ type fleet struct {
 }
 
 func newFleet() fleet {
-	return fleet{byID: map[string]*vehicle{}, slots: make([]*vehicle, ringCount), recency: newRecency()}
+	return fleet{
+		byID:    map[string]*vehicle{},
+		inOrder: newTree(func(v *vehicle) string { return v.id }),
+		slots:   make([]*vehicle, ringCount),
+		recency: newRecency(),
+	}
+}
+
+// newTree returns a tree of elements in the order of the bytes of their ids. Readers may share Hub.mu.
+func newTree[T any](id func(T) string) *btree.BTreeG[T] {
+	return btree.NewBTreeGOptions(func(a, b T) bool { return id(a) < id(b) }, btree.Options{NoLocks: true})
 }
 
 // get returns a present or gone vehicle; nil when it is unknown or forgotten.
@@ -121,8 +134,10 @@ func (f *fleet) setPlace(v *vehicle, to place) {
 		return
 	case is:
 		f.present, f.gone = f.present+1, f.gone-1
+		f.inOrder.Set(v)
 	default:
 		f.present, f.gone = f.present-1, f.gone+1
+		f.inOrder.Delete(v)
 	}
 	f.recency.moveToNewest(ringOf(v), v.slot)
 }
@@ -221,7 +236,14 @@ type topic struct {
 }
 
 // topics holds all topics that have members or events in the log. Hub.mu guards it.
-type topics map[string]*topic
+type topics struct {
+	byID    map[string]*topic
+	inOrder *btree.BTreeG[*topic] // those with members, by id
+}
+
+func newTopics() topics {
+	return topics{map[string]*topic{}, newTree(func(t *topic) string { return t.id })}
+}
 
 // set returns the set of these topics. That is known itself when it holds the same. dropped is as
 // in fleet.add.
@@ -266,10 +288,10 @@ func sameTopics(set topicSet, ids []string) bool {
 }
 
 func (ts topics) get(id string, dropped number) *topic {
-	t := ts[id]
+	t := ts.byID[id]
 	if t == nil {
 		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: dropped}, members: map[*vehicle]struct{}{}}
-		ts[t.id] = t
+		ts.byID[t.id] = t
 	}
 	return t
 }
@@ -282,11 +304,17 @@ func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	if before != nil {
 		for _, t := range *before {
 			delete(t.members, v)
+			if len(t.members) == 0 {
+				ts.inOrder.Delete(t)
+			}
 		}
 	}
 	if after != nil {
 		for _, t := range *after {
 			t.members[v] = struct{}{}
+			if len(t.members) == 1 {
+				ts.inOrder.Set(t)
+			}
 		}
 	}
 }
@@ -298,7 +326,7 @@ func (ts topics) release(set *topicSet) {
 	}
 	for _, t := range *set {
 		if len(t.members) == 0 && len(t.index.list) == 0 {
-			delete(ts, t.id)
+			delete(ts.byID, t.id)
 		}
 	}
 }

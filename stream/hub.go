@@ -98,7 +98,7 @@ func New(config Config) *Hub {
 		otherClock: config.Clock != nil,
 
 		fleet:     newFleet(),
-		topics:    topics{},
+		topics:    newTopics(),
 		published: make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}

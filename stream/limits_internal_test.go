@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +45,7 @@ func requireConsistent(t testing.TB, h *Hub) {
 				if at.topics != nil {
 					for _, topic := range *at.topics {
 						topics[topic] = true
-						require.Same(t, topic, h.topics[topic.id])
+						require.Same(t, topic, h.topics.byID[topic.id])
 					}
 				}
 			}
@@ -63,10 +66,18 @@ func requireConsistent(t testing.TB, h *Hub) {
 		require.True(t, len(v.index.list) == 0 || v.index.list[0] >= h.log.first())
 	}
 	require.Equal(t, h.fleet.size(), listed)
+	present := slices.DeleteFunc(slices.Collect(maps.Values(h.fleet.byID)),
+		func(v *vehicle) bool { return !v.present() })
+	slices.SortFunc(present, func(a, b *vehicle) int { return strings.Compare(a.id, b.id) })
+	require.True(t, slices.Equal(present, h.fleet.inOrder.Items()))
+	withMembers := slices.DeleteFunc(slices.Collect(maps.Values(h.topics.byID)),
+		func(t *topic) bool { return len(t.members) == 0 })
+	slices.SortFunc(withMembers, func(a, b *topic) int { return strings.Compare(a.id, b.id) })
+	require.True(t, slices.Equal(withMembers, h.topics.inOrder.Items()))
 	for slot, v := range h.fleet.slots {
 		require.True(t, v == nil || v.slot == int32(slot), "a free slot holds a vehicle")
 	}
-	for id, topic := range h.topics {
+	for id, topic := range h.topics.byID {
 		require.Equal(t, id, topic.id)
 		require.True(t, len(topic.members) > 0 || topics[topic], "a topic without members or events: %s", id)
 		for v := range topic.members {
@@ -125,7 +136,7 @@ func TestVehiclesAndTopicsAreFreed(t *testing.T) {
 	}
 	requireConsistent(t, h)
 	require.Len(t, h.fleet.byID, 1000)
-	require.Empty(t, h.topics)
+	require.Empty(t, h.topics.byID)
 }
 
 // An index frees the entries that it has dropped.

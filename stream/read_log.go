@@ -147,7 +147,7 @@ func (c *cursor) indexLists(lists [][]uint64, from uint64) [][]uint64 {
 		}
 	}
 	for _, id := range c.scope.topics {
-		if t := c.hub.topics[id]; t != nil {
+		if t := c.hub.topics.byID[id]; t != nil {
 			lists = append(lists, t.index.from(from))
 		}
 	}

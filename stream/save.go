@@ -130,7 +130,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	}
 	loaded, err := h.readState(r)
 	if err != nil {
-		h.fleet, h.topics, h.log = newFleet(), topics{}, newLog(h.config.History, 1)
+		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()

@@ -38,7 +38,7 @@ func (h *Hub) SnapshotSize(topics []string) int {
 	defer h.mu.RUnlock()
 	size := len(s.vehicles)
 	for _, id := range s.topics {
-		if t := h.topics[id]; t != nil {
+		if t := h.topics.byID[id]; t != nil {
 			size += len(t.members)
 		}
 	}
@@ -51,7 +51,10 @@ func (h *Hub) SnapshotSize(topics []string) int {
 // Write writes the snapshot as a GeoJSON FeatureCollection, with calls of write for some 16 KiB
 // each. It returns the first error of write. If a vehicle has moved on and the log has dropped the
 // frozen position, its newest position is written.
-func (s *Snapshot) Write(write func([]byte) error) error {
+func (s *Snapshot) Write(write func([]byte) error) error { return s.write(write, "]}\n") }
+
+// write is Write with what stands behind the Features.
+func (s *Snapshot) write(write func([]byte) error, end string) error {
 	buffer := chunkBuffers.Get().(*[chunkSize + 1024]byte)
 	defer chunkBuffers.Put(buffer)
 	buf := append(buffer[:0], `{"type":"FeatureCollection","features":[`...)
@@ -62,7 +65,7 @@ func (s *Snapshot) Write(write func([]byte) error) error {
 		}
 		buf = buffer[:0]
 	}
-	return write(append(buf, "]}\n"...))
+	return write(append(buf, end...))
 }
 
 // appendFeatures appends Features from the entry next on. empty: none was written yet.

@@ -65,7 +65,7 @@ func (h *Hub) freezeFew(s *scope) *stateView {
 		}
 	}
 	for _, id := range s.topics {
-		t := h.topics[id]
+		t := h.topics.byID[id]
 		if t == nil {
 			continue
 		}

@@ -58,6 +58,6 @@ func (h *Hub) Stats() Stats {
 		s.LogSpan = h.now() - time.Duration(oldest.published)
 	}
 	s.Vehicles, s.Gone = h.fleet.present, h.fleet.gone
-	s.Topics = len(h.topics)
+	s.Topics = len(h.topics.byID)
 	return s
 }

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"encoding/json"
+	"hash/fnv"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"livemap/api/problem"
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// Limits of a page of a list.
+const (
+	defaultLimit = 100 // vehicles or topics
+	maxLimit     = 1000
+	maxSearch    = 256 // bytes
+)
+
+// vehicles answers with a page of the vehicles that the reader may read.
+func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
+	p := paramsOf(r, "q", "topic", "bbox", "limit", "after")
+	p.refuse("GET /vehicles has q, topic, bbox, limit and after", "near", "state")
+	words, part := p.search(), p.part(geo.CheckVehicleID)
+	var q stream.Query
+	if err := p.scope(r, &q); err != nil {
+		return err
+	}
+	var match func([]byte) bool
+	examined := 0
+	if len(words) > 0 {
+		match, examined = geo.NewSearch(words).Match, a.Hub.SnapshotSize(q.Topics)
+	}
+	release, err := a.acquireRead(r, examined)
+	if err != nil {
+		return err
+	}
+	defer release()
+	page := a.Hub.List(&q, part, match)
+	if a.unchanged(w, r, page.Tag()) {
+		return nil
+	}
+	w.Header().Set("Content-Type", typeGeoJSON)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	page.Write(writeTo(w))
+	return nil
+}
+
+// topicsPage is the answer to GET /topics.
+type topicsPage struct {
+	Topics []listedTopic `json:"topics"`
+	Next   string        `json:"next,omitempty"`
+}
+
+type listedTopic struct {
+	ID       string `json:"id"`
+	Vehicles int    `json:"vehicles"`
+}
+
+// topics answers with a page of the topics that have vehicles, and that the reader may read by themselves.
+func (a *API) topics(w http.ResponseWriter, r *http.Request) error {
+	p := paramsOf(r, "q", "limit", "after")
+	p.refuse("GET /topics has q, limit and after", "topic", "bbox")
+	words, part := p.search(), p.part(geo.CheckTopic)
+	if p.err != nil {
+		return p.err
+	}
+	grant := grantOf(r)
+	if grant != nil && len(grant.Read) == 0 {
+		return errReadsNothing()
+	}
+	release, err := a.acquireRead(r, 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	topics, next := a.Hub.Topics(part, func(id string) bool {
+		return (grant == nil || grant.Read.Match(id)) && words.In(id)
+	})
+	page := topicsPage{Topics: make([]listedTopic, len(topics)), Next: next}
+	for i, t := range topics {
+		page.Topics[i] = listedTopic(t)
+	}
+	text, err := json.Marshal(page)
+	if err != nil {
+		return err
+	}
+	hash := fnv.New64a()
+	hash.Write(text)
+	if a.unchanged(w, r, strconv.FormatUint(hash.Sum64(), 36)) {
+		return nil
+	}
+	w.Header().Set("Content-Type", typeJSON)
+	w.Write(append(text, '\n')) // a failure is the client's connection
+	return nil
+}
+
+// unchanged sets the ETag of an answer to one that names a tag. It answers with 304 if the client has that.
+func (a *API) unchanged(w http.ResponseWriter, r *http.Request, tag string) bool {
+	etag := `W/"` + tag + `"` // weak: see snapshot
+	w.Header().Set("ETag", etag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if !matches(r.Header.Values("If-None-Match"), etag) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
+}
+
+// refuse rejects parameters that would narrow a list, if only it had them.
+func (p *params) refuse(has string, names ...string) {
+	for _, name := range names {
+		if p.values.Has(name) {
+			p.invalid(name, "is not supported; %s", has)
+		}
+	}
+}
+
+// search returns the words of the parameter q.
+func (p *params) search() geo.Words {
+	text, _ := p.single("q")
+	if len(text) > maxSearch {
+		p.invalid("q", "has %d bytes; it may have %d", len(text), maxSearch)
+		return nil
+	}
+	return geo.ParseWords(text)
+}
+
+// part returns the part of a list that the parameters limit and after name.
+func (p *params) part(check func(id string) error) stream.Part {
+	part := stream.Part{Limit: defaultLimit}
+	if text, given := p.single("limit"); given {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLimit {
+			p.invalid("limit", "is %q; it must be a whole number from 1 to %d", problem.Shorten(text), maxLimit)
+		}
+		part.Limit = n
+	}
+	if after, _ := p.single("after"); after != "" {
+		if err := check(after); err != nil {
+			p.invalid("after", "is invalid: %v; it must be the next of the page before", err)
+		}
+		part.After = strings.Clone(after)
+	}
+	return part
+}
