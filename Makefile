@@ -111,7 +111,7 @@ vet:
 
 # Systems beside the one it runs on. The tag leaves out the one test that validates by
 # openapi.yaml: its library takes minutes to compile.
-OTHERS = darwin/amd64 windows/amd64 linux/arm64
+OTHERS = darwin/amd64 windows/amd64 freebsd/amd64 linux/arm64
 
 vet-others: $(OTHERS:%=vet/%)
 

@@ -97,7 +97,7 @@ func TestMakeClean(t *testing.T) {
 // Every system that other documents name is vetted by make check.
 func TestMakeCheckOtherSystems(t *testing.T) {
 	commands := runMake(t, ".", "--dry-run", "check")
-	for _, system := range []string{"darwin", "windows"} {
+	for _, system := range []string{"darwin", "windows", "freebsd"} {
 		assert.Contains(t, commands, "GOOS="+system+" ")
 	}
 	assert.Contains(t, commands, "GOARCH=arm64 ")
