@@ -72,7 +72,7 @@ func wrongItems() []item {
 		{"timestamp words", at("x", 2, 1, `"timestamp":"yesterday"`), "timestamp",
 			[]string{"yesterday", "RFC 3339"}},
 		{"timestamp without zone", at("x", 2, 1, `"timestamp":"2026-01-01T00:00:00"`), "timestamp",
-			[]string{"RFC 3339"}},
+			[]string{"which has no time zone; add Z for UTC, or an offset such as +01:00"}},
 		{"timestamp true", at("x", 2, 1, `"timestamp":true`), "timestamp", []string{"true"}},
 		{"timestamp nanoseconds", at("x", 2, 1, `"timestamp":1795421061000000000`), "timestamp",
 			[]string{"milliseconds"}},

@@ -283,13 +283,15 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 		t, ok = parseUnix(raw)
 	case raw[0] == '"':
 		text = unquote(raw)
-		t, ok = parseRFC3339(text)
+		t, ok = parseText(text)
 	}
 	switch {
 	case ok:
 		return t, nil
 	case beforeUnix(text):
 		return time.Time{}, refuseEarly(showValue(raw))
+	case raw[0] == '"' && lacksZone(text):
+		return time.Time{}, refuse("timestamp", "timestamp is %s, which %s", showValue(raw), noZone)
 	}
 	return time.Time{}, refuse("timestamp", "timestamp is %s; it must be %s", showValue(raw), timestampRule)
 }

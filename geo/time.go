@@ -45,21 +45,79 @@ func refuseEarly(shown string) *Refusal {
 }
 
 // ParseTime reads Unix seconds, with or without a fraction, Unix milliseconds (values from 1e11 on), or
-// RFC 3339. It rejects times before 1970 and after April 2262.
+// RFC 3339, also with a space in place of the T and with a leap second. It rejects times before
+// 1970 and after April 2262.
 func ParseTime(s string) (time.Time, error) {
 	raw := []byte(s)
-	t, ok := parseRFC3339(raw)
-	if !ok && s != "" && isNumber(raw[:1]) && isNumber(raw[len(raw)-1:]) && jsontext.Value(raw).IsValid() {
-		t, ok = parseUnix(raw)
+	t, ok := parseText(raw)
+	switch {
+	case ok:
+		return t, nil
+	case lacksZone(raw):
+		return time.Time{}, errors.New(quote(s) + " is not a time; it " + noZone)
 	}
-	if !ok {
-		hint := ""
-		if bytes.IndexByte(raw, ' ') >= 0 {
-			hint = " (write a + in a URL as %2B)"
+	hint := ""
+	if bytes.IndexByte(raw, ' ') >= 0 {
+		hint = " (write a + in a URL as %2B)"
+	}
+	return time.Time{}, errors.New(quote(s) + " is not a time; it must be " + timeRule + hint)
+}
+
+// parseText reads a time in any of its forms.
+func parseText(text []byte) (time.Time, bool) {
+	if t, ok := parseDateTime(text); ok {
+		return t, true
+	}
+	n := len(text)
+	if n > 0 && isNumber(text[:1]) && isNumber(text[n-1:]) && jsontext.Value(text).IsValid() {
+		return parseUnix(text)
+	}
+	return time.Time{}, false
+}
+
+// noZone says why a time without a zone is none: only its publisher knows whether it is UTC or
+// the time of some place.
+const noZone = "has no time zone; add Z for UTC, or an offset such as +01:00"
+
+// lacksZone reports whether text is a time but for its zone.
+func lacksZone(text []byte) bool {
+	_, ok := parseDateTime(append(bytes.Clone(text), 'Z'))
+	return ok
+}
+
+// parseDateTime reads RFC 3339, and what devices and databases write instead: a space in place of the T,
+// offsets without a colon or minutes, and 60 seconds. These are a leap second, or a fraction that was rounded
+// up; either is the first second of the next minute.
+func parseDateTime(text []byte) (time.Time, bool) {
+	if t, ok := parseRFC3339(text); ok {
+		return t, true
+	}
+	const date, seconds = len("2006-01-02"), len("2006-01-02T15:04:")
+	if len(text) < seconds+len("05Z") {
+		return time.Time{}, false
+	}
+	strict := append(make([]byte, 0, 48), text...)
+	if strict[date] == ' ' {
+		strict[date] = 'T'
+	}
+	if sign := bytes.LastIndexAny(strict, "+-"); sign > seconds {
+		switch len(strict) - sign {
+		case len("+01"):
+			strict = append(strict, ":00"...)
+		case len("+0100"):
+			strict = append(append(strict[:sign+3:sign+3], ':'), strict[sign+3:]...)
 		}
-		return time.Time{}, errors.New(quote(s) + " is not a time; it must be " + timeRule + hint)
 	}
-	return t, nil
+	leap := string(strict[seconds:seconds+2]) == "60"
+	if leap {
+		copy(strict[seconds:], "59")
+	}
+	t, ok := parseRFC3339(strict)
+	if ok && leap {
+		t = t.Add(time.Second)
+		return inRange(t.Unix(), int64(t.Nanosecond()))
+	}
+	return t, ok
 }
 
 // parseRFC3339 accepts the forms of RFC 3339, section 5.6, including lower case. ISO 8601 has more forms.

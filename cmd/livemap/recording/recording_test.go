@@ -274,6 +274,29 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 	}
 }
 
+// Programs write the times and members of GPX in many ways.
+func TestTrackPoints(t *testing.T) {
+	for name, test := range map[string]struct{ point, want string }{
+		"without a zone": {"<time>2026-11-23T08:00:00</time>", `,"timestamp":"2026-11-23T08:00:00Z"`},
+		"space, no zone": {"<time> 2026-11-23 08:00:00.5 </time>", `,"timestamp":"2026-11-23T08:00:00.5Z"`},
+		"leap second":    {"<time>2016-12-31T23:59:60Z</time>", `,"timestamp":"2016-12-31T23:59:60Z"`},
+		"offset":         {"<time>2026-11-23T09:00:00+01:00</time>", `,"timestamp":"2026-11-23T09:00:00+01:00"`},
+		"no time":        {"<time>today</time>", `,"timestamp":"today"`},
+		"bearing":        {"<bearing>270</bearing>", `,"heading":270`},
+		"bearing inside": {"<extensions><x><bearing>5</bearing></x></extensions>", `,"heading":5`},
+		"below 0":        {"<speed>-1</speed><course>-1</course>", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := `<gpx><trk><name>A</name><trkseg><trkpt lat="1" lon="2">` + test.point +
+				`</trkpt></trkseg></trk></gpx>`
+			p, err := Open([]string{"-"}, strings.NewReader(text))
+			require.NoError(t, err)
+			want := `{"vehicle_id":"A","lat":1,"lon":2` + test.want + "}"
+			assert.Equal(t, []string{want}, bodies(t, p))
+		})
+	}
+}
+
 // FuzzRecording checks that any bytes are read to their end without a panic, and that every
 // body is one line.
 func FuzzRecording(f *testing.F) {
