@@ -51,7 +51,8 @@ are known. A time without a zone is rejected, unless its column is called UTC.
 Text is UTF-8 or UTF-16, or what an XML declaration says; bytes that are not UTF-8 are read as windows-1252.
 
 GPX publishes its track points. The vehicle's name is the track's <name>, else that of the file. Speeds are
-converted from m/s.
+converted from m/s, and times without a zone are UTC. GPX and CSV have speeds and headings below 0 for those
+that are not known; they are left out.
 
 Positions are published in time order over all files. A file that is not in time order is sorted in memory.
 Standard input and pipes are published in the order of arrival. Unreadable positions are not skipped: the hub

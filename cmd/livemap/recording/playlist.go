@@ -34,8 +34,9 @@ type source struct {
 	ended bool
 }
 
-// Open opens the files of these names; "-" stands for stdin. It reads every file once before it
-// returns, so that a file that is no recording is found before the first record is used.
+// Open opens the files of these names; "-" stands for stdin, and a zip archive for the files in it.
+// It reads every file once before it returns, so that a file that is no recording is found before the
+// first record is used.
 //
 // A file in time order is then read record by record; another one is sorted in memory. Standard
 // input and pipes can be read only once: their records come in the order in which they are

@@ -1,8 +1,9 @@
 // Package recording reads recorded positions from files, in the order of their timestamps.
 //
-// [Open] makes a [Playlist] of files in NDJSON, CSV or GPX, gzipped or not; [Playlist.Next]
-// returns one [Record] after the other: a position object or GeoJSON Feature of one line, as
-// a hub's POST /publish reads it. [Record.Restamp] moves a record to another time.
+// [Open] makes a [Playlist] of files in JSON, CSV or GPX, also gzipped or in a zip archive, in the
+// encodings and with the columns of many programs. [Playlist.Next] returns one [Record] after the
+// other: a position object or GeoJSON Feature of one line, as a hub's POST /publish reads it.
+// [Record.Restamp] moves a record to another time.
 //
 // The package does not validate positions: the hub rejects a latitude that is no number. A line
 // that cannot be read at all becomes a Record that says why.

@@ -307,6 +307,11 @@ func FuzzRecording(f *testing.F) {
 		"[",
 		"id,lat,lon\n\"",
 		"<gpx><trk><name/></gpx>",
+		"sep=;\nday\nlat;lon;date;time;x\n1,5;2,5S;23.11.2026;8:00;\"1\n\"\n",
+		"lat\tlon\tspeed\r\n1\x00\tE2\t5 km/h\r\n",
+		"{\"features\":[\n" + at("A", 1) + "]}\n[" + at("B", 2) + "]{\"a\":[{}]}",
+		"\xff\xfe{\x00}\x00",
+		`<?xml version="1.0" encoding="windows-1252"?><gpx><trk><name>` + "\xe9</name></trk></gpx>",
 	} {
 		for _, extension := range []string{".csv", ".gpx", ".ndjson", ""} {
 			f.Add(extension, []byte(seed))
