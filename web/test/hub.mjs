@@ -31,8 +31,13 @@ import { chromium } from "playwright-core";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PROGRAM = process.env.LIVEMAP ?? join(ROOT, "livemap");
-/** Where optional recordings and maps are. Tests that need one skip without it. */
-export const DATA = join(ROOT, "../shared/data");
+/** An archive of streets: the demo's city. */
+export const STREETS = join(ROOT, "cmd/livemap/streets/firenze.pmtiles");
+const WHOLE_DAY = join(ROOT, "../shared/data/austin-2015-09-06.ndjson.gz");
+/** A day of 146 buses: whole where it lies beside the repository, else the part that the repository has. */
+export const AUSTIN = existsSync(WHOLE_DAY)
+	? WHOLE_DAY
+	: join(ROOT, "cmd/livemap/e2e/testdata/austin-excerpt.ndjson.gz");
 /** Milliseconds that any step may take on a busy machine. */
 export const LIMIT = 60_000;
 

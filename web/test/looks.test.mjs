@@ -3,15 +3,13 @@
  * checks.
  */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { DATA, Hub, LIMIT, open, pixel, rest, ROOT } from "./hub.mjs";
+import { Hub, LIMIT, open, pixel, rest, ROOT, STREETS } from "./hub.mjs";
 
 const PICTURES = join(ROOT, "web/screenshots");
-const STREETS = join(DATA, "firenze-ODbL.pmtiles");
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** @type {Hub} */
@@ -133,11 +131,7 @@ describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 		}
 	});
 
-	test("over streets from a file", async (t) => {
-		if (!existsSync(STREETS)) {
-			t.skip(`${STREETS} is missing`);
-			return;
-		}
+	test("over streets from a file", async () => {
 		const streets = await Hub.start(["--map-pmtiles", STREETS]);
 		const own = await streets.browser();
 		try {

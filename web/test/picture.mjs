@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { VectorTile } from "@mapbox/vector-tile";
 import { PbfReader } from "pbf";
 import { PMTiles } from "pmtiles";
-import { DATA, Hub, now, open, rest, ROOT } from "./hub.mjs";
+import { Hub, now, open, rest, ROOT, STREETS } from "./hub.mjs";
 import { reduceColours } from "./png.mjs";
 
 /** @typedef {[number, number]} Point longitude, latitude in degrees */
 
-const ARCHIVE = process.argv[2] ?? join(DATA, "firenze-ODbL.pmtiles");
+const ARCHIVE = process.argv[2] ?? STREETS;
 const OUT = join(ROOT, "web/map.png");
 const SEED = 12;
 const VIEW = { zoom: 14.6, lon: 11.2535, lat: 43.7706 };

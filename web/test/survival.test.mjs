@@ -3,15 +3,12 @@
  * and from far more positions than it can draw.
  */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { copyFile, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
-import { DATA, drawn, Hub, LIMIT, live, now, open, pixel } from "./hub.mjs";
-
-const STREETS = join(DATA, "firenze-ODbL.pmtiles");
+import { AUSTIN, drawn, Hub, LIMIT, live, now, open, pixel, STREETS } from "./hub.mjs";
 
 /** @type {Hub} */
 let hub;
@@ -246,11 +243,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		}
 	});
 
-	test("loads its streets again when their file is complete", async (t) => {
-		if (!existsSync(STREETS)) {
-			t.skip(`${STREETS} is missing`);
-			return;
-		}
+	test("loads its streets again when their file is complete", async () => {
 		const dir = await mkdtemp(join(tmpdir(), "livemap-streets-"));
 		const file = join(dir, "city.pmtiles");
 		await copyFile(STREETS, file);
@@ -261,7 +254,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 			const { page } = await open(own, other, "#map=15/43.7696/11.2558");
 			await page
 				.locator("#notice")
-				.getByText("The street map could not be read, so the world is shown")
+				.getByText("The street map /map.pmtiles could not be read")
 				.waitFor();
 			await copyFile(STREETS, file);
 			await page.locator("#notice").waitFor({ state: "hidden" });
@@ -291,14 +284,9 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 	});
 
 	test("holds the hub's truth after a day of Austin's buses at high speed", async (t) => {
-		const file = join(DATA, "austin-2015-09-06.ndjson.gz");
-		if (!existsSync(file)) {
-			t.skip(`${file} is missing`);
-			return;
-		}
 		const { page, complaints } = await open(hub, browser, "#map=4/40/-60");
 		const began = performance.now();
-		const replay = hub.command("replay", "--speed", "0", file);
+		const replay = hub.command("replay", "--speed", "0", AUSTIN);
 		assert.equal(await new Promise((resolve) => replay.once("exit", resolve)), 0);
 		t.diagnostic(`replayed in ${Math.round(performance.now() - began)} ms`);
 		const truth = await agrees(page);
