@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -49,7 +48,7 @@ var demoHelp = helpTexts{
 }
 
 // demoView is where the demo's map opens: the middle of Florence, at the level of streets.
-var demoView = server.View{Zoom: 15.3, Lat: 43.7735, Lon: 11.2562}
+var demoView = server.View{Zoom: 14.8, Lat: 43.7755, Lon: 11.2580}
 
 // config returns the hub that the flags ask for. Everyone on this machine may read.
 func (c *demoCmd) config() server.Config {
@@ -120,8 +119,6 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 	}
 	screen := newRateLine(std.err, c.Vehicles)
 	config.Log = slog.New(demoLog{screen.notice})
-	city := sync.OnceValues(demoCity)
-	go city() // the hub starts meanwhile
 	hub := startDemoHub(ctx, config)
 	select {
 	case <-hub.ended:
@@ -130,7 +127,7 @@ func (c *demoCmd) Run(ctx context.Context, std streams) error {
 		return hub.stop()
 	case at := <-hub.ready:
 		c.welcome(std, at)
-		outcome, err := c.publish(hub.while(ctx), at.Internal, city, screen)
+		outcome, err := c.publish(hub.while(ctx), at.Internal, screen)
 		err = errors.Join(hub.stop(), err)
 		fmt.Fprintln(std.out, outcome)
 		return err
@@ -183,10 +180,8 @@ func demoCity() (*simulator.City, error) {
 }
 
 // publish makes the fleet publish to the hub at an address, until ctx is done.
-func (c *demoCmd) publish(
-	ctx context.Context, to string, city func() (*simulator.City, error), screen *rateLine,
-) (summary, error) {
-	home, err := city()
+func (c *demoCmd) publish(ctx context.Context, to string, screen *rateLine) (summary, error) {
+	home, err := demoCity()
 	if err != nil {
 		return summary{}, err
 	}

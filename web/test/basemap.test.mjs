@@ -10,7 +10,8 @@ import { validateStyleMin } from "@maplibre/maplibre-gl-style-spec";
 import { PbfReader } from "pbf";
 import { basemap } from "../build/basemap.mjs";
 import { tile } from "../src/map/basemap-atlas.js";
-import { baseStyle, naturalEarth, streets } from "../src/map/basemap.js";
+import { baseStyle, naturalEarth, streetAreas, streets } from "../src/map/basemap.js";
+import { isWithin } from "../src/map/street-hint.js";
 
 const CITY = new URL("../../cmd/livemap/streets/firenze.pmtiles", import.meta.url);
 const lib = "/lib/abc/";
@@ -159,6 +160,19 @@ test("an archive that cannot be read is reported, and the others are drawn", asy
 	assert.match(style.sources.streets.attribution, /OpenStreetMap/);
 	assert.equal(said.length, 1);
 	assert.match(said[0], /\/map\.pmtiles could not be read/);
+});
+
+test("a style says where it draws streets", () => {
+	const florence = { lng: 11.25, lat: 43.77 },
+		livorno = { lng: 10.3, lat: 43.55 };
+	const two = streetAreas(/** @type {any} */ (styles["two towns and an image"](true)));
+	assert.equal(two.length, 3);
+	assert.deepEqual(
+		[florence, { lng: 11.5, lat: 43.8 }, livorno, { lng: 11.25, lat: 43.85 }].map((at) => isWithin(at, two)),
+		[true, true, false, false],
+	);
+	assert.ok(isWithin(livorno, streetAreas("https://example.org/style.json")));
+	assert.ok(!isWithin(florence, streetAreas(/** @type {any} */ (styles.world(false)))));
 });
 
 test("a style's URL is used unchanged", async () => {

@@ -75,7 +75,7 @@ func TestDemoRuns(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status)
 	assert.True(t, city == streets.Florence, "the streets of Florence")
 	if !strings.Contains(text, "make build") {
-		assert.Contains(t, text, `&#34;view&#34;:{&#34;zoom&#34;:15`)
+		assert.Contains(t, text, `&#34;view&#34;:{&#34;zoom&#34;:14.8`)
 	}
 	status, _ = get(strings.TrimSuffix(curl[1], "topics/live_updates:all/stream") + "readyz")
 	assert.Equal(t, http.StatusOK, status)

@@ -1,7 +1,8 @@
 // Package streets reads a city's streets from the tiles of a map, as a network to drive on.
 //
 // [Read] takes a PMTiles archive of version 3 with vector tiles in Protomaps' basemap schema, of any version,
-// and returns a [Network]. [Florence] is such an archive, a part of the program.
+// and returns a [Network]. Streets meet where their lines share a vertex. Tiles whose lines were merged or
+// simplified may lack such vertices. [Florence] has them; it is an archive that is a part of the program.
 package streets
 
 import _ "embed"

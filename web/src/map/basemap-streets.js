@@ -310,7 +310,12 @@ const rail = (c) => ({ "line-color": c.rail, "line-width": byZoom(10, 0.5, 14, 1
  * @returns {LayerSpecification[]} labels, from the least to the most important
  */
 export function streetNames(c, source, from, where) {
-	const quarter = among(detail, "neighbourhood", "suburb", "quarter", "borough");
+	/** @type {ExpressionSpecification} */
+	const quarter = [
+		"any",
+		among(detail, "neighbourhood", "suburb", "quarter", "borough"),
+		among(kind, "neighbourhood", "macrohood"),
+	];
 	const village = among(detail, "village", "hamlet", "isolated_dwelling", "farm");
 	/**
 	 * @param {string} id

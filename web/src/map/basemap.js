@@ -47,6 +47,8 @@ const MIN_EXTENT = 300;
  * @property {Record<string, any>} metadata
  */
 
+/** West, south, east and north, in degrees. @typedef {[number, number, number, number]} Area */
+
 /**
  * An archive in a style: its source, the zoom from which it is drawn, and its layers.
  * @typedef {object} Ground
@@ -54,6 +56,7 @@ const MIN_EXTENT = 300;
  * @property {LayerSpecification[]} shapes from the bottom up
  * @property {LayerSpecification[]} names from the least to the most important
  * @property {ExpressionSpecification} elsewhere a filter for places that the archive does not draw
+ * @property {Area} area that the archive draws
  */
 
 /** Whether a tile was left out because its file could not be loaded. */
@@ -105,6 +108,16 @@ function register(maplibregl, report = () => {}) {
 			return { data: new ArrayBuffer(0) };
 		}
 	});
+}
+
+/**
+ * The areas in which a style draws streets. A style by URL has them everywhere.
+ * @param {StyleSpecification | string} style of `baseStyle`
+ * @returns {Area[]}
+ */
+export function streetAreas(style) {
+	if (typeof style === "string") return [[-180, -90, 180, 90]];
+	return /** @type {{ streets?: Area[] } | undefined} */ (style.metadata)?.streets ?? [];
 }
 
 /** Closes all archives, which may have cached a broken file. */
@@ -165,6 +178,7 @@ export function streets({ archives, dark, lib, report = () => {} }) {
 		...worldNames(colors, ["all", ...grounds.map((ground) => ground.elsewhere)]),
 		...grounds.flatMap((ground) => ground.names),
 	];
+	style.metadata = { streets: grounds.map((ground) => ground.area) };
 	return style;
 }
 
@@ -179,6 +193,8 @@ function groundOf({ url, metadata, header }, source, dark, report) {
 	const colors = dark ? darkColors : lightColors;
 	const from = firstZoom(header);
 	const elsewhere = belowOrOutside(from, header);
+	/** @type {Area} */
+	const area = [header.minLon, header.minLat, header.maxLon, header.maxLat];
 	const origin = { url: `pmtiles://${url}`, attribution: metadata?.attribution || OPENSTREETMAP };
 	if (RASTER.has(header.tileType))
 		return {
@@ -186,6 +202,7 @@ function groundOf({ url, metadata, header }, source, dark, report) {
 			shapes: [raster(source, from, dark)],
 			names: [],
 			elsewhere,
+			area,
 		};
 	const layers = layersOf(metadata);
 	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
@@ -199,6 +216,7 @@ function groundOf({ url, metadata, header }, source, dark, report) {
 		shapes: streetShapes(colors, source, from),
 		names: streetNames(colors, source, from, within(header)),
 		elsewhere,
+		area,
 	};
 }
 

@@ -2,7 +2,8 @@
  * map.js creates the map in the system's light or dark scheme, and moves it.
  */
 import * as maplibregl from "maplibre-gl";
-import { addGraticule, baseStyle, closeArchives, repaint } from "./basemap.js";
+import { addGraticule, baseStyle, closeArchives, repaint, streetAreas } from "./basemap.js";
+import { isWithin, streetHint } from "./street-hint.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
@@ -49,6 +50,7 @@ export async function makeMap(config, viewState) {
 		}
 	});
 	baseMap.retryOnError(map);
+	streetHint(map, () => isWithin(map.getCenter().wrap(), baseMap.streets));
 	return map;
 }
 
@@ -56,6 +58,8 @@ export async function makeMap(config, viewState) {
 class BaseMap {
 	#config;
 	#complete = true; // nothing has failed since the style was made
+	/** The areas in which the newest style draws streets. @type {import("./basemap.js").Area[]} */
+	streets = [];
 
 	/** @param {import("./basemap.js").Config} config */
 	constructor(config) {
@@ -63,14 +67,16 @@ class BaseMap {
 	}
 
 	/** The style for the current colour scheme. @returns {ReturnType<typeof baseStyle>} */
-	style() {
+	async style() {
 		const { report = () => {} } = this.#config;
 		/** @param {string} words */
 		const failed = (words) => {
 			this.#complete = false;
 			report(words);
 		};
-		return baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
+		const style = await baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
+		this.streets = streetAreas(style);
+		return style;
 	}
 
 	/** Reports what cannot be loaded, and retries until it can. @param {maplibregl.Map} map */
