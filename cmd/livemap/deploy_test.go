@@ -120,7 +120,13 @@ func TestDeployedSockets(t *testing.T) {
 				case "listen":
 					public[setting] = address
 				case "publish-listen":
-					assert.Regexp(t, `^127\.`, address, "loopback only")
+					assert.True(t, strings.HasPrefix(address, "/"), "a port would let in every user of the machine")
+					assert.Equal(t, []string{"0660"}, settings(text, "SocketMode"))
+					users := deployFile(t, "livemap.sysusers.conf")
+					for _, user := range append(settings(text, "SocketGroup"),
+						settings(deployFile(t, "livemap.service"), "(?:User|Group)")...) {
+						assert.Contains(t, users, "u "+user+" ")
+					}
 				case "proxy-listen":
 					caddy, err := os.ReadFile("../../Caddyfile")
 					require.NoError(t, err)
@@ -140,6 +146,14 @@ func TestDeployedService(t *testing.T) {
 	assert.Equal(t, []string{"notify"}, settings(text, "Type"))
 	assert.Equal(t, []string{"/usr/local/bin/livemap serve"}, settings(text, "ExecStart"))
 	assert.Empty(t, settings(text, "RestartPreventExitStatus"))
+	assert.Equal(t, []string{"always"}, settings(text, "Restart"))
+	burst, err := strconv.Atoi(settings(text, "StartLimitBurst")[0])
+	require.NoError(t, err)
+	interval, err := time.ParseDuration(strings.TrimSuffix(settings(text, "StartLimitIntervalSec")[0], "in"))
+	require.NoError(t, err)
+	pause, err := time.ParseDuration(settings(text, "RestartSec")[0])
+	require.NoError(t, err)
+	assert.Less(t, time.Duration(burst)*2*pause, interval, "a hub that refuses to start at once is left alone")
 	stop, err := strconv.Atoi(strings.TrimSuffix(settings(text, "TimeoutStopSec")[0], "s"))
 	require.NoError(t, err)
 	drain, err := time.ParseDuration(flagsOf(t, "serve")["LIVEMAP_DRAIN"].Default)

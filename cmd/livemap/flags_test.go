@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -184,6 +185,20 @@ func TestServeRefusesToGuess(t *testing.T) {
 			assert.Empty(t, out)
 			assert.Contains(t, stderr, test.says)
 		})
+	}
+}
+
+// TestServiceRefusesToGuess checks that a service of systemd without settings says in one line what to set,
+// and where.
+func TestServiceRefusesToGuess(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "notify"))
+	_, stderr, status := command(t, "", "serve")
+	assert.Equal(t, 2, status)
+	assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line")
+	assert.Contains(t, stderr, "/etc/livemap/livemap.env")
+	for _, name := range []string{"LIVEMAP_JWKS_URL", "LIVEMAP_ANONYMOUS", "LIVEMAP_JWT_KEY"} {
+		assert.Contains(t, stderr, name)
+		assert.Contains(t, flagsOf(t, "serve"), name)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -102,7 +103,12 @@ var sameSite = map[string]http.SameSite{
 // Validate checks the flags; kong calls it.
 func (c *serveCmd) Validate() error {
 	config := c.config()
-	return config.Validate()
+	err := config.Validate()
+	if errors.Is(err, server.ErrNobodyMayRead) && os.Getenv("NOTIFY_SOCKET") != "" { // a service of systemd
+		return errors.New("nobody may read; set LIVEMAP_JWKS_URL, or LIVEMAP_ANONYMOUS=true for everyone, in " +
+			"/etc/livemap/livemap.env, or make a key with livemap token --make-key and set LIVEMAP_JWT_KEY")
+	}
+	return err
 }
 
 // Help returns what --help adds to the flags.

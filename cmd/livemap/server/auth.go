@@ -17,13 +17,16 @@ import (
 // takesTokens reports whether there are keys to verify tokens with.
 func (c *Config) takesTokens() bool { return c.JWTKey != "" || c.JWKSURL != "" }
 
+// ErrNobodyMayRead is the error of a [Config] that says neither who has a token nor that everyone may read.
+var ErrNobodyMayRead = errors.New("nobody may read; set --jwt-key or --jwks-url for clients with tokens, " +
+	"or --anonymous for everyone who can reach the public or proxy port")
+
 // checkAuth reports what is wrong with the fields about who may read and publish.
 func (c *Config) checkAuth() error {
 	keys := c.takesTokens()
 	switch {
 	case !keys && !c.Anonymous:
-		return errors.New("nobody may read; set --jwt-key or --jwks-url for clients with tokens, " +
-			"or --anonymous for everyone who can reach the public or proxy port")
+		return ErrNobodyMayRead
 	case c.JWTKey != "" && c.JWKSURL != "":
 		return errors.New("--jwt-key and --jwks-url exclude each other")
 	case c.JWKSURL != "" && !isWebURL(c.JWKSURL):
