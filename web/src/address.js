@@ -25,6 +25,9 @@ export const DEFAULTS = {
 	inView: false,
 };
 
+/** @type {import("./fleet.js").State[]} */
+const FILTERS = ["moving", "parked", "unknown", "silent"];
+
 /**
  * Parses an address's fragment. Parts that it cannot parse get their defaults.
  * @param {string} hash
@@ -38,7 +41,7 @@ export function parse(hash) {
 		map: parseMap(params.get("map") ?? ""),
 		vehicle: params.get("vehicle") || null,
 		follow: params.has("follow"),
-		filter: filter === "moving" || filter === "parked" || filter === "silent" ? filter : "all",
+		filter: FILTERS.find((known) => known === filter) ?? "all",
 		sort: sort === "speed" || sort === "heard" ? sort : "name",
 		q: params.get("q") ?? "",
 		inView: params.has("inview"),

@@ -14,12 +14,12 @@ export function debug(feed, map, markers, trail) {
 		vehicles: () => [...feed.vehicles.values()],
 		status: () => ({ ...feed.status }),
 		/**
-		 * Where a vehicle is drawn by itself, in CSS pixels of the map, and its state.
+		 * Where a vehicle is drawn by itself, in CSS pixels of the map, its state, and whether that is a guess.
 		 * @param {string} id
 		 */
 		drawn(id) {
 			const marker = markers.drawn.single.find((m) => m.vehicle.id === id);
-			return marker ? { left: marker.left, top: marker.top, state: marker.state } : null;
+			return marker ? { left: marker.left, top: marker.top, state: marker.state, guess: marker.guess } : null;
 		},
 		clusters: () =>
 			markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),

@@ -3,12 +3,16 @@
  * limited time. It draws nothing and reads no clock.
  */
 
+import { difference, looksOf } from "./id.js";
 import { freshness, MOVING_FROM, staleAfter } from "./livemap.js";
 
 /** @typedef {import("./livemap.js").Feature} Feature */
-/** @typedef {"moving" | "parked" | "silent"} State */
+/**
+ * `unknown`: its speed is not reported, and there are no two fixes to derive it from.
+ * @typedef {"moving" | "parked" | "unknown" | "silent"} State
+ */
 
-const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84)
+export const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84)
 
 /**
  * Intervals for which a vehicle is extrapolated, the most in seconds, and when it returns to its last fix.
@@ -16,8 +20,15 @@ const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator (WGS 84
 const EXTRAPOLATION = { intervals: 1.5, most: 10, until: 60 };
 /** Time constant of a correction in seconds; corrections over `most` metres are immediate. */
 const CORRECTION = { tau: 0.35, most: 400 };
-/** Metres between fixes from which a course can be derived. */
-const MIN_COURSE_DISTANCE = 8;
+/** Metres between fixes that GPS noise explains. */
+const NOISE = 8;
+/**
+ * Seconds between the fixes from which speed and course are derived: fewer make noise a speed, more make an
+ * average one. After `sure` seconds, a vehicle that is still within its noise stands.
+ */
+const DERIVED_GAP = { least: 1, sure: 10, most: 900 };
+/** km/h over which a speed is implausible: it is not derived, and nothing is extrapolated by it. */
+const PLAUSIBLE_SPEED = 1200;
 
 /**
  * A position in web mercator. The world is the unit square, y points down.
@@ -39,17 +50,24 @@ export function unproject(x, y) {
 	return [x * 360 - 180, (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI];
 }
 
+/** The short way between two x of the unit square, which may cross the antimeridian. @param {number} dx */
+const shortWay = (dx) => dx - Math.round(dx);
+
 /** Vehicle is a vehicle's newest fix, with the motion to extrapolate it. */
 export class Vehicle {
 	lon = 0; // degrees
 	lat = 0;
 	x = 0; // of the unit square
 	y = 0;
-	time = 0; // of the fix in Unix seconds; the arrival time if the vehicle's clock is ahead
-	/** km/h as reported, or derived from the last two fixes. */
-	speed = 0;
-	/** Degrees clockwise from north, or null if unknown. @type {number | null} */
+	time = 0; // of the fix in Unix seconds; ahead of the hub's clock if the vehicle's is
+	/** km/h; null: unknown. @type {number | null} */
+	speed = null;
+	speedDerived = false; // from two fixes, because it is not reported
+	/** Degrees clockwise from north; null: unknown. @type {number | null} */
 	course = null;
+	courseDerived = false; // or of an earlier fix
+	/** The fix from which speed and course are derived. */
+	#base = { x: 0, y: 0, time: 0 };
 
 	/**
 	 * Until when its fixes are known, in Unix seconds: Infinity while they are streamed.
@@ -73,28 +91,30 @@ export class Vehicle {
 	constructor(feature, now) {
 		this.id = feature.id;
 		this.feature = feature;
-		this.#set(feature, 0, now);
+		this.#set(feature, { speed: null, course: null });
+		this.#base = { x: this.x, y: this.y, time: this.time };
 		this.#corrected = now;
 	}
 
 	/**
 	 * @param {Feature} feature
-	 * @param {number} derived km/h, for a vehicle that does not report its speed
-	 * @param {number} now
+	 * @param {{speed: number | null, course: number | null}} derived for a vehicle that does not report them
 	 */
-	#set(feature, derived, now) {
+	#set(feature, derived) {
 		const [lon, lat] = feature.geometry.coordinates;
-		const { timestamp, speed_kmh: speed = derived, heading } = feature.properties;
+		const { timestamp, speed_kmh: speed = derived.speed, heading } = feature.properties;
 		this.feature = feature;
 		this.lon = lon;
 		this.lat = lat;
 		({ x: this.x, y: this.y } = project(lon, lat));
-		this.time = Math.min(timestamp, now);
+		this.time = timestamp;
 		this.speed = speed;
-		this.course = heading ?? this.course;
+		this.speedDerived = feature.properties.speed_kmh === undefined;
+		this.course = heading ?? derived.course;
+		this.courseDerived = heading === undefined;
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
 		const unitsPerSecond =
-			reported && speed >= MOVING_FROM
+			reported && speed !== null && speed >= MOVING_FROM && speed <= PLAUSIBLE_SPEED
 				? speed / 3.6 / (EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180))
 				: 0;
 		const turn = ((heading ?? 0) * Math.PI) / 180;
@@ -109,37 +129,58 @@ export class Vehicle {
 	 */
 	update(feature, now) {
 		const drawn = this.positionAt(now);
-		const { x, y, time, lat, motion } = this;
+		const { time, lat, motion } = this;
 		const metres = EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180);
-		const [lon2, lat2] = feature.geometry.coordinates;
-		const next = project(lon2, lat2);
-		const moved = Math.hypot(next.x - x, next.y - y) * metres;
-		const gap = Math.min(feature.properties.timestamp, now) - time;
-		this.#set(feature, gap > 0 ? (moved / gap) * 3.6 : 0, now);
-		if (gap > 0) {
+		const gap = feature.properties.timestamp - time;
+		this.#set(feature, this.#derive(feature, metres));
+		if (gap > 0 && motion !== "unknown") {
 			const known = this.#intervals[motion];
 			this.#intervals[motion] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;
-		}
-		if (feature.properties.heading === undefined && moved > MIN_COURSE_DISTANCE) {
-			this.course = ((Math.atan2(next.x - x, y - next.y) * 180) / Math.PI + 360) % 360;
 		}
 		this.#dx = this.#dy = 0;
 		this.#corrected = now;
 		const target = this.positionAt(now);
-		if (Math.hypot(drawn.x - target.x, drawn.y - target.y) * metres < CORRECTION.most) {
-			this.#dx = drawn.x - target.x;
-			this.#dy = drawn.y - target.y;
+		const dx = shortWay(drawn.x - target.x);
+		const dy = drawn.y - target.y;
+		if (Math.hypot(dx, dy) * metres < CORRECTION.most) {
+			this.#dx = dx;
+			this.#dy = dy;
 		}
 	}
 
-	/** @returns {"moving" | "parked"} by the speed of its newest fix */
+	/**
+	 * Speed and course from the fix before.
+	 * @param {Feature} next
+	 * @param {number} metres across the world at its latitude
+	 * @returns {{speed: number | null, course: number | null}}
+	 */
+	#derive({ geometry, properties: { timestamp, accuracy = 0 } }, metres) {
+		const [lon, lat] = geometry.coordinates;
+		const { x, y } = project(lon, lat);
+		const gap = timestamp - this.#base.time;
+		const east = shortWay(x - this.#base.x);
+		const north = this.#base.y - y;
+		const moved = Math.hypot(east, north) * metres;
+		const moves = moved > Math.max(NOISE, accuracy);
+		if ((gap >= 0 && gap < DERIVED_GAP.least) || (!moves && gap < DERIVED_GAP.sure)) {
+			return { speed: this.speedDerived ? this.speed : null, course: this.course };
+		}
+		this.#base = { x, y, time: timestamp };
+		const speed = moves ? (moved / gap) * 3.6 : 0;
+		if (gap < 0 || gap > DERIVED_GAP.most || speed > PLAUSIBLE_SPEED) {
+			return { speed: null, course: null };
+		}
+		return { speed, course: moves ? ((Math.atan2(east, north) * 180) / Math.PI + 360) % 360 : this.course };
+	}
+
+	/** @returns {"moving" | "parked" | "unknown"} by the speed of its newest fix */
 	get motion() {
-		return this.speed >= MOVING_FROM ? "moving" : "parked";
+		return this.speed === null ? "unknown" : this.speed >= MOVING_FROM ? "moving" : "parked";
 	}
 
 	/** Seconds between its fixes; null before the second fix. */
 	get interval() {
-		return this.#intervals[this.motion];
+		return this.motion === "unknown" ? null : this.#intervals[this.motion];
 	}
 
 	/** Whether the stream has its fixes. */
@@ -173,18 +214,28 @@ export class Vehicle {
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
 	positionAt(now) {
+		const extrapolated = this.#extrapolated(now);
+		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
+		return {
+			x: this.x + this.#vx * extrapolated + this.#dx * left,
+			y: this.y + this.#vy * extrapolated + this.#dy * left,
+		};
+	}
+
+	/** For how many seconds of its motion it is drawn beyond its fix. @param {number} now */
+	#extrapolated(now) {
 		const age = this.age(now);
 		const bound = Math.min(
 			EXTRAPOLATION.most,
 			EXTRAPOLATION.intervals * (this.interval ?? EXTRAPOLATION.most),
 		);
 		const over = Math.max(0, age - this.#returnsAfter);
-		const extrapolated = Math.min(age, bound) * Math.exp(-over / CORRECTION.tau);
-		const left = Math.exp(-Math.max(0, now - this.#corrected) / CORRECTION.tau);
-		return {
-			x: this.x + this.#vx * extrapolated + this.#dx * left,
-			y: this.y + this.#vy * extrapolated + this.#dy * left,
-		};
+		return Math.min(age, bound) * Math.exp(-over / CORRECTION.tau);
+	}
+
+	/** How far it is extrapolated from its fix, in units of the world. @param {number} now */
+	extrapolation(now) {
+		return Math.hypot(this.#vx, this.#vy) * this.#extrapolated(now);
 	}
 
 	/** An upper bound of its drawn speed, in units of the world per second. @param {number} now */
@@ -202,6 +253,8 @@ export class Fleet {
 	vehicles = new Map();
 	/** Changes when a vehicle is added or removed. */
 	version = 0;
+	/** The ids that look alike. @type {Map<string, Set<string>>} */
+	#alike = new Map();
 
 	/**
 	 * @param {() => number} clock the hub's clock, Unix seconds
@@ -239,13 +292,39 @@ export class Fleet {
 		const vehicle = new Vehicle(feature, this.clock());
 		this.vehicles.set(vehicle.id, vehicle);
 		this.version++;
+		const looks = looksOf(vehicle.id);
+		const alike = this.#alike.get(looks);
+		if (alike) {
+			alike.add(vehicle.id);
+		} else {
+			this.#alike.set(looks, new Set([vehicle.id]));
+		}
 		return vehicle;
 	}
 
 	/** @param {string} id */
 	remove(id) {
-		this.version++;
-		return this.vehicles.delete(id);
+		const known = this.vehicles.delete(id);
+		if (known) {
+			this.version++;
+			const looks = looksOf(id);
+			const alike = this.#alike.get(looks);
+			alike?.delete(id);
+			if (alike?.size === 0) {
+				this.#alike.delete(looks);
+			}
+		}
+		return known;
+	}
+
+	/** What tells a vehicle's id from another one that looks alike; "" if there is none. @param {string} id */
+	difference(id) {
+		for (const other of this.#alike.get(looksOf(id)) ?? []) {
+			if (other !== id) {
+				return difference(id, other);
+			}
+		}
+		return "";
 	}
 
 	/** The stream has a vehicle no longer. @param {string} id */
@@ -304,7 +383,7 @@ export class Fleet {
 
 	/** The number of vehicles in each state. */
 	counts() {
-		const counts = { all: this.vehicles.size, moving: 0, parked: 0, silent: 0 };
+		const counts = { all: this.vehicles.size, moving: 0, parked: 0, unknown: 0, silent: 0 };
 		const stateOf = this.states();
 		for (const vehicle of this.vehicles.values()) {
 			counts[stateOf(vehicle)]++;

@@ -21,8 +21,14 @@ export function duration(seconds) {
 				: `${count(Math.floor(s / 86_400))} days`;
 }
 
-/** @param {number} seconds */
+/** Seconds ahead that clocks which agree may differ. */
+const CLOCK_TOLERANCE = 2;
+
+/** "now", "12 s ago"; "12 s ahead" of a clock that is behind. @param {number} seconds */
 export function ago(seconds) {
+	if (seconds <= -CLOCK_TOLERANCE) {
+		return `${duration(-seconds)} ahead`;
+	}
 	return seconds < 1 ? "now" : `${duration(seconds)} ago`;
 }
 
@@ -45,8 +51,17 @@ export function heading(degrees) {
 	return `${Math.round(degrees) % 360}° ${compass(degrees)}`;
 }
 
-/** @param {number} kmh */
-export const speed = (kmh) => `${Math.round(kmh)} km/h`;
+/**
+ * A speed, marked if it is a guess.
+ * @param {import("./fleet.js").Vehicle} vehicle
+ */
+export function speedOf({ speed, speedDerived }) {
+	if (speed === null) {
+		return "unknown";
+	}
+	const rounded = speed > 0 && speed < 0.5 ? "< 1" : number(Math.round(speed));
+	return `${speedDerived ? "~" : ""}${rounded} km/h`;
+}
 
 /** A text with its first letter in upper case. @param {string} text */
 export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -87,7 +102,45 @@ export function telemetry(name, value) {
 		.replace(/[_-]+/g, " ")
 		.replace(/([a-z])([A-Z])/g, "$1 $2")
 		.trim();
-	return [capitalized(words), unit ? `${value.toLocaleString("en")} ${unit}` : valueText(value)];
+	return [capitalized(words), unit ? quantity(value, String(unit)) : valueText(value)];
+}
+
+/** Characters of a value that are shown at first. */
+const SHORT = 160;
+
+/** The beginning of a long text. @param {string} text */
+export function shortened(text) {
+	if (text.length <= SHORT) {
+		return text;
+	}
+	const cut = text.slice(0, SHORT);
+	return `${cut.replace(/[\uD800-\uDBFF]$/, "")}…`; // not half a character
+}
+
+/** Digits of a number that are shown. The rest of 0.30000000000000004 is how it was computed. */
+const DIGITS = 12;
+
+/**
+ * A number as it is: neither tiny nor huge ones are rounded away. An integer that lost digits is marked;
+ * livemap.js keeps those as text where the browser can.
+ * @param {number} value
+ */
+export function number(value) {
+	return Number.isInteger(value)
+		? `${Math.abs(value) > Number.MAX_SAFE_INTEGER && Math.abs(value) < 1e21 ? "≈ " : ""}${value}`
+		: String(Number(value.toPrecision(DIGITS)));
+}
+
+/**
+ * A number with its unit, and with thousands separators where it is no power of ten.
+ * @param {any} value any JSON; a number is meant
+ * @param {string} unit
+ */
+export function quantity(value, unit) {
+	const size = Math.abs(value);
+	const plain = typeof value === "number" && (size === 0 || (size >= 1e-6 && size < 1e15));
+	const text = plain ? value.toLocaleString("en", { maximumSignificantDigits: DIGITS }) : valueText(value);
+	return `${text} ${unit}`;
 }
 
 /** @param {any} value any JSON */
@@ -98,7 +151,7 @@ function valueText(value) {
 		case "boolean":
 			return value ? "yes" : "no";
 		case "number":
-			return String(Math.round(value * 1000) / 1000);
+			return number(value);
 		default:
 			return JSON.stringify(value);
 	}

@@ -33,7 +33,8 @@
  *   metres of altitude if known
  * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number}
  *   & Record<string, any>} properties
- *   telemetry: `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north,
+ *   telemetry (an integer that a JavaScript number cannot hold is its text, in browsers that tell):
+ *   `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north,
  *   `accuracy` in metres
  */
 
@@ -396,7 +397,9 @@ class Stream {
 		try {
 			const answer = await fetch(this.#url("snapshot"), { ...REQUEST, signal: reading.signal });
 			const why = answer.ok ? null : await problemOf(answer);
-			const { features, quiet_from: quietFrom } = why ? { features: [] } : await answer.json();
+			const { features, quiet_from: quietFrom } = why
+				? { features: [] }
+				: parseExact(await answer.text());
 			if (reading.signal.aborted) {
 				return;
 			}
@@ -440,10 +443,10 @@ class Stream {
 			this.#opened = true;
 			this.#heard = this.status.heard = Date.now();
 		};
-		source.onmessage = handled((event) => this.#position(JSON.parse(event.data)));
+		source.onmessage = handled((event) => this.#position(parseExact(event.data)));
 		source.addEventListener(
 			"late",
-			handled((event) => this.feed.changed(this, "late", JSON.parse(event.data))),
+			handled((event) => this.feed.changed(this, "late", parseExact(event.data))),
 		);
 		source.addEventListener(
 			"gone",
@@ -704,6 +707,37 @@ class Stream {
 		}
 		return url;
 	}
+}
+
+/** An integer of so many digits that a JavaScript number may not hold it. */
+const LONG_INTEGER = /[:[,]-?\d{16,}[,\]}]/;
+/** What is a number in every Feature. */
+const NUMBERS = new Set([
+	"timestamp",
+	"speed_kmh",
+	"heading",
+	"accuracy",
+	"expect_within_s",
+	"stale_after_s",
+]);
+
+/**
+ * Parses JSON. An integer that a JavaScript number cannot hold becomes its text, in browsers that tell a
+ * reviver the source of a value.
+ * @param {string} text
+ */
+export function parseExact(text) {
+	/** @param {string} name @param {any} value @param {{source?: string}} [context] */
+	function exact(name, value, context) {
+		const { source = "" } = context ?? {};
+		const lost =
+			typeof value === "number" &&
+			!Number.isSafeInteger(value) &&
+			/^-?\d+$/.test(source) &&
+			BigInt(source) !== BigInt(value);
+		return lost && !NUMBERS.has(name) ? source : value;
+	}
+	return LONG_INTEGER.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
 /** Rejects options that would silently follow something else. @param {View} view @throws {TypeError} */

@@ -6,6 +6,7 @@ import { format, parse } from "./address.js";
 import { debug } from "./debug.js";
 import { element, showNotice } from "./element.js";
 import { Fleet } from "./fleet.js";
+import { idText } from "./id.js";
 import { follow } from "./livemap.js";
 import { bounds, darkScheme, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
 import { Markers } from "./map/markers.js";
@@ -237,7 +238,7 @@ function render() {
 	list.select(vehicle);
 	details.open(vehicle, viewState.follow);
 	syncControls(viewState);
-	document.title = vehicle === null ? "Live Map" : `${vehicle} – Live Map`;
+	document.title = vehicle === null ? "Live Map" : `${idText(vehicle)} – Live Map`;
 	summary.refresh();
 }
 
@@ -284,7 +285,7 @@ async function findVehicle(id) {
 		}
 		showNotice(
 			answer?.status === 403
-				? `You may not look for the vehicle “${id.trim()}” by its name.`
+				? `You may not look for the vehicle “${idText(id.trim())}” by its name.`
 				: "The hub cannot be asked now.",
 			5000,
 		);
@@ -292,7 +293,7 @@ async function findVehicle(id) {
 	}
 	const [feature] = undisclosed ? [] : (await answer.json()).features;
 	if (!feature) {
-		showNotice(`The hub knows no vehicle “${id.trim()}”.`, 5000);
+		showNotice(`The hub knows no vehicle “${idText(id.trim())}”.`, 5000);
 		return;
 	}
 	const [lon, lat] = feature.geometry.coordinates;

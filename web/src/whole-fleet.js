@@ -3,6 +3,8 @@
  * reads the hub's snapshot of the fleet every few seconds, less often the larger the fleet is.
  */
 
+import { parseExact } from "./livemap.js";
+
 /** Milliseconds between two readings, and the vehicles for each further one. */
 const MIN_INTERVAL = 10_000;
 const VEHICLES_PER_MS = 0.3;
@@ -88,7 +90,7 @@ export class WholeFleet {
 				this.#fleet.confirm(time);
 				this.asOf = time;
 			} else if (answer.ok) {
-				const { features } = await answer.json();
+				const { features } = parseExact(await answer.text());
 				signal.throwIfAborted();
 				this.#fleet.learn(features, time);
 				this.#etag = answer.headers.get("ETag") ?? "";

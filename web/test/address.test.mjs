@@ -17,7 +17,7 @@ test("an address is read as it was written", () => {
 	assert.ok(!/[ "<>]/.test(hash), hash);
 	assert.deepEqual(parse(hash), look);
 	assert.deepEqual(parse(format(DEFAULTS)), DEFAULTS);
-	for (const filter of /** @type {const} */ (["all", "moving", "parked", "silent"])) {
+	for (const filter of /** @type {const} */ (["all", "moving", "parked", "unknown", "silent"])) {
 		for (const sort of /** @type {const} */ (["name", "speed", "heard"])) {
 			assert.deepEqual(parse(format({ ...DEFAULTS, filter, sort })), { ...DEFAULTS, filter, sort });
 		}

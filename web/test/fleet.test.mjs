@@ -137,15 +137,83 @@ test("the interval is an average, which one long pause does not spoil", () => {
 
 test("speed and course are derived from two fixes if not reported", () => {
 	const vehicle = new Vehicle(fix(100, 0), 100);
-	assert.equal(vehicle.state(100), "parked");
-	assert.equal(vehicle.course, null);
+	assert.deepEqual([vehicle.state(100), vehicle.speed, vehicle.course], ["unknown", null, null]);
 	vehicle.update(fix(110, 0.001), 110); // 111 m in 10 s
-	assert.equal(Math.round(vehicle.speed), 40);
+	assert.equal(Math.round(Number(vehicle.speed)), 40);
+	assert.deepEqual([vehicle.speedDerived, vehicle.courseDerived], [true, true]);
 	assert.equal(vehicle.course, EAST);
 	assert.equal(vehicle.state(110), "moving");
 	assert.equal(Math.round(metres(vehicle.positionAt(118))), 111, "but nothing is carried on by them");
 	vehicle.update(fix(110, 0.002), 111);
-	assert.equal(vehicle.speed, 0, "two fixes with the same timestamp have no speed");
+	assert.equal(Math.round(Number(vehicle.speed)), 40, "two fixes with the same timestamp have no speed");
+	vehicle.update(fix(112, 0.002, { speed_kmh: 20, heading: 7 }), 112);
+	assert.deepEqual([vehicle.speed, vehicle.speedDerived], [20, false]);
+	assert.deepEqual([vehicle.course, vehicle.courseDerived], [7, false]);
+	vehicle.update(fix(112.5, 0.002), 112.5);
+	assert.equal(vehicle.speed, null, "what was reported is not guessed to hold");
+});
+
+test("a crossing of the antimeridian goes the short way, in both directions", () => {
+	for (const [from, to, course] of [
+		[179.999, -179.999, 90],
+		[-179.999, 179.999, 270],
+	]) {
+		const vehicle = new Vehicle(fix(100, from), 100);
+		vehicle.update(fix(110, to), 110); // 223 m
+		assert.equal(Math.round(Number(vehicle.speed)), 80);
+		assert.equal(Math.round(Number(vehicle.course)), course);
+		const away = Math.abs(vehicle.positionAt(110).x - project(to, 0).x) * 40_075_016.686;
+		assert.ok(away > 200 && away < 250, `glides ${away} m over the line, not through the world`);
+	}
+});
+
+test("an implausible speed is unknown, and is no base for a guess", () => {
+	for (const [name, time, lon] of /** @type {[string, number, number][]} */ ([
+		["a jump", 110, 1], // 111 km in 10 s
+		["an average of an hour", 3700, 0.01],
+		["a clock that was set back", 50, 0.01],
+	])) {
+		const vehicle = new Vehicle(fix(100, 0), 100);
+		vehicle.update(fix(time, lon), time);
+		assert.deepEqual([vehicle.speed, vehicle.course, vehicle.state(time)], [null, null, "unknown"], name);
+		vehicle.update(fix(time + 10, lon + 0.001), time + 10);
+		assert.equal(Math.round(Number(vehicle.speed)), 40, `${name}: the next fix is compared with it`);
+	}
+	const close = new Vehicle(fix(100, 0), 100);
+	close.update(fix(100.1, 0.0001), 100.1); // 11 m, which is 400 km/h
+	assert.equal(close.speed, null, "fixes that are too close in time are noise");
+	close.update(fix(101.1, 0.0001), 101.1);
+	assert.equal(Math.round(Number(close.speed)), 36);
+});
+
+test("noise is no movement, and a crawl is", () => {
+	const vehicle = new Vehicle(fix(100, 0), 100);
+	for (let t = 101; t < 110; t++) {
+		vehicle.update(fix(t, t % 2 ? 0.00005 : 0), t); // 6 m to and fro
+		assert.equal(vehicle.state(t), "unknown");
+	}
+	vehicle.update(fix(110, 0.00005), 110);
+	assert.deepEqual([vehicle.speed, vehicle.state(110)], [0, "parked"]);
+	const vague = new Vehicle(fix(100, 0, { accuracy: 50 }), 100);
+	vague.update(fix(110, 0.0004, { accuracy: 50 }), 110); // 45 m
+	assert.deepEqual([vague.speed, vague.course], [0, null]);
+	const slow = new Vehicle(fix(100, 0), 100);
+	for (let t = 101; t < 110; t++) {
+		slow.update(fix(t, (t - 100) * 0.00002), t); // 2.2 m/s
+	}
+	assert.equal(Math.round(Number(slow.speed)), 8);
+});
+
+test("a reported speed is shown whatever it is, and carries nothing through the world", () => {
+	for (const speed_kmh of [1e308, 57_521_995]) {
+		const vehicle = new Vehicle(fix(100, 0, { speed_kmh, heading: EAST }), 100);
+		assert.equal(vehicle.speed, speed_kmh);
+		assert.deepEqual(vehicle.positionAt(105), { x: 0.5, y: 0.5 });
+		assert.equal(vehicle.drawnSpeed(105), 0);
+	}
+	const plane = new Vehicle(fix(100, 0, { speed_kmh: 1200, heading: EAST }), 100);
+	assert.ok(metres(plane.positionAt(105)) > 1000);
+	assert.ok(Math.abs(plane.extrapolation(105) * 40_075_016.686 - metres(plane.positionAt(105))) < 1e-6);
 });
 
 test("a course is derived from two fixes that are far enough apart", () => {
@@ -164,6 +232,7 @@ test("a course is derived from two fixes that are far enough apart", () => {
 	const parked = new Vehicle(fix(100, 0, { heading: EAST }), 100);
 	parked.update(fix(110, 0.00005), 110);
 	assert.equal(parked.course, EAST, "a heading that was reported is known for as long");
+	assert.equal(parked.courseDerived, true, "and may have changed since");
 });
 
 test("distances are right in the north as at the equator", () => {
@@ -173,7 +242,7 @@ test("distances are right in the north as at the equator", () => {
 	assert.ok(Math.abs((lat - 60) * 111_320 - 100) < 1, `${lat}: 100 m to the north`);
 	const east = new Vehicle(fix(100, 10, {}, 60), 100);
 	east.update(fix(110, 10.01, {}, 60), 110); // 557 m: half of what it is at the equator
-	assert.equal(Math.round(east.speed), 200);
+	assert.equal(Math.round(Number(east.speed)), 200);
 	assert.equal(east.positionAt(110).x, project(10.01, 60).x, "too far to be glided");
 	east.update(fix(120, 10.016, {}, 60), 120); // 334 m
 	assert.ok(Math.abs(east.positionAt(120).x - project(10.01, 60).x) < 1e-9, "near enough");
@@ -205,9 +274,9 @@ test("a fleet counts its states", () => {
 	const fleet = new Fleet(() => now);
 	fleet.update({ ...fix(100, 0, { speed_kmh: 50 }), id: "A" });
 	fleet.update({ ...fix(100, 0, { speed_kmh: 0 }), id: "B" });
-	assert.deepEqual(fleet.counts(), { all: 2, moving: 1, parked: 1, silent: 0 });
+	assert.deepEqual(fleet.counts(), { all: 2, moving: 1, parked: 1, unknown: 0, silent: 0 });
 	now = 180;
-	assert.deepEqual(fleet.counts(), { all: 2, moving: 0, parked: 1, silent: 1 });
+	assert.deepEqual(fleet.counts(), { all: 2, moving: 0, parked: 1, unknown: 0, silent: 1 });
 	assert.equal(fleet.remove("A"), true);
 	assert.equal(fleet.remove("A"), false);
 	assert.equal(fleet.counts().all, 1);
@@ -231,18 +300,20 @@ test("a fleet updates known vehicles, and its version changes with its members",
 	assert.notEqual(fleet.version, without);
 });
 
-test("a vehicle's clock that is ahead or behind does not change its age", () => {
-	const ahead = new Vehicle(fix(150, 0, { speed_kmh: 50 }), 100);
-	ahead.update(fix(151, 0, { speed_kmh: 50 }), 101);
-	assert.equal(ahead.state(105), "moving");
-	assert.equal(ahead.interval, 1);
-	assert.equal(ahead.state(211), "moving");
-	assert.equal(ahead.state(212), "silent", "a minute after its own time");
-	const behind = new Vehicle(fix(100, 0, { speed_kmh: 50 }), 700);
-	behind.update(fix(101, 0, { speed_kmh: 50 }), 701);
+test("a timestamp that is ahead stays so, the same at every reload", () => {
+	const moving = { speed_kmh: 72, heading: EAST };
+	const ahead = new Vehicle(fix(150, 0, moving), 100);
+	ahead.update(fix(151, 0, moving), 101);
+	const reloaded = new Vehicle(fix(151, 0, moving), 120);
+	for (const vehicle of [ahead, reloaded]) {
+		assert.deepEqual([vehicle.time, vehicle.age(121)], [151, 0]);
+		assert.equal(metres(vehicle.positionAt(150)), 0, "it is not extrapolated before its time");
+		assert.deepEqual([vehicle.state(211), vehicle.state(212)], ["moving", "silent"]);
+	}
+	const behind = new Vehicle(fix(100, 0, moving), 700);
+	behind.update(fix(101, 0, moving), 701);
 	assert.equal(behind.state(701), "silent", "its fix is ten minutes old");
 });
-
 test("a fleet's states hold for the time until which it is known", () => {
 	let asOf = 150;
 	let quietFrom = 0;
@@ -272,7 +343,7 @@ test("a fleet keeps vehicles that leave the stream, as of then", () => {
 	const b = /** @type {Vehicle} */ (fleet.vehicles.get("B"));
 	assert.deepEqual([fleet.counts().all, b.streamed], [2, false]);
 	now = 200;
-	assert.deepEqual(fleet.counts(), { all: 2, moving: 1, parked: 0, silent: 1 }, "B was heard of until 100");
+	assert.deepEqual([fleet.counts().moving, fleet.counts().silent], [1, 1], "B was heard of until 100");
 	fleet.confirm(161);
 	assert.equal(fleet.counts().silent, 2, "and until 161 nothing came from it");
 	fleet.confirm(120);
@@ -306,4 +377,17 @@ test("a fleet learns the vehicles that are not streamed, and forgets those that 
 	fleet.leave("STREAMED"); // at 200
 	fleet.learn([], 195); // which was read before
 	assert.equal(fleet.vehicles.has("STREAMED"), true);
+});
+
+test("a fleet knows which ids look alike", () => {
+	const fleet = new Fleet(() => 100);
+	fleet.update(vehicleAt("VAN-1", 100));
+	assert.equal(fleet.difference("VAN-1"), "");
+	fleet.update(vehicleAt("V\u0410N-1", 100));
+	assert.equal(fleet.difference("VAN-1"), "A Latin");
+	assert.equal(fleet.difference("V\u0410N-1"), "\u0410 Cyrillic");
+	fleet.remove("VAN-1");
+	assert.equal(fleet.difference("V\u0410N-1"), "");
+	fleet.remove("V\u0410N-1");
+	assert.equal(fleet.difference("VAN-1"), "", "of nobody");
 });

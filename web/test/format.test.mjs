@@ -11,7 +11,10 @@ import {
 	dateTime,
 	duration,
 	protocol,
-	speed,
+	number,
+	quantity,
+	shortened,
+	speedOf,
 	telemetry,
 } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
@@ -63,7 +66,10 @@ test("a direction is the nearest of eight points", () => {
 
 test("numbers have their usual form", () => {
 	assert.equal(count(1_234_567), "1,234,567");
-	assert.equal(speed(49.6), "50 km/h");
+	const at = (/** @type {any} */ speed, speedDerived = false) =>
+		speedOf(/** @type {any} */ ({ speed, speedDerived }));
+	assert.deepEqual([at(49.6), at(49.6, true), at(null, true)], ["50 km/h", "~50 km/h", "unknown"]);
+	assert.deepEqual([ago(0.5), ago(-1.9), ago(-2), ago(-59.9)], ["now", "now", "2 s ahead", "59 s ahead"]);
 	assert.equal(coordinates(13.404954, 52.520008), "52.52001, 13.40495");
 	assert.deepEqual(["h3", "h2", "http/1.1", "h4", ""].map(protocol), [
 		"HTTP/3",
@@ -84,7 +90,7 @@ test("unknown telemetry gets a label and a unit", () => {
 		["fuel_percent", "full", "Fuel percent", "full"],
 		["doorOpen", true, "Door Open", "yes"],
 		["door-open", false, "Door open", "no"],
-		["ratio", 0.123456, "Ratio", "0.123"],
+		["ratio", 0.123456, "Ratio", "0.123456"],
 		["stops", ["A", 2], "Stops", '["A",2]'],
 		["line", null, "Line", "null"],
 		["_km", 5, "", "5 km"],
@@ -109,7 +115,15 @@ test("a vehicle's state is written as text", () => {
 	assert.equal(activity(vehicle({ speed_kmh: 49.6, heading: 180 }), "moving", 100), "50 km/h S");
 	assert.equal(activity(vehicle({ speed_kmh: 5, heading: 0 }), "moving", 100), "5 km/h N");
 	assert.equal(activity(vehicle({ speed_kmh: 5 }), "moving", 100), "5 km/h");
-	assert.equal(activity(vehicle({}), "parked", 100), "Parked");
+	assert.equal(activity(vehicle({ speed_kmh: 0 }), "parked", 100), "Parked");
+	const guessed = vehicle({});
+	assert.equal(activity(guessed, "unknown", 100), "Speed unknown");
+	guessed.update({ ...guessed.feature, properties: { vehicle_id: "VAN-7", timestamp: 110 } }, 110);
+	assert.equal(activity(guessed, "parked", 110), "~ Parked");
+	const east = { type: /** @type {const} */ ("Point"), coordinates: [0.001, 0] };
+	const later = { vehicle_id: "VAN-7", timestamp: 120 };
+	guessed.update({ ...guessed.feature, geometry: east, properties: later }, 120);
+	assert.equal(activity(guessed, "moving", 120), "~40 km/h ~E");
 	assert.equal(activity(vehicle({}), "silent", 100 + 172_799), "Silent");
 	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent for days");
 });
@@ -203,4 +217,47 @@ test("the connection line shows the connection, and never better than it is", ()
 	);
 	assert.deepEqual(says({ phase: "closed", reason: "" }), ["Closed", "", ""]);
 	mock.timers.reset();
+});
+
+test("numbers are shown as they are", () => {
+	for (const [value, text] of /** @type {[number, string][]} */ ([
+		[0, "0"],
+		[-0, "0"],
+		[62.5, "62.5"],
+		[0.1 + 0.2, "0.3"],
+		[1 / 3, "0.333333333333"],
+		[0.00035, "0.00035"],
+		[1e-9, "1e-9"],
+		[-1e-300, "-1e-300"],
+		[1e308, "1e+308"],
+		[-1e308, "-1e+308"],
+		[123456789012, "123456789012"],
+		[9007199254740991, "9007199254740991"],
+		[12345678901234567890, "≈ 12345678901234567000"],
+	])) {
+		assert.equal(number(value), text);
+		assert.deepEqual(telemetry("reading", value), ["Reading", text]);
+	}
+	for (const [value, text] of /** @type {[any, string][]} */ ([
+		[1234567.891, "1,234,567.891 km"],
+		[0.00035, "0.00035 km"],
+		[1e-9, "1e-9 km"],
+		[0, "0 km"],
+		[-12.5, "-12.5 km"],
+		[1e308, "1e+308 km"],
+		["12345678901234567891", "12345678901234567891 km"],
+	])) {
+		assert.equal(quantity(value, "km"), text);
+	}
+	assert.deepEqual(telemetry("way_km", 0.00035), ["Way", "0.00035 km"]);
+	assert.deepEqual(telemetry("note", null), ["Note", "null"]);
+	const speed = (/** @type {number} */ speed) => speedOf(/** @type {any} */ ({ speed, speedDerived: false }));
+	assert.deepEqual([speed(0), speed(0.4), speed(0.5)], ["0 km/h", "< 1 km/h", "1 km/h"]);
+	assert.equal(speed(1e308), "1e+308 km/h");
+});
+
+test("long values are shortened, but not within a character", () => {
+	assert.equal(shortened("x".repeat(160)), "x".repeat(160));
+	assert.equal(shortened("x".repeat(161)), `${"x".repeat(160)}…`);
+	assert.equal(shortened(`${"x".repeat(159)}🚚🚚`), `${"x".repeat(159)}…`);
 });

@@ -3,7 +3,7 @@ interface Window {
 	livemap: {
 		vehicles(): import("../src/livemap.js").Feature[];
 		status(): import("../src/livemap.js").Status;
-		drawn(id: string): { left: number; top: number; state: string } | null;
+		drawn(id: string): { left: number; top: number; state: string; guess: boolean } | null;
 		clusters(): { count: number; left: number; top: number }[];
 		frames(): number;
 		trail(): number;

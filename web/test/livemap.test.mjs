@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { follow, freshness, staleAfter } from "../src/livemap.js";
+import { follow, freshness, parseExact, staleAfter } from "../src/livemap.js";
 
 /** An EventSource whose events the test sends. */
 class Source {
@@ -1031,4 +1031,27 @@ test("a feed's freshness is by the hub's clock and its pauses, as of when it was
 	assert.equal(feed.quietFrom, time - 1, "a snapshot has it too");
 	Source.last.send("live", { mode: "replay", time: time + 11, quiet_from: time }, "e-2");
 	assert.deepEqual([feed.quietFrom, fresh()], [time, "fresh"]);
+});
+
+test("an integer that a number cannot hold is its text, if the browser tells", (t) => {
+	/** @type {(name: string, value: any, context?: {source: string}) => any} */
+	const source = (_, value, context) => context?.source;
+	const tells = JSON.parse("1", source) === "1";
+	const text = (/** @type {string} */ digits, /** @type {number} */ rounded) => (tells ? digits : rounded);
+	t.diagnostic(`this Node ${tells ? "tells" : "does not tell"} the source of a value`);
+	assert.deepEqual(
+		parseExact(
+			'{"a":12345678901234567891,"b":[-98765432109876543211,7],"c":{"d":9007199254740992},"e":1e20,' +
+				'"speed_kmh":12345678901234567891,"f":"12345678901234567891","g":0.12345678901234567}',
+		),
+		{
+			a: text("12345678901234567891", 12345678901234567891),
+			b: [text("-98765432109876543211", -98765432109876543211), 7],
+			c: { d: 9007199254740992 },
+			e: 1e20,
+			speed_kmh: 12345678901234567891,
+			f: "12345678901234567891",
+			g: 0.12345678901234567,
+		},
+	);
 });

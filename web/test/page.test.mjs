@@ -179,6 +179,94 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await says(page, "#filter", /Silent 1/);
 	});
 
+	test("marks what is a guess, in the list, the details and on the map", async () => {
+		const t = now();
+		await hub.publish(
+			{ vehicle_id: "GUESS-1", ...BERLIN, timestamp: t - 20 },
+			{ vehicle_id: "LOST-1", ...BERLIN, lat: BERLIN.lat - 0.004, timestamp: t - 4000 },
+		);
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 15) + "&vehicle=GUESS-1");
+		await says(page, "#list", /GUESS-1 Speed unknown/);
+		await says(page, "#details", /Speed unknown, last fix .*Speed unknown Position/);
+		const north = { lon: BERLIN.lon, lat: BERLIN.lat + 0.004 };
+		await hub.publish({ vehicle_id: "AHEAD-1", ...north, timestamp: now() + 58, speed_kmh: 4 });
+		await says(page, "#list", /AHEAD-1 4 km\/h \d+ s ahead/);
+		await says(page, "#filter", /All 3 Moving 1 Parked 0 Unknown 1 Silent 1/);
+		await page.getByRole("radio", { name: /Unknown/ }).check();
+		await says(page, "#summary", /^1 of 3 vehicles$/);
+		await page.getByRole("radio", { name: /All/ }).check();
+		await hub.publish({ vehicle_id: "GUESS-1", lon: BERLIN.lon + 0.001, lat: BERLIN.lat, timestamp: t - 10 });
+		await says(page, "#list", /GUESS-1 ~24 km\/h ~E/);
+		await says(page, "#details", /Speed ~24 km\/h Heading ~90° E/);
+		await page.waitForFunction(() => window.livemap.drawn("GUESS-1")?.guess === true);
+		assert.ok(!near(await pixel(page, await drawn(page, "GUESS-1")), BLUE), "a hollow arrow");
+
+		const driving = { vehicle_id: "GUESS-1", ...BERLIN, speed_kmh: 90, heading: 90, accuracy: 150 };
+		await hub.publish({ ...driving, timestamp: now() });
+		await says(page, "#list", /GUESS-1 90 km\/h E/);
+		await says(page, "#filter", /All 3 Moving 2 Parked 0 Silent 1$/);
+		await page.waitForFunction(() => window.livemap.drawn("GUESS-1")?.guess === true);
+		const mark = await drawn(page, "GUESS-1");
+		const [fix, edge] = await page.evaluate(
+			([lon, lat]) =>
+				[lat, lat - 150 / 111_320].map((lat) => {
+					const { x, y } = window.livemap.project([lon, lat]);
+					return { left: x, top: y };
+				}),
+			[BERLIN.lon, BERLIN.lat],
+		);
+		assert.ok(mark.left > fix.left + 10, "it is carried on");
+		assert.ok(!near(await pixel(page, await drawn(page, "GUESS-1")), BLUE), "which its arrow shows");
+		assert.ok(near(await pixel(page, fix), [245, 158, 11]), "beside its last fix");
+		const [red, , blue] = await pixel(page, edge);
+		assert.ok(red > blue + 60, `within its circle of accuracy: ${red} ${blue}`);
+	});
+
+	test("shows numbers, long values and odd ids as they are", async () => {
+		const t = now();
+		const [spaced, cyrillic] = ["VAN\u00A07", "V\u0410N-1"];
+		await hub.publish(
+			{ vehicle_id: spaced, ...BERLIN, lat: BERLIN.lat + 0.003, speed_kmh: 0 },
+			{ vehicle_id: cyrillic, ...BERLIN, lat: BERLIN.lat - 0.003, speed_kmh: 0 },
+			{ vehicle_id: "VAN-1", ...BERLIN, lat: BERLIN.lat - 0.006, speed_kmh: 0 },
+		);
+		/** @param {number} timestamp @param {string} serial */
+		const publish = (timestamp, serial) =>
+			fetch(`${hub.internal}/publish`, {
+				method: "POST",
+				headers: { "Content-Type": "application/json" },
+				body: `{"vehicle_id":"EXACT-1","lon":${BERLIN.lon},"lat":${BERLIN.lat},"timestamp":${timestamp},
+					"speed_kmh":1e308,"heading":90,"huge":1e308,"deep":-1e308,"tiny":1e-9,"rate_km":0.00035,
+					"serial":${serial},"nothing":null,"nested":{"a":[{"b":${serial}}]},"log":"${"y".repeat(12_000)}"}`,
+			});
+		await publish(t - 10, "12345678901234567891");
+		const page = await show(at(BERLIN.lon, BERLIN.lat, 14) + "&vehicle=EXACT-1");
+		for (const words of [
+			/Speed 1e\+308 km\/h/,
+			/Huge 1e\+308 Deep -1e\+308 Tiny 1e-9 Rate 0.00035 km/,
+			/Serial 12345678901234567891 Nothing null Nested {"a":\[{"b":"12345678901234567891"}\]}/,
+			/Log y{160}…\s?more \(12,000 characters\)/,
+		]) {
+			await says(page, "#details", words);
+		}
+		await page.locator("#details .more").click();
+		await says(page, "#details", /Log y{12000}\s?less/);
+		await publish(t - 5, "98765432109876543211"); // from the stream, not from a snapshot
+		await says(page, "#details", /Serial 98765432109876543211 .*Log y{12000}\s?less/);
+		assert.ok(await drawn(page, "EXACT-1"), "where it is");
+
+		await says(page, "#list", /VANU\+00A07 Parked/);
+		await says(page, "#list", /VAN-1 A Latin Parked/);
+		await says(page, "#list", /V\u0410N-1 \u0410 Cyrillic Parked/);
+		const { left, top } = await drawn(page, spaced);
+		await page.locator("#map").click({ position: { x: left, y: top } });
+		await says(page, "#details h2", /^VANU\+00A07$/);
+		assert.equal(await page.locator("#details h2 bdi .hidden-character").innerText(), "U+00A0");
+		assert.equal(await page.title(), "VAN‹U+00A0›7 – Live Map");
+		await page.locator(`[data-id="${cyrillic}"]`).click();
+		await says(page, "#details h2", /^V\u0410N-1 \u0410 Cyrillic$/);
+	});
+
 	test("removes a vehicle that is gone", async () => {
 		await hub.publish(
 			{ vehicle_id: "VAN-7", ...BERLIN },

@@ -101,6 +101,7 @@ describe("web/README.md", { timeout: 30 * LIMIT }, () => {
 			filter: "moving",
 			sort: "name",
 			q: "042",
+			inView: true,
 		});
 	});
 

@@ -146,7 +146,8 @@ test("a view over the antimeridian or a pole makes a box that the hub accepts", 
  * @param {number} [world] CSS pixels of the whole world
  */
 function marker(left, top, state = "moving", world = 512) {
-	return { vehicle: /** @type {any} */ ({}), state, x: left / world, y: top / world, left, top };
+	const vehicle = /** @type {any} */ ({});
+	return { vehicle, state, x: left / world, y: top / world, left, top, guess: false };
 }
 
 /** @param {number} n @param {number} left @param {number} top */
@@ -168,7 +169,7 @@ test("four in a cell are a cluster in their middle, three are not", () => {
 		clusters.map((c) => [c.markers.length, c.left, c.top, c.radius]),
 		[[4, 15, 15, radius(4)]],
 	);
-	assert.deepEqual(clusters[0].states, { moving: 2, parked: 1, silent: 1 });
+	assert.deepEqual(clusters[0].states, { moving: 2, parked: 1, unknown: 0, silent: 1 });
 });
 
 test("a cluster grows with its count, slowly", () => {

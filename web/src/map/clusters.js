@@ -13,6 +13,7 @@
  * @property {number} y
  * @property {number} left CSS pixels from the map's left edge
  * @property {number} top
+ * @property {boolean} guess whether place or direction is a guess
  */
 
 /**
@@ -73,7 +74,7 @@ export function clustered(markers, zoom) {
 function cluster(markers) {
 	let left = 0;
 	let top = 0;
-	const states = { moving: 0, parked: 0, silent: 0 };
+	const states = { moving: 0, parked: 0, unknown: 0, silent: 0 };
 	for (const marker of markers) {
 		left += marker.left;
 		top += marker.top;

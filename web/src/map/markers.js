@@ -6,7 +6,8 @@
  * points once. The map below is not redrawn when vehicles move.
  */
 import { clustered } from "./clusters.js";
-import { project } from "../fleet.js";
+import { idText } from "../id.js";
+import { EARTH_CIRCUMFERENCE, project } from "../fleet.js";
 import { PALETTE, SILENT_ALPHA, SIZE, Sprites } from "./sprites.js";
 
 /** @typedef {import("./clusters.js").Marker} Marker */
@@ -27,6 +28,10 @@ const MARGIN = 40;
 const IDLE_FACTOR = 2;
 /** CSS pixels of movement that need a new frame. */
 const MIN_MOVE = 0.25;
+/** A place is a guess from so many seconds after its fix, and CSS pixels away from it. */
+const GUESS = { age: 3, distance: 4 };
+/** CSS pixels: a circle of accuracy is drawn from the least up to the most. */
+const ACCURACY_RADIUS = { least: 10, most: 20_000 };
 /**
  * Milliseconds until a new position is drawn, and the most between two frames, because vehicles fall silent.
  */
@@ -176,13 +181,17 @@ export class Markers {
 				continue;
 			}
 			const left = (x - centre.x) * world + this.#width / 2;
+			const moved = still || vehicle.age(now) < GUESS.age ? 0 : vehicle.extrapolation(now) * world;
+			const arrow = vehicle.motion === "moving" && vehicle.course !== null;
+			const derived = vehicle.speedDerived || (arrow && vehicle.courseDerived);
+			const guess = derived || moved >= GUESS.distance;
 			for (
 				let copy = left - world * Math.floor((left + MARGIN) / world);
 				copy < this.#width + MARGIN;
 				copy += world
 			) {
 				fastest = Math.max(fastest, vehicle.drawnSpeed(now) * world);
-				markers.push({ vehicle, state, x, y, left: copy, top });
+				markers.push({ vehicle, state, x, y, left: copy, top, guess });
 			}
 		}
 		return { markers, fastest: still ? 0 : fastest };
@@ -194,7 +203,7 @@ export class Markers {
 		const ratio = this.#sprites.ratio;
 		ctx.setTransform(1, 0, 0, 1, 0, 0);
 		ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
-		for (const state of ["silent", "parked", "moving"]) {
+		for (const state of ["silent", "unknown", "parked", "moving"]) {
 			for (const marker of this.#single) {
 				if (marker.state === state && marker.vehicle.id !== this.selected) {
 					this.#marker(marker, ratio);
@@ -205,6 +214,7 @@ export class Markers {
 		this.#clusters.forEach((c) => this.#cluster(c));
 		for (const marker of this.#single) {
 			if (marker.vehicle.id === this.selected) {
+				this.#lastFix(marker, ratio);
 				this.#halo(marker, ratio);
 				this.#marker(marker, ratio);
 			}
@@ -215,7 +225,7 @@ export class Markers {
 	}
 
 	/** @param {Marker} marker @param {number} ratio */
-	#marker({ vehicle, state, left, top }, ratio) {
+	#marker({ vehicle, state, left, top, guess }, ratio) {
 		const arrow = vehicle.course !== null && vehicle.motion === "moving";
 		const turn = arrow ? ((vehicle.course ?? 0) * Math.PI) / 180 : 0;
 		const cos = Math.cos(turn);
@@ -223,7 +233,48 @@ export class Markers {
 		this.ctx.globalAlpha = state === "silent" ? SILENT_ALPHA : 1;
 		this.ctx.setTransform(cos, sin, -sin, cos, left * ratio, top * ratio);
 		const half = (SIZE * ratio) / 2;
-		this.ctx.drawImage(this.#sprites.marker(state, arrow), -half, -half);
+		this.ctx.drawImage(this.#sprites.marker(state, arrow, guess), -half, -half);
+	}
+
+	/**
+	 * Draws the last fix of a vehicle that is drawn elsewhere, and the circle in which it was.
+	 * @param {Marker} marker @param {number} ratio
+	 */
+	#lastFix({ vehicle, x, y, left, top, guess }, ratio) {
+		const { ctx } = this;
+		const { selected, rim } = this.#sprites.colours;
+		const world = 512 * 2 ** this.map.getZoom();
+		const [fixLeft, fixTop] = [left - (x - vehicle.x) * world, top - (y - vehicle.y) * world];
+		const metres = EARTH_CIRCUMFERENCE * Math.cos((vehicle.lat * Math.PI) / 180);
+		const radius = ((vehicle.feature.properties.accuracy ?? 0) / metres) * world;
+		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+		ctx.strokeStyle = selected;
+		ctx.lineWidth = 1.5;
+		if (radius >= ACCURACY_RADIUS.least && radius <= ACCURACY_RADIUS.most) {
+			ctx.beginPath();
+			ctx.arc(fixLeft, fixTop, radius, 0, 7);
+			ctx.globalAlpha = 0.12;
+			ctx.fillStyle = selected;
+			ctx.fill();
+			ctx.globalAlpha = 0.8;
+			ctx.stroke();
+		}
+		if (guess && Math.hypot(left - fixLeft, top - fixTop) >= GUESS.distance) {
+			ctx.globalAlpha = 1;
+			ctx.setLineDash([4, 4]);
+			ctx.beginPath();
+			ctx.moveTo(fixLeft, fixTop);
+			ctx.lineTo(left, top);
+			ctx.stroke();
+			ctx.setLineDash([]);
+			ctx.beginPath();
+			ctx.arc(fixLeft, fixTop, 5, 0, 7);
+			ctx.fillStyle = selected;
+			ctx.fill();
+			ctx.lineWidth = 2;
+			ctx.strokeStyle = rim;
+			ctx.stroke();
+		}
 	}
 
 	/** @param {Marker} marker @param {number} ratio */
@@ -256,7 +307,7 @@ export class Markers {
 			ctx.fill();
 		}
 		let from = -Math.PI / 2;
-		for (const state of /** @type {const} */ (["moving", "parked", "silent"])) {
+		for (const state of /** @type {const} */ (["moving", "parked", "unknown", "silent"])) {
 			if (states[state] === 0) {
 				continue;
 			}
@@ -298,10 +349,11 @@ export class Markers {
 			if (!all && vehicle.id !== this.selected) {
 				continue;
 			}
-			if (this.#reserve(reserved, left + 13, top, this.#widthOf(vehicle.id))) {
+			const label = this.#labelOf(vehicle.id);
+			if (this.#reserve(reserved, left + 13, top, this.#widthOf(label))) {
 				ctx.fillStyle = state === "silent" ? colours.parked : colours.text;
-				ctx.strokeText(vehicle.id, left + 13, top);
-				ctx.fillText(vehicle.id, left + 13, top);
+				ctx.strokeText(label, left + 13, top);
+				ctx.fillText(label, left + 13, top);
 				written++;
 			}
 		}
@@ -327,6 +379,12 @@ export class Markers {
 			reserved.add(row * 4096 + column);
 		}
 		return true;
+	}
+
+	/** An id with what tells it from others. @param {string} id */
+	#labelOf(id) {
+		const tag = this.fleet.difference(id);
+		return idText(id) + (tag && ` (${tag})`);
 	}
 
 	/** @param {string} label */

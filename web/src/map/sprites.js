@@ -9,6 +9,7 @@ export const PALETTE = {
 	light: {
 		moving: "#2563eb",
 		parked: "#64748b",
+		unknown: "#64748b",
 		silent: "#8b95a3",
 		selected: "#f59e0b",
 		rim: "#ffffff",
@@ -21,6 +22,7 @@ export const PALETTE = {
 	dark: {
 		moving: "#4f8dff",
 		parked: "#94a3b8",
+		unknown: "#94a3b8",
 		silent: "#6b7683",
 		selected: "#fbbf24",
 		rim: "#0f1319",
@@ -57,22 +59,23 @@ export class Sprites {
 	}
 
 	/**
-	 * A marker: an arrow if the direction is known, otherwise a dot.
+	 * A marker: an arrow if the direction is known, otherwise a dot; hollow if it shows a guess.
 	 * @param {State} state
 	 * @param {boolean} arrow
+	 * @param {boolean} hollow
 	 */
-	marker(state, arrow) {
-		const name = `${state} ${arrow}`;
+	marker(state, arrow, hollow) {
+		const name = `${state} ${arrow} ${hollow}`;
 		let sprite = this.#drawn.get(name);
 		if (!sprite) {
-			sprite = this.#draw(arrow ? ARROW : DOT, this.colours[state], state);
+			sprite = this.#draw(arrow ? ARROW : DOT, state, hollow);
 			this.#drawn.set(name, sprite);
 		}
 		return sprite;
 	}
 
-	/** @param {Path2D} shape @param {string} fill @param {State} state */
-	#draw(shape, fill, state) {
+	/** @param {Path2D} shape @param {State} state @param {boolean} hollow */
+	#draw(shape, state, hollow) {
 		const canvas = document.createElement("canvas");
 		canvas.width = canvas.height = SIZE * this.ratio;
 		const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -85,8 +88,14 @@ export class Sprites {
 		ctx.shadowOffsetY = 1 * this.ratio;
 		ctx.stroke(shape);
 		ctx.shadowColor = "transparent";
-		ctx.fillStyle = fill;
+		ctx.fillStyle = hollow ? this.colours.rim : this.colours[state];
 		ctx.fill(shape);
+		if (hollow) {
+			ctx.clip(shape); // the outline lies inside of the shape, which keeps its size
+			ctx.lineWidth = 4;
+			ctx.strokeStyle = this.colours[state];
+			ctx.stroke(shape);
+		}
 		return canvas;
 	}
 }

@@ -2,13 +2,24 @@
  * details.js shows the telemetry of the selected vehicle, live.
  */
 import { setText } from "../element.js";
-import { ago, coordinates, dateTime, heading, speed, telemetry } from "../format.js";
+import {
+	ago,
+	coordinates,
+	count,
+	dateTime,
+	heading,
+	quantity,
+	shortened,
+	speedOf,
+	telemetry,
+} from "../format.js";
+import { showId } from "../id.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
 /** Properties of a feature that have a format of their own. */
 const KNOWN = new Set(["vehicle_id", "timestamp", "speed_kmh", "heading", "accuracy"]);
-const STATES = { moving: "Moving", parked: "Parked", silent: "Silent", gone: "Gone" };
+const STATES = { moving: "Moving", parked: "Parked", unknown: "Speed unknown", silent: "Silent" };
 
 /**
  * @typedef {object} Actions
@@ -18,7 +29,8 @@ const STATES = { moving: "Moving", parked: "Parked", silent: "Silent", gone: "Go
  */
 
 export class Details {
-	/** @type {Map<string, HTMLElement>} */ #values = new Map();
+	/** @type {string | null} */ #id = null;
+	/** @type {Map<string, Fact>} */ #values = new Map();
 
 	/** @param {HTMLElement} element @param {Actions} actions */
 	constructor(element, actions) {
@@ -66,8 +78,9 @@ export class Details {
 	open(id, follow) {
 		this.element.hidden = id === null;
 		this.followed.setAttribute("aria-pressed", String(follow));
-		if (this.name.textContent !== id) {
-			this.name.textContent = id;
+		if (this.#id !== id) {
+			this.#id = id;
+			showId(this.name, id ?? "");
 			this.state.textContent = "";
 			this.facts.replaceChildren();
 			this.#values.clear();
@@ -91,23 +104,26 @@ export class Details {
 		const { properties, geometry } = vehicle.feature;
 		const state = fleet.states()(vehicle);
 		this.element.dataset.state = state;
-		const age = ago(vehicle.age(now));
+		const tag = fleet.difference(vehicle.id);
+		if (this.name.dataset.tag !== tag) {
+			showId(this.name, vehicle.id, tag);
+			this.name.dataset.tag = tag;
+		}
+		const age = ago(now - vehicle.time);
 		const is = fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state];
 		setText(this.state, `${is}, last fix ${age === "now" ? "just now" : age}`);
 		/** @type {[string, string][]} */
 		const facts = [];
-		if (properties.speed_kmh !== undefined) {
-			facts.push(["Speed", speed(properties.speed_kmh)]);
-		}
-		if (properties.heading !== undefined) {
-			facts.push(["Heading", heading(properties.heading)]);
+		facts.push(["Speed", speedOf(vehicle)]);
+		if (vehicle.course !== null) {
+			facts.push(["Heading", `${vehicle.courseDerived ? "~" : ""}${heading(vehicle.course)}`]);
 		}
 		facts.push(["Position", coordinates(vehicle.lon, vehicle.lat)]);
 		if (geometry.coordinates.length > 2) {
-			facts.push(["Altitude", `${Math.round(geometry.coordinates[2])} m`]);
+			facts.push(["Altitude", quantity(geometry.coordinates[2], "m")]);
 		}
 		if (properties.accuracy !== undefined) {
-			facts.push(["Accuracy", `± ${Math.round(properties.accuracy)} m`]);
+			facts.push(["Accuracy", `± ${quantity(properties.accuracy, "m")}`]);
 		}
 		facts.push(["Fix", dateTime(vehicle.time, now)]);
 		for (const [name, value] of Object.entries(properties)) {
@@ -127,22 +143,53 @@ export class Details {
 			while (this.#values.has(key)) {
 				key += "′"; // `battery_v` and `battery_percent` have the same label
 			}
-			const element = before.get(key) ?? this.#fact(name);
+			const fact = before.get(key) ?? new Fact(name);
 			before.delete(key);
-			this.#values.set(key, element);
-			setText(/** @type {HTMLElement} */ (element.lastElementChild), value);
+			const place = this.facts.children[this.#values.size];
+			if (place !== fact.element) {
+				this.facts.insertBefore(fact.element, place ?? null);
+			}
+			this.#values.set(key, fact);
+			fact.show(value);
 		}
-		before.forEach((element) => element.remove());
+		before.forEach(({ element }) => element.remove());
 	}
+}
+
+/** Fact is a line of the details. A long value is shortened until the reader asks for more. */
+class Fact {
+	element = document.createElement("div");
+	#value = document.createElement("bdi"); // a value cannot reorder what is around it
+	#more = Object.assign(document.createElement("button"), { type: "button", className: "more" });
+	#text = "";
+	#whole = false;
 
 	/** @param {string} name */
-	#fact(name) {
-		const element = document.createElement("div");
-		element.append(
-			Object.assign(document.createElement("dt"), { textContent: name }),
-			document.createElement("dd"),
-		);
-		this.facts.append(element);
-		return element;
+	constructor(name) {
+		const value = document.createElement("dd");
+		value.append(this.#value);
+		const label = document.createElement("dt");
+		label.append(Object.assign(document.createElement("bdi"), { textContent: shortened(name) }));
+		this.element.append(label, value);
+		this.#more.addEventListener("click", () => {
+			this.#whole = !this.#whole;
+			this.show(this.#text);
+		});
+	}
+
+	/** @param {string} text */
+	show(text) {
+		const short = shortened(text);
+		this.#text = text;
+		setText(this.#value, this.#whole ? text : short);
+		if (short === text) {
+			this.#more.remove();
+			return;
+		}
+		setText(this.#more, this.#whole ? "less" : `more (${count(text.length)} characters)`);
+		this.#more.setAttribute("aria-expanded", String(this.#whole));
+		if (this.#more.parentNode === null) {
+			this.#value.after(this.#more);
+		}
 	}
 }

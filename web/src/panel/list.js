@@ -3,7 +3,8 @@
  * holds only the visible rows.
  */
 import { setText } from "../element.js";
-import { ago, compass, count, speed } from "../format.js";
+import { showId } from "../id.js";
+import { ago, compass, count, speedOf } from "../format.js";
 import { contains } from "../map/viewport.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
@@ -22,7 +23,7 @@ const { compare } = new Intl.Collator("en", { numeric: true });
 /** @type {Record<ViewState["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
 const COMPARATORS = {
 	name: null, // the order of #byName
-	speed: (a, b) => b.speed - a.speed,
+	speed: (a, b) => (b.speed ?? -1) - (a.speed ?? -1),
 	heard: (a, b) => b.time - a.time,
 };
 
@@ -201,9 +202,13 @@ export class List {
 		set(element, "aria-setsize", String(this.#rows.length));
 		set(element, "aria-posinset", String(i + 1));
 		const [, name, what, heard] = element.children;
-		setText(name, vehicle.id);
+		const tag = this.fleet.difference(vehicle.id);
+		if (name.firstChild === null || element.dataset.tag !== tag) {
+			showId(name, vehicle.id, tag); // an element stays that of its vehicle
+			element.dataset.tag = tag;
+		}
 		setText(what, activity(vehicle, state, now));
-		setText(heard, ago(vehicle.age(now)));
+		setText(heard, ago(now - vehicle.time));
 	}
 }
 
@@ -216,12 +221,19 @@ export class List {
 export function activity(vehicle, state, now) {
 	switch (state) {
 		case "moving":
-			return `${speed(vehicle.speed)}${vehicle.course === null ? "" : ` ${compass(vehicle.course)}`}`;
+			return `${speedOf(vehicle)} ${directionOf(vehicle)}`.trim();
 		case "parked":
-			return "Parked";
+			return vehicle.speedDerived ? "~ Parked" : "Parked";
+		case "unknown":
+			return "Speed unknown";
 		case "silent":
 			return now - vehicle.time < 172_800 ? "Silent" : "Silent for days";
 	}
+}
+
+/** The direction of a vehicle, marked if it is a guess. @param {Vehicle} vehicle */
+function directionOf({ course, courseDerived }) {
+	return course === null ? "" : `${courseDerived ? "~" : ""}${compass(course)}`;
 }
 
 /**

@@ -4,9 +4,12 @@
  */
 import { element, setText } from "../element.js";
 import { count } from "../format.js";
+import { idText } from "../id.js";
 import { summaryText } from "./list.js";
 
 const MIN_INTERVAL = 250; // ms
+/** What a vehicle is in each state. */
+const STATE_NAMES = { moving: "moving", parked: "parked", unknown: "of unknown speed", silent: "silent" };
 /** Pause after a refresh, in multiples of its duration. */
 const SHARE = 10;
 
@@ -48,6 +51,11 @@ export class Summary {
 		const numbers = fleet.counts();
 		for (const number of this.#counts) {
 			const text = count(numbers[/** @type {string} */ (number.dataset.count)]);
+			if (number.dataset.count === "unknown") {
+				// Few fleets have such vehicles.
+				const label = /** @type {HTMLElement} */ (number.closest("label"));
+				label.hidden = numbers.unknown === 0 && viewState().filter !== "unknown";
+			}
 			setText(number, complete ? text : `${text}+`); // the rest of the fleet is not known yet
 		}
 		const text = summaryText(shown, {
@@ -94,10 +102,10 @@ export class Summary {
  */
 function emptyText({ q, filter, inView }, known, complete) {
 	if (q !== "") {
-		return `No vehicle matches. Enter looks for the vehicle “${q}” at the hub.`;
+		return `No vehicle matches. Enter looks for the vehicle “${idText(q)}” at the hub.`;
 	}
 	if (known) {
-		return `No vehicle${inView ? " in view" : ""} is ${filter === "all" ? "known" : filter}.`;
+		return `No vehicle${inView ? " in view" : ""} is ${filter === "all" ? "known" : STATE_NAMES[filter]}.`;
 	}
 	return complete ? "No vehicle has reported yet." : "No vehicle is around here.";
 }
