@@ -61,6 +61,7 @@ func (a *API) receiveLines(
 		}
 	}
 	if strings.Contains(r.Header.Get("Accept"), typeNDJSON) {
+		askForBody(w, r)
 		hangUp()
 		u.readWithAcks(w)
 		return nil, nil
@@ -69,6 +70,14 @@ func (a *API) receiveLines(
 		hangUp()
 	}
 	return positions.Ack()
+}
+
+// askForBody answers Expect: 100-continue. The server does so at the first read of the body, but not once
+// an ack was written, which may come first. curl would wait for it as long as acks come.
+func askForBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 }
 
 // clockPoll is how often an upload that ends at a time of day looks at the clock, which may be set, and

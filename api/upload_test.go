@@ -261,6 +261,23 @@ func TestAcksWhileItRuns(t *testing.T) {
 }
 
 // TestAcksOverHTTP2 reads the first Ack lines while the upload is open.
+// TestAcksBehindContinue uploads as curl does, whose body waits for a 100 (Continue). Without one, curl sends
+// it when it has heard nothing for a second, which does not come while there is an ack every second.
+func TestAcksBehindContinue(t *testing.T) {
+	for range 50 { // what comes first may depend on the scheduler
+		synctest.Test(t, func(t *testing.T) {
+			h := startPiped(t)
+			conn := h.dial(t, "internal")
+			go fmt.Fprint(conn, "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"+
+				"Accept: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusContinue, answer.StatusCode)
+			require.NotContains(t, answer.Header, "Connection")
+		})
+	}
+}
+
 func TestAcksOverHTTP2(t *testing.T) {
 	h := start(t)
 	u := begin(t, h2(t), h.internal.URL, "Accept", "application/x-ndjson")
