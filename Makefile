@@ -51,8 +51,8 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	touch $@
 
-demo: build ## a hub, a simulated fleet and the map, until Ctrl-C
-	./livemap demo
+demo: build ## a hub, a simulated fleet and the map, until Ctrl-C; flags in ARGS
+	./livemap demo $(ARGS)
 
 docs: ## the tables of flags in cmd/livemap/README.md; a test fails when they are stale
 	$(GO) test ./cmd/livemap -run '^TestFlagTables$$' -count=1 -update

@@ -287,6 +287,7 @@ func (s *docShell) run(t *testing.T, command string) {
 	require.NoError(t, process.Wait(), "%s\n%s\n%s", command, out, &complaints)
 	if strings.Contains(command, "/publish") {
 		require.Regexp(t, `"status":"(OK|PARTIAL)"`, out, command)
+		require.NotRegexp(t, `"accepted":0[^\n]*\n$|"late":[1-9]`, out, "%s: it moves nothing on the map", command)
 	}
 	if variable != "" {
 		require.NotEmpty(t, strings.TrimSpace(out), command)
