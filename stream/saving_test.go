@@ -37,7 +37,8 @@ func TestSaveIsOfOneMoment(t *testing.T) {
 				case 1:
 					time.Sleep(time.Duration(random.IntN(20)) * time.Second) // some expire
 				default:
-					publish(t, h, id, fmt.Sprintf(`"timestamp":%d,"filler":%q,"topics":["t%d"]`, stamp, filler, random.IntN(3)))
+					publish(t, h, id, fmt.Sprintf(`"timestamp":%d,"filler":%q,"topics":["t%d"]`,
+						stamp, filler, random.IntN(3)))
 				}
 			}
 			for range 2 * n {

@@ -34,7 +34,8 @@ func FuzzEventFrames(f *testing.F) {
 		id := ID{"mh3k2p", seq}.String()
 		data := string(p.AppendFeature(nil, at))
 		checkFrame(t, framePosition(nil, "mh3k2p", number(seq), &p, at), sse.Event{LastEventID: id, Data: data})
-		checkFrame(t, frameLate(nil, "mh3k2p", number(seq), &p, at), sse.Event{LastEventID: id, Type: "late", Data: data})
+		checkFrame(t, frameLate(nil, "mh3k2p", number(seq), &p, at),
+			sse.Event{LastEventID: id, Type: "late", Data: data})
 		for _, reason := range []GoneReason{Left, Expired, Deleted} {
 			name, err := json.Marshal(p.VehicleID)
 			require.NoError(t, err)
