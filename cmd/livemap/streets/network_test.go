@@ -174,9 +174,9 @@ func TestOneWays(t *testing.T) {
 
 // Tiles have roads a little beyond their edges, where the next tile has them too.
 func TestTilesAreJoined(t *testing.T) {
-	west := encodeTile(residential(4000, 4000, 4090, 4000, 4110, 4020, 4150, 4020))
+	west := encodeTile(residential(4000, 4000, 4090, 4000, 4106, 4016))
 	// The ids lead from the north-west over the south-west and the south-east to the north-east.
-	east := encodeTile(residential(-60, 4000, -6, 4000, 14, 4020, 104, 4020, 200, 4020))
+	east := encodeTile(residential(-3, 4003, 14, 4020, 104, 4020, 200, 4020))
 	n, err := Read(encodeArchive(west, encodeTile(), encodeTile(), east))
 	require.NoError(t, err)
 	ends := map[int32]int{}
