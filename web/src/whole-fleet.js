@@ -91,7 +91,6 @@ export class WholeFleet {
 				this.asOf = time;
 			} else if (answer.ok) {
 				const { features } = parseExact(await answer.text());
-				signal.throwIfAborted();
 				this.#fleet.learn(features, time);
 				this.#etag = answer.headers.get("ETag") ?? "";
 				this.complete = true;

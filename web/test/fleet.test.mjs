@@ -365,8 +365,8 @@ test("a fleet learns the vehicles that are not streamed, and forgets those that 
 		fleet.leave(id);
 	}
 	const { version } = fleet;
-	fleet.learn([vehicleAt("STREAMED", 150, 1), vehicleAt("STAYS", 195, 60), vehicleAt("NEW", 130)], 250);
-	fleet.learn([vehicleAt("STREAMED", 150, 1), vehicleAt("STAYS", 180, 70), vehicleAt("NEW", 130)], 260);
+	fleet.learn([vehicleAt("STREAMED", 195, 1), vehicleAt("STAYS", 195, 60), vehicleAt("NEW", 130)], 250);
+	fleet.learn([vehicleAt("STREAMED", 195, 1), vehicleAt("STAYS", 180, 70), vehicleAt("NEW", 130)], 260);
 	assert.deepEqual([...fleet.vehicles.keys()], ["STREAMED", "STAYS", "NEW"]);
 	assert.notEqual(fleet.version, version);
 	const speed = (/** @type {string} */ id) => fleet.vehicles.get(id)?.speed;
