@@ -17,7 +17,8 @@ func (h *hub) deleteVehicles(t testing.TB, query string, headers ...string) answ
 
 func TestDeleteVehicles(t *testing.T) {
 	h := start(t)
-	h.put(t, at("a", 1, 1, `"topics":["x/ü"]`), at("b", 2, 2, `"topics":["x/ü","y"]`), at("c", 3, 3), at("d", 4, 4))
+	h.put(t, at("a", 1, 1, `"topics":["x/ü"]`), at("b", 2, 2, `"topics":["x/ü","y"]`), at("c", 3, 3),
+		at("d", 4, 4))
 	s := h.subscribe(t, "/stream")
 	require.Equal(t, "reset new, live snapshot", s.begun(t))
 	x := h.subscribe(t, "/topics/x%2F%C3%BC/stream")

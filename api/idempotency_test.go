@@ -73,7 +73,8 @@ func TestIdempotencyKey(t *testing.T) {
 func TestConcurrentRepeats(t *testing.T) {
 	h := start(t)
 	const when = `"timestamp":900000001`
-	body := "[" + strings.Repeat(at("a", 1, 2, when)+","+at("a", 2, 2, when)+",", 2000) + at("a", 3, 3, when) + "]"
+	body := "[" + strings.Repeat(at("a", 1, 2, when)+","+at("a", 2, 2, when)+",", 2000) +
+		at("a", 3, 3, when) + "]"
 	answers := make(chan string, 10)
 	for range cap(answers) {
 		go func() {

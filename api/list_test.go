@@ -58,7 +58,8 @@ func topicsPage(t testing.TB, got answer) (topics []string, next string) {
 func TestListVehicles(t *testing.T) {
 	h := start(t)
 	h.put(t, at("c", 10, 50, `"driver":"Zoë"`), at("a", 10, 50, `"topics":["x"]`, `"driver":"Max Müller"`),
-		at("B", 20, 50, `"topics":["x","y"]`), at("ü/1", 90, 0, `"topics":["y"]`), at("gone", 1, 1, `"topics":["x"]`))
+		at("B", 20, 50, `"topics":["x","y"]`), at("ü/1", 90, 0, `"topics":["y"]`),
+		at("gone", 1, 1, `"topics":["x"]`))
 	require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/gone", nil).StatusCode)
 	for _, c := range []struct {
 		query string
@@ -102,8 +103,10 @@ func TestListVehicles(t *testing.T) {
 func TestListTopics(t *testing.T) {
 	h := start(t)
 	require.Equal(t, `{"topics":[]}`+"\n", h.get(t, "/topics").body)
-	h.put(t, at("a", 1, 1, `"topics":["depot:Zürich","kind:bus"]`), at("b", 1, 1, `"topics":["depot:bern","kind:bus"]`),
-		at("c", 1, 1, `"topics":["left"]`), at("d", 1, 1, `"topics":["<\"> & more"]`), at("e", 1, 1, `"topics":["left"]`))
+	h.put(t, at("a", 1, 1, `"topics":["depot:Zürich","kind:bus"]`),
+		at("b", 1, 1, `"topics":["depot:bern","kind:bus"]`),
+		at("c", 1, 1, `"topics":["left"]`), at("d", 1, 1, `"topics":["<\"> & more"]`),
+		at("e", 1, 1, `"topics":["left"]`))
 	h.put(t, at("c", 1, 2, `"topics":[]`))
 	h.do(t, "DELETE", h.internal.URL+"/vehicles/e", nil)
 	for _, c := range []struct {
@@ -178,7 +181,8 @@ func TestListsByRights(t *testing.T) {
 	}))
 	got := h.post(t, "application/json", "["+strings.Join([]string{
 		at("TRUCK-1", 1, 1, `"topics":["depot:7"]`), at("TRUCK-2", 1, 1, `"topics":["depot:8","secret"]`),
-		at("VAN-1", 1, 1, `"topics":["depot:7"]`), at("VAN-2", 1, 1), at("ZED", 1, 1, `"topics":["depot:70","secret"]`),
+		at("VAN-1", 1, 1, `"topics":["depot:7"]`), at("VAN-2", 1, 1),
+		at("ZED", 1, 1, `"topics":["depot:70","secret"]`),
 	}, ",")+"]", all...)
 	require.Equal(t, 200, got.StatusCode, got.body)
 	for _, c := range []struct {

@@ -111,7 +111,8 @@ func (m *Metrics) Unsaved() { m.unsaved.Inc() }
 // Build says of which version the program is, in the labels of a metric. Call it once.
 func (m *Metrics) Build(version string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "livemap_build_info", Help: "Always 1; the labels say which version of the program and of Go this is.",
+		Name:        "livemap_build_info",
+		Help:        "Always 1; the labels say which version of the program and of Go this is.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
 	m.registry.MustRegister(build)

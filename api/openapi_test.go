@@ -183,7 +183,8 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 	json := header{"Content-Type", "application/json"}
 	for path, url := range map[string]string{
 		"/stream": "/stream?topic=a", "/topics/{id}/stream": "/topics/a/stream", "/snapshot": "/snapshot?topic=a",
-		"/topics/{id}/snapshot": "/topics/a/snapshot", "/vehicles": "/vehicles?topic=a", "/vehicles/{id}": "/vehicles/a",
+		"/topics/{id}/snapshot": "/topics/a/snapshot",
+		"/vehicles":             "/vehicles?topic=a", "/vehicles/{id}": "/vehicles/a",
 		"/vehicles/{id}/track": "/vehicles/a/track",
 	} {
 		for _, port := range []string{h.public.URL, h.internal.URL} {

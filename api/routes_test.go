@@ -89,7 +89,8 @@ func TestHead(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	h := start(t)
-	for _, path := range []string{"/nothing", "/stream/", "/topics/", "/topics/a", "/topics/a/b/stream", "/vehicles/a/b",
+	for _, path := range []string{"/nothing", "/stream/", "/topics/", "/topics/a", "/topics/a/b/stream",
+		"/vehicles/a/b",
 		"/vehicles/", "/../etc/passwd",
 		"/%2e%2e/%2e%2e/etc/passwd", "/topics/../../x", "/publish/", "//stream", "/livemap.js%00", "/%0d%0aX: y",
 		"/favicon.ico", "/app", "/app/", "/app/0123456789abcdef", "/lib/x", "/livemap.js/", "/snapshot/"} {

@@ -41,9 +41,9 @@ type Search struct {
 func NewSearch(words Words) *Search { return &Search{words: words} }
 
 // Match reports whether the properties of a Feature that [Position.AppendFeature] made hold every word: as a
-// part of a text, at any depth, or as a whole number, true or false. The vehicle's id is such a text, the names
-// of members are none. Numbers count as a whole, since parts of timestamps would match most searches for a
-// number.
+// part of a text, at any depth, or as a whole number, true or false. The vehicle's id is such a text, the
+// names of members are none. Numbers count as a whole, since parts of timestamps would match most searches
+// for a number.
 func (s *Search) Match(feature []byte) bool {
 	s.left = append(s.left[:0], s.words...)
 	// An id before it cannot hold this text: its quotes are escaped.

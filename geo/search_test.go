@@ -76,8 +76,9 @@ func TestWordsInText(t *testing.T) {
 }
 
 func BenchmarkSearch(b *testing.B) {
-	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.5,"lon":13.4,"timestamp":1795421061,` +
-		`"speed_kmh":85,"heading":270,"driver":"Zita Müller","status":"driving","engine_on":true}`))
+	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.5,"lon":13.4,` +
+		`"timestamp":1795421061,"speed_kmh":85,"heading":270,"driver":"Zita Müller",` +
+		`"status":"driving","engine_on":true}`))
 	require.NoError(b, err)
 	feature := p.AppendFeature(nil, time.Unix(1795421061, 0))
 	s := geo.NewSearch(geo.ParseWords("nobody here"))

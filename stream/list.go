@@ -15,8 +15,8 @@ type Part struct {
 	Limit int    // how many the page has at most; at least 1
 }
 
-// Page is one page of the list of vehicles. [Hub.List] makes it. It holds 16 bytes for each vehicle and nothing
-// of the log.
+// Page is one page of the list of vehicles. [Hub.List] makes it. It holds 16 bytes for each vehicle and
+// nothing of the log.
 type Page struct {
 	Next string // Part.After of the next page; "": this is the last one
 	view Snapshot
@@ -65,8 +65,8 @@ func (p *Page) Tag() string {
 	return p.view.hub.epoch + "-list-" + strconv.FormatUint(hash.Sum64(), 36)
 }
 
-// Write writes the page as a GeoJSON FeatureCollection, as [Snapshot.Write] does. If there is a next page, the
-// collection has a member next, which is the Next of the page.
+// Write writes the page as a GeoJSON FeatureCollection, as [Snapshot.Write] does. If there is a next page,
+// the collection has a member next, which is the Next of the page.
 func (p *Page) Write(write func([]byte) error) error {
 	if p.Next == "" {
 		return p.view.Write(write)

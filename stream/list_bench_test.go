@@ -10,8 +10,8 @@ import (
 	"livemap/stream"
 )
 
-// BenchmarkList lists vehicles of a fleet of 200,000, while another goroutine publishes. publish-max-µs is the
-// longest that a publish took meanwhile, with what the scheduler adds.
+// BenchmarkList lists vehicles of a fleet of 200,000, while another goroutine publishes. publish-max-µs is
+// the longest that a publish took meanwhile, with what the scheduler adds.
 func BenchmarkList(b *testing.B) {
 	const vehicles = 200_000
 	h := stream.New(stream.Config{History: 256 << 20})
@@ -19,7 +19,8 @@ func BenchmarkList(b *testing.B) {
 	names := make([]string, vehicles)
 	for n := range names {
 		names[n] = fmt.Sprintf("TRUCK-%06d", n)
-		publish(b, h, names[n], fmt.Sprintf(`"topics":["depot:%d","kind:truck"],"driver":"Zita Müller","n":%d`, n%100, n))
+		publish(b, h, names[n], fmt.Sprintf(`"topics":["depot:%d","kind:truck"],"driver":"Zita Müller","n":%d`,
+			n%100, n))
 	}
 	middle := names[vehicles/2]
 	for _, c := range []struct {
@@ -29,7 +30,8 @@ func BenchmarkList(b *testing.B) {
 		{"page", func() { h.List(&fleetQuery, stream.Part{After: middle, Limit: 100}, nil) }},
 		{"topic", func() { h.List(topicPointer("depot:7"), stream.Part{Limit: 100}, nil) }},
 		{"rights", func() {
-			h.List(&stream.Query{Topics: fleetQuery.Topics, Only: []string{"vehicle:VAN-*"}}, stream.Part{Limit: 100}, nil)
+			h.List(&stream.Query{Topics: fleetQuery.Topics, Only: []string{"vehicle:VAN-*"}},
+				stream.Part{Limit: 100}, nil)
 		}},
 		{"search", func() {
 			h.List(&fleetQuery, stream.Part{Limit: 100}, geo.NewSearch(geo.ParseWords("muller nobody")).Match)

@@ -52,7 +52,8 @@ func TestListIsTheSnapshotInOrder(t *testing.T) {
 	h := start(t, stream.Config{})
 	const vehicles = 5000 // more than are examined under one lock, in one topic too
 	for n := range vehicles {
-		publish(t, h, fmt.Sprintf("v%d \"é\"", n), fmt.Sprintf(`"lat":1,"lon":%d,"topics":["all","mod:%d"]`, n%9, n%7))
+		publish(t, h, fmt.Sprintf("v%d \"é\"", n),
+			fmt.Sprintf(`"lat":1,"lon":%d,"topics":["all","mod:%d"]`, n%9, n%7))
 	}
 	for _, q := range []stream.Query{
 		fleetQuery, topicQuery("all"), topicQuery("mod:3"), topicQuery("mod:3", "mod:4", `vehicle:v1 "é"`),
@@ -107,7 +108,8 @@ func TestListWalkWhileVehiclesComeAndGo(t *testing.T) {
 	}
 }
 
-// match is called without the lock, and sees no more than scanLimit vehicles before publishers have their turn.
+// match is called without the lock, and sees no more than scanLimit vehicles before publishers have their
+// turn.
 func TestListLetsPublishersThrough(t *testing.T) {
 	h := start(t, stream.Config{})
 	for n := range 5000 {

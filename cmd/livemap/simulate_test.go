@@ -174,7 +174,8 @@ func TestSimulateDeletesItsVehicles(t *testing.T) {
 // The hub may be away at the end: simulate waits a little, and says what is left and how to delete it.
 func TestSimulateCleanUp(t *testing.T) {
 	answer := func(status int, text string) *http.Response {
-		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text)), Header: http.Header{}}
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(text)),
+			Header: http.Header{}}
 	}
 	away := errors.New("connection refused")
 	for _, test := range []struct {
@@ -250,7 +251,8 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 		var screen console
 		line := newRateLine(&screen, 1)
 		c := fleetFlags{Vehicles: 1, Rate: 0.01, Seed: 1}
-		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice), simulator.Config{}, line)
+		outcome, err := c.simulate(ctx, client.NewUpload(client.Hub{Transport: hub}, line.notice),
+			simulator.Config{}, line)
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, 1, outcome.sum.Accepted)

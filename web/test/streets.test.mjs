@@ -1,6 +1,6 @@
 /**
- * The demo opens on the streets of Florence, with vehicles that move along them. Where a hub has no streets, its
- * page says what to give it.
+ * The demo opens on the streets of Florence, with vehicles that move along them. Where a hub has no
+ * streets, its page says what to give it.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -90,8 +90,10 @@ func (p *runningProcess) interrupt(t *testing.T) {
 func (p *runningProcess) simulated(t *testing.T) (sent, accepted, rejected, duplicate int) {
 	t.Helper()
 	p.interrupt(t)
-	m := regexp.MustCompile(`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)` +
-		`(?:, never acknowledged (\d+))?; [\d,]+ vehicles? deleted at the end\n$`).FindStringSubmatch(p.out.String())
+	summary := regexp.MustCompile(
+		`(\d+) positions sent: accepted (\d+), rejected (\d+), late (\d+), duplicate (\d+)` +
+			`(?:, never acknowledged (\d+))?; [\d,]+ vehicles? deleted at the end\n$`)
+	m := summary.FindStringSubmatch(p.out.String())
 	require.NotNil(t, m, p.out.String())
 	var n [6]int
 	for i := range n {

@@ -190,8 +190,8 @@ func newStreetIndex(n *streets.Network) *streetIndex {
 	return x
 }
 
-// at reports whether a point is on a street, whether one there may be driven in a direction, whether all there
-// are one-ways, and the highest speed limit there, in m/s.
+// at reports whether a point is on a street, whether one there may be driven in a direction, whether all
+// there are one-ways, and the highest speed limit there, in m/s.
 func (x *streetIndex) at(p point, heading float64) (found, legal, oneWay bool, limit float64) {
 	oneWay = true
 	centre := cellOf(p)

@@ -24,8 +24,8 @@ type Street struct {
 	OneWay   bool    // it may be driven from From to To only
 }
 
-// limits are the speed limits in m/s of OpenStreetMap's classes of roads, as they are usual in a city. Cars do
-// not drive on roads of other classes.
+// limits are the speed limits in m/s of OpenStreetMap's classes of roads, as they are usual in a city. Cars
+// do not drive on roads of other classes.
 var limits = map[string]float64{
 	"motorway": 90 / 3.6, "motorway_link": 60 / 3.6,
 	"trunk": 70 / 3.6, "trunk_link": 50 / 3.6,

@@ -59,7 +59,8 @@ func encodeTile(roads ...drawn) []byte {
 			}
 		}
 		feature := field(nil, featureTags, tags)
-		feature = protowire.AppendVarint(protowire.AppendTag(feature, featureType, protowire.VarintType), lineString)
+		feature = protowire.AppendVarint(protowire.AppendTag(feature, featureType, protowire.VarintType),
+			lineString)
 		layer = field(layer, layerFeatures, field(feature, featureGeometry, geometry))
 	}
 	for _, key := range keys {
@@ -147,7 +148,8 @@ func TestNetwork(t *testing.T) {
 func TestOneWays(t *testing.T) {
 	round := residential(0, 0, 100, 0, 100, 100, 0, 100, 0, 0)
 	for oneway, want := range map[string]struct{ oneWay, forth bool }{
-		"yes": {true, true}, "1": {true, true}, "-1": {true, false}, "no": {false, true}, "alternating": {false, true},
+		"yes": {true, true}, "1": {true, true}, "-1": {true, false}, "no": {false, true},
+		"alternating": {false, true},
 	} {
 		n := read(t, round.with("oneway", oneway))
 		require.Len(t, n.Streets, 4)
