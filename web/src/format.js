@@ -143,6 +143,9 @@ export function quantity(value, unit) {
 	return `${text} ${unit}`;
 }
 
+/** Metres: whole ones, but for less than one. @param {number} value */
+export const metres = (value) => quantity(Math.abs(value) < 1 ? value : Math.round(value), "m");
+
 /** @param {any} value any JSON */
 function valueText(value) {
 	switch (typeof value) {

@@ -11,6 +11,7 @@ import {
 	dateTime,
 	duration,
 	protocol,
+	metres,
 	number,
 	quantity,
 	shortened,
@@ -249,6 +250,7 @@ test("numbers are shown as they are", () => {
 	])) {
 		assert.equal(quantity(value, "km"), text);
 	}
+	assert.deepEqual([34.4, -0.3, 0, -1e308].map(metres), ["34 m", "-0.3 m", "0 m", "-1e+308 m"]);
 	assert.deepEqual(telemetry("way_km", 0.00035), ["Way", "0.00035 km"]);
 	assert.deepEqual(telemetry("note", null), ["Note", "null"]);
 	const speed = (/** @type {number} */ speed) => speedOf(/** @type {any} */ ({ speed, speedDerived: false }));

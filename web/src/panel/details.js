@@ -8,7 +8,7 @@ import {
 	count,
 	dateTime,
 	heading,
-	quantity,
+	metres,
 	shortened,
 	speedOf,
 	telemetry,
@@ -120,10 +120,10 @@ export class Details {
 		}
 		facts.push(["Position", coordinates(vehicle.lon, vehicle.lat)]);
 		if (geometry.coordinates.length > 2) {
-			facts.push(["Altitude", quantity(geometry.coordinates[2], "m")]);
+			facts.push(["Altitude", metres(geometry.coordinates[2])]);
 		}
 		if (properties.accuracy !== undefined) {
-			facts.push(["Accuracy", `± ${quantity(properties.accuracy, "m")}`]);
+			facts.push(["Accuracy", `± ${metres(properties.accuracy)}`]);
 		}
 		facts.push(["Fix", dateTime(vehicle.time, now)]);
 		for (const [name, value] of Object.entries(properties)) {
