@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 
 	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/recording"
@@ -17,6 +18,7 @@ type replayCmd struct {
 	To      client.Address `default:"http://127.0.0.1:9801"`
 	Speed   float64        `default:"1"`
 	Restamp bool
+	MaxGap  time.Duration `default:"1m"`
 	hubFlags
 }
 
@@ -24,6 +26,8 @@ type replayCmd struct {
 var replayHelp = helpTexts{
 	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain, gzipped or in a zip " +
 		"archive; - is standard input.",
+	"max-gap": "The longest wait between two positions, at the chosen speed; longer gaps are skipped, and " +
+		"said. 0 skips none.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -99,7 +103,8 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *player) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	t := &timetable{speed: c.Speed, restamp: c.Restamp, queue: readAhead(ctx, recordings)}
+	t := &timetable{speed: c.Speed, restamp: c.Restamp, maxGap: c.MaxGap, notice: p.screen.notice,
+		queue: readAhead(ctx, recordings)}
 	for {
 		batch, err := t.due(ctx)
 		if len(batch) == 0 || err != nil {

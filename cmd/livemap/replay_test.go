@@ -473,6 +473,29 @@ func sent(line string, start time.Time, stamped bool) string {
 	return text
 }
 
+// A record of another year does not stop the replay for a year.
+func TestReplaySkipsGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var got []string
+		hub := roundTrip(func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			lines := strings.Split(strings.TrimSpace(string(body)), "\n")
+			for _, line := range lines {
+				got = append(got, sent(line, start, false))
+			}
+			return accepted(len(lines)), nil
+		})
+		var stderr console
+		c := &replayCmd{Speed: 2, MaxGap: time.Minute}
+		p := newPlayer(c.hub(c.To, hub), newProgress(&stderr, 0))
+		recorded := strings.Join([]string{at("A", 0), at("B", 120), at("C", 1e8), at("D", 1e8+10)}, "\n")
+		require.NoError(t, c.play(t.Context(), played(t, recorded), p))
+		assert.Equal(t, []string{"A 0", "B 60", "C 120", "D 125"}, got)
+		assert.Equal(t, "standard input: skips 27777h44m40s after line 2\n", stderr.String())
+	})
+}
+
 // Records that fall due while the hub is slow go in one request.
 func TestReplayCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
