@@ -26,8 +26,8 @@ type replayCmd struct {
 var replayHelp = helpTexts{
 	"file": "Recordings: NDJSON or other JSON, CSV with a header, or GPX, each plain, gzipped or in a zip " +
 		"archive; - is standard input.",
-	"max-gap": "The longest wait between two positions, at the chosen speed; longer gaps are skipped, and " +
-		"said. 0 skips none.",
+	"max-gap": "The longest wait between two positions, at the chosen speed. replay skips the rest of a " +
+		"longer gap, and says so. 0 skips none.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -65,6 +65,9 @@ rejects them, and replay counts and names them.
 While the hub is away, for example during a restart, replay waits and then goes on. Positions that it sends
 again count as duplicate or late.
 
+At the chosen speed, replay waits at most --max-gap for the next position, and skips the rest of a longer gap.
+So a night without positions takes a minute, and one wrong time does not stop the replay for years.
+
 Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, if a file
 has nothing to play, such as waypoints only, or if the replay had to stop; 2 for a mistake in the call, with
 nothing published. A missing file and a file that is not a recording are such mistakes.`
@@ -74,6 +77,10 @@ nothing published. A missing file and a file that is not a recording are such mi
 func (c *replayCmd) Validate() error {
 	if !(c.Speed >= 0) || math.IsInf(c.Speed, 0) {
 		return fmt.Errorf("--speed: %v is not a speed; it must be 0 or more, such as 1, 60 or 0.5", c.Speed)
+	}
+	if c.MaxGap < 0 {
+		return fmt.Errorf("--max-gap: %s is not a wait; it must be more than 0, such as 1m, or 0 to skip no gap",
+			shortDuration(c.MaxGap))
 	}
 	return nil
 }
@@ -103,7 +110,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *player) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	t := &timetable{speed: c.Speed, restamp: c.Restamp, maxGap: c.MaxGap, notice: p.screen.notice,
+	t := &timetable{speed: c.Speed, restamp: c.Restamp, maxGap: c.MaxGap, skipped: p.skip,
 		queue: readAhead(ctx, recordings)}
 	for {
 		batch, err := t.due(ctx)
@@ -120,6 +127,9 @@ func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p 
 func (c *replayCmd) conclude(ctx context.Context, std streams, p *player, err error) error {
 	if n := p.sum.Rejected - p.shown; n > 0 {
 		fmt.Fprintf(std.err, "livemap: and %d more were rejected\n", n)
+	}
+	if n := p.skips - noticesShown; n > 0 {
+		fmt.Fprintf(std.err, "livemap: and %d more gaps were skipped\n", n)
 	}
 	fmt.Fprintln(std.out, counts(p.sum))
 	switch {

@@ -15,8 +15,8 @@ import (
 	"livemap/cmd/livemap/recording"
 )
 
-// refusalsShown is how many refusals are shown one by one.
-const refusalsShown = 10
+// noticesShown is how many refusals are shown one by one, and how many skipped gaps.
+const noticesShown = 10
 
 // player publishes batches of records, shows its progress and sums up the Acks.
 type player struct {
@@ -25,6 +25,7 @@ type player struct {
 
 	sum   problem.Ack
 	shown int // refusals shown one by one
+	skips int // gaps of which a part was skipped
 }
 
 func newPlayer(to client.Hub, screen *progress) *player {
@@ -54,9 +55,17 @@ func (p *player) publish(ctx context.Context, batch []recording.Record) error {
 
 // refuse shows one refusal, unless there were many already.
 func (p *player) refuse(rec recording.Record, why string) {
-	if p.shown < refusalsShown {
+	if p.shown < noticesShown {
 		p.shown++
 		p.screen.notice("%s:%d: %s", rec.File, rec.Line, client.Printable(why))
+	}
+}
+
+// skip shows that a part of the gap behind a record is skipped, unless there were many already.
+func (p *player) skip(after recording.Record, part time.Duration) {
+	p.skips++
+	if p.skips <= noticesShown {
+		p.screen.notice("livemap: skips %s after %s:%d", age(part), after.File, after.Line)
 	}
 }
 

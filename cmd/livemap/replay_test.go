@@ -137,7 +137,7 @@ func TestReplayShowsFirstRefusals(t *testing.T) {
 	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
 	assert.Equal(t, 1, status)
 	assert.Equal(t, "accepted 0, rejected 700, late 0, duplicate 0\n", out)
-	assert.Equal(t, refusalsShown, strings.Count(stderr, "lat must"))
+	assert.Equal(t, noticesShown, strings.Count(stderr, "lat must"))
 	assert.Contains(t, stderr, path+":10: lat must")
 	assert.Contains(t, stderr, "and 690 more were rejected")
 }
@@ -357,6 +357,8 @@ func TestReplayCallMistakes(t *testing.T) {
 		{[]string{file, file}, "given twice"},
 		{[]string{file, "--speed=-1"}, "--speed: -1 is not a speed; it must be 0 or more"},
 		{[]string{file, "--speed=NaN"}, "--speed"},
+		{[]string{file, "--max-gap=-1m"}, "--max-gap: -1m is not a wait; it must be more than 0, such as 1m"},
+		{[]string{file, "--max-gap=soon"}, `--max-gap: "soon" is not a time`},
 		{[]string{file, "--to=localhost:9801"},
 			`--to: "localhost:9801" is not the address of a hub; it must be http://host:port`},
 	} {
@@ -430,21 +432,9 @@ func TestReplayPace(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				var got []string
-				hub := roundTrip(func(r *http.Request) (*http.Response, error) {
-					body, _ := io.ReadAll(r.Body)
-					lines := strings.Split(strings.TrimSpace(string(body)), "\n")
-					for _, line := range lines {
-						got = append(got, sent(line, start, test.restamp))
-					}
-					return accepted(len(lines)), nil
-				})
 				c := &replayCmd{Speed: test.speed, Restamp: test.restamp}
-				p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
-				require.NoError(t, c.play(t.Context(), played(t, recorded), p))
+				got, _ := playedBy(t, c, recorded)
 				assert.Equal(t, test.want, got)
-				assert.Equal(t, 7, p.sum.Accepted)
 			})
 		})
 	}
@@ -475,25 +465,62 @@ func sent(line string, start time.Time, stamped bool) string {
 
 // A record of another year does not stop the replay for a year.
 func TestReplaySkipsGaps(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var got []string
-		hub := roundTrip(func(r *http.Request) (*http.Response, error) {
-			body, _ := io.ReadAll(r.Body)
-			lines := strings.Split(strings.TrimSpace(string(body)), "\n")
-			for _, line := range lines {
-				got = append(got, sent(line, start, false))
-			}
-			return accepted(len(lines)), nil
+	recorded := strings.Join([]string{at("A", 0), at("B", 120), at("C", 1e8), at("D", 1e8+10)}, "\n")
+	const said = "livemap: skips 3 years after standard input:2\n"
+	for _, test := range []struct {
+		name    string
+		speed   float64
+		restamp bool
+		maxGap  time.Duration
+		want    []string
+		said    string
+	}{
+		{"twice", 2, false, time.Minute, []string{"A 0", "B 60", "C 120", "D 125"}, said},
+		{"short", 2, false, time.Second, []string{"A 0", "B 1", "C 2", "D 3"},
+			"livemap: skips 1 min after standard input:1\n" + said +
+				"livemap: skips 8.0 s after standard input:3\n"},
+		{"moved", 2, true, time.Minute, []string{"A 0 at 0", "B 60 at 60", "C 120 at 120", "D 125 at 125"}, said},
+		{"none is too long", 2, false, 0, []string{"A 0", "B 60", "C 5e+07", "D 5.0000005e+07"}, ""},
+		{"at once", 0, false, time.Minute, []string{"A 0", "B 0", "C 0", "D 0"}, ""},
+		{"at once, moved", 0, true, time.Minute, []string{"A 0 at 0", "B 0 at 0", "C 0 at 0", "D 0 at 0"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &replayCmd{Speed: test.speed, Restamp: test.restamp, MaxGap: test.maxGap}
+				got, stderr := playedBy(t, c, recorded)
+				assert.Equal(t, test.want, got)
+				assert.Equal(t, test.said, stderr)
+			})
 		})
-		var stderr console
-		c := &replayCmd{Speed: 2, MaxGap: time.Minute}
-		p := newPlayer(c.hub(c.To, hub), newProgress(&stderr, 0))
-		recorded := strings.Join([]string{at("A", 0), at("B", 120), at("C", 1e8), at("D", 1e8+10)}, "\n")
-		require.NoError(t, c.play(t.Context(), played(t, recorded), p))
-		assert.Equal(t, []string{"A 0", "B 60", "C 120", "D 125"}, got)
-		assert.Equal(t, "standard input: skips 27777h44m40s after line 2\n", stderr.String())
+	}
+}
+
+// A recording in which most gaps are long does not fill the screen.
+func TestReplayShowsFirstGaps(t *testing.T) {
+	hub := newPublishedHub(t)
+	path := write(t, "sparse.ndjson", many(30))
+	_, stderr, status := command(t, "", "replay", "--max-gap=1ms", "--to", hub.URL, path)
+	assert.Zero(t, status)
+	assert.Equal(t, noticesShown, strings.Count(stderr, "skips 1.0 s after "+path), stderr)
+	assert.Contains(t, stderr, "livemap: and 19 more gaps were skipped\n")
+	assert.Len(t, hub.published(), 30)
+}
+
+// playedBy plays NDJSON in a bubble. It returns what the hub got, as sent does, and standard error.
+func playedBy(t *testing.T, c *replayCmd, recorded string) (got []string, stderr string) {
+	start := time.Now()
+	hub := roundTrip(func(r *http.Request) (*http.Response, error) {
+		body, _ := io.ReadAll(r.Body)
+		lines := strings.Split(strings.TrimSpace(string(body)), "\n")
+		for _, line := range lines {
+			got = append(got, sent(line, start, c.Restamp))
+		}
+		return accepted(len(lines)), nil
 	})
+	var screen console
+	p := newPlayer(c.hub(c.To, hub), newProgress(&screen, 0))
+	require.NoError(t, c.play(t.Context(), played(t, recorded), p))
+	return got, screen.String()
 }
 
 // Records that fall due while the hub is slow go in one request.

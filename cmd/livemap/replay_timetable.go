@@ -19,9 +19,9 @@ type timetable struct {
 	first time.Time // timestamp of the first record that has one
 	start time.Time // when that record was due
 
-	maxGap time.Duration // the longest wait between two records; 0: none is too long
-	last   recording.Record
-	notice func(text string, args ...any)
+	maxGap  time.Duration    // longest wait between two records; 0: none is too long
+	newest  recording.Record // so far
+	skipped func(after recording.Record, part time.Duration)
 }
 
 // due waits until the next record is due. It returns that record and those behind it that are due
@@ -91,25 +91,26 @@ func (t *timetable) when(rec recording.Record) time.Time {
 	if t.first.IsZero() {
 		t.first, t.start = rec.At, now
 	}
-	if !t.last.At.IsZero() {
+	if !t.newest.At.IsZero() {
 		t.skipGap(rec)
 	}
-	if rec.At.After(t.last.At) {
-		t.last = rec
+	if rec.At.After(t.newest.At) {
+		t.newest = rec
 	}
 	distance := float64(rec.At.Sub(t.first)) / t.speed
 	return t.start.Add(time.Duration(max(math.MinInt64/2, min(distance, math.MaxInt64/2))))
 }
 
-// skipGap moves the clock forward, where the next record is due too long after the last.
+// skipGap moves the clock forward where the next record is due too long after the newest so far.
 func (t *timetable) skipGap(next recording.Record) {
-	gap := next.At.Sub(t.last.At)
+	gap := next.At.Sub(t.newest.At)
 	wait := time.Duration(min(float64(gap)/t.speed, math.MaxInt64/2))
 	if t.maxGap == 0 || wait <= t.maxGap {
 		return
 	}
-	t.first = t.first.Add(gap - time.Duration(float64(t.maxGap)*t.speed))
-	t.notice("%s: skips %s after line %d", t.last.File, gap.Round(time.Second), t.last.Line)
+	part := gap - time.Duration(float64(t.maxGap)*t.speed)
+	t.first = t.first.Add(part)
+	t.skipped(t.newest, part)
 }
 
 // sleep waits for d and reports whether ctx lasted as long.
