@@ -65,12 +65,16 @@ rejects them, and replay counts and names them.
 While the hub is away, for example during a restart, replay waits and then goes on. Positions that it sends
 again count as duplicate or late.
 
+Positions without a time are left out and counted where others in their file have one: the hub would take
+them for the newest. On standard input and pipes they are published with the time of their arrival.
+
 At the chosen speed, replay waits at most --max-gap for the next position, and skips the rest of a longer gap.
 So a night without positions takes a minute, and one wrong time does not stop the replay for years.
 
-Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, if a file
-has nothing to play, such as waypoints only, or if the replay had to stop; 2 for a mistake in the call, with
-nothing published. A missing file and a file that is not a recording are such mistakes.`
+Exit status: 0 if the hub rejected no position, or after SIGINT or SIGTERM; 1 if it rejected some, if
+positions were left out, if a file has nothing to play, such as waypoints only, or if the replay had to stop;
+2 for a mistake in the call, with nothing published. A missing file and a file that is not a recording are
+such mistakes.`
 }
 
 // Validate checks the flags; kong calls it.
@@ -100,7 +104,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 	p := newPlayer(c.hub(c.To, transport), screen)
 	err = c.play(ctx, recordings, p)
 	if err == nil && ctx.Err() == nil { // it is read to its end
-		err = recordings.Empty()
+		err = errors.Join(recordings.Empty(), recordings.LeftOut())
 	}
 	screen.clear()
 	return c.conclude(ctx, std, p, err)

@@ -216,6 +216,17 @@ func TestReplayNothing(t *testing.T) {
 	assert.Equal(t, "livemap: standard input: nothing to play: it is empty\n", stderr)
 }
 
+// A position without a time among others does not become the newest.
+func TestReplayLeavesOutUntimed(t *testing.T) {
+	hub := newPublishedHub(t)
+	path := write(t, "day.ndjson", many(2)+`{"vehicle_id":"T0","lat":1,"lon":1}`)
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "livemap: "+path+": 1 position without a time left out, as others in it have one\n", stderr)
+	assert.Equal(t, "accepted 2, rejected 0, late 0, duplicate 0\n", out)
+	assert.Len(t, hub.published(), 2)
+}
+
 // The hub restarts in the middle: connections break, 503s come, then it is back. Every position
 // arrives, in order.
 func TestReplayOutlivesRestart(t *testing.T) {

@@ -16,6 +16,7 @@ type Playlist struct {
 	sources []*source
 	total   int
 	empty   []error // a nothingError for each file without a record
+	leftOut []error // for each file of which positions are left out
 }
 
 // Total returns how many records there are. It returns 0 if standard input or a pipe is among
@@ -25,6 +26,12 @@ func (p *Playlist) Total() int { return p.total }
 // Empty returns an error that names each file with nothing to play, and what is in it instead; nil
 // without such a file. Standard input and pipes are known to be empty when Next has read them.
 func (p *Playlist) Empty() error { return errors.Join(p.empty...) }
+
+// LeftOut returns an error that names each file of which positions are left out, and their number; nil
+// without such a file. A position without a timestamp is left out where other positions of its file have
+// one: the hub would take it for the newest, and the others for late. Of standard input and pipes nothing is
+// left out.
+func (p *Playlist) LeftOut() error { return errors.Join(p.leftOut...) }
 
 // source is one file of a Playlist.
 type source struct {
@@ -78,7 +85,7 @@ func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
 	inputs, err := regularInputs(name)
 	mistakes := []error{p.unlessEmpty(err)}
 	for _, in := range inputs {
-		s, n, err := surveyedSource(in)
+		s, n, err := p.surveyedSource(in)
 		if err != nil {
 			mistakes = append(mistakes, p.unlessEmpty(err))
 			continue
@@ -134,23 +141,67 @@ func streamSource(in input) *source {
 	}}
 }
 
-// surveyedSource reads the file once, counts its records and checks whether they are in time
-// order.
-func surveyedSource(in input) (*source, int, error) {
-	n, ordered := 0, true
+// surveyedSource reads the file once, counts its records and checks whether they are in time order. It leaves
+// out the records without a time, if others have one.
+func (p *Playlist) surveyedSource(in input) (*source, int, error) {
+	n, untimed, timed, ordered := 0, 0, false, true
 	var last Record
 	err := eachRecord(in, func(rec Record) {
 		ordered = ordered && !rec.At.Before(last.At)
 		last = rec
 		n++
+		timed = timed || rec.stamp != span{}
+		if rec.untimed {
+			untimed++
+		}
 	})
-	if err != nil || ordered {
-		return streamSource(in), n, err
+	if !timed {
+		untimed = 0 // all are played as they come
 	}
-	records := make([]Record, 0, n)
-	err = eachRecord(in, func(rec Record) { records = append(records, rec) })
+	if untimed > 0 {
+		p.leftOut = append(p.leftOut, untimedError{in.name, untimed})
+	}
+	s := streamSource(in)
+	if untimed > 0 {
+		s.next = timedOnly(s.next)
+	}
+	if err != nil || ordered {
+		return s, n - untimed, err
+	}
+	records := make([]Record, 0, n-untimed)
+	err = eachRecord(in, func(rec Record) {
+		if untimed == 0 || !rec.untimed {
+			records = append(records, rec)
+		}
+	})
 	slices.SortStableFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
 	return sliceSource(records), len(records), err
+}
+
+// untimedError says how many positions of a file are left out, because they have no time.
+type untimedError struct {
+	file    string
+	untimed int
+}
+
+func (e untimedError) Error() string {
+	positions := "positions"
+	if e.untimed == 1 {
+		positions = "position"
+	}
+	const why = "without a time left out, as others in it have one"
+	return fmt.Sprintf("%s: %d %s %s", e.file, e.untimed, positions, why)
+}
+
+// timedOnly returns the records of next without those that have no time.
+func timedOnly(next func() (Record, error)) func() (Record, error) {
+	return func() (Record, error) {
+		for {
+			if rec, err := next(); err != nil || !rec.untimed {
+				return rec, err
+			}
+		}
+	}
 }
 
 func eachRecord(in input, do func(Record)) error {

@@ -37,6 +37,8 @@ type Record struct {
 
 	At    time.Time // its timestamp, or without one that of the record before it
 	stamp span      // of the timestamp in Body; empty without one
+
+	untimed bool // the hub would give it the time of its arrival
 }
 
 // Restamp returns the record with its timestamp moved to a time, cut to the millisecond. It
@@ -220,6 +222,8 @@ func (r *recordFile) next() (Record, error) {
 	}
 	if at, where, ok := findTimestamp(rec.Body); ok {
 		rec.At, rec.stamp, r.last = at, where, at
+	} else if p, err := geo.ParsePosition(rec.Body); err == nil {
+		rec.untimed = p.Time.IsZero()
 	}
 	return rec, nil
 }

@@ -151,7 +151,7 @@ func TestOrder(t *testing.T) {
 		"G,1,2,5000000000"))
 	unordered := write(t, "unordered.ndjson", join(
 		at("later", 6),
-		`{"vehicle_id":"its neighbour","lat":1,"lon":1}`,
+		`{"vehicle_id":"untimed","lat":1,"lon":1}`,
 		at("sooner", 0),
 		at("as D", 7)))
 	tracks := write(t, "tracks.gpx", `<gpx><trk><name>M</name><trkseg>`+
@@ -159,7 +159,7 @@ func TestOrder(t *testing.T) {
 		`<trkpt lat="1" lon="1"><time>1970-01-01T00:00:03Z</time></trkpt></trkseg></trk>`+
 		`<trk><name>N</name><trkseg>`+
 		`<trkpt lat="1" lon="1"><time>1970-01-01T00:00:02Z</time></trkpt></trkseg></trk></gpx>`)
-	inFileOrder := []string{"sooner", "A", "B", "C", "later", "its neighbour", "D", "as D"}
+	inFileOrder := []string{"sooner", "A", "B", "C", "later", "D", "as D"}
 	late := join(at("late", 9), at("later", 1))
 	amongFiles := []string{"first", "A", "B", "C", "sixth", "D"}
 	sixth := join(at("first", 0), at("sixth", 6))
@@ -187,6 +187,50 @@ func TestOrder(t *testing.T) {
 				order = append(order, r.VehicleID)
 			}
 			assert.Equal(t, test.want, order)
+		})
+	}
+}
+
+// Positions without a time are left out where others of the file have one. What the hub refuses anyhow stays,
+// and so does a file without any times.
+func TestUntimed(t *testing.T) {
+	const untimed = `{"vehicle_id":"U","lat":1,"lon":1}`
+	const null = `{"vehicle_id":"N","lat":1,"lon":1,"timestamp":null}`
+	const when = `{"vehicle_id":"W","lat":1,"lon":1,"timestamp":"yesterday"}`
+	gpx := func(times ...string) string {
+		text := "<gpx><trk><name>G</name><trkseg>"
+		for _, at := range times {
+			text += `<trkpt lat="1" lon="2">` + at + "</trkpt>"
+		}
+		return text + "</trkseg></trk></gpx>"
+	}
+	const point = `{"vehicle_id":"G","lat":1,"lon":2,"timestamp":"2026-11-23T08:00:00Z"}`
+	const left = " without a time left out, as others in it have one"
+	for _, test := range []struct {
+		name, file, text string
+		want             []string
+		says             string
+	}{
+		{"first and last", "a.gpx", gpx("", "<time>2026-11-23T08:00:00Z</time>", ""),
+			[]string{point}, "2 positions" + left},
+		{"not in order", "a.ndjson", strings.Join([]string{at("B", 2), untimed, at("A", 1)}, "\n"),
+			[]string{at("A", 1), at("B", 2)}, "1 position" + left},
+		{"refused anyhow", "a.ndjson", strings.Join([]string{"{}", when, at("A", 1), "nonsense"}, "\n"),
+			[]string{"{}", when, at("A", 1), "nonsense"}, ""},
+		{"null", "a.ndjson", at("A", 1) + "\n" + null, []string{at("A", 1)}, "1 position" + left},
+		{"none has a time", "a.ndjson", untimed + "\n" + untimed, []string{untimed, untimed}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, test.file, test.text)
+			p, err := Open([]string{path}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, len(test.want), p.Total())
+			assert.Equal(t, test.want, bodies(t, p))
+			if test.says == "" {
+				assert.NoError(t, p.LeftOut())
+				return
+			}
+			assert.EqualError(t, p.LeftOut(), path+": "+test.says)
 		})
 	}
 }
