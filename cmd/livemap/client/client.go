@@ -99,18 +99,28 @@ func (h Hub) NewRequest(ctx context.Context, method, path string, body io.Reader
 // certificate is not trusted, or its port does not speak TLS.
 func IsUntrusted(err error) bool {
 	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
+	return cert || isPlain(err)
+}
+
+// isPlain reports whether err means that a port does not speak TLS. Where it speaks HTTP, net/http has
+// an error of its own.
+func isPlain(err error) bool {
 	_, record := errors.AsType[tls.RecordHeaderError](err)
-	return cert || record
+	return record || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // Explain removes the method and the URL, which the user knows, from an error of [http.Client].
-// To an error about the hub's certificate it adds which flags help.
+// To an error about the hub's certificate it adds which flags help, and to one about a port
+// without TLS what address helps.
 func Explain(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("%w (name its certificate with --cacert, or use --insecure)", err)
+	}
+	if isPlain(err) {
+		return fmt.Errorf("%w (the port does not speak TLS; write http:// instead of https://)", err)
 	}
 	return err
 }

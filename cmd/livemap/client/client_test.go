@@ -1,0 +1,30 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestPortWithoutTLS checks that an https:// address of a port that speaks plain HTTP ends a client,
+// and that the error says what to write instead. Asking again would never end.
+func TestPortWithoutTLS(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	hub := Hub{Transport: &http.Transport{}}
+	require.NoError(t, hub.Address.UnmarshalText([]byte("https://"+plain.Listener.Addr().String())))
+	const mend = "(the port does not speak TLS; write http:// instead of https://)"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	waiting := func(string, ...any) {
+		t.Error("the client waits for the hub")
+		cancel()
+	}
+	_, err := NewPublisher(hub, waiting).Publish(ctx, [][]byte{[]byte("{}")}, func(int, string) {})
+	assert.ErrorContains(t, err, mend)
+	assert.ErrorContains(t, NewUpload(hub, waiting).Run(ctx), mend)
+}
