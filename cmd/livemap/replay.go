@@ -19,6 +19,8 @@ type replayCmd struct {
 	Speed   float64        `default:"1"`
 	Restamp bool
 	MaxGap  time.Duration `default:"1m"`
+
+	KeepOutliers bool
 	hubFlags
 }
 
@@ -28,6 +30,8 @@ var replayHelp = helpTexts{
 		"archive; - is standard input.",
 	"max-gap": "The longest wait between two positions, at the chosen speed. replay skips the rest of a " +
 		"longer gap, and says so. 0 skips none.",
+	"keep-outliers": "Play also positions whose times are over a year from those of most positions in their " +
+		"file.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -66,7 +70,8 @@ While the hub is away, for example during a restart, replay waits and then goes 
 again count as duplicate or late.
 
 Positions without a time are left out and counted where others in their file have one: the hub would take
-them for the newest. On standard input and pipes they are published with the time of their arrival.
+them for the newest. So are positions whose times are over a year from those of most in their file, unless
+--keep-outliers. On standard input and pipes all are published; what has no time gets that of its arrival.
 
 At the chosen speed, replay waits at most --max-gap for the next position, and skips the rest of a longer gap.
 So a night without positions takes a minute, and one wrong time does not stop the replay for years.
@@ -96,7 +101,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	recordings, err := recording.Open(c.Files, std.in)
+	recordings, err := recording.Options{KeepOutliers: c.KeepOutliers}.Open(c.Files, std.in)
 	if err != nil {
 		return usageError{err}
 	}

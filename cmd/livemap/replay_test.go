@@ -216,6 +216,21 @@ func TestReplayNothing(t *testing.T) {
 	assert.Equal(t, "livemap: standard input: nothing to play: it is empty\n", stderr)
 }
 
+// A position of another year is not played, unless it is asked for.
+func TestReplayOutliers(t *testing.T) {
+	path := write(t, "day.ndjson", many(3)+at("of 2033", 3e8))
+	for option, want := range map[string]struct{ status, published int }{
+		"--keep-outliers=false": {1, 3},
+		"--keep-outliers":       {0, 4},
+	} {
+		hub := newPublishedHub(t)
+		_, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, option, path)
+		assert.Equal(t, want.status, status, stderr)
+		assert.Equal(t, want.status == 1, strings.Contains(stderr, "livemap: "+path+":4: left out: "), stderr)
+		assert.Len(t, hub.published(), want.published)
+	}
+}
+
 // A position without a time among others does not become the newest.
 func TestReplayLeavesOutUntimed(t *testing.T) {
 	hub := newPublishedHub(t)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 )
 
 // Playlist is the records of several files, in the order of their timestamps. A record without
@@ -17,6 +18,13 @@ type Playlist struct {
 	total   int
 	empty   []error // a nothingError for each file without a record
 	leftOut []error // for each file of which positions are left out
+
+	options Options
+}
+
+// Options change what is played.
+type Options struct {
+	KeepOutliers bool // play positions whose times are over a year from most of their file
 }
 
 // Total returns how many records there are. It returns 0 if standard input or a pipe is among
@@ -29,8 +37,9 @@ func (p *Playlist) Empty() error { return errors.Join(p.empty...) }
 
 // LeftOut returns an error that names each file of which positions are left out, and their number; nil
 // without such a file. A position without a timestamp is left out where other positions of its file have
-// one: the hub would take it for the newest, and the others for late. Of standard input and pipes nothing is
-// left out.
+// one: the hub would take it for the newest, and the others for late. So is a position whose time is over a
+// year from those of most positions in its file, unless [Options] keep it. Of standard input and pipes
+// nothing is left out.
 func (p *Playlist) LeftOut() error { return errors.Join(p.leftOut...) }
 
 // source is one file of a Playlist.
@@ -50,8 +59,11 @@ type source struct {
 // written, while they are written.
 //
 // An error names each file that is missing, named twice, a folder or no recording.
-func Open(names []string, stdin io.Reader) (*Playlist, error) {
-	p := &Playlist{}
+func Open(names []string, stdin io.Reader) (*Playlist, error) { return Options{}.Open(names, stdin) }
+
+// Open is the function [Open] with options.
+func (o Options) Open(names []string, stdin io.Reader) (*Playlist, error) {
+	p := &Playlist{options: o}
 	streamed := false
 	var mistakes []error // one bad file does not keep the others from being checked
 	for i, name := range names {
@@ -142,40 +154,74 @@ func streamSource(in input) *source {
 }
 
 // surveyedSource reads the file once, counts its records and checks whether they are in time order. It leaves
-// out the records without a time, if others have one.
+// out the records without a time, if others have one, and outliers.
 func (p *Playlist) surveyedSource(in input) (*source, int, error) {
-	n, untimed, timed, ordered := 0, 0, false, true
+	n, untimed, ordered := 0, 0, true
 	var last Record
+	var stamps []stampedLine
 	err := eachRecord(in, func(rec Record) {
 		ordered = ordered && !rec.At.Before(last.At)
 		last = rec
 		n++
-		timed = timed || rec.stamp != span{}
+		if rec.stamp != (span{}) {
+			stamps = append(stamps, stampedLine{rec.At, rec.Line})
+		}
 		if rec.untimed {
 			untimed++
 		}
 	})
-	if !timed {
-		untimed = 0 // all are played as they come
+	if err != nil || len(stamps) == 0 { // without times, all are played as they come
+		return streamSource(in), n, err
 	}
+	first, newest := mainGroup(stamps)
+	outside := func(at time.Time) bool { return at.Before(first) || at.After(newest) }
+	if p.options.KeepOutliers {
+		outside = func(time.Time) bool { return false }
+	}
+	outliers := slices.DeleteFunc(stamps, func(s stampedLine) bool { return !outside(s.at) })
+	p.leftOut = append(p.leftOut, outlierErrors(in.name, outliers)...)
 	if untimed > 0 {
 		p.leftOut = append(p.leftOut, untimedError{in.name, untimed})
 	}
+	n -= untimed + len(outliers)
 	s := streamSource(in)
-	if untimed > 0 {
-		s.next = timedOnly(s.next)
+	s.next = kept(s.next, outside)
+	if ordered {
+		return s, n, nil
 	}
-	if err != nil || ordered {
-		return s, n - untimed, err
-	}
-	records := make([]Record, 0, n-untimed)
-	err = eachRecord(in, func(rec Record) {
-		if untimed == 0 || !rec.untimed {
-			records = append(records, rec)
+	defer s.close()
+	records := make([]Record, 0, n)
+	for {
+		rec, err := s.next()
+		if err != nil {
+			break // io.EOF: the file has records
 		}
-	})
+		records = append(records, rec)
+	}
 	slices.SortStableFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
-	return sliceSource(records), len(records), err
+	return sliceSource(records), len(records), nil
+}
+
+// kept returns the records of next without those that have no time, or one that is outside.
+func kept(next func() (Record, error), outside func(time.Time) bool) func() (Record, error) {
+	var last time.Time
+	return func() (Record, error) {
+		for {
+			rec, err := next()
+			switch {
+			case err != nil:
+				return rec, err
+			case rec.untimed:
+				continue
+			case rec.stamp == span{}: // what the hub refuses stays behind the record before it
+				rec.At = last
+			case outside(rec.At):
+				continue
+			}
+			last = rec.At
+			return rec, nil
+		}
+	}
 }
 
 // untimedError says how many positions of a file are left out, because they have no time.
@@ -191,17 +237,6 @@ func (e untimedError) Error() string {
 	}
 	const why = "without a time left out, as others in it have one"
 	return fmt.Sprintf("%s: %d %s %s", e.file, e.untimed, positions, why)
-}
-
-// timedOnly returns the records of next without those that have no time.
-func timedOnly(next func() (Record, error)) func() (Record, error) {
-	return func() (Record, error) {
-		for {
-			if rec, err := next(); err != nil || !rec.untimed {
-				return rec, err
-			}
-		}
-	}
 }
 
 func eachRecord(in input, do func(Record)) error {

@@ -148,7 +148,7 @@ func TestOrder(t *testing.T) {
 		"id,lat,lon,time",
 		"E,1,2,2",
 		"F,1,2,1970-01-01T00:00:04Z",
-		"G,1,2,5000000000"))
+		"G,1,2,8"))
 	unordered := write(t, "unordered.ndjson", join(
 		at("later", 6),
 		`{"vehicle_id":"untimed","lat":1,"lon":1}`,
@@ -231,6 +231,53 @@ func TestUntimed(t *testing.T) {
 				return
 			}
 			assert.EqualError(t, p.LeftOut(), path+": "+test.says)
+		})
+	}
+}
+
+// One wrong time is not of the recording. Where most times do not agree, all are kept.
+func TestOutliers(t *testing.T) {
+	const year = 365 * 86400
+	lines := func(times ...float64) []string {
+		var all []string
+		for _, seconds := range times {
+			all = append(all, at("A", seconds))
+		}
+		return all
+	}
+	good := []float64{50 * year, 50*year + 1, 51 * year}
+	says := func(line int, time string) string {
+		return fmt.Sprintf("F:%d: left out: its time %s is over a year from most others; --keep-outliers plays it",
+			line, time)
+	}
+	for _, test := range []struct {
+		name  string
+		times []float64
+		keep  bool
+		want  []string
+		says  string
+	}{
+		{"none", good, false, lines(good...), ""},
+		{"first", append([]float64{1}, good...), false, lines(good...), says(1, "1970-01-01T00:00:01Z")},
+		{"last", append(good[:3:3], 136*year), false, lines(good...), says(4, "2105-11-29T00:00:00Z")},
+		{"kept", append([]float64{1}, good...), true, lines(append([]float64{1}, good...)...), ""},
+		{"half", []float64{1, 2, 50 * year, 50*year + 1}, false, lines(1, 2, 50*year, 50*year+1), ""},
+		{"many", append([]float64{1, 2, 3, 4}, append(good, 52*year, 53*year)...), false,
+			lines(append(good[:3:3], 52*year, 53*year)...), says(1, "1970-01-01T00:00:01Z") + "\n" +
+				says(2, "1970-01-01T00:00:02Z") + "\n" + says(3, "1970-01-01T00:00:03Z") +
+				"\nF: and 1 more with such a time"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, "day.ndjson", strings.Join(lines(test.times...), "\n"))
+			p, err := Options{KeepOutliers: test.keep}.Open([]string{path}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, len(test.want), p.Total())
+			assert.Equal(t, test.want, bodies(t, p))
+			said := ""
+			if err := p.LeftOut(); err != nil {
+				said = strings.ReplaceAll(err.Error(), path, "F")
+			}
+			assert.Equal(t, test.says, said)
 		})
 	}
 }
