@@ -212,7 +212,7 @@ func (c *demoCmd) welcome(std streams, at listen.Addresses) {
 			open, mapURL(c.Listen, at.Public))
 	}
 	text += "  Follow    curl -N " + curlURL(at.Internal, "/topics/live_updates:all/stream") + "\n"
-	text += "  Publish   " + curlPosition(at.Internal) + "\n"
+	text += "  Publish   " + curlPosition(at.Internal, demoView.Lat, demoView.Lon) + "\n"
 	text += "  To stop   Ctrl-C\n\n"
 	fmt.Fprint(std.out, text)
 }

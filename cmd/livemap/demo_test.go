@@ -2,9 +2,12 @@ package main
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"livemap/cmd/livemap/listen"
 )
 
 // The demo rejects addresses that other machines can reach, because it has no sign-in.
@@ -38,4 +41,11 @@ func TestDemoLog(t *testing.T) {
 	log.Error("cannot save", "file", "vehicles.ndjson", "tries", 2)
 	log.Error("at the disco")
 	assert.Equal(t, "hub: cannot save (file vehicles.ndjson, tries 2)\nhub: at the disco\n", shown.String())
+}
+
+// TestDemoPublishesInView checks that the position of the demo's example is where its map opens.
+func TestDemoPublishesInView(t *testing.T) {
+	var out strings.Builder
+	(&demoCmd{}).welcome(streams{out: &out}, listen.Addresses{Internal: "http://127.0.0.1:9801"})
+	assert.Contains(t, out.String(), `"lat":43.7755,"lon":11.258,`)
 }

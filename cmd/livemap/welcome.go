@@ -11,10 +11,11 @@ import (
 	"livemap/cmd/livemap/listen"
 )
 
-// curlPosition returns a curl command that publishes one position at an address, with further arguments.
-func curlPosition(publish string, args ...string) string {
-	args = append(args, "-H 'Content-Type: application/json'",
-		`-d '{"vehicle_id":"HELLO-1","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":270}'`)
+// curlPosition returns a curl command that publishes a position at a place, in degrees, with further
+// arguments. publish is the address of the hub.
+func curlPosition(publish string, lat, lon float64, args ...string) string {
+	args = append(args, "-H 'Content-Type: application/json'", fmt.Sprintf(
+		`-d '{"vehicle_id":"HELLO-1","lat":%v,"lon":%v,"speed_kmh":85,"heading":270}'`, lat, lon))
 	return "curl " + curlURL(publish, "/publish") + " " + strings.Join(args, " ")
 }
 
@@ -53,7 +54,7 @@ func (c *serveCmd) welcome(at listen.Addresses) string {
 			credentials = []string{"--cert FILE --key FILE"}
 		}
 	}
-	line("A position", "%s", curlPosition(at.Internal, credentials...))
+	line("A position", "%s", curlPosition(at.Internal, 52.520008, 13.404954, credentials...))
 	line("To stop", "Ctrl-C")
 	return "\n" + text.String() + "\n"
 }
