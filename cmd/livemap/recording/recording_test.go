@@ -282,6 +282,14 @@ func TestOutliers(t *testing.T) {
 	}
 }
 
+// What cannot be read stays behind the record before it that is played, not behind an outlier.
+func TestRefusedBehindOutlier(t *testing.T) {
+	text := []string{at("A", 10), at("X", 5e9), "nonsense", at("C", 20), at("B", 15)}
+	p, err := Open([]string{write(t, "day.ndjson", strings.Join(text, "\n"))}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{at("A", 10), "nonsense", at("B", 15), at("C", 20)}, bodies(t, p))
+}
+
 // What a file without positions has instead is said, and the other files are played.
 func TestNothingToPlay(t *testing.T) {
 	const gpx = `<gpx><wpt lat="1" lon="2"/><rte><rtept lat="1" lon="2"/></rte>`
