@@ -21,6 +21,7 @@ type replayCmd struct {
 	MaxGap  time.Duration `default:"1m"`
 
 	KeepOutliers bool
+	Every        time.Duration
 	hubFlags
 }
 
@@ -32,6 +33,8 @@ var replayHelp = helpTexts{
 		"longer gap, and says so. 0 skips none.",
 	"keep-outliers": "Play also positions whose times are over a year from those of most positions in their " +
 		"file.",
+	"every": "The time between two positions of a recording without times, such as 1s; --speed divides it. " +
+		"The hub gives each the time of its arrival.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -71,7 +74,8 @@ again count as duplicate or late.
 
 Positions without a time are left out and counted where others in their file have one: the hub would take
 them for the newest. So are positions whose times are over a year from those of most in their file, unless
---keep-outliers. On standard input and pipes all are published; what has no time gets that of its arrival.
+--keep-outliers. A file in which no position has a time needs --every or --speed 0. On standard input and
+pipes all are published; what has no time gets that of its arrival.
 
 At the chosen speed, replay waits at most --max-gap for the next position, and skips the rest of a longer gap.
 So a night without positions takes a minute, and one wrong time does not stop the replay for years.
@@ -91,6 +95,10 @@ func (c *replayCmd) Validate() error {
 		return fmt.Errorf("--max-gap: %s is not a wait; it must be more than 0, such as 1m, or 0 to skip no gap",
 			shortDuration(c.MaxGap))
 	}
+	if c.Every < 0 {
+		return fmt.Errorf("--every: %s is no time between positions; it must be more than 0, such as 1s",
+			shortDuration(c.Every))
+	}
 	return nil
 }
 
@@ -101,7 +109,7 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	recordings, err := recording.Options{KeepOutliers: c.KeepOutliers}.Open(c.Files, std.in)
+	recordings, err := c.options().Open(c.Files, std.in)
 	if err != nil {
 		return usageError{err}
 	}
@@ -115,11 +123,15 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 	return c.conclude(ctx, std, p, err)
 }
 
+func (c *replayCmd) options() recording.Options {
+	return recording.Options{KeepOutliers: c.KeepOutliers, Every: c.Every, NeedTimes: c.Speed > 0}
+}
+
 // play publishes the records when they are due, until the end.
 func (c *replayCmd) play(ctx context.Context, recordings *recording.Playlist, p *player) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	t := &timetable{speed: c.Speed, restamp: c.Restamp, maxGap: c.MaxGap, skipped: p.skip,
+	t := &timetable{speed: c.Speed, restamp: c.Restamp, maxGap: c.MaxGap, skipped: p.skip, waits: p.waits,
 		queue: readAhead(ctx, recordings)}
 	for {
 		batch, err := t.due(ctx)

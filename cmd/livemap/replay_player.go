@@ -61,6 +61,16 @@ func (p *player) refuse(rec recording.Record, why string) {
 	}
 }
 
+// longWait is the shortest wait that is shown.
+const longWait = 3 * time.Second
+
+// waits shows for which record the replay waits, if that takes long.
+func (p *player) waits(next recording.Record, wait time.Duration) {
+	if wait >= longWait {
+		p.screen.line("%s  waits %s for %s:%d", p.screen.done(p.sum), age(wait), next.File, next.Line)
+	}
+}
+
 // skip shows that a part of the gap behind a record is skipped, unless there were many already.
 func (p *player) skip(after recording.Record, part time.Duration) {
 	p.skips++
@@ -101,17 +111,28 @@ func (p *progress) show(sum problem.Ack, last time.Time) {
 	if !p.terminal || now.Sub(p.shown) < progressInterval {
 		return
 	}
-	p.shown = now
-	done := sum.Total()
-	text := fmt.Sprintf("%d positions", done)
-	if p.total > 0 {
-		text = fmt.Sprintf("%3d %%  %d of %d positions", min(100, 100*done/p.total), done, p.total)
-	}
+	text := p.done(sum)
 	if !last.IsZero() {
 		text += "  " + last.Local().Format(time.DateTime)
 	}
-	rate := float64(done) / max(now.Sub(p.started).Seconds(), 0.001)
-	fmt.Fprintf(p.out, "%s%s  %.0f/s", eraseLine, text, rate)
+	p.line("%s  %.0f/s", text, float64(sum.Total())/max(now.Sub(p.started).Seconds(), 0.001))
+}
+
+// done says how many positions are published.
+func (p *progress) done(sum problem.Ack) string {
+	done := sum.Total()
+	if p.total > 0 {
+		return fmt.Sprintf("%3d %%  %d of %d positions", min(100, 100*done/p.total), done, p.total)
+	}
+	return fmt.Sprintf("%d positions", done)
+}
+
+// line rewrites the line.
+func (p *progress) line(text string, args ...any) {
+	if p.terminal {
+		p.shown = time.Now()
+		fmt.Fprintf(p.out, eraseLine+text, args...)
+	}
 }
 
 // notice writes a line above the progress line.

@@ -22,7 +22,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livemap/api/problem"
+	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/recording"
+	"livemap/geo"
 )
 
 // write writes a recording. It gzips one whose name ends in .gz.
@@ -242,6 +244,86 @@ func TestReplayLeavesOutUntimed(t *testing.T) {
 	assert.Len(t, hub.published(), 2)
 }
 
+// A recording without times is not played in an instant, unless that is asked for.
+func TestReplayNeedsTimes(t *testing.T) {
+	hub := newPublishedHub(t)
+	one := `{"vehicle_id":"A","lat":1,"lon":1}`
+	path, single := write(t, "route.ndjson", one+"\n"+one), write(t, "one.ndjson", one)
+	for _, test := range []struct {
+		args   []string
+		status int
+		says   string
+		sent   int
+	}{
+		{[]string{path}, 2, path + ": its positions have no times; --every 1s plays one of them a second, " +
+			"--speed 0 all at once", 0},
+		{[]string{"--speed=0", path}, 0, "", 2},
+		{[]string{"--every=1ns", path}, 0, "", 2},
+		{[]string{single}, 0, "", 1},
+		{[]string{"--every=-1s", path}, 2, "--every: -1s is no time between positions", 0},
+		{[]string{"--every=1s", write(t, "day.ndjson", many(2))}, 2, "every position has a time", 0},
+	} {
+		before := len(hub.published())
+		_, stderr, status := command(t, "", append([]string{"replay", "--to", hub.URL}, test.args...)...)
+		assert.Equal(t, test.status, status, "%v: %s", test.args, stderr)
+		assert.Contains(t, stderr, test.says)
+		assert.Len(t, hub.published(), before+test.sent, "%v", test.args)
+	}
+}
+
+// The positions of a recording without times follow each other at --every.
+func TestReplayEvery(t *testing.T) {
+	lines := `{"vehicle_id":"A","lat":1,"lon":1}` + "\n" + `{"vehicle_id":"B","lat":1,"lon":1}` + "\n" +
+		`{"vehicle_id":"C","lat":1,"lon":1}`
+	for name, test := range map[string]struct {
+		c    replayCmd
+		want []string
+	}{
+		"a second":         {replayCmd{Speed: 1, Every: time.Second}, []string{"A 0", "B 1", "C 2"}},
+		"at twice a speed": {replayCmd{Speed: 2, Every: time.Second}, []string{"A 0", "B 0.5", "C 1"}},
+		"moved": {replayCmd{Speed: 1, Every: time.Minute, Restamp: true},
+			[]string{"A 0", "B 60", "C 120"}},
+		"not": {replayCmd{Speed: 1}, []string{"A 0", "B 0", "C 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got, _ := playedBy(t, &test.c, lines)
+				assert.Equal(t, test.want, got)
+			})
+		})
+	}
+}
+
+// A recording without times begins with those that have some.
+func TestReplayEveryBesideTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &replayCmd{Speed: 1, Every: 30 * time.Second}
+		recordings, err := c.options().Open([]string{
+			write(t, "day.ndjson", at("A", 1000)+"\n"+at("B", 1045)),
+			write(t, "route.ndjson", `{"vehicle_id":"C","lat":1,"lon":1}`+"\n"+`{"vehicle_id":"D","lat":1,"lon":1}`),
+		}, nil)
+		require.NoError(t, err)
+		var order []string
+		for rec, err := recordings.Next(); err == nil; rec, err = recordings.Next() {
+			p, err := geo.ParsePosition(rec.Body)
+			require.NoError(t, err)
+			order = append(order, p.VehicleID)
+		}
+		assert.Equal(t, []string{"A", "C", "D", "B"}, order)
+	})
+}
+
+// A long wait is said where the progress is.
+func TestReplayShowsWhatItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen console
+		p := newPlayer(client.Hub{}, &progress{out: &screen, terminal: true, started: time.Now()})
+		p.waits(recording.Record{File: "day.ndjson", Line: 7}, 3*time.Minute)
+		p.waits(recording.Record{File: "day.ndjson", Line: 8}, time.Second)
+		assert.Equal(t, eraseLine+"0 positions  waits 3 min for day.ndjson:7", screen.String())
+	})
+}
+
 // The hub restarts in the middle: connections break, 503s come, then it is back. Every position
 // arrives, in order.
 func TestReplayOutlivesRestart(t *testing.T) {
@@ -428,8 +510,8 @@ func accepted(n int) *http.Response {
 }
 
 // played returns a playlist of NDJSON lines in the given order.
-func played(t *testing.T, text string) *recording.Playlist {
-	recordings, err := recording.Open([]string{"-"}, strings.NewReader(text))
+func played(t *testing.T, c *replayCmd, text string) *recording.Playlist {
+	recordings, err := c.options().Open([]string{"-"}, strings.NewReader(text))
 	require.NoError(t, err)
 	return recordings
 }
@@ -545,7 +627,7 @@ func playedBy(t *testing.T, c *replayCmd, recorded string) (got []string, stderr
 	})
 	var screen console
 	p := newPlayer(c.hub(c.To, hub), newProgress(&screen, 0))
-	require.NoError(t, c.play(t.Context(), played(t, recorded), p))
+	require.NoError(t, c.play(t.Context(), played(t, c, recorded), p))
 	return got, screen.String()
 }
 
@@ -563,7 +645,7 @@ func TestReplayCatchesUp(t *testing.T) {
 		})
 		c := &replayCmd{Speed: 1}
 		p := newPlayer(c.hub(c.To, hub), newProgress(io.Discard, 0))
-		require.NoError(t, c.play(t.Context(), played(t, many(12)), p))
+		require.NoError(t, c.play(t.Context(), played(t, c, many(12)), p))
 		assert.Equal(t, []int{1, 9, 1, 1}, sizes)
 	})
 }
@@ -590,7 +672,7 @@ func TestReplayWaits(t *testing.T) {
 		var stderr console
 		c := &replayCmd{}
 		p := newPlayer(c.hub(c.To, hub), newProgress(&stderr, 0))
-		require.NoError(t, c.play(t.Context(), played(t, many(1)), p))
+		require.NoError(t, c.play(t.Context(), played(t, c, many(1)), p))
 		assert.Less(t, time.Since(start), time.Hour+10*time.Second, "the wait does not grow without end")
 		assert.Equal(t, 2, strings.Count(stderr.String(), "\n"), "one notice for an outage: %s", &stderr)
 	})

@@ -22,6 +22,7 @@ type timetable struct {
 	maxGap  time.Duration    // longest wait between two records; 0: none is too long
 	newest  recording.Record // so far
 	skipped func(after recording.Record, part time.Duration)
+	waits   func(next recording.Record, wait time.Duration) // is called before each wait
 }
 
 // due waits until the next record is due. It returns that record and those behind it that are due
@@ -40,8 +41,14 @@ func (t *timetable) due(ctx context.Context) ([]recording.Record, error) {
 			return nil, usageError{next.err}
 		}
 		at := t.when(next.Record)
-		if wait := time.Until(at); wait > 0 && (len(batch) > 0 || !sleep(ctx, wait)) {
-			break
+		if wait := time.Until(at); wait > 0 {
+			if len(batch) > 0 {
+				break
+			}
+			t.waits(next.Record, wait)
+			if !sleep(ctx, wait) {
+				break
+			}
 		}
 		t.pending = nil
 		rec := next.Record

@@ -20,11 +20,15 @@ type Playlist struct {
 	leftOut []error // for each file of which positions are left out
 
 	options Options
+	start   time.Time // of the files without times: with the first of the others, else now
+	untimed int       // files without times
 }
 
 // Options change what is played.
 type Options struct {
-	KeepOutliers bool // play positions whose times are over a year from most of their file
+	KeepOutliers bool          // play positions whose times are over a year from most of their file
+	Every        time.Duration // between two positions of a file without times; 0: see NeedTimes
+	NeedTimes    bool          // refuse a file without times, unless Every is more than 0
 }
 
 // Total returns how many records there are. It returns 0 if standard input or a pipe is among
@@ -58,7 +62,7 @@ type source struct {
 // input and pipes can be read only once: their records come in the order in which they are
 // written, while they are written.
 //
-// An error names each file that is missing, named twice, a folder or no recording.
+// An error names each file that is missing, named twice, a folder, no recording, or refused by [Options].
 func Open(names []string, stdin io.Reader) (*Playlist, error) { return Options{}.Open(names, stdin) }
 
 // Open is the function [Open] with options.
@@ -79,8 +83,14 @@ func (o Options) Open(names []string, stdin io.Reader) (*Playlist, error) {
 	if streamed {
 		p.total = 0
 	}
+	if o.Every > 0 && !streamed && !p.start.IsZero() && p.untimed == 0 && len(mistakes) == 0 {
+		mistakes = append(mistakes, errors.New("every position has a time, so --every has no meaning"))
+	}
 	if len(mistakes) > 0 {
 		return nil, errors.Join(mistakes...)
+	}
+	if p.start.IsZero() {
+		p.start = time.Now()
 	}
 	return p, nil
 }
@@ -91,7 +101,7 @@ func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
 		return once, err
 	}
 	if once {
-		p.sources = append(p.sources, streamSource(namedInput(name, stdin)))
+		p.sources = append(p.sources, p.spaced(streamSource(namedInput(name, stdin))))
 		return true, nil
 	}
 	inputs, err := regularInputs(name)
@@ -170,10 +180,21 @@ func (p *Playlist) surveyedSource(in input) (*source, int, error) {
 			untimed++
 		}
 	})
-	if err != nil || len(stamps) == 0 { // without times, all are played as they come
-		return streamSource(in), n, err
+	if err != nil {
+		return nil, n, err
+	}
+	if len(stamps) == 0 {
+		if untimed > 1 && p.options.NeedTimes && p.options.Every == 0 {
+			return nil, n, fmt.Errorf("%s: its positions have no times; --every 1s plays one of them a second, "+
+				"--speed 0 all at once", in.name)
+		}
+		p.untimed++
+		return p.spaced(streamSource(in)), n, nil
 	}
 	first, newest := mainGroup(stamps)
+	if p.start.IsZero() || first.Before(p.start) {
+		p.start = first
+	}
 	outside := func(at time.Time) bool { return at.Before(first) || at.After(newest) }
 	if p.options.KeepOutliers {
 		outside = func(time.Time) bool { return false }
@@ -200,6 +221,24 @@ func (p *Playlist) surveyedSource(in input) (*source, int, error) {
 	}
 	slices.SortStableFunc(records, func(a, b Record) int { return a.At.Compare(b.At) })
 	return sliceSource(records), len(records), nil
+}
+
+// spaced makes the records of a source that have no time, as long as none has one, follow each other in
+// Options.Every. Their bodies keep none: the hub gives them the time of their arrival.
+func (p *Playlist) spaced(s *source) *source {
+	if p.options.Every == 0 {
+		return s
+	}
+	next, n, timed := s.next, 0, false
+	s.next = func() (Record, error) {
+		rec, err := next()
+		if timed = timed || rec.stamp != (span{}); err == nil && !timed {
+			rec.At = p.start.Add(time.Duration(n) * p.options.Every)
+			n++
+		}
+		return rec, err
+	}
+	return s
 }
 
 // kept returns the records of next without those that have no time, or one that is outside.
