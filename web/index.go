@@ -21,6 +21,7 @@ type settings struct {
 	PMTiles []string `json:"pmtiles"` // URL paths, the last on top
 	View    *View    `json:"view"`
 	Login   *string  `json:"login"`
+	Publish *string  `json:"publish"`
 }
 
 // indexPage returns the map's page, which names the paths of all other files.
@@ -38,6 +39,9 @@ func indexPage(src fs.FS, app, lib string, config Config) (*asset, error) {
 	}
 	if config.LoginURL != "" {
 		set.Login = &config.LoginURL
+	}
+	if config.PublishURL != "" {
+		set.Publish = &config.PublishURL
 	}
 	encoded, err := json.Marshal(set)
 	if err != nil {

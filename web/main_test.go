@@ -139,6 +139,7 @@ type settings struct {
 	PMTiles []string
 	View    *web.View
 	Login   *string
+	Publish *string
 }
 
 var configMeta = regexp.MustCompile(`<meta name="livemap-config" content="([^"]*)">`)

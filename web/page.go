@@ -27,6 +27,10 @@ type Config struct {
 	// LoginURL is the login page to which readers without a sign-in are redirected: an http:// or https://
 	// URL; "" for none.
 	LoginURL string
+
+	// PublishURL is the address under which programs of this machine publish without credentials: an http://
+	// URL; "" for none. A page without vehicles that is opened on this machine says how to publish one.
+	PublishURL string
 }
 
 // View is a part of the map.

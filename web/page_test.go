@@ -306,6 +306,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, []string{}, set.PMTiles, "none, and not null")
 	require.Nil(t, set.View)
 	require.Nil(t, set.Login)
+	require.Nil(t, set.Publish)
 	style := "https://example.com/style.json?a=1&b=%22"
 	require.Equal(t, style, *open(t, src, dist, web.Config{Style: style}).settings(t).Style)
 	view := web.View{Zoom: 15.5, Lat: 43.77, Lon: 11.25}
@@ -314,6 +315,8 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, &view, archived.View)
 	login := "https://login.example.com/?for=map"
 	require.Equal(t, login, *open(t, src, dist, web.Config{LoginURL: login}).settings(t).Login)
+	publish := "http://127.0.0.1:9801"
+	require.Equal(t, publish, *open(t, src, dist, web.Config{PublishURL: publish}).settings(t).Publish)
 	require.Contains(t, open(t, src, dist, web.Config{}).get(t, "/").body, `&#34;style&#34;:null`)
 }
 

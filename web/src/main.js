@@ -145,6 +145,7 @@ const summary = new Summary({
 	details,
 	viewState: () => viewState,
 	bounds: () => bounds(map),
+	publish: config.publish,
 });
 
 /** Shows the connection. Without one that is live, nothing on the page moves or changes by itself. */

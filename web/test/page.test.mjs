@@ -2,7 +2,9 @@
  * The page of a real hub in a real browser, over HTTP/3.
  */
 import assert from "node:assert/strict";
+import { exec } from "node:child_process";
 import { after, afterEach, before, describe, test } from "node:test";
+import { promisify } from "node:util";
 import { browser as launch, drawn, Hub, LIMIT, live, now, open, pixel, rest } from "./hub.mjs";
 
 const BLUE = [37, 99, 235]; // a moving vehicle
@@ -725,11 +727,16 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		);
 	});
 
-	test("shows why its list is empty", async () => {
+	test("shows why its list is empty, and how to publish the first position", async () => {
 		const page = await show(at(BERLIN.lon, BERLIN.lat));
-		await says(page, "#empty-list", /No vehicle has reported yet/);
-		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		await says(page, "#empty-list", /No vehicle has reported yet. This publishes one:\s+curl /);
+		const [command] = /curl .*$/.exec(await page.locator("#empty-list").innerText()) ?? [""];
+		await promisify(exec)(command.replace(/^curl/, "curl --fail --silent"));
+		await page.locator('[data-id="HELLO-1"]').waitFor();
 		await page.locator("#empty-list").waitFor({ state: "hidden" });
+		await hub.remove("HELLO-1");
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		await page.locator('[data-id="VAN-7"]').waitFor();
 		await page.getByRole("radio", { name: /Moving/ }).check();
 		await says(page, "#empty-list", /No vehicle is moving/);
 	});

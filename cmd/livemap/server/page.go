@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"livemap/web"
 )
@@ -28,8 +29,12 @@ func (c *Config) checkMap() error {
 	return nil
 }
 
-// page makes the map's page. It logs a warning if the program has no map.
-func (c *Config) page(log *slog.Logger) (*web.Page, error) {
+// page makes the map's page. internal is the address of the internal port. It logs a warning if the program
+// has no map.
+func (c *Config) page(internal string, log *slog.Logger) (*web.Page, error) {
+	if !strings.HasPrefix(internal, "http:") { // on loopback, and without credentials
+		internal = ""
+	}
 	page, err := web.New(web.Config{
 		Version:  c.Version,
 		LoginURL: c.LoginURL,
@@ -38,6 +43,8 @@ func (c *Config) page(log *slog.Logger) (*web.Page, error) {
 		PMTiles:  c.MapPMTiles,
 		City:     c.MapCity,
 		View:     c.MapView,
+
+		PublishURL: internal,
 	})
 	if err == nil && !page.Built() {
 		log.Warn("built without the map's libraries, this program shows no map; build it with make build")

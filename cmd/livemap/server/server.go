@@ -44,11 +44,8 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	defer tidyMemory()()
 	memory, unwatch := watchPressure(log)
 	defer unwatch()
-	page, err := c.page(log)
-	if err != nil {
-		return err
-	}
 	keys := c.watchKeys(log)
+	var err error
 	if keys.tokens, err = c.verifier(ctx, log); err != nil {
 		return err
 	}
@@ -65,7 +62,12 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		return err
 	}
 	defer ports.Close()
-	c.warnOfLocalUsers(ports.Addresses().Internal, log)
+	internal := ports.Addresses().Internal
+	c.warnOfLocalUsers(internal, log)
+	page, err := c.page(internal, log)
+	if err != nil {
+		return err
+	}
 
 	metrics := api.NewMetrics()
 	metrics.Build(c.Version)
@@ -82,7 +84,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		Metrics:        metrics,
 		Page:           page.Serve,
 		OpenAPI:        root.OpenAPI,
-		PublishAddress: ports.Addresses().Internal,
+		PublishAddress: internal,
 		RequireAuth:    ports.RequiresAuth(),
 		Tokens:         keys.tokens,
 		TakeOver:       listen.TakeOverHTTP3,

@@ -30,6 +30,7 @@ export class Summary {
 	 * @param {() => import("../address.js").ViewState} parts.viewState
 	 * @param {import("../whole-fleet.js").WholeFleet} parts.wholeFleet
 	 * @param {() => import("../map/viewport.js").Box} parts.bounds of the map
+	 * @param {string | null} parts.publish where programs of this machine publish
 	 */
 	constructor(parts) {
 		this.#parts = parts;
@@ -76,7 +77,13 @@ export class Summary {
 	#explainEmpty(shown) {
 		const { feed, fleet, viewState, wholeFleet } = this.#parts;
 		this.#emptyText.hidden = shown > 0 || feed.status.phase !== "live";
-		setText(this.#emptyText, emptyText(viewState(), fleet.vehicles.size > 0, wholeFleet.complete));
+		const none = fleet.vehicles.size === 0 && wholeFleet.complete && viewState().q === "";
+		const { publish } = this.#parts;
+		const hint = none && publish !== null && onThisMachine();
+		const text = emptyText(viewState(), fleet.vehicles.size > 0, wholeFleet.complete);
+		const [why, command] = /** @type {HTMLElement[]} */ ([...this.#emptyText.children]);
+		setText(why, hint ? `${text} This publishes one:` : text);
+		setText(command, hint ? firstPosition(publish) : "");
 	}
 
 	#refreshDetails() {
@@ -92,6 +99,15 @@ export class Summary {
 			details.missing("The hub knows no such vehicle.");
 		}
 	}
+}
+
+/** Whether the page was opened on the hub's machine. */
+const onThisMachine = () => /^(localhost|127\..*|\[::1\])$/.test(location.hostname);
+
+/** The command that publishes a position. @param {string} address */
+function firstPosition(address) {
+	const body = '{"vehicle_id":"HELLO-1","lat":52.520008,"lon":13.404954,"speed_kmh":85,"heading":270}';
+	return `curl ${address}/publish -H 'Content-Type: application/json' -d '${body}'`;
 }
 
 /**
