@@ -68,6 +68,13 @@ func newIssuer(t testing.TB) *issuer {
 	return i
 }
 
+// fail answers with an error from now on, until keys are published.
+func (i *issuer) fail() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.down = true
+}
+
 // publish serves a set of these keys from now on.
 func (i *issuer) publish(keys ...jwkset.JWKMarshal) {
 	i.mu.Lock()
@@ -171,7 +178,7 @@ func TestKeySet(t *testing.T) {
 func TestKeySetThatCannotBeFetched(t *testing.T) {
 	i := newIssuer(t)
 	synctest.Test(t, func(t *testing.T) {
-		i.down = true
+		i.fail()
 		key := p256(t)
 		var log bytes.Buffer
 		v := i.verifier(t, &log)
@@ -194,7 +201,7 @@ func TestKeySetThatCannotBeFetched(t *testing.T) {
 		require.Equal(t, 3, i.fetches())
 
 		for _, kid := range []string{"", "1"} {
-			i.down = true
+			i.fail()
 			v = i.verifier(t, &log)
 			i.publish(jwk(t, key.Public(), jwkset.JWKMetadataOptions{KID: "1"}))
 			_, err = v.Verify(signedBy(t, jwt.SigningMethodES256, key, kid))
@@ -327,7 +334,7 @@ func TestSilentIssuer(t *testing.T) {
 // The log omits secrets in the URL of a key set.
 func TestSecretsInTheAddressOfKeys(t *testing.T) {
 	i := newIssuer(t)
-	i.down = true
+	i.fail()
 	var log bytes.Buffer
 	for _, base := range []string{i.URL, "http://127.0.0.1:1"} {
 		verifierOf(t, strings.Replace(base, "//", "//user:hunter2@", 1)+"/keys?api_key=hunter3#hunter4", &log)
@@ -365,7 +372,7 @@ func TestKeyLeavesTheSet(t *testing.T) {
 		require.Greater(t, v.Changes(), changes)
 		require.True(t, v.Revoked(grants[first]))
 		require.False(t, v.Revoked(grants[second]))
-		i.down = true
+		i.fail()
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.False(t, v.Revoked(grants[second]), "a set that cannot be fetched revokes nothing")
