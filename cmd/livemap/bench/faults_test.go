@@ -139,6 +139,19 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
+// TestOtherPublisherIsNamed: a simulation that publishes to the same hub looks like a broken hub, else.
+func TestOtherPublisherIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		position := followed(12, "data: {\"id\":\"TRUCK-2\"}\n\n")
+		result, err := littleLoad.Measure(t.Context(), newFaultyServer(t, position).target())
+		require.NoError(t, err)
+		require.NotNil(t, result.Faults)
+		require.Equal(t,
+			`an event without a number (does anybody else publish here?): "{\"id\":\"TRUCK-2\"}"`,
+			result.Faults.Example)
+	})
+}
+
 // TestLateRepeatIsFound: what comes again after the last event is a fault, too.
 func TestLateRepeatIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
