@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,4 +29,16 @@ func TestPortWithoutTLS(t *testing.T) {
 	_, err := NewPublisher(hub, waiting).Publish(ctx, [][]byte{[]byte("{}")}, func(int, string) {})
 	assert.ErrorContains(t, err, mend)
 	assert.ErrorContains(t, NewUpload(hub, waiting).Run(ctx), mend)
+}
+
+// TestPortWithTLS: the answer to an http:// address of a port that speaks TLS says what to write instead.
+func TestPortWithTLS(t *testing.T) {
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	resp, err := http.Get("http://" + secure.Listener.Addr().String())
+	require.NoError(t, err)
+	require.EqualError(t, ReadProblem(resp), "the hub answered 400 Bad Request: "+
+		"Client sent an HTTP request to an HTTPS server. (write https:// instead of http://)")
 }

@@ -26,7 +26,11 @@ type Problem struct {
 // problemLimit bounds how much of an answer is read, in bytes. A hundred refusals fit well.
 const problemLimit = 1 << 20
 
-// ReadProblem reads an answer that is no success, and closes its body.
+// sentPlain is what net/http answers to plain HTTP on a port that speaks TLS.
+const sentPlain = "Client sent an HTTP request to an HTTPS server."
+
+// ReadProblem reads an answer that is no success, and closes its body. To that of a port which speaks TLS
+// it adds what address helps.
 func ReadProblem(resp *http.Response) *Problem {
 	defer resp.Body.Close()
 	p := &problem.Problem{}
@@ -37,6 +41,9 @@ func ReadProblem(resp *http.Response) *Problem {
 		p = &problem.Problem{Detail: line[:min(len(line), 200)]}
 		if strings.HasPrefix(line, "<") { // the error page of a proxy
 			p.Detail = ""
+		}
+		if line == sentPlain {
+			p.Detail += " (write https:// instead of http://)"
 		}
 	}
 	p.Status = resp.StatusCode
