@@ -56,7 +56,8 @@ func (m *Meter) named(r *receiver, name string, data []byte) {
 // unnumbered counts an event that this benchmark did not publish.
 func (m *Meter) unnumbered(r *receiver, data []byte) {
 	if !m.Chatty {
-		r.faults.note(&r.faults.Other, 1, "an event without a number (does anybody else publish here?): %s", shown(data))
+		r.faults.note(&r.faults.Other, 1,
+			"an event without a number (does anybody else publish here?): %s", shown(data))
 	}
 }
 
