@@ -94,7 +94,7 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	outcome, err := c.simulate(ctx, client.NewUpload(hub, screen.notice), config, screen)
 	text := outcome.String()
 	if outcome.sent > 0 {
-		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, screen)
+		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, outcome.lost() > 0, screen)
 		text, err = text+ended, errors.Join(err, failed)
 	}
 	fmt.Fprintln(std.out, text)
@@ -105,21 +105,32 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 // each of these is in the topic of the one that named its topics last.
 func simulationTopic() string { return "simulation:" + strings.ToLower(rand.Text()[:8]) }
 
-// cleanUp deletes the vehicles of the simulation, unless they are to be kept. It returns the end of the
-// summary.
+// After positions without an Ack, simulate deletes again, at most deleteTries times, until nothing is left.
+const (
+	deletePause = 500 * time.Millisecond
+	deleteTries = 5
+)
+
+// cleanUp deletes the vehicles of the simulation, unless they are to be kept. lost: some positions have no
+// Ack. The hub may still read them, which brings vehicles back. It returns the end of the summary.
 func (c *simulateCmd) cleanUp(
-	ctx context.Context, hub client.Hub, topic string, screen *rateLine,
+	ctx context.Context, hub client.Hub, topic string, lost bool, screen *rateLine,
 ) (ended string, err error) {
 	if c.Keep {
 		return "; the vehicles stay in the topic " + topic, nil
 	}
 	told := false
-	deleted, err := hub.DeleteVehicles(ctx, topic, func(err error, _ time.Duration) {
+	waits := func(err error, _ time.Duration) {
 		if !told {
 			screen.notice("livemap: %v: %v; waiting for it, to delete the vehicles", c.To, err)
 		}
 		told = true
-	})
+	}
+	deleted, err := hub.DeleteVehicles(ctx, topic, waits)
+	for left, try := 1, 0; err == nil && lost && left > 0 && try < deleteTries; try++ {
+		sleep(ctx, deletePause)
+		left, err = hub.DeleteVehicles(ctx, topic, waits)
+	}
 	if err != nil {
 		return "", fmt.Errorf("%v: %w; the vehicles stay; DELETE /vehicles?topic=%s deletes them",
 			c.To, client.Explain(err), topic)
@@ -208,11 +219,14 @@ type summary struct {
 
 func (s summary) String() string {
 	text := fmt.Sprintf("%d vehicles, %d positions sent: %s", s.vehicles, s.sent, counts(s.sum))
-	if lost := s.sent - s.sum.Total(); lost > 0 {
+	if lost := s.lost(); lost > 0 {
 		text += fmt.Sprintf(", never acknowledged %d", lost)
 	}
 	return text
 }
+
+// lost returns how many positions were sent and have no Ack.
+func (s summary) lost() int { return s.sent - s.sum.Total() }
 
 // rateLine shows the rates of a simulation. On a terminal it rewrites one line every second;
 // otherwise it writes a line every ten seconds.

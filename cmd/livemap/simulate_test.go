@@ -189,6 +189,9 @@ func TestSimulateCleanUp(t *testing.T) {
 			"; 1,250 vehicles deleted at the end", nil, 0},
 		{"one", func(int) (*http.Response, error) { return answer(200, `{"deleted":1}`), nil },
 			"; 1 vehicle deleted at the end", nil, 0},
+		{"some come back", func(n int) (*http.Response, error) {
+			return answer(200, `{"deleted":`+[]string{"250", "3", "0"}[n-1]+`}`), nil
+		}, "; 250 vehicles deleted at the end", nil, 0},
 		{"a restart", func(n int) (*http.Response, error) {
 			if n < 3 {
 				return nil, away
@@ -215,7 +218,9 @@ func TestSimulateCleanUp(t *testing.T) {
 				})}
 				var screen console
 				begun := time.Now()
-				ended, err := new(simulateCmd).cleanUp(t.Context(), hub, "simulation:x", newRateLine(&screen, 1))
+				lost := test.name == "some come back"
+				ended, err := new(simulateCmd).cleanUp(t.Context(), hub, "simulation:x", lost, newRateLine(&screen, 1))
+				assert.True(t, !lost || n == 3, "it deletes until nothing is left: %d requests", n)
 				assert.Equal(t, test.ended, ended)
 				assert.Less(t, time.Since(begun), 10*time.Second)
 				assert.Equal(t, test.told, strings.Count(screen.String(), "connection refused; waiting for it"))
