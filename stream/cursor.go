@@ -176,7 +176,7 @@ func (c *cursor) readLog(buf []byte) []byte {
 	if !c.more {
 		// pending is swapped before the head is read. An event that is routed later is pending
 		// again.
-		after = max(after, number(c.pending.Swap(0))-1)
+		after = max(after+1, number(c.pending.Swap(0))) - 1
 	}
 	if c.behind = c.stale || c.lagging(after); c.behind {
 		return buf
