@@ -95,14 +95,20 @@ func foreignLaunchDarkly(t *testing.T, url string, over http.RoundTripper) *fore
 	client := foreignOver(t, over)
 	ctx, running := foreignRunning(t)
 	running.Go(func() {
-		stream, err := eventsource.SubscribeWithURL(url, eventsource.StreamOptionHTTPClient(client),
-			eventsource.StreamOptionInitialRetry(foreignNever), eventsource.StreamOptionLogger(foreignLogger{seen}))
+		request, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+		if err != nil {
+			panic(err)
+		}
+		stream, err := eventsource.SubscribeWithRequestAndOptions(request,
+			eventsource.StreamOptionHTTPClient(client), eventsource.StreamOptionInitialRetry(foreignNever),
+			eventsource.StreamOptionLogger(foreignLogger{seen}))
 		if err != nil {
 			seen.note("gave up", err.Error())
 			return
 		}
-		context.AfterFunc(ctx, stream.Close)
-		errs := stream.Errors
+		// Close waits for ever where an event is decoded and not yet passed on, so the end of ctx ends the
+		// request first. Its error comes after the last event.
+		reading, done, errs := true, ctx.Done(), stream.Errors
 		for {
 			select {
 			case e, ok := <-stream.Events:
@@ -114,12 +120,20 @@ func foreignLaunchDarkly(t *testing.T, url string, over http.RoundTripper) *fore
 					id = last.LastEventID()
 				}
 				seen.event(e.Event(), id, e.Data())
+				reading = true
 			case err, ok := <-errs:
 				if !ok {
 					errs = nil
 					continue
 				}
 				seen.note("error", err.Error())
+				if reading = false; ctx.Err() != nil {
+					stream.Close()
+				}
+			case <-done:
+				if done = nil; !reading {
+					stream.Close()
+				}
 			}
 		}
 	})
