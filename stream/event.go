@@ -37,8 +37,8 @@ func ParseID(s string) (ID, bool) {
 // Last-Event-ID header never causes a CORS preflight.
 func (id ID) String() string { return id.Epoch + "-" + strconv.FormatUint(id.Number, 10) }
 
-// newEpoch returns a random name for one life of the log.
-func newEpoch() string {
+// NewEpoch returns a random name for one life of the log, of at most 13 bytes of [0-9a-z].
+func NewEpoch() string {
 	var random [8]byte
 	rand.Read(random[:]) // never fails: see crypto/rand
 	return strconv.FormatUint(binary.BigEndian.Uint64(random[:]), 36)

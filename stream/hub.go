@@ -92,7 +92,7 @@ type Hub struct {
 func New(config Config) *Hub {
 	h := &Hub{
 		config:  config.withDefaults(),
-		epoch:   newEpoch(),
+		epoch:   NewEpoch(),
 		started: time.Now(),
 
 		otherClock: config.Clock != nil,

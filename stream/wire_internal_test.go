@@ -96,13 +96,13 @@ func TestControlEvents(t *testing.T) {
 func TestLargestEventFits(t *testing.T) {
 	p := geo.Position{VehicleID: string(bytes.Repeat([]byte(`"`), geo.MaxVehicleID))}
 	feature := len(p.AppendFeature(nil, time.Unix(1, 0)))
-	frame := len(frameLate(nil, newEpoch(), 1<<64-1, &p, time.Unix(1, 0)).text) - feature
-	live := appendControl(nil, "live", ID{newEpoch(), 1<<64 - 1}.String(),
+	frame := len(frameLate(nil, NewEpoch(), 1<<64-1, &p, time.Unix(1, 0)).text) - feature
+	live := appendControl(nil, "live", ID{NewEpoch(), 1<<64 - 1}.String(),
 		`{"mode":"conflated","events":18446744073709551615,"skipped":18446744073709551615,`+
 			`"protocol":"h3","time":1795421061.123}`)
 	require.Less(t, geo.MaxFeature+frame+len(live), chunkSize+1024)
 	require.Less(t, geo.MaxFeature+frame, minSegmentSize)
-	require.Less(t, len(appendGone(nil, newEpoch(), 1<<64-1, p.VehicleID, Expired)), chunkSize)
+	require.Less(t, len(appendGone(nil, NewEpoch(), 1<<64-1, p.VehicleID, Expired)), chunkSize)
 }
 
 // What surrounds the data fits into a byte each, even with the longest name and id.

@@ -1,0 +1,42 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Journal is one order of messages that is kept on disk, for one hub or for several. A hub posts what it was
+// asked, and does what comes back. All hubs of a journal do the same in the same order, and so come to
+// the same state.
+//
+// All its methods may be called from several goroutines.
+type Journal interface {
+	// Life describes the journal as it is now.
+	Life(ctx context.Context) (Life, error)
+	// Post hands a message to the journal, which keeps no reference to it. Messages that are posted one
+	// after the other are stored in this order, unless one is lost. Post then calls posted once, also on
+	// another goroutine: with the place of the message, or with the reason why it may not be stored.
+	Post(message []byte, posted func(seq uint64, err error))
+	// Follow calls apply for each message after a place, in their order and without a hole, and as they
+	// come. It returns when ctx ends, with an error of apply, or when it must be called anew: the caller
+	// then waits a moment. The message is valid until apply returns. [ErrOtherJournal] says that the
+	// place is not one of this journal, and that calling it anew does not help.
+	Follow(ctx context.Context, after Place, apply func(at Place, message []byte) error) error
+}
+
+// Life is what tells one journal from another.
+type Life struct {
+	Epoch       string // of the ids of its events, as [NewEpoch] makes one
+	First, Last uint64 // seqs of its oldest and newest message; Last is First - 1 when it holds none
+}
+
+// Place names a message of a journal. The zero Place is before the first.
+type Place struct {
+	Seq uint64
+	At  time.Time // when the journal stored it, by the journal's clock
+}
+
+// ErrOtherJournal is the error of [Journal.Follow] when the journal does not lead on from a place: it was
+// deleted, restored or cut off at the front since.
+var ErrOtherJournal = errors.New("stream: the journal does not lead on from what this hub knows")
