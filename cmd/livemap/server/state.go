@@ -15,6 +15,7 @@ import (
 	"livemap/api/regular"
 	"livemap/cmd/livemap/listen"
 	"livemap/stream"
+	"livemap/stream/lockdir"
 )
 
 // saveInterval is how often the vehicles are saved. A hub that is killed loses as much at most, and
@@ -35,7 +36,7 @@ type stateDir struct {
 	log  *slog.Logger
 
 	mu    sync.Mutex // held for a save; guards what follows
-	held  *heldDir
+	held  *lockdir.Dir
 	saved stream.ID // newest event when the vehicles were last saved; zero: they have to be
 }
 
@@ -51,17 +52,17 @@ func openState(path string, log *slog.Logger) (*stateDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, unusableDir(err)
 	}
-	held, err := holdDir(path)
-	if errors.Is(err, errInUse) {
+	held, err := lockdir.Hold(path)
+	if errors.Is(err, lockdir.ErrInUse) {
 		return nil, fmt.Errorf("--state-dir %s: %s; stop it, or give this hub a directory of its own "+
-			"with --state-dir", path, inUse(path))
+			"with --state-dir", path, lockdir.InUse(path))
 	}
 	if err != nil {
 		return nil, unusableDir(err)
 	}
-	torn, _ := fs.Glob(held.root.FS(), "*.new-*") // files that a killed hub was writing
+	torn, _ := fs.Glob(held.Root.FS(), "*.new-*") // files that a killed hub was writing
 	for _, file := range torn {
-		held.root.Remove(file)
+		held.Root.Remove(file)
 	}
 	return &stateDir{path: path, log: log, held: held}, nil
 }
@@ -81,7 +82,7 @@ func userStateDir() (string, error) {
 }
 
 // close releases the directory for other hubs.
-func (s *stateDir) close() { s.held.close() }
+func (s *stateDir) close() { s.held.Close() }
 
 // Path implements listen.Storage.
 func (s *stateDir) Path(name string) string { return filepath.Join(s.path, name) }
@@ -90,7 +91,7 @@ func (s *stateDir) Path(name string) string { return filepath.Join(s.path, name)
 func (s *stateDir) Write(name string, content []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.held.replace(name, func(w io.Writer) error {
+	err := s.held.Replace(name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
@@ -117,10 +118,10 @@ func (s *stateDir) load(hub *stream.Hub) error {
 	loaded, err := hub.Load(file)
 	file.Close()
 	if err != nil {
-		aside := s.held.freeName("unreadable")
+		aside := freeName(s.held, "unreadable")
 		s.log.Error("cannot read the saved vehicles; starting without them", "error", err,
 			"kept_as", s.Path(aside))
-		if err := s.held.root.Rename(vehiclesFile, aside); err != nil {
+		if err := s.held.Root.Rename(vehiclesFile, aside); err != nil {
 			return fmt.Errorf("--state-dir: %w", err)
 		}
 		return nil
@@ -131,11 +132,11 @@ func (s *stateDir) load(hub *stream.Hub) error {
 	if loaded.Skipped == 0 {
 		return nil
 	}
-	aside := s.held.freeName("unreadable")
+	aside := freeName(s.held, "unreadable")
 	s.log.Error("cannot read some of the saved vehicles; starting without these", "skipped", loaded.Skipped,
 		"error", loaded.Reason, "kept_as", s.Path(aside))
 	s.saved = stream.ID{}
-	err = s.held.copy(vehiclesFile, aside)
+	err = s.held.Copy(vehiclesFile, aside)
 	if err == nil {
 		err = s.saveLocked(hub) // so that the next start does not skip and keep the same again
 	}
@@ -156,7 +157,7 @@ func (s *stateDir) saveLocked(hub *stream.Hub) error {
 	err := s.check()
 	head := hub.Head()
 	if err == nil && head != s.saved {
-		err = s.held.replace(vehiclesFile, hub.Save)
+		err = s.held.Replace(vehiclesFile, hub.Save)
 	}
 	if err != nil {
 		return fmt.Errorf("--state-dir: cannot save the vehicles: %w", err)
@@ -173,26 +174,26 @@ func (s *stateDir) check() error {
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(now, s.held.info) {
-		held, err := holdDir(s.path)
-		if errors.Is(err, errInUse) {
-			return fmt.Errorf("%s was removed and made again, and now %s", s.path, inUse(s.path))
+	if !os.SameFile(now, s.held.Info) {
+		held, err := lockdir.Hold(s.path)
+		if errors.Is(err, lockdir.ErrInUse) {
+			return fmt.Errorf("%s was removed and made again, and now %s", s.path, lockdir.InUse(s.path))
 		}
 		if err != nil {
 			return fmt.Errorf("%s was removed and made again: %w", s.path, err)
 		}
-		s.held.close()
+		s.held.Close()
 		s.held, s.saved = held, stream.ID{}
 		s.log.Warn("the state directory was removed and made again; saving the vehicles there", "dir", s.path)
-		aside := held.freeName("found")
-		if err := held.root.Rename(vehiclesFile, aside); err == nil {
+		aside := freeName(held, "found")
+		if err := held.Root.Rename(vehiclesFile, aside); err == nil {
 			s.log.Warn("the state directory had vehicles of another hub", "kept_as", s.Path(aside))
 		}
 	}
-	if err := s.held.lockAgain(); err != nil {
+	if err := s.held.LockAgain(); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	_, err = s.held.root.Lstat(vehiclesFile)
+	_, err = s.held.Root.Lstat(vehiclesFile)
 	if errors.Is(err, fs.ErrNotExist) && s.saved != (stream.ID{}) {
 		s.saved = stream.ID{}
 		s.log.Warn("the saved vehicles were removed; saving them again", "file", s.Path(vehiclesFile))
@@ -209,6 +210,19 @@ func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed fun
 			failed()
 		}
 	})
+}
+
+// freeName returns a name under which a file of vehicles can be kept, such as vehicles.ndjson.unreadable.
+// Those that were kept before stay, up to maxAside.
+func freeName(d *lockdir.Dir, why string) string {
+	name := vehiclesFile + "." + why
+	for n := 2; n <= maxAside; n++ {
+		if _, err := d.Root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		name = fmt.Sprintf("%s.%s-%d", vehiclesFile, why, n)
+	}
+	return name
 }
 
 // quicKeys returns the keys that are kept. It makes and keeps new ones if there are none.

@@ -13,6 +13,7 @@ import (
 
 	"livemap/geo"
 	"livemap/stream"
+	"livemap/stream/lockdir"
 )
 
 // openTestState opens a state directory. Its log goes to the returned buffer.
@@ -81,7 +82,7 @@ func TestStateThatCannotBeSaved(t *testing.T) {
 func TestLockFileIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	state, _ := openTestState(t, dir)
-	lock := filepath.Join(dir, lockName)
+	lock := filepath.Join(dir, lockdir.LockName)
 	for range 2 {
 		require.NoError(t, os.Remove(lock))
 		_, err := openState(dir, slog.New(slog.DiscardHandler))
@@ -121,8 +122,8 @@ func TestOwnerOfTheLock(t *testing.T) {
 		"\nno number\n":                  "another hub is using it",
 		"4711":                           "another hub is using it",
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, lockName), []byte(text), 0o600))
-		require.Equal(t, says, inUse(dir), "%q", text)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, lockdir.LockName), []byte(text), 0o600))
+		require.Equal(t, says, lockdir.InUse(dir), "%q", text)
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build unix
 
-package server
+package lockdir
 
 import (
 	"errors"
@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// tryLock takes a lock of a file or directory that ends with the process. It returns errInUse if
+// tryLock takes a lock of a file or directory that ends with the process. It returns ErrInUse if
 // another process has it, and any other error if the file system has no such locks.
 func tryLock(file *os.File) error {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errInUse
+		return ErrInUse
 	}
 	return err
 }

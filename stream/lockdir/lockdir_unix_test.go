@@ -1,6 +1,6 @@
 //go:build unix
 
-package server
+package lockdir_test
 
 import (
 	"path/filepath"
@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"livemap/stream/lockdir"
 )
 
 // TestPipeIsNoDirectory puts a pipe where the state directory was. Opening it would wait for its writer.
 func TestPipeIsNoDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
-	_, err := holdDir(path)
+	_, err := lockdir.Hold(path)
 	require.EqualError(t, err, "open "+path+": not a directory")
 }
