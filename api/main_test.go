@@ -103,6 +103,7 @@ func page(w http.ResponseWriter, r *http.Request) error {
 		"/app/0123456789abcdef/a.js": "text/javascript; charset=utf-8",
 		"/lib/0123456789abcdef/b/c":  "text/css; charset=utf-8",
 		"/livemap.js":                "text/javascript; charset=utf-8",
+		"/livemap.d.ts":              "text/plain; charset=utf-8",
 		"/map.pmtiles":               "application/vnd.pmtiles",
 		"/map-2.pmtiles":             "application/vnd.pmtiles",
 	}[r.URL.Path]

@@ -286,6 +286,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/b/c", "", nil, 200},
 		{"GET", "/lib/{hash}/{path}", "/lib/0123456789abcdef/", "", nil, 404},
 		{"GET", "/livemap.js", "/livemap.js", "", nil, 200},
+		{"GET", "/livemap.d.ts", "/livemap.d.ts", "", nil, 200},
 		{"GET", "/map.pmtiles", "/map.pmtiles", "", nil, 200},
 		{"GET", "/map-{number}.pmtiles", "/map-2.pmtiles", "", nil, 200},
 		{"GET", "/map-{number}.pmtiles", "/map-3.pmtiles", "", nil, 404},

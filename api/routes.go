@@ -163,8 +163,8 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 	streams := r.With(a.clientIP(), authenticate)
 	streams.Get("/stream", a.handle(a.stream))
 	streams.Get("/topics/{id}/stream", a.handle(a.stream))
-	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/map.pmtiles",
-		"/map-{number}.pmtiles"} {
+	for _, path := range []string{"/", "/app/{hash}/*", "/lib/{hash}/*", "/livemap.js", "/livemap.d.ts",
+		"/map.pmtiles", "/map-{number}.pmtiles"} {
 		r.Get(path, a.handle(a.page)) // serves compressed files itself
 	}
 	r.Post("/session", a.handle(a.openSession))

@@ -30,6 +30,7 @@ func TestMethods(t *testing.T) {
 		{"/app/0/a/b.js", reads, reads},
 		{"/lib/0/a.mjs", reads, reads},
 		{"/livemap.js", reads, reads},
+		{"/livemap.d.ts", reads, reads},
 		{"/map.pmtiles", reads, reads},
 		{"/map-2.pmtiles", reads, reads},
 		{"/healthz", "", reads},

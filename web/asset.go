@@ -26,6 +26,7 @@ var contentTypes = map[string]string{
 	".mjs":     "text/javascript; charset=utf-8",
 	".png":     "image/png",
 	".svg":     "image/svg+xml",
+	".ts":      "text/plain; charset=utf-8", // by default, .ts is a video
 	".txt":     "text/plain; charset=utf-8",
 	".woff2":   "font/woff2",
 }

@@ -36,6 +36,7 @@ var (
 		"part/a.js":     file(`const { PMTiles } = await import('pmtiles');`),
 		"page.css":      file("body { margin: 0 }"),
 		"icon.svg":      file("<svg/>"),
+		"livemap.d.ts":  file("export class Stream {}"),
 		"livemap.js":    file("export class Stream {}"),
 		"data.json":     file("{}"),
 		"names.geojson": file("{}"),

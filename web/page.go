@@ -105,13 +105,15 @@ func (p *Page) add(files ...*asset) {
 	}
 }
 
-// addModule serves livemap.js, which other pages may import, at a stable path.
+// addModule serves livemap.js, which other pages may import, and its types at stable paths.
 func (p *Page) addModule(src fs.FS) error {
-	text, err := fs.ReadFile(src, "livemap.js")
-	if err != nil {
-		return err
+	for _, name := range []string{"livemap.js", "livemap.d.ts"} {
+		text, err := fs.ReadFile(src, name)
+		if err != nil {
+			return err
+		}
+		p.add(newAsset(name, text).with("Cache-Control", "no-cache"))
 	}
-	p.add(newAsset("livemap.js", text).with("Cache-Control", "no-cache"))
 	return nil
 }
 

@@ -34,6 +34,7 @@ func TestHeaders(t *testing.T) {
 	for _, c := range []struct{ path, contentType, cache, policy, referrer string }{
 		{"/", "text/html; charset=utf-8", "no-cache", own, "no-referrer"},
 		{"/livemap.js", script, "no-cache", "", ""},
+		{"/livemap.d.ts", "text/plain; charset=utf-8", "no-cache", "", ""},
 		{set.App + "main.js", script, forever, own, ""},
 		{set.App + "part/a.js", script, forever, own, ""},
 		{set.App + "livemap.js", script, forever, own, ""},

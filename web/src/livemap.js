@@ -15,74 +15,20 @@
  * EventSource gives up for good at a 502 or 503 (in Firefox, on a page of another origin, also when it cannot
  * connect), does not notice a dead path, and forgets its event id when it is created anew. This module
  * reconnects with back-off and jitter, asks for pings, notices when they stop, and resumes. It needs nothing
- * but fetch and EventSource.
+ * but fetch and EventSource. Its types are in livemap.d.ts.
  *
- * Requests carry the cookie that signing in at the hub (POST /session) has set. When the hub rejects it, the
- * phase is `refused`, and `reason` has the hub's words. Sign in, and call feed.retry(). An event id is valid
- * for what its reader may read, so call feed.view() instead after signing in as somebody else.
+ * With a token, which EventSource cannot send, fetch reads the stream. Otherwise requests carry the cookie
+ * that signing in at the hub (POST /session) has set. When the hub rejects it, the phase is `refused`, and
+ * `reason` has the hub's words. Sign in, and call feed.retry(). An event id is valid for what its reader may
+ * read, so call feed.view() instead after signing in as somebody else.
  *
  * @module
  */
 
-/**
- * A vehicle's position, as GeoJSON (RFC 7946).
- * @typedef {object} Feature
- * @property {"Feature"} type
- * @property {string} id the vehicle's id
- * @property {{type: "Point", coordinates: number[]}} geometry longitude and latitude in WGS 84 degrees, then
- *   metres of altitude if known
- * @property {{vehicle_id: string, timestamp: number, speed_kmh?: number, heading?: number, accuracy?: number}
- *   & Record<string, any>} properties
- *   telemetry (an integer that a JavaScript number cannot hold is its text, in browsers that tell):
- *   `timestamp` in Unix seconds, `speed_kmh` in km/h, `heading` in degrees clockwise from north,
- *   `accuracy` in metres
- */
+/** @import { Feature, Feed as PublicFeed, Options, Refusal, Status, View } from "./livemap.js" */
 
-/**
- * The part of the fleet to follow.
- * @typedef {object} View
- * @property {string[]} [topics] topic ids, 1 to 128; default: every vehicle
- * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees; `vehicle:`
- *   topics are not restricted to it
- * @property {number | null} [interval] seconds, 0.1 to 60: at most one position per vehicle in each, the
- *   newest
- */
-
-/**
- * The state of the connection. Times are in milliseconds of Date.now().
- * @typedef {object} Status
- * @property {"connecting" | "live" | "frozen" | "waiting" | "refused" | "closed"} phase `frozen`: the hub is
- *   connected and cannot prove that it is up to date; `refused`: the hub rejects this reader, and the feed
- *   retries once a minute
- * @property {number} since when the phase began
- * @property {number} heard when the last event or ping arrived; 0: none yet
- * @property {number} retryAt in phases `waiting` and `refused`: when the feed retries; otherwise 0
- * @property {number} attempt failed connections since the last live one
- * @property {string} protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty
- * @property {"" | "read" | "resumed" | "newest" | "re-read"} state how the feed got its
- *   state: read at the start, resumed with every event, resumed with the newest positions, or read again
- * @property {string} reason why it is not live, as text
- * @property {Refusal} refusal why the hub rejects this reader
- */
-
-/**
- * `unauthorized`: there is no valid sign-in. `expired`: the sign-in has expired. `forbidden`: the sign-in
- * does not allow this view. `too-many`: the hub accepts no further stream (phase `waiting`, for a minute).
- * Empty: the hub accepts the reader.
- * @typedef {"" | "unauthorized" | "expired" | "forbidden" | "too-many"} Refusal
- */
-
-/**
- * @typedef {View & {
- *   hub?: string | URL,
- *   ping?: number,
- *   onPosition?: (feature: Feature) => void,
- *   onLate?: (feature: Feature) => void,
- *   onGone?: (id: string, reason: string) => void,
- *   onStatus?: (status: Status) => void,
- * }} Options `hub` is the hub's address (default: where this module came from), `ping` the seconds between
- * pings (5 to 300, default 15)
- */
+/** The version of this module, as its package has it. */
+export const version = "0.1.0";
 
 /** km/h from which a vehicle is moving, because GPS noise looks like slower movement. */
 export const MOVING_FROM = 3;
@@ -135,11 +81,11 @@ const MISSED_PINGS = 2; // after which a path is dead
 const REFUSED_WAIT = 60_000; // ms; a retry helps only after a sign-in elsewhere
 const TOO_MANY_WAIT = 60_000; // ms, as the hub asks after too many streams
 
-/** Options of every request. Cookies are sent to a hub of another origin too. @type {RequestInit} */
-const REQUEST = { cache: "no-store", credentials: "include" };
-
-/** Feed holds the vehicles in view and the status of the connection. */
-export class Feed {
+/**
+ * Feed holds the vehicles in view and the status of the connection.
+ * @implements {PublicFeed}
+ */
+class Feed {
 	/** The vehicles in view by id, each with its newest position. Read only. @type {Map<string, Feature>} */
 	vehicles = new Map();
 
@@ -165,25 +111,41 @@ export class Feed {
 	#before = null;
 	#closed = false;
 	#options;
+	#access;
 	#checkTimer;
 	#checked = Date.now();
 	#onVisibility = () => this.#stream.check();
 	#onOnline = () => this.retry();
 	/** @param {PageTransitionEvent} event */
 	#onPageShow = (event) => event.persisted && this.retry();
+	#onAbort = () => this.close();
 
 	/** @param {Options} options */
 	constructor(options) {
 		checkView(options);
 		this.#options = { hub: new URL("/", import.meta.url), ping: 15, ...options };
 		this.ping = this.#options.ping;
-		this.#stream = new Stream(this, this.#options, options);
+		this.#access = new Access(this.#options);
+		this.#stream = this.#newStream(options);
 		// These events follow sleep, a lost network, and a return from the back-forward cache.
 		this.#checkTimer = setInterval(() => this.#check(), CHECK_INTERVAL);
 		globalThis.addEventListener?.("online", this.#onOnline);
 		globalThis.addEventListener?.("pageshow", this.#onPageShow);
 		globalThis.document?.addEventListener("visibilitychange", this.#onVisibility);
-		queueMicrotask(() => this.#stream.start()); // the caller holds the feed by then
+		options.signal?.addEventListener("abort", this.#onAbort);
+		queueMicrotask(() => {
+			// The caller holds the feed by now.
+			if (options.signal?.aborted) {
+				this.close();
+			} else {
+				this.#stream.start();
+			}
+		});
+	}
+
+	/** @param {View} view */
+	#newStream(view) {
+		return new Stream(this, this.#options, this.#access, view);
 	}
 
 	/** The status of the connection whose vehicles are shown. Read only. @returns {Status} */
@@ -233,7 +195,7 @@ export class Feed {
 		} else {
 			this.#stream.close();
 		}
-		this.#stream = new Stream(this, this.#options, view);
+		this.#stream = this.#newStream(view);
 		this.#stream.start();
 	}
 
@@ -246,6 +208,10 @@ export class Feed {
 
 	/** Ends the feed. */
 	close() {
+		if (this.#closed) {
+			return;
+		}
+		this.#options.signal?.removeEventListener("abort", this.#onAbort);
 		clearInterval(this.#checkTimer);
 		globalThis.removeEventListener?.("online", this.#onOnline);
 		globalThis.removeEventListener?.("pageshow", this.#onPageShow);
@@ -289,7 +255,7 @@ export class Feed {
 			return;
 		}
 		stream.close();
-		this.#stream = new Stream(this, this.#options, stream.query);
+		this.#stream = this.#newStream(stream.query);
 		this.#stream.reread = true;
 		this.#stream.start();
 	}
@@ -371,7 +337,7 @@ class Stream {
 	 * @type {Set<string> | null}
 	 */
 	#confirmed = null;
-	/** @type {EventSource | null} */ #source = null;
+	/** @type {EventSource | TokenSource | null} */ #source = null;
 	/** @type {AbortController | null} */ #reading = null;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 	#attempt = 0;
@@ -379,9 +345,15 @@ class Stream {
 	#heard = 0; // ms of Date.now(), of the last event or of the start of a connection
 	#closed = false;
 
-	/** @param {Feed} feed @param {{hub: string | URL, ping: number}} options @param {View} query */
-	constructor(feed, options, query) {
+	/**
+	 * @param {Feed} feed
+	 * @param {{hub: string | URL, ping: number}} options
+	 * @param {Access} access
+	 * @param {View} query
+	 */
+	constructor(feed, options, access, query) {
 		this.feed = feed;
+		this.access = access;
 		this.query = query;
 		this.hub = options.hub;
 		this.ping = options.ping;
@@ -395,7 +367,7 @@ class Stream {
 		}
 		const reading = (this.#reading = new AbortController());
 		try {
-			const answer = await fetch(this.#url("snapshot"), { ...REQUEST, signal: reading.signal });
+			const answer = await this.access.fetch(this.#url("snapshot"), reading.signal);
 			const why = answer.ok ? null : await problemOf(answer);
 			const { features, quiet_from: quietFrom } = why
 				? { features: [] }
@@ -414,11 +386,8 @@ class Stream {
 			this.connect();
 		} catch (error) {
 			if (!reading.signal.aborted) {
-				this.#lost(
-					error instanceof TypeError
-						? "the hub cannot be reached"
-						: String(/** @type {Error} */ (error).message),
-				);
+				const { reason, refusal } = failureOf(error);
+				this.#lost(reason, refusal);
 			}
 		}
 	}
@@ -429,7 +398,7 @@ class Stream {
 			return;
 		}
 		this.#opened = false;
-		const source = (this.#source = new EventSource(this.#url("stream"), { withCredentials: true }));
+		const source = (this.#source = this.access.source(this.#url("stream")));
 		/** @param {(event: MessageEvent) => void} handle */
 		const handled = (handle) => (/** @type {MessageEvent} */ event) => {
 			this.#heard = this.status.heard = Date.now();
@@ -472,7 +441,7 @@ class Stream {
 			"bye",
 			handled((event) => this.#bye(JSON.parse(event.data))),
 		);
-		source.onerror = () => this.#failed();
+		source.onerror = (/** @type {Event | Problem} */ event) => this.#failed(event);
 	}
 
 	/** Ends a connection that is overdue: with a ping when live, with an answer when new. */
@@ -608,13 +577,20 @@ class Stream {
 		}
 	}
 
-	/** EventSource does not report why it failed. A second request may. */
-	#failed() {
+	/**
+	 * EventSource does not report why it failed. A second request may.
+	 * @param {Event | Problem} event
+	 */
+	#failed(event) {
 		if (!this.#source || this.#opened) {
 			this.#lost("the connection was cut");
 			return;
 		}
-		this.#probe(this.#url("stream"), { Accept: "text/event-stream" }, ({ reason, refusal }) => {
+		if (event && "reason" in event) {
+			this.#lost(event.reason, event.refusal);
+			return;
+		}
+		this.#probe(this.#url("stream"), ({ reason, refusal }) => {
 			this.#lost(reason || "the connection was cut", refusal);
 		});
 	}
@@ -624,28 +600,28 @@ class Stream {
 		this.#stop();
 		this.#begin();
 		const words = "your sign-in has expired";
-		this.#probe(new URL("session", this.hub), {}, ({ reason, refusal }) => {
+		this.#probe(new URL("session", this.hub), ({ reason, refusal }) => {
 			this.#lost(refusal ? `${words}: ${reason}` : words, reason ? "expired" : "");
 		});
 	}
 
 	/**
 	 * Requests a URL for the hub's reason to reject it. The result is dropped if another request starts.
-	 * @param {URL} url @param {HeadersInit} headers
+	 * @param {URL} url
 	 * @param {(problem: Problem) => void} done an empty reason: the hub accepts the request
 	 */
-	async #probe(url, headers, done) {
+	async #probe(url, done) {
 		this.#source?.close();
 		this.#source = null;
 		this.#opened = false;
 		const reading = (this.#reading = new AbortController());
 		/** @type {Problem} */
-		let found = { reason: "the hub cannot be reached", refusal: "" };
+		let found;
 		try {
-			const answer = await fetch(url, { ...REQUEST, signal: reading.signal, headers });
+			const answer = await this.access.fetch(url, reading.signal);
 			found = answer.ok ? { reason: "", refusal: "" } : await problemOf(answer);
-		} catch {
-			// The initial reason holds.
+		} catch (error) {
+			found = failureOf(error);
 		}
 		if (!reading.signal.aborted) {
 			done(found); // its next step aborts the request, which may be an open stream
@@ -706,6 +682,143 @@ class Stream {
 			}
 		}
 		return url;
+	}
+}
+
+/** Access sends requests, with a token or with cookies. */
+class Access {
+	#getToken;
+
+	/** @param {Options} options */
+	constructor({ token, getToken }) {
+		this.#getToken = getToken ?? (token === undefined ? null : () => token);
+	}
+
+	/**
+	 * Without tokens, cookies are sent to a hub of another origin too. After a 401, a newer token is tried.
+	 * @param {URL} url @param {AbortSignal} signal
+	 */
+	async fetch(url, signal) {
+		/** @type {RequestInit} */
+		const init = { cache: "no-store", credentials: "include", signal };
+		if (!this.#getToken) {
+			return fetch(url, init);
+		}
+		const send = async (/** @type {string} */ token) => {
+			signal.throwIfAborted();
+			const headers = { Authorization: `Bearer ${token}` };
+			return fetch(url, { ...init, credentials: "omit", headers });
+		};
+		const token = await this.#token();
+		const answer = await send(token);
+		const next = answer.status === 401 ? await this.#token() : token;
+		if (next === token) {
+			return answer;
+		}
+		answer.body?.cancel();
+		return send(next);
+	}
+
+	async #token() {
+		let token;
+		try {
+			token = await this.#getToken?.();
+		} catch (error) {
+			throw new Error(`there is no token: ${error instanceof Error ? error.message : error}`);
+		}
+		if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
+			throw new NoToken("there is no token");
+		}
+		return token;
+	}
+
+	/** @param {URL} url */
+	source(url) {
+		return this.#getToken
+			? new TokenSource(url, (url, signal) => this.fetch(url, signal))
+			: new EventSource(url, { withCredentials: true });
+	}
+}
+
+/** A token that no request can carry. */
+class NoToken extends Error {}
+
+/** TokenSource reads a stream with fetch, as EventSource does, and does not reconnect. */
+class TokenSource {
+	onopen = () => {};
+	/** @type {(event: MessageEvent) => void} */ onmessage = () => {};
+	/** @type {(problem: Problem) => void} */ onerror = () => {};
+	/** @type {Map<string, (event: MessageEvent) => void>} */ #listeners = new Map();
+	#reading = new AbortController();
+
+	/** @param {URL} url @param {Access["fetch"]} fetch */
+	constructor(url, fetch) {
+		this.#read(url, fetch);
+	}
+
+	/** @param {string} type @param {(event: MessageEvent) => void} listener */
+	addEventListener(type, listener) {
+		this.#listeners.set(type, listener);
+	}
+
+	close() {
+		this.#reading.abort();
+	}
+
+	/** @param {URL} url @param {Access["fetch"]} fetch */
+	async #read(url, fetch) {
+		const { signal } = this.#reading;
+		/** @type {Problem} */
+		let problem = { reason: "the connection was cut", refusal: "" };
+		try {
+			const answer = await fetch(url, signal);
+			signal.throwIfAborted();
+			if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+				problem = await problemOf(answer);
+			} else {
+				this.onopen();
+				await this.#events(/** @type {ReadableStream<Uint8Array>} */ (answer.body));
+			}
+		} catch (error) {
+			problem = failureOf(error);
+		}
+		if (!signal.aborted) {
+			this.#reading.abort(); // an answer that is no stream may go on
+			this.onerror(problem);
+		}
+	}
+
+	/** Dispatches events (HTML Standard, section 9.2.6). @param {ReadableStream<Uint8Array>} body */
+	async #events(body) {
+		const { signal } = this.#reading;
+		const reader = body.getReader();
+		const decoder = new TextDecoder();
+		let [rest, type, data, lastEventId] = ["", "", "", ""];
+		for (;;) {
+			const { done, value } = await reader.read();
+			if (done || signal.aborted) {
+				return;
+			}
+			const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/);
+			rest = lines.pop() ?? ""; // a \r at the end may be half of a \r\n
+			for (const line of lines) {
+				const [, field, text] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
+				if (line !== "") {
+					data += field === "data" ? `${text}\n` : "";
+					type = field === "event" ? text : type;
+					lastEventId = field === "id" && !text.includes("\0") ? text : lastEventId;
+					continue;
+				}
+				if (data !== "") {
+					const listener = type === "" || type === "message" ? this.onmessage : this.#listeners.get(type);
+					listener?.(new MessageEvent(type || "message", { data: data.slice(0, -1), lastEventId }));
+				}
+				[type, data] = ["", ""];
+				if (signal.aborted) {
+					return; // by the listener
+				}
+			}
+		}
 	}
 }
 
@@ -770,6 +883,17 @@ async function problemOf(answer) {
 	const refusal = answer.status === 401 ? "unauthorized" : answer.status === 403 ? "forbidden" : "";
 	const detail = (await answer.json().catch(() => null))?.detail;
 	return { refusal, reason: !detail ? what : refusal ? detail : `${what}: ${detail}` };
+}
+
+/**
+ * Why there is no answer.
+ * @param {any} error
+ * @returns {Problem}
+ */
+function failureOf(error) {
+	return error instanceof TypeError
+		? { reason: "the hub cannot be reached", refusal: "" }
+		: { reason: String(error?.message ?? error), refusal: error instanceof NoToken ? "unauthorized" : "" };
 }
 
 /** Whether two features are equal. @param {Feature | undefined} a @param {Feature} b */

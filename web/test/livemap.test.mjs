@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { follow, freshness, parseExact, staleAfter } from "../src/livemap.js";
+import * as module from "../src/livemap.js";
+
+const { follow, freshness, parseExact, staleAfter } = module;
 
 /** An EventSource whose events the test sends. */
 class Source {
@@ -1054,4 +1057,205 @@ test("an integer that a number cannot hold is its text, if the browser tells", (
 			g: 0.12345678901234567,
 		},
 	);
+});
+
+test("an aborted signal ends the feed and leaves nothing behind", async () => {
+	const end = new AbortController();
+	/** @type {string[]} */
+	const phases = [];
+	const remove = mock.method(end.signal, "removeEventListener");
+	const feed = await start({ signal: end.signal, onStatus: ({ phase }) => phases.push(phase) });
+	Source.last.live("e-2");
+	phases.splice(0);
+	end.abort();
+	assert.deepEqual([feed.status.phase, phases, Source.open.length], ["closed", ["closed"], 0]);
+	assert.equal(events.listeners.size + doc.listeners.size, 0);
+	feed.close();
+	assert.deepEqual([phases, remove.mock.callCount()], [["closed"], 1], "it ends once");
+
+	const unused = new AbortController();
+	const forget = mock.method(unused.signal, "removeEventListener");
+	(await start({ signal: unused.signal })).close();
+	assert.deepEqual(
+		forget.mock.calls.map((call) => call.arguments[0]),
+		["abort"],
+		"a closed feed is not kept by its signal",
+	);
+
+	const asks = asked.length;
+	const before = await start({ signal: AbortSignal.abort() });
+	assert.deepEqual([before.status.phase, asked.length], ["closed", asks]);
+});
+
+/** Streams that a hub sends to fetch. */
+class Answers {
+	/** @type {ReadableStreamDefaultController<Uint8Array>[]} */ streams = [];
+
+	/** @type {typeof answer} */
+	stream = () => {
+		const body = new ReadableStream({ start: (controller) => void this.streams.push(controller) });
+		return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+	};
+
+	/** @param {string} text @param {number} [size] bytes in a piece */
+	async send(text, size = Infinity) {
+		const bytes = new TextEncoder().encode(text);
+		for (let at = 0; at < bytes.length; at += size) {
+			this.streams[this.streams.length - 1].enqueue(bytes.slice(at, at + size));
+			await setImmediate();
+		}
+		await settle();
+	}
+
+	/** @param {string} id */
+	live(id) {
+		return this.send(`id: ${id}\nevent: live\ndata: ${JSON.stringify({ mode: "replay", time: 1 })}\n\n`);
+	}
+}
+
+/** Has snapshots answered as before, and streams by `streams`. @param {typeof answer} streams */
+function streaming(streams) {
+	const before = answer;
+	answer = () => (asked[asked.length - 1].pathname === "/stream" ? streams() : before());
+}
+
+test("with a token, fetch reads the stream, however it is cut into pieces", async () => {
+	for (const size of [1, 3, 7, Infinity]) {
+		const hub = new Answers();
+		asked = [];
+		inits = [];
+		answer = snapshot("e-1", feature("A"), feature("B"));
+		streaming(hub.stream);
+		const feed = await start({ token: "abc.def", topics: ["depot:7"] });
+		assert.deepEqual(
+			asked.map((url) => url.pathname + url.searchParams.get("lastEventId")),
+			["/snapshotnull", "/streame-1"],
+		);
+		for (const { cache, credentials, headers } of inits) {
+			assert.deepEqual(
+				{ cache, credentials, headers },
+				{ cache: "no-store", credentials: "omit", headers: { Authorization: "Bearer abc.def" } },
+			);
+		}
+		assert.ok(!asked.join().includes("abc.def"));
+		await hub.send(`: comment\nretry: 5000\r\nevent: ping\r\ndata: {"time":1}\r\n\r\n`, size);
+		await hub.live("e-2");
+		const moved = JSON.stringify(feature("Ä", 2)).replace(",", ",\ndata:");
+		await hub.send(`id:e-3\ndata: ${moved}\n\nid: e-4\n\nevent: later\ndata: {}\n\n`, size);
+		await hub.send(`event: gone\rdata: {"vehicle_id":"B","reason":"left"}\r\rdata: {"cut":`, size);
+		assert.deepEqual(heard(), ["A@1", "B@1", "Ä@2", "B left"]);
+		assert.equal(feed.status.phase, "live");
+		hub.streams[0].error(new TypeError("network error"));
+		await settle();
+		assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the connection was cut"]);
+		await pass(1000);
+		assert.equal(asked[2].searchParams.get("lastEventId"), "e-4");
+		assert.equal(asked.length, 3, "no snapshot");
+		await hub.live("e-9");
+		assert.equal(feed.status.state, "resumed");
+		feed.close();
+		assert.equal(inits[2].signal?.aborted, true);
+		assert.equal(Source.all.length, 0, "an EventSource cannot send a token");
+		heard();
+	}
+});
+
+test("a path that is dead is left with a token too, and a stream that ends is resumed", async () => {
+	const hub = new Answers();
+	streaming(hub.stream);
+	const feed = await start({ token: "t" });
+	await hub.live("e-2");
+	await pass(16_000);
+	await hub.send(`event: ping\ndata: {"time":1}\n\n`);
+	await pass(29_000);
+	assert.equal(feed.status.phase, "live");
+	await pass(3000);
+	assert.equal(feed.status.reason, "nothing came for a while");
+	assert.equal(inits[1].signal?.aborted, true);
+	await pass(1000);
+	await hub.live("e-3");
+	hub.streams[1].close();
+	await settle();
+	assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the connection was cut"]);
+	await pass(1000);
+	assert.equal(asked[3].searchParams.get("lastEventId"), "e-3");
+});
+
+test("getToken is asked before each connection, and again after a 401", async () => {
+	const hub = new Answers();
+	streaming(hub.stream);
+	let given = 0;
+	const feed = await start({ getToken: async () => `t${++given}` });
+	await hub.live("e-2");
+	const sent = () => inits.splice(0).map(({ headers }) => /** @type {any} */ (headers).Authorization);
+	assert.deepEqual(sent(), ["Bearer t1", "Bearer t2"]);
+	hub.streams[0].close();
+	await settle();
+	await pass(1000);
+	await hub.live("e-3");
+	assert.deepEqual(sent(), ["Bearer t3"]);
+
+	hub.streams[1].close();
+	const stream = hub.stream;
+	const refusals = [refusing(401, "it expired")];
+	streaming(() => (refusals.shift() ?? stream)());
+	await settle();
+	await pass(1000);
+	assert.deepEqual(sent(), ["Bearer t4", "Bearer t5"], "at once, with another token");
+	await hub.live("e-4");
+	assert.equal(feed.status.phase, "live");
+	answer = () => Response.json({});
+	await hub.send(`event: bye\ndata: {"reason":"expired"}\n\n`);
+	streaming(stream);
+	await pass(1000);
+	await hub.live("e-5");
+	assert.deepEqual(sent(), ["Bearer t6", "Bearer t7"]);
+	assert.equal(feed.status.phase, "live");
+});
+
+test("a hub's reason to refuse a token is known from its answer", async () => {
+	streaming(refusing(401, "it is not signed with a key of this hub"));
+	let feed = await start({ token: "t" });
+	assert.deepEqual(
+		[feed.status.phase, feed.status.refusal, feed.status.reason],
+		["refused", "unauthorized", "it is not signed with a key of this hub"],
+	);
+	assert.equal(asked.length, 2, "the same token is not sent again");
+	feed.close();
+
+	streaming(() => new Response("<html>", { headers: { "Content-Type": "text/html" } }));
+	feed = await start({ token: "t" });
+	assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the hub answers 200"]);
+	feed.close();
+
+	asked = [];
+	for (const [getToken, phase, reason] of /** @type {[() => any, string, string][]} */ ([
+		[() => Promise.reject(new TypeError("no network")), "waiting", "there is no token: no network"],
+		[() => null, "refused", "there is no token"],
+		[() => "a token", "refused", "there is no token"],
+	])) {
+		feed = await start({ getToken });
+		assert.deepEqual([feed.status.phase, feed.status.reason], [phase, reason]);
+		feed.close();
+	}
+	assert.deepEqual(asked, []);
+});
+
+test("a token that is late is not used", async () => {
+	const feed = await start({ getToken: () => new Promise(() => {}) });
+	await pass(21_000);
+	assert.deepEqual([feed.status.phase, feed.status.reason], ["waiting", "the hub does not answer"]);
+	let give = (/** @type {string} */ _) => {};
+	const other = await start({ getToken: () => new Promise((resolve) => (give = resolve)) });
+	other.close();
+	give("t");
+	await settle();
+	assert.equal(asked.length, 0);
+});
+
+test("the types name what the module has, and its version is the package's", async () => {
+	const types = await readFile(new URL("../src/livemap.d.ts", import.meta.url), "utf8");
+	const declared = [...types.matchAll(/^export (?:const|function|class) (\w+)/gm)].map(([, name]) => name);
+	assert.deepEqual(declared.sort(), Object.keys(module).sort());
+	assert.match(module.version, /^\d+\.\d+\.\d+$/);
 });

@@ -14,6 +14,8 @@ import { Hub, LIMIT, live, open, ROOT } from "./hub.mjs";
 const SECRET = "a secret of this test, of 32 bytes and more";
 /** Another origin, which the browser resolves by itself. */
 const ELSEWHERE = "https://localhost:60999";
+/** Another site, whose pages are not sent cookies. */
+const OTHER_SITE = "https://fleet.example";
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** @param {Record<string, any>} claims @param {string} [secret] */
@@ -51,7 +53,14 @@ let ends = [];
 before(async () => {
 	dir = await mkdtemp(join(tmpdir(), "livemap-key-"));
 	await writeFile(join(dir, "key"), SECRET, { mode: 0o600 });
-	hub = await Hub.start(["--jwt-key", join(dir, "key"), "--heartbeat", "1s", "--allow-origin", ELSEWHERE]);
+	hub = await Hub.start([
+		"--jwt-key",
+		join(dir, "key"),
+		"--heartbeat",
+		"1s",
+		"--allow-origin",
+		`${ELSEWHERE},${OTHER_SITE}`,
+	]);
 	browser = await hub.browser();
 });
 
@@ -398,6 +407,63 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 			await page.evaluate(() => /** @type {any} */ (window).feed.status.reason),
 			'this token may not read the topic "depot:8"',
 		);
+		await context.close();
+	});
+
+	test("gives pages of another site a stream by token, as web/README.md does", async () => {
+		const readme = await readFile(join(ROOT, "web/README.md"), "utf8");
+		const [example] = readme.match(/^const feed = follow\(\{\n[^}]*getToken.*?^\}\);/ms) ?? [];
+		const context = await browser.newContext({ permissions: ["local-network-access"] });
+		context.setDefaultTimeout(LIMIT);
+		const script = `import { follow } from "${hub.public}/livemap.js";
+			${example?.replaceAll("https://localhost:4433", hub.public)}
+			window.feed = feed;`;
+		await context.route(`${OTHER_SITE}/`, (route) =>
+			route.fulfill({
+				contentType: "text/html",
+				body: `<!doctype html><script type="module">${script}</script>`,
+			}),
+		);
+		const expired = given(ada({ exp: hour() - 7200 }));
+		const replies = [expired, given(ada({ read: ["depot:7"] })), given(ada({ read: ["depot:7"] }))];
+		/** @type {string[]} */
+		const asked = [];
+		await context.route(`${OTHER_SITE}/map-token`, (route) => {
+			asked.push(replies[Math.min(asked.length, replies.length - 1)]);
+			return route.fulfill({ body: asked[asked.length - 1] });
+		});
+		const page = await context.newPage();
+		/** @type {string[]} */
+		const urls = [];
+		page.on("request", (request) => urls.push(request.url()));
+		await page.goto(OTHER_SITE);
+		const phase = (/** @type {string} */ wanted) =>
+			page.waitForFunction(
+				(wanted) => /** @type {any} */ (window).feed?.status.phase === wanted,
+				wanted,
+			);
+		await phase("live");
+		assert.deepEqual(
+			[asked.length, asked[0]],
+			[3, expired],
+			"once for the snapshot, again after it was refused, and for the stream",
+		);
+		const speed = () => /** @type {any} */ (window).feed.vehicles.get("TRUCK-1").properties.speed_kmh;
+		assert.equal(await page.evaluate(speed), 0);
+		assert.equal(await page.evaluate(() => /** @type {any} */ (window).feed.vehicles.size), 1);
+		await hub.publish({ vehicle_id: "TRUCK-1", lon: 13.4, lat: 52.52, speed_kmh: 31 });
+		await page.waitForFunction(
+			() => /** @type {any} */ (window).feed.vehicles.get("TRUCK-1").properties.speed_kmh === 31,
+		);
+		await hub.stop();
+		await phase("waiting");
+		await hub.run();
+		await hub.publish({ vehicle_id: "TRUCK-1", lon: 13.4, lat: 52.52, speed_kmh: 32 });
+		await phase("live");
+		assert.equal(await page.evaluate(speed), 32);
+		assert.ok(asked.length > 3, "each connection gets a token of its own");
+		assert.deepEqual(await context.cookies(), []);
+		asked.forEach((token) => assert.ok(!urls.join().includes(token)));
 		await context.close();
 	});
 
