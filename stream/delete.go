@@ -12,7 +12,7 @@ func (h *Hub) Delete(vehicleID string) bool {
 	if v == nil || !v.present() {
 		return false
 	}
-	h.markGone(v, Deleted)
+	h.applyNow(h.moment()).markGone(v, Deleted)
 	h.signalRouter()
 	return true
 }
@@ -33,9 +33,10 @@ func (h *Hub) DeleteAll(topics []string, may func(vehicleID string) bool) (delet
 func (h *Hub) deleteSome(some []viewEntry, s *scope) (deleted int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	a := h.applyNow(h.moment())
 	for _, e := range some {
 		if v := e.vehicle; s.contains(v.id, v.here) {
-			h.markGone(v, Deleted)
+			a.markGone(v, Deleted)
 			deleted++
 		}
 	}

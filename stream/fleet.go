@@ -109,13 +109,14 @@ func (f *fleet) slotFor(v *vehicle) int32 {
 	return int32(len(f.slots) - 1)
 }
 
-// touch records that the vehicle has reported.
-func (f *fleet) touch(v *vehicle, now time.Duration) {
-	f.recency[v.slot].seen = int64(now)
+// touch records that the vehicle has reported at a time, nanoseconds on the clock of the order of entries:
+// the hub's monotonic clock, or that of its journal.
+func (f *fleet) touch(v *vehicle, at int64) {
+	f.recency[v.slot].seen = at
 	f.recency.moveToNewest(ringOf(v), v.slot)
 }
 
-// lastSeen returns when the vehicle last reported, in nanoseconds of the hub's monotonic clock.
+// lastSeen returns when the vehicle last reported: see touch.
 func (f *fleet) lastSeen(v *vehicle) int64 { return f.recency[v.slot].seen }
 
 func ringOf(v *vehicle) int32 {
@@ -161,17 +162,18 @@ func (f *fleet) leastRecent() *vehicle {
 	return f.slots[present]
 }
 
-// sortByRecency sorts both rings, after vehicles were added in another order.
+// sortByRecency sorts the present vehicles, after they were added in another order. Those gone are in the
+// order in which they went.
 func (f *fleet) sortByRecency() {
-	known := make([]*vehicle, 0, len(f.slots))
+	present := make([]*vehicle, 0, f.present)
 	for _, v := range f.slots {
-		if v != nil {
-			known = append(known, v)
+		if v != nil && v.present() {
+			present = append(present, v)
 		}
 	}
-	slices.SortStableFunc(known, func(a, b *vehicle) int { return cmp.Compare(f.lastSeen(a), f.lastSeen(b)) })
-	for _, v := range known {
-		f.recency.moveToNewest(ringOf(v), v.slot)
+	slices.SortStableFunc(present, func(a, b *vehicle) int { return cmp.Compare(f.lastSeen(a), f.lastSeen(b)) })
+	for _, v := range present {
+		f.recency.moveToNewest(presentRing, v.slot)
 	}
 }
 

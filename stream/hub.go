@@ -2,7 +2,6 @@ package stream
 
 import (
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +72,7 @@ type Hub struct {
 	// holes.
 	nextNumber func(newest number) number
 	saving     *saving // under way; nil: none
+	applier    applier // of the entry being applied
 
 	saves    sync.Mutex // held for a save: one at a time
 	router   router
@@ -188,14 +188,6 @@ func (h *Hub) watchClock(zero time.Time) {
 // id returns the id of event n.
 func (h *Hub) id(n number) ID { return ID{h.epoch, uint64(n)} }
 
-// number returns the number for the next event. Hub.mu is held.
-func (h *Hub) number() number {
-	if h.nextNumber != nil {
-		return h.nextNumber(h.log.newest)
-	}
-	return h.log.newest + 1
-}
-
 // eventsUpTo returns how many events of the log's life have a number up to n, if that is still known.
 // Hub.mu is held.
 func (h *Hub) eventsUpTo(n number) (count uint64, known bool) {
@@ -210,94 +202,6 @@ func (h *Hub) Head() ID {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.id(h.log.newest)
-}
-
-// addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
-// the longest time.
-func (h *Hub) addVehicle(id string) *vehicle {
-	h.evict(h.config.MaxVehicles - 1)
-	v := h.fleet.add(id, h.log.dropped)
-	v.time = math.MinInt64
-	return v
-}
-
-// evict forgets vehicles, the longest silent first, until at most so many are left.
-func (h *Hub) evict(most int) {
-	for h.fleet.size() > most {
-		v := h.fleet.leastRecent()
-		if v.present() {
-			h.markGone(v, Expired)
-		}
-		h.keepForSave(v)
-		h.fleet.forget(v)
-	}
-}
-
-// markGone turns a present vehicle into a gone one, with its event.
-func (h *Hub) markGone(v *vehicle, reason GoneReason) {
-	h.keepForSave(v)
-	v.hash = hashFeature(v.feature())
-	n := h.number()
-	h.event = frameGone(h.event.text, h.epoch, n, v.id, reason)
-	h.commitState(v, n, kindGone, place{point: v.here.point}, h.now())
-}
-
-// commitState appends h.event to the log as event n, the one that made v's state, which is now at the
-// place after.
-func (h *Hub) commitState(v *vehicle, n number, k eventKind, after place, now time.Duration) {
-	before := v.here
-	h.fleet.setPlace(v, after)
-	h.topics.moveMember(v, before.topics, after.topics)
-	v.number = n
-	v.event = h.appendEvent(v, n, k, before, after, now)
-	v.dataAt, v.idSize = h.event.dataAt, h.event.idSize
-}
-
-// appendEvent appends h.event to the log as event n, indexes it, and drops the segments for which there is no
-// room. It returns the bytes of the event in the log.
-func (h *Hub) appendEvent(
-	v *vehicle, n number, k eventKind, before, after place, now time.Duration,
-) []byte {
-	seq, indexed := h.log.head()+1, 0
-	eachIndex(v, before.topics, after.topics, func(index *seqIndex) {
-		index.add(seq)
-		indexed++
-	})
-	event := h.log.append(h.event, record{
-		number: n, kind: k, vehicle: v, before: before, after: after, published: int64(now),
-	}, indexed)
-	for s := h.log.drop(); s != nil; s = h.log.drop() {
-		h.unindexSegment(s)
-	}
-	return event
-}
-
-// unindexSegment removes a segment that left the log from the indexes. A vehicle whose newest event
-// was in it gets a copy, so that a parked vehicle does not pin the segment.
-func (h *Hub) unindexSegment(s *segment) {
-	for some := range slices.Chunk(s.records, publishBatch) {
-		var of [publishBatch]*vehicle
-		for i := range some {
-			of[i] = some[i].vehicle
-		}
-		h.fleet.prefetch(of[:len(some)])
-		for i := range some {
-			h.unindexEvent(&some[i], s)
-		}
-	}
-}
-
-// unindexEvent removes an event of the segment s from the indexes.
-func (h *Hub) unindexEvent(r *record, s *segment) {
-	if r.vehicle.number == r.number {
-		r.vehicle.event = slices.Clone(r.vehicle.event)
-	}
-	eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) { index.trim(s) })
-	h.fleet.release(r.vehicle)
-	h.topics.release(r.before.topics)
-	if r.after.topics != r.before.topics {
-		h.topics.release(r.after.topics)
-	}
 }
 
 // signalRouter wakes the goroutine that routes new events.
@@ -331,12 +235,13 @@ func (h *Hub) expire() {
 func (h *Hub) expireSome() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	a := h.applyNow(h.moment())
 	for range 256 {
 		v := h.fleet.silentSince(h.now() - h.config.VehicleTTL)
 		if v == nil {
 			return false
 		}
-		h.markGone(v, Expired)
+		a.markGone(v, Expired)
 		h.signalRouter()
 	}
 	return true

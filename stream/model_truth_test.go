@@ -65,9 +65,8 @@ func (m *model) publish(
 		m.vehicles[id] = v
 	}
 	m.clock++
-	v.arrived, v.at = m.clock, now
-	if v.gone {
-		v.wentAt = m.clock
+	if !v.gone {
+		v.arrived, v.at = m.clock, now
 	}
 	if stamp < v.stamp {
 		before := v.state
@@ -84,6 +83,7 @@ func (m *model) publish(
 		after.topics = before.topics
 	}
 	v.stamp, v.gone, v.state = stamp, false, after
+	v.arrived, v.at = m.clock, now
 	m.add(modelEvent{vehicle: id, data: data, before: before, after: after})
 	return stream.Accepted
 }

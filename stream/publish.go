@@ -41,7 +41,7 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.publishLocked(p, h.fleet.byID[p.VehicleID], now)
+	return h.applyNow(now).position(p, h.fleet.byID[p.VehicleID])
 }
 
 // publishBatch is how many positions are published under one lock: others wait for tens of
@@ -87,9 +87,10 @@ func (h *Hub) publishUnderLock(
 	}
 	h.fleet.prefetch(of[:len(some)])
 	h.fleet.prefetchRecency(of[:len(some)])
+	a := h.applyNow(now)
 	for i := range some {
 		if errs[i] = checkTime(&some[i], now.wall); errs[i] == nil {
-			receipts[i] = h.publishLocked(&some[i], of[i], now)
+			receipts[i] = a.position(&some[i], of[i])
 		}
 	}
 }
@@ -148,36 +149,4 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 		return Duplicate
 	}
 	return Accepted
-}
-
-// publishLocked is Publish under the lock, at the moment now. v is the vehicle as looked up before.
-// Publishing for another vehicle may have made the hub forget it.
-func (h *Hub) publishLocked(p *geo.Position, v *vehicle, now moment) Receipt {
-	added := false
-	if v == nil || v.slot < 0 {
-		if v = h.fleet.get(p.VehicleID); v == nil {
-			v, added = h.addVehicle(p.VehicleID), true
-		}
-	}
-	if !added {
-		h.keepForSave(v)
-	}
-	h.fleet.touch(v, now.mono)
-	at, n := timestampOf(p, v, now.wall), h.number()
-	h.event = framePosition(h.event.text, h.epoch, n, p, at)
-	switch h.verdict(p, v, at.UnixNano(), h.event.feature()) {
-	case Duplicate:
-		return Receipt{Verdict: Duplicate}
-	case Late:
-		h.event = frameLate(h.event.text, h.epoch, n, p, at)
-		h.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace(), now.mono)
-		return Receipt{Verdict: Late, ID: h.id(n)}
-	}
-	topics := v.here.topics
-	if topics == nil || p.Topics != nil {
-		topics = h.topics.set(p.Topics, topics, h.log.dropped)
-	}
-	v.time = at.UnixNano()
-	h.commitState(v, n, kindPosition, place{topics, p.Point}, now.mono)
-	return Receipt{Verdict: Accepted, ID: h.id(n), New: added}
 }

@@ -134,7 +134,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
-	h.evict(h.config.MaxVehicles)
+	h.applyNow(h.moment()).evict(h.config.MaxVehicles)
 	h.routed.Store(uint64(h.log.newest))
 	loaded.Vehicles = min(loaded.Vehicles, h.config.MaxVehicles)
 	return loaded, nil
@@ -269,16 +269,17 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 		return // the state names it twice
 	}
 	v := h.fleet.add(id, h.log.dropped)
-	seen := h.now() - down
-	h.fleet.recency[v.slot].seen = int64(seen) - l.Silent
-	n := h.number()
+	a := h.applyNow(h.moment())
+	a.mono -= int64(down)
+	h.fleet.recency[v.slot].seen = a.mono - l.Silent
+	n := a.number()
 	if l.Gone != "" {
 		v.time, v.hash = l.Time, l.Sum
 		h.event = frameGone(h.event.text, h.epoch, n, v.id, l.Gone)
-		h.commitState(v, n, kindGone, place{point: l.Point}, seen)
+		a.commitState(v, n, kindGone, place{point: l.Point})
 		return
 	}
 	v.time = l.position.Time.UnixNano()
 	h.event = framePosition(h.event.text, h.epoch, n, &l.position, l.position.Time)
-	h.commitState(v, n, kindPosition, place{h.topics.set(l.Topics, nil, h.log.dropped), l.position.Point}, seen)
+	a.commitState(v, n, kindPosition, place{h.topics.set(l.Topics, nil, h.log.dropped), l.position.Point})
 }

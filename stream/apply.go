@@ -1,0 +1,159 @@
+package stream
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"livemap/geo"
+)
+
+// applier changes the state of a hub as one entry asks: a position, a deletion. Its methods are the only
+// ones that change what is known of vehicles, and the log. What they do depends on the state and the entry
+// alone. So hubs that apply the same entries have the same state: no clock may be read here, no map walked
+// and no setting used that another hub may not have.
+//
+// [Hub.mu] is held.
+type applier struct {
+	*Hub
+	first   number    // the lowest number for events of the entry; they are above newest in any case
+	arrived time.Time // when the entry came to its hub, by that hub's clock: for positions without time
+	heard   int64     // when it was stored, by the clock of the order, nanoseconds: see fleet.touch
+	mono    int64     // when it is applied, on this hub's monotonic clock: how long deliveries take
+}
+
+// applyNow returns the applier for entries in the order in which they take Hub.mu, of a hub without a
+// journal.
+func (h *Hub) applyNow(now moment) *applier {
+	h.applier = applier{h, 0, now.wall, int64(now.mono), int64(now.mono)}
+	return &h.applier
+}
+
+// number returns the number of the next event.
+func (a *applier) number() number {
+	if a.nextNumber != nil {
+		return a.nextNumber(a.log.newest)
+	}
+	return max(a.log.newest+1, a.first)
+}
+
+// addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
+// the longest time.
+func (a *applier) addVehicle(id string) *vehicle {
+	a.evict(a.config.MaxVehicles - 1)
+	v := a.fleet.add(id, a.log.dropped)
+	v.time = math.MinInt64
+	return v
+}
+
+// evict forgets vehicles, the longest silent first, until at most so many are left.
+func (a *applier) evict(most int) {
+	for a.fleet.size() > most {
+		v := a.fleet.leastRecent()
+		if v.present() {
+			a.markGone(v, Expired)
+		}
+		a.keepForSave(v)
+		a.fleet.forget(v)
+	}
+}
+
+// markGone turns a present vehicle into a gone one, with its event.
+func (a *applier) markGone(v *vehicle, reason GoneReason) {
+	a.keepForSave(v)
+	v.hash = hashFeature(v.feature())
+	n := a.number()
+	a.event = frameGone(a.event.text, a.epoch, n, v.id, reason)
+	a.commitState(v, n, kindGone, place{point: v.here.point})
+}
+
+// commitState appends a.event to the log as event n, the one that made v's state, which is now at the
+// place after.
+func (a *applier) commitState(v *vehicle, n number, k eventKind, after place) {
+	before := v.here
+	a.fleet.setPlace(v, after)
+	a.topics.moveMember(v, before.topics, after.topics)
+	v.number = n
+	v.event = a.appendEvent(v, n, k, before, after)
+	v.dataAt, v.idSize = a.event.dataAt, a.event.idSize
+}
+
+// appendEvent appends a.event to the log as event n, indexes it, and drops the segments for which there is no
+// room. It returns the bytes of the event in the log.
+func (a *applier) appendEvent(v *vehicle, n number, k eventKind, before, after place) []byte {
+	seq, indexed := a.log.head()+1, 0
+	eachIndex(v, before.topics, after.topics, func(index *seqIndex) {
+		index.add(seq)
+		indexed++
+	})
+	event := a.log.append(a.event, record{
+		number: n, kind: k, vehicle: v, before: before, after: after, published: a.mono,
+	}, indexed)
+	for s := a.log.drop(); s != nil; s = a.log.drop() {
+		a.unindexSegment(s)
+	}
+	return event
+}
+
+// unindexSegment removes a segment that left the log from the indexes. A vehicle whose newest event
+// was in it gets a copy, so that a parked vehicle does not pin the segment.
+func (a *applier) unindexSegment(s *segment) {
+	for some := range slices.Chunk(s.records, publishBatch) {
+		var of [publishBatch]*vehicle
+		for i := range some {
+			of[i] = some[i].vehicle
+		}
+		a.fleet.prefetch(of[:len(some)])
+		for i := range some {
+			a.unindexEvent(&some[i], s)
+		}
+	}
+}
+
+// unindexEvent removes an event of the segment s from the indexes.
+func (a *applier) unindexEvent(r *record, s *segment) {
+	if r.vehicle.number == r.number {
+		r.vehicle.event = slices.Clone(r.vehicle.event)
+	}
+	eachIndex(r.vehicle, r.before.topics, r.after.topics, func(index *seqIndex) { index.trim(s) })
+	a.fleet.release(r.vehicle)
+	a.topics.release(r.before.topics)
+	if r.after.topics != r.before.topics {
+		a.topics.release(r.after.topics)
+	}
+}
+
+// position applies a position. v is its vehicle as looked up before. Another entry may have made the hub
+// forget it since.
+func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
+	added := false
+	if v == nil || v.slot < 0 {
+		if v = a.fleet.get(p.VehicleID); v == nil {
+			v, added = a.addVehicle(p.VehicleID), true
+		}
+	}
+	if !added {
+		a.keepForSave(v)
+	}
+	if v.present() { // what comes late or again does not bring back a gone one
+		a.fleet.touch(v, a.heard)
+	}
+	at, n := timestampOf(p, v, a.arrived), a.number()
+	a.event = framePosition(a.event.text, a.epoch, n, p, at)
+	switch a.verdict(p, v, at.UnixNano(), a.event.feature()) {
+	case Duplicate:
+		return Receipt{Verdict: Duplicate}
+	case Late:
+		a.event = frameLate(a.event.text, a.epoch, n, p, at)
+		a.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace())
+		return Receipt{Verdict: Late, ID: a.id(n)}
+	}
+	topics := v.here.topics
+	if topics == nil || p.Topics != nil {
+		topics = a.topics.set(p.Topics, topics, a.log.dropped)
+	}
+	v.time = at.UnixNano()
+	a.fleet.touch(v, a.heard)
+	a.commitState(v, n, kindPosition, place{topics, p.Point})
+	return Receipt{Verdict: Accepted, ID: a.id(n), New: added}
+}
