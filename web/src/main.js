@@ -11,13 +11,14 @@ import { follow } from "./livemap.js";
 import { bounds, darkScheme, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { Trail } from "./map/trail.js";
-import { ALL, Viewport, topicOf } from "./map/viewport.js";
+import { ALL, Viewport } from "./map/viewport.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
 import { List } from "./panel/list.js";
 import { sheet } from "./panel/sheet.js";
 import { Summary } from "./panel/summary.js";
+import { Selected, topicOf } from "./selected.js";
 import { Account } from "./session/account.js";
 import { Login, restoreView } from "./session/login.js";
 import { SignIn } from "./session/sign-in.js";
@@ -78,30 +79,25 @@ const feed = follow({
 	...viewport.view(
 		viewState.map ? bounds(map) : null,
 		map.getZoom(),
-		viewState.vehicle,
 	),
 	ping: 5,
 	onPosition(feature) {
-		const vehicle = fleet.update(feature);
-		summary.changed();
-		markers.changed();
-		if (vehicle.id === viewState.vehicle) {
-			trail.add(feature);
-			details.update(vehicle, fleet);
+		const newest = selected.newest(feature.id);
+		if (!newest || newest.properties.timestamp <= feature.properties.timestamp) {
+			moved(feature);
 		}
 	},
 	onLate: (feature) => trail.add(feature),
 	onGone(id, reason) {
-		summary.changed();
-		markers.changed();
 		if (reason === "left" && viewport.near && !anotherReader) {
-			fleet.leave(id); // the list has it still
+			summary.changed();
+			markers.changed();
+			if (!selected.newest(id)) {
+				fleet.leave(id); // the list has it still
+			}
 			return;
 		}
-		fleet.remove(id);
-		if (id === viewState.vehicle) {
-			details.missing("Gone: the hub no longer knows it.");
-		}
+		gone(id);
 	},
 	onStatus({ phase, state, refusal, reason, heard }) {
 		showConnection();
@@ -130,11 +126,18 @@ const feed = follow({
 		}
 	},
 });
+const selected = new Selected({
+	canRead: (topic) => viewport.canRead(topic),
+	onPosition: moved,
+	onLate: (feature) => trail.add(feature),
+	onGone: gone,
+	onLost: (id) => feed.vehicles.has(id) || fleet.leave(id),
+});
 const showStatus = connection(element("connection", HTMLElement), feed);
 const showBand = bandOver(element("band", HTMLElement), feed);
 const wholeFleet = new WholeFleet(
 	fleet,
-	() => (viewport.canRead(ALL) ? [ALL] : []),
+	() => viewport.topics,
 	() => summary.changed(),
 );
 const summary = new Summary({
@@ -147,6 +150,27 @@ const summary = new Summary({
 	bounds: () => bounds(map),
 	publish: config.publish,
 });
+
+/** A vehicle has a new position. @param {import("./livemap.js").Feature} feature */
+function moved(feature) {
+	const vehicle = fleet.update(feature);
+	summary.changed();
+	markers.changed();
+	if (vehicle.id === viewState.vehicle) {
+		trail.add(feature);
+		details.update(vehicle, fleet);
+	}
+}
+
+/** The hub no longer knows a vehicle, or does not show it to this reader. @param {string} id */
+function gone(id) {
+	summary.changed();
+	markers.changed();
+	fleet.remove(id);
+	if (id === viewState.vehicle) {
+		details.missing("Gone: the hub no longer knows it.");
+	}
+}
 
 /** Shows the connection. Without one that is live, nothing on the page moves or changes by itself. */
 function showConnection() {
@@ -181,19 +205,21 @@ function accountChanged() {
 		anotherReader = true;
 		wholeFleet.reset();
 		feed.view(currentView()); // an event id is valid for one set of permissions
+		selected.again();
 	} else if (feed.status.phase === "refused") {
 		feed.retry();
+		selected.retry();
 	}
 }
 
 /** The subscription that the current view needs. */
 function currentView() {
-	return viewport.view(bounds(map), map.getZoom(), viewState.vehicle);
+	return viewport.view(bounds(map), map.getZoom());
 }
 
 /** Changes the subscription if the view needs another one. */
 function followView() {
-	const view = viewport.next(bounds(map), map.getZoom(), viewState.vehicle);
+	const view = viewport.next(bounds(map), map.getZoom());
 	if (view) {
 		feed.view(view);
 	}
@@ -223,7 +249,7 @@ function change(next) {
 	const before = viewState;
 	viewState = { ...viewState, ...next };
 	if (viewState.vehicle !== before.vehicle) {
-		followView();
+		selected.show(viewState.vehicle);
 		trail.show(viewState.vehicle);
 	}
 	render();
@@ -314,7 +340,7 @@ bindControls({
 element("overview", HTMLElement).addEventListener("click", () => {
 	if (!wholeFleet.complete) {
 		showAllPending = true;
-		feed.view(viewport.view(null, map.getZoom(), viewState.vehicle));
+		feed.view(viewport.view(null, map.getZoom()));
 	} else {
 		showAll(map, fleet.vehicles.values());
 	}
@@ -395,5 +421,6 @@ setInterval(() => {
 }, 1000);
 
 markers.setDark(darkScheme.matches);
+selected.show(viewState.vehicle);
 render();
 Object.defineProperty(window, "livemap", { value: debug(feed, map, markers, trail) });

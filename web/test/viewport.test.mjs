@@ -5,33 +5,51 @@ import { contains, Viewport } from "../src/map/viewport.js";
 
 /** @typedef {import("../src/map/viewport.js").Box} Box */
 
-test("from afar the whole fleet is followed", () => {
+test("from afar the whole fleet is followed, with the newest positions", () => {
 	const viewport = new Viewport();
-	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), {
-		topics: ["live_updates:all"],
-		bbox: null,
-		interval: null,
-	});
-	assert.equal(
-		viewport.next([-10, 40, 10, 50], 5, "VAN-7"),
-		null,
-		"which holds the selected vehicle anyway",
-	);
-	assert.equal(viewport.next([-10, 40, 10, 50], 5, "VAN-8"), null, "whichever it is");
+	const all = { topics: ["live_updates:all"], bbox: null, interval: 2 };
+	assert.deepEqual(viewport.view(null, 1.5), all);
+	assert.equal(viewport.next([-10, 40, 10, 50], 5), null);
 	assert.equal(viewport.near, false);
+});
+
+test("every fix is streamed from near", () => {
+	const viewport = new Viewport();
+	assert.equal(viewport.view(null, 3).interval, 2);
+	assert.equal(viewport.next(null, 3), null);
+	assert.equal(viewport.next([10, 40, 10.2, 40.1], 12)?.interval, null);
+	assert.equal(viewport.next([10, 40, 10.3, 40.15], 10.9)?.interval, 2);
+	assert.equal(viewport.next([10, 40, 10.3, 40.15], 11)?.interval, null);
+});
+
+test("without the right to the topic of all vehicles the view names no topics", () => {
+	const viewport = new Viewport();
+	viewport.canRead = (topic) => topic !== "live_updates:all";
+	assert.deepEqual(viewport.view(null, 1.5), { bbox: null, interval: 2 });
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
+	assert.deepEqual(viewport.topics, []);
+});
+
+test("chosen groups are followed instead of all vehicles", () => {
+	const viewport = new Viewport();
+	viewport.groups = ["depot:7", "depot:8"];
+	const view = { topics: ["depot:7", "depot:8"], bbox: null, interval: 2 };
+	assert.deepEqual(viewport.view(null, 3), view);
+	viewport.canRead = (topic) => topic !== "live_updates:all";
+	assert.deepEqual(viewport.view(null, 3), view);
 });
 
 test("from near a box beyond the view is followed, until the view leaves it", () => {
 	const viewport = new Viewport();
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), {
+	assert.deepEqual(viewport.next([10, 40, 12, 41], 9), {
 		topics: ["live_updates:all"],
 		bbox: [9, 39.5, 13, 41.5],
 		interval: 2,
 	});
-	assert.equal(viewport.next([10.5, 40.2, 12.5, 41.2], 9, null), null);
-	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 9, null)?.bbox, [10.5, 39.5, 14.5, 41.5]);
+	assert.equal(viewport.next([10.5, 40.2, 12.5, 41.2], 9), null);
+	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 9)?.bbox, [10.5, 39.5, 14.5, 41.5]);
 	assert.equal(viewport.near, true);
-	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 7, null), {
+	assert.deepEqual(viewport.next([11.5, 40, 13.5, 41], 7), {
 		topics: ["live_updates:all"],
 		bbox: null,
 		interval: 2,
@@ -46,97 +64,33 @@ test("the view may leave its box on any side", () => {
 		[0, 1],
 	]) {
 		const viewport = new Viewport();
-		viewport.next([10, 40, 12, 41], 9, null);
+		viewport.next([10, 40, 12, 41], 9);
 		assert.notEqual(
-			viewport.next([10 + lon, 40 + lat, 12 + lon, 41 + lat], 9, null),
+			viewport.next([10 + lon, 40 + lat, 12 + lon, 41 + lat], 9),
 			null,
 			`${lon} ${lat}`,
 		);
 	}
 });
 
-test("a vehicle whose topic the hub rejects is followed with the whole fleet", () => {
-	for (const id of ["", " ", "a ", "\u00a0a", "a\u200bb", "a\u202eb", "a\nb", "a\u2028", "a*"]) {
-		const viewport = new Viewport();
-		assert.equal(viewport.view([10, 40, 12, 41], 9, id).bbox, null, JSON.stringify(id));
-		assert.deepEqual(viewport.view([10, 40, 12, 41], 9, id).topics, ["live_updates:all"]);
-	}
-	for (const id of ["a", "a b", "*a", "卡车 7"]) {
-		const view = new Viewport().view([10, 40, 12, 41], 9, id);
-		assert.deepEqual(view.topics, ["live_updates:all", `vehicle:${id}`]);
-	}
-});
-
 test("the view is near from zoom 8 on", () => {
 	const viewport = new Viewport();
-	assert.notEqual(viewport.next([10, 40, 14, 42], 8, null)?.bbox, null);
-	assert.equal(viewport.next([10, 40, 14, 42], 8, null), null);
-	assert.equal(viewport.next([10, 40, 14, 42], 7.99, null)?.bbox, null);
+	assert.notEqual(viewport.next([10, 40, 14, 42], 8)?.bbox, null);
+	assert.equal(viewport.next([10, 40, 14, 42], 8), null);
+	assert.equal(viewport.next([10, 40, 14, 42], 7.99)?.bbox, null);
 });
 
 test("a box that is far too wide is replaced", () => {
 	const viewport = new Viewport();
-	viewport.next([10, 40, 12, 41], 9, null);
-	assert.equal(viewport.next([10.5, 40.2, 11.5, 40.7], 10, null), null, "four times is not");
-	assert.deepEqual(viewport.next([11, 40.4, 11.8, 40.8], 10.4, null)?.bbox, [10.6, 40.2, 12.2, 41]);
-	assert.deepEqual(viewport.next([11, 40.4, 11.2, 40.5], 12, null)?.bbox, [10.9, 40.35, 11.3, 40.55]);
-});
-
-test("every fix is streamed from near, and of a selected vehicle", () => {
-	const viewport = new Viewport();
-	assert.equal(viewport.view(null, 3, null).interval, 2);
-	assert.equal(viewport.next(null, 3, null), null);
-	assert.equal(viewport.next(null, 3, "VAN-7")?.interval, null);
-	assert.equal(viewport.next([10, 40, 10.2, 40.1], 12, null)?.interval, null);
-	assert.equal(viewport.next([10, 40, 10.3, 40.15], 10.9, null)?.interval, 2);
-	assert.equal(viewport.next([10, 40, 10.3, 40.15], 11, null)?.interval, null);
-});
-
-test("the selected vehicle is followed beyond the box", () => {
-	const viewport = new Viewport();
-	viewport.next([10, 40, 12, 41], 9, null);
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-7")?.topics, [
-		"live_updates:all",
-		"vehicle:VAN-7",
-	]);
-	assert.equal(viewport.next([10, 40, 12, 41], 9, "VAN-7"), null);
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, "VAN-8")?.topics, [
-		"live_updates:all",
-		"vehicle:VAN-8",
-	]);
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.topics, ["live_updates:all"]);
-});
-
-test("without the right to the topic of all vehicles the view names no topics", () => {
-	const viewport = new Viewport();
-	viewport.canRead = (topic) => topic !== "live_updates:all";
-	assert.deepEqual(viewport.view(null, 1.5, "VAN-7"), { bbox: null, interval: null });
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null), { bbox: [9, 39.5, 13, 41.5], interval: 2 });
-	assert.deepEqual(
-		viewport.next([10, 40, 12, 41], 9, "VAN-7"),
-		{ bbox: null, interval: null },
-		"a box would restrict the selected vehicle, too",
-	);
-	assert.equal(viewport.next([20, 40, 22, 41], 9, "VAN-8"), null);
-	assert.equal(viewport.near, false);
-});
-
-test("the topic of a vehicle is left out without the right to it", () => {
-	const viewport = new Viewport();
-	viewport.canRead = (topic) => topic === "live_updates:all";
-	assert.deepEqual(viewport.next([10, 40, 12, 41], 9, null)?.bbox, [9, 39.5, 13, 41.5]);
-	const all = { topics: ["live_updates:all"], bbox: null, interval: null };
-	assert.deepEqual(
-		viewport.next([10, 40, 12, 41], 9, "VAN-7"),
-		all,
-		"a box would restrict the selected vehicle, too",
-	);
-	assert.deepEqual(viewport.view([10, 40, 12, 41], 9, "VAN-7"), all);
+	viewport.next([10, 40, 12, 41], 9);
+	assert.equal(viewport.next([10.5, 40.2, 11.5, 40.7], 10), null, "four times is not");
+	assert.deepEqual(viewport.next([11, 40.4, 11.8, 40.8], 10.4)?.bbox, [10.6, 40.2, 12.2, 41]);
+	assert.deepEqual(viewport.next([11, 40.4, 11.2, 40.5], 12)?.bbox, [10.9, 40.35, 11.3, 40.55]);
 });
 
 test("a view over the antimeridian or a pole makes a box that the hub accepts", () => {
-	assert.deepEqual(new Viewport().next([178, 84, 182, 89], 8, null)?.bbox, [176, 81.5, 184, 90]);
-	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8, null)?.bbox, [-184, -90, -176, -81.5]);
+	assert.deepEqual(new Viewport().next([178, 84, 182, 89], 8)?.bbox, [176, 81.5, 184, 90]);
+	assert.deepEqual(new Viewport().next([-182, -89, -178, -84], 8)?.bbox, [-184, -90, -176, -81.5]);
 });
 
 /**

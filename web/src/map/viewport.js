@@ -1,6 +1,6 @@
 /**
  * viewport.js decides which part of the fleet the page follows. From afar that is the whole fleet; from near,
- * the area around the view and the selected vehicle.
+ * the area around the view. selected.js follows the selected vehicle.
  */
 
 /** @typedef {[number, number, number, number]} Box west, south, east, north in degrees */
@@ -8,9 +8,6 @@
 
 /** The topic of all vehicles. */
 export const ALL = "live_updates:all";
-/** @param {string} vehicle */
-export const topicOf = (vehicle) => `vehicle:${vehicle}`;
-
 /** The zoom from which the stream is restricted to the view. */
 const BBOX_FROM_ZOOM = 8;
 /**
@@ -32,9 +29,10 @@ export class Viewport {
 	 * @type {(topic: string) => boolean}
 	 */
 	canRead = () => true;
+	/** The topics of the groups that are shown; null: every vehicle. @type {string[] | null} */
+	groups = null;
 
 	/** @type {Box | null} */ #box = null;
-	/** @type {string | null} */ #vehicle = null;
 	/** @type {number | null} */ #interval = null;
 
 	/** Whether the stream is restricted to the area around the view. */
@@ -42,70 +40,39 @@ export class Viewport {
 		return this.#box !== null;
 	}
 
+	/** The topics of the fleet that is shown; none: everything that the reader may read. */
+	get topics() {
+		return this.groups ?? (this.canRead(ALL) ? [ALL] : []);
+	}
+
 	/**
 	 * What to follow, or null if the current stream suffices.
 	 * @param {Box | null} bounds of the map, west may be beyond ±180; null: nothing to show yet
 	 * @param {number} zoom
-	 * @param {string | null} vehicle the selected one
 	 * @returns {View | null}
 	 */
-	next(bounds, zoom, vehicle) {
-		const near = this.#isNear(bounds, zoom, vehicle);
-		const fits = near
+	next(bounds, zoom) {
+		const fits = isNear(bounds, zoom)
 			? this.#box !== null && bounds !== null && covers(bounds, this.#box)
 			: this.#box === null;
-		const known = !near || this.#vehicle === vehicle;
-		return fits && known && this.#interval === interval(zoom, vehicle)
-			? null
-			: this.view(bounds, zoom, vehicle);
+		return fits && this.#interval === interval(zoom) ? null : this.view(bounds, zoom);
 	}
 
-	/** @param {Box | null} bounds @param {number} zoom @param {string | null} vehicle @returns {View} */
-	view(bounds, zoom, vehicle) {
-		this.#box = bounds !== null && this.#isNear(bounds, zoom, vehicle) ? expand(bounds) : null;
-		this.#vehicle = vehicle;
-		this.#interval = interval(zoom, vehicle);
-		if (!this.canRead(ALL)) {
-			return { bbox: this.#box, interval: this.#interval };
-		}
-		const topics = [ALL];
-		if (this.#box && vehicle !== null) {
-			topics.push(topicOf(vehicle)); // a box does not restrict this topic
-		}
-		return { topics, bbox: this.#box, interval: this.#interval };
-	}
-
-	/**
-	 * Without its own topic in the stream, a box would restrict the selected vehicle too.
-	 * @param {Box | null} bounds
-	 * @param {number} zoom
-	 * @param {string | null} vehicle
-	 */
-	#isNear(bounds, zoom, vehicle) {
-		return (
-			bounds !== null &&
-			zoom >= BBOX_FROM_ZOOM &&
-			(vehicle === null ||
-				(hasTopic(vehicle) && this.canRead(ALL) && this.canRead(topicOf(vehicle))))
-		);
+	/** @param {Box | null} bounds @param {number} zoom @returns {View} */
+	view(bounds, zoom) {
+		this.#box = bounds !== null && isNear(bounds, zoom) ? expand(bounds) : null;
+		this.#interval = interval(zoom);
+		const { topics } = this;
+		const part = { bbox: this.#box, interval: this.#interval };
+		return topics.length > 0 ? { topics, ...part } : part;
 	}
 }
 
-/**
- * Whether the hub accepts the topic of a vehicle. A link may name any text as the selected vehicle.
- * @param {string} vehicle
- */
-const hasTopic = (vehicle) =>
-	/^\S(.*\S)?$/u.test(vehicle) && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|\*$/u.test(vehicle);
+/** @param {Box | null} bounds @param {number} zoom */
+const isNear = (bounds, zoom) => bounds !== null && zoom >= BBOX_FROM_ZOOM;
 
-/**
- * Seconds between a vehicle's positions; null for all of them, which a selected vehicle needs.
- * @param {number} zoom
- * @param {string | null} vehicle
- */
-function interval(zoom, vehicle) {
-	return zoom < EVERY_FIX_FROM && vehicle === null ? INTERVAL : null;
-}
+/** Seconds between a vehicle's positions; null for all of them. @param {number} zoom */
+const interval = (zoom) => (zoom < EVERY_FIX_FROM ? INTERVAL : null);
 
 /** @param {Box} bounds @returns {Box} */
 function expand([west, south, east, north]) {
