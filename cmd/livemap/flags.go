@@ -109,7 +109,8 @@ type hubFlags struct {
 
 // hubHelp has the help texts of hubFlags, and of --to, which several commands have.
 var hubHelp = helpTexts{
-	"to":          "Address of the hub's internal port: http://host:port, https://host:port or unix:/path.",
+	"to": "Address of the hub's internal port: http://host:port, https://host:port or unix:/path; " +
+		"/publish behind it is ignored.",
 	"token":       "Token for the hub, sent as Authorization: Bearer.",
 	"cacert":      "PEM certificates to trust instead of the system's.",
 	"insecure":    "Do not verify the hub's certificate.",

@@ -213,3 +213,17 @@ func TestDefaultsAreThoseOfTheFlags(t *testing.T) {
 	want.JWTKey, want.Version = "key", version()
 	assert.Equal(t, want, parsed.Serve.config())
 }
+
+// TestHalfOfAClientCertificate is a mistake in the call of every command that takes one.
+func TestHalfOfAClientCertificate(t *testing.T) {
+	path := write(t, "one.ndjson", many(1))
+	const cert, key = "--client-cert", "--client-key"
+	for _, args := range [][]string{{"health"}, {"simulate"}, {"replay", path}, {"tail", "https://localhost"}} {
+		for _, half := range []struct{ given, missing string }{{cert, key}, {key, cert}} {
+			_, stderr, status := command(t, "", append(args, half.given, "x.pem")...)
+			assert.Equal(t, 2, status, args)
+			assert.Contains(t, stderr, half.given+": ")
+			assert.Contains(t, stderr, "add "+half.missing+" FILE")
+		}
+	}
+}

@@ -33,7 +33,8 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseBase reads the URL of a hub. It drops a fragment: in the address of the map, that is the view.
+// parseBase reads the URL of a hub. It drops a fragment: in the address of the map, that is the view. It
+// drops /publish at the end: that URL is curl's, and users copy it.
 func parseBase(text string) (*url.URL, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
@@ -41,6 +42,10 @@ func parseBase(text string) (*url.URL, bool) {
 		return nil, false
 	}
 	u.Fragment, u.RawFragment = "", ""
+	if base, found := strings.CutSuffix(strings.TrimSuffix(u.EscapedPath(), "/"), "/publish"); found {
+		u.RawPath = base
+		u.Path, _ = url.PathUnescape(base) // it was parsed already
+	}
 	return u, true
 }
 
@@ -77,7 +82,7 @@ func isHost(host string) bool {
 	return err == nil || host != "" && !strings.ContainsAny(host, ":[]% ")
 }
 
-// String returns the address as it was written, without the password.
+// String returns the address as it was written, without the password and /publish.
 func (a Address) String() string {
 	if a.socket != "" {
 		return "unix:" + a.socket

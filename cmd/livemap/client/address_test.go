@@ -47,3 +47,20 @@ func TestAddressOfTheMap(t *testing.T) {
 	assert.Equal(t, "https://localhost:4433/", a.String())
 	assert.Equal(t, "https://localhost:4433/publish", a.URL("/publish"))
 }
+
+// TestAddressOfPublish takes the URL to which curl publishes for the address of the hub.
+func TestAddressOfPublish(t *testing.T) {
+	for text, base := range map[string]string{
+		"http://127.0.0.1:9801/publish":         "http://127.0.0.1:9801",
+		"http://127.0.0.1:9801/publish/":        "http://127.0.0.1:9801",
+		"https://example.com/fleet%2F1/publish": "https://example.com/fleet%2F1",
+		"https://example.com/republish":         "https://example.com/republish",
+		"https://example.com/publish/fleet":     "https://example.com/publish/fleet",
+		"unix:/run/publish":                     "http://localhost",
+	} {
+		var a Address
+		require.NoError(t, a.UnmarshalText([]byte(text)))
+		assert.Equal(t, base+"/publish", a.URL("/publish"), text)
+		assert.Equal(t, base+"/readyz", a.URL("/readyz"), text)
+	}
+}

@@ -33,7 +33,12 @@ type Options struct {
 // tlsConfig reads the files. Its errors name the flags of the commands.
 func (o Options) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: o.Insecure}
-	if o.ClientCert != "" || o.ClientKey != "" {
+	switch {
+	case o.ClientCert != "" && o.ClientKey == "":
+		return nil, errors.New("--client-cert: it needs its private key too; add --client-key FILE")
+	case o.ClientCert == "" && o.ClientKey != "":
+		return nil, errors.New("--client-key: it needs its certificate too; add --client-cert FILE")
+	case o.ClientCert != "":
 		own, err := tls.LoadX509KeyPair(o.ClientCert, o.ClientKey)
 		if err != nil {
 			return nil, fmt.Errorf("--client-cert, --client-key: %w", err)

@@ -42,3 +42,16 @@ func TestPortWithTLS(t *testing.T) {
 	require.EqualError(t, ReadProblem(resp), "the hub answered 400 Bad Request: "+
 		"Client sent an HTTP request to an HTTPS server. (write https:// instead of http://)")
 }
+
+// TestHalfOfACertificate names the flag that is missing beside the other one, before any file is read.
+func TestHalfOfACertificate(t *testing.T) {
+	for given, missing := range map[*Options]string{
+		{ClientCert: "absent.pem"}: "--client-cert: it needs its private key too; add --client-key FILE",
+		{ClientKey: "absent.pem"}:  "--client-key: it needs its certificate too; add --client-cert FILE",
+	} {
+		_, err := given.Transport(Address{})
+		require.EqualError(t, err, missing)
+		_, _, err = given.StreamTransport(Address{}, "auto")
+		require.EqualError(t, err, missing)
+	}
+}
