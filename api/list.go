@@ -111,7 +111,7 @@ func (a *API) unchanged(w http.ResponseWriter, r *http.Request, tag string) bool
 	return true
 }
 
-// refuse rejects parameters that would narrow a list, if only it had them.
+// refuse rejects parameters that would change an answer, if only the hub had them.
 func (p *params) refuse(has string, names ...string) {
 	for _, name := range names {
 		if p.values.Has(name) {

@@ -268,6 +268,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track", "", nil, 200},
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=20", "", nil, 200},
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=21", "", nil, 200},
+		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?from=-1d&to=-1h", "", nil, 200},
 		{"GET", "/vehicles/{id}/track", "/vehicles/a/track?since=x", "", nil, 400},
 		{"GET", "/vehicles/{id}/track", "/vehicles/nobody/track", "", nil, 404},
 		{"DELETE", "/vehicles", "/vehicles?topic=vehicle:c", "", nil, 200},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -55,13 +56,14 @@ func paramsOf(r *http.Request, known ...string) *params {
 	return p
 }
 
-// otherNames are what readers call a parameter whose name is not similar. The keys are plain names.
+// otherNames are what readers call parameters whose names are not similar. The keys are plain names.
 var otherNames = map[string]string{
 	"vehicle": "topic", "vehicles": "topic", "vehicleid": "topic", "channel": "topic", "channels": "topic",
 	"bounds": "bbox", "boundingbox": "bbox", "extent": "bbox",
 	"search": "q", "filter": "q", "name": "q",
 	"count": "limit", "size": "limit", "pagesize": "limit", "perpage": "limit",
-	"cursor": "after", "next": "after", "offset": "after", "page": "after", "skip": "after", "start": "after",
+	"cursor": "after", "next": "after", "offset": "after", "page": "after", "skip": "after",
+	"start": "after from", "begin": "from", "after": "from", "end": "to", "until": "to", "before": "to",
 }
 
 // nearest returns the known parameter that a name nearly is, in words; "" if there is none. A name is near
@@ -72,8 +74,11 @@ func nearest(name string, known []string) string {
 	if len(name) > longest || plain == "" {
 		return ""
 	}
-	if meant := otherNames[plain]; slices.Contains(known, meant) {
-		if strings.HasPrefix(plain, "vehicle") {
+	for meant := range strings.FieldsSeq(otherNames[plain]) {
+		switch {
+		case !slices.Contains(known, meant):
+			continue
+		case strings.HasPrefix(plain, "vehicle"):
 			return meant + "? The topic of a vehicle is vehicle:ID"
 		}
 		return meant + "?"
@@ -82,6 +87,7 @@ func nearest(name string, known []string) string {
 		ours := plainName(meant)
 		distance := levenshtein.ComputeDistance(plain, ours)
 		switch {
+		case ours == "to" && distance > 0: // ts=1 and token=x are something else
 		case distance <= 1 && len(plain) > 1,
 			distance == 2 && len(ours) > len("bbox") && plain[0] == ours[0],
 			len(plain) > 2 && (strings.HasPrefix(ours, plain) || strings.HasPrefix(plain, ours)):
@@ -156,16 +162,35 @@ func (p *params) box(name string) *geo.Box {
 	return &box
 }
 
-func (p *params) time(name string) (at time.Time) {
+// time returns a parameter that is a time, perhaps relative to now; the zero time without it.
+func (p *params) time(name string, now time.Time) (at time.Time) {
 	text, given := p.single(name)
 	if !given {
 		return at
 	}
+	if ago, ok := parseAgo(text); ok {
+		return now.Add(-ago)
+	}
 	at, err := geo.ParseTime(text)
 	if err != nil {
-		p.invalid(name, "is invalid: %v", err)
+		p.invalid(name, "is invalid: %v, or relative to now as in -15m or -3d", err)
 	}
 	return at
+}
+
+// parseAgo reads a time before now, such as -15m, -1h30m or -3d.
+func parseAgo(text string) (ago time.Duration, ok bool) {
+	const day, century = 24 * time.Hour, 36500
+	text, ok = strings.CutPrefix(text, "-")
+	if !ok {
+		return 0, false
+	}
+	if count, found := strings.CutSuffix(text, "d"); found {
+		days, err := strconv.ParseUint(count, 10, 64)
+		return time.Duration(days) * day, err == nil && days <= century
+	}
+	ago, err := time.ParseDuration(text)
+	return ago, err == nil && !strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "+") && text != "0"
 }
 
 // topics returns the topics that a request names, or the topic of everything.

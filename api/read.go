@@ -28,7 +28,9 @@ func compress() func(http.Handler) http.Handler {
 // snapshot answers with the last-known positions in scope, as a FeatureCollection.
 func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	var q stream.Query
-	if err := paramsOf(r, "topic", "bbox").scope(r, &q); err != nil {
+	p := paramsOf(r, "topic", "bbox")
+	p.refuse("a snapshot is of the present", "at")
+	if err := p.scope(r, &q); err != nil {
 		return err
 	}
 	release, err := a.acquireRead(r, a.Hub.SnapshotSize(q.Topics))
@@ -113,8 +115,19 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 	if err := authorizeRead(r, id); err != nil {
 		return err
 	}
-	p := paramsOf(r, "since")
-	since := p.time("since")
+	p := paramsOf(r, "from", "to", "since")
+	p.refuse("a track has from, to and since", "format", "simplify")
+	now := a.Clock()
+	from, to := p.time("from", now), p.time("to", now)
+	if since := p.time("since", now); p.values.Has("since") {
+		if p.values.Has("from") {
+			p.invalid("since", "is another name of from; give one of them")
+		}
+		from = since
+	}
+	if !to.IsZero() && to.Before(from) {
+		p.invalid("to", "is before from")
+	}
 	if p.err != nil {
 		return p.err
 	}
@@ -123,7 +136,7 @@ func (a *API) track(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
-	track, ok := a.Hub.Track(id, since)
+	track, ok := a.Hub.Track(id, from, to)
 	if !ok {
 		return unknownVehicle(id)
 	}

@@ -8,6 +8,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"livemap/api"
+	"livemap/stream"
 
 	"github.com/stretchr/testify/require"
 )
@@ -158,11 +162,63 @@ func TestTrack(t *testing.T) {
 	require.Equal(t, feature(`{"type":"Point","coordinates":[3,3,7]}`, "900003000.5"),
 		track("?since=1998-07-09T16:33:21Z"))
 	require.Equal(t, feature(`null`, ""), track("?since=900004000"))
-	for _, since := range []string{"", "x", "-1", "2026-01-01", "1&since=1", "2026-01-01T00:00:00+01:00"} {
-		refused(t, h.get(t, "/vehicles/a/track?since="+since), http.StatusBadRequest, "parameter since")
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[2,2],[3,3,7]]}`, "900002000,900003000.5"),
+		track("?from=900002000"))
+	require.Equal(t, feature(`{"type":"LineString","coordinates":[[1,1],[2,2]]}`, "900001000,900002000"),
+		track("?to=900002000"))
+	require.Equal(t, feature(`{"type":"Point","coordinates":[2,2]}`, "900002000"),
+		track("?from=900001000.1&to=1998-07-09T16:33:20Z"))
+	for _, name := range []string{"from", "to", "since"} {
+		for _, time := range []string{"", "x", "-1", "-", "-m", "-1x", "--1m", "1m", "-1d1h", "-40000d",
+			"-99999999999999d", "2026-01-01", "1&" + name + "=1", "2026-01-01T00:00:00+01:00"} {
+			refused(t, h.get(t, "/vehicles/a/track?"+name+"="+time), http.StatusBadRequest, "parameter "+name)
+		}
+	}
+	refused(t, h.get(t, "/vehicles/a/track?from=1&since=1"), http.StatusBadRequest,
+		"parameter since is another name of from; give one of them")
+	refused(t, h.get(t, "/vehicles/a/track?from=2&to=1"), http.StatusBadRequest, "parameter to is before from")
+	for _, name := range []string{"format", "simplify"} {
+		refused(t, h.get(t, "/vehicles/a/track?"+name+"=x"), http.StatusBadRequest,
+			"parameter "+name+" is not supported; a track has from, to and since")
 	}
 	require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/a", nil).StatusCode)
 	refused(t, h.get(t, "/vehicles/a/track"), http.StatusNotFound)
+}
+
+// TestTrackOfRelativeTimes reads times relative to now.
+func TestTrackOfRelativeTimes(t *testing.T) {
+	now := time.Unix(900_100_000, 0)
+	h := start(t, func(_ *stream.Config, c *api.Config) { c.Clock = func() time.Time { return now } })
+	for _, ago := range []int64{0, 60, 3600, 86400} {
+		h.put(t, at("a", 1, 1, fmt.Sprint(`"timestamp":`, now.Unix()-ago)))
+	}
+	for query, times := range map[string]string{
+		"from=-1m":                "900099940,900100000",
+		"from=-59s":               "900100000",
+		"from=-1h":                "900096400,900099940,900100000",
+		"since=-1d":               "900013600,900096400,900099940,900100000",
+		"from=-36500d":            "900013600,900096400,900099940,900100000",
+		"from=-1d&to=-1h":         "900013600,900096400",
+		"from=-1h0m1s&to=-1000ms": "900096400,900099940",
+	} {
+		got := h.get(t, "/vehicles/a/track?"+query)
+		require.Equal(t, 200, got.StatusCode, got.body)
+		require.Contains(t, got.body, `"timestamps":[`+times+`]`, query)
+	}
+}
+
+// TestPastIsNotIgnored rejects the parameters of the past where there is none.
+func TestPastIsNotIgnored(t *testing.T) {
+	h := start(t)
+	for path, names := range map[string]string{
+		"/stream": "from to speed skip", "/topics/a/stream": "from to speed skip",
+		"/snapshot": "at", "/topics/a/snapshot": "at",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			refused(t, h.get(t, path+"?"+name+"=-1h"), http.StatusBadRequest,
+				"parameter "+name+" is not supported; ", "of the present")
+		}
+	}
 }
 
 func TestDocumentsAndPage(t *testing.T) {

@@ -53,6 +53,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 // streamQuery reads the parameters of a stream.
 func streamQuery(r *http.Request) (q stream.Query, err error) {
 	p := paramsOf(r, "topic", "bbox", "interval", "snapshot", "ping", "lastEventId")
+	p.refuse("a stream is of the present", "from", "to", "speed", "skip")
 	q.Interval = p.duration("interval", minInterval, maxInterval)
 	q.Ping = p.duration("ping", minPing, maxPing)
 	q.Tail = !p.flag("snapshot", true)

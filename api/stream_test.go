@@ -120,6 +120,8 @@ func TestParametersThatNearlyAreOurs(t *testing.T) {
 		{stream, "lastEventId", "lastEventID last_event_id Last-Event-ID last-event-id lasteventid lastEvent " +
 			"lastEvntId LastEventId"},
 		{track, "since", "Since sinc sinse since_"},
+		{track, "from", "From fro from_ begin start after"},
+		{track, "to", "To TO to_ until end before"},
 	} {
 		for _, path := range c.paths {
 			for name := range strings.FieldsSeq(c.queries) {
@@ -133,7 +135,7 @@ func TestParametersThatNearlyAreOurs(t *testing.T) {
 	}
 	for _, path := range append(append(scoped, track...), "/vehicles/a", "/session", "/openapi.yaml", "/") {
 		for name := range strings.FieldsSeq("_ _t t ts v x r cb rnd random nonce nocache cache cachebuster time " +
-			"timestamp sid token access_token key utm_source fbclid lang unknown q o to on " +
+			"timestamp sid token access_token key utm_source fbclid lang unknown q o on " +
 			strings.Repeat("y", 5000)) {
 			got := h.do(t, "HEAD", h.public.URL+path+"?"+name+"=1", nil)
 			require.Equal(t, 200, got.StatusCode, "%s?%s", path, name)

@@ -34,11 +34,11 @@ func TestVehicle(t *testing.T) {
 func TestTrack(t *testing.T) {
 	h := start(t, stream.Config{History: 256 << 10})
 	track := func(since int64) string {
-		got, ok := h.Track("a", time.Unix(900000000+since, 0))
+		got, ok := h.Track("a", time.Unix(900000000+since, 0), time.Time{})
 		require.True(t, ok)
 		return strings.ReplaceAll(strings.Join(timesOf(t, got), " "), "900000", "")
 	}
-	_, ok := h.Track("a", time.Time{})
+	_, ok := h.Track("a", time.Time{}, time.Time{})
 	require.False(t, ok)
 	for _, timestamp := range []string{"100", "102", "101", "102.5", "103"} {
 		publish(t, h, "a", `"timestamp":900000`+timestamp)
@@ -48,7 +48,7 @@ func TestTrack(t *testing.T) {
 	require.Equal(t, "102 102.5 103", track(102), "not older than")
 	require.Equal(t, "", track(104))
 	h.Delete("a")
-	_, ok = h.Track("a", time.Time{})
+	_, ok = h.Track("a", time.Time{}, time.Time{})
 	require.False(t, ok)
 	publish(t, h, "a", `"timestamp":900000104`)
 	require.Equal(t, "100 101 102 102.5 103 104", track(0))

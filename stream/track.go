@@ -37,15 +37,15 @@ func (h *Hub) TrackSize(vehicleID string) int {
 	return 0
 }
 
-// Track returns the track of a vehicle. It leaves out positions older than since. ok is false when the
-// vehicle is unknown or gone.
-func (h *Hub) Track(vehicleID string, since time.Time) (t *Track, ok bool) {
+// Track returns the track of a vehicle. It leaves out positions older than from, and those newer than to
+// unless that is zero. ok is false when the vehicle is unknown or gone.
+func (h *Hub) Track(vehicleID string, from, to time.Time) (t *Track, ok bool) {
 	h.mu.RLock()
 	head := h.log.head() // later positions are for the next track; else a fast vehicle's would have no end
 	h.mu.RUnlock()
 	t = &Track{hub: h, vehicleID: vehicleID}
 	for seq := uint64(0); seq <= head; {
-		if seq, ok = t.collect(seq, head, since); !ok {
+		if seq, ok = t.collect(seq, head, from, to); !ok {
 			return nil, false
 		}
 	}
@@ -58,7 +58,7 @@ func (h *Hub) Track(vehicleID string, since time.Time) (t *Track, ok bool) {
 
 // collect appends the vehicle's positions from the event seq on, a batch of them, up to the event head.
 // It returns the event to continue from.
-func (t *Track) collect(seq, head uint64, since time.Time) (next uint64, ok bool) {
+func (t *Track) collect(seq, head uint64, from, to time.Time) (next uint64, ok bool) {
 	h := t.hub
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -73,7 +73,7 @@ func (t *Track) collect(seq, head uint64, since time.Time) (next uint64, ok bool
 			continue
 		}
 		at, err := geo.ParseTime(string(geo.Timestamp(event.feature())))
-		if err == nil && !at.Before(since) {
+		if err == nil && !at.Before(from) && (to.IsZero() || !at.After(to)) {
 			t.fixes = append(t.fixes, fix{seq, at.UnixNano()})
 		}
 	}

@@ -74,7 +74,7 @@ func TestTrackInPieces(t *testing.T) {
 		publish(t, h, "b", "")
 	}
 	slices.Sort(want) // they have as many digits before the point
-	track, ok := h.Track("a", time.Time{})
+	track, ok := h.Track("a", time.Time{}, time.Time{})
 	require.True(t, ok)
 	require.Equal(t, n, h.TrackSize("a"))
 	require.Equal(t, want, timesOf(t, track))
@@ -89,7 +89,7 @@ func TestTrackWhileTheLogTurnsOver(t *testing.T) {
 			for i := range 4000 {
 				publish(t, h, "a", `"timestamp":`+strconv.Itoa(1_700_000_000+i))
 			}
-			track, ok := h.Track("a", time.Time{})
+			track, ok := h.Track("a", time.Time{}, time.Time{})
 			require.True(t, ok)
 			whole := h.TrackSize("a")
 			line := writeTrack(t, track, func() { fillLog(t, h, "b", fill) })
