@@ -59,7 +59,7 @@ silent. Each vehicle is in the topics depot:<city>, kind:<kind> and simulation:<
 simulation's own, with a name that is made anew each time.
 
 While the hub is away, for example during a restart, the fleet drives on. Its reports of that time are not
-sent.
+sent. After a pause of more than 5 s, such as the sleep of a laptop, it goes on in the present.
 
 At its end, simulate deletes the vehicles of its own topic, and so none of another simulation or of a real
 fleet. A second Ctrl-C leaves them. A token needs the rights for the topics: depot:*, kind:*, simulation:*.
@@ -93,8 +93,9 @@ func (c *simulateCmd) Run(ctx context.Context, std streams) error {
 	config := simulator.Config{Topic: topic}
 	outcome, err := c.simulate(ctx, client.NewUpload(hub, screen.notice), config, screen)
 	text := outcome.String()
-	if outcome.sent > 0 {
-		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, outcome.lost() > 0, screen)
+	if outcome.written > 0 {
+		late := outcome.unacknowledged() > 0
+		ended, failed := c.cleanUp(context.WithoutCancel(ctx), hub, topic, late, screen)
 		text, err = text+ended, errors.Join(err, failed)
 	}
 	fmt.Fprintln(std.out, text)
@@ -160,24 +161,29 @@ func (c *fleetFlags) simulate(
 		ended <- up.Run(ctx)
 		stop()
 	}()
-	sent := pace(ctx, fleet, config.Start, up, screen)
+	outcome := pace(ctx, fleet, config.Start, up, screen)
 	up.End()
 	err := <-ended
 	screen.clear()
-	return summary{c.Vehicles, sent, up.State().Sum}, err
+	outcome.vehicles, outcome.sum = c.Vehicles, up.State().Sum
+	if err != nil {
+		outcome.lost = outcome.unacknowledged()
+	}
+	return outcome, err
 }
 
 const (
 	flushInterval = 100 * time.Millisecond // between two writes of what is due
 	lineEvery     = 10 * time.Second       // between two blank lines while nothing is due
 	catchUp       = time.Second            // simulated time per write, at most: a slow hub is sent no more
+	mostBehind    = 5 * time.Second        // a fleet that is further behind real time skips what it missed
 )
 
 // pace advances the fleet in real time since start and writes its reports to the upload, until
-// ctx is done. It returns how many reports it wrote.
+// ctx is done. It returns how many reports it wrote, and how many were lost in uploads that broke before.
 func pace(
 	ctx context.Context, fleet *simulator.Fleet, start time.Time, up *client.Upload, screen *rateLine,
-) (written int) {
+) (outcome summary) {
 	ticker := time.NewTicker(flushInterval)
 	defer ticker.Stop()
 	var due []byte
@@ -185,15 +191,25 @@ func pace(
 	for {
 		select {
 		case <-ctx.Done():
-			return written
+			return outcome
 		case <-ticker.C:
 		}
+		if ctx.Err() != nil { // both were ready
+			return outcome
+		}
 		state := up.State()
+		if !state.Connected || state.Opened != uploads { // all that was written is of uploads that ended
+			outcome.lost = outcome.written - state.Ended.Total()
+		}
 		if state.Opened != uploads { // the hub may have restarted without its vehicles
 			fleet.ResendTopics()
 		}
 		uploads = state.Opened
-		real := time.Since(start)
+		real := realTime(start)
+		if missed := real - now; missed > mostBehind {
+			fleet.Skip(missed)
+			start, real = time.Now().Add(-now), now
+		}
 		now = min(real, now+catchUp)
 		due = fleet.Advance(now, due[:0])
 		if len(due) == 0 && time.Since(wrote) > lineEvery {
@@ -201,11 +217,17 @@ func pace(
 		}
 		if state.Connected && len(due) > 0 {
 			taken, _ := up.Write(due) // on an error the upload has ended, and opens again
-			written += countReports(due[:taken])
+			outcome.written += countReports(due[:taken])
 			wrote = time.Now()
 		}
-		screen.show(fleet.Moving(), written, state, real-now)
+		screen.show(fleet.Moving(), outcome.written, state, real-now)
 	}
+}
+
+// realTime returns the time since start. While a machine sleeps, only its wall clock may run.
+func realTime(start time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(start), now.Round(0).Sub(start.Round(0)))
 }
 
 // countReports counts the complete lines that are not blank.
@@ -213,20 +235,23 @@ func countReports(lines []byte) int { return bytes.Count(lines, []byte("}\n")) }
 
 // summary is the outcome of a simulation.
 type summary struct {
-	vehicles, sent int
-	sum            problem.Ack
+	vehicles int
+	written  int         // positions
+	sum      problem.Ack // of these
+	lost     int         // positions without an Ack in an upload that did not end with the simulation
 }
 
+// String leaves out the positions that were on their way at the end.
 func (s summary) String() string {
-	text := fmt.Sprintf("%d vehicles, %d positions sent: %s", s.vehicles, s.sent, counts(s.sum))
-	if lost := s.lost(); lost > 0 {
-		text += fmt.Sprintf(", never acknowledged %d", lost)
+	text := fmt.Sprintf("%d vehicles, %d positions sent: %s", s.vehicles, s.sum.Total()+s.lost, counts(s.sum))
+	if s.lost > 0 {
+		text += fmt.Sprintf(", never acknowledged %d", s.lost)
 	}
 	return text
 }
 
-// lost returns how many positions were sent and have no Ack.
-func (s summary) lost() int { return s.sent - s.sum.Total() }
+// unacknowledged returns how many positions were written and have no Ack.
+func (s summary) unacknowledged() int { return s.written - s.sum.Total() }
 
 // rateLine shows the rates of a simulation. On a terminal it rewrites one line every second;
 // otherwise it writes a line every ten seconds.

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"livemap/api/problem"
 	"livemap/cmd/livemap/client"
 	"livemap/cmd/livemap/simulator"
+	"livemap/geo"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -267,9 +270,121 @@ func TestSimulateSendsBlankLines(t *testing.T) {
 				blank++
 			}
 		}
-		assert.Equal(t, outcome.sent+blank, len(sent))
+		assert.Equal(t, outcome.written+blank, len(sent))
 		assert.GreaterOrEqual(t, blank, 5)
 		assert.Equal(t, 6, strings.Count(screen.String(), "1 vehicles, "), "a line every ten seconds")
+	})
+}
+
+// uploads is a hub in a bubble. It answers the nth upload, counted from 0, whose body has lines: read reads
+// it, and returns the end of the answer.
+func uploads(read func(n int, body *bufio.Reader, ended <-chan struct{}) (string, error)) roundTrip {
+	var requests atomic.Int32
+	return func(r *http.Request) (*http.Response, error) {
+		n := int(requests.Add(1)) - 1
+		in, out := io.Pipe()
+		go func() {
+			io.WriteString(out, `{"accepted":0}`+"\n")
+			end, err := `{"accepted":0}`, error(nil)
+			if n%2 == 0 { // the short request before an upload
+				io.Copy(io.Discard, r.Body)
+			} else {
+				end, err = read(n/2, bufio.NewReader(r.Body), r.Context().Done())
+			}
+			io.WriteString(out, end+"\n")
+			out.CloseWithError(err)
+		}()
+		header := http.Header{"Content-Type": {"application/x-ndjson"}}
+		return &http.Response{StatusCode: 200, Header: header, Body: in}, nil
+	}
+}
+
+// summaryOf simulates 50 vehicles against a hub for a time.
+func summaryOf(t *testing.T, hub roundTrip, limit time.Duration) summary {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	line := newRateLine(io.Discard, 50)
+	c := fleetFlags{Vehicles: 50, Rate: 1, Seed: 1}
+	up := client.NewUpload(client.Hub{Transport: hub}, line.notice)
+	outcome, err := c.simulate(ctx, up, simulator.Config{}, line)
+	require.NoError(t, err)
+	synctest.Wait()
+	return outcome
+}
+
+// A program that was stopped, or a laptop that was closed, goes on in the present: the fleet stands still
+// meanwhile, and sends no burst of old positions.
+func TestSimulateSkipsPause(t *testing.T) {
+	const pause = time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		var late, all, newest int
+		vehicles := map[string]bool{}
+		summaryOf(t, uploads(func(_ int, body *bufio.Reader, _ <-chan struct{}) (string, error) {
+			body.ReadString('\n')
+			time.Sleep(pause)
+			for {
+				text, err := body.ReadString('\n')
+				if err != nil {
+					return `{"accepted":0}`, nil
+				}
+				p, err := geo.ParsePosition([]byte(text))
+				require.NoError(t, err)
+				all++
+				vehicles[p.VehicleID] = true
+				if age := time.Since(p.Time); age > time.Minute {
+					late++
+				} else if age > 2*time.Second || age < 0 {
+					newest++
+				}
+			}
+		}), pause+30*time.Second)
+		assert.LessOrEqual(t, late, 100, "what was due when the program stopped")
+		assert.LessOrEqual(t, newest, 10, "these are of the present")
+		assert.LessOrEqual(t, all, 50*33)
+		assert.GreaterOrEqual(t, all, 25*20, "the fleet drives on")
+		assert.Greater(t, len(vehicles), 40)
+	})
+}
+
+// At an end that is wanted, what the hub has not acknowledged yet is no loss.
+func TestSimulateEndsCalmly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outcome := summaryOf(t, uploads(func(_ int, body *bufio.Reader, ended <-chan struct{}) (string, error) {
+			go io.Copy(io.Discard, body)
+			<-ended // the client waits no longer
+			return "", errors.New("cut")
+		}), 10*time.Second)
+		assert.Greater(t, outcome.written, 100)
+		assert.Equal(t, outcome.written, outcome.unacknowledged(), "simulate deletes again")
+		assert.Equal(t, "50 vehicles, 0 positions sent: accepted 0, rejected 0, late 0, duplicate 0",
+			outcome.String())
+	})
+}
+
+// Positions of an upload that broke before the end are lost, and counted.
+func TestSimulateCountsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost, taken := 0, 0
+		outcome := summaryOf(t, uploads(func(n int, body *bufio.Reader, _ <-chan struct{}) (string, error) {
+			for i := 0; ; i++ {
+				text, err := body.ReadString('\n')
+				switch {
+				case n == 0 && i == 60:
+					rest, _ := io.ReadAll(io.LimitReader(body, int64(body.Buffered())))
+					lost = i + 1 + strings.Count(string(rest), "\n") - 20
+					return `{"accepted":20}`, errors.New("cut")
+				case err != nil:
+					return fmt.Sprintf(`{"accepted":%d}`, taken), nil
+				case text != "\n" && n > 0:
+					taken++
+				}
+			}
+		}), 20*time.Second)
+		require.Greater(t, lost, 30)
+		assert.Equal(t, lost, outcome.lost)
+		assert.Equal(t, fmt.Sprintf("50 vehicles, %d positions sent: accepted %d, rejected 0, late 0, "+
+			"duplicate 0, never acknowledged %d", taken+20+lost, taken+20, lost), outcome.String())
 	})
 }
 

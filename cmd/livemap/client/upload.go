@@ -209,6 +209,7 @@ func (u *Upload) Write(lines []byte) (int, error) {
 // UploadState is the state of an [Upload].
 type UploadState struct {
 	Opened    int         // how many uploads the hub has accepted
+	Ended     problem.Ack // of the uploads that have ended
 	Sum       problem.Ack // of all positions that the hub has acknowledged so far
 	Connected bool        // an upload is open
 }
@@ -217,5 +218,5 @@ type UploadState struct {
 func (u *Upload) State() UploadState {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return UploadState{Opened: u.opened, Sum: u.ended.Add(u.current), Connected: u.body != nil}
+	return UploadState{Opened: u.opened, Ended: u.ended, Sum: u.ended.Add(u.current), Connected: u.body != nil}
 }

@@ -85,8 +85,8 @@ func (p *runningProcess) interrupt(t *testing.T) {
 	}
 }
 
-// simulated interrupts a simulation and returns the numbers of its summary. On a busy machine the
-// simulation may give up before some positions are acknowledged. Those do not count as sent.
+// simulated interrupts a simulation and returns the numbers of its summary. Positions of uploads that broke
+// do not count as sent.
 func (p *runningProcess) simulated(t *testing.T) (sent, accepted, rejected, duplicate int) {
 	t.Helper()
 	p.interrupt(t)

@@ -28,14 +28,12 @@ func TestSimulateAgainstHub(t *testing.T) {
 
 	sent, taken, rejected, duplicate := s.simulated(t)
 	assert.Equal(t, sent, taken)
-	if !strings.Contains(s.out.String(), "never acknowledged") {
-		assert.Equal(t, float64(taken), accepted())
-	}
+	assert.GreaterOrEqual(t, accepted(), float64(taken))
 	assert.Zero(t, rejected)
 	assert.Zero(t, duplicate)
 	assert.NotContains(t, s.err.String(), "livemap:") // a slow run shows its rates
 	assert.Contains(t, s.out.String(), "; 300 vehicles deleted at the end\n")
-	if !strings.Contains(s.out.String(), "never acknowledged") { // what is read later brings vehicles back
+	if accepted() == float64(taken) { // what a busy hub reads after the end brings vehicles back
 		assert.Zero(t, hub.metric(t, `livemap_vehicles{state="present"}`))
 	}
 }

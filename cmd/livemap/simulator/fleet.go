@@ -132,6 +132,9 @@ func (f *Fleet) retire(v *vehicle) {
 	v.route, v.radio.kept = nil, nil
 }
 
+// Skip moves [Config.Start] to a later time: the fleet has stood still meanwhile.
+func (f *Fleet) Skip(d time.Duration) { f.config.Start = f.config.Start.Add(d) }
+
 // Moving returns how many vehicles are not parked.
 func (f *Fleet) Moving() int { return f.moving }
 
