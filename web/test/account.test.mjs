@@ -78,6 +78,24 @@ describe("an account", () => {
 		assert.deepEqual([account.state, account.reason], ["out", "it expired"]);
 	});
 
+	test("takes the token out of a whole link, and knows the hub's clock", async () => {
+		/** @type {string[]} */
+		const sent = [];
+		globalThis.fetch = async (_, init) => {
+			sent.push(/** @type {any} */ (init).headers.Authorization);
+			const date = new Date(Date.now() + 7_200_000).toUTCString();
+			return Response.json(ADA, { headers: { Date: date } });
+		};
+		for (const given of ["https://hub/#map=1/2/3&token=a.b.c&follow", "#token=a.b.c", " Bearer a.b\n.c"]) {
+			await account.signIn(given);
+		}
+		assert.deepEqual(sent, Array(3).fill("Bearer a.b.c"));
+		assert.equal(Math.round(account.clockOffset / 60_000), 120);
+		globalThis.fetch = async () => new Response(); // without a date
+		await account.refresh();
+		assert.equal(account.clockOffset, 0);
+	});
+
 	test("is signed out, whatever the hub answered before", async () => {
 		await signedIn();
 		const asking = account.refresh();

@@ -73,7 +73,7 @@ export class Hub {
 			PROGRAM,
 			[
 				"serve",
-				...(this.flags.includes("--jwt-key") ? [] : ["--anonymous"]),
+				...(this.flags.some((f) => ["--jwt-key", "--jwks-url"].includes(f)) ? [] : ["--anonymous"]),
 				"--listen",
 				listen,
 				"--publish-listen",

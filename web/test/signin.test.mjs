@@ -157,7 +157,7 @@ const told = (words) => (/** @type {import("playwright-core").Page} */ page) =>
 
 /** @param {import("playwright-core").Page} page @param {string} token */
 async function paste(page, token) {
-	await page.getByLabel("Token").fill(given(token));
+	await page.getByLabel("Access code").fill(given(token));
 	await page.getByRole("button", { name: "Sign in" }).click();
 }
 
@@ -185,7 +185,7 @@ const holds = (page, ...ids) =>
 
 describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () => {
 	test("signs in with a pasted token, and out again", async () => {
-		const page = await visit("#map=12/52.52/13.41", told("A token is needed"));
+		const page = await visit("#map=12/52.52/13.41", told("This map is not public"));
 		/** @type {string[]} */
 		const shown = [];
 		page.on(
@@ -210,19 +210,26 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 			page,
 			signed({ sub: "eve", exp: hour() }, "another secret, which is as long as the hub's"),
 		);
-		await told("The hub rejects this token: it is not signed with a key of this hub.")(page);
-		assert.equal(await page.getByLabel("Token").inputValue(), "");
+		await told("This link is not for this map. Check that you have the right one. Ask whoever")(page);
+		assert.equal(await page.getByLabel("Access code").inputValue(), "");
+		const engineers = page.locator("#sign-in details p");
+		assert.equal(await engineers.isVisible(), false);
+		await page.locator("#sign-in summary").click();
+		assert.equal(
+			await engineers.innerText(),
+			"the hub rejects this token: it is not signed with a key of this hub",
+		);
 		await paste(page, ada({ exp: hour() - 7200 }));
-		await told("it expired at 20")(page);
-		await page.getByLabel("Token").fill("ключ");
+		await told("Your link has expired: it was valid until")(page);
+		await page.getByLabel("Access code").fill("ключ");
 		await page.keyboard.press("Enter");
-		await told("That is no token.")(page);
+		await told("This link or code is not complete.")(page);
 
-		await paste(page, ` Bearer ${ada().replace(".", ".\n")}`);
+		await paste(page, `${hub.public}/#map=12/52.52/13.41&token=${ada().replace(".", ".\n")}&follow`);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		assert.equal(await page.locator("#sign-in").isVisible(), false);
 		assert.equal(await page.locator("#user").innerText(), "Signed in as ada\nSign out");
-		assert.equal(await page.getByLabel("Token").inputValue(), "");
+		assert.equal(await page.getByLabel("Access code").inputValue(), "");
 		assert.deepEqual(
 			shown,
 			["POST /session", "POST /session", "POST /session"],
@@ -237,7 +244,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		await page.reload();
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page.getByRole("button", { name: "Sign out" }).click();
-		await told("A token is needed")(page);
+		await told("This map is not public")(page);
 		assert.deepEqual(await page.context().cookies(), []);
 		assert.deepEqual(
 			await page.evaluate(() => window.livemap?.vehicles() ?? []),
@@ -283,7 +290,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		const wrong = signed({ exp: hour() }, "another secret, which is as long as the hub's");
 		const page = await visit(
 			`#token=${given(wrong)}&map=12/52.52/13.41`,
-			told("it is not signed with a key of this hub"),
+			told("This link is not for this map"),
 		);
 		assert.match(page.url(), /#map=12\/52\.52\d*\/13\.41\d*$/);
 		assert.equal((await places(page)).filter((place) => place.startsWith("POST")).length, 1);
@@ -319,7 +326,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		await page.goto(`${hub.public}/#token=${given(ada({ read: [] }))}`);
 		await page
 			.locator("#connection")
-			.getByText("This token may read nothing: its claim livemap has no read.")
+			.getByText("Your access covers no vehicles.")
 			.waitFor();
 	});
 
@@ -328,7 +335,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page
 			.locator("#sign-in .reason")
-			.getByText("Your sign-in has expired")
+			.getByText("Your link has expired")
 			.waitFor({ timeout: 3 * LIMIT }); // or after the leeway, on a slow machine
 		assert.deepEqual(
 			await page.evaluate(() => [window.livemap.status().phase, window.livemap.status().refusal]),
@@ -366,7 +373,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		);
 		// Enter asks the hub and changes nothing else.
 		await page.getByLabel("Search vehicles").press("Enter");
-		await told("A token is needed")(page);
+		await told("This map is not public")(page);
 		await page.waitForFunction(() => window.livemap.status().phase === "refused");
 	});
 
@@ -491,7 +498,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 		);
 		await page.waitForURL(`http://127.0.0.1:${port}/?for=map`);
 		await page.goto(`${own.public}/`); // still signed out
-		await told("A token is needed")(page);
+		await told("Sign in to see this map.")(page);
 		assert.equal(await page.locator("#sign-in .redirecting").innerText(), "");
 		assert.equal(
 			await page.getByRole("link", { name: "Sign in at" }).getAttribute("href"),

@@ -3,6 +3,7 @@
  */
 import { setText } from "../element.js";
 import { ago, capitalized, dateTime, duration, protocol } from "../format.js";
+import { explain, isAboutAccess } from "../session/reasons.js";
 
 /** @typedef {import("../livemap.js").Status} Status */
 
@@ -32,7 +33,14 @@ const STATES = {
 export function connection(element, feed) {
 	/** @param {string} selector */
 	const part = (selector) => /** @type {HTMLElement} */ (element.querySelector(selector));
-	const [phase, facts, why, retry] = [".phase", ".facts", ".why", ".retry"].map(part);
+	const [phase, facts, why, retry, more, details] = [
+		".phase",
+		".facts",
+		".why",
+		".retry",
+		"details",
+		"details p",
+	].map(part);
 	retry.addEventListener("click", () => feed.retry());
 	return () => {
 		const { status } = feed;
@@ -44,6 +52,8 @@ export function connection(element, feed) {
 		setText(facts, factsText(status, Date.now()));
 		const note = Date.now() - status.since < RESUME_NOTE_TIME ? STATES[status.state] : "";
 		setText(why, status.phase === "live" ? note : reasonText(status));
+		more.hidden = !saysAccess(status);
+		setText(details, more.hidden ? "" : status.reason);
 		retry.hidden = status.phase !== "waiting" && status.refusal !== "forbidden";
 	};
 }
@@ -83,5 +93,12 @@ function reasonText({ phase, refusal, reason }) {
 	if (phase === "refused" && refusal !== "forbidden") {
 		return "You are not signed in.";
 	}
-	return reason && `${capitalized(reason)}.`;
+	return saysAccess({ phase, refusal, reason }) ? explain({ reason }) : reason && `${capitalized(reason)}.`;
 }
+
+/**
+ * Whether the reason is about what the reader may see, and not shown by the sign-in form.
+ * @param {Pick<Status, "phase" | "refusal" | "reason">} status
+ */
+const saysAccess = ({ phase, refusal, reason }) =>
+	refusal === "forbidden" || (phase === "waiting" && isAboutAccess(reason));

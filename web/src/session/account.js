@@ -14,8 +14,10 @@ const TIMEOUT = 20_000;
 export class Account {
 	/** `unknown`: the hub has not answered yet. @type {"unknown" | "anonymous" | "in" | "out"} */
 	state = "unknown";
-	/** Why the reader is not signed in. */
+	/** Why the reader is not signed in, in the hub's words. */
 	reason = "";
+	/** Milliseconds by which the hub's clock is ahead of this one. */
+	clockOffset = 0;
 	/**
 	 * Whether a token was refused since the page was opened. The page then shows why and does not redirect.
 	 */
@@ -62,11 +64,13 @@ export class Account {
 		}
 	}
 
-	/** Signs in with a token. @param {string} given as pasted */
+	/** Signs in with a token. @param {string} given as pasted, or a whole link with it */
 	async signIn(given) {
 		const asked = ++this.#asked;
 		this.#signingIn++;
-		const token = given.replace(/^\s*Bearer\s/i, "").replace(/\s+/g, "");
+		const token = (/[#&]token=([^&]*)/.exec(given)?.[1] ?? given)
+			.replace(/^\s*Bearer\s/i, "")
+			.replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
 		// An earlier sign-in may still be valid.
 		const now = answer.status === 200 ? answer : await request("GET");
@@ -75,7 +79,7 @@ export class Account {
 			return;
 		}
 		this.refused = answer.status !== 200 && now.status !== 200;
-		this.#take(this.refused ? refusal(answer.reason) : now);
+		this.#take(this.refused ? { ...answer, status: 401 } : now);
 	}
 
 	/** Signs out. @returns {Promise<boolean>} whether the hub has confirmed it */
@@ -97,7 +101,8 @@ export class Account {
 	}
 
 	/** @param {Answer} answer */
-	#take({ status, reason, session }) {
+	#take({ status, reason, session, clockOffset = this.clockOffset }) {
+		this.clockOffset = clockOffset;
 		if (status === 200) {
 			this.state = session.anonymous ? "anonymous" : "in";
 			this.#session = session;
@@ -112,7 +117,10 @@ export class Account {
 	}
 }
 
-/** @typedef {{status: number, reason: string, session: Session}} Answer status 0: the hub did not answer */
+/**
+ * Status 0: the hub did not answer.
+ * @typedef {{status: number, reason: string, session: Session, clockOffset?: number}} Answer
+ */
 
 /** @param {string} reason @returns {Answer} */
 const refusal = (reason) => ({ status: 401, reason, session: {} });
@@ -132,6 +140,7 @@ async function request(method, token) {
 			status: answer.status,
 			reason: body.detail ?? `the hub answers ${answer.status}`,
 			session: body,
+			clockOffset: (Date.parse(answer.headers.get("Date") ?? "") || Date.now()) - Date.now(),
 		};
 	} catch {
 		return {

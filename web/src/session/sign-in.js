@@ -2,8 +2,8 @@
  * sign-in.js shows the sign-in form with its reason, and the line with the reader's name.
  */
 import { element, setText, showNotice } from "../element.js";
-import { capitalized } from "../format.js";
 import { rememberView } from "./login.js";
+import { explain, hasDetails } from "./reasons.js";
 
 /** @typedef {import("./account.js").Account} Account */
 
@@ -47,9 +47,13 @@ export class SignIn {
 	 * @param {number} lastHeard milliseconds of Date.now() when the map was last live; 0: never
 	 */
 	show(lastHeard) {
-		const { state, reason, subject, refused } = this.#account;
+		const { state, subject, refused, clockOffset } = this.#account;
+		const reason = state === "out" ? this.#account.reason : "";
 		this.#user.hidden = state !== "in";
-		setText(this.#part(".reason"), state === "out" ? `${capitalized(reason)}.` : "");
+		const login = this.#login.url !== null;
+		setText(this.#part(".reason"), explain({ reason, given: refused, login, clockOffset }));
+		setText(this.#part("details p"), reason);
+		this.#part("details").hidden = !hasDetails(reason);
 		setText(
 			/** @type {HTMLElement} */ (this.#user.querySelector(".subject")),
 			subject ? `Signed in as ${subject}` : "Signed in",
