@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
+	_ "time/tzdata" // for --zone, on machines without zones of their own
 
 	"net/http"
 
@@ -95,6 +97,27 @@ func unknownVariables(app *kong.Application, environment []string) (unknown []st
 		}
 	}
 	return unknown
+}
+
+// zone is a time zone; without a Location none is given.
+type zone struct{ *time.Location }
+
+// UnmarshalText reads a zone. An error says how to write one.
+func (z *zone) UnmarshalText(text []byte) error {
+	for _, layout := range []string{"Z07:00", "-0700"} {
+		if at, err := time.Parse(layout, string(text)); err == nil {
+			_, offset := at.Zone()
+			z.Location = time.FixedZone("", offset)
+			return nil
+		}
+	}
+	location, err := time.LoadLocation(string(text))
+	if err != nil || len(text) == 0 || location == time.Local { // which would differ from machine to machine
+		return fmt.Errorf("%q is no time zone; it must be a name such as Europe/Berlin, UTC, or an offset such as "+
+			"+02:00", text)
+	}
+	z.Location = location
+	return nil
 }
 
 // hubFlags are the flags of every command that talks to a hub. They convert to client.Options.

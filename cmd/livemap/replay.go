@@ -22,6 +22,7 @@ type replayCmd struct {
 
 	KeepOutliers bool
 	Every        time.Duration
+	Zone         zone `placeholder:"ZONE"`
 	hubFlags
 }
 
@@ -35,6 +36,8 @@ var replayHelp = helpTexts{
 		"file.",
 	"every": "The time between two positions of a recording without times, such as 1s; --speed divides it. " +
 		"The hub gives each the time of its arrival.",
+	"zone": "The zone of times in CSV that have none: a name such as Europe/Berlin, UTC, or an offset such as " +
+		"+02:00.",
 	"speed": "Play N times as fast as recorded; 0 is as fast as the hub acknowledges.",
 	"restamp": "Move the recording to now. The first position gets the current time; --speed divides the time " +
 		"between positions. With --speed 0, each position gets the time at which it is sent.",
@@ -42,9 +45,9 @@ var replayHelp = helpTexts{
 
 // Help returns what --help adds to the flags.
 func (c *replayCmd) Help() string {
-	return `The extension of a file decides how it is read: .ndjson, .jsonl, .json, .geojson, .csv or .gpx,
-each also with .gz. Without one of these, the first character decides. The files in a zip archive are
-recordings too.
+	return `The first character of a file decides how it is read, and the names of columns; where they say
+nothing, its extension does: .ndjson, .jsonl, .json, .geojson, .csv or .gpx, each also with .gz. The files
+in a zip archive are recordings too. replay names those that are not, and plays the rest.
 
 NDJSON has a position object or GeoJSON Feature on each line. The output of 'livemap tail' into a pipe is
 such a recording. An array, a FeatureCollection such as the answer of /snapshot, and JSON over several lines
@@ -57,7 +60,9 @@ separate columns, and decimal commas are understood.
 
 Other columns are published under their names, as numbers where no digit is lost. An empty field is an absent
 member. No units are guessed: "speed (mph)" says its own, and the columns of GPSLogger, Traccar and Columbus
-are known. A time without a zone is rejected, unless its column is called UTC.
+are known. A time without a zone is rejected, unless --zone names the zone or its column is called UTC. Where
+clocks are put back, a time that comes twice is the first; where they are put forward, one that does not
+exist counts on from before.
 
 Text is UTF-8 or UTF-16, or what an XML declaration says; bytes that are not UTF-8 are read as windows-1252.
 
@@ -115,6 +120,9 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 	}
 	screen := newProgress(std.err, recordings.Total())
 	p := newPlayer(c.hub(c.To, transport), screen)
+	for _, line := range recordings.NotRecordings() {
+		screen.notice("livemap: %s", client.Printable(line))
+	}
 	err = c.play(ctx, recordings, p)
 	if err == nil && ctx.Err() == nil { // it is read to its end
 		err = errors.Join(recordings.Empty(), recordings.LeftOut())
@@ -124,7 +132,8 @@ func (c *replayCmd) Run(ctx context.Context, std streams) error {
 }
 
 func (c *replayCmd) options() recording.Options {
-	return recording.Options{KeepOutliers: c.KeepOutliers, Every: c.Every, NeedTimes: c.Speed > 0}
+	return recording.Options{KeepOutliers: c.KeepOutliers, Every: c.Every, NeedTimes: c.Speed > 0,
+		Zone: c.Zone.Location}
 }
 
 // play publishes the records when they are due, until the end.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -690,4 +691,45 @@ func TestProgress(t *testing.T) {
 		assert.Equal(t, eraseLine+" 25 %  100 of 400 positions  2026-11-23 08:00:00  50/s"+
 			eraseLine+"file:1: wrong\n", screen.String())
 	})
+}
+
+// TestReplayZone plays times without a zone in that of --zone, and names the flag where it is missing.
+func TestReplayZone(t *testing.T) {
+	hub := newPublishedHub(t)
+	path := write(t, "day.csv", "id,lat,lon,time\na,1,2,2026-11-23 08:00:00\n")
+	_, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
+	assert.Equal(t, 1, status)
+	assert.Contains(t, stderr, "without a zone; name it with --zone, such as --zone UTC")
+	for zone, utc := range map[string]string{
+		"UTC": "08", "Z": "08", "+02:00": "06", "-0330": "11:30", "Europe/Berlin": "07", "Asia/Kolkata": "02:30",
+	} {
+		hub := newPublishedHub(t)
+		_, stderr, status := command(t, "", "replay", "--speed=0", "--zone", zone, "--to", hub.URL, path)
+		assert.Zero(t, status, stderr)
+		assert.Contains(t, strings.Join(hub.published(), ""), `"2026-11-23T`+utc+":", zone)
+	}
+	for _, zone := range []string{"", "Local", "Europe/Atlantis", "CEST", "+25:00", "+02:61", "2"} {
+		_, stderr, status := command(t, "", "replay", "--zone", zone, "--to", hub.URL, path)
+		assert.Equal(t, 2, status, zone)
+		assert.Contains(t, stderr, "--zone")
+		assert.Contains(t, stderr, "it must be a name such as Europe/Berlin, UTC, or an offset such as +02:00")
+	}
+}
+
+// TestReplayNamesOtherFiles: what else is in an archive is named, and no failure.
+func TestReplayNamesOtherFiles(t *testing.T) {
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	for name, text := range map[string]string{"day.ndjson": many(2), "read\x1b[2Jme.txt": "Hi"} {
+		f, err := w.Create(name)
+		require.NoError(t, err)
+		_, err = io.WriteString(f, text)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	hub, path := newPublishedHub(t), write(t, "trip.zip", archive.String())
+	out, stderr, status := command(t, "", "replay", "--speed=0", "--to", hub.URL, path)
+	assert.Zero(t, status, stderr)
+	assert.Equal(t, "livemap: "+path+": no recordings, left out: read\ufffd[2Jme.txt\n", stderr)
+	assert.Contains(t, out, "accepted 2, ")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -15,18 +16,19 @@ type csvRows struct {
 	rows    *csv.Reader
 	raw     *rawText
 	header  csvHeader
-	vehicle string // of a file without a column for it
-	fields  int    // of the last row
-	skipped int    // lines before the header
+	vehicle string         // of a file without a column for it
+	zone    *time.Location // of times that have none; nil: they are refused
+	fields  int            // of the last row
+	skipped int            // lines before the header
 }
 
 // headerLines is how many lines of a file may stand before the one that names the columns: a
 // title, a comment, or how many rows there are.
 const headerLines = 20
 
-// newCSV reads the header. The vehicle is that of rows without one.
-func newCSV(text *bufio.Reader, vehicle string) (*csvRows, error) {
-	c := &csvRows{vehicle: vehicle}
+// newCSV reads the header. The vehicle is that of rows without one, the zone that of times without one.
+func newCSV(text *bufio.Reader, vehicle string, zone *time.Location) (*csvRows, error) {
+	c := &csvRows{vehicle: vehicle, zone: zone}
 	var first *csvHeader
 	comma := explicitSeparator(text, c)
 	for ; c.skipped < headerLines; c.skipped++ {

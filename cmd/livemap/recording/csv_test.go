@@ -3,6 +3,7 @@ package recording
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -163,12 +164,54 @@ func TestCSVTimeWithoutZone(t *testing.T) {
 	require.NoError(t, r.detect(strings.NewReader(text)))
 	rec, err := r.next()
 	require.NoError(t, err)
-	const want = `timestamp is "2026/11/23 08:00:00", without a zone; write Z (for UTC) or +02:00 behind it, ` +
-		`or "time (UTC)" as the name of its column`
+	const want = `timestamp is "2026/11/23 08:00:00", without a zone; name it with --zone, ` +
+		`such as --zone UTC or --zone Europe/Berlin`
 	assert.Equal(t, want, rec.Refused)
 	rec, err = r.next()
 	require.NoError(t, err)
 	assert.Empty(t, rec.Refused)
+}
+
+// TestZone gives times without a zone one. Where clocks are put back, a time that comes twice is the first;
+// where they are put forward, one that does not exist counts on from before.
+func TestZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	for _, test := range []struct {
+		zone      *time.Location
+		time, utc string
+	}{
+		{berlin, "2026-11-23 08:00:00", "2026-11-23T07:00:00Z"},
+		{berlin, "23.07.2026 08:00:00.25", "2026-07-23T06:00:00.25Z"},
+		{berlin, "2026-10-25 01:59:59", "2026-10-24T23:59:59Z"},
+		{berlin, "2026-10-25 02:30:00", "2026-10-25T00:30:00Z"},
+		{berlin, "2026-10-25 03:00:00", "2026-10-25T02:00:00Z"},
+		{berlin, "2026-10-25 12:00:00", "2026-10-25T11:00:00Z"},
+		{berlin, "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"},
+		{berlin, "2026-03-29 02:30:00", "2026-03-29T01:30:00Z"},
+		{berlin, "2026-03-29 03:00:00", "2026-03-29T01:00:00Z"},
+		{berlin, "2026-11-23 08:00:00Z", "2026-11-23T08:00:00Z"},
+		{berlin, "2026-11-23 08:00:00+05:00", "2026-11-23T08:00:00+05:00"},
+		{time.UTC, "20261123 080000", "2026-11-23T08:00:00Z"},
+		{time.FixedZone("", -5400), "2026-11-23 08:00", "2026-11-23T09:30:00Z"},
+	} {
+		path := write(t, "trip.csv", "lat,lon,time\n1,2,"+test.time+"\n")
+		p, err := Options{Zone: test.zone}.Open([]string{path}, nil)
+		require.NoError(t, err)
+		want := `{"vehicle_id":"trip","lat":1,"lon":2,"timestamp":"` + test.utc + `"}`
+		assert.Equal(t, []string{want}, bodies(t, p), test.time)
+		piped := strings.NewReader("id,lat,lon,time\na,1,2," + test.time)
+		p, err = Options{Zone: test.zone}.Open([]string{"-"}, piped)
+		require.NoError(t, err)
+		assert.Contains(t, bodies(t, p)[0], test.utc)
+	}
+	path := write(t, "trip.csv", "lat,lon,time (UTC)\n1,2,2026-11-23 08:00:00\n")
+	p, err := Options{Zone: berlin}.Open([]string{path}, nil)
+	require.NoError(t, err)
+	assert.Contains(t, bodies(t, p)[0], `"2026-11-23T08:00:00Z"`, "its column says UTC")
+	p, err = Options{Zone: berlin}.Open([]string{"testdata/devices/traccar.csv"}, nil)
+	require.NoError(t, err)
+	assert.Contains(t, bodies(t, p)[0], `"timestamp":"2026-05-01T`)
 }
 
 // Lines are counted from the start of the file, whatever stands above the header.

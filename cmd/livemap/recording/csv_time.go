@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var (
@@ -24,12 +25,16 @@ func (r *csvRow) timestamp(text string) {
 	if date := r.field(datePart); date != "" && timeOfDay.MatchString(text) {
 		text = date + " " + text
 	}
-	if time := rfc3339(text, r.file.header.utc, r.file.header.shortYear); time != "" {
-		if !zoneAtEnd.MatchString(time) {
-			r.refused = "timestamp is " + strconv.Quote(text) + ", without a zone; " +
-				`write Z (for UTC) or +02:00 behind it, or "time (UTC)" as the name of its column`
+	if at := rfc3339(text, r.file.header.utc, r.file.header.shortYear); at != "" {
+		if !zoneAtEnd.MatchString(at) {
+			if r.file.zone != nil {
+				at = inZone(at, r.file.zone)
+			} else {
+				r.refused = "timestamp is " + strconv.Quote(text) + ", without a zone; " +
+					"name it with --zone, such as --zone UTC or --zone Europe/Berlin"
+			}
 		}
-		r.text("timestamp", time)
+		r.text("timestamp", at)
 		return
 	}
 	r.number("timestamp", text)
@@ -49,6 +54,28 @@ func rfc3339(text string, utc, shortYear bool) string {
 		zone = "Z"
 	}
 	return day + "T" + twoDigits(c[1]) + ":" + c[2] + ":" + twoDigits(c[3]) + fraction + zone
+}
+
+// inZone returns a time in a zone as RFC 3339 in UTC. A time that comes twice, as clocks are put back, is the
+// first of the two. One that does not exist, as they are put forward, counts on from before, as if they were
+// put forward later (as RFC 5545, section 3.3.5, has both). What is no time stays as it is.
+func inZone(text string, zone *time.Location) string {
+	local, err := time.Parse("2006-01-02T15:04:05", text)
+	if err != nil {
+		return text
+	}
+	// at returns the time by the offset that the zone has so long after, and whether it has that then.
+	at := func(after time.Duration) (time.Time, bool) {
+		_, offset := local.Add(after).In(zone).Zone()
+		t := local.Add(-time.Duration(offset) * time.Second)
+		_, actual := t.In(zone).Zone()
+		return t, actual == offset
+	}
+	t, ok := at(-24 * time.Hour)
+	if later, exists := at(24 * time.Hour); !ok && exists {
+		t = later
+	}
+	return t.Format(time.RFC3339Nano)
 }
 
 // isoDate returns a date as in 2026-11-23, or "" for one whose order is not certain.

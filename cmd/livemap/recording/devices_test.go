@@ -21,7 +21,7 @@ var start = time.Date(2026, 5, 1, 6, 30, 0, 0, time.UTC)
 // documentation. The positions were read from the files by a person: degrees, km/h and UTC.
 func TestDevices(t *testing.T) {
 	const (
-		noZone   = `:00", without a zone; write Z (for UTC) or +02:00 behind it, or "time (UTC)" as the name`
+		noZone   = `:00", without a zone; name it with --zone, such as --zone UTC or --zone Europe/Berlin`
 		gpsbabel = ", which replay does not read; convert it to GPX, for example with: gpsbabel -t -i "
 		timeline = ": it is a Google Timeline, which replay does not read; convert it to GPX"
 	)

@@ -3,8 +3,12 @@ package recording
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"livemap/geo"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,6 +52,78 @@ func TestZip(t *testing.T) {
 	require.Len(t, rest, 3)
 	assert.Contains(t, rest[0], `{"vehicle_id":"car",`)
 	assert.Equal(t, at("A", 4e9), rest[2])
+}
+
+// TestZipWithOtherFiles plays the recordings in an archive, and names the other files in one line.
+func TestZipWithOtherFiles(t *testing.T) {
+	files := [][2]string{{"trip/day.csv", "lat,lon\n1,2\n"}, {"trip/readme.txt", "Hi"}, {"tour.kml", "<kml/>"},
+		{"photo.jpg", "\xff\xd8\xff\xe0\x00\x10JFIF\x00"}, {"vehicles.csv", "id,name\n1,a\n"}}
+	path := write(t, "trip.zip", archived(t, files...))
+	p, err := Open([]string{path}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 1, p.Total())
+	const others = ": no recordings, left out: trip/readme.txt, tour.kml, photo.jpg, vehicles.csv"
+	assert.Equal(t, []string{path + others}, p.NotRecordings())
+	require.NoError(t, p.Empty())
+	assert.Equal(t, []string{`{"vehicle_id":"day","lat":1,"lon":2}`}, bodies(t, p))
+
+	for i := range 5 {
+		files = append(files, [2]string{fmt.Sprint(i, ".txt"), "Hi"})
+	}
+	p, err = Open([]string{write(t, "trip.zip", archived(t, files...))}, nil)
+	require.NoError(t, err)
+	defer p.Close()
+	require.Len(t, p.NotRecordings(), 1)
+	assert.Contains(t, p.NotRecordings()[0], ", vehicles.csv, 0.txt and 4 more")
+
+	broken := archived(t, files[0], files[1], [2]string{"other.gpx.gz", "\x1f\x8bnope......"})
+	_, err = Open([]string{write(t, "trip.zip", broken)}, nil)
+	assert.ErrorContains(t, err, "/other.gpx.gz: its gzip compression is damaged", "it may be a recording")
+	assert.NotContains(t, err.Error(), "readme")
+}
+
+// TestWrongExtension reads a file as what it is, whatever its name says.
+func TestWrongExtension(t *testing.T) {
+	feature := `{"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},"properties":{}}`
+	gpx := `<gpx><trk><name>A</name><trkseg><trkpt lat="1" lon="2"/></trkseg></trk></gpx>`
+	const object = `{"vehicle_id":"a","lat":1,"lon":2}`
+	for name, text := range map[string]string{
+		"CSV": "vehicle_id,lat,lon\na,1,2\n", "CSV with a mark": "\ufeffid;lat;lon\r\na;1;2\r\n",
+		"NDJSON": object + "\n", "JSON": "\n\n[\n" + object + "\n]", "GeoJSON": feature + "\n",
+		"FeatureCollection":  `{"type":"FeatureCollection","features":[` + feature + `]}`,
+		"JSON text sequence": "\x1e" + object + "\n",
+	} {
+		for _, extension := range []string{".gpx", ".csv", ".ndjson", ".geojson.gz", ".CSV.gz"} {
+			t.Run(name+extension, func(t *testing.T) {
+				p, err := Open([]string{write(t, "day"+extension, text)}, nil)
+				require.NoError(t, err)
+				rec, err := p.Next()
+				require.NoError(t, err)
+				require.Empty(t, rec.Refused)
+				position, err := geo.ParsePosition(rec.Body)
+				require.NoError(t, err, "%s", rec.Body)
+				assert.Equal(t, geo.Point{2, 1}, position.Point)
+				_, err = p.Next()
+				assert.Equal(t, io.EOF, err)
+			})
+		}
+	}
+	for _, extension := range []string{".csv", ".json", ".ndjson"} {
+		p, err := Open([]string{write(t, "day"+extension, gpx)}, nil)
+		require.NoError(t, err)
+		assert.Equal(t, []string{`{"vehicle_id":"A","lat":1,"lon":2}`}, bodies(t, p))
+		_, err = Open([]string{write(t, "day"+extension, "<!DOCTYPE html><html>")}, nil)
+		assert.ErrorContains(t, err, "it is a web page")
+	}
+}
+
+// TestLinesBelowBlankOnes: the look at the content leaves lines where they are.
+func TestLinesBelowBlankOnes(t *testing.T) {
+	p, err := Open([]string{write(t, "day.csv", "\n\nid,lat,lon\na,1,2\n")}, nil)
+	require.NoError(t, err)
+	rec, err := p.Next()
+	require.NoError(t, err)
+	assert.Equal(t, 4, rec.Line)
 }
 
 func TestZipRefused(t *testing.T) {

@@ -9,20 +9,23 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 // input is what can be opened and read as one recording: a file, or one in a zip archive.
 type input struct {
 	name string // as errors name it
 	open func() (io.ReadCloser, error)
+	zone *time.Location // of times in CSV that have none; nil: they are refused
 }
 
 // namedInput is the file of this name; [standardInput] stands for stdin.
 func namedInput(name string, stdin io.Reader) input {
 	if name == standardInput {
-		return input{"standard input", func() (io.ReadCloser, error) { return io.NopCloser(stdin), nil }}
+		open := func() (io.ReadCloser, error) { return io.NopCloser(stdin), nil }
+		return input{name: "standard input", open: open}
 	}
-	return input{name, func() (io.ReadCloser, error) { return os.Open(name) }}
+	return input{name: name, open: func() (io.ReadCloser, error) { return os.Open(name) }}
 }
 
 // zipMagic begins a zip archive with at least one file.
@@ -59,7 +62,7 @@ func zippedInputs(name string, archive *zip.ReadCloser) ([]input, error) {
 		case strings.HasSuffix(inner, "/"), strings.HasPrefix(path.Base(inner), "."),
 			strings.HasPrefix(inner, "__MACOSX/"):
 		default:
-			inputs = append(inputs, input{name + "/" + inner, func() (io.ReadCloser, error) {
+			inputs = append(inputs, input{name: name + "/" + inner, open: func() (io.ReadCloser, error) {
 				return openZipped(name, inner)
 			}})
 		}

@@ -17,7 +17,7 @@ var jsonOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.
 
 // newJSON returns the format of a file in JSON: a position on each line, or any other layout.
 func newJSON(text *bufio.Reader) format {
-	firstCharacter(text)
+	skipSpace(text)
 	if isDocument(text) {
 		lines := &lineCounter{in: text, line: 1}
 		return &jsonDocument{decoder: jsontext.NewDecoder(lines, jsonOptions), lines: lines}

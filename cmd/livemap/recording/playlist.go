@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,8 +17,9 @@ import (
 type Playlist struct {
 	sources []*source
 	total   int
-	empty   []error // a nothingError for each file without a record
-	leftOut []error // for each file of which positions are left out
+	empty   []error  // a nothingError for each file without a record
+	leftOut []error  // for each file of which positions are left out
+	others  []string // for each archive, what in it is no recording
 
 	options Options
 	start   time.Time // of the files without times: with the first of the others, else now
@@ -26,9 +28,10 @@ type Playlist struct {
 
 // Options change what is played.
 type Options struct {
-	KeepOutliers bool          // play positions whose times are over a year from most of their file
-	Every        time.Duration // between two positions of a file without times; 0: see NeedTimes
-	NeedTimes    bool          // refuse a file without times, unless Every is more than 0
+	KeepOutliers bool           // play positions whose times are over a year from most of their file
+	Every        time.Duration  // between two positions of a file without times; 0: see NeedTimes
+	NeedTimes    bool           // refuse a file without times, unless Every is more than 0
+	Zone         *time.Location // of times in CSV that have none; nil: they are refused
 }
 
 // Total returns how many records there are. It returns 0 if standard input or a pipe is among
@@ -38,6 +41,9 @@ func (p *Playlist) Total() int { return p.total }
 // Empty returns an error that names each file with nothing to play, and what is in it instead; nil
 // without such a file. Standard input and pipes are known to be empty when Next has read them.
 func (p *Playlist) Empty() error { return errors.Join(p.empty...) }
+
+// NotRecordings returns a line for each archive that holds other files beside recordings. It names them.
+func (p *Playlist) NotRecordings() []string { return p.others }
 
 // LeftOut returns an error that names each file of which positions are left out, and their number; nil
 // without such a file. A position without a timestamp is left out where other positions of its file have
@@ -101,21 +107,44 @@ func (p *Playlist) add(name string, stdin io.Reader) (once bool, err error) {
 		return once, err
 	}
 	if once {
-		p.sources = append(p.sources, p.spaced(streamSource(namedInput(name, stdin))))
+		in := namedInput(name, stdin)
+		in.zone = p.options.Zone
+		p.sources = append(p.sources, p.spaced(streamSource(in)))
 		return true, nil
 	}
 	inputs, err := regularInputs(name)
-	mistakes := []error{p.unlessEmpty(err)}
+	mistakes, others := []error{p.unlessEmpty(err)}, []error(nil)
+	var names []string // of the others
 	for _, in := range inputs {
+		in.zone = p.options.Zone
 		s, n, err := p.surveyedSource(in)
-		if err != nil {
+		switch {
+		case errors.As(err, new(formatError)):
+			others = append(others, err)
+			names = append(names, strings.TrimPrefix(in.name, name+"/"))
+		case err != nil:
 			mistakes = append(mistakes, p.unlessEmpty(err))
-			continue
+		default:
+			p.sources = append(p.sources, s)
+			p.total += n
 		}
-		p.sources = append(p.sources, s)
-		p.total += n
+	}
+	switch {
+	case len(others) == len(inputs): // nothing beside them
+		mistakes = append(mistakes, others...)
+	case len(others) > 0:
+		p.others = append(p.others, name+": no recordings, left out: "+listed(names))
 	}
 	return false, errors.Join(mistakes...)
+}
+
+// listed returns names in a row, the first few of many.
+func listed(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // unlessEmpty returns the error, unless it is a nothingError, which it notes.

@@ -80,9 +80,10 @@ type recordFile struct {
 	name   string
 	format format
 	file   io.Closer
-	last   time.Time // timestamp of the newest record that has one
-	broken bool      // the file ended with an error, which next has returned
-	some   bool      // there was a record
+	zone   *time.Location // of times in CSV that have none; nil: they are refused
+	last   time.Time      // timestamp of the newest record that has one
+	broken bool           // the file ended with an error, which next has returned
+	some   bool           // there was a record
 }
 
 // openFile opens the input and detects its format.
@@ -91,7 +92,7 @@ func openFile(in input) (*recordFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recordFile{name: in.name, file: f}
+	r := &recordFile{name: in.name, zone: in.zone, file: f}
 	if err := r.detect(f); err != nil {
 		r.Close()
 		return nil, err
@@ -99,8 +100,10 @@ func openFile(in input) (*recordFile, error) {
 	return r, nil
 }
 
-// detect unpacks gzip, and picks the format by the extension of the file, otherwise by the
-// first character.
+// formatError says that a file is no recording.
+type formatError struct{ error }
+
+// detect unpacks gzip, and picks the format. A formatError says that the file has none of them.
 func (r *recordFile) detect(in io.Reader) error {
 	text := bufio.NewReaderSize(in, bufferSize)
 	if magic, _ := text.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -113,7 +116,7 @@ func (r *recordFile) detect(in io.Reader) error {
 	text.Peek(4)
 	start, _ := text.Peek(text.Buffered()) // what has come, without waiting for more
 	if err := foreign(start); err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
+		return formatError{fmt.Errorf("%s: %w", r.name, err)}
 	}
 	text, err := decoded(text)
 	if err != nil {
@@ -123,28 +126,35 @@ func (r *recordFile) detect(in io.Reader) error {
 	case ".gpx":
 		r.format, err = newGPX(text, baseName(r.name))
 	case ".csv":
-		r.format, err = newCSV(text, baseName(r.name))
+		r.format, err = newCSV(text, baseName(r.name), r.zone)
 	default:
 		r.format = newJSON(text)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
+		return formatError{fmt.Errorf("%s: %w", r.name, err)}
 	}
 	return nil
 }
 
-// kind returns the format, named by its usual extension.
+// kind returns the format, named by its usual extension. The first character decides, and names of columns.
+// Where these say nothing, the extension of the file does.
 func (r *recordFile) kind(text *bufio.Reader) string {
-	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
-	case ".csv", ".gpx":
-		return ext
-	case ".ndjson", ".jsonl", ".json", ".geojson":
-		return ".json"
-	}
-	switch first := firstCharacter(text); first {
+	switch firstCharacter(text) {
 	case '<':
 		return ".gpx"
-	case '{', '[', recordSeparator, 0:
+	case '{', '[', recordSeparator:
+		return ".json"
+	}
+	switch ext := strings.ToLower(filepath.Ext(strings.TrimSuffix(r.name, ".gz"))); ext {
+	case ".csv":
+		return ext
+	case ".gpx", ".ndjson", ".jsonl", ".json", ".geojson":
+		if header, _ := parseHeader(string(firstLine(text)), 0); header.hasPlace() {
+			return ".csv"
+		}
+		return strings.NewReplacer(".ndjson", ".json", ".jsonl", ".json", ".geojson", ".json").Replace(ext)
+	}
+	if firstCharacter(text) == 0 {
 		return ".json"
 	}
 	return ".csv" // its header decides
@@ -153,17 +163,22 @@ func (r *recordFile) kind(text *bufio.Reader) string {
 // recordSeparator begins each text of a JSON text sequence (RFC 8142).
 const recordSeparator = 0x1e
 
-// firstCharacter peeks at the first byte that is not white space, or returns 0 for an empty
-// file. It skips the space, which has no meaning in any of the formats.
+// firstCharacter peeks at the first byte that is not white space, or returns 0 where there is none.
 func firstCharacter(text *bufio.Reader) byte {
-	for {
-		b, err := text.Peek(1)
+	for n := 1; ; n++ {
+		b, err := text.Peek(n)
 		switch {
 		case err != nil:
 			return 0
-		case !bytes.ContainsAny(b, " \t\r\n"):
-			return b[0]
+		case !strings.Contains(" \t\r\n", string(b[n-1:])):
+			return b[n-1]
 		}
+	}
+}
+
+// skipSpace skips the space that firstCharacter passes over.
+func skipSpace(text *bufio.Reader) {
+	for b, err := text.Peek(1); err == nil && bytes.ContainsAny(b, " \t\r\n"); b, err = text.Peek(1) {
 		text.Discard(1)
 	}
 }
