@@ -74,6 +74,9 @@ func TestEverythingIsThere(t *testing.T) {
 		set.Lib + "maplibre-gl.css",
 		set.Lib + "pmtiles.mjs",
 		set.Lib + "fflate.mjs",
+		set.Lib + "vector-tile.mjs",
+		set.Lib + "point-geometry.mjs",
+		set.Lib + "pbf.mjs",
 	} {
 		require.Contains(t, seen, name, "the page asks for it")
 	}

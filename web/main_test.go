@@ -47,6 +47,8 @@ var (
 		"lib/maplibre-gl.css.gz":  packed(".map {}"),
 		"lib/pmtiles.mjs.gz":      packed(`import "./fflate.mjs"`),
 		"lib/fflate.mjs.gz":       packed("export {}"),
+		"lib/vector-tile.mjs.gz":  packed("export {}"),
+		"lib/pbf.mjs.gz":          packed("export {}"),
 		"lib/atlas/world.json.gz": packed(strings.Repeat(`{"world":1}`, 50)),
 		"lib/LICENSES.txt.gz":     packed("ISC"),
 	}

@@ -243,6 +243,7 @@ func TestResolve(t *testing.T) {
 		{`export * from "pmtiles"`, `export * from "/lib/pmtiles.mjs"`},
 		{`import "pmtiles"`, `import "/lib/pmtiles.mjs"`},
 		{`await import("pmtiles")`, `await import("/lib/pmtiles.mjs")`},
+		{`import { V } from "@mapbox/vector-tile"`, `import { V } from "/lib/vector-tile.mjs"`},
 		{`await import( 'pmtiles' )`, `await import( '/lib/pmtiles.mjs' )`},
 		{
 			`import "./pmtiles.js"; const name = "pmtiles"; say("pmtiles");`,
@@ -328,7 +329,7 @@ func TestUnbuilt(t *testing.T) {
 		delete(files, missing)
 		page, err := web.Of(src, files, web.Config{})
 		require.NoError(t, err)
-		needed := regexp.MustCompile(`maplibre-gl.mjs|pmtiles`).MatchString(missing)
+		needed := regexp.MustCompile(`maplibre-gl.mjs|pmtiles|vector-tile|pbf`).MatchString(missing)
 		require.Equal(t, !needed, page.Built(), missing)
 	}
 	s := open(t, src, fstest.MapFS{".gitignore": file("*")}, web.Config{})

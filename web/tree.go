@@ -12,8 +12,10 @@ import (
 // specifiers maps the names by which the page's modules import libraries to files. The names are those of the
 // npm packages, so a type checker finds them.
 var specifiers = map[string]string{
-	"maplibre-gl": "maplibre-gl.mjs",
-	"pmtiles":     "pmtiles.mjs",
+	"@mapbox/vector-tile": "vector-tile.mjs",
+	"maplibre-gl":         "maplibre-gl.mjs",
+	"pbf":                 "pbf.mjs",
+	"pmtiles":             "pmtiles.mjs",
 }
 
 // tree is a set of files below a path with their hash in it, so a file at a path never changes. A page that
@@ -104,7 +106,7 @@ func mentionsLibrary(module []byte) bool {
 	return false
 }
 
-var importing = regexp.MustCompile(`(\b(?:from|import)\s*\(?\s*["'])([\w-]+)(["'])`)
+var importing = regexp.MustCompile(`(\b(?:from|import)\s*\(?\s*["'])([\w@/-]+)(["'])`)
 
 // resolve replaces the names of libraries in imports by their paths.
 func resolve(module []byte, lib string) []byte {

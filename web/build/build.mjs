@@ -23,6 +23,10 @@ const libraries = {
 	"maplibre-gl-worker.mjs": () => installed("maplibre-gl/dist/maplibre-gl-worker.mjs"),
 	"maplibre-gl.css": () => installed("maplibre-gl/dist/maplibre-gl.css"),
 	"pmtiles.mjs": async () => relative(await installed("pmtiles/dist/esm/index.js"), "fflate"),
+	"vector-tile.mjs": async () =>
+		relative(await installed("@mapbox/vector-tile/index.js"), "@mapbox/point-geometry", "point-geometry"),
+	"point-geometry.mjs": () => installed("@mapbox/point-geometry/index.js"),
+	"pbf.mjs": () => installed("pbf/index.js"),
 	"fflate.mjs": () => installed("fflate/esm/browser.js"),
 	"LICENSES.txt": licenses,
 };
@@ -35,12 +39,12 @@ async function installed(path) {
 }
 
 /** Replaces the import of a package by an import of the file beside it.
- * @param {string} text @param {string} name */
-function relative(text, name) {
-	const found = text.split(`"${name}"`);
+ * @param {string} text @param {string} name @param {string} file */
+function relative(text, name, file = name) {
+	const found = text.split(new RegExp(`(?<=from\\s*)["']${name}["']`));
 	if (found.length !== 2)
 		throw new Error(`"${name}" is there ${found.length - 1} times, where one import was expected`);
-	return found.join(`"./${name}.mjs"`);
+	return found.join(`"./${file}.mjs"`);
 }
 
 /** Returns the licences of all packages in lib. */

@@ -4,7 +4,7 @@
 
 /**
  * @param {import("./livemap.js").Feed} feed
- * @param {import("maplibre-gl").Map} map
+ * @param {import("./map/map.js").PageMap} map
  * @param {import("./map/markers.js").Markers} markers
  * @param {import("./map/trail.js").Trail} trail
  */
@@ -28,7 +28,7 @@ export function debug(feed, map, markers, trail) {
 		/** The number of positions in the trail. */
 		trail: () => trail.length,
 		/** Whether the map is completely drawn and does not move. */
-		idle: () => map.loaded() && !map.isMoving(),
+		idle: () => map.isComplete() && !map.isMoving(),
 		/** The position of a place on the map, in CSS pixels. @param {[number, number]} lonLat */
 		project: (lonLat) => map.project(lonLat),
 	});

@@ -8,10 +8,10 @@ import { element, showNotice } from "./element.js";
 import { Fleet } from "./fleet.js";
 import { idText } from "./id.js";
 import { follow } from "./livemap.js";
-import { bounds, darkScheme, keepCentred, makeMap, showAll, showPlace } from "./map/map.js";
+import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { Trail } from "./map/trail.js";
-import { ALL, Viewport } from "./map/viewport.js";
+import { ALL, contains, Viewport } from "./map/viewport.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
@@ -48,10 +48,8 @@ let mapPlaced = viewState.map !== null; // the address or the reader has placed 
 let showAllPending = false; // all vehicles are to be shown once they have arrived
 let anotherReader = false; // vehicles of the previous reader are still there
 
-const map = await makeMap({ ...config, report: showNotice }, viewState).catch((error) => {
-	showNotice(`The map cannot be drawn: ${error.message}`);
-	throw error;
-});
+const map = new PageMap({ ...config, report: showNotice }, viewState);
+map.load(); // nothing waits for it
 await signingIn; // the account decides what the feed may follow
 const viewport = new Viewport();
 viewport.canRead = account.canRead;
@@ -77,8 +75,8 @@ permissions = account.permissions;
 accountChecked = account.state !== "unknown";
 const feed = follow({
 	...viewport.view(
-		viewState.map ? bounds(map) : null,
-		map.getZoom(),
+		viewState.map ? map.bounds() : null,
+		map.zoom,
 	),
 	ping: 5,
 	onPosition(feature) {
@@ -120,7 +118,7 @@ const feed = follow({
 			showFirst();
 			if (showAllPending) {
 				showAllPending = false;
-				showAll(map, fleet.vehicles.values());
+				map.showAll(fleet.vehicles.values());
 			}
 			trail.show(viewState.vehicle);
 		}
@@ -147,7 +145,7 @@ const summary = new Summary({
 	list,
 	details,
 	viewState: () => viewState,
-	bounds: () => bounds(map),
+	bounds: () => map.bounds(),
 	publish: config.publish,
 });
 
@@ -214,12 +212,12 @@ function accountChanged() {
 
 /** The subscription that the current view needs. */
 function currentView() {
-	return viewport.view(bounds(map), map.getZoom());
+	return viewport.view(map.bounds(), map.zoom);
 }
 
 /** Changes the subscription if the view needs another one. */
 function followView() {
-	const view = viewport.next(bounds(map), map.getZoom());
+	const view = viewport.next(map.bounds(), map.zoom);
 	if (view) {
 		feed.view(view);
 	}
@@ -234,9 +232,9 @@ function showFirst() {
 		mapPlaced = true;
 		const vehicle = viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
 		if (vehicle) {
-			showPlace(map, [vehicle.lon, vehicle.lat], false);
+			map.showPlace([vehicle.lon, vehicle.lat], false);
 		} else {
-			showAll(map, fleet.vehicles.values(), { animate: false });
+			map.showAll(fleet.vehicles.values(), { animate: false });
 		}
 	}
 	loaded = true;
@@ -284,8 +282,8 @@ function saveAddress() {
 function select(id) {
 	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
 	const vehicle = fleet.vehicles.get(id);
-	if (vehicle && (!map.getBounds().contains([vehicle.lon, vehicle.lat]) || !viewport.near)) {
-		showPlace(map, [vehicle.lon, vehicle.lat]);
+	if (vehicle && (!contains(map.bounds(), vehicle) || !viewport.near)) {
+		map.showPlace([vehicle.lon, vehicle.lat]);
 	}
 	list.reveal(id);
 	setSheet(false);
@@ -295,7 +293,7 @@ function select(id) {
 function showVehicle(id) {
 	const vehicle = fleet.vehicles.get(id);
 	if (vehicle) {
-		showPlace(map, [vehicle.lon, vehicle.lat]);
+		map.showPlace([vehicle.lon, vehicle.lat]);
 	}
 }
 
@@ -325,7 +323,7 @@ async function findVehicle(id) {
 	}
 	const [lon, lat] = feature.geometry.coordinates;
 	change({ vehicle: feature.id, follow: false, q: "", filter: "all" });
-	showPlace(map, [lon, lat]);
+	map.showPlace([lon, lat]);
 }
 
 /* Input */
@@ -340,17 +338,16 @@ bindControls({
 element("overview", HTMLElement).addEventListener("click", () => {
 	if (!wholeFleet.complete) {
 		showAllPending = true;
-		feed.view(viewport.view(null, map.getZoom()));
+		feed.view(viewport.view(null, map.zoom));
 	} else {
-		showAll(map, fleet.vehicles.values());
+		map.showAll(fleet.vehicles.values());
 	}
 });
 
 map.on("click", (event) => {
 	const { marker, cluster } = markers.hit(event.point);
 	if (cluster) {
-		showAll(
-			map,
+		map.showAll(
 			cluster.markers.map((m) => m.vehicle),
 			{ maxZoom: 15 },
 		);
@@ -364,7 +361,7 @@ map.on("click", (event) => {
 });
 map.on("mousemove", (event) => {
 	const { marker, cluster } = markers.hit(event.point);
-	map.getCanvas().style.cursor = marker || cluster ? "pointer" : "";
+	map.setCursor(marker || cluster ? "pointer" : "");
 });
 // Dragging the map ends following.
 map.on("dragstart", () => viewState.follow && change({ follow: false }));
@@ -372,8 +369,8 @@ map.on("move", () => viewState.inView && summary.changed());
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	if (loaded && mapPlaced) {
-		const { lng, lat } = map.getCenter().wrap();
-		viewState = { ...viewState, map: { zoom: map.getZoom(), lat, lon: lng } };
+		const [lon, lat] = map.center;
+		viewState = { ...viewState, map: { zoom: map.zoom, lat, lon } };
 		saveAddress();
 		followView();
 	}
@@ -381,8 +378,7 @@ map.on("moveend", (event) => {
 markers.onFrame = () => {
 	const vehicle = viewState.follow && viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
 	if (vehicle && loaded && !map.isMoving()) {
-		keepCentred(
-			map,
+		map.keepCentred(
 			vehicle,
 			markers.drawn.single.find((m) => m.vehicle === vehicle),
 		);
@@ -401,7 +397,7 @@ window.addEventListener("hashchange", ({ newURL }) => {
 	const next = parse(hash);
 	if (next.map) {
 		mapPlaced = true;
-		map.jumpTo({ center: [next.map.lon, next.map.lat], zoom: next.map.zoom });
+		map.jumpTo([next.map.lon, next.map.lat], next.map.zoom);
 	}
 	change({ ...next, map: next.map ?? viewState.map });
 });

@@ -101,7 +101,10 @@ test("lib holds the page's libraries, compressed", (t) => {
 		"maplibre-gl-worker.mjs.gz",
 		"maplibre-gl.css.gz",
 		"maplibre-gl.mjs.gz",
+		"pbf.mjs.gz",
 		"pmtiles.mjs.gz",
+		"point-geometry.mjs.gz",
+		"vector-tile.mjs.gz",
 	]);
 	for (const [name, content] of Object.entries(built(dir))) {
 		const packed = Buffer.from(content, "base64");
@@ -125,11 +128,12 @@ test("lib holds the page's libraries, compressed", (t) => {
 test("modules can be imported and need no package", async (t) => {
 	const dir = copy(t);
 	build(dir);
-	for (const name of ["fflate.mjs", "pmtiles.mjs"]) {
+	for (const name of ["fflate.mjs", "pmtiles.mjs", "vector-tile.mjs", "point-geometry.mjs"]) {
 		writeFileSync(join(dir, name), gunzipSync(readFileSync(join(dir, "dist/lib", `${name}.gz`))));
 	}
 	rmSync(join(dir, "node_modules"));
 	assert.equal(typeof (await import(join(dir, "pmtiles.mjs"))).PMTiles, "function");
+	assert.equal(typeof (await import(join(dir, "vector-tile.mjs"))).VectorTile, "function");
 });
 
 test("the same inputs make the same bytes, and a second run does nothing", (t) => {

@@ -10,7 +10,7 @@
  * | `hub.publish(...positions)`, `hub.remove(id)` | publishes as README does; removes a vehicle |
  * | `hub.truth()` | the hub's own snapshot, which a page must agree with |
  * | `hub.command(...args)` | runs another livemap command against this hub |
- * | `hub.browser()` | a Chromium that speaks HTTP/3 with this hub |
+ * | `hub.browser(drawing)` | a Chromium that speaks HTTP/3 with this hub, with WebGL2 or without |
  * | `open(hub, browser, hash)` | opens the page, waits until it is live, collects its `complaints` |
  * | `live(page)`, `rest(page)` | wait until the stream is live; until the map is completely drawn |
  * | `drawn(page, id)`, `pixel(page, at)` | where a vehicle is drawn; the colour of a pixel |
@@ -174,28 +174,34 @@ export class Hub {
 		});
 	}
 
-	/** A browser that speaks HTTP/3 with this hub and trusts its certificate. */
-	browser() {
+	/** A browser that speaks HTTP/3 with this hub and trusts its certificate. @param {Drawing} [drawing] */
+	browser(drawing) {
 		return browser(
+			drawing,
 			`--origin-to-force-quic-on=${new URL(this.public).host}`,
 			`--ignore-certificate-errors-spki-list=${this.key}`,
 		);
 	}
 }
 
-/** Debian's Chromium, or that of CHROMIUM. @param {...string} args */
-export async function browser(...args) {
+/**
+ * What draws the map: MapLibre with WebGL2 in software, or the page's own outlines, which take a tenth of the
+ * time. Tests that look at nothing of MapLibre's take the latter.
+ * @typedef {"webgl" | "plain"} Drawing
+ */
+/** @type {Record<Drawing, string[]>} */
+const DRAWING = {
+	webgl: ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+	plain: ["--disable-gpu", "--disable-3d-apis"],
+};
+
+/** Debian's Chromium, or that of CHROMIUM. @param {Drawing} [drawing] @param {...string} args */
+export async function browser(drawing = "webgl", ...args) {
 	const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
 	if (!executablePath) {
 		throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");
 	}
-	const headless = [
-		"--no-sandbox",
-		"--use-gl=angle",
-		"--use-angle=swiftshader",
-		"--enable-unsafe-swiftshader",
-		"--disable-dev-shm-usage",
-	];
+	const headless = ["--no-sandbox", "--disable-dev-shm-usage", ...DRAWING[drawing]];
 	return chromium.launch({ executablePath, args: [...headless, ...args] });
 }
 

@@ -634,7 +634,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 	});
 
 	test("works over HTTP/2", async () => {
-		const other = await launch("--ignore-certificate-errors", "--disable-quic");
+		const other = await launch("plain", "--ignore-certificate-errors", "--disable-quic");
 		try {
 			await hub.publish({ vehicle_id: "VAN-7", ...BERLIN });
 			const { page, complaints } = await open(hub, other, at(BERLIN.lon, BERLIN.lat));

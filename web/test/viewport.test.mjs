@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clustered, radius } from "../src/map/clusters.js";
-import { contains, Viewport } from "../src/map/viewport.js";
+import { boxAround, contains, Viewport } from "../src/map/viewport.js";
 
 /** @typedef {import("../src/map/viewport.js").Box} Box */
 
@@ -179,4 +179,14 @@ test("a place is in a box, also over the antimeridian and in another copy of the
 	for (const [box, lon, lat, inside] of cases) {
 		assert.equal(contains(box, { lon, lat }), inside, `${box} ${lon} ${lat}`);
 	}
+});
+
+test("a box around places goes the short way around the world", () => {
+	/** @param {number[]} lons */
+	const box = (...lons) => boxAround(lons.map((lon, i) => ({ lon, lat: i })));
+	assert.equal(box(), null);
+	assert.deepEqual(box(10), [10, 0, 10, 0]);
+	assert.deepEqual(box(10, 13, 12), [10, 0, 13, 2]);
+	assert.deepEqual(box(179, -178), [179, 0, 182, 1]);
+	assert.deepEqual(box(-178, 170, 179), [170, 0, 182, 2]);
 });

@@ -6,6 +6,13 @@ import { GRID_ZOOM } from "./basemap-world.js";
 /** @import { Feature, FeatureCollection, Position } from "geojson" */
 /** @typedef {(z: number, x: number, y: number) => ArrayBuffer} Tiles returns no bytes for open sea */
 
+const NATURAL_EARTH = '<a href="https://www.naturalearthdata.com/" target="_blank">Natural Earth</a>';
+const SIMPLEMAPS =
+	'<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> ' +
+	'(<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
+/** HTML that names the data's sources. */
+export const ATTRIBUTION = `${NATURAL_EARTH} | ${SIMPLEMAPS}`;
+
 /** The zoom of the finest tiles. */
 export const MAX_ZOOM = 5;
 /** The zoom from which tiles are in the detail file. */
@@ -64,7 +71,8 @@ export function addGraticule(map) {
 	const draw = () => {
 		const source = /** @type {GeoJSONSource | undefined} */ (map.getSource("grid"));
 		if (!source || map.getZoom() < GRID_ZOOM) return;
-		const grid = graticule(map);
+		const b = map.getBounds();
+		const grid = graticule([b.getWest(), b.getSouth(), b.getEast(), b.getNorth()], map.getZoom());
 		const before = /** @type {{ key?: string }} */ (source.serialize().data);
 		if (before.key !== grid.key) source.setData(grid);
 	};
@@ -79,15 +87,14 @@ export function addGraticule(map) {
 /**
  * The graticule around the view: a line every 60 px or more, about each fifth stronger. It covers only the
  * view, because the whole world would need a million lines.
- * @param {MapLibreMap} map
+ * @param {import("./viewport.js").Box} bounds
+ * @param {number} zoom
  * @returns {FeatureCollection & { key: string }} the key identifies its lines
  */
-function graticule(map) {
-	const bounds = map.getBounds();
-	const degrees = (60 * 360) / (512 * 2 ** map.getZoom());
+export function graticule([w, s, e, n], zoom) {
+	const degrees = (60 * 360) / (512 * 2 ** zoom);
 	const step = STEPS.find((step) => step >= degrees) ?? 10;
 	const strong = step * (String(step).includes("2") ? 5 : String(step).includes("5") ? 4 : 10);
-	const [w, s, e, n] = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
 	const [dx, dy] = [(e - w) / 2, (n - s) / 2]; // half a view more on each side
 	const [west, south] = [w - dx, Math.max(-85, s - dy)].map((d) => Math.floor(d / strong) * strong);
 	const [east, north] = [e + dx, Math.min(85, n + dy)].map((d) => Math.ceil(d / strong) * strong);

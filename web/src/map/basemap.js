@@ -1,7 +1,7 @@
 // The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any
 // style by URL.
 import { PMTiles, Protocol } from "pmtiles";
-import { MAX_ZOOM, addGraticule, retryFailed, tile } from "./basemap-atlas.js";
+import { ATTRIBUTION, MAX_ZOOM, addGraticule, retryFailed, tile } from "./basemap-atlas.js";
 import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
 import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
 import { worldNames, worldShapes } from "./basemap-world.js";
@@ -22,10 +22,6 @@ import { worldNames, worldShapes } from "./basemap-world.js";
 
 export { addGraticule };
 
-const NATURAL_EARTH = '<a href="https://www.naturalearthdata.com/" target="_blank">Natural Earth</a>';
-const SIMPLEMAPS =
-	'<a href="https://simplemaps.com/data/world-cities" target="_blank">SimpleMaps</a> ' +
-	'(<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank">CC BY 4.0</a>)';
 const OPENSTREETMAP =
 	'<a href="https://www.openstreetmap.org/copyright" target="_blank">© OpenStreetMap contributors</a>';
 
@@ -250,7 +246,7 @@ function worldSources(lib) {
 			tiles: [`${SCHEME}://${encodeURIComponent(lib)}/{z}/{x}/{y}`],
 			minzoom: 0,
 			maxzoom: MAX_ZOOM,
-			attribution: `${NATURAL_EARTH} | ${SIMPLEMAPS}`,
+			attribution: ATTRIBUTION,
 		},
 		grid: { type: "geojson", data: { type: "FeatureCollection", features: [] } },
 	};

@@ -1,174 +1,229 @@
 /**
- * map.js creates the map in the system's light or dark scheme, and moves it.
+ * map.js is the page's map. It starts at once as a plain map with the vehicles. The full map replaces that
+ * when it is loaded. Where WebGL2 is missing or is lost, the plain map draws outlines.
  */
-import * as maplibregl from "maplibre-gl";
-import { addGraticule, baseStyle, closeArchives, repaint, streetAreas } from "./basemap.js";
-import { isWithin, streetHint } from "./street-hint.js";
+import { ATTRIBUTION } from "./basemap-atlas.js";
+import { element, setText } from "../element.js";
+import { PlainMap } from "./plain-map.js";
+import { boxAround } from "./viewport.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
+/** @typedef {import("./camera.js").Point} Point */
+/** @typedef {import("./camera.js").LonLat} LonLat */
+/** @typedef {import("./viewport.js").Box} Box */
 
 export const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 export const narrowScreen = window.matchMedia("(max-width: 720px)");
 
 /** The zoom that shows one vehicle. Without streets, nearer zooms show nothing more. */
 const CLOSE_ZOOM = { streets: 14, world: 11 };
-let closeZoom = CLOSE_ZOOM.streets;
-/** Milliseconds until the page retries what it could not load. */
-const RETRY_INTERVAL = 15_000;
 
 /**
- * @param {import("./basemap.js").Config} config
- * @param {import("../address.js").ViewState} viewState
+ * What draws the map and moves it. Its events are MapLibre's: move, moveend, dragstart, click, mousemove,
+ * resize, and render after each frame.
+ * @typedef {object} Ground
+ * @property {HTMLElement} container the element that holds it
+ * @property {HTMLElement} overlaid the element over which markers are drawn
+ * @property {number} zoom
+ * @property {LonLat} center
+ * @property {() => Box} bounds
+ * @property {(place: LonLat) => Point} project
+ * @property {(point: Point) => LonLat} unproject
+ * @property {() => boolean} isMoving
+ * @property {() => boolean} isComplete whether all that is in view is drawn
+ * @property {(center: LonLat, zoom?: number) => void} jumpTo
+ * @property {(center: LonLat, zoom: number, animate: boolean) => void} flyTo
+ * @property {(box: Box, options: {padding: number, maxZoom: number, animate: boolean}) => void} fit
+ * @property {(cursor: string) => void} setCursor
+ * @property {(line: LonLat[]) => void} showTrail
+ * @property {(type: string, listener: (event: any) => void) => void} on
+ * @property {(type: string, listener: (event: any) => void) => void} off
  */
-export async function makeMap(config, viewState) {
-	closeZoom = config.style || config.pmtiles.length > 0 ? CLOSE_ZOOM.streets : CLOSE_ZOOM.world;
-	const baseMap = new BaseMap(config);
-	const map = new maplibregl.Map({
-		container: "map",
-		style: await baseMap.style(),
-		center: viewState.map ? [viewState.map.lon, viewState.map.lat] : [10, 30],
-		zoom: viewState.map?.zoom ?? 1.5,
-		minZoom: 0.5,
-		maxZoom: 20,
-		maxPitch: 0, // the markers' canvas has no pitch or rotation
-		dragRotate: false,
-		pitchWithRotate: false,
-		rollEnabled: false,
-		attributionControl: { compact: narrowScreen.matches },
-		locale: { "Map.Title": "Map of the vehicles" },
-	});
-	map.touchZoomRotate.disableRotation();
-	map.keyboard.disableRotation();
-	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
-	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
-	map.on("style.load", () => map.setProjection({ type: "mercator" })); // overrides the style
-	addGraticule(map);
-	darkScheme.addEventListener("change", async () => {
-		const style = await baseMap.style();
-		if (typeof style !== "string" && !repaint(map, style)) {
-			map.setStyle(style);
-		}
-	});
-	baseMap.retryOnError(map);
-	streetHint(map, () => isWithin(map.getCenter().wrap(), baseMap.streets));
-	return map;
-}
 
-/** BaseMap loads the style under the vehicles, and retries when it cannot be loaded. */
-class BaseMap {
+export class PageMap {
 	#config;
-	#complete = true; // nothing has failed since the style was made
-	/** The areas in which the newest style draws streets. @type {import("./basemap.js").Area[]} */
-	streets = [];
+	#plain;
+	/** @type {Ground} */ #ground;
+	#outlined = false; // the plain map has its outlines
+	/** @type {[string, (event: any) => void][]} */ #listeners = [];
+	/** @type {HTMLElement[]} */ #overlays = [];
+	/** @type {LonLat[]} */ #trail = [];
+	#note = element("simple-map", HTMLElement);
 
-	/** @param {import("./basemap.js").Config} config */
-	constructor(config) {
+	/**
+	 * @param {import("./basemap.js").Config} config
+	 * @param {import("../address.js").ViewState} viewState
+	 */
+	constructor(config, viewState) {
 		this.#config = config;
+		this.#plain = new PlainMap(layer(), viewState.map ?? { lon: 10, lat: 30, zoom: 1.5 });
+		this.#plain.setDark(darkScheme.matches);
+		darkScheme.addEventListener("change", () => this.#plain.setDark(darkScheme.matches));
+		this.#ground = this.#plain;
 	}
 
-	/** The style for the current colour scheme. @returns {ReturnType<typeof baseStyle>} */
-	async style() {
-		const { report = () => {} } = this.#config;
-		/** @param {string} words */
-		const failed = (words) => {
-			this.#complete = false;
-			report(words);
-		};
-		const style = await baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
-		this.streets = streetAreas(style);
-		return style;
+	/** Replaces the plain map by the full one, where that can be drawn. */
+	async load() {
+		if (!hasWebGL2()) {
+			return this.#simplify("This browser has no WebGL2 here, which the full map needs.");
+		}
+		const container = layer();
+		try {
+			const { makeGlMap } = await import("./gl-map.js");
+			const full = await makeGlMap(container, this.#config, narrowScreen.matches);
+			full.on("webglcontextlost", () => this.#simplify("The browser has stopped drawing the full map."));
+			full.on("webglcontextrestored", () => this.#use(full));
+			this.#use(full);
+		} catch (error) {
+			container.remove();
+			const reason = error instanceof Error ? error.message : error;
+			this.#simplify(`The full map cannot be drawn: ${reason}`);
+		}
 	}
 
-	/** Reports what cannot be loaded, and retries until it can. @param {maplibregl.Map} map */
-	retryOnError(map) {
-		const { report = () => {} } = this.#config;
-		let styled = false;
-		map.once("style.load", () => (styled = true));
-		map.on("error", async ({ error }) => {
-			if (!styled && this.#config.style) {
-				styled = true;
-				this.#config = { ...this.#config, style: null };
-				report(`The map's style could not be loaded, so the world is shown: ${error.message}`);
-				map.setStyle(await this.style());
-				return;
-			}
-			this.#complete = false;
-			report(`Parts of the map could not be loaded: ${error.message}`);
-		});
-		setInterval(() => this.#complete || this.#reload(map), RETRY_INTERVAL);
-	}
-
-	/** @param {maplibregl.Map} map */
-	async #reload(map) {
-		this.#complete = true;
-		closeArchives();
-		const style = await this.style();
-		if (!this.#complete) {
+	/** Falls back to the plain map with outlines. @param {string} reason */
+	async #simplify(reason) {
+		this.#use(this.#plain);
+		setText(/** @type {Element} */ (this.#note.querySelector(".why")), reason);
+		this.#note.hidden = false;
+		if (this.#outlined) {
 			return;
 		}
-		if (typeof style !== "string") {
-			// MapLibre reloads the sources of a style that is set anew.
-			map.setStyle(style, { diff: false });
-		}
-		this.#config.report?.("");
-	}
-}
-
-/**
- * The view in degrees. The west may be beyond −180.
- * @param {maplibregl.Map} map
- * @returns {import("./viewport.js").Box}
- */
-export function bounds(map) {
-	const b = map.getBounds();
-	return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
-}
-
-/**
- * Moves the map to show all of these vehicles.
- * @param {maplibregl.Map} map
- * @param {Iterable<Vehicle>} vehicles
- * @param {{animate?: boolean, maxZoom?: number}} [options]
- */
-export function showAll(map, vehicles, options) {
-	const box = new maplibregl.LngLatBounds();
-	const places = [...vehicles].sort((a, b) => a.lon - b.lon);
-	// The box leaves out the widest gap in longitude, so it may extend beyond 180.
-	let first = 0;
-	let widest = places.length > 0 ? places[0].lon + 360 - places[places.length - 1].lon : 0;
-	for (let i = 1; i < places.length; i++) {
-		if (places[i].lon - places[i - 1].lon > widest) {
-			widest = places[i].lon - places[i - 1].lon;
-			first = i;
+		this.#outlined = true;
+		const { lib, report = () => {} } = this.#config;
+		try {
+			const { Outlines } = await import("./outlines.js");
+			this.#plain.showOutlines(new Outlines(lib, () => this.#plain.redraw(), report), ATTRIBUTION);
+		} catch (error) {
+			this.#outlined = false;
+			report(`The map cannot be drawn: ${error instanceof Error ? error.message : error}`);
 		}
 	}
-	places.forEach(({ lon, lat }, i) => box.extend([i < first ? lon + 360 : lon, lat]));
-	if (!box.isEmpty()) {
-		map.fitBounds(box, { padding: narrowScreen.matches ? 40 : 70, maxZoom: closeZoom, ...options });
+
+	/** @param {Ground} ground */
+	#use(ground) {
+		const before = this.#ground;
+		this.#note.hidden = true;
+		if (before === ground) {
+			return;
+		}
+		this.#listeners.forEach((listener) => before.off(...listener));
+		ground.jumpTo(before.center, before.zoom); // which is no move for the page
+		ground.showTrail(this.#trail);
+		this.#listeners.forEach((listener) => ground.on(...listener));
+		before.container.classList.add("unused");
+		ground.container.classList.remove("unused");
+		ground.overlaid.append(...this.#overlays);
+		this.#ground = ground;
+	}
+
+	/** @param {string} type of a MapLibre map's event @param {(event: any) => void} listener */
+	on(type, listener) {
+		this.#listeners.push([type, listener]);
+		this.#ground.on(type, listener);
+	}
+
+	/** Puts an element over the ground, under the controls. @param {HTMLElement} element */
+	overlay(element) {
+		this.#overlays.push(element);
+		this.#ground.overlaid.append(element);
+	}
+
+	/** In CSS pixels. */
+	get size() {
+		const { clientWidth: width, clientHeight: height } = this.#ground.container;
+		return { width, height };
+	}
+
+	get zoom() {
+		return this.#ground.zoom;
+	}
+
+	get center() {
+		return this.#ground.center;
+	}
+
+	/** The view in degrees. The west may be beyond −180. */
+	bounds() {
+		return this.#ground.bounds();
+	}
+
+	/** @param {LonLat} place */
+	project(place) {
+		return this.#ground.project(place);
+	}
+
+	isMoving() {
+		return this.#ground.isMoving();
+	}
+
+	isComplete() {
+		return this.#ground.isComplete();
+	}
+
+	/** @param {string} cursor of CSS */
+	setCursor(cursor) {
+		this.#ground.setCursor(cursor);
+	}
+
+	/** @param {LonLat[]} line which may continue beyond ±180 */
+	showTrail(line) {
+		this.#trail = line;
+		this.#ground.showTrail(line);
+	}
+
+	/** @param {LonLat} center @param {number} [zoom] */
+	jumpTo(center, zoom) {
+		this.#ground.jumpTo(center, zoom);
+	}
+
+	/**
+	 * Moves to show all of these vehicles.
+	 * @param {Iterable<Vehicle>} vehicles
+	 * @param {{animate?: boolean, maxZoom?: number}} [options]
+	 */
+	showAll(vehicles, { animate = true, maxZoom = this.#closeZoom } = {}) {
+		const box = boxAround(vehicles);
+		if (box) {
+			this.#ground.fit(box, { padding: narrowScreen.matches ? 40 : 70, maxZoom, animate });
+		}
+	}
+
+	/** Moves close to a place. @param {LonLat} center @param {boolean} [animate] */
+	showPlace(center, animate = true) {
+		this.#ground.flyTo(center, Math.max(this.zoom, this.#closeZoom), animate);
+	}
+
+	/**
+	 * Keeps a vehicle's drawn position in the centre.
+	 * @param {Vehicle} vehicle
+	 * @param {import("./clusters.js").Marker | undefined} marker undefined if the vehicle is off the screen
+	 */
+	keepCentred(vehicle, marker) {
+		const { width, height } = this.size;
+		if (!marker) {
+			this.jumpTo([vehicle.lon, vehicle.lat]);
+		} else if (Math.hypot(marker.left - width / 2, marker.top - height / 2) > 0.5) {
+			this.jumpTo(this.#ground.unproject({ x: marker.left, y: marker.top }));
+		}
+	}
+
+	get #closeZoom() {
+		const { style, pmtiles } = this.#config;
+		return style || pmtiles.length > 0 ? CLOSE_ZOOM.streets : CLOSE_ZOOM.world;
 	}
 }
 
-/**
- * Moves the map close to a place.
- * @param {maplibregl.Map} map
- * @param {[number, number]} center longitude, latitude
- * @param {boolean} [animate]
- */
-export function showPlace(map, center, animate = true) {
-	map.flyTo({ center, zoom: Math.max(map.getZoom(), closeZoom), animate, maxDuration: 2500 });
+/** A new layer of the map's element. */
+function layer() {
+	const div = document.createElement("div");
+	element("map", HTMLElement).append(div);
+	return div;
 }
 
-/**
- * Keeps a vehicle's drawn position in the centre.
- * @param {maplibregl.Map} map
- * @param {Vehicle} vehicle
- * @param {import("./clusters.js").Marker | undefined} marker undefined if the vehicle is off the screen
- */
-export function keepCentred(map, vehicle, marker) {
-	const { clientWidth, clientHeight } = map.getContainer();
-	if (!marker) {
-		map.jumpTo({ center: [vehicle.lon, vehicle.lat] });
-	} else if (Math.hypot(marker.left - clientWidth / 2, marker.top - clientHeight / 2) > 0.5) {
-		map.jumpTo({ center: map.unproject([marker.left, marker.top]) });
-	}
+/** Whether the browser draws with WebGL2. MapLibre would need a megabyte of code to find out. */
+function hasWebGL2() {
+	const context = document.createElement("canvas").getContext("webgl2");
+	context?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers keep few contexts
+	return context !== null;
 }

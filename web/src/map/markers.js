@@ -58,7 +58,7 @@ export class Markers {
 	#notBefore = 0; // the earliest next frame
 	frames = 0;
 
-	/** @param {import("maplibre-gl").Map} map @param {import("../fleet.js").Fleet} fleet */
+	/** @param {import("./map.js").PageMap} map @param {import("../fleet.js").Fleet} fleet */
 	constructor(map, fleet) {
 		this.map = map;
 		this.fleet = fleet;
@@ -66,7 +66,7 @@ export class Markers {
 		this.canvas.className = "markers";
 		this.canvas.setAttribute("aria-hidden", "true");
 		this.ctx = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-		map.getCanvasContainer().append(this.canvas);
+		map.overlay(this.canvas);
 		map.on("resize", () => this.#resize());
 		map.on("render", () => this.#draw()); // in the map's own frame, so that markers do not lag
 		this.#resize();
@@ -115,12 +115,12 @@ export class Markers {
 	}
 
 	#resize() {
-		const { clientWidth, clientHeight } = this.map.getContainer();
+		const { width, height } = this.map.size;
 		const ratio = window.devicePixelRatio;
-		this.#width = clientWidth;
-		this.#height = clientHeight;
-		this.canvas.width = Math.round(clientWidth * ratio);
-		this.canvas.height = Math.round(clientHeight * ratio);
+		this.#width = width;
+		this.#height = height;
+		this.canvas.width = Math.round(width * ratio);
+		this.canvas.height = Math.round(height * ratio);
 		this.#sprites = new Sprites(this.#sprites.colours, ratio);
 		this.redraw();
 	}
@@ -137,7 +137,7 @@ export class Markers {
 	#draw() {
 		const begun = performance.now();
 		this.frames++;
-		const zoom = this.map.getZoom();
+		const zoom = this.map.zoom;
 		const now = this.fleet.clock();
 		const { markers, fastest } = this.#visible(now, zoom);
 		if (zoom < UNCLUSTERED_FROM) {
@@ -162,10 +162,9 @@ export class Markers {
 	 * @param {number} now @param {number} zoom
 	 */
 	#visible(now, zoom) {
-		const { lng, lat } = this.map.getCenter();
 		const stateOf = this.fleet.states();
 		const still = this.#reducedMotion.matches || this.fleet.frozen;
-		const centre = project(lng, lat);
+		const centre = project(...this.map.center);
 		const world = 512 * 2 ** zoom; // MapLibre's tiles are 512 pixels wide
 		/** @type {Marker[]} */
 		const markers = [];
@@ -243,7 +242,7 @@ export class Markers {
 	#lastFix({ vehicle, x, y, left, top, guess }, ratio) {
 		const { ctx } = this;
 		const { selected, rim } = this.#sprites.colours;
-		const world = 512 * 2 ** this.map.getZoom();
+		const world = 512 * 2 ** this.map.zoom;
 		const [fixLeft, fixTop] = [left - (x - vehicle.x) * world, top - (y - vehicle.y) * world];
 		const metres = EARTH_CIRCUMFERENCE * Math.cos((vehicle.lat * Math.PI) / 180);
 		const radius = ((vehicle.feature.properties.accuracy ?? 0) / metres) * world;

@@ -1,11 +1,8 @@
 /**
  * trail.js draws the track of the selected vehicle: the positions in the hub's log, then those that arrive.
  */
-import { PALETTE } from "./sprites.js";
-
 /** @typedef {import("../livemap.js").Feature} Feature */
 
-const LAYER = "trail";
 /** The most positions in a trail; the oldest are dropped. */
 const MAX_POINTS = 5000;
 
@@ -14,10 +11,9 @@ export class Trail {
 	/** In order of time. @type {{time: number, at: [number, number]}[]} */ #points = [];
 	#reading = new AbortController();
 
-	/** @param {import("maplibre-gl").Map} map */
+	/** @param {{showTrail: (line: [number, number][]) => void}} map */
 	constructor(map) {
 		this.map = map;
-		map.on("style.load", () => this.#draw()); // a new style has no trail
 	}
 
 	get length() {
@@ -99,49 +95,15 @@ export class Trail {
 	}
 
 	#draw() {
-		/** @type {GeoJSON.Feature} */
-		const line = {
-			type: "Feature",
-			properties: {},
-			geometry: { type: "LineString", coordinates: unwrap(this.#points.map((p) => p.at)) },
-		};
-		/** @type {GeoJSON.FeatureCollection} */
-		const data = { type: "FeatureCollection", features: this.#points.length > 1 ? [line] : [] };
-		const source = /** @type {import("maplibre-gl").GeoJSONSource | undefined} */ (
-			this.map.getSource(LAYER)
-		);
-		if (source) {
-			source.setData(data);
-			return;
-		}
-		if (!this.map.getStyle()) {
-			return; // still loading; style.load draws the trail
-		}
-		this.map.addSource(LAYER, { type: "geojson", data, lineMetrics: true });
-		this.map.addLayer({
-			id: LAYER,
-			type: "line",
-			source: LAYER,
-			layout: { "line-cap": "round", "line-join": "round" },
-			paint: {
-				"line-width": ["interpolate", ["linear"], ["zoom"], 4, 2, 14, 5],
-				"line-gradient": [
-					"interpolate",
-					["linear"],
-					["line-progress"],
-					0,
-					"rgba(245,158,11,0.1)",
-					1,
-					PALETTE.light.selected,
-				],
-			},
-		});
+		const line = this.#points.map((p) => p.at);
+		this.map.showTrail(line.length > 1 ? unwrap(line) : []);
 	}
 }
 
 /**
  * Unwraps a line that crosses the antimeridian, so it continues beyond ±180.
  * @param {[number, number][]} line
+ * @returns {[number, number][]}
  */
 function unwrap(line) {
 	let turn = 0;

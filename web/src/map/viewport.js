@@ -97,6 +97,31 @@ export function contains([west, south, east, north], { lon, lat }) {
 	return lat >= south && lat <= north && (((lon - west) % 360) + 360) % 360 <= east - west;
 }
 
+/**
+ * The narrowest box around places. It leaves out the widest gap in longitude, so it may extend beyond 180.
+ * @param {Iterable<{lon: number, lat: number}>} places degrees
+ * @returns {Box | null} null: there are none
+ */
+export function boxAround(places) {
+	const sorted = [...places].sort((a, b) => a.lon - b.lon);
+	if (sorted.length === 0) {
+		return null;
+	}
+	let first = 0;
+	let widest = sorted[0].lon + 360 - sorted[sorted.length - 1].lon;
+	let [south, north] = [sorted[0].lat, sorted[0].lat];
+	for (let i = 1; i < sorted.length; i++) {
+		const gap = sorted[i].lon - sorted[i - 1].lon;
+		if (gap > widest) {
+			[widest, first] = [gap, i];
+		}
+		south = Math.min(south, sorted[i].lat);
+		north = Math.max(north, sorted[i].lat);
+	}
+	const last = sorted[(first + sorted.length - 1) % sorted.length].lon;
+	return [sorted[first].lon, south, first === 0 ? last : last + 360, north];
+}
+
 /** Whether the box covers the view and is not much wider. @param {Box} view @param {Box} box */
 function covers(view, box) {
 	const inside = view[0] >= box[0] && view[1] >= box[1] && view[2] <= box[2] && view[3] <= box[3];

@@ -128,10 +128,12 @@ export class ProxiedHub extends Hub {
 
 	/**
 	 * @override A browser that trusts Caddy's certificate for QUIC.
+	 * @param {import("../hub.mjs").Drawing} [drawing]
 	 * @param {boolean} [forced] true: only HTTP/3; false: what Alt-Svc offers
 	 */
-	browser(forced = true) {
+	browser(drawing, forced = true) {
 		return browser(
+			drawing,
 			"--host-resolver-rules=MAP localhost 127.0.0.1",
 			`--ignore-certificate-errors-spki-list=${this.key}`,
 			`--origin-to-force-quic-on=${forced ? new URL(this.public).host : "localhost:1"}`,

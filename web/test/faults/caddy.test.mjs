@@ -196,7 +196,7 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 	});
 
 	test("continues over HTTP/2 when UDP is lost after it had learned of HTTP/3", async (t) => {
-		const chromium = await hub.browser(false);
+		const chromium = await hub.browser("plain", false);
 		const fleet = new Fleet();
 		try {
 			await fleet.begins();

@@ -1,0 +1,241 @@
+/**
+ * gl-map.js is the full map: MapLibre draws it with WebGL2, in the system's light or dark scheme.
+ */
+import * as maplibregl from "maplibre-gl";
+import { addGraticule, baseStyle, closeArchives, repaint, streetAreas } from "./basemap.js";
+import { PALETTE } from "./sprites.js";
+import { isWithin, streetHint } from "./street-hint.js";
+
+/** @typedef {import("./camera.js").Point} Point */
+/** @typedef {import("./camera.js").LonLat} LonLat */
+/** @typedef {import("./map.js").Ground} Ground */
+
+const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
+const TRAIL = "trail"; // its source and its layer
+/** Milliseconds until the page retries what it could not load. */
+const RETRY_INTERVAL = 15_000;
+
+/**
+ * Makes the map. It throws where WebGL2 is missing.
+ * @param {HTMLElement} container
+ * @param {import("./basemap.js").Config} config
+ * @param {boolean} compact whether the attribution is folded
+ */
+export async function makeGlMap(container, config, compact) {
+	const baseMap = new BaseMap(config);
+	const map = new maplibregl.Map({
+		container,
+		style: await baseMap.style(),
+		minZoom: 0.5,
+		maxZoom: 20,
+		maxPitch: 0, // the markers' canvas has no pitch or rotation
+		dragRotate: false,
+		pitchWithRotate: false,
+		rollEnabled: false,
+		attributionControl: { compact },
+		locale: { "Map.Title": "Map of the vehicles" },
+	});
+	map.touchZoomRotate.disableRotation();
+	map.keyboard.disableRotation();
+	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
+	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
+	map.on("style.load", () => map.setProjection({ type: "mercator" })); // overrides the style
+	addGraticule(map);
+	darkScheme.addEventListener("change", async () => {
+		const style = await baseMap.style();
+		if (typeof style !== "string" && !repaint(map, style)) {
+			map.setStyle(style);
+		}
+	});
+	baseMap.retryOnError(map);
+	streetHint(map, () => isWithin(map.getCenter().wrap(), baseMap.streets));
+	return new GlMap(map);
+}
+
+/** @implements {Ground} */
+class GlMap {
+	#map;
+	/** @type {LonLat[]} */ #trail = [];
+
+	/** @param {maplibregl.Map} map */
+	constructor(map) {
+		this.#map = map;
+		map.on("style.load", () => this.showTrail(this.#trail)); // a new style has no trail
+	}
+
+	get container() {
+		return this.#map.getContainer();
+	}
+
+	get overlaid() {
+		return this.#map.getCanvasContainer();
+	}
+
+	get zoom() {
+		return this.#map.getZoom();
+	}
+
+	/** @returns {LonLat} */
+	get center() {
+		const { lng, lat } = this.#map.getCenter().wrap();
+		return [lng, lat];
+	}
+
+	/** @returns {import("./viewport.js").Box} */
+	bounds() {
+		const b = this.#map.getBounds();
+		return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
+	}
+
+	/** @param {LonLat} place */
+	project(place) {
+		return this.#map.project(place);
+	}
+
+	/** @param {Point} point @returns {LonLat} */
+	unproject({ x, y }) {
+		const { lng, lat } = this.#map.unproject([x, y]);
+		return [lng, lat];
+	}
+
+	isMoving() {
+		return this.#map.isMoving();
+	}
+
+	isComplete() {
+		return Boolean(this.#map.loaded());
+	}
+
+	/** @param {LonLat} center @param {number} [zoom] */
+	jumpTo(center, zoom) {
+		this.#map.jumpTo(zoom === undefined ? { center } : { center, zoom });
+	}
+
+	/** @param {LonLat} center @param {number} zoom @param {boolean} animate */
+	flyTo(center, zoom, animate) {
+		this.#map.flyTo({ center, zoom, animate, maxDuration: 2500 });
+	}
+
+	/**
+	 * @param {import("./viewport.js").Box} box
+	 * @param {{padding: number, maxZoom: number, animate: boolean}} options
+	 */
+	fit([west, south, east, north], options) {
+		this.#map.fitBounds([west, south, east, north], options);
+	}
+
+	/** @param {string} cursor of CSS */
+	setCursor(cursor) {
+		this.#map.getCanvas().style.cursor = cursor;
+	}
+
+	/** @param {string} type @param {(event: any) => void} listener */
+	on(type, listener) {
+		this.#map.on(/** @type {any} */ (type), listener);
+	}
+
+	/** @param {string} type @param {(event: any) => void} listener */
+	off(type, listener) {
+		this.#map.off(/** @type {any} */ (type), listener);
+	}
+
+	/** @param {LonLat[]} line which may continue beyond ±180 */
+	showTrail(line) {
+		this.#trail = line;
+		/** @type {GeoJSON.Feature} */
+		const feature = {
+			type: "Feature",
+			properties: {},
+			geometry: { type: "LineString", coordinates: line },
+		};
+		/** @type {GeoJSON.FeatureCollection} */
+		const data = { type: "FeatureCollection", features: line.length > 0 ? [feature] : [] };
+		const source = /** @type {maplibregl.GeoJSONSource | undefined} */ (this.#map.getSource(TRAIL));
+		if (source) {
+			source.setData(data);
+			return;
+		}
+		if (!this.#map.getStyle()) {
+			return; // still loading; style.load draws the trail
+		}
+		this.#map.addSource(TRAIL, { type: "geojson", data, lineMetrics: true });
+		this.#map.addLayer({
+			id: TRAIL,
+			type: "line",
+			source: TRAIL,
+			layout: { "line-cap": "round", "line-join": "round" },
+			paint: {
+				"line-width": ["interpolate", ["linear"], ["zoom"], 4, 2, 14, 5],
+				"line-gradient": [
+					"interpolate",
+					["linear"],
+					["line-progress"],
+					0,
+					"rgba(245,158,11,0.1)",
+					1,
+					PALETTE.light.selected,
+				],
+			},
+		});
+	}
+}
+
+/** BaseMap loads the style under the vehicles, and retries when it cannot be loaded. */
+class BaseMap {
+	#config;
+	#complete = true; // nothing has failed since the style was made
+	/** The areas in which the newest style draws streets. @type {import("./basemap.js").Area[]} */
+	streets = [];
+
+	/** @param {import("./basemap.js").Config} config */
+	constructor(config) {
+		this.#config = config;
+	}
+
+	/** The style for the current colour scheme. @returns {ReturnType<typeof baseStyle>} */
+	async style() {
+		const { report = () => {} } = this.#config;
+		/** @param {string} words */
+		const failed = (words) => {
+			this.#complete = false;
+			report(words);
+		};
+		const style = await baseStyle(maplibregl, { ...this.#config, report: failed }, darkScheme.matches);
+		this.streets = streetAreas(style);
+		return style;
+	}
+
+	/** Reports what cannot be loaded, and retries until it can. @param {maplibregl.Map} map */
+	retryOnError(map) {
+		const { report = () => {} } = this.#config;
+		let styled = false;
+		map.once("style.load", () => (styled = true));
+		map.on("error", async ({ error }) => {
+			if (!styled && this.#config.style) {
+				styled = true;
+				this.#config = { ...this.#config, style: null };
+				report(`The map's style could not be loaded, so the world is shown: ${error.message}`);
+				map.setStyle(await this.style());
+				return;
+			}
+			this.#complete = false;
+			report(`Parts of the map could not be loaded: ${error.message}`);
+		});
+		setInterval(() => this.#complete || this.#reload(map), RETRY_INTERVAL);
+	}
+
+	/** @param {maplibregl.Map} map */
+	async #reload(map) {
+		this.#complete = true;
+		closeArchives();
+		const style = await this.style();
+		if (!this.#complete) {
+			return;
+		}
+		if (typeof style !== "string") {
+			// MapLibre reloads the sources of a style that is set anew.
+			map.setStyle(style, { diff: false });
+		}
+		this.#config.report?.("");
+	}
+}
