@@ -21,9 +21,12 @@ const (
 
 // vehicles answers with a page of the vehicles that the reader may read.
 func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
-	p := paramsOf(r, "q", "topic", "bbox", "limit", "after")
-	p.refuse("GET /vehicles has q, topic, bbox, limit and after", "near", "state")
-	words, part := p.search(), p.part(geo.CheckVehicleID)
+	p := paramsOf(r, "q", "topic", "bbox", "near", "limit", "after")
+	p.refuse("GET /vehicles has q, topic, bbox, near, limit and after", "state")
+	words, part, near := p.search(), p.part(geo.CheckVehicleID), p.point("near")
+	if near != nil && part.After != "" {
+		p.invalid("after", "does not go with near, which has one page of up to limit vehicles")
+	}
 	var q stream.Query
 	if err := p.scope(r, &q); err != nil {
 		return err
@@ -31,14 +34,22 @@ func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
 	var match func([]byte) bool
 	examined := 0
 	if len(words) > 0 {
-		match, examined = geo.NewSearch(words).Match, a.Hub.SnapshotSize(q.Topics)
+		match = geo.NewSearch(words).Match
+	}
+	if len(words) > 0 || near != nil {
+		examined = a.Hub.SnapshotSize(q.Topics)
 	}
 	release, err := a.acquireRead(r, examined)
 	if err != nil {
 		return err
 	}
 	defer release()
-	page := a.Hub.List(&q, part, match)
+	var page *stream.Page
+	if near != nil {
+		page = a.Hub.Nearest(&q, *near, part.Limit, match)
+	} else {
+		page = a.Hub.List(&q, part, match)
+	}
 	if a.unchanged(w, r, page.Tag()) {
 		return nil
 	}

@@ -100,6 +100,58 @@ func TestListVehicles(t *testing.T) {
 	require.Equal(t, `{"type":"FeatureCollection","features":[]}`+"\n", h.get(t, "/vehicles?topic=nobody").body)
 }
 
+// TestNearestVehicles lists the nearest first, also over the antimeridian, within the scope of the request.
+func TestNearestVehicles(t *testing.T) {
+	h := start(t)
+	h.put(t, at("home", 10, 50), at("b", 11, 50, `"topics":["x"]`, `"driver":"Max Müller"`),
+		at("a", 9, 50, `"topics":["x"]`), at("far", 60, 50, `"topics":["x"]`, `"driver":"Zoë Müller"`),
+		at("east", 179.9, 0), at("west", -179.8, 0), at("gone", 10, 50, `"topics":["x"]`))
+	require.Equal(t, 204, h.do(t, "DELETE", h.internal.URL+"/vehicles/gone", nil).StatusCode)
+	for _, c := range []struct {
+		query string
+		ids   []string
+	}{
+		{"near=10,50", []string{"home", "a", "b", "far", "east", "west"}},
+		{"near=10,50&limit=1", []string{"home"}},
+		{"near=10,50&limit=3", []string{"home", "a", "b"}}, // of equal distances, the first id
+		{"near=10.1,50&limit=2", []string{"home", "b"}},
+		{"near=-179.95,0&limit=2", []string{"east", "west"}},
+		{"near=180.05,0&limit=1", []string{"east"}},
+		{"near=10,50&topic=x", []string{"a", "b", "far"}},
+		{"near=10,50&q=muller", []string{"b", "far"}},
+		{"near=70,50&q=muller&limit=1", []string{"far"}},
+		{"near=10,50&bbox=10.5,40,65,60", []string{"b", "far"}},
+		{"near=10,50&topic=nobody", nil},
+	} {
+		for _, port := range []string{h.public.URL, h.internal.URL} {
+			ids, next := vehiclesPage(t, h.do(t, "GET", port+"/vehicles?"+c.query, nil))
+			require.Equal(t, c.ids, ids, c.query)
+			require.Empty(t, next, "there is one page")
+		}
+	}
+	feature := strings.TrimSuffix(strings.TrimSpace(h.get(t, "/vehicles/b").body), "}")
+	got := h.get(t, "/vehicles?near=11,50.001&limit=1")
+	require.Equal(t, `{"type":"FeatureCollection","features":[`+feature+`,"distance_m":111.3}]}`+"\n", got.body)
+	etag := got.Header.Get("ETag")
+	require.Equal(t, 304, h.get(t, "/vehicles?near=11,50.001&limit=1", "If-None-Match", etag).StatusCode)
+	h.put(t, at("c", 11, 50.001))
+	require.Equal(t, 200, h.get(t, "/vehicles?near=11,50.001&limit=1", "If-None-Match", etag).StatusCode)
+
+	many := make([]string, 3000) // more than are examined under one lock
+	for n := range many {
+		many[n] = at(fmt.Sprintf("v%04d", n), 20+float64((n*7)%len(many))/1e5, 30)
+	}
+	h.put(t, many...)
+	ids, _ := vehiclesPage(t, h.get(t, "/vehicles?near=20,30&limit=1000"))
+	require.Len(t, ids, 1000)
+	for i, id := range ids {
+		var n int
+		_, err := fmt.Sscanf(id, "v%d", &n)
+		require.NoError(t, err)
+		require.Equal(t, i, n*7%len(many))
+	}
+}
+
 func TestListTopics(t *testing.T) {
 	h := start(t)
 	require.Equal(t, `{"topics":[]}`+"\n", h.get(t, "/topics").body)
@@ -160,14 +212,18 @@ func TestListsRefuse(t *testing.T) {
 		}
 	}
 	for query, words := range map[string]string{
-		"/vehicles?near=1,2":     "near is not supported; GET /vehicles has q, topic, bbox, limit and after",
-		"/vehicles?state=moving": "state is not supported",
-		"/vehicles?topic=":       "parameter topic is invalid",
-		"/vehicles?topic=x*":     "there are no wildcards",
-		"/vehicles?topics=x":     "did you mean topic?",
-		"/vehicles?bbox=1":       "parameter bbox",
-		"/topics?topic=x":        "topic is not supported; GET /topics has q, limit and after",
-		"/topics?bbox=1,2,3,4":   "bbox is not supported",
+		"/vehicles?near=1":           "parameter near is invalid",
+		"/vehicles?near=1,91":        "latitude is 91",
+		"/vehicles?near=":            "parameter near is invalid",
+		"/vehicles?nearby=1,2":       "did you mean near?",
+		"/vehicles?near=1,2&after=a": "parameter after does not go with near, which has one page of up to limit",
+		"/vehicles?state=moving":     "state is not supported; GET /vehicles has q, topic, bbox, near",
+		"/vehicles?topic=":           "parameter topic is invalid",
+		"/vehicles?topic=x*":         "there are no wildcards",
+		"/vehicles?topics=x":         "did you mean topic?",
+		"/vehicles?bbox=1":           "parameter bbox",
+		"/topics?topic=x":            "topic is not supported; GET /topics has q, limit and after",
+		"/topics?bbox=1,2,3,4":       "bbox is not supported",
 	} {
 		refused(t, h.get(t, query), http.StatusBadRequest, words)
 	}

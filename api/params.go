@@ -162,6 +162,18 @@ func (p *params) box(name string) *geo.Box {
 	return &box
 }
 
+func (p *params) point(name string) *geo.Point {
+	text, given := p.single(name)
+	if !given {
+		return nil
+	}
+	point, err := geo.ParsePoint(text)
+	if err != nil {
+		p.invalid(name, "is invalid: %v", err)
+	}
+	return &point
+}
+
 // time returns a parameter that is a time, perhaps relative to now; the zero time without it.
 func (p *params) time(name string, now time.Time) (at time.Time) {
 	text, given := p.single(name)

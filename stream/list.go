@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"cmp"
 	"hash/fnv"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +24,10 @@ type Page struct {
 	view Snapshot
 }
 
-// candidate is a vehicle in scope with its Feature at one moment.
+// candidate is a vehicle in scope with its place and Feature at one moment.
 type candidate struct {
 	viewEntry
+	point   geo.Point
 	feature []byte
 }
 
@@ -50,6 +53,43 @@ func (h *Hub) List(q *Query, part Part, match func(feature []byte) bool) *Page {
 		page.Next = entries[part.Limit-1].vehicle.id
 	}
 	page.view.view.entries = entries
+	return page
+}
+
+// Nearest returns a page of the vehicles in scope that are nearest to a point, the nearest first. There are
+// at most limit of them, and no next page. q and match mean what they mean in [Hub.List]. Each Feature has a
+// member distance_m.
+func (h *Hub) Nearest(q *Query, to geo.Point, limit int, match func(feature []byte) bool) *Page {
+	type found struct {
+		viewEntry
+		metres float64
+	}
+	byDistance := func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.metres, b.metres), strings.Compare(a.vehicle.id, b.vehicle.id))
+	}
+	s := newScope(q.Topics, q.Box, q.Only...)
+	nearest := make([]found, 0, 2*limit) // what is behind the first limit is dropped when it is full
+	farthest := math.Inf(1)              // of the first limit, when they were last sorted
+	var some []candidate
+	for w := h.walk(&s, ""); !w.done; {
+		some = w.next(some[:0])
+		for _, c := range some {
+			metres := geo.Distance(to, c.point)
+			if metres > farthest || match != nil && !match(c.feature) {
+				continue
+			}
+			if nearest = append(nearest, found{c.viewEntry, metres}); len(nearest) == 2*limit {
+				slices.SortFunc(nearest, byDistance)
+				nearest = nearest[:limit]
+				farthest = nearest[limit-1].metres
+			}
+		}
+	}
+	slices.SortFunc(nearest, byDistance)
+	page := &Page{view: Snapshot{hub: h, scope: s, view: &stateView{}, near: &to}}
+	for _, f := range nearest[:min(limit, len(nearest))] {
+		page.view.view.entries = append(page.view.view.entries, f.viewEntry)
+	}
 	return page
 }
 
@@ -133,7 +173,7 @@ func (w *walk) appendInScope(dst []candidate, v *vehicle) []candidate {
 	if !w.scope.contains(v.id, v.here) {
 		return dst
 	}
-	return append(dst, candidate{viewEntry{v, v.number}, v.feature()})
+	return append(dst, candidate{viewEntry{v, v.number}, v.here.point, v.feature()})
 }
 
 // TopicCount is a topic and the number of vehicles that are in it.

@@ -36,6 +36,7 @@ func BenchmarkList(b *testing.B) {
 		{"search", func() {
 			h.List(&fleetQuery, stream.Part{Limit: 100}, geo.NewSearch(geo.ParseWords("muller nobody")).Match)
 		}},
+		{"near", func() { h.Nearest(&fleetQuery, geo.Point{13, 52}, 100, nil) }},
 		{"topics", func() { h.Topics(stream.Part{Limit: 100}, everyone) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -20,6 +20,7 @@ type Snapshot struct {
 	hub   *Hub
 	scope scope
 	view  *stateView
+	near  *geo.Point // each Feature has its distance from there; nil: none has one
 }
 
 // Snapshot freezes the positions that are in scope now. topics, box and only mean what they mean in
@@ -84,7 +85,11 @@ func (s *Snapshot) appendFeatures(buf []byte, next int, empty bool) ([]byte, int
 		if !empty {
 			buf = append(buf, ',')
 		}
-		buf, empty = append(buf, event.feature()...), false
+		if empty = false; s.near != nil {
+			buf = geo.AppendDistance(buf, event.feature(), *s.near)
+			continue
+		}
+		buf = append(buf, event.feature()...)
 	}
 	return buf, next, empty
 }
