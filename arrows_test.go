@@ -24,6 +24,10 @@ var arrows = []arrow{
 
 	{"stream", "geo", "an event is a position's Feature, and boxes filter"},
 
+	{"stream/jetstream", "stream", "a journal is stream's"},
+	{"stream/jetstream", "stream/lockdir", "one hub has a journal's directory"},
+	{"stream/jetstream", nats, "the engine of the journal"},
+
 	{"api", "api/ingest", "POST /publish hands positions over"},
 	{"api", "api/problem", "errors leave as problems"},
 	{"api", "api/token", "tokens say who may read and publish"},
@@ -106,12 +110,13 @@ const (
 	chi     = "github.com/go-chi/chi"
 	jwt     = "github.com/golang-jwt/jwt"
 	kong    = "github.com/alecthomas/kong"
+	nats    = "github.com/nats-io"
 	orb     = "github.com/paulmach/orb"
 	quic    = "github.com/quic-go/quic-go"
 	systemd = "github.com/coreos/go-systemd"
 )
 
-var fenced = []string{chi, jwt, kong, orb, quic, systemd}
+var fenced = []string{chi, jwt, kong, nats, orb, quic, systemd}
 
 // never lists packages of the standard library that would turn a layer upside down.
 var never = []arrow{
