@@ -20,16 +20,15 @@ import (
 // testLimit is how long a test waits for anything. Nothing takes as long unless it hangs.
 const testLimit = 2 * time.Minute
 
-// child names what this process does as a child of a test, instead of running tests.
+// child names what this process does as a child of a test, instead of running tests: one of children.
 const child = "LIVEMAP_JOURNAL_CHILD"
+
+var children = map[string]func(){"post": postUntilKilled}
 
 // TestMain fails on goroutines that a test left behind.
 func TestMain(m *testing.M) {
-	switch os.Getenv(child) {
-	case "post":
-		postUntilKilled()
-	case "full":
-		fillUp()
+	if run, found := children[os.Getenv(child)]; found {
+		run()
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package jetstream_test
 
 import (
@@ -18,6 +16,8 @@ import (
 	"livemap/stream"
 	"livemap/stream/jetstream"
 )
+
+func init() { children["full"] = fillUp }
 
 // fillUp is a hub whose files may not grow for a while. It prints what becomes of its posts.
 func fillUp() {
