@@ -107,7 +107,7 @@ lines:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags faults,soak ./cmd/livemap/e2e
+	$(GO) vet -tags faults,soak ./cmd/livemap/e2e ./stream/jetstream
 
 # Systems beside the one it runs on. The tag leaves out the one test that validates by
 # openapi.yaml: its library takes minutes to compile.
@@ -204,7 +204,7 @@ proxies: ## nginx, HAProxy, Apache, lighttpd and WebKitGTK for faults, installed
 
 # Needs root, iproute2 and util-linux; what is missing is told. RELIABILITY.md says what they do.
 faults: build browser clients proxies $(CADDY) $(H2SPEC) ## the faults that take long, about a quarter of an hour
-	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap/e2e
+	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) LIVEMAP_H2SPEC=$(CURDIR)/$(H2SPEC) $(GO) run $(GOTESTSUM) --format standard-verbose -- -tags faults -run '^TestFault' -count=1 -timeout 40m ./cmd/livemap/e2e ./stream/jetstream
 	LIVEMAP_CADDY=$(CURDIR)/$(CADDY) node --test --test-reporter=spec $(wildcard web/test/faults/*.test.mjs)
 
 soak: $(CADDY) ## 500 streams for LIVEMAP_SOAK, half an hour by default, with Caddy in front of half of them

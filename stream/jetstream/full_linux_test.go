@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,4 +94,22 @@ func TestWriteError(t *testing.T) {
 	require.Equal(t, []string{
 		"then: " + jetstream.ErrWrite.Error(), "after: <nil> true", "newest: last",
 	}, out[1:])
+}
+
+// TestNotWritable checks the error for a directory in which this process may not write.
+func TestNotWritable(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o555))
+	told := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocks it: the thread ends
+		if os.Getuid() == 0 {
+			syscall.Setfsuid(65534)
+		}
+		_, err := jetstream.Open(context.Background(), config(dir))
+		told <- err
+	}()
+	err := <-told
+	require.ErrorContains(t, err, "journal in "+dir+": ")
+	require.ErrorIs(t, err, os.ErrPermission)
 }
