@@ -83,6 +83,7 @@ func TestEverythingIsThere(t *testing.T) {
 	for _, name := range []string{"maplibre-gl-worker.mjs", "LICENSES.txt"} {
 		follow(set.Lib + name)
 	}
+	follow(set.App + "shared/worker.js") // by a SharedWorker
 	require.Empty(t, names(s.get(t, "/livemap.js")), "livemap.js stands alone")
 }
 

@@ -59,6 +59,8 @@ export interface Options extends View {
 	getToken?: () => string | Promise<string>;
 	/** Ends the feed. */
 	signal?: AbortSignal;
+	/** @internal How the map's tabs share streams. */
+	newStream?: (feed: any, view: View) => any;
 	/** A vehicle's newest position. */
 	onPosition?: (feature: Feature) => void;
 	/** An older position that arrived late. */
@@ -93,7 +95,7 @@ export interface Status {
 	retryAt: number;
 	/** Failed connections since the last live one. */
 	attempt: number;
-	/** The protocol of the last live connection: `h3`, `h2`, `http/1.1`, or empty. */
+	/** The protocol of the last live connection: `h3`, `h2`, `h1`, or empty. */
 	protocol: string;
 	/**
 	 * How the feed got its state: read at the start, resumed with every event, resumed with the newest

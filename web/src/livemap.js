@@ -103,10 +103,10 @@ class Feed {
 	/** The end of the hub's last pause by its own clock, in Unix seconds; 0: none. Read only. */
 	quietFrom = 0;
 
-	/** @type {Stream} */ #stream;
+	/** @type {AnyStream} */ #stream;
 	/**
 	 * The stream of the previous view, shown until the new one is live.
-	 * @type {Stream | null}
+	 * @type {AnyStream | null}
 	 */
 	#before = null;
 	#closed = false;
@@ -143,9 +143,11 @@ class Feed {
 		});
 	}
 
-	/** @param {View} view */
+	/** @param {View} view @returns {AnyStream} */
 	#newStream(view) {
-		return new Stream(this, this.#options, this.#access, view);
+		return (
+			this.#options.newStream?.(this, view) ?? new Stream(this, this.#options, this.#access, view)
+		);
 	}
 
 	/** The status of the connection whose vehicles are shown. Read only. @returns {Status} */
@@ -224,7 +226,7 @@ class Feed {
 
 	/**
 	 * Replaces the vehicles by those of another stream.
-	 * @param {Stream} stream
+	 * @param {AnyStream} stream
 	 * @package
 	 */
 	adopt(stream) {
@@ -246,7 +248,7 @@ class Feed {
 
 	/**
 	 * Reads everything again, because the stream cannot continue from its state.
-	 * @param {Stream} stream
+	 * @param {AnyStream} stream
 	 * @package
 	 */
 	reread(stream) {
@@ -261,7 +263,7 @@ class Feed {
 	}
 
 	/**
-	 * @param {Stream} stream
+	 * @param {AnyStream} stream
 	 * @param {"position" | "late" | "gone"} what
 	 * @param {any} subject
 	 * @param {string} [reason]
@@ -281,7 +283,7 @@ class Feed {
 		}
 	}
 
-	/** Reports a stream's new status. @param {Stream} stream @package */
+	/** Reports a stream's new status. @param {AnyStream} stream @package */
 	statusChanged(stream) {
 		if (stream === this.#stream && stream.status.refusal === "unauthorized") {
 			this.#before?.close(); // without a sign-in the previous view ends too
@@ -311,6 +313,12 @@ class Feed {
 		this.asOf = time;
 	}
 }
+
+/**
+ * What a feed asks of a stream.
+ * @typedef {Pick<Stream, "vehicles" | "adopted" | "live" | "reread" | "status" | "query" | "start" | "check"
+ *   | "retry" | "close">} AnyStream
+ */
 
 /** Stream follows one view, over as many connections as it takes. */
 class Stream {

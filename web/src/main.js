@@ -7,7 +7,6 @@ import { debug } from "./debug.js";
 import { element, showNotice } from "./element.js";
 import { Fleet } from "./fleet.js";
 import { idText } from "./id.js";
-import { follow } from "./livemap.js";
 import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { Trail } from "./map/trail.js";
@@ -23,6 +22,7 @@ import { Account } from "./session/account.js";
 import { Login, restoreView } from "./session/login.js";
 import { SignIn } from "./session/sign-in.js";
 import { takeInitialToken, takeToken } from "./session/token.js";
+import { follow, renew } from "./shared/stream.js";
 import { WholeFleet } from "./whole-fleet.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
@@ -34,7 +34,7 @@ let started = false; // the feed exists
 let lastHeard = 0; // when the feed last heard from the hub, in ms of Date.now()
 let permissions = ""; // of the reader whose feed this is
 let accountChecked = false; // the hub has confirmed the account since the last failure
-const account = new Account(() => accountChanged());
+const account = new Account(() => accountChanged(), renew);
 const signIn = new SignIn(account, new Login(config.login));
 const token = takeInitialToken();
 const signingIn = token === null ? account.refresh() : account.signIn(token);
@@ -104,8 +104,8 @@ const feed = follow({
 			account.signedOut(reason);
 		}
 		if (phase === "live" || refusal === "forbidden") {
-			if (!accountChecked && account.state !== "anonymous") {
-				account.refresh(); // the reader may have changed
+			if ((!accountChecked || account.state === "out") && account.state !== "anonymous") {
+				account.refresh(); // the reader may have changed, or signed in in another tab
 			}
 			accountChecked = true;
 		} else {
@@ -124,13 +124,16 @@ const feed = follow({
 		}
 	},
 });
-const selected = new Selected({
-	canRead: (topic) => viewport.canRead(topic),
-	onPosition: moved,
-	onLate: (feature) => trail.add(feature),
-	onGone: gone,
-	onLost: (id) => feed.vehicles.has(id) || fleet.leave(id),
-});
+const selected = new Selected(
+	{
+		canRead: (topic) => viewport.canRead(topic),
+		onPosition: moved,
+		onLate: (feature) => trail.add(feature),
+		onGone: gone,
+		onLost: (id) => feed.vehicles.has(id) || fleet.leave(id),
+	},
+	follow,
+);
 const showStatus = connection(element("connection", HTMLElement), feed);
 const showBand = bandOver(element("band", HTMLElement), feed);
 const wholeFleet = new WholeFleet(

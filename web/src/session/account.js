@@ -27,10 +27,15 @@ export class Account {
 	#asked = 0; // number of the newest request; older answers are ignored
 	#signingIn = 0; // tokens that wait for the hub's answer
 	#onChange;
+	#onSession;
 
-	/** @param {() => void} onChange is called after every change */
-	constructor(onChange) {
+	/**
+	 * @param {() => void} onChange is called after every change
+	 * @param {() => void} [onSession] is called when this page has signed the reader in or out
+	 */
+	constructor(onChange, onSession = () => {}) {
 		this.#onChange = onChange;
+		this.#onSession = onSession;
 	}
 
 	/** The subject of the token; "" if it has none. */
@@ -72,6 +77,9 @@ export class Account {
 			.replace(/^\s*Bearer\s/i, "")
 			.replace(/\s+/g, "");
 		const answer = /^[!-~]+$/.test(token) ? await request("POST", token) : refusal("that is no token");
+		if (answer.status === 200) {
+			this.#onSession();
+		}
 		// An earlier sign-in may still be valid.
 		const now = answer.status === 200 ? answer : await request("GET");
 		this.#signingIn--;
@@ -85,7 +93,11 @@ export class Account {
 	/** Signs out. @returns {Promise<boolean>} whether the hub has confirmed it */
 	async signOut() {
 		this.#asked++;
-		return (await request("DELETE")).status === 204;
+		const done = (await request("DELETE")).status === 204;
+		if (done) {
+			this.#onSession();
+		}
+		return done;
 	}
 
 	/**
