@@ -28,7 +28,7 @@ after(async () => {
 afterEach(async () => {
 	const pages = opened.splice(0);
 	await Promise.all(pages.map(({ page }) => page.context().close()));
-	await fetch(`${hub.internal}/vehicles?topic=live_updates:all`, { method: "DELETE" });
+	await hub.clear();
 	assert.deepEqual(
 		pages.flatMap(({ complaints }) => complaints),
 		[],

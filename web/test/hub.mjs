@@ -7,7 +7,8 @@
  * | `hub.stop()`, `hub.run()` | stops it; starts it again on the same ports with the same state |
  * | `hub.pause()`, `hub.goOn()` | takes its processor away, as a dead path looks; gives it back |
  * | `hub.end()` | stops it and removes its state |
- * | `hub.publish(...positions)`, `hub.remove(id)` | publishes as README does; removes a vehicle |
+ * | `hub.publish(...positions)` | publishes as README does |
+ * | `hub.remove(id)`, `hub.clear()` | removes a vehicle; removes all |
  * | `hub.truth()` | the hub's own snapshot, which a page must agree with |
  * | `hub.command(...args)` | runs another livemap command against this hub |
  * | `hub.browser(drawing)` | a Chromium that speaks HTTP/3 with this hub, with WebGL2 or without |
@@ -159,6 +160,11 @@ export class Hub {
 		await fetch(`${this.internal}/vehicles/${encodeURIComponent(id)}`, { method: "DELETE" });
 	}
 
+	/** Removes all vehicles, also those whose ids no path can name. */
+	async clear() {
+		await fetch(`${this.internal}/vehicles?topic=live_updates:all`, { method: "DELETE" });
+	}
+
 	/** What the hub holds, by vehicle. @returns {Promise<Map<string, any>>} */
 	async truth() {
 		const answer = await fetch(`${this.internal}/topics/live_updates:all/snapshot`);
@@ -196,7 +202,7 @@ const DRAWING = {
 };
 
 /** Debian's Chromium, or that of CHROMIUM. @param {Drawing} [drawing] @param {...string} args */
-export async function browser(drawing = "webgl", ...args) {
+export async function browser(drawing = "plain", ...args) {
 	const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
 	if (!executablePath) {
 		throw new Error("no Chromium: make browser installs it, or CHROMIUM names it");

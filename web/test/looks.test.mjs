@@ -22,7 +22,7 @@ let fleet;
 before(async () => {
 	await mkdir(PICTURES, { recursive: true });
 	hub = await Hub.start();
-	browser = await hub.browser();
+	browser = await hub.browser("webgl");
 	fleet = hub.command("simulate", "--vehicles", "250");
 	while ((await hub.truth()).size < 250) {
 		assert.equal(fleet.exitCode, null, "the simulation has ended");
@@ -117,7 +117,7 @@ describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 
 	test("when the hub is away", async () => {
 		const short = await Hub.start();
-		const own = await short.browser();
+		const own = await short.browser("webgl");
 		try {
 			await short.publish({ vehicle_id: "TRUCK-042", lon: 13.4, lat: 52.5, speed_kmh: 0 });
 			const opened = await open(short, own);
@@ -133,7 +133,7 @@ describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 
 	test("over streets from a file", async () => {
 		const streets = await Hub.start(["--map-pmtiles", STREETS]);
-		const own = await streets.browser();
+		const own = await streets.browser("webgl");
 		try {
 			await streets.publish(
 				...Array.from({ length: 24 }, (_, i) => ({

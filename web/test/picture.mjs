@@ -196,7 +196,7 @@ async function fleet() {
 }
 
 const hub = await Hub.start(["--map-pmtiles", ARCHIVE]);
-const browser = await hub.browser();
+const browser = await hub.browser("webgl");
 try {
 	const tracks = await fleet();
 	const time = now();

@@ -127,7 +127,7 @@ describe("the page without WebGL2", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("draws MapLibre's map again after a lost context, and outlines until then", async () => {
-		const browser = await hub.browser();
+		const browser = await hub.browser("webgl");
 		try {
 			const { page, complaints } = await open(hub, browser, "#map=6/53/13&vehicle=FERRY-1", SMALL, keepContext);
 			await page.waitForFunction(() => window.livemap.trail() === 2);
@@ -160,7 +160,7 @@ describe("the page without WebGL2", { timeout: 10 * LIMIT }, () => {
 	});
 
 	test("streams, lists and finds while MapLibre does not arrive, and says when it cannot", async () => {
-		const browser = await hub.browser();
+		const browser = await hub.browser("webgl");
 		try {
 			/** @type {import("playwright-core").Route | undefined} */
 			let held;

@@ -22,7 +22,7 @@ describe("streets", { timeout: 10 * LIMIT }, () => {
 	before(async () => {
 		await mkdir(PICTURES, { recursive: true });
 		hub = await Hub.start(["--map-pmtiles", CITY]);
-		browser = await hub.browser();
+		browser = await hub.browser("webgl");
 	});
 	after(async () => {
 		await browser?.close();

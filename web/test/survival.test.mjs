@@ -69,6 +69,9 @@ async function land(page) {
 	}
 }
 
+/** Milliseconds until the page tries again to load its map. */
+const RETRY_INTERVAL = 15_000;
+const SMALL = { viewport: { width: 940, height: 500 } };
 const FLEET = [
 	{ vehicle_id: "PARKED-1", lon: 13.4, lat: 52.52, speed_kmh: 0 },
 	{ vehicle_id: "PARKED-2", lon: 13.41, lat: 52.53, speed_kmh: 0 },
@@ -213,24 +216,30 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await page.context().close();
 	});
 
-	test("loads its base map later if the hub was unreachable", async () => {
-		const { page } = await open(hub, browser, "#map=5/50/10", {}, async (page) => {
-			await page.context().route(/atlas-.*\.bin/, (route) => route.abort());
+	for (const drawing of /** @type {const} */ (["plain", "webgl"])) {
+		test(`loads its ${drawing} base map later if the hub was unreachable`, async () => {
+			const other = await hub.browser(drawing);
+			try {
+				const { page } = await open(hub, other, "#map=5/50/10", SMALL, async (page) => {
+					await page.clock.install();
+					await page.context().route(/atlas-.*\.bin/, (route) => route.abort());
+				});
+				await page.locator("#notice").getByText("The base map could not be loaded").waitFor();
+				await page.context().unroute(/atlas-.*\.bin/);
+				await page.clock.fastForward(RETRY_INTERVAL);
+				await page.locator("#notice").waitFor({ state: "hidden" });
+				await land(page);
+			} finally {
+				await other.close();
+			}
 		});
-		await page.locator("#notice").getByText("The base map could not be loaded").waitFor();
-		await page.context().unroute(/atlas-.*\.bin/);
-		await hub.stop();
-		await hub.run();
-		await page.locator("#notice").waitFor({ state: "hidden" });
-		await land(page);
-		await page.context().close();
-	});
+	}
 
 	test("reports a style that cannot be loaded, and shows the world", async () => {
 		const own = await Hub.start(["--map-style", "https://127.0.0.1:1/style.json"]);
-		const other = await own.browser();
+		const other = await own.browser("webgl");
 		try {
-			const { page } = await open(own, other, "#map=5/50/10");
+			const { page } = await open(own, other, "#map=5/50/10", SMALL);
 			await page
 				.locator("#notice")
 				.getByText("The map's style could not be loaded, so the world is shown")
@@ -247,15 +256,18 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		const file = join(dir, "city.pmtiles");
 		await copyFile(STREETS, file);
 		const own = await Hub.start(["--map-pmtiles", file]);
-		const other = await own.browser();
+		const other = await own.browser("webgl");
 		try {
 			await writeFile(file, "this is no archive");
-			const { page } = await open(own, other, "#map=15/43.7696/11.2558");
+			const { page } = await open(own, other, "#map=15/43.7696/11.2558", SMALL, (page) =>
+				page.clock.install(),
+			);
 			await page
 				.locator("#notice")
 				.getByText("The street map /map.pmtiles could not be read")
 				.waitFor();
 			await copyFile(STREETS, file);
+			await page.clock.fastForward(RETRY_INTERVAL);
 			await page.locator("#notice").waitFor({ state: "hidden" });
 			await page.locator(".maplibregl-ctrl-attrib").getByText("OpenStreetMap").waitFor();
 		} finally {
