@@ -164,7 +164,8 @@ clients: ## what reads streams in tests: Firefox, Python, PHP with curl, install
 			echo "Tests are skipped that need Firefox, Python, or PHP with curl, where one is missing."; exit 0; }; \
 		apt-get update && apt-get install -y --no-install-recommends firefox-esr python3 php-cli php-curl; }
 
-page-tests: build browser ## tests of the page, some of them in the browser
+# Those in Firefox are skipped without it, but not on CI, where make tools comes first.
+page-tests: build browser ## tests of the page, some of them in browsers
 	@test -n "$(wildcard web/test/*.test.mjs)" || { echo "web/test has no tests"; exit 1; }
 	@mkdir -p $(RESULTS)
 	node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
