@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -25,7 +24,7 @@ func (l *serverLog) Fatalf(text string, v ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.first == nil {
-		l.first = errors.New(fmt.Sprintf(text, v...))
+		l.first = fmt.Errorf(text, v...)
 	}
 }
 

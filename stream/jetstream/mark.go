@@ -86,7 +86,7 @@ func (j *Journal) putAway(reason string) error {
 		return err
 	}
 	j.renewed.Kept = filepath.Join(j.config.Dir, oldName)
-	j.dir.Root.Remove(endName)
+	j.dir.Root.Remove(endName) // a hub that is killed now must not miss this end in the new journal
 	if j.end != nil {
 		j.end.close()
 		j.end = nil

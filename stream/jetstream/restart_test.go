@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -153,6 +154,20 @@ func TestBoot(t *testing.T) {
 				require.DirExists(t, renewed.Kept)
 			}
 		})
+	}
+}
+
+// TestSyncAlways checks that a journal can have each message synced, and that its mark says so.
+func TestSyncAlways(t *testing.T) {
+	c := config(t.TempDir())
+	for _, c.Sync = range []time.Duration{0, time.Second} {
+		j, err := jetstream.Open(t.Context(), c)
+		require.NoError(t, err)
+		stored(t, j, numbered(1, 10)...)
+		mark, err := os.ReadFile(filepath.Join(c.Dir, "run.json"))
+		require.NoError(t, err)
+		require.Contains(t, string(mark), fmt.Sprintf(`"always":%t`, c.Sync == 0))
+		require.NoError(t, j.Close())
 	}
 }
 
