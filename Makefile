@@ -35,7 +35,7 @@ livemap: # what is there is not built anew: root, who installs, may have no Go
 # Not what git ignores: that may be a user's keys.
 clean: ## removes all that was built or fetched into this folder
 	rm -rf livemap bin web/dist/lib web/dist/.stamp web/dist.new web/screenshots web/node_modules \
-		cmd/livemap/e2e/testdata/foreign/node_modules
+		web/package/livemap.* cmd/livemap/e2e/testdata/foreign/node_modules
 
 help: ## what make can do here
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
