@@ -140,6 +140,33 @@ describe("an example with 10,000 vehicles renders at most once per frame", { tim
 	});
 });
 
+test("the package's README follows a hub", { timeout: 2 * LIMIT }, async () => {
+	const readme = await readFile(join(ROOT, "web/package/README.md"), "utf8");
+	const [, block] = /^```js\n(.*?)^```$/ms.exec(readme) ?? [];
+	assert.ok(block);
+	const context = await browser.newContext();
+	context.setDefaultTimeout(LIMIT);
+	const page = `<!doctype html><script type="importmap">{"imports":{"livemap-client":"/livemap.js"}}</script>
+		<script type="module">${block.replaceAll("https://hub.example", hub.public)}; window.feed = feed;</script>`;
+	await context.route(`${hub.public}/example`, (route) =>
+		route.fulfill({ body: page, contentType: "text/html" }),
+	);
+	await context.route(`${hub.public}/map-token`, (route) => route.fulfill({ body: "a.b.c" }));
+	const one = await context.newPage();
+	/** @type {string[]} */
+	const said = [];
+	one.on("console", (message) => said.push(message.text()));
+	const sent = one.waitForRequest((request) => request.url().includes("/stream"));
+	await one.goto(`${hub.public}/example`);
+	assert.equal((await sent).headers().authorization, "Bearer a.b.c");
+	await one.waitForFunction(() => /** @type {any} */ (window).feed?.status.phase === "live");
+	await hub.publish({ vehicle_id: "VAN-7", lon: 13, lat: 52, topics: ["depot:7"] });
+	await one.waitForFunction(() => /** @type {any} */ (window).feed.vehicles.has("VAN-7"));
+	assert.ok(said.includes("VAN-7 [13, 52]"), said.join("\n"));
+	await hub.remove("VAN-7");
+	await context.close();
+});
+
 /** @param {string} path of an example */
 async function withoutJSX(path) {
 	const dir = await mkdtemp(join(tmpdir(), "livemap-jsx-"));
