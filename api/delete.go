@@ -20,7 +20,11 @@ func (a *API) deleteVehicle(w http.ResponseWriter, r *http.Request) error {
 	if err := authorizeDelete(r, id); err != nil {
 		return err
 	}
-	if !a.Hub.Delete(id) {
+	deleted, err := a.Hub.Delete(id)
+	if err != nil {
+		return err
+	}
+	if !deleted {
 		return unknownVehicle(id)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -48,7 +52,10 @@ func (a *API) deleteVehicles(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	deleted := a.Hub.DeleteAll(topics, func(id string) bool { return grant == nil || grant.Publish.Match(id) })
+	deleted, err := a.Hub.DeleteAll(topics, func(id string) bool { return grant == nil || grant.Publish.Match(id) })
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", typeJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	json.NewEncoder(w).Encode(map[string]int{"deleted": deleted}) // a failure is the client's connection

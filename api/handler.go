@@ -11,6 +11,7 @@ import (
 	"livemap/api/ingest"
 	"livemap/api/problem"
 	"livemap/geo"
+	"livemap/stream"
 )
 
 // problemOf maps errors to answers. ok is false for an unexpected error, which becomes a 500.
@@ -37,6 +38,10 @@ func problemOf(err error) (p *problem.Problem, ok bool) {
 	if tooFast, is := errors.AsType[*ingest.RateError](err); is {
 		return problem.New(http.StatusTooManyRequests,
 			"%s", tooFast.Error()).With("Retry-After", strconv.Itoa(int(tooFast.Wait))), true
+	}
+	if errors.Is(err, stream.ErrUnavailable) {
+		return problem.New(http.StatusServiceUnavailable, "%s", strings.TrimPrefix(err.Error(), "stream: ")).
+			With("Retry-After", strconv.Itoa(retryAfter)), true
 	}
 	if reused, is := errors.AsType[*ingest.KeyReusedError](err); is {
 		return problem.New(http.StatusUnprocessableEntity, "%s", reused.Error()), true

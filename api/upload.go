@@ -120,7 +120,7 @@ func (u *upload) read() (whole bool) {
 			return err == io.EOF
 		}
 		u.publishLine(lines.number, line, err)
-		if !u.partial.Load() && u.noteEnd() {
+		if u.noteUnconfirmed() || !u.partial.Load() && u.noteEnd() {
 			return false
 		}
 	}
@@ -136,6 +136,17 @@ func (u *upload) noteEnd() bool {
 		u.mu.Unlock()
 	}
 	return is
+}
+
+// noteUnconfirmed notes in the ack that lines are in doubt, and reports whether there are.
+func (u *upload) noteUnconfirmed() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.positions.Unconfirmed() == nil {
+		return false
+	}
+	u.positions.End("unavailable")
+	return true
 }
 
 // publishLine publishes a line, at the latest before the next read.

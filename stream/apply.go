@@ -40,15 +40,16 @@ func (a *applier) number() number {
 // addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
 // the longest time.
 func (a *applier) addVehicle(id string) *vehicle {
-	a.evict(a.config.MaxVehicles - 1)
+	a.evict(a.maxVehicles - 1)
 	v := a.fleet.add(id, a.log.dropped)
 	v.time = math.MinInt64
 	return v
 }
 
-// evict forgets vehicles, the longest silent first, until at most so many are left.
+// evict forgets vehicles, the longest silent first, until at most so many are left. One entry evicts
+// up to maxEvictions of them; the next ones go on.
 func (a *applier) evict(most int) {
-	for a.fleet.size() > most {
+	for n := 0; n < maxEvictions && a.fleet.size() > most; n++ {
 		v := a.fleet.leastRecent()
 		if v.present() {
 			a.markGone(v, Expired)

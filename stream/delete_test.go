@@ -45,11 +45,11 @@ func TestDeleteAll(t *testing.T) {
 				reader := listen(t, h, fleetQuery)
 				time.Sleep(time.Second)
 				reader.takeEvents()
-				require.Equal(t, c.deleted, h.DeleteAll(c.topics, c.may))
+				require.Equal(t, c.deleted, must(h.DeleteAll(c.topics, c.may)))
 				time.Sleep(time.Second)
 				require.Equal(t, c.told, reader.takeEvents())
 				require.Equal(t, 4-c.deleted, h.Stats().Vehicles)
-				require.Zero(t, h.DeleteAll(c.topics, c.may), "they are gone already")
+				require.Zero(t, must(h.DeleteAll(c.topics, c.may)), "they are gone already")
 			})
 		})
 	}
@@ -59,12 +59,12 @@ func TestDeleteAll(t *testing.T) {
 func TestDeletedVehiclesComeBack(t *testing.T) {
 	h := start(t, stream.Config{})
 	publish(t, h, "a", `"topics":["x"],"timestamp":900000100`)
-	require.Equal(t, 1, h.DeleteAll([]string{"x"}, everyone))
+	require.Equal(t, 1, must(h.DeleteAll([]string{"x"}, everyone)))
 	require.Equal(t, stream.Late, publish(t, h, "a", `"timestamp":900000099`).Verdict)
 	require.Zero(t, h.Stats().Vehicles)
 	publish(t, h, "a", `"timestamp":900000101`)
 	require.Equal(t, 1, h.Stats().Vehicles)
-	require.Zero(t, h.DeleteAll([]string{"x"}, everyone))
+	require.Zero(t, must(h.DeleteAll([]string{"x"}, everyone)))
 }
 
 // Publishers get their turn while many vehicles are deleted. may is called without the lock: a publish in
@@ -76,7 +76,7 @@ func TestDeleteAllInPortions(t *testing.T) {
 		publish(t, h, fmt.Sprintf("v%03d", n), `"topics":["x"]`)
 	}
 	was, most := vehicles, 0
-	deleted := h.DeleteAll([]string{"x"}, func(id string) bool {
+	deleted := must(h.DeleteAll([]string{"x"}, func(id string) bool {
 		left := h.Stats().Vehicles
 		most = max(most, was-left)
 		publish(t, h, strings.Replace(id, "v", "new", 1), `"topics":["x"]`)
@@ -85,7 +85,7 @@ func TestDeleteAllInPortions(t *testing.T) {
 		}
 		was = left + 1
 		return true
-	})
+	}))
 	require.Equal(t, vehicles-1, deleted)
 	require.Equal(t, portion, most, "vehicles under one lock")
 	require.Equal(t, vehicles+1, h.Stats().Vehicles)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"cmp"
 	"hash/fnv"
 	"slices"
@@ -35,6 +36,14 @@ func (v *vehicle) frame() frame { return frame{v.event, v.dataAt, v.idSize} }
 func (v *vehicle) feature() []byte { return v.frame().feature() }
 
 func (v *vehicle) present() bool { return !v.here.nowhere() }
+
+// wentBy returns why a gone vehicle went, as its event says.
+func (v *vehicle) wentBy() GoneReason {
+	if bytes.HasSuffix(v.feature(), []byte(`"reason":"expired"}`)) {
+		return Expired
+	}
+	return Deleted
+}
 
 // lastPlace returns the place under which late positions of the vehicle are indexed.
 func (v *vehicle) lastPlace() place {

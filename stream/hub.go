@@ -23,6 +23,8 @@ type Config struct {
 	Heartbeat time.Duration
 	// MaxVehicles is how many vehicles the hub remembers, gone ones included. Default 200,000.
 	MaxVehicles int
+	// PublishWait is how long a change waits for the journal before it is [ErrUnavailable]. Default 10 s.
+	PublishWait time.Duration
 	// VehicleTTL is how long a vehicle may be silent before it is gone. Zero: for ever.
 	VehicleTTL time.Duration
 	// Clock is the wall clock for timestamps; default [time.Now]. It may jump: timeouts use the
@@ -39,6 +41,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FlushInterval, 20*time.Millisecond)
 	setDefault(&c.Heartbeat, 15*time.Second)
 	setDefault(&c.MaxVehicles, 200_000)
+	setDefault(&c.PublishWait, 10*time.Second)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -74,6 +77,11 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
+	maxVehicles int       // part of the state with a journal
+	journaled   journaled // likewise
+
+	following *following // nil: without a journal
+
 	saves    sync.Mutex // held for a save: one at a time
 	router   router
 	writers  []*writer // of attached streams
@@ -90,6 +98,16 @@ type Hub struct {
 
 // New starts a hub with an empty log of a new epoch. [Hub.Close] ends it.
 func New(config Config) *Hub {
+	h := newHub(config)
+	h.start()
+	if h.config.VehicleTTL > 0 {
+		h.running.Go(h.expire)
+	}
+	return h
+}
+
+// newHub returns a hub whose goroutines are not started.
+func newHub(config Config) *Hub {
 	h := &Hub{
 		config:  config.withDefaults(),
 		epoch:   NewEpoch(),
@@ -102,20 +120,25 @@ func New(config Config) *Hub {
 		published: make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}
-	h.router.init()
+	h.maxVehicles = h.config.MaxVehicles
 	h.log = newLog(h.config.History, 1)
+	return h
+}
+
+func (h *Hub) start() {
+	h.router.init()
 	h.startWriters()
 	h.running.Go(h.route)
-	if h.config.VehicleTTL > 0 {
-		h.running.Go(h.expire)
-	}
-	return h
 }
 
 // Close ends the goroutines of the hub. All streams must have ended before, and nothing may be
 // published after: see [Hub.Drain].
 func (h *Hub) Close() {
 	close(h.done)
+	if h.following != nil {
+		h.following.proposer.close()
+		h.following.cancel()
+	}
 	for _, w := range h.writers {
 		w.close()
 	}

@@ -28,7 +28,7 @@ func TestPublishAllIsPublishForEach(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 300 {
 			positions := somePositions(t, random, random.IntN(3*publishBatch))
-			var want, got []outcome
+			var want, got []answer
 			for i := range positions {
 				want = append(want, outcomeOf(each.Publish(&positions[i])))
 			}

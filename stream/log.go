@@ -152,7 +152,7 @@ func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	s.bytes = append(s.bytes, event.text...)
 	r.end, r.dataAt, r.idSize = uint32(len(s.bytes)), event.dataAt, event.idSize
 	s.records = append(s.records, r)
-	l.newest = r.number
+	l.newest = max(l.newest, r.number) // a loaded state is older
 	s.extra += indexed * seqSize
 	l.size += indexed * seqSize
 	return s.event(uint64(len(s.records) - 1)).text
@@ -166,7 +166,7 @@ func (l *eventLog) drop() *segment {
 	s := l.segments[0]
 	l.segments = slices.Delete(l.segments, 0, 1)
 	l.size -= s.size()
-	l.dropped = s.records[len(s.records)-1].number
+	l.dropped = max(l.dropped, s.records[len(s.records)-1].number) // a loaded state is older
 	return s
 }
 
@@ -240,7 +240,7 @@ func (s *seqIndex) trim(oldest *segment) {
 	if n == 0 {
 		return
 	}
-	s.dropped = oldest.records[s.list[n-1]-oldest.first].number
+	s.dropped = max(s.dropped, oldest.records[s.list[n-1]-oldest.first].number)
 	switch left := s.list[n:]; {
 	case len(left) == 0 && cap(s.list) > fewSeqs:
 		s.list = nil

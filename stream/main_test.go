@@ -62,6 +62,14 @@ func start(t testing.TB, config stream.Config) *stream.Hub {
 	return h
 }
 
+// must returns a value that comes without an error.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
 // position returns a position from the members of its JSON object, without the braces. By default
 // it is at longitude 2, latitude 1.
 func position(t testing.TB, id, members string) *geo.Position {

@@ -167,7 +167,7 @@ func modelStep(t *testing.T, m *model, h *stream.Hub, random *rand.Rand, n int) 
 	id := fmt.Sprint("v", random.IntN(48))
 	switch random.IntN(30) {
 	case 0:
-		require.Equal(t, m.delete(id), h.Delete(id))
+		require.Equal(t, m.delete(id), must(h.Delete(id)))
 		return
 	}
 	stamp := time.Now().Unix() + int64(random.IntN(8)) - 3

@@ -24,11 +24,20 @@ type Receipt struct {
 
 // Publish adds a position to the log and returns its verdict and id. It never waits for a
 // subscriber, and p may be reused after it. The error is a [*geo.Refusal] when the timestamp is
-// before [geo.Earliest], or more than [MaxAhead] ahead of the hub's clock.
+// before [geo.Earliest], or more than [MaxAhead] ahead of the hub's clock. With a journal it may also be
+// [ErrUnavailable].
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	now := h.moment()
 	if err := checkTime(p, now.wall); err != nil {
 		return Receipt{}, err
+	}
+	if h.following != nil {
+		asked := newProposal()
+		asked.addPosition(p, nil)
+		if err := h.propose(asked); err != nil {
+			return Receipt{}, err
+		}
+		return asked.outcomes[0].receipt, nil
 	}
 	receipt := h.publishOne(p, now)
 	h.counters.count(receipt.Verdict)
@@ -53,6 +62,10 @@ const publishBatch = 64
 // come in between. When done is called for positions[i], later ones may still be unpublished; done
 // may reuse positions[i].
 func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
+	if h.following != nil {
+		h.proposeAll(positions, done)
+		return
+	}
 	for first := 0; first < len(positions); first += publishBatch {
 		some := positions[first:min(first+publishBatch, len(positions))]
 		receipts, errs := h.publishSome(some)

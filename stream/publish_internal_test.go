@@ -12,18 +12,18 @@ import (
 	"livemap/geo"
 )
 
-// outcome is what a publisher learns about a position.
-type outcome struct {
+// answer is what a publisher learns about a position.
+type answer struct {
 	verdict Verdict
 	seq     uint64
 	refused string
 }
 
-func outcomeOf(receipt Receipt, err error) outcome {
+func outcomeOf(receipt Receipt, err error) answer {
 	if err != nil {
-		return outcome{refused: err.Error()}
+		return answer{refused: err.Error()}
 	}
-	return outcome{receipt.Verdict, receipt.ID.Number, ""}
+	return answer{receipt.Verdict, receipt.ID.Number, ""}
 }
 
 // somePositions returns positions of which some are late, repeated or from the future.

@@ -93,8 +93,8 @@ func TestVerdicts(t *testing.T) {
 				c.takeWrites()
 				for i, step := range steps {
 					if step.members == "delete" {
-						require.True(t, h.Delete("a"))
-						require.False(t, h.Delete("a"))
+						require.True(t, must(h.Delete("a")))
+						require.False(t, must(h.Delete("a")))
 					} else {
 						p := position(t, "a", step.members)
 						before, head := h.Stats(), h.Head()

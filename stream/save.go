@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -36,6 +37,42 @@ type stateHeader struct {
 	Format  string    `json:"format"`
 	Version int       `json:"version"`
 	Saved   time.Time `json:"saved"`
+
+	Journal *stateOfJournal `json:"journal,omitempty"` // of a hub with a journal
+}
+
+// stateOfJournal is what a hub with a journal knows beside its vehicles.
+type stateOfJournal struct {
+	Epoch       string             `json:"epoch"`
+	Seq         uint64             `json:"seq"` // the state is that after this message
+	At          time.Time          `json:"at"`
+	Time        int64              `json:"time"`
+	Swept       int64              `json:"swept"`
+	Newest      uint64             `json:"newest"`    // event
+	Forgotten   uint64             `json:"forgotten"` // event
+	MaxVehicles int                `json:"max_vehicles"`
+	Sessions    map[uint64]session `json:"sessions"`
+}
+
+// stateOfJournal returns what a save writes of a hub with a journal. Hub.mu is held.
+func (h *Hub) stateOfJournal() *stateOfJournal {
+	j := &h.journaled
+	return &stateOfJournal{
+		Epoch: h.epoch, Seq: j.place.Seq, At: j.place.At, Time: j.time, Swept: j.swept,
+		Newest: uint64(h.log.newest), Forgotten: uint64(h.fleet.forgotten),
+		MaxVehicles: h.maxVehicles, Sessions: maps.Clone(j.sessions),
+	}
+}
+
+// restore takes what a save wrote of a hub with a journal. Hub.mu is held.
+func (h *Hub) restore(j *stateOfJournal) {
+	h.journaled = journaled{Place{j.Seq, j.At}, j.Time, maps.Clone(j.Sessions), j.Swept}
+	if h.journaled.sessions == nil {
+		h.journaled.sessions = map[uint64]session{}
+	}
+	h.log.newest, h.log.dropped = number(j.Newest), number(j.Newest)
+	h.fleet.forgotten = number(j.Forgotten)
+	h.maxVehicles = j.MaxVehicles
 }
 
 type stateFooter struct {
@@ -44,7 +81,8 @@ type stateFooter struct {
 
 // stateLine is one vehicle. A gone vehicle has no Feature.
 type stateLine struct {
-	Silent  int64           `json:"silent"` // time since the vehicle last reported, nanoseconds
+	Silent  int64           `json:"silent"`           // time since the vehicle last reported, nanoseconds
+	Number  number          `json:"number,omitempty"` // of the event that made the state, with a journal
 	Topics  []string        `json:"topics,omitempty"`
 	Feature json.RawMessage `json:"feature,omitempty"`
 
@@ -77,18 +115,21 @@ func checkSum(line []byte) bool {
 	return string(line[len(body):]) == string(appendSum(nil, body))
 }
 
-// appendState appends the line of a vehicle as of a time on the hub's monotonic clock. Hub.mu is held.
-func (h *Hub) appendState(dst []byte, v *vehicle, now time.Duration) []byte {
-	start := len(dst)
-	return sumLine(appendStateLine(dst, v, int64(now)-h.fleet.lastSeen(v)), start)
+// appendState appends the line of a vehicle as of a time on the clock of fleet.lastSeen. Hub.mu is held.
+func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
+	start, n := len(dst), number(0)
+	if h.following != nil {
+		n = v.number
+	}
+	return sumLine(appendStateLine(dst, v, now-h.fleet.lastSeen(v), n), start)
 }
 
 // appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
 // all vehicles are present: their Feature is copied byte for byte, without parsing it.
-func appendStateLine(dst []byte, v *vehicle, silent int64) []byte {
+func appendStateLine(dst []byte, v *vehicle, silent int64, n number) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
-			Silent: silent, Gone: Deleted, VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,
+			Silent: silent, Number: n, Gone: v.wentBy(), VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,
 		})
 		if err != nil {
 			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text
@@ -97,6 +138,10 @@ func appendStateLine(dst []byte, v *vehicle, silent int64) []byte {
 	}
 	dst = append(dst, `{"silent":`...)
 	dst = strconv.AppendInt(dst, silent, 10)
+	if n > 0 {
+		dst = append(dst, `,"number":`...)
+		dst = strconv.AppendUint(dst, uint64(n), 10)
+	}
 	for i, t := range *v.here.topics {
 		if i == 0 {
 			dst = append(dst, `,"topics":[`...)
@@ -131,12 +176,17 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
+		h.journaled, h.maxVehicles = journaled{sessions: map[uint64]session{}}, h.config.MaxVehicles
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
-	h.applyNow(h.moment()).evict(h.config.MaxVehicles)
+	if h.following == nil {
+		for a := h.applyNow(h.moment()); h.fleet.size() > h.maxVehicles; {
+			a.evict(h.maxVehicles)
+		}
+	}
 	h.routed.Store(uint64(h.log.newest))
-	loaded.Vehicles = min(loaded.Vehicles, h.config.MaxVehicles)
+	loaded.Vehicles = min(loaded.Vehicles, h.fleet.size())
 	return loaded, nil
 }
 
@@ -149,6 +199,13 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 		return loaded, err
 	}
 	down := min(max(0, h.config.Clock().Sub(header.Saved)), maxSilent)
+	switch {
+	case h.following == nil: // a state of a journal's vehicles is as good as any
+	case header.Journal == nil || header.Journal.Epoch != h.epoch:
+		return loaded, fmt.Errorf("%w: the saved state is of another", ErrOtherJournal)
+	default:
+		h.restore(header.Journal)
+	}
 	for n := 2; ; n++ {
 		text, err := readLine(in)
 		if err != nil && err != errLongLine {
@@ -241,7 +298,7 @@ func (l *restoredLine) check() (err error) {
 		return errors.New("silent is negative")
 	}
 	l.Silent = min(l.Silent, int64(maxSilent))
-	if l.Gone == Deleted {
+	if l.Gone == Deleted || l.Gone == Expired {
 		return geo.CheckVehicleID(l.VehicleID)
 	}
 	if l.Gone != "" {
@@ -271,8 +328,11 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	v := h.fleet.add(id, h.log.dropped)
 	a := h.applyNow(h.moment())
 	a.mono -= int64(down)
-	h.fleet.recency[v.slot].seen = a.mono - l.Silent
-	n := a.number()
+	n, seen := a.number(), a.mono
+	if h.following != nil {
+		n, seen = l.Number, h.journaled.time
+	}
+	h.fleet.recency[v.slot].seen = seen - l.Silent
 	if l.Gone != "" {
 		v.time, v.hash = l.Time, l.Sum
 		h.event = frameGone(h.event.text, h.epoch, n, v.id, l.Gone)

@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
-	"time"
 )
 
 // saving is a save that is under way. It writes the state as it was when the save began: a vehicle
 // that changes before it is written leaves its line here first. Publishers wait for a line at most.
 type saving struct {
-	newest number        // the newest event when the save began
-	began  time.Duration // on the hub's monotonic clock
+	newest number // the newest event when the save began
+	began  int64  // on the clock of fleet.lastSeen
+	header stateHeader
 	kept   map[*vehicle]keptState
 }
 
@@ -35,8 +35,8 @@ func (h *Hub) keepForSave(v *vehicle) {
 	}
 }
 
-// Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load]. It is the state at the
-// moment of the call. Publishing goes on meanwhile.
+// Save writes the last-known state of all vehicles as NDJSON, for [Hub.Load] or [NewWithJournal]. It is the
+// state at the moment of the call. Publishing goes on meanwhile.
 func (h *Hub) Save(w io.Writer) error {
 	h.saves.Lock()
 	defer h.saves.Unlock()
@@ -50,7 +50,7 @@ func (h *Hub) Save(w io.Writer) error {
 		}
 		return err
 	}
-	if err := writeLine(stateHeader{stateFormat, stateVersion, h.config.Clock()}); err != nil {
+	if err := writeLine(s.header); err != nil {
 		return err
 	}
 	_, collected := h.collectEntries()
@@ -69,9 +69,18 @@ func (h *Hub) Save(w io.Writer) error {
 }
 
 func (h *Hub) beginSave() *saving {
+	if h.following != nil { // between two messages
+		h.following.apply.Lock()
+		defer h.following.apply.Unlock()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.saving = &saving{newest: h.log.newest, began: h.now(), kept: map[*vehicle]keptState{}}
+	h.saving = &saving{newest: h.log.newest, began: int64(h.now()), kept: map[*vehicle]keptState{}}
+	h.saving.header = stateHeader{Format: stateFormat, Version: stateVersion, Saved: h.config.Clock()}
+	if h.following != nil {
+		h.saving.began = h.journaled.time
+		h.saving.header.Journal = h.stateOfJournal()
+	}
 	return h.saving
 }
 

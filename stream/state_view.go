@@ -249,10 +249,11 @@ func (h *Hub) resolve(e viewEntry, s *scope, held bool) (event frame, stale bool
 	v := e.vehicle
 	event, at := v.frame(), v.here
 	if v.number != e.number {
-		if stale = e.number <= h.log.dropped; !stale {
-			var r *record
-			r, event = h.log.at(h.log.upTo(e.number))
-			at = r.after
+		stale = true
+		if seq := h.log.upTo(e.number); h.log.holds(seq) {
+			if r, old := h.log.at(seq); r.number == e.number {
+				event, at, stale = old, r.after, false
+			}
 		}
 	}
 	switch {

@@ -64,7 +64,7 @@ func TestWireLiveEvents(t *testing.T) {
 		publish(t, h, "a", `"topics":["depot:8"],"timestamp":946684802`)
 		publish(t, h, "a", `"topics":["depot:7"],"timestamp":946684803`)
 		publish(t, h, "<ü>", `"topics":["depot:7"],"timestamp":946684801`)
-		require.True(t, h.Delete("<ü>"))
+		require.True(t, must(h.Delete("<ü>")))
 		time.Sleep(time.Second)
 		require.Equal(t, `data: {"type":"Feature","id":"a","geometry":{"type":"Point","coordinates":[2,1]},`+
 			`"properties":{"vehicle_id":"a","timestamp":946684801}}

@@ -39,6 +39,8 @@ type Writer struct {
 	hints     geo.Hints // about the positions added
 	forbidden int       // rejected because of the grant
 	newest    stream.ID // of an accepted position; zero: none yet
+	unknown   []int     // indexes of positions without a timestamp whose outcome is unknown, up to maxUnknown
+	lost      int       // positions whose outcome is unknown
 	batch     *batch    // added and not published yet; nil: empty
 }
 
@@ -134,6 +136,11 @@ func (w *Writer) Flush() {
 // count counts what became of a published position.
 func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err error) {
 	switch {
+	case errors.Is(err, stream.ErrUnavailable):
+		if w.lost++; p.Time.IsZero() && len(w.unknown) < maxUnknown {
+			w.unknown = append(w.unknown, index)
+		}
+		return
 	case err != nil:
 		w.refuse(index, refusalOf(p.VehicleID, err))
 		return
@@ -184,9 +191,21 @@ func (w *Writer) Progress() problem.Ack {
 	return ack
 }
 
+// Unconfirmed returns the error for positions whose outcome is unknown, since the journal does not answer; nil
+// where there are none.
+func (w *Writer) Unconfirmed() error {
+	if w.lost == 0 {
+		return nil
+	}
+	return &UnconfirmedError{Untimed: w.unknown}
+}
+
 // Ack returns the ack for the whole request, after Flush. The error is a [*RefusedError] when
-// every position was refused.
+// every position was refused, and an [*UnconfirmedError] when it is unknown whether some were published.
 func (w *Writer) Ack() (*problem.Ack, error) {
+	if err := w.Unconfirmed(); err != nil {
+		return nil, err
+	}
 	ack := w.Progress()
 	if ack.Rejected > 0 && ack.Accepted+ack.Duplicate == 0 {
 		forbidden := w.forbidden == ack.Rejected
@@ -194,6 +213,27 @@ func (w *Writer) Ack() (*problem.Ack, error) {
 	}
 	return &ack, nil // a copy: the caller may keep it for long, but not the Writer
 }
+
+// maxUnknown is how many positions an [UnconfirmedError] names.
+const maxUnknown = 10
+
+// UnconfirmedError reports that the hub does not know whether it has published some of a request's positions.
+type UnconfirmedError struct {
+	Untimed []int // indexes of the first of them that have no timestamp: a repeat would publish them twice
+}
+
+// Error says what a repeat does.
+func (e *UnconfirmedError) Error() string {
+	const text = "the journal does not answer, so it is unknown whether the positions are published; repeat the " +
+		"request: positions with a timestamp are published once"
+	if len(e.Untimed) == 0 {
+		return text
+	}
+	return text + fmt.Sprintf(", those without one perhaps twice: items %d", e.Untimed)
+}
+
+// Unwrap returns [stream.ErrUnavailable].
+func (e *UnconfirmedError) Unwrap() error { return stream.ErrUnavailable }
 
 // RefusedError reports that every position of a request was refused.
 type RefusedError struct {

@@ -1,0 +1,419 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"livemap/geo"
+)
+
+const (
+	sessionLife = 10 * time.Minute // of the journal's time, without a message
+	maxTimeStep = 5 * time.Second  // of the journal's time, in one message
+	followAgain = 100 * time.Millisecond
+	tickEvery   = time.Second
+	// numberBits is how many numbers a message has, entryBits how many of them an entry.
+	numberBits, entryBits = 20, 12
+	// maxEvictions is how many vehicles one entry makes the hub forget. It has numbers for all their
+	// events.
+	maxEvictions = 4000
+)
+
+// journaled is what a hub with a journal knows beside the fleet. It is part of the state: it depends on
+// the messages alone.
+type journaled struct {
+	place    Place              // of the newest message that was applied
+	time     int64              // the journal's time, Unix nanoseconds: see moveTime
+	sessions map[uint64]session // of hubs that were heard of in sessionLife
+	swept    int64              // time at which sessions were looked through
+}
+
+// session is a run of messages of one hub.
+type session struct {
+	N     uint64 `json:"n"`     // of the newest message that was applied
+	Heard int64  `json:"heard"` // when, in the journal's time
+}
+
+// following is how a hub applies its journal.
+type following struct {
+	Journal
+	proposer *proposer
+	apply    sync.Mutex // held while a message is applied: a save is of the state between two
+	buf      []byte     // of decompressed messages
+	entries  [maxEntries]entry
+	outcomes [maxEntries]outcome
+	cancel   context.CancelFunc
+
+	mu     sync.Mutex
+	failed error         // why the hub follows no more
+	moved  chan struct{} // closed when place has moved or failed is set
+	fresh  time.Time     // when a message of this hub came back last
+}
+
+// NewWithJournal starts a hub that applies a journal: what is published is posted there, and takes effect when
+// it comes back. state is what [Hub.Save] of a hub on this journal wrote; nil: none. It returns when the
+// hub has applied what was in the journal at the call. The error wraps [ErrOtherJournal] when the journal
+// does not lead on from the state, or begins later than at its first message and there is no state.
+func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Reader) (*Hub, Loaded, error) {
+	life, err := j.Life(ctx)
+	if err != nil {
+		return nil, Loaded{}, err
+	}
+	h := newHub(config)
+	h.epoch = life.Epoch
+	h.following = &following{Journal: j, moved: make(chan struct{})}
+	h.journaled.sessions = map[uint64]session{}
+	h.nextNumber = func(newest number) number { return max(newest+1, h.applier.first) }
+	var loaded Loaded
+	if state != nil {
+		if loaded, err = h.Load(state); err != nil {
+			return nil, loaded, err
+		}
+	}
+	if at := h.journaled.place.Seq; at+1 < life.First || at > life.Last {
+		return nil, loaded, fmt.Errorf("%w: it holds messages %d to %d, the state is of message %d",
+			ErrOtherJournal, life.First, life.Last, at)
+	}
+	h.start()
+	following, cancel := context.WithCancel(context.Background())
+	h.following.cancel = cancel
+	h.following.proposer = newProposer(j, h.config.Clock, h.Applied)
+	h.running.Go(func() { h.follow(following) })
+	if err := h.waitApplied(ctx, life.Last); err != nil {
+		h.Close()
+		return nil, loaded, err
+	}
+	h.running.Go(h.tick)
+	return h, loaded, nil
+}
+
+// Applied returns the seq of the newest message of the journal that the hub has applied.
+func (h *Hub) Applied() uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.journaled.place.Seq
+}
+
+// waitApplied waits until a message was applied.
+func (h *Hub) waitApplied(ctx context.Context, seq uint64) error {
+	for {
+		h.following.mu.Lock()
+		moved, failed := h.following.moved, h.following.failed
+		h.following.mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		if h.Applied() >= seq {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+	}
+}
+
+// follow applies the journal until the hub is closed, or can apply it no further.
+func (h *Hub) follow(ctx context.Context) {
+	for {
+		h.mu.RLock()
+		after := h.journaled.place
+		h.mu.RUnlock()
+		err := h.following.Follow(ctx, after, h.applyMessage)
+		if ctx.Err() != nil {
+			return
+		}
+		if stop := (*unfit)(nil); errors.Is(err, ErrOtherJournal) || errors.As(err, &stop) {
+			h.following.mu.Lock()
+			h.following.failed = err
+			h.following.tellMoved()
+			h.following.mu.Unlock()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(followAgain):
+		}
+	}
+}
+
+// unfit is the error of a message that a hub cannot apply.
+type unfit struct{ error }
+
+func (u *unfit) Unwrap() error { return u.error }
+
+// tellMoved wakes those who wait for messages. f.mu is held.
+func (f *following) tellMoved() {
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// JournalError returns why the hub applies its journal no more; nil: it does, or has none.
+func (h *Hub) JournalError() error {
+	if h.following == nil {
+		return nil
+	}
+	h.following.mu.Lock()
+	defer h.following.mu.Unlock()
+	return h.following.failed
+}
+
+// applyMessage applies the next message of the journal. Its error says that the hub must not go on with it.
+func (h *Hub) applyMessage(at Place, message []byte) error {
+	f := h.following
+	f.apply.Lock()
+	defer f.apply.Unlock()
+	if h.journaled.place.Seq+1 != at.Seq {
+		return fmt.Errorf("stream: the journal has message %d after %d", at.Seq, h.journaled.place.Seq)
+	}
+	m, count, entries, err := readMessage(message, f.buf)
+	if err != nil {
+		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
+	}
+	whole := f.entries[:count]
+	if err := cutEntries(entries, whole); err != nil {
+		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
+	}
+	h.mu.Lock()
+	last, due := h.beginMessage(at, m)
+	h.mu.Unlock()
+	own := f.proposer.owns(m.session)
+	if due {
+		h.applyEntries(at.Seq, m, whole)
+		h.signalRouter()
+	}
+	h.mu.Lock()
+	h.journaled.place = at
+	h.journaled.time += int64(count)
+	h.mu.Unlock()
+	if own && due {
+		for i := range whole {
+			if whole[i].kind == entryPosition {
+				h.counters.count(f.outcomes[i].receipt.Verdict)
+			}
+		}
+		f.proposer.applied(m.n, f.outcomes[:count])
+	} else if own {
+		f.proposer.ignored(m.n, last)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if own {
+		f.fresh = time.Now()
+	}
+	f.tellMoved()
+	return nil
+}
+
+// cutEntries reads all entries of a message, before one of them is applied.
+func cutEntries(entries []byte, into []entry) (err error) {
+	for i := range into {
+		if entries, err = cutEntry(entries, &into[i]); err != nil {
+			return err
+		}
+	}
+	if len(entries) > 0 {
+		return errMessage
+	}
+	return nil
+}
+
+// beginMessage moves the journal's time, and reports whether the message is the next of its session. last was
+// the newest of the session before. Hub.mu is held.
+func (h *Hub) beginMessage(at Place, m messageInfo) (last uint64, due bool) {
+	j := &h.journaled
+	j.moveTime(at)
+	if j.time-j.swept > int64(sessionLife/10) {
+		j.swept = j.time
+		for id, s := range j.sessions {
+			if j.time-s.Heard > int64(sessionLife) {
+				delete(j.sessions, id)
+			}
+		}
+	}
+	last = j.sessions[m.session].N
+	if m.n != last+1 {
+		return last, false
+	}
+	j.sessions[m.session] = session{m.n, j.time}
+	return last, true
+}
+
+// moveTime moves the journal's time to that of a message. It never goes back, and moves at most maxTimeStep:
+// a clock that was wrong for a moment does not expire the fleet. Each entry has a nanosecond of its own,
+// so that no two vehicles were heard of at the same time.
+func (j *journaled) moveTime(at Place) {
+	to := at.At.UnixNano()
+	if j.place.Seq > 0 {
+		to = min(to, j.time+int64(maxTimeStep))
+	}
+	j.time = max(to, j.time+1)
+}
+
+// applyEntries applies the entries of a message.
+func (h *Hub) applyEntries(seq uint64, m messageInfo, entries []entry) {
+	arrived, mono := time.Unix(0, m.arrived), int64(h.now())
+	for first := 0; first < len(entries); first += publishBatch {
+		some := entries[first:min(first+publishBatch, len(entries))]
+		h.applySome(seq, first, some, arrived, mono)
+	}
+}
+
+// applySome applies up to publishBatch entries under one lock.
+func (h *Hub) applySome(seq uint64, first int, some []entry, arrived time.Time, mono int64) {
+	var of [publishBatch]*vehicle
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range some {
+		of[i] = h.fleet.byID[some[i].vehicle]
+	}
+	h.fleet.prefetch(of[:len(some)])
+	h.fleet.prefetchRecency(of[:len(some)])
+	for i := range some {
+		n := first + i
+		h.applier = applier{h, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
+			h.journaled.time + int64(n), mono}
+		h.following.outcomes[n] = h.applier.entry(&some[i], of[i])
+	}
+}
+
+// entry applies an entry. v is its vehicle as looked up before.
+func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
+	a.evict(a.maxVehicles)
+	switch e.kind {
+	case entryPosition:
+		o.receipt = a.position(&e.position, v)
+	case entryDelete:
+		if v = a.fleet.get(e.vehicle); v != nil && v.present() {
+			a.markGone(v, Deleted)
+			o.existed = true
+		}
+	case entryExpire:
+		if v = a.fleet.get(e.vehicle); v != nil && v.present() && a.fleet.lastSeen(v) <= e.heard {
+			a.markGone(v, Expired)
+		}
+	case entrySettings:
+		a.maxVehicles = int(e.setting)
+		a.evict(a.maxVehicles)
+	}
+	return o
+}
+
+// tick proposes, until the hub is closed, what nobody asked for: ticks, expiry, settings that were given.
+func (h *Hub) tick() {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-ticker.C:
+		}
+		if h.following.proposer.idleFor() >= tickEvery {
+			h.propose(tick())
+		}
+		for h.config.VehicleTTL > 0 && h.proposeExpiry() {
+		}
+	}
+}
+
+// propose proposes and waits for the outcome.
+func (h *Hub) propose(p *proposal) error {
+	deadline := time.Now().Add(h.config.PublishWait)
+	h.following.proposer.propose(p, deadline)
+	return p.await(deadline)
+}
+
+// proposeExpiry proposes the expiry of vehicles that have been silent for too long, by the journal's time. It
+// reports whether there may be more. Another hub may do the same: the second time nothing happens.
+func (h *Hub) proposeExpiry() bool {
+	p := newProposal()
+	h.mu.RLock()
+	old := h.journaled.time - int64(h.config.VehicleTTL)
+	for slot := h.fleet.recency.oldest(presentRing); slot != presentRing && p.count < publishBatch; {
+		seen := h.fleet.recency[slot].seen
+		if seen > old {
+			break
+		}
+		p.add(entryExpire, appendExpireBody(nil, seen, h.fleet.slots[slot].id))
+		slot = h.fleet.recency[slot].newer
+	}
+	h.mu.RUnlock()
+	return p.count > 0 && h.propose(p) == nil && p.count == publishBatch
+}
+
+// proposeAll is PublishAll with a journal.
+func (h *Hub) proposeAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
+	const ahead = 16 // proposals that are not waited for yet
+	type part struct {
+		first    int
+		errs     []error
+		proposal *proposal
+	}
+	deadline := time.Now().Add(h.config.PublishWait)
+	var parts []part
+	finish := func(p part) {
+		err := p.proposal.await(deadline)
+		taken := 0
+		for i := range p.errs {
+			var receipt Receipt
+			if p.errs[i] == nil {
+				if p.errs[i] = err; err == nil {
+					receipt = p.proposal.outcomes[taken].receipt
+				}
+				taken++
+			}
+			done(p.first+i, receipt, p.errs[i])
+		}
+	}
+	var scratch []byte
+	for first := 0; first < len(positions); {
+		now, p := h.config.Clock(), part{first: first, proposal: newProposal()}
+		for len(p.errs) < publishBatch && first < len(positions) && len(p.proposal.entries) < proposeBytes/2 {
+			err := checkTime(&positions[first], now)
+			if err == nil {
+				scratch = p.proposal.addPosition(&positions[first], scratch)
+			}
+			p.errs = append(p.errs, err)
+			first++
+		}
+		if p.proposal.count > 0 {
+			h.following.proposer.propose(p.proposal, deadline)
+		} else {
+			close(p.proposal.done)
+		}
+		if parts = append(parts, p); len(parts) == ahead {
+			finish(parts[0])
+			parts = slices.Delete(parts, 0, 1)
+		}
+	}
+	for _, p := range parts {
+		finish(p)
+	}
+}
+
+// proposeDelete proposes deletions, and returns how many of the vehicles were present.
+func (h *Hub) proposeDelete(vehicleIDs ...string) (deleted int, err error) {
+	for some := range slices.Chunk(vehicleIDs, publishBatch) {
+		p := newProposal()
+		for _, id := range some {
+			p.add(entryDelete, []byte(id))
+		}
+		if err := h.propose(p); err != nil {
+			return deleted, err
+		}
+		for _, o := range p.outcomes {
+			if o.existed {
+				deleted++
+			}
+		}
+	}
+	return deleted, nil
+}

@@ -1,0 +1,253 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// TestJournalModel runs hubs on one journal that misbehaves, and publishers at all of them. In the end all
+// hubs have one state and log; what was acknowledged is in it once, and nothing is in it twice.
+func TestJournalModel(t *testing.T) {
+	seeds := 300
+	if given, err := strconv.Atoi(os.Getenv("LIVEMAP_SEEDS")); err == nil {
+		seeds = given
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { testJournalSeed(t, uint64(seed)) })
+		})
+	}
+}
+
+// journalRun is one run of the model.
+type journalRun struct {
+	t       *testing.T
+	journal *fakeJournal
+	config  stream.Config
+
+	mu     sync.Mutex
+	random *rand.Rand
+	hubs   []*stream.Hub
+	states [][]byte          // that a hub saved at some time
+	acked  map[uint64]string // events of receipts, and the label of each
+	sent   int               // labels given
+	failed int               // publishes that were not answered
+}
+
+func testJournalSeed(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	r := &journalRun{
+		t: t, random: random, acked: map[uint64]string{}, states: [][]byte{nil},
+		journal: newFakeJournal(rand.New(rand.NewPCG(seed, 1)), []float64{0, 0.02, 0.1, 0.3}[seed%4]),
+		config: stream.Config{
+			MaxVehicles: 5 + random.IntN(20), VehicleTTL: time.Duration(random.IntN(3)) * 20 * time.Second,
+			History: 8 << 20, PublishWait: 5 * time.Second,
+		},
+	}
+	defer func() {
+		for _, h := range r.hubs {
+			h.Close()
+		}
+	}()
+	for range 1 + random.IntN(3) {
+		r.hubs = append(r.hubs, r.open(nil))
+	}
+	var publishers sync.WaitGroup
+	for range 4 {
+		publishers.Go(r.publish)
+	}
+	for range random.IntN(6) {
+		time.Sleep(time.Duration(random.IntN(20_000)) * time.Millisecond)
+		r.disturb()
+	}
+	publishers.Wait()
+	r.check()
+}
+
+// open starts a hub from a state.
+func (r *journalRun) open(state []byte) *stream.Hub {
+	h, err := r.openWith(state)
+	require.NoError(r.t, err)
+	return h
+}
+
+func (r *journalRun) openWith(state []byte) (*stream.Hub, error) {
+	if state == nil {
+		h, _, err := stream.NewWithJournal(context.Background(), r.config, r.journal, nil)
+		return h, err
+	}
+	h, loaded, err := stream.NewWithJournal(context.Background(), r.config, r.journal, bytes.NewReader(state))
+	assert.Zero(r.t, loaded.Skipped, loaded.Reason)
+	return h, err
+}
+
+func (r *journalRun) intN(n int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.IntN(n)
+}
+
+// publish publishes positions to any hub and deletes vehicles.
+func (r *journalRun) publish() {
+	for range 40 {
+		time.Sleep(time.Duration(r.intN(3000)) * time.Millisecond)
+		r.mu.Lock()
+		h := r.hubs[r.random.IntN(len(r.hubs))]
+		r.mu.Unlock()
+		switch r.intN(12) {
+		case 0:
+			h.Delete(fmt.Sprint("V", r.intN(30)))
+		case 1:
+			h.DeleteAll([]string{fmt.Sprint("t", r.intN(3))}, func(string) bool { return r.intN(2) == 0 })
+		case 2:
+			p, label := r.position()
+			receipt, err := h.Publish(&p)
+			r.take(label, receipt, err)
+		default:
+			var some []geo.Position
+			var labels []string
+			for range 1 + r.intN(100) {
+				p, label := r.position()
+				some, labels = append(some, p), append(labels, label)
+			}
+			h.PublishAll(some, func(i int, receipt stream.Receipt, err error) { r.take(labels[i], receipt, err) })
+		}
+	}
+}
+
+// position makes a position with a label of its own.
+func (r *journalRun) position() (geo.Position, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent++
+	label := fmt.Sprintf(`"label":%d,`, r.sent)
+	members := label
+	if n := r.random.IntN(4); n < 3 {
+		members += fmt.Sprintf(`"topics":["t%d"],`, n)
+	}
+	if r.random.IntN(3) > 0 {
+		at := time.Now().Add(-time.Duration(r.random.IntN(30)) * time.Second)
+		members += fmt.Sprintf(`"timestamp":%d,`, at.Unix())
+	}
+	p, err := geo.ParsePosition(fmt.Appendf(nil, `{%s"vehicle_id":"V%d","lon":%d,"lat":%d}`,
+		members, r.random.IntN(30), r.random.IntN(90), r.random.IntN(90)))
+	require.NoError(r.t, err)
+	return p, label
+}
+
+func (r *journalRun) take(label string, receipt stream.Receipt, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		assert.ErrorIs(r.t, err, stream.ErrUnavailable)
+		r.failed++
+		return
+	}
+	if receipt.Verdict == stream.Duplicate {
+		return
+	}
+	if other, twice := r.acked[receipt.ID.Number]; twice {
+		r.t.Errorf("event %d is of %s and of %s", receipt.ID.Number, other, label)
+	}
+	r.acked[receipt.ID.Number] = label
+}
+
+// disturb saves the state of a hub, ends a hub, or starts one from an earlier state.
+func (r *journalRun) disturb() {
+	n := r.intN(len(r.hubs))
+	r.mu.Lock()
+	h := r.hubs[n]
+	r.mu.Unlock()
+	var state bytes.Buffer
+	require.NoError(r.t, h.Save(&state))
+	r.mu.Lock()
+	r.states = append(r.states, state.Bytes())
+	again := r.states[r.random.IntN(len(r.states))]
+	r.mu.Unlock()
+	if r.intN(2) == 0 {
+		return
+	}
+	began, err := r.openWith(again)
+	require.NoError(r.t, err)
+	r.mu.Lock()
+	r.hubs[n] = began
+	r.mu.Unlock()
+	h.Close() // publishers that wait are told that it is unknown
+}
+
+// check compares what all hubs have in the end.
+func (r *journalRun) check() {
+	r.journal.mu.Lock()
+	r.journal.faults = 0
+	r.journal.mu.Unlock()
+	time.Sleep(time.Minute) // virtual: what is under way ends
+	for _, state := range r.states {
+		r.hubs = append(r.hubs, r.open(state))
+	}
+	whole := r.open(nil)
+	r.hubs = append(r.hubs, whole)
+	for i, h := range r.hubs {
+		_, err := h.Publish(position(r.t, "V0", ""))
+		require.NoError(r.t, err, "hub %d", i)
+	}
+	dumps := r.quiet()
+	for ; dumps == nil; dumps = r.quiet() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	log := whole.Log()
+	for i, h := range r.hubs {
+		require.Equal(r.t, dumps[len(dumps)-1], dumps[i], "hub %d", i)
+		for n, event := range h.Log() {
+			if log[n] != event {
+				r.t.Errorf("hub %d has event %d otherwise: %s", i, n, event)
+			}
+		}
+		require.NoError(r.t, h.JournalError())
+	}
+	for n, label := range r.acked {
+		if !strings.Contains(log[n], label) {
+			r.t.Errorf("event %d, acknowledged for %s, is %q", n, label, log[n])
+		}
+	}
+	seen := map[string]uint64{}
+	for n, event := range log {
+		if at := strings.Index(event, `"label":`); at >= 0 {
+			label, _, _ := strings.Cut(event[at:], ",")
+			if other, twice := seen[label]; twice {
+				r.t.Errorf("events %d and %d are of %s", n, other, label)
+			}
+			seen[label] = n
+		}
+	}
+	if r.journal.faults == 0 && r.failed == 0 {
+		require.NotEmpty(r.t, seen)
+	}
+}
+
+// quiet returns the states of all hubs, when they are those after one message; nil otherwise.
+func (r *journalRun) quiet() (dumps []string) {
+	synctest.Wait() // nothing is applied until time goes on
+	for _, h := range r.hubs {
+		if h.Applied() != r.hubs[0].Applied() {
+			return nil
+		}
+		dumps = append(dumps, h.Dump())
+	}
+	return dumps
+}

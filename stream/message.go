@@ -1,0 +1,224 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+
+	"livemap/geo"
+)
+
+// A message of the journal, format 1. Numbers are little-endian; a text is its length as a uvarint (package
+// encoding/binary) and its bytes.
+//
+//	format    uint8: 1
+//	flags     uint8: messageCompressed: what follows the head is compressed by s2
+//	session   uint64: of the hub that posted it
+//	n         uint64: the place of the message in the session, from 1
+//	arrived   int64: when its oldest entry came to that hub, by the hub's clock, Unix nanoseconds
+//	seen      uint64: the newest message that the hub had applied
+//	sources   uvarint: their count; then of each publisher and source, texts, and uint64 Publish-Seq, 0: none
+//	entries   uvarint: their count, at most maxEntries; then of each kind, uint8, and body, a text
+//
+// Bodies:
+//
+//	entryPosition  uvarint: source, its index plus 1, 0 for none; uvarint: index of the item in its request;
+//	               uint16: 0, bits for values that follow in a later format; geo.Position.AppendWire
+//	entryDelete    the vehicle's id
+//	entryExpire    int64: fleet.lastSeen; the vehicle's id
+//	entrySettings  uvarint: maxVehicles
+//	entryTick      uvarint: the rules that the hub speaks, 1; nothing more
+//
+// The other kinds are reserved. A hub applies none that it does not know, and nothing after it.
+const (
+	messageFormat     = 1
+	messageCompressed = 1 << 0
+	messageHead       = 1 + 1 + 8 + 8 + 8 + 8
+	maxEntries        = 256
+	compressFrom      = 1 << 10 // bytes after the head
+)
+
+type entryKind uint8
+
+const (
+	entryPosition entryKind = iota + 1
+	entryDelete
+	entryExpire
+	entrySettings
+	entryTick
+	entryKey   // reserved: an Idempotency-Key
+	entryFence // reserved
+	entryAlarm // reserved
+	entryTimer // reserved
+	entryRules // reserved
+	entryEpoch // reserved
+)
+
+const entryRulesSpoken = 1
+
+// errMessage is the reason for bytes that are no message of format 1.
+var errMessage = errors.New("stream: a message of the journal is damaged")
+
+// messageInfo is the head of a message.
+type messageInfo struct {
+	session, n uint64
+	arrived    int64
+	seen       uint64
+}
+
+// appendMessage appends a message of so many entries, as appendEntry made them.
+func appendMessage(dst []byte, m messageInfo, count int, entries []byte) []byte {
+	body := binary.AppendUvarint([]byte{0}, uint64(count)) // no sources
+	body = append(body, entries...)
+	flags := byte(0)
+	if len(body) >= compressFrom {
+		flags, body = messageCompressed, s2.Encode(nil, body)
+	}
+	dst = append(dst, messageFormat, flags)
+	dst = binary.LittleEndian.AppendUint64(dst, m.session)
+	dst = binary.LittleEndian.AppendUint64(dst, m.n)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(m.arrived))
+	dst = binary.LittleEndian.AppendUint64(dst, m.seen)
+	return append(dst, body...)
+}
+
+// renumberMessage gives a message another place in another session.
+func renumberMessage(message []byte, session, n uint64) {
+	binary.LittleEndian.PutUint64(message[2:], session)
+	binary.LittleEndian.PutUint64(message[10:], n)
+}
+
+// readMessage reads the head of a message. entries are its entries, for cutEntry: they are in the memory of
+// the message, or of buf.
+func readMessage(message, buf []byte) (m messageInfo, count int, entries []byte, err error) {
+	if len(message) > 0 && message[0] != messageFormat {
+		return m, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
+			message[0], messageFormat)
+	}
+	if len(message) < messageHead || message[1]&^messageCompressed != 0 {
+		return m, 0, nil, errMessage
+	}
+	m = messageInfo{
+		session: binary.LittleEndian.Uint64(message[2:]),
+		n:       binary.LittleEndian.Uint64(message[10:]),
+		arrived: int64(binary.LittleEndian.Uint64(message[18:])),
+		seen:    binary.LittleEndian.Uint64(message[26:]),
+	}
+	body := message[messageHead:]
+	if message[1]&messageCompressed != 0 {
+		if body, err = s2.Decode(buf[:cap(buf)], body); err != nil {
+			return m, 0, nil, errMessage
+		}
+	}
+	if body, err = skipSources(body); err != nil {
+		return m, 0, nil, err
+	}
+	n, size := binary.Uvarint(body)
+	if size <= 0 || n > maxEntries {
+		return m, 0, nil, errMessage
+	}
+	return m, int(n), body[size:], nil
+}
+
+// skipSources passes over the sources, which no entry needs yet.
+func skipSources(body []byte) ([]byte, error) {
+	count, size := binary.Uvarint(body)
+	if size <= 0 {
+		return nil, errMessage
+	}
+	body = body[size:]
+	for ; count > 0; count-- {
+		for range 2 {
+			n, size := binary.Uvarint(body)
+			if size <= 0 || n > uint64(len(body)-size) {
+				return nil, errMessage
+			}
+			body = body[size+int(n):]
+		}
+		if len(body) < 8 {
+			return nil, errMessage
+		}
+		body = body[8:]
+	}
+	return body, nil
+}
+
+// entry is what one entry of a message asks for. Its texts share the memory of the message.
+type entry struct {
+	kind     entryKind
+	position geo.Position // entryPosition
+	vehicle  string       // entryDelete, entryExpire; entryPosition: that of position
+	heard    int64        // entryExpire
+	setting  uint64       // entrySettings, entryTick
+}
+
+// cutEntry reads the first entry into e and returns the others.
+func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
+	if len(entries) == 0 {
+		return nil, errMessage
+	}
+	kind, entries := entryKind(entries[0]), entries[1:]
+	n, size := binary.Uvarint(entries)
+	if size <= 0 || n > uint64(len(entries)-size) {
+		return nil, errMessage
+	}
+	body, rest := entries[size:size+int(n)], entries[size+int(n):]
+	*e = entry{kind: kind}
+	switch kind {
+	case entryPosition:
+		if body, err = skipPositionHead(body); err == nil {
+			err = e.position.ReadWire(body)
+		}
+		e.vehicle = e.position.VehicleID
+	case entryDelete:
+		e.vehicle = string(body)
+	case entryExpire:
+		if len(body) < 8 {
+			return nil, errMessage
+		}
+		e.heard, e.vehicle = int64(binary.LittleEndian.Uint64(body)), string(body[8:])
+	case entrySettings, entryTick:
+		var size int
+		if e.setting, size = binary.Uvarint(body); size != len(body) {
+			return nil, errMessage
+		}
+	default:
+		return nil, fmt.Errorf(
+			"stream: an entry of the journal is of kind %d, which this hub does not know; a newer one wrote it", kind)
+	}
+	if err != nil {
+		return nil, errMessage
+	}
+	return rest, nil
+}
+
+// skipPositionHead passes over what precedes the position itself.
+func skipPositionHead(body []byte) ([]byte, error) {
+	for range 2 {
+		_, size := binary.Uvarint(body)
+		if size <= 0 {
+			return nil, errMessage
+		}
+		body = body[size:]
+	}
+	if len(body) < 2 || body[0] != 0 || body[1] != 0 {
+		return nil, errMessage
+	}
+	return body[2:], nil
+}
+
+// appendEntry appends an entry. What else it says than its kind is for its body to append.
+func appendEntry(dst []byte, kind entryKind, body []byte) []byte {
+	dst = append(dst, byte(kind))
+	return append(binary.AppendUvarint(dst, uint64(len(body))), body...)
+}
+
+func appendPositionBody(dst []byte, p *geo.Position) []byte {
+	return p.AppendWire(append(dst, 0, 0, 0, 0)) // no source, the first item, no values
+}
+
+func appendExpireBody(dst []byte, heard int64, vehicleID string) []byte {
+	return append(binary.LittleEndian.AppendUint64(dst, uint64(heard)), vehicleID...)
+}

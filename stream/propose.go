@@ -1,0 +1,296 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"livemap/geo"
+)
+
+// ErrUnavailable is the error of a change that the journal did not confirm in Config.PublishWait. The change
+// may still happen.
+var ErrUnavailable = errors.New("stream: the journal does not answer; whether this was taken is unknown")
+
+const (
+	proposeWindow = 32        // messages that are posted and not yet applied
+	proposeBytes  = 512 << 10 // bytes of entries in a message
+	proposeAgain  = 200 * time.Millisecond
+)
+
+// proposal is one or more entries that a caller asks for, side by side in a message.
+type proposal struct {
+	count    int
+	entries  []byte
+	outcomes []outcome     // of the entries, valid when done is closed and err is nil
+	err      error         // why they are not applied
+	done     chan struct{} // closed when the entries have been applied, or never will be
+}
+
+// outcome is what came of an entry.
+type outcome struct {
+	receipt Receipt // of a position
+	existed bool    // a vehicle was deleted
+}
+
+func newProposal() *proposal { return &proposal{done: make(chan struct{})} }
+
+// add adds an entry.
+func (p *proposal) add(kind entryKind, body []byte) {
+	p.entries = appendEntry(p.entries, kind, body)
+	p.count++
+}
+
+// addPosition adds a position. scratch is memory to use; it is returned, grown.
+func (p *proposal) addPosition(position *geo.Position, scratch []byte) []byte {
+	scratch = appendPositionBody(scratch[:0], position)
+	p.add(entryPosition, scratch)
+	return scratch
+}
+
+// proposer makes messages of proposals and posts them to the journal. A message is done when it came back
+// and was applied; that the journal has stored it is not enough. One that may be lost is posted again, with
+// all that follow: who applies ignores what came before. So the messages of a session are applied in their
+// order, each once.
+type proposer struct {
+	journal Journal
+	clock   func() time.Time
+	seen    func() uint64 // the newest message applied
+
+	mu       sync.Mutex
+	wake     sync.Cond // something below has changed
+	session  uint64
+	n        uint64 // of the newest message
+	entries  []byte // of the next message
+	count    int
+	arrived  time.Time // when the first of them came
+	open     []*proposal
+	flight   []*flying // posted, not yet applied, in order of n
+	failed   bool      // one may be lost: nothing is posted until all of flight are posted again
+	again    bool      // that is due
+	closed   bool
+	posted   time.Time // when something was posted last
+	newest   uint64    // the newest message of the session that the journal has stored
+	resent   uint64    // messages that were posted again
+	pause    time.Duration
+	timer    *time.Timer
+	finished chan struct{}
+}
+
+// flying is a message that is posted and not yet applied.
+type flying struct {
+	n         uint64
+	message   []byte
+	proposals []*proposal
+}
+
+func newProposer(j Journal, clock func() time.Time, seen func() uint64) *proposer {
+	p := &proposer{journal: j, clock: clock, seen: seen, session: rand.Uint64(), pause: proposeAgain,
+		finished: make(chan struct{})}
+	p.wake.L = &p.mu
+	go p.run()
+	return p
+}
+
+// propose puts the entries of a proposal into the next message. It waits for room until the deadline.
+func (p *proposer) propose(what *proposal, deadline time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	room := func() bool {
+		return p.count == 0 || p.count+what.count <= maxEntries && len(p.entries)+len(what.entries) <= proposeBytes
+	}
+	if !room() && !p.closed {
+		timer := time.AfterFunc(time.Until(deadline), func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.wake.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	for !room() && !p.closed && time.Now().Before(deadline) {
+		p.wake.Wait()
+	}
+	if p.closed || !room() {
+		what.err = ErrUnavailable
+		close(what.done)
+		return
+	}
+	if p.count == 0 {
+		p.arrived = p.clock()
+	}
+	p.entries, p.count = append(p.entries, what.entries...), p.count+what.count
+	what.entries = nil
+	p.open = append(p.open, what)
+	p.wake.Broadcast()
+}
+
+// await waits for a proposal until the deadline and returns its error.
+func (what *proposal) await(deadline time.Time) error {
+	select {
+	case <-what.done:
+		return what.err
+	default:
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-what.done:
+		return what.err
+	case <-timer.C:
+		return ErrUnavailable
+	}
+}
+
+// run posts messages until the proposer is closed. Only it posts, so they are posted in their order.
+func (p *proposer) run() {
+	defer close(p.finished)
+	for {
+		messages := p.next()
+		if messages == nil {
+			return
+		}
+		for _, m := range messages {
+			p.journal.Post(m, p.stored)
+		}
+	}
+}
+
+// next waits for what is to be posted next; nil: nothing more.
+func (p *proposer) next() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && !p.again && (p.failed || p.count == 0 || len(p.flight) >= proposeWindow) {
+		p.wake.Wait()
+	}
+	if p.closed {
+		return nil
+	}
+	p.posted = time.Now()
+	if p.again {
+		p.failed, p.again = false, false
+		p.resent += uint64(len(p.flight))
+		messages := make([][]byte, len(p.flight))
+		for i, f := range p.flight {
+			messages[i] = slices.Clone(f.message) // it may be renumbered
+		}
+		return messages
+	}
+	p.n++
+	info := messageInfo{p.session, p.n, p.arrived.UnixNano(), p.seen()}
+	message := appendMessage(nil, info, p.count, p.entries)
+	p.flight = append(p.flight, &flying{p.n, message, p.open})
+	p.entries, p.count, p.open = p.entries[:0], 0, nil
+	p.wake.Broadcast()
+	return [][]byte{slices.Clone(message)}
+}
+
+// stored takes the journal's answer to a message. That is not the end of it: see proposer.
+func (p *proposer) stored(seq uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.fail()
+		return
+	}
+	p.newest = max(p.newest, seq)
+}
+
+// fail lets all messages of the flight be posted again after a pause. p.mu is held.
+func (p *proposer) fail() {
+	if p.failed || p.closed || len(p.flight) == 0 {
+		return
+	}
+	p.failed = true
+	p.timer = time.AfterFunc(p.pause, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.again = true
+		p.wake.Broadcast()
+	})
+}
+
+// applied takes the outcomes of the session's own message n.
+func (p *proposer) applied(n uint64, outcomes []outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.flight) == 0 || p.flight[0].n != n {
+		return
+	}
+	for _, what := range p.flight[0].proposals {
+		what.outcomes, outcomes = slices.Clone(outcomes[:what.count]), outcomes[what.count:]
+		close(what.done)
+	}
+	p.flight = slices.Delete(p.flight, 0, 1)
+	if len(p.flight) == 0 && p.failed && p.timer.Stop() {
+		p.failed = false // nothing is left to post again
+	}
+	p.wake.Broadcast()
+}
+
+// ignored takes that the session's own message n was ignored, since last was the last one that was applied.
+func (p *proposer) ignored(n, last uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n <= last {
+		return // it was there before
+	}
+	if last == 0 && len(p.flight) > 0 && p.flight[0].n > 1 {
+		p.renew()
+	}
+	p.fail()
+}
+
+// renew begins another session: the journal has forgotten this one, which was silent for too long. p.mu is
+// held.
+func (p *proposer) renew() {
+	p.session, p.n = rand.Uint64(), 0
+	for _, f := range p.flight {
+		p.n++
+		f.n = p.n
+		renumberMessage(f.message, p.session, p.n)
+	}
+}
+
+// owns reports whether a session is that of this proposer.
+func (p *proposer) owns(session uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.session == session
+}
+
+// idleFor returns for how long nothing was posted.
+func (p *proposer) idleFor() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.posted)
+}
+
+// close ends the proposer. What was not applied has the error ErrUnavailable.
+func (p *proposer) close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	for _, f := range p.flight {
+		p.open = append(p.open, f.proposals...)
+	}
+	for _, what := range p.open {
+		what.err = ErrUnavailable
+		close(what.done)
+	}
+	p.flight, p.open = nil, nil
+	p.wake.Broadcast()
+	p.mu.Unlock()
+	<-p.finished
+}
+
+// tick asks for nothing; it tells hubs that the journal goes on, and what time it is.
+func tick() *proposal {
+	p := newProposal()
+	p.add(entryTick, binary.AppendUvarint(nil, entryRulesSpoken))
+	return p
+}
