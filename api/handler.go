@@ -39,7 +39,7 @@ func problemOf(err error) (p *problem.Problem, ok bool) {
 		return problem.New(http.StatusTooManyRequests,
 			"%s", tooFast.Error()).With("Retry-After", strconv.Itoa(int(tooFast.Wait))), true
 	}
-	if errors.Is(err, stream.ErrUnavailable) {
+	if errors.Is(err, stream.ErrUnavailable) || errors.Is(err, stream.ErrNoRoom) {
 		return problem.New(http.StatusServiceUnavailable, "%s", strings.TrimPrefix(err.Error(), "stream: ")).
 			With("Retry-After", strconv.Itoa(retryAfter)), true
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 
@@ -195,12 +196,25 @@ func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 // healthz answers as long as the process runs.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
 
-// readyz answers 200 while the hub accepts positions and streams, and 503 while it drains.
+// readyz answers 200 while the hub accepts positions and streams, and 503 while it drains or cannot prove that it
+// is up to date.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if a.draining.Err() != nil {
 		return errDraining()
 	}
+	if since, frozen := a.Hub.Frozen(); frozen {
+		return errFrozen(since, a.Hub.JournalError())
+	}
 	return writeText(w, "ready\n")
+}
+
+// errFrozen says since when the hub has not heard from its journal, and why, if that is known.
+func errFrozen(since time.Time, why error) error {
+	detail := "the journal has not answered since " + since.UTC().Format(time.RFC3339)
+	if why != nil {
+		detail += ": " + strings.TrimPrefix(why.Error(), "stream: ")
+	}
+	return problem.New(http.StatusServiceUnavailable, "%s", detail).With("Retry-After", strconv.Itoa(retryAfter))
 }
 
 func writeText(w http.ResponseWriter, text string) error {

@@ -88,6 +88,10 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 		h.Close()
 		return nil, loaded, err
 	}
+	if err := h.propose(tick()); err != nil {
+		h.Close()
+		return nil, loaded, err
+	}
 	h.running.Go(h.tick)
 	return h, loaded, nil
 }
@@ -163,6 +167,21 @@ func (h *Hub) JournalError() error {
 	h.following.mu.Lock()
 	defer h.following.mu.Unlock()
 	return h.following.failed
+}
+
+// freshFor is how long a hub is up to date after a message of its own came back.
+const freshFor = 2 * time.Second
+
+// Frozen reports whether the hub cannot prove that it is up to date, and since when: its journal has confirmed
+// nothing for two seconds, or it cannot apply it. A hub without a journal is never frozen.
+func (h *Hub) Frozen() (since time.Time, frozen bool) {
+	if h.following == nil {
+		return time.Time{}, false
+	}
+	h.following.mu.Lock()
+	defer h.following.mu.Unlock()
+	f := h.following
+	return f.fresh, f.failed != nil || time.Since(f.fresh) > freshFor+tickEvery
 }
 
 // applyMessage applies the next message of the journal. Its error says that the hub must not go on with it.
@@ -416,4 +435,36 @@ func (h *Hub) proposeDelete(vehicleIDs ...string) (deleted int, err error) {
 		}
 	}
 	return deleted, nil
+}
+
+// Adopt publishes the vehicles of a saved state of another hub, or of another journal. It returns how many
+// there were. Those that were gone are left out.
+func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
+	other := newHub(h.config)
+	if _, err := other.Load(state); err != nil {
+		return 0, err
+	}
+	view := other.freezeUnderLock()
+	var positions []geo.Position
+	for _, e := range view.entries {
+		v := e.vehicle
+		if !v.present() {
+			continue
+		}
+		p, err := geo.ParsePosition(v.feature())
+		if err != nil {
+			return 0, err // unreachable: Load has read it
+		}
+		p.Topics = []string{}
+		for _, t := range *v.here.topics {
+			p.Topics = append(p.Topics, t.id)
+		}
+		positions = append(positions, p)
+	}
+	h.PublishAll(positions, func(_ int, _ Receipt, refused error) {
+		if vehicles++; errors.Is(refused, ErrUnavailable) || errors.Is(refused, ErrNoRoom) {
+			err = refused
+		}
+	})
+	return vehicles, err
 }

@@ -71,6 +71,7 @@ type proposer struct {
 	flight   []*flying // posted, not yet applied, in order of n
 	failed   bool      // one may be lost: nothing is posted until all of flight are posted again
 	again    bool      // that is due
+	full     bool      // the journal has no room: only what is in flight is posted, until it is stored
 	closed   bool
 	posted   time.Time // when something was posted last
 	newest   uint64    // the newest message of the session that the journal has stored
@@ -99,6 +100,11 @@ func newProposer(j Journal, clock func() time.Time, seen func() uint64) *propose
 func (p *proposer) propose(what *proposal, deadline time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.full {
+		what.err = ErrNoRoom
+		close(what.done)
+		return
+	}
 	room := func() bool {
 		return p.count == 0 || p.count+what.count <= maxEntries && len(p.entries)+len(what.entries) <= proposeBytes
 	}
@@ -191,6 +197,7 @@ func (p *proposer) next() [][]byte {
 func (p *proposer) stored(seq uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.full = errors.Is(err, ErrNoRoom)
 	if err != nil {
 		p.fail()
 		return

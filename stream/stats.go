@@ -31,6 +31,7 @@ type Stats struct {
 
 	LogBytes  int           // bytes in use, of Config.History
 	LogEvents uint64        // events in the log
+	LogTotal  uint64        // bytes of all events since the start, also of those that left the log
 	LogSpan   time.Duration // time since the oldest of them was published
 
 	Vehicles int // present vehicles
@@ -51,7 +52,7 @@ func (h *Hub) Stats() Stats {
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	s.LogBytes = h.log.size
+	s.LogBytes, s.LogTotal = h.log.size, h.log.total()
 	s.LogEvents = h.log.head() + 1 - h.log.first()
 	if s.LogEvents > 0 {
 		oldest, _ := h.log.at(h.log.first())

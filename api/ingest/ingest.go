@@ -41,6 +41,7 @@ type Writer struct {
 	newest    stream.ID // of an accepted position; zero: none yet
 	unknown   []int     // indexes of positions without a timestamp whose outcome is unknown, up to maxUnknown
 	lost      int       // positions whose outcome is unknown
+	full      bool      // the journal had no room for some
 	batch     *batch    // added and not published yet; nil: empty
 }
 
@@ -136,6 +137,9 @@ func (w *Writer) Flush() {
 // count counts what became of a published position.
 func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err error) {
 	switch {
+	case errors.Is(err, stream.ErrNoRoom):
+		w.full = true
+		return
 	case errors.Is(err, stream.ErrUnavailable):
 		if w.lost++; p.Time.IsZero() && len(w.unknown) < maxUnknown {
 			w.unknown = append(w.unknown, index)
@@ -191,9 +195,12 @@ func (w *Writer) Progress() problem.Ack {
 	return ack
 }
 
-// Unconfirmed returns the error for positions whose outcome is unknown, since the journal does not answer; nil
-// where there are none.
+// Unconfirmed returns why positions were not published, or perhaps not, through no fault of theirs: a
+// [stream.ErrNoRoom] or an [*UnconfirmedError]. It is nil where there are none.
 func (w *Writer) Unconfirmed() error {
+	if w.full && w.lost == 0 {
+		return stream.ErrNoRoom
+	}
 	if w.lost == 0 {
 		return nil
 	}
@@ -201,7 +208,7 @@ func (w *Writer) Unconfirmed() error {
 }
 
 // Ack returns the ack for the whole request, after Flush. The error is a [*RefusedError] when
-// every position was refused, and an [*UnconfirmedError] when it is unknown whether some were published.
+// every position was refused, or that of [Writer.Unconfirmed].
 func (w *Writer) Ack() (*problem.Ack, error) {
 	if err := w.Unconfirmed(); err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type demoCmd struct {
 	certificateFlags
 	proxyFlags
 	streamFlags
+	journalFlags
 	originFlags
 	limitFlags
 	mapFlags
@@ -61,6 +62,7 @@ func (c *demoCmd) config() server.Config {
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)
 	c.streamFlags.set(&config)
+	c.journalFlags.set(&config)
 	c.originFlags.set(&config)
 	c.limitFlags.set(&config)
 	c.mapFlags.set(&config)

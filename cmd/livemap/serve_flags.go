@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"livemap/cmd/livemap/server"
@@ -41,6 +42,36 @@ func (f *streamFlags) set(c *server.Config) {
 	c.History, c.MaxBacklog = f.History, f.MaxBacklog
 	c.FlushInterval, c.Heartbeat, c.StallTimeout = f.FlushInterval, f.Heartbeat, f.StallTimeout
 	c.MaxVehicles, c.VehicleTTL = f.MaxVehicles, f.VehicleTTL
+}
+
+type journalFlags struct {
+	Journal     string        `default:"embedded" placeholder:"WHERE"`
+	JournalSize server.Size   `default:"4GiB" placeholder:"SIZE"`
+	JournalAge  time.Duration `default:"72h" placeholder:"TIME"`
+	JournalSync syncInterval  `default:"1s" placeholder:"TIME"`
+	PublishWait time.Duration `default:"10s" placeholder:"TIME"`
+}
+
+func (f *journalFlags) set(c *server.Config) {
+	c.Journal, c.JournalSize, c.JournalAge = f.Journal, f.JournalSize, f.JournalAge
+	c.JournalSync, c.PublishWait = time.Duration(f.JournalSync), f.PublishWait
+}
+
+// syncInterval is how often the disk is told to keep the journal for good; 0: always.
+type syncInterval time.Duration
+
+// UnmarshalText reads a duration or the word always.
+func (s *syncInterval) UnmarshalText(text []byte) error {
+	if string(text) == "always" {
+		*s = 0
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 100*time.Millisecond || d > time.Minute {
+		return errors.New("it must be always, or from 100ms to 1m")
+	}
+	*s = syncInterval(d)
+	return nil
 }
 
 type originFlags struct {
@@ -101,6 +132,13 @@ var sharedHelp = helpTexts{
 	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +
 		"(${default}). It forgets the longest silent first.",
 	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never (${default}).",
+	"journal": "Where positions are kept on disk before they are acknowledged: embedded, in the state " +
+		"directory, or off, in memory alone (${default}).",
+	"journal-size": "Most that the journal keeps: 16MiB to 16TiB (${default}). The oldest goes first.",
+	"journal-age":  "Longest time that the journal keeps what was published: 1m to 87600h (${default}).",
+	"journal-sync": "How often the disk is told to keep the journal for good: always, or 100ms to 1m " +
+		"(${default}). A power cut loses no more than that.",
+	"publish-wait": "Longest time that a publish waits for the journal: 1s to 5m (${default}).",
 	"allow-origin": "Origins of other pages that may read with their users' cookies, like " +
 		"https://fleet.example.com. Firefox's EventSource gives up there when the hub is away; livemap.js does " +
 		"not.",

@@ -33,7 +33,7 @@ const MaxMessage = 1 << 20
 var (
 	ErrClosed   = errors.New("the journal is closed")
 	ErrTooLarge = fmt.Errorf("the message is larger than %d bytes", MaxMessage)
-	ErrNoRoom   = errors.New("the journal's disk is nearly full")
+	ErrNoRoom   = stream.ErrNoRoom
 	ErrNoAnswer = errors.New("the journal did not answer in time")
 	ErrWrite    = errors.New("the journal could not write, and starts anew when it can")
 	ErrRemoved  = errors.New("the journal's directory was removed or replaced; the hub has to be restarted")

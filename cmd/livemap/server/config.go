@@ -46,6 +46,17 @@ type Config struct {
 	// VehicleTTL (--vehicle-ttl) is the silence after which a vehicle is gone: 1 s to 87,600 h; 0 is
 	// never.
 	VehicleTTL time.Duration
+	// Journal (--journal) is [JournalEmbedded], in the state directory, or [JournalOff].
+	Journal string
+	// JournalSize (--journal-size) is how much the journal keeps: 16 MiB to 16 TiB.
+	JournalSize Size
+	// JournalAge (--journal-age) is for how long the journal keeps it: 1 min to 87,600 h.
+	JournalAge time.Duration
+	// JournalSync (--journal-sync) is how often the disk is told to keep the journal for good: 100 ms to
+	// 1 min, or 0: before each answer.
+	JournalSync time.Duration
+	// PublishWait (--publish-wait) is how long a publish waits for the journal: 1 s to 5 min.
+	PublishWait time.Duration
 	// Drain (--drain) is the time over which a hub that goes down ends its streams: 0 to 5 min.
 	Drain time.Duration
 	// StateDir (--state-dir) is the directory that outlives the process. "" is livemap in the
@@ -115,6 +126,11 @@ func Default() Config {
 		StallTimeout:    30 * time.Second,
 		MaxVehicles:     200_000,
 		VehicleTTL:      7 * 24 * time.Hour,
+		Journal:         JournalEmbedded,
+		JournalSize:     4 << 30,
+		JournalAge:      72 * time.Hour,
+		JournalSync:     time.Second,
+		PublishWait:     10 * time.Second,
 		Drain:           5 * time.Second,
 		JWTSecretFormat: token.TextSecret,
 		CookieSameSite:  http.SameSiteStrictMode,
@@ -169,7 +185,24 @@ func (c *Config) checkRanges() error {
 	if err == nil && c.VehicleTTL != 0 && (c.VehicleTTL < time.Second || c.VehicleTTL > tenYears) {
 		err = fmt.Errorf("--vehicle-ttl is %s; it must be from 1s to 87600h, or 0 for never", c.VehicleTTL)
 	}
-	return cmp.Or(err, within("drain", c.Drain, 0, 5*time.Minute))
+	return cmp.Or(err, c.checkJournal(), within("drain", c.Drain, 0, 5*time.Minute))
+}
+
+func (c *Config) checkJournal() error {
+	if c.Journal == JournalOff {
+		return nil
+	}
+	if c.Journal != JournalEmbedded {
+		return fmt.Errorf("--journal is %q; it must be %s or %s", c.Journal, JournalEmbedded, JournalOff)
+	}
+	if c.JournalSync != 0 && (c.JournalSync < 100*time.Millisecond || c.JournalSync > time.Minute) {
+		return fmt.Errorf("--journal-sync is %s; it must be from 100ms to 1m, or 0 for before each answer", c.JournalSync)
+	}
+	return cmp.Or(
+		within("journal-size", c.JournalSize, 16<<20, 16<<40),
+		within("journal-age", c.JournalAge, time.Minute, 87600*time.Hour),
+		within("publish-wait", c.PublishWait, time.Second, 5*time.Minute),
+	)
 }
 
 // within checks the field of a flag against its range.

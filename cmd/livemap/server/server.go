@@ -72,12 +72,17 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	metrics := api.NewMetrics()
 	metrics.Build(c.Version)
 	c.History = fitHistory(c.History, memoryLimit(), log)
-	hub := c.newHub(metrics)
-	defer hub.Close()
-	metrics.Watch(hub)
-	if err := state.load(hub); err != nil {
+	hub, journal, err := c.openHub(ctx, state, metrics)
+	if err != nil {
 		return err
 	}
+	defer func() {
+		hub.Close()
+		if journal != nil {
+			journal.end()
+		}
+	}()
+	metrics.Watch(hub)
 	config := api.Config{
 		Hub:            hub,
 		Log:            log,
@@ -93,7 +98,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	c.configure(&config)
 	surface := api.New(config)
 	defer surface.Close()
-	return c.serve(ctx, &running{hub, surface, ports, state, keys, log}, ready)
+	return c.serve(ctx, &running{hub, surface, ports, state, journal, keys, log}, ready)
 }
 
 // open opens the ports. A hub without a public port needs no QUIC keys.
@@ -107,17 +112,29 @@ func (c *Config) open(ctx context.Context, state *stateDir, log *slog.Logger) (_
 	return listen.Open(ctx, c.ports(), keys, state, log)
 }
 
-// newHub makes the hub itself, still empty.
-func (c *Config) newHub(metrics *api.Metrics) *stream.Hub {
-	return stream.New(stream.Config{
+// openHub opens the hub with what it knew before, and its journal, if it has one.
+func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metrics) (
+	*stream.Hub, *journal, error,
+) {
+	config := stream.Config{
 		History:       int(c.History),
 		MaxBacklog:    int(c.MaxBacklog),
 		FlushInterval: c.FlushInterval,
 		Heartbeat:     c.Heartbeat,
 		MaxVehicles:   c.MaxVehicles,
 		VehicleTTL:    c.VehicleTTL,
+		PublishWait:   c.PublishWait,
 		Delay:         metrics.WriteDelay,
-	})
+	}
+	if c.Journal == JournalEmbedded {
+		return c.openJournal(ctx, state, config)
+	}
+	hub := stream.New(config)
+	if err := state.load(hub); err != nil {
+		hub.Close()
+		return nil, nil, err
+	}
+	return hub, nil, nil
 }
 
 // configure sets the fields of the API's configuration that are as here.
@@ -134,6 +151,7 @@ type running struct {
 	surface *api.API
 	ports   *listen.Ports
 	state   *stateDir
+	journal *journal // nil: without one
 	keys    *keyWatch
 	log     *slog.Logger
 }
@@ -141,7 +159,7 @@ type running struct {
 // serve serves until ctx is done or a port fails, and then ends the hub.
 func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addresses)) (err error) {
 	metrics := h.surface.Metrics
-	stopSaving := h.state.saveEvery(saveInterval, h.hub, metrics.Unsaved)
+	stopSaving := h.saveEvery(saveInterval, metrics.Unsaved)
 	failed := h.ports.Serve(h.surface.Public(), h.surface.Internal(),
 		listen.Counters{Migrated: metrics.Migrated, Cut: metrics.Cut})
 	defer h.watchKeys()()
@@ -158,9 +176,28 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	notify(stopping(c.Drain+2*EndGrace), h.log)
 	h.end(c.Drain)
 	stopSaving()
-	err = errors.Join(err, h.state.save(h.hub))
+	err = errors.Join(err, h.save())
 	h.log.Info("the hub is down")
 	return err
+}
+
+// save saves the vehicles.
+func (h *running) save() error {
+	if h.journal != nil {
+		return h.journal.save(h.hub)
+	}
+	return h.state.save(h.hub)
+}
+
+// saveEvery saves the vehicles at an interval until stop is called. It logs each failure and calls
+// failed.
+func (h *running) saveEvery(interval time.Duration, failed func()) (stop func()) {
+	return every(interval, func() {
+		if err := h.save(); err != nil {
+			h.log.Error("cannot save", "error", err)
+			failed()
+		}
+	})
 }
 
 // watchKeys makes changes of the keys that verify tokens count, until stop is called.

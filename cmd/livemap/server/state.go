@@ -201,17 +201,6 @@ func (s *stateDir) check() error {
 	return nil
 }
 
-// saveEvery saves the vehicles at an interval until stop is called. It logs each failure and calls
-// failed.
-func (s *stateDir) saveEvery(interval time.Duration, hub *stream.Hub, failed func()) (stop func()) {
-	return every(interval, func() {
-		if err := s.save(hub); err != nil {
-			s.log.Error("cannot save", "error", err)
-			failed()
-		}
-	})
-}
-
 // freeName returns a name under which a file of vehicles can be kept, such as vehicles.ndjson.unreadable.
 // Those that were kept before stay, up to maxAside.
 func freeName(d *lockdir.Dir, why string) string {

@@ -64,7 +64,8 @@ func TestStateThatCannotBeSaved(t *testing.T) {
 	})
 	require.NoError(t, os.RemoveAll(dir))
 	failed := make(chan struct{}, 1)
-	stop := state.saveEvery(time.Millisecond, hub, func() {
+	h := &running{hub: hub, state: state, log: state.log}
+	stop := h.saveEvery(time.Millisecond, func() {
 		select {
 		case failed <- struct{}{}:
 		default:

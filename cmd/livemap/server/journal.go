@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"livemap/api/regular"
+	"livemap/stream"
+	"livemap/stream/jetstream"
+)
+
+// Values of Config.Journal.
+const (
+	JournalEmbedded = "embedded"
+	JournalOff      = "off"
+)
+
+// Names in the state directory. A hub starts from journalOlder: it is so far behind that the hub has in its
+// log again what readers come back for. journalLater replaces it when it is as far behind. Readers of the
+// newest state are other programs, and a hub whose journal was lost.
+const (
+	journalDir   = "journal"
+	journalState = "journal-state.ndjson"
+	journalLater = "journal-state.later.ndjson"
+	journalOlder = "journal-state.older.ndjson"
+)
+
+// maxUnsaved is how many messages of the journal may follow the saved state.
+const maxUnsaved = 10_000
+
+// journal is the journal of a hub and the states that are saved beside it.
+type journal struct {
+	*jetstream.Journal
+	state   *stateDir
+	backlog uint64 // bytes of events after which journalLater is as far behind as journalOlder must be
+
+	// Guarded by state.mu.
+	savedHead  stream.ID // newest event of journalState
+	savedSeq   uint64    // newest message of journalState
+	laterTotal uint64    // stream.Stats.LogTotal of journalLater
+}
+
+// openJournal opens the journal of the state directory and starts a hub on it. A hub of an earlier version, or
+// without a journal, has left vehiclesFile; its vehicles are taken over into an empty journal. So are those
+// of a state that is not of this journal.
+func (c *Config) openJournal(ctx context.Context, state *stateDir, config stream.Config) (
+	_ *stream.Hub, _ *journal, err error,
+) {
+	j := &journal{state: state, backlog: uint64(c.MaxBacklog)}
+	options := jetstream.Config{
+		Dir: state.Path(journalDir), MaxBytes: int64(c.JournalSize), MaxAge: c.JournalAge, Sync: c.JournalSync,
+		Logger: state.log,
+	}
+	if j.Journal, err = jetstream.Open(ctx, options); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			j.Journal.Close()
+		}
+	}()
+	if renewed := j.Renewed(); renewed != nil {
+		state.log.Warn("the journal begins anew: readers get all vehicles again", "reason", renewed.Reason,
+			"kept_as", renewed.Kept)
+	}
+	life, err := j.Life(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	hub, err := j.start(ctx, config, life)
+	if errors.Is(err, stream.ErrOtherJournal) {
+		state.log.Error("no saved state leads to what the journal has; it begins anew", "error", err)
+		if err = j.Journal.Close(); err != nil {
+			return nil, nil, err
+		}
+		options.Anew = true
+		if j.Journal, err = jetstream.Open(ctx, options); err != nil {
+			return nil, nil, err
+		}
+		if life, err = j.Life(ctx); err == nil {
+			hub, _, err = stream.NewWithJournal(ctx, config, j.Journal, nil)
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if life.Last == 0 {
+		if err = j.adopt(hub); err != nil {
+			hub.Close()
+			return nil, nil, err
+		}
+	}
+	return hub, j, nil
+}
+
+// start starts a hub from the first state that leads on to what the journal has.
+func (j *journal) start(ctx context.Context, config stream.Config, life stream.Life) (hub *stream.Hub, err error) {
+	began := time.Now()
+	names := []string{journalOlder, "", journalLater, journalState} // "": the whole journal, while it has all
+	for i, name := range names {
+		if name == "" && life.First > 1 {
+			continue
+		}
+		if hub, err = j.startFrom(ctx, config, name); err == nil {
+			j.state.log.Info("applied the journal", "from", name, "messages", hub.Applied(), "vehicles", hub.Stats().Vehicles,
+				"duration", time.Since(began).Round(time.Millisecond).String())
+			return hub, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: there is no saved state", stream.ErrOtherJournal)
+		} else if name != "" && i < len(names)-1 && ctx.Err() == nil {
+			j.state.log.Warn("cannot start from a saved state", "file", j.state.Path(name), "error", err)
+		}
+	}
+	return nil, err
+}
+
+func (j *journal) startFrom(ctx context.Context, config stream.Config, name string) (*stream.Hub, error) {
+	var state io.Reader
+	if name != "" {
+		file, err := regular.Open(j.state.Path(name))
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		state = file
+	}
+	hub, loaded, err := stream.NewWithJournal(ctx, config, j.Journal, state)
+	if err == nil && loaded.Skipped > 0 { // not exactly the state
+		hub.Close()
+		return nil, fmt.Errorf("%w: %w", stream.ErrOtherJournal, loaded.Reason)
+	}
+	return hub, err
+}
+
+// adopt publishes the vehicles of another journal, or of a hub without one, to this one, which is empty.
+func (j *journal) adopt(hub *stream.Hub) error {
+	for _, name := range []string{journalState, vehiclesFile} {
+		file, err := regular.Open(j.state.Path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("--state-dir: %w", err)
+		}
+		vehicles, err := hub.Adopt(file)
+		file.Close()
+		if errors.Is(err, stream.ErrUnavailable) || errors.Is(err, stream.ErrNoRoom) {
+			return fmt.Errorf("--state-dir: cannot take over the saved vehicles: %w", err)
+		}
+		if err == nil {
+			j.state.log.Info("took over the saved vehicles", "vehicles", vehicles, "file", j.state.Path(name))
+			break
+		}
+		aside := freeName(j.state.held, "unreadable")
+		j.state.log.Error("cannot read the saved vehicles; starting without them", "error", err,
+			"kept_as", j.state.Path(aside))
+		if err := j.state.held.Root.Rename(name, aside); err != nil {
+			return fmt.Errorf("--state-dir: %w", err)
+		}
+	}
+	return nil
+}
+
+// save saves the state, unless little has happened since.
+func (j *journal) save(hub *stream.Hub) error {
+	s := j.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head, applied, total := hub.Head(), hub.Applied(), hub.Stats().LogTotal
+	if head == j.savedHead && applied < j.savedSeq+maxUnsaved {
+		return nil
+	}
+	err := s.held.LockAgain()
+	if err == nil {
+		err = s.held.Replace(journalState, hub.Save)
+	}
+	if err == nil {
+		err = j.rotate(total)
+	}
+	if err != nil {
+		return fmt.Errorf("--state-dir: cannot save the vehicles: %w", err)
+	}
+	s.held.Root.Remove(vehiclesFile) // of a hub without a journal: what it has is older
+	j.savedHead, j.savedSeq = head, applied
+	return nil
+}
+
+// rotate makes journalLater the journalOlder when that is due.
+func (j *journal) rotate(total uint64) error {
+	root := j.state.held.Root
+	_, err := root.Lstat(journalLater)
+	if err == nil && total-j.laterTotal < j.backlog {
+		return nil
+	}
+	if err == nil {
+		err = root.Rename(journalLater, journalOlder)
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		j.laterTotal = total
+		err = root.Link(journalState, journalLater)
+	}
+	return err
+}
+
+// end closes the journal, after its hub.
+func (j *journal) end() {
+	if err := j.Journal.Close(); err != nil {
+		j.state.log.Error("cannot end the journal as it should", "error", err)
+	}
+}
