@@ -52,7 +52,8 @@ func (a *API) deleteVehicles(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	deleted, err := a.Hub.DeleteAll(topics, func(id string) bool { return grant == nil || grant.Publish.Match(id) })
+	may := func(id string) bool { return grant == nil || grant.Publish.Match(id) }
+	deleted, err := a.Hub.DeleteAll(topics, may)
 	if err != nil {
 		return err
 	}

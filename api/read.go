@@ -196,8 +196,8 @@ func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 // healthz answers as long as the process runs.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
 
-// readyz answers 200 while the hub accepts positions and streams, and 503 while it drains or cannot prove that it
-// is up to date.
+// readyz answers 200 while the hub accepts positions and streams, and 503 while it drains or cannot prove
+// that it is up to date.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if a.draining.Err() != nil {
 		return errDraining()

@@ -41,7 +41,7 @@ func TestWire(t *testing.T) {
 }
 
 func FuzzWirePosition(f *testing.F) {
-	p, err := ParsePosition([]byte(`{"vehicle_id":"A","lon":0,"lat":0,"topics":["a","bc"],"timestamp":1700000000}`))
+	p, err := ParsePosition([]byte(`{"vehicle_id":"A","lon":0,"lat":0,"topics":["a","bc"],"timestamp":17e8}`))
 	require.NoError(f, err)
 	f.Add(p.AppendWire(nil))
 	f.Fuzz(func(t *testing.T, wire []byte) {

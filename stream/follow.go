@@ -55,8 +55,8 @@ type following struct {
 	fresh  time.Time     // when a message of this hub came back last
 }
 
-// NewWithJournal starts a hub that applies a journal: what is published is posted there, and takes effect when
-// it comes back. state is what [Hub.Save] of a hub on this journal wrote; nil: none. It returns when the
+// NewWithJournal starts a hub that applies a journal: what is published is posted there, and takes effect
+// when it comes back. state is what [Hub.Save] of a hub on this journal wrote; nil: none. It returns when the
 // hub has applied what was in the journal at the call. The error wraps [ErrOtherJournal] when the journal
 // does not lead on from the state, or begins later than at its first message and there is no state.
 func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Reader) (*Hub, Loaded, error) {
@@ -172,8 +172,8 @@ func (h *Hub) JournalError() error {
 // freshFor is how long a hub is up to date after a message of its own came back.
 const freshFor = 2 * time.Second
 
-// Frozen reports whether the hub cannot prove that it is up to date, and since when: its journal has confirmed
-// nothing for two seconds, or it cannot apply it. A hub without a journal is never frozen.
+// Frozen reports whether the hub cannot prove that it is up to date, and since when: its journal has
+// confirmed nothing for two seconds, or it cannot apply it. A hub without a journal is never frozen.
 func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	if h.following == nil {
 		return time.Time{}, false

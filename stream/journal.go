@@ -41,5 +41,6 @@ type Place struct {
 // deleted, restored or cut off at the front since.
 var ErrOtherJournal = errors.New("stream: the journal does not lead on from what this hub knows")
 
-// ErrNoRoom is the error of a change for which the journal has no room on its disk. The change does not happen.
-var ErrNoRoom = errors.New("stream: the journal's disk is nearly full; nothing is published until there is room")
+// ErrNoRoom is the error of a change for which the journal has no room on its disk. The change does not
+// happen.
+var ErrNoRoom = errors.New("the journal's disk is nearly full; nothing is published until there is room")

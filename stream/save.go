@@ -129,7 +129,8 @@ func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
 func appendStateLine(dst []byte, v *vehicle, silent int64, n number) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
-			Silent: silent, Number: n, Gone: v.wentBy(), VehicleID: v.id, Time: v.time, Point: v.here.point, Sum: v.hash,
+			Silent: silent, Number: n, Gone: v.wentBy(), VehicleID: v.id, Time: v.time, Point: v.here.point,
+			Sum: v.hash,
 		})
 		if err != nil {
 			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text

@@ -135,7 +135,8 @@ func TestStats(t *testing.T) {
 		c.takeWrites()
 		stats := h.Stats()
 		require.Equal(t, stream.Stats{
-			Accepted: 2, Written: 1, LogBytes: stats.LogBytes, LogEvents: 3, LogSpan: 3 * time.Second,
+			Accepted: 2, Written: 1, LogBytes: stats.LogBytes, LogEvents: 3, LogTotal: stats.LogTotal,
+			LogSpan:  3 * time.Second,
 			Vehicles: 1, Gone: 1, Topics: 2, Streams: 1,
 		}, stats)
 		require.Less(t, stats.LogBytes, 1<<20)

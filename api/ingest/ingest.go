@@ -231,8 +231,8 @@ type UnconfirmedError struct {
 
 // Error says what a repeat does.
 func (e *UnconfirmedError) Error() string {
-	const text = "the journal does not answer, so it is unknown whether the positions are published; repeat the " +
-		"request: positions with a timestamp are published once"
+	const text = "the journal does not answer, so it is unknown whether the positions are published; " +
+		"repeat the request: positions with a timestamp are published once"
 	if len(e.Untimed) == 0 {
 		return text
 	}

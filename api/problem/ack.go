@@ -9,7 +9,7 @@ type Ack struct {
 	Late        int       `json:"late"`
 	Duplicate   int       `json:"duplicate"`
 	LastEventID string    `json:"last_event_id"`
-	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload: draining, expired, unavailable
+	Ended       string    `json:"ended,omitempty"`  // why the hub ended an upload: draining, expired, …
 	Errors      []Refusal `json:"errors,omitempty"` // the first hundred
 	Hints       []string  `json:"hints,omitempty"`  // about members probably meant as others
 }

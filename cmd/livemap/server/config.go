@@ -196,7 +196,8 @@ func (c *Config) checkJournal() error {
 		return fmt.Errorf("--journal is %q; it must be %s or %s", c.Journal, JournalEmbedded, JournalOff)
 	}
 	if c.JournalSync != 0 && (c.JournalSync < 100*time.Millisecond || c.JournalSync > time.Minute) {
-		return fmt.Errorf("--journal-sync is %s; it must be from 100ms to 1m, or 0 for before each answer", c.JournalSync)
+		return fmt.Errorf("--journal-sync is %s; it must be from 100ms to 1m, or 0 for before each answer",
+			c.JournalSync)
 	}
 	return cmp.Or(
 		within("journal-size", c.JournalSize, 16<<20, 16<<40),

@@ -44,12 +44,12 @@ type journal struct {
 	laterTotal uint64    // stream.Stats.LogTotal of journalLater
 }
 
-// openJournal opens the journal of the state directory and starts a hub on it. A hub of an earlier version, or
-// without a journal, has left vehiclesFile; its vehicles are taken over into an empty journal. So are those
-// of a state that is not of this journal.
-func (c *Config) openJournal(ctx context.Context, state *stateDir, config stream.Config) (
-	_ *stream.Hub, _ *journal, err error,
-) {
+// openJournal opens the journal of the state directory and starts a hub on it. A hub of an earlier version,
+// or without a journal, has left vehiclesFile; its vehicles are taken over into an empty journal. So are
+// those of a state that is not of this journal.
+func (c *Config) openJournal(
+	ctx context.Context, state *stateDir, config stream.Config,
+) (_ *stream.Hub, _ *journal, err error) {
 	j := &journal{state: state, backlog: uint64(c.MaxBacklog)}
 	options := jetstream.Config{
 		Dir: state.Path(journalDir), MaxBytes: int64(c.JournalSize), MaxAge: c.JournalAge, Sync: c.JournalSync,
@@ -98,7 +98,9 @@ func (c *Config) openJournal(ctx context.Context, state *stateDir, config stream
 }
 
 // start starts a hub from the first state that leads on to what the journal has.
-func (j *journal) start(ctx context.Context, config stream.Config, life stream.Life) (hub *stream.Hub, err error) {
+func (j *journal) start(
+	ctx context.Context, config stream.Config, life stream.Life,
+) (hub *stream.Hub, err error) {
 	began := time.Now()
 	names := []string{journalOlder, "", journalLater, journalState} // "": the whole journal, while it has all
 	for i, name := range names {
@@ -106,8 +108,8 @@ func (j *journal) start(ctx context.Context, config stream.Config, life stream.L
 			continue
 		}
 		if hub, err = j.startFrom(ctx, config, name); err == nil {
-			j.state.log.Info("applied the journal", "from", name, "messages", hub.Applied(), "vehicles", hub.Stats().Vehicles,
-				"duration", time.Since(began).Round(time.Millisecond).String())
+			j.state.log.Info("applied the journal", "from", name, "messages", hub.Applied(),
+				"vehicles", hub.Stats().Vehicles, "duration", time.Since(began).Round(time.Millisecond).String())
 			return hub, nil
 		}
 		if errors.Is(err, fs.ErrNotExist) {
