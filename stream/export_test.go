@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"livemap/geo"
 )
 
 // Sparse numbers the events of a new hub with holes: next returns the number after newest, and must
@@ -51,4 +53,42 @@ func (h *Hub) Log() map[uint64]string {
 		}
 	}
 	return log
+}
+
+// Heard returns when a vehicle was heard of, by the journal's time.
+func (h *Hub) Heard(id string) int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.fleet.lastSeen(h.fleet.get(id))
+}
+
+// ProposeExpiry proposes the expiry of a vehicle that was last heard of at a time.
+func (h *Hub) ProposeExpiry(id string, heard int64) error {
+	p := newProposal()
+	p.add(entryExpire, appendExpireBody(nil, heard, id))
+	return h.propose(p)
+}
+
+// MessageOf returns a message of a position, the deletion and the expiry of a vehicle, and a tick.
+func MessageOf(session, n uint64, arrived int64, seen uint64, p *geo.Position, id string) []byte {
+	all := newProposal()
+	all.addPosition(p, nil)
+	all.add(entryDelete, []byte(id))
+	all.add(entryExpire, appendExpireBody(nil, 11, id))
+	all.entries = append(all.entries, tick().entries...)
+	return appendMessage(nil, messageInfo{session, n, arrived, seen}, all.count+1, all.entries)
+}
+
+// UnknownMessage returns a message with an entry of an unknown kind.
+func UnknownMessage() []byte {
+	return appendMessage(nil, messageInfo{session: 1, n: 1}, 1, appendEntry(nil, 200, nil))
+}
+
+// CheckMessage reads a whole message.
+func CheckMessage(message []byte) error {
+	_, count, entries, err := readMessage(message, nil)
+	if err != nil {
+		return err
+	}
+	return cutEntries(entries, make([]entry, count))
 }

@@ -21,6 +21,7 @@ type fakeJournal struct {
 	random   *rand.Rand
 	faults   float64 // chance of each fault
 	messages []fakeMessage
+	clock    time.Duration // how far the journal's clock is ahead
 	came     chan struct{} // closed when there is another message
 }
 
@@ -74,7 +75,7 @@ func (j *fakeJournal) Post(message []byte, posted func(seq uint64, err error)) {
 func (j *fakeJournal) store(message []byte) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	at := time.Now()
+	at := time.Now().Add(j.clock)
 	if j.fault() { // a clock that is set
 		at = at.Add(time.Duration(j.random.IntN(20)-10) * time.Second)
 	}
@@ -115,4 +116,17 @@ func (j *fakeJournal) Follow(
 			return fmt.Errorf("message %d: %w", seq, err)
 		}
 	}
+}
+
+// ahead sets the journal's clock.
+func (j *fakeJournal) ahead(by time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.clock = by
+}
+
+func (j *fakeJournal) setFaults(chance float64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.faults = chance
 }

@@ -1,0 +1,204 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/stream"
+)
+
+// startOn starts a hub on a journal, from a state or none.
+func startOn(t testing.TB, config stream.Config, j stream.Journal, state []byte) *stream.Hub {
+	t.Helper()
+	var h *stream.Hub
+	var err error
+	if state == nil {
+		h, _, err = stream.NewWithJournal(context.Background(), config, j, nil)
+	} else {
+		h, _, err = stream.NewWithJournal(context.Background(), config, j, bytes.NewReader(state))
+	}
+	require.NoError(t, err)
+	return h
+}
+
+func quietJournal() *fakeJournal { return newFakeJournal(rand.New(rand.NewPCG(1, 1)), 0) }
+
+// A reader resumes at a hub that was started anew, from the whole journal or from a state, as if nothing
+// had been.
+func TestResumeAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{}, j, nil)
+		publish(t, h, "a", "")
+		held := publish(t, h, "b", "").ID.String()
+		var early, late bytes.Buffer
+		require.NoError(t, h.Save(&early))
+		publish(t, h, "a", `"n":2`)
+		require.NoError(t, h.Save(&late))
+		h.Close()
+		for name, c := range map[string]struct {
+			state []byte
+			mode  string
+		}{
+			"journal alone": {nil, "replay"}, "earlier state": {early.Bytes(), "replay"},
+			"later state": {late.Bytes(), "conflated"},
+		} {
+			h := startOn(t, stream.Config{}, j, c.state)
+			reader := listen(t, h, stream.Query{Topics: fleetQuery.Topics, LastEventID: held})
+			time.Sleep(time.Second)
+			text := reader.takeText()
+			assert.NotContains(t, text, "event: reset", name)
+			assert.Equal(t, 1, strings.Count(text, `"n":2`), "%s: %s", name, text)
+			assert.Contains(t, text, `"mode":"`+c.mode+`"`, name)
+			h.Drain(context.Background(), 0)
+			h.Close()
+		}
+	})
+}
+
+// A vehicle that was silent goes at each hub, with the same event, and not if it was heard of since.
+func TestExpiryWithJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		config := stream.Config{VehicleTTL: time.Minute}
+		a, b := startOn(t, config, j, nil), startOn(t, config, j, nil)
+		defer a.Close()
+		defer b.Close()
+		publish(t, a, "silent", "")
+		for range 3 {
+			publish(t, b, "moving", "")
+			time.Sleep(30 * time.Second)
+		}
+		synctest.Wait()
+		for _, h := range []*stream.Hub{a, b} {
+			assert.Equal(t, 1, h.Stats().Vehicles)
+			gone := 0
+			for _, event := range h.Log() {
+				if strings.Contains(event, `"reason":"expired"`) {
+					assert.Contains(t, event, "silent")
+					gone++
+				}
+			}
+			assert.Equal(t, 1, gone, "both proposed it")
+		}
+		assert.Equal(t, a.Dump(), b.Dump())
+		var state bytes.Buffer
+		require.NoError(t, a.Save(&state))
+		c := startOn(t, config, j, state.Bytes())
+		defer c.Close()
+		synctest.Wait()
+		assert.Equal(t, strings.Split(a.Dump(), "\n")[3:], strings.Split(c.Dump(), "\n")[3:], "with its reason")
+	})
+}
+
+// A proposal to expire a vehicle that was heard of since does nothing.
+func TestExpiryComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startOn(t, stream.Config{}, quietJournal(), nil)
+		defer h.Close()
+		publish(t, h, "a", "")
+		heard := h.Heard("a")
+		publish(t, h, "a", `"n":2`)
+		require.NoError(t, h.ProposeExpiry("a", heard))
+		assert.Equal(t, 1, h.Stats().Vehicles)
+		require.NoError(t, h.ProposeExpiry("a", h.Heard("a")))
+		assert.Zero(t, h.Stats().Vehicles)
+	})
+}
+
+// A wrong clock does not expire the fleet: the journal's time moves five seconds per message.
+func TestJournalTimeMovesSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{VehicleTTL: time.Minute}, j, nil)
+		defer h.Close()
+		publish(t, h, "a", "")
+		j.ahead(time.Hour)
+		publish(t, h, "b", "")
+		j.ahead(0)
+		time.Sleep(30 * time.Second)
+		assert.Equal(t, 2, h.Stats().Vehicles)
+	})
+}
+
+// While the journal does not answer, a publish waits and is then in doubt; the hub is frozen.
+func TestJournalIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{PublishWait: 10 * time.Second}, j, nil)
+		defer h.Close()
+		_, frozen := h.Frozen()
+		assert.False(t, frozen)
+		j.setFaults(1)
+		began := time.Now()
+		_, err := h.Publish(position(t, "a", ""))
+		assert.ErrorIs(t, err, stream.ErrUnavailable)
+		assert.Equal(t, 10*time.Second, time.Since(began))
+		since, frozen := h.Frozen()
+		assert.True(t, frozen)
+		assert.WithinDuration(t, began, since, 2*time.Second)
+		j.setFaults(0)
+		time.Sleep(5 * time.Second)
+		_, frozen = h.Frozen()
+		assert.False(t, frozen)
+		assert.Equal(t, 1, h.Stats().Vehicles, "it was published all the same, once")
+	})
+}
+
+// TestMessageBytes holds format 1: a journal may be older than the program that reads it.
+func TestMessageBytes(t *testing.T) {
+	p := position(t, "A", `"lat":0,"lon":0,"timestamp":1700000000`)
+	got := hex.EncodeToString(stream.MessageOf(7, 8, 9, 10, p, "B"))
+	feature := `{"type":"Feature","id":"A","geometry":{"type":"Point","coordinates":[0,0]},` +
+		`"properties":{"vehicle_id":"A","timestamp":`
+	const head = "00000000" // source, item, values
+	position := hex.EncodeToString(p.AppendWire(nil))
+	size := 4 + len(position)/2
+	want := "01" + "00" + "0700000000000000" + "0800000000000000" + "0900000000000000" + "0a00000000000000" +
+		"00" + "04" +
+		"01" + fmt.Sprintf("%02x%02x", size&0x7f|0x80, size>>7) + head + position +
+		"02" + "01" + "42" +
+		"03" + "09" + "0b00000000000000" + "42" +
+		"05" + "01" + "01"
+	assert.Equal(t, want, got)
+	assert.Contains(t, position, hex.EncodeToString([]byte(feature)))
+	for n := range len(want) / 2 {
+		bytes, _ := hex.DecodeString(want[:2*n])
+		assert.Error(t, stream.CheckMessage(bytes), "%d bytes", n)
+	}
+	whole, _ := hex.DecodeString(want)
+	require.NoError(t, stream.CheckMessage(whole))
+	whole[0] = 2
+	assert.ErrorContains(t, stream.CheckMessage(whole), "has format 2; this hub knows format 1")
+}
+
+// TestUnknownEntry checks that a hub does not pass over what a newer one wrote.
+func TestUnknownEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{}, j, nil)
+		defer h.Close()
+		applied := h.Applied()
+		j.Post(stream.UnknownMessage(), func(uint64, error) {})
+		time.Sleep(10 * time.Second)
+		assert.ErrorContains(t, h.JournalError(), "a newer one wrote it")
+		assert.Equal(t, applied, h.Applied())
+		_, frozen := h.Frozen()
+		assert.True(t, frozen)
+	})
+}
+
+func FuzzMessage(f *testing.F) {
+	f.Add(stream.MessageOf(1, 2, 3, 4, position(f, "A", ""), "B"))
+	f.Fuzz(func(_ *testing.T, message []byte) { stream.CheckMessage(message) })
+}
