@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestKilledHubLosesNothing kills a hub while publishers are at it, several times. What was acknowledged is
+// there after each start, and a reader that comes back resumes: it gets every position once.
+func TestKilledHubLosesNothing(t *testing.T) {
+	t.Parallel()
+	args := []string{"--listen", "off", "--proxy-listen", "off", "--state-dir", t.TempDir()}
+	hub := startHub(t, args...)
+	first := publishOne(t, hub, "first")
+	sent, acked := 0, map[string]string{} // label by id
+	for range 3 {
+		var publishers sync.WaitGroup
+		var mu sync.Mutex
+		killed := make(chan struct{})
+		for range 4 {
+			publishers.Go(func() {
+				for {
+					mu.Lock()
+					sent++
+					label := fmt.Sprintf("label-%d.", sent)
+					mu.Unlock()
+					id, err := tryPublish(hub, label)
+					if err != nil {
+						return // the hub was killed
+					}
+					mu.Lock()
+					acked[id] = label
+					if len(acked)%100 == 0 {
+						select {
+						case killed <- struct{}{}:
+						default:
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		<-killed
+		hub.kill()
+		publishers.Wait()
+		hub = startHub(t, args...)
+	}
+	last := publishOne(t, hub, "last")
+	text := readUntil(t, hub, first, `"label":"last"`)
+	assert.NotContains(t, text, "event: reset")
+	assert.Contains(t, text, "id: "+last)
+	for id, label := range acked {
+		assert.Equal(t, 1, strings.Count(text, fmt.Sprintf(`"label":%q`, label)), "%s was acknowledged as %s", label, id)
+		assert.Equal(t, 1, strings.Count(text, "\nid: "+id+"\n"), id)
+	}
+}
+
+func publishOne(t *testing.T, hub *runningHub, label string) (id string) {
+	t.Helper()
+	id, err := tryPublish(hub, label)
+	require.NoError(t, err)
+	return id
+}
+
+// tryPublish publishes a position of a vehicle of its own, and returns its event id.
+func tryPublish(hub *runningHub, label string) (id string, err error) {
+	body := fmt.Sprintf(`{"vehicle_id":%q,"lon":1,"lat":2,"label":%[1]q}`, label)
+	response, err := hub.operator.Post(hub.publish+"/publish", "application/json", strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%d: %s %w", response.StatusCode, answer, err)
+	}
+	_, rest, _ := strings.Cut(string(answer), `"last_event_id":"`)
+	id, _, _ = strings.Cut(rest, `"`)
+	return id, nil
+}
+
+// readUntil reads the stream of all vehicles after an id until it has a text.
+func readUntil(t *testing.T, hub *runningHub, id, text string) string {
+	t.Helper()
+	request, err := http.NewRequest("GET", hub.publish+"/topics/live_updates:all/stream", nil)
+	require.NoError(t, err)
+	request.Header.Set("Last-Event-ID", id)
+	response, err := (&http.Client{Transport: hub.operator.Transport}).Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var read strings.Builder
+	for buf := make([]byte, 64<<10); !strings.Contains(read.String(), text); {
+		n, err := response.Body.Read(buf)
+		read.Write(buf[:n])
+		require.NoError(t, err)
+	}
+	return read.String()
+}
+
+// TestRestartKeepsTheEpoch checks what a reader gets after a hub ended in good order, with a journal and
+// without.
+func TestRestartKeepsTheEpoch(t *testing.T) {
+	t.Parallel()
+	for journal, reset := range map[string]bool{"embedded": false, "off": true} {
+		t.Run(journal, func(t *testing.T) {
+			t.Parallel()
+			args := []string{
+				"--listen", "off", "--proxy-listen", "off", "--state-dir", t.TempDir(), "--journal", journal,
+			}
+			hub := startHub(t, args...)
+			held := publishOne(t, hub, "a")
+			publishOne(t, hub, "b")
+			hub.stop(t)
+			hub = startHub(t, args...)
+			text := readUntil(t, hub, held, "event: live")
+			assert.Equal(t, reset, strings.Contains(text, "event: reset"), text)
+			assert.Contains(t, text, `"label":"b"`)
+		})
+	}
+}
+
+// TestVehiclesComeIntoTheJournal starts a hub with a journal where one without ran.
+func TestVehiclesComeIntoTheJournal(t *testing.T) {
+	t.Parallel()
+	args := []string{"--listen", "off", "--proxy-listen", "off", "--state-dir", t.TempDir()}
+	hub := startHub(t, append(args, "--journal", "off")...)
+	publishOne(t, hub, "a")
+	hub.stop(t)
+	for range 2 {
+		hub = startHub(t, args...)
+		text := readUntil(t, hub, "", "event: live")
+		assert.Contains(t, text, `"label":"a"`)
+		hub.stop(t)
+	}
+}
