@@ -131,7 +131,7 @@ func (p *passedPorts) proxyClient(t testing.TB) *wireClient {
 func TestRestartWithPassedSockets(t *testing.T) {
 	t.Parallel()
 	p := openPorts(t)
-	args := []string{"--state-dir", t.TempDir()}
+	args := []string{"--state-dir", t.TempDir(), "--journal", "off"}
 	hub := p.start(t, args...)
 	var waiting sync.WaitGroup
 	again := func() *runningHub {

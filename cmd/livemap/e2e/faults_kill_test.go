@@ -31,7 +31,7 @@ func saved(dir string) (at time.Time, saving bool) {
 // time, in the middle of saving, or right after it.
 func TestFaultKilledFiftyTimes(t *testing.T) {
 	const rounds, parked = 50, 20_000
-	args := fixedPorts(t)
+	args := append(fixedPorts(t), "--journal", "off")
 	var now atomic.Pointer[runningHub]
 	now.Store(startHub(t, args...))
 	dir := now.Load().stateDir

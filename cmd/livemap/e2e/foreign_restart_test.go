@@ -13,7 +13,7 @@ import (
 // client has failed to connect.
 func TestForeignClientsOutliveRestart(t *testing.T) {
 	eachForeign(t, foreignReconnecting, func(t *testing.T, c foreignClient) {
-		hub := startForeignHub(t)
+		hub := startForeignHub(t, "--journal", "off")
 		before := hub.publish(foreignPosition("TRUCK", 1_700_001_000))
 		seen := c.read(t, hub.proxy+foreignAll, nil)
 		seen.wait("live", 1)
@@ -26,7 +26,7 @@ func TestForeignClientsOutliveRestart(t *testing.T) {
 		seen.waitError("refused")
 		at, err := url.Parse(hub.proxy)
 		require.NoError(t, err)
-		hub.start("--proxy-listen", at.Host)
+		hub.start("--journal", "off", "--proxy-listen", at.Host)
 		after := hub.publish(foreignPosition("LATER", 1_700_001_000))
 
 		events := seen.wait("live", 2)

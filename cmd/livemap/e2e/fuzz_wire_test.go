@@ -177,7 +177,7 @@ func FuzzWire(f *testing.F) {
 		`"geometry":{"type":"Point","coordinates":[1,2,3]},"properties":null}]}`), true)
 	f.Add(uint8(0), []byte(`{"vehicle_id":"late","lat":1,"lon":1,"timestamp":900000001,"topics":["a\u2028b"],`+
 		`"event":"bye","id":"x"}`), false)
-	hub := startHub(f, "--max-vehicles", "1000", "--flush-interval", "1ms")
+	hub := startHub(f, "--journal", "off", "--max-vehicles", "1000", "--flush-interval", "1ms")
 	listeners := listenToWire(f, hub)
 	f.Fuzz(func(t *testing.T, form uint8, body []byte, remove bool) {
 		_, _, text := hub.post(t, types[int(form)%len(types)], string(body))

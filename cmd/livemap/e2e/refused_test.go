@@ -82,7 +82,7 @@ func TestNobodyIsRefused(t *testing.T) {
 	t.Parallel()
 	const restarts, fleet = 3, 25
 	p := openPorts(t)
-	args := []string{"--state-dir", t.TempDir(), "--drain", "100ms"}
+	args := []string{"--state-dir", t.TempDir(), "--drain", "100ms", "--journal", "off"}
 	hub := p.start(t, args...)
 	ctx, cancel := context.WithTimeout(t.Context(), e2eLimit)
 	defer cancel()

@@ -166,7 +166,7 @@ func restarted(t *testing.T, hub *runningHub, again func() *runningHub) []*watch
 
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir()}
+	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir(), "--journal", "off"}
 	hub := startHub(t, args...)
 	ws := restarted(t, hub, func() *runningHub {
 		hub.stop(t)
@@ -179,7 +179,7 @@ func TestRestart(t *testing.T) {
 
 func TestRestartAfterKill(t *testing.T) {
 	t.Parallel()
-	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir()}
+	args := []string{"--listen", freePort(t), "--state-dir", t.TempDir(), "--journal", "off"}
 	hub := startHub(t, args...)
 	restarted(t, hub, func() *runningHub {
 		await(t, "the vehicles to be saved", func() bool {
@@ -253,7 +253,7 @@ func TestDialsWhileTheHubGoesDown(t *testing.T) {
 
 func TestTornState(t *testing.T) {
 	t.Parallel()
-	hub := startHub(t)
+	hub := startHub(t, "--journal", "off")
 	lines, _, _ := parkedFleet()
 	hub.publishLines(t, lines...)
 	hub.stop(t)
@@ -275,7 +275,7 @@ func TestTornState(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile), torn, 0o600))
 			// of a save that was killed
 			require.NoError(t, os.WriteFile(filepath.Join(dir, vehiclesFile+".new-1"), torn, 0o600))
-			hub := startHub(t, "--state-dir", dir)
+			hub := startHub(t, "--state-dir", dir, "--journal", "off")
 			aside := filepath.Join(dir, vehiclesFile+".unreadable")
 			line := hub.log.await(t, "cannot read the saved vehicles; starting without them")
 			assert.Equal(t, aside, line["kept_as"])
@@ -285,7 +285,7 @@ func TestTornState(t *testing.T) {
 			assert.Zero(t, hub.metric(t, `livemap_vehicles{state="present"}`))
 			hub.publishLines(t, lines[7])
 			hub.stop(t)
-			again := startHub(t, "--state-dir", dir)
+			again := startHub(t, "--state-dir", dir, "--journal", "off")
 			assert.Equal(t, 1.0, again.metric(t, `livemap_vehicles{state="present"}`), "what came after is saved")
 			assert.Empty(t, again.log.find("cannot read the saved vehicles; starting without them"))
 		})
@@ -309,10 +309,10 @@ func TestStateDirLost(t *testing.T) {
 func TestStateDirOfAnotherHub(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
-	first := startHub(t, "--state-dir", dir)
+	first := startHub(t, "--state-dir", dir, "--journal", "off")
 	first.publishLines(t, `{"vehicle_id":"A","lat":1,"lon":2}`)
 	require.NoError(t, os.RemoveAll(dir))
-	second := startHub(t, "--state-dir", dir)
+	second := startHub(t, "--state-dir", dir, "--journal", "off")
 	second.publishLines(t, `{"vehicle_id":"B","lat":1,"lon":2}`)
 	first.interrupt()
 	<-first.ended

@@ -58,7 +58,7 @@ func TestSilentConnectionsLeaveRoom(t *testing.T) {
 	}
 	book.publish(t, hub)
 	await(t, "the vehicles to be saved", func() bool {
-		_, err := os.Stat(filepath.Join(hub.stateDir, vehiclesFile))
+		_, err := os.Stat(filepath.Join(hub.stateDir, "journal-state.ndjson"))
 		return err == nil
 	})
 	book.settle(t, hub, readers...)

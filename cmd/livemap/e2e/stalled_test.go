@@ -262,7 +262,7 @@ func TestStalledReaders(t *testing.T) { testStalledReaders(t, 200) }
 func testStalledReaders(t *testing.T, size int) {
 	requireFiles(t, size+100)
 	// A process of its own, so that its goroutines and its memory are the hub's.
-	hub := startHub(t, "--stall-timeout", "2s", "--history", "16MiB")
+	hub := startHub(t, "--journal", "off", "--stall-timeout", "2s", "--history", "16MiB")
 	// The three get more at once than their buffers and windows hold.
 	const parked = 150
 	for i := range parked {

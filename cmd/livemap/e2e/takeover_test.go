@@ -70,7 +70,7 @@ func TestStalledStreamOverHTTP3EndsAlone(t *testing.T) {
 // One that reads in between does not stall, and gets everything.
 func TestSlowReaderOverHTTP3GetsEverything(t *testing.T) {
 	t.Parallel()
-	hub := startHub(t, "--stall-timeout", "10m")
+	hub := startHub(t, "--journal", "off", "--stall-timeout", "10m")
 	s := narrowClient(t).mustOpen(t, vehicleStream(hub, "DEAF"), "")
 	s.until(t, "live")
 	for range 2 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"time"
 
 	"livemap/api/regular"
@@ -177,7 +178,13 @@ func (j *journal) save(hub *stream.Hub) error {
 	if head == j.savedHead && applied < j.savedSeq+maxUnsaved {
 		return nil
 	}
-	err := s.held.LockAgain()
+	now, err := os.Stat(s.path)
+	if err == nil && !os.SameFile(now, s.held.Info) {
+		err = fmt.Errorf("%s was removed and made again, and the journal with it; restart the hub", s.path)
+	}
+	if err == nil {
+		err = s.held.LockAgain()
+	}
 	if err == nil {
 		err = s.held.Replace(journalState, hub.Save)
 	}
