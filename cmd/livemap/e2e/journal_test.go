@@ -57,7 +57,8 @@ func TestKilledHubLosesNothing(t *testing.T) {
 	assert.NotContains(t, text, "event: reset")
 	assert.Contains(t, text, "id: "+last)
 	for id, label := range acked {
-		assert.Equal(t, 1, strings.Count(text, fmt.Sprintf(`"label":%q`, label)), "%s was acknowledged as %s", label, id)
+		member := fmt.Sprintf(`"label":%q`, label)
+		assert.Equal(t, 1, strings.Count(text, member), "%s was acknowledged as %s", label, id)
 		assert.Equal(t, 1, strings.Count(text, "\nid: "+id+"\n"), id)
 	}
 }
