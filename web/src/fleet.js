@@ -27,6 +27,8 @@ const NOISE = 8;
  * average one. After `sure` seconds, a vehicle that is still within its noise stands.
  */
 const DERIVED_GAP = { least: 1, sure: 10, most: 900 };
+/** Metres between two fixes at which it stands, so far apart that it must have moved in between. */
+const SAME_STAND = 100;
 /** km/h over which a speed is implausible: it is not derived, and nothing is extrapolated by it. */
 const PLAUSIBLE_SPEED = 1200;
 
@@ -66,6 +68,8 @@ export class Vehicle {
 	/** Degrees clockwise from north; null: unknown. @type {number | null} */
 	course = null;
 	courseDerived = false; // or of an earlier fix
+	/** Since when it stands, if it does, in Unix seconds. It may stand for longer than is known. */
+	standsSince = { time: 0, exact: false };
 	/** The fix from which speed and course are derived. */
 	#base = { x: 0, y: 0, time: 0 };
 
@@ -93,6 +97,7 @@ export class Vehicle {
 		this.feature = feature;
 		this.#set(feature, { speed: null, course: null });
 		this.#base = { x: this.x, y: this.y, time: this.time };
+		this.standsSince = { time: this.time, exact: false };
 		this.#corrected = now;
 	}
 
@@ -129,13 +134,18 @@ export class Vehicle {
 	 */
 	update(feature, now) {
 		const drawn = this.positionAt(now);
-		const { time, lat, motion } = this;
+		const { time, lat, motion, x, y } = this;
 		const metres = EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180);
 		const gap = feature.properties.timestamp - time;
 		this.#set(feature, this.#derive(feature, metres));
 		if (gap > 0 && motion !== "unknown") {
 			const known = this.#intervals[motion];
 			this.#intervals[motion] = known === null ? gap : known + (Math.min(gap, 4 * known) - known) * 0.3;
+		}
+		const moved = Math.hypot(shortWay(this.x - x), this.y - y) * metres;
+		if (motion !== "parked" || moved > SAME_STAND || gap < 0) {
+			const exact = motion === "moving" && gap >= 0 && gap <= DERIVED_GAP.most;
+			this.standsSince = { time: this.time, exact };
 		}
 		this.#dx = this.#dy = 0;
 		this.#corrected = now;
@@ -363,6 +373,15 @@ export class Fleet {
 		this.confirm(time);
 	}
 
+	/** Takes some vehicles of those that are not streamed. @param {Feature[]} features @param {number} time */
+	meet(features, time) {
+		for (const feature of features) {
+			if (!this.vehicles.has(feature.id)) {
+				this.#add(feature).knownUntil = time;
+			}
+		}
+	}
+
 	/** What is known of the vehicles that are not streamed holds until a time. @param {number} time */
 	confirm(time) {
 		for (const vehicle of this.vehicles.values()) {
@@ -381,12 +400,15 @@ export class Fleet {
 		}
 	}
 
-	/** The number of vehicles in each state. */
-	counts() {
-		const counts = { all: this.vehicles.size, moving: 0, parked: 0, unknown: 0, silent: 0 };
+	/** The number of vehicles in each state. @param {(vehicle: Vehicle) => boolean} [among] default: all */
+	counts(among = () => true) {
+		const counts = { all: 0, moving: 0, parked: 0, unknown: 0, silent: 0 };
 		const stateOf = this.states();
 		for (const vehicle of this.vehicles.values()) {
-			counts[stateOf(vehicle)]++;
+			if (among(vehicle)) {
+				counts.all++;
+				counts[stateOf(vehicle)]++;
+			}
 		}
 		return counts;
 	}

@@ -1,10 +1,30 @@
 /**
- * format.js formats telemetry for display.
+ * format.js formats telemetry for display, as the reader's settings say.
  */
+import { onSettings, settings } from "./settings.js";
 
 const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** @param {Intl.DateTimeFormatOptions} options */
+const formatOf = (options) =>
+	new Intl.DateTimeFormat(undefined, {
+		...options,
+		...(settings.zone === "utc" && { timeZone: "UTC" }),
+		...(settings.clock !== "system" && { hourCycle: settings.clock === "24" ? "h23" : "h12" }),
+	});
+/** @returns {Record<"clock" | "day", Intl.DateTimeFormat>} */
+const makeFormats = () => ({
+	clock: formatOf({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+	day: formatOf({ dateStyle: "medium", timeStyle: "medium" }),
+});
+let formats = makeFormats();
+onSettings(() => (formats = makeFormats()));
+
+/** Units of speed, with their long and short units of distance. */
+const SPEED_UNITS = {
+	"km/h": { unit: "km/h", factor: 1, long: "km", metres: 1000, short: "m", shortMetres: 1 },
+	mph: { unit: "mph", factor: 1 / 1.609344, long: "mi", metres: 1609.344, short: "ft", shortMetres: 0.3048 },
+	knots: { unit: "kn", factor: 1 / 1.852, long: "nm", metres: 1852, short: "m", shortMetres: 1 },
+};
 
 /** A count with thousands separators. @param {number} count */
 export const count = (count) => count.toLocaleString("en");
@@ -38,7 +58,8 @@ export function ago(seconds) {
  * @param {number} now
  */
 export function dateTime(time, now) {
-	return (now - time < 43_200 ? CLOCK : DAY).format(time * 1000);
+	const text = (now - time < 43_200 ? formats.clock : formats.day).format(time * 1000);
+	return settings.zone === "utc" ? `${text} UTC` : text;
 }
 
 /** @param {number} degrees clockwise from north */
@@ -59,8 +80,19 @@ export function speedOf({ speed, speedDerived }) {
 	if (speed === null) {
 		return "unknown";
 	}
-	const rounded = speed > 0 && speed < 0.5 ? "< 1" : number(Math.round(speed));
-	return `${speedDerived ? "~" : ""}${rounded} km/h`;
+	const { unit, factor } = SPEED_UNITS[settings.speed];
+	const own = speed * factor;
+	const rounded = own > 0 && own < 0.5 ? "< 1" : number(Math.round(own));
+	return `${speedDerived ? "~" : ""}${rounded} ${unit}`;
+}
+
+/** A distance: "850 m", "3.4 km"; in miles or nautical miles beside such speeds. @param {number} m */
+export function distanceText(m) {
+	const { long, metres, short, shortMetres } = SPEED_UNITS[settings.speed];
+	const own = m / metres;
+	return own < 0.95
+		? `${count(Math.round(m / shortMetres / 10) * 10)} ${short}`
+		: `${own < 9.95 ? own.toFixed(1) : count(Math.round(own))} ${long}`;
 }
 
 /** A text with its first letter in upper case. @param {string} text */

@@ -2,27 +2,36 @@
  * main.js wires the page: the feed updates the fleet, the markers and the list show it, and the address keeps
  * the view.
  */
-import { format, parse } from "./address.js";
+import { format, MAX_ONLY, parse } from "./address.js";
 import { debug } from "./debug.js";
-import { element, showNotice } from "./element.js";
-import { Fleet } from "./fleet.js";
+import { element, setText, showNotice } from "./element.js";
+import { Filter } from "./filter.js";
+import { Fleet, project } from "./fleet.js";
+import { Groups } from "./groups.js";
+import { HubSearch } from "./hub-search.js";
 import { idText } from "./id.js";
 import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
+import { Position, Ruler } from "./map/tools.js";
 import { Trail } from "./map/trail.js";
 import { ALL, contains, Viewport } from "./map/viewport.js";
+import { Chips } from "./panel/chips.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
 import { List } from "./panel/list.js";
+import { bindOptions } from "./panel/options.js";
 import { sheet } from "./panel/sheet.js";
 import { Summary } from "./panel/summary.js";
+import { Places } from "./places.js";
 import { Selected, topicOf } from "./selected.js";
 import { Account } from "./session/account.js";
 import { Login, restoreView } from "./session/login.js";
 import { SignIn } from "./session/sign-in.js";
 import { takeInitialToken, takeToken } from "./session/token.js";
+import { onSettings } from "./settings.js";
 import { follow, renew } from "./shared/stream.js";
+import { TEXTS } from "./texts.js";
 import { WholeFleet } from "./whole-fleet.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
@@ -46,7 +55,8 @@ if (viewState.map === null && viewState.vehicle === null) {
 let loaded = false; // the first state has arrived
 let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
 let showAllPending = false; // all vehicles are to be shown once they have arrived
-let anotherReader = false; // vehicles of the previous reader are still there
+let anotherReader = false; // vehicles of the previous reader, or groups, are still there
+document.body.dataset.kiosk = String(new URLSearchParams(location.search).has("kiosk"));
 
 const map = new PageMap({ ...config, report: showNotice }, viewState);
 map.load(); // nothing waits for it
@@ -60,7 +70,25 @@ const fleet = new Fleet(
 );
 const markers = new Markers(map, fleet);
 const trail = new Trail(map);
-const list = new List(element("list", HTMLElement), fleet, (id) => select(id));
+const places = new Places();
+const groups = new Groups(
+	() => groupsChanged(),
+	() => feed.status.phase === "live",
+);
+groups.choose(viewState.groups);
+viewport.groups = groups.streamed;
+const filter = new Filter(
+	({ id }) =>
+		groups.streamed === null ||
+		((feed.vehicles.has(id) || wholeFleet.ids.has(id)) && groups.has(id)),
+);
+const list = new List(element("list", HTMLElement), {
+	fleet,
+	filter,
+	places,
+	onSelect: (id) => select(id),
+	onChoose: showChosen,
+});
 const details = new Details(element("details", HTMLElement), {
 	close: () => change({ vehicle: null, follow: false }),
 	show: () => viewState.vehicle !== null && showVehicle(viewState.vehicle),
@@ -113,12 +141,13 @@ const feed = follow({
 		}
 		if (phase === "live") {
 			anotherReader = false;
+			groups.resume();
 			wholeFleet.streamed(viewport.near, state === "re-read");
 			summary.refresh();
 			showFirst();
 			if (showAllPending) {
 				showAllPending = false;
-				map.showAll(fleet.vehicles.values());
+				map.showAll(shownVehicles());
 			}
 			trail.show(viewState.vehicle);
 		}
@@ -143,6 +172,7 @@ const wholeFleet = new WholeFleet(
 );
 const summary = new Summary({
 	fleet,
+	filter,
 	wholeFleet,
 	feed,
 	list,
@@ -186,6 +216,26 @@ function showConnection() {
 	}
 }
 
+const chips = new Chips({
+	groups,
+	places,
+	viewState: () => viewState,
+	change,
+	goTo: (place) => goTo(place),
+	middle: () => middle(),
+	locate: () => position.locate((place) => goTo({ ...place, name: TEXTS.search.myPosition })),
+});
+const hubSearch = new HubSearch({
+	needed: () => !wholeFleet.complete,
+	topics: () => viewport.topics,
+	found(features) {
+		fleet.meet(features, fleet.asOf());
+		summary.refresh();
+	},
+});
+const ruler = new Ruler(map);
+const position = new Position(map, ({ lon, lat }) => map.showPlace([lon, lat]));
+
 started = true;
 
 /** The account has changed. */
@@ -207,6 +257,7 @@ function accountChanged() {
 		wholeFleet.reset();
 		feed.view(currentView()); // an event id is valid for one set of permissions
 		selected.again();
+		groups.start();
 	} else if (feed.status.phase === "refused") {
 		feed.retry();
 		selected.retry();
@@ -237,7 +288,7 @@ function showFirst() {
 		if (vehicle) {
 			map.showPlace([vehicle.lon, vehicle.lat], false);
 		} else {
-			map.showAll(fleet.vehicles.values(), { animate: false });
+			map.showAll(shownVehicles(), { animate: false });
 		}
 	}
 	loaded = true;
@@ -245,24 +296,55 @@ function showFirst() {
 
 /* The view */
 
-/** @param {Partial<ViewState>} next */
-function change(next) {
+/** The groups that there are, or who is in the chosen ones, may have changed. */
+function groupsChanged() {
+	chips.update();
+	markers.redraw();
+	summary.refresh();
+}
+
+/** Streams the chosen groups instead of what was streamed. */
+function followGroups() {
+	if (groups.choose(viewState.groups)) {
+		viewport.groups = groups.streamed;
+		anotherReader = true;
+		wholeFleet.reset();
+		feed.view(currentView());
+	}
+}
+
+/** Changes of the view that are entries of the browser's history. */
+const ENTRIES = /** @type {const} */ (["vehicle", "filter", "groups", "only", "near"]);
+
+/** @param {Partial<ViewState>} next @param {boolean} [entry] whether it may be an entry of the history */
+function change(next, entry = true) {
 	const before = viewState;
 	viewState = { ...viewState, ...next };
+	followGroups();
 	if (viewState.vehicle !== before.vehicle) {
 		selected.show(viewState.vehicle);
 		trail.show(viewState.vehicle);
 	}
+	if (viewState.q !== before.q) {
+		hubSearch.search(viewState.q);
+	}
 	render();
-	saveAddress();
+	const moved = format(before) !== format(viewState);
+	if (entry && moved && ENTRIES.some((name) => before[name] !== viewState[name])) {
+		addEntry(before);
+	} else {
+		saveAddress();
+	}
 }
 
 /** Renders the page from `viewState`. */
 function render() {
-	const { vehicle, filter } = viewState;
+	const { vehicle } = viewState;
+	filter.set(viewState);
 	markers.selected = vehicle;
-	markers.filter = (state) => filter === "all" || state === filter;
+	markers.filter = filter.shows;
 	markers.redraw();
+	chips.update();
 	list.select(vehicle);
 	details.open(vehicle, viewState.follow);
 	syncControls(viewState);
@@ -279,6 +361,64 @@ function saveAddress() {
 		saveTimer = undefined;
 		history.replaceState(null, "", format(viewState));
 	}, 250);
+}
+
+let entryMap = viewState.map; // where the map was when the current entry of the history was made
+
+/** Makes an entry of the browser's history. @param {ViewState} before what the present entry is */
+function addEntry(before) {
+	clearTimeout(saveTimer);
+	saveTimer = undefined;
+	entryMap = viewState.map;
+	try {
+		history.replaceState(null, "", format(before));
+		history.pushState(null, "", format(viewState));
+	} catch {
+		saveAddress(); // browsers limit how often it may change
+	}
+}
+
+/** Whether the reader has moved the map so far that it is another view. @param {ViewState["map"]} to */
+function isAnotherView(to) {
+	if (!entryMap || !to) {
+		return false;
+	}
+	const [a, b] = [project(entryMap.lon, entryMap.lat), project(to.lon, to.lat)];
+	const pixels = Math.hypot(a.x - b.x, a.y - b.y) * 512 * 2 ** Math.min(entryMap.zoom, to.zoom);
+	return Math.abs(entryMap.zoom - to.zoom) >= 2 || pixels > map.size.width;
+}
+
+/** The middle of the map. */
+function middle() {
+	const [lon, lat] = map.center;
+	return { lon: Number(lon.toFixed(5)), lat: Number(lat.toFixed(5)) };
+}
+
+/** Shows a place, and sorts by the distance to it. @param {{lon: number, lat: number, name: string}} place */
+function goTo({ lon, lat, name }) {
+	change({ near: { lon, lat, name }, sort: "distance", q: "" });
+	map.showPlace([lon, lat]);
+	setSheet(true);
+}
+
+/** Shows how many vehicles are chosen in the list. @param {Set<string>} chosen */
+function showChosen(chosen) {
+	const bar = element("chosen", HTMLElement);
+	bar.hidden = chosen.size === 0;
+	setText(/** @type {Element} */ (bar.firstElementChild), TEXTS.chosen.count(chosen.size));
+}
+
+/** Shows only the chosen vehicles, or all again. */
+function isolate() {
+	const { chosen } = list;
+	if (chosen.size > MAX_ONLY) {
+		showNotice(TEXTS.chosen.tooMany(MAX_ONLY), 5000);
+	} else if (chosen.size > 0) {
+		change({ only: [...chosen] });
+		list.choose([]);
+	} else if (viewState.only.length > 0) {
+		change({ only: [] });
+	}
 }
 
 /** Selects a vehicle from the list, and moves the map if the vehicle is out of view. @param {string} id */
@@ -325,7 +465,7 @@ async function findVehicle(id) {
 		return;
 	}
 	const [lon, lat] = feature.geometry.coordinates;
-	change({ vehicle: feature.id, follow: false, q: "", filter: "all" });
+	change({ vehicle: feature.id, follow: false, q: "", filter: "all", groups: [], only: [] });
 	map.showPlace([lon, lat]);
 }
 
@@ -334,20 +474,60 @@ async function findVehicle(id) {
 bindControls({
 	viewState: () => viewState,
 	change,
-	submitSearch: () => (list.first === undefined ? findVehicle(viewState.q) : select(list.first)),
+	submitSearch() {
+		if (list.first !== undefined) {
+			select(list.first);
+		} else if (!chips.takeFirst()) {
+			findVehicle(viewState.q);
+		}
+	},
 	focusList: () => list.element.focus(),
 	openPanel: () => setSheet(true),
+	middle,
+	keys: {
+		"?": () => showHelp(),
+		i: isolate,
+		f: () => viewState.vehicle !== null && change({ follow: !viewState.follow }),
+		m: () => ruler.toggle(),
+	},
+	escape() {
+		if (ruler.active) {
+			ruler.toggle(false);
+		} else if (list.chosen.size > 0) {
+			list.choose([]);
+		} else if (viewState.vehicle !== null) {
+			change({ vehicle: null, follow: false });
+		}
+	},
 });
+const { showHelp } = bindOptions({ fleet, list, viewState: () => viewState, change });
+const chosenBar = element("chosen", HTMLElement);
+chosenBar.querySelector(".isolate")?.addEventListener("click", isolate);
+chosenBar.querySelector(".clear")?.addEventListener("click", () => list.choose([]));
+onSettings(() => render());
 element("overview", HTMLElement).addEventListener("click", () => {
 	if (!wholeFleet.complete) {
 		showAllPending = true;
 		feed.view(viewport.view(null, map.zoom));
 	} else {
-		map.showAll(fleet.vehicles.values());
+		map.showAll(shownVehicles());
 	}
 });
 
+/** The vehicles in the chosen groups and among those that are isolated. */
+const shownVehicles = () => [...fleet.vehicles.values()].filter(filter.inScope);
+
+element("map", HTMLElement).addEventListener("keydown", (event) => {
+	if (ruler.active && event.key === "Enter") {
+		ruler.add(middle());
+	}
+});
 map.on("click", (event) => {
+	if (ruler.active) {
+		const [lon, lat] = map.unproject(event.point);
+		ruler.add({ lon, lat });
+		return;
+	}
 	const { marker, cluster } = markers.hit(event.point);
 	if (cluster) {
 		map.showAll(
@@ -373,8 +553,14 @@ map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	if (loaded && mapPlaced) {
 		const [lon, lat] = map.center;
+		const before = viewState;
 		viewState = { ...viewState, map: { zoom: map.zoom, lat, lon } };
-		saveAddress();
+		entryMap ??= viewState.map;
+		if (event.originalEvent && !viewState.follow && isAnotherView(viewState.map)) {
+			addEntry({ ...before, map: before.map ?? entryMap });
+		} else {
+			saveAddress();
+		}
 		followView();
 	}
 });
@@ -402,7 +588,10 @@ window.addEventListener("hashchange", ({ newURL }) => {
 		mapPlaced = true;
 		map.jumpTo([next.map.lon, next.map.lat], next.map.zoom);
 	}
-	change({ ...next, map: next.map ?? viewState.map });
+	clearTimeout(saveTimer); // what was to be saved belongs to another entry of the history
+	saveTimer = undefined;
+	entryMap = next.map ?? viewState.map;
+	change({ ...next, map: next.map ?? viewState.map }, false);
 });
 document.addEventListener("visibilitychange", () => {
 	showConnection();
@@ -422,4 +611,5 @@ setInterval(() => {
 markers.setDark(darkScheme.matches);
 selected.show(viewState.vehicle);
 render();
+places.load(`${config.lib}places.json`).then(() => summary.refresh());
 Object.defineProperty(window, "livemap", { value: debug(feed, map, markers, trail) });

@@ -15,6 +15,9 @@ export class WholeFleet {
 	/** Until when vehicles outside of the stream are known, in Unix seconds; null: the stream has them all. */
 	asOf = /** @type {number | null} */ (null);
 
+	/** The vehicles of the last reading. */
+	ids = /** @type {Set<string>} */ (new Set());
+
 	#fleet;
 	#topics;
 	#changed;
@@ -42,6 +45,7 @@ export class WholeFleet {
 		if (!part) {
 			this.#stop();
 			this.#fleet.keepStreamed();
+			this.ids = new Set();
 			this.complete = true;
 			this.asOf = null;
 		} else if (anew) {
@@ -58,6 +62,7 @@ export class WholeFleet {
 		this.#stop();
 		this.#etag = "";
 		this.#fleet.keepStreamed();
+		this.ids = new Set();
 		this.complete = false;
 	}
 
@@ -92,6 +97,7 @@ export class WholeFleet {
 			} else if (answer.ok) {
 				const { features } = parseExact(await answer.text());
 				this.#fleet.learn(features, time);
+				this.ids = new Set(features.map((/** @type {{id: string}} */ { id }) => id));
 				this.#etag = answer.headers.get("ETag") ?? "";
 				this.complete = true;
 				this.asOf = time;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULTS, format, parse } from "../src/address.js";
+import { DEFAULTS, format, MAX_ONLY, parse, SORTS } from "../src/address.js";
 
 test("an address is read as it was written", () => {
 	const look = {
@@ -12,13 +12,17 @@ test("an address is read as it was written", () => {
 		sort: /** @type {const} */ ("speed"),
 		q: "a=b&c",
 		inView: true,
+		groups: ["depot:7/ä", "night&day"],
+		only: ["VAN 1,2", "50%"],
+		near: { lon: 11.25, lat: 43.77, name: "Saint-Denis/La Réunion" },
+		columns: ["activity", "fuel_percent", "a&b"],
 	};
 	const hash = format(look);
 	assert.ok(!/[ "<>]/.test(hash), hash);
 	assert.deepEqual(parse(hash), look);
 	assert.deepEqual(parse(format(DEFAULTS)), DEFAULTS);
 	for (const filter of /** @type {const} */ (["all", "moving", "parked", "unknown", "silent"])) {
-		for (const sort of /** @type {const} */ (["name", "speed", "heard"])) {
+		for (const sort of SORTS) {
 			assert.deepEqual(parse(format({ ...DEFAULTS, filter, sort })), { ...DEFAULTS, filter, sort });
 		}
 	}
@@ -50,9 +54,19 @@ test("parts that cannot be parsed get their defaults", () => {
 		"#map=//",
 		"#filter=all2&sort=up",
 		"#vehicle=",
+		"#group=&only=",
+		"#near=91/0/x",
+		"#near=0/181/x",
+		"#near=//x",
+		"#near=1",
 	]) {
 		assert.deepEqual(parse(hash), DEFAULTS, hash);
 	}
+});
+
+test("an address isolates no more vehicles than it can hold", () => {
+	const only = Array.from({ length: MAX_ONLY + 1 }, (_, i) => `V-${i}`);
+	assert.equal(parse(format({ ...DEFAULTS, only })).only.length, MAX_ONLY);
 });
 
 test("a position is written with the precision of the zoom", () => {

@@ -2,8 +2,9 @@
  * What a dispatcher does with the page: selects, searches, chooses groups, isolates, exports, goes back.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, afterEach, before, describe, test } from "node:test";
-import { drawn, Hub, LIMIT, now, open } from "./hub.mjs";
+import { drawn, Hub, LIMIT, now, open, rest } from "./hub.mjs";
 
 const BERLIN = { lon: 13.404954, lat: 52.520008 };
 
@@ -127,5 +128,157 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		const sum = more.reduce((sum, [, n]) => sum + n, 0);
 		assert.ok(map > 3 * 2000 * 100, `${map}`);
 		assert.ok(sum < map / 10, `${sum} beside ${map}: ${JSON.stringify(more)}`);
+	});
+
+	test("chooses groups, searches, isolates and goes back, on the list and the map alike", async () => {
+		await hub.publish(
+			{
+				...{ vehicle_id: "BUS-1", ...BERLIN, speed_kmh: 30, driver: "Zoë" },
+				...{ expect_within_s: 3600, topics: ["kind:bus", "depot:7"] },
+			},
+			{ vehicle_id: "BUS-2", lon: 13.42, lat: 52.52, speed_kmh: 20, topics: ["kind:bus", "depot:8"] },
+			{ vehicle_id: "BUS-3", lon: 13.43, lat: 52.52, speed_kmh: 10, topics: ["kind:bus", "depot:8"] },
+			{ vehicle_id: "TRAM-1", lon: 13.41, lat: 52.53, speed_kmh: 40, topics: ["kind:tram", "depot:7"] },
+			{ vehicle_id: "FAR-1", lon: 11.25, lat: 43.77, speed_kmh: 0, topics: ["kind:van"] },
+		);
+		const page = await show("#map=12/52.52/13.41");
+		/** What the list and the map show. @param {string[]} ids */
+		const shows = async (...ids) => {
+			await page.waitForFunction(
+				(ids) => {
+					const rows = [...document.querySelectorAll("[role=option]")];
+					const at = (/** @type {Element} */ row) => Number(row.getAttribute("aria-posinset"));
+					const listed = rows.sort((a, b) => at(a) - at(b)).map((row) => row.getAttribute("data-id"));
+					const near = ["BUS-1", "BUS-2", "BUS-3", "TRAM-1"];
+					return (
+						listed.join() === ids.join() &&
+						near.every((id) => (window.livemap.drawn(id) !== null) === ids.includes(id))
+					);
+				},
+				ids,
+				{ timeout: LIMIT },
+			);
+		};
+		const group = (/** @type {string} */ topic) => page.locator(`#groups [data-topic="${topic}"]`);
+		const all = ["BUS-1", "BUS-2", "BUS-3", "FAR-1", "TRAM-1"];
+		await shows(...all);
+		await says(page, "#list", /BUS-1 30 km\/h (now|\d+ \w+ ago) Zoë · Berlin/);
+		await page.locator("#groups summary").click();
+		await group("kind:bus").click();
+		await shows("BUS-1", "BUS-2", "BUS-3");
+		await says(page, "#filter", /All 3 /);
+		await page.waitForURL(/group=kind%3Abus/);
+		await group("depot:7").click(); // of another kind
+		await shows("BUS-1");
+		await page.goBack();
+		await shows("BUS-1", "BUS-2", "BUS-3");
+		assert.equal(await group("depot:7").getAttribute("aria-pressed"), "false");
+		await page.locator("#search").fill("depot 8");
+		await page.getByRole("button", { name: "Group depot: 8" }).click();
+		await shows("BUS-2", "BUS-3");
+		await page.getByRole("button", { name: "Remove: depot: 8" }).click();
+		await page.getByRole("button", { name: "Remove: kind: bus" }).click();
+		await shows(...all);
+
+		await page.locator("#search").fill("zoe 30");
+		await shows("BUS-1");
+		await page.locator("#search").fill("");
+		await shows(...all);
+
+		await page.locator('[data-id="BUS-2"]').click();
+		await says(page, "#details h2", /^BUS-2$/);
+		await page.locator('[data-id="BUS-3"]').click();
+		await says(page, "#details h2", /^BUS-3$/);
+		await page.goBack();
+		await says(page, "#details h2", /^BUS-2$/);
+		await page.goForward();
+		await says(page, "#details h2", /^BUS-3$/);
+
+		await page.locator("#list").focus();
+		await page.keyboard.press("Shift+ArrowDown");
+		await says(page, "#chosen", /^2 chosen/);
+		await page.keyboard.press("Control+Home");
+		await page.keyboard.press("Control+Space");
+		await says(page, "#chosen", /^3 chosen/);
+		await page.locator('[data-id="BUS-3"]').click({ modifiers: ["Control"] });
+		await says(page, "#chosen", /^2 chosen/);
+		await page.keyboard.press("i");
+		await page.keyboard.press("Escape"); // the selected vehicle is drawn in any case
+		await shows("BUS-1", "FAR-1");
+		await page.waitForURL(/only=FAR-1&only=BUS-1/);
+		await says(page, "#filter", /All 2 /);
+		await page.goBack();
+		await page.goBack();
+		await says(page, "#details h2", /^BUS-3$/);
+		await shows(...all);
+
+		const downloads = [page.waitForEvent("download"), page.locator("#options summary").click()];
+		await page.getByRole("button", { name: "GeoJSON" }).click();
+		const [download] = /** @type {[import("playwright-core").Download, void]} */ (await Promise.all(downloads));
+		const { features } = JSON.parse(await readFile(await download.path(), "utf8"));
+		assert.deepEqual(features.map((/** @type {any} */ f) => f.id), all);
+		assert.match(download.suggestedFilename(), /^vehicles-.*\.geojson$/);
+		await page.getByRole("checkbox", { name: "Driver" }).uncheck();
+		await says(page, "#list", /BUS-1 30 km\/h (now|\d+ \w+ ago) Berlin/);
+		await page.waitForURL(/cols=activity,heard,label,line,place/);
+		await page.locator("select[name=speed]").selectOption("mph");
+		await says(page, "#list", /BUS-1 19 mph/);
+		await page.keyboard.press("Escape");
+		await page.keyboard.press("Escape");
+		await page.locator("#details").waitFor({ state: "hidden" });
+		await page.reload();
+		await says(page, "#list", /BUS-1 19 mph (now|\d+ \w+ ago) Berlin/);
+	});
+
+	test("finds places, measures, sees the keys, and hangs the map on a wall", async () => {
+		await hub.publish(
+			{ vehicle_id: "BUS-1", ...BERLIN, expect_within_s: 3600, speed_kmh: 30 },
+			{ vehicle_id: "FAR-1", lon: 11.25, lat: 43.77, speed_kmh: 0 },
+		);
+		const page = await show("#map=12/52.52/13.41", {
+			permissions: ["geolocation"],
+			geolocation: { longitude: 2.35, latitude: 48.85 },
+		});
+		const first = page.locator('[role=option][aria-posinset="1"]');
+		await says(page, "#list", /BUS-1 .*Berlin/);
+		await page.locator("#search").fill("florence");
+		await page.getByRole("button", { name: "Nearest to Florence, Italy" }).click();
+		await page.waitForURL(/map=12\/43\.7.*sort=distance.*near=43.77\/11.25\/Florence/);
+		assert.equal(await first.getAttribute("data-id"), "FAR-1");
+		await page.locator("#search").fill("52.5, 13.4");
+		await page.locator("#search").press("Enter");
+		await page.waitForURL(/near=52.5\/13.4\//);
+		await says(page, "#list", /BUS-1 .* away · Berlin.* FAR-1/);
+		await page.locator("#search").fill("my position");
+		await page.locator("#search").press("Enter");
+		await says(page, "#chips", /Nearest to my position/);
+		await page.waitForFunction(() => document.querySelector(".overlay .position") !== null);
+		await page.getByRole("button", { name: /^Remove: Nearest/ }).click();
+		assert.equal(await page.locator("#sort").inputValue(), "name");
+
+		await page.evaluate(() => (location.hash = "#map=11/52.52/13.41"));
+		await drawn(page, "BUS-1");
+		await rest(page);
+		await page.locator("#map > :not(.unused) canvas[tabindex]").focus();
+		await page.keyboard.press("m");
+		const [from, to] = [{ x: 200, y: 200 }, { x: 500, y: 200 }];
+		await page.locator("#map").click({ position: from });
+		await page.locator("#map").click({ position: to });
+		await says(page, "#measured", /^[\d.]+ km$/);
+		assert.equal(await page.locator(".overlay .measured").count(), 2);
+		await page.keyboard.press("Enter"); // the middle of the map
+		assert.equal(await page.locator(".overlay .measured").count(), 3);
+		await page.keyboard.press("Escape");
+		await page.locator("#measured").waitFor({ state: "hidden" });
+		await page.keyboard.press("?");
+		await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+		await page.keyboard.press("Escape");
+		await page.locator("#help").waitFor({ state: "hidden" });
+
+		await page.goto(`${hub.public}/?kiosk#map=12/52.52/13.41`);
+		await drawn(page, "BUS-1");
+		assert.equal(await page.locator("#panel").isVisible(), false);
+		await says(page, "#legend", /Moving 1 Parked 1 Silent 0/);
+		assert.equal(await page.locator("#map").evaluate((map) => map.clientWidth === innerWidth), true);
 	});
 });

@@ -19,7 +19,8 @@ import {
 	telemetry,
 } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
-import { activity, summaryText } from "../src/panel/list.js";
+import { activity } from "../src/panel/columns.js";
+import { summaryText } from "../src/panel/list.js";
 import { connection } from "../src/panel/connection.js";
 
 test("a duration is written in its largest unit", () => {
@@ -125,8 +126,8 @@ test("a vehicle's state is written as text", () => {
 	const later = { vehicle_id: "VAN-7", timestamp: 120 };
 	guessed.update({ ...guessed.feature, geometry: east, properties: later }, 120);
 	assert.equal(activity(guessed, "moving", 120), "~40 km/h ~E");
-	assert.equal(activity(vehicle({}), "silent", 100 + 172_799), "Silent");
-	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent for days");
+	assert.equal(activity(vehicle({}), "silent", 100 + 172_799), "Silent 47 h");
+	assert.equal(activity(vehicle({}), "silent", 100 + 172_800), "Silent 2 days");
 });
 
 test("the summary has the number shown, the total, and where it looked", () => {

@@ -153,6 +153,11 @@ export class PageMap {
 		return this.#ground.project(place);
 	}
 
+	/** @param {Point} point */
+	unproject(point) {
+		return this.#ground.unproject(point);
+	}
+
 	isMoving() {
 		return this.#ground.isMoving();
 	}

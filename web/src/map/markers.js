@@ -41,7 +41,7 @@ const MAX_DELAY = 1000;
 export class Markers {
 	/** The vehicle drawn on top and never clustered. @type {string | null} */
 	selected = null;
-	/** The states to draw. @type {(state: import("../fleet.js").State) => boolean} */
+	/** @type {import("../filter.js").Filter["shows"]} */
 	filter = () => true;
 	/** @type {(() => void) | null} */
 	onFrame = null;
@@ -171,7 +171,7 @@ export class Markers {
 		let fastest = 0;
 		for (const vehicle of this.fleet.vehicles.values()) {
 			const state = stateOf(vehicle);
-			if (!vehicle.streamed || (!this.filter(state) && vehicle.id !== this.selected)) {
+			if (!vehicle.streamed || (!this.filter(vehicle, state) && vehicle.id !== this.selected)) {
 				continue;
 			}
 			const { x, y } = still ? vehicle : vehicle.positionAt(now);

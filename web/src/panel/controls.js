@@ -2,6 +2,7 @@
  * controls.js handles search, filter, sorting, and the page's keyboard shortcuts.
  */
 import { element } from "../element.js";
+import { TEXTS } from "../texts.js";
 
 /** @typedef {import("../address.js").ViewState} ViewState */
 
@@ -12,6 +13,9 @@ import { element } from "../element.js";
  * @property {() => void} submitSearch selects the first result
  * @property {() => void} focusList moves the keyboard focus to the list
  * @property {() => void} openPanel opens the panel on a phone
+ * @property {() => {lon: number, lat: number}} middle of the map
+ * @property {Record<string, () => void>} keys what single keys do
+ * @property {() => void} escape ends what was begun last
  */
 
 const search = element("search", HTMLInputElement);
@@ -20,7 +24,8 @@ const filter = element("filter", HTMLFieldSetElement);
 const inView = element("in-view", HTMLInputElement);
 
 /** @param {Actions} actions */
-export function bindControls({ viewState, change, submitSearch, focusList, openPanel }) {
+export function bindControls(actions) {
+	const { viewState, change, submitSearch, focusList, openPanel, middle, keys, escape } = actions;
 	search.addEventListener("focus", openPanel);
 	search.addEventListener("input", () => change({ q: search.value }));
 	search.addEventListener("keydown", (event) => {
@@ -39,25 +44,32 @@ export function bindControls({ viewState, change, submitSearch, focusList, openP
 		change({ filter: /** @type {ViewState["filter"]} */ (value) });
 	});
 	inView.addEventListener("change", () => change({ inView: inView.checked }));
-	sorting.addEventListener("change", () =>
-		change({ sort: /** @type {ViewState["sort"]} */ (sorting.value) }),
-	);
+	sorting.addEventListener("change", () => {
+		const sort = /** @type {ViewState["sort"]} */ (sorting.value);
+		const near = viewState().near ?? { ...middle(), name: TEXTS.search.middle };
+		change(sort === "distance" ? { sort, near } : { sort });
+	});
 	document.addEventListener("keydown", (event) => {
-		if (
-			event.key === "/" &&
-			event.target !== search &&
-			!event.ctrlKey &&
-			!event.metaKey &&
-			!event.altKey
-		) {
+		if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+			return;
+		}
+		if (event.key === "/" && event.target !== search) {
 			event.preventDefault();
 			openPanel();
 			search.focus();
-		} else if (event.key === "Escape" && viewState().vehicle !== null) {
-			change({ vehicle: null, follow: false });
+		} else if (event.key === "Escape") {
+			escape();
+		} else if (!isTyping(event.target)) {
+			keys[event.key]?.();
 		}
 	});
 }
+
+/** Whether a key is text for an element. @param {EventTarget | null} target */
+const isTyping = (target) =>
+	target instanceof HTMLSelectElement ||
+	target instanceof HTMLTextAreaElement ||
+	(target instanceof HTMLInputElement && !["checkbox", "radio"].includes(target.type));
 
 /** Sets the controls to the view state. @param {ViewState} viewState */
 export function syncControls(viewState) {

@@ -1,13 +1,16 @@
 /**
- * list.js shows the list of vehicles, with search, filter, sorting and keyboard navigation. The document
- * holds only the visible rows.
+ * list.js shows the list of vehicles: those that the filter shows, sorted, with the keyboard and a choice of
+ * several. The document holds only the visible rows.
  */
 import { setText } from "../element.js";
+import { ago, count } from "../format.js";
+import { distance } from "../geodesy.js";
 import { showId } from "../id.js";
-import { ago, compass, count, speedOf } from "../format.js";
 import { contains } from "../map/viewport.js";
+import { columnsOf, rowTexts } from "./columns.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
+/** @typedef {import("../fleet.js").State} State */
 /** @typedef {import("../address.js").ViewState} ViewState */
 
 /** Height of a row in CSS pixels. */
@@ -20,21 +23,48 @@ const OVERSCAN = 4;
 /** "TRUCK-9" comes before "TRUCK-10". */
 const { compare } = new Intl.Collator("en", { numeric: true });
 
-/** @type {Record<ViewState["sort"], ((a: Vehicle, b: Vehicle) => number) | null>} */
-const COMPARATORS = {
+/**
+ * What the rows are sorted by, the least first.
+ * @type {Record<ViewState["sort"], ((v: Vehicle, state: State, near: ViewState["near"]) => number) | null>}
+ */
+const KEYS = {
 	name: null, // the order of #byName
-	speed: (a, b) => (b.speed ?? -1) - (a.speed ?? -1),
-	heard: (a, b) => b.time - a.time,
+	speed: (v) => -(v.speed ?? -1),
+	heard: (v) => -v.time,
+	silent: (v) => v.time,
+	parked: (v, state) => (state === "parked" ? v.standsSince.time : Infinity),
+	distance: (v, _, near) => (near ? distance(near, v) : 0),
 };
 
-/** Searches the id and all text in the telemetry. @param {string} q in lower case @param {Vehicle} vehicle */
-function matches(q, vehicle) {
-	return Object.values(vehicle.feature.properties).some(
-		(v) => typeof v === "string" && v.toLowerCase().includes(q),
-	);
+/**
+ * Sorts rows. Equal vehicles stay in their order.
+ * @param {Vehicle[]} rows
+ * @param {Pick<ViewState, "sort" | "near">} by
+ * @param {(vehicle: Vehicle) => State} stateOf
+ */
+export function sorted(rows, { sort, near }, stateOf) {
+	const key = KEYS[sort];
+	if (!key) {
+		return rows;
+	}
+	const keys = new Map(rows.map((v) => [v, key(v, stateOf(v), near)]));
+	/** @param {Vehicle} v */
+	const of = (v) => /** @type {number} */ (keys.get(v));
+	return rows.sort((a, b) => (of(a) === of(b) ? 0 : of(a) - of(b)));
 }
 
+/**
+ * @typedef {object} Parts
+ * @property {import("../fleet.js").Fleet} fleet
+ * @property {import("../filter.js").Filter} filter
+ * @property {import("../places.js").Places} places
+ * @property {(id: string) => void} onSelect
+ * @property {(chosen: Set<string>) => void} onChoose several vehicles are chosen, or none
+ */
+
 export class List {
+	/** The vehicles that are chosen together. @type {Set<string>} */
+	chosen = new Set();
 	/** @type {Vehicle[]} */ #rows = [];
 	/**
 	 * All vehicles by name, as of the fleet's `version`. Sorting 10,000 names takes 100 ms.
@@ -43,18 +73,23 @@ export class List {
 	#byName = [];
 	#version = -1;
 	/** The row with the keyboard focus. @type {string | null} */ #active = null;
+	/** Where a range of chosen rows begins. @type {string | null} */ #anchor = null;
 	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
+	/** @type {string[]} */ #columns = [];
+	/** @type {ViewState["near"]} */ #near = null;
 
 	/**
 	 * @param {HTMLElement} element the listbox; its only child has the height of all rows
-	 * @param {import("../fleet.js").Fleet} fleet
-	 * @param {(id: string) => void} onSelect
+	 * @param {Parts} parts
 	 */
-	constructor(element, fleet, onSelect) {
+	constructor(element, { fleet, filter, places, onSelect, onChoose }) {
 		this.element = element;
 		this.content = /** @type {HTMLElement} */ (element.firstElementChild);
 		this.fleet = fleet;
+		this.filter = filter;
+		this.places = places;
 		this.onSelect = onSelect;
+		this.onChoose = onChoose;
 		/** @type {string | null} */
 		this.selected = null;
 		element.addEventListener("scroll", () => this.#render(), { passive: true });
@@ -62,13 +97,7 @@ export class List {
 		element.addEventListener("focus", () =>
 			this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id),
 		);
-		element.addEventListener("click", (event) => {
-			const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
-			if (row instanceof HTMLElement && row.dataset.id !== undefined) {
-				this.#activate(row.dataset.id);
-				this.onSelect(row.dataset.id);
-			}
-		});
+		element.addEventListener("click", (event) => this.#click(event));
 		new ResizeObserver(() => this.#render()).observe(element);
 	}
 
@@ -78,25 +107,25 @@ export class List {
 	 * @param {import("../map/viewport.js").Box} bounds of the map
 	 * @returns {number} the number of rows
 	 */
-	update({ q, filter, sort, inView }, bounds) {
-		const query = q.trim().toLowerCase();
+	update(viewState, bounds) {
 		const stateOf = this.fleet.states();
 		if (this.#version !== this.fleet.version) {
 			this.#version = this.fleet.version;
 			this.#byName = [...this.fleet.vehicles.values()].sort((a, b) => compare(a.id, b.id));
 		}
 		this.#rows = this.#byName.filter(
-			(v) =>
-				(filter === "all" || stateOf(v) === filter) &&
-				(!inView || contains(bounds, v)) &&
-				(query === "" || matches(query, v)),
+			(v) => (!viewState.inView || contains(bounds, v)) && this.filter.shows(v, stateOf(v)),
 		);
-		const order = COMPARATORS[sort];
-		if (order) {
-			this.#rows.sort(order); // a stable sort: equal vehicles stay sorted by name
-		}
+		sorted(this.#rows, viewState, stateOf);
+		this.#columns = columnsOf(viewState.columns);
+		this.#near = viewState.near;
 		this.#render();
 		return this.#rows.length;
+	}
+
+	/** The vehicles of the rows, in their order. */
+	get vehicles() {
+		return this.#rows;
 	}
 
 	/** The id of the first row. */
@@ -123,6 +152,51 @@ export class List {
 		}
 	}
 
+	/** @param {MouseEvent} event */
+	#click(event) {
+		const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
+		const id = row instanceof HTMLElement ? row.dataset.id : undefined;
+		if (id === undefined) {
+			return;
+		}
+		const from = this.#anchor ?? this.selected ?? this.#active ?? id;
+		this.#activate(id);
+		if (event.shiftKey) {
+			this.#chooseRange(from, id);
+		} else if (event.ctrlKey || event.metaKey) {
+			this.#toggle(id);
+		} else {
+			this.#anchor = id;
+			this.choose([]);
+			this.onSelect(id);
+		}
+	}
+
+	/** Chooses these vehicles together, instead of the others. @param {Iterable<string>} ids */
+	choose(ids) {
+		this.chosen = new Set(ids);
+		this.#render();
+		this.onChoose(this.chosen);
+	}
+
+	/** @param {string} id */
+	#toggle(id) {
+		const first = this.chosen.size === 0 && this.selected !== null ? [this.selected] : [];
+		const chosen = new Set([...first, ...this.chosen]);
+		if (!chosen.delete(id)) {
+			chosen.add(id);
+		}
+		this.#anchor = id;
+		this.choose(chosen);
+	}
+
+	/** @param {string} from @param {string} to */
+	#chooseRange(from, to) {
+		const [a, b] = [from, to].map((id) => this.#rows.findIndex((v) => v.id === id));
+		this.#anchor = from;
+		this.choose(this.#rows.slice(Math.max(0, Math.min(a, b)), Math.max(a, b) + 1).map((v) => v.id));
+	}
+
 	/** @param {string | undefined} id */
 	#activate(id) {
 		if (id !== undefined) {
@@ -144,9 +218,24 @@ export class List {
 			Home: 0,
 			End: this.#rows.length - 1,
 		}[event.key];
+		const command = event.ctrlKey || event.metaKey;
 		if (to !== undefined) {
+			const from = this.#anchor ?? this.#active;
 			this.#activate(this.#rows[Math.max(0, Math.min(this.#rows.length - 1, to))]?.id);
+			if (!event.shiftKey) {
+				this.#anchor = null;
+			} else if (from !== null && this.#active !== null) {
+				this.#chooseRange(from, this.#active);
+			}
+		} else if (command && event.key === "a") {
+			this.choose(this.#rows.map((v) => v.id));
+		} else if (command && event.key === " " && at >= 0) {
+			this.#toggle(this.#rows[at].id);
+		} else if (event.key === "Escape" && this.chosen.size > 0) {
+			event.stopPropagation();
+			this.choose([]);
 		} else if ((event.key === "Enter" || event.key === " ") && at >= 0) {
+			this.choose([]);
 			this.onSelect(this.#rows[at].id);
 		} else {
 			return;
@@ -162,7 +251,13 @@ export class List {
 			Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + OVERSCAN,
 		);
 		this.content.style.height = `${this.#rows.length * ROW_HEIGHT}px`;
-		const now = this.fleet.clock();
+		const of = {
+			now: this.fleet.clock(),
+			asOf: this.fleet.asOf(),
+			columns: this.#columns,
+			places: this.places,
+			near: this.#near,
+		};
 		const stateOf = this.fleet.states();
 		const before = this.#elements;
 		this.#elements = new Map();
@@ -171,7 +266,7 @@ export class List {
 			const element = before.get(vehicle.id) ?? row();
 			before.delete(vehicle.id);
 			this.#elements.set(vehicle.id, element);
-			this.#fill(element, vehicle, stateOf(vehicle), i, now);
+			this.#fill(element, vehicle, i, { ...of, state: stateOf(vehicle) });
 			if (!element.isConnected) {
 				this.content.append(element);
 			}
@@ -188,52 +283,29 @@ export class List {
 	/**
 	 * @param {HTMLElement} element
 	 * @param {Vehicle} vehicle
-	 * @param {import("../fleet.js").State} state
 	 * @param {number} i
-	 * @param {number} now
+	 * @param {Parameters<typeof rowTexts>[1]} of
 	 */
-	#fill(element, vehicle, state, i, now) {
+	#fill(element, vehicle, i, of) {
 		element.style.transform = `translateY(${i * ROW_HEIGHT}px)`;
 		set(element, "id", `row-${i}`);
 		set(element, "data-id", vehicle.id);
-		set(element, "data-state", state);
+		set(element, "data-state", of.state);
 		set(element, "data-active", String(vehicle.id === this.#active));
-		set(element, "aria-selected", String(vehicle.id === this.selected));
+		set(element, "aria-selected", String(vehicle.id === this.selected || this.chosen.has(vehicle.id)));
 		set(element, "aria-setsize", String(this.#rows.length));
 		set(element, "aria-posinset", String(i + 1));
-		const [, name, what, heard] = element.children;
+		const [, name, what, heard, about] = element.children;
 		const tag = this.fleet.difference(vehicle.id);
 		if (name.firstChild === null || element.dataset.tag !== tag) {
 			showId(name, vehicle.id, tag); // an element stays that of its vehicle
 			element.dataset.tag = tag;
 		}
-		setText(what, activity(vehicle, state, now));
-		setText(heard, ago(now - vehicle.time));
+		const texts = rowTexts(vehicle, of);
+		setText(what, texts.what);
+		setText(heard, texts.heard);
+		setText(about, texts.about);
 	}
-}
-
-/**
- * What a vehicle does, as text.
- * @param {Vehicle} vehicle
- * @param {import("../fleet.js").State} state
- * @param {number} now
- */
-export function activity(vehicle, state, now) {
-	switch (state) {
-		case "moving":
-			return `${speedOf(vehicle)} ${directionOf(vehicle)}`.trim();
-		case "parked":
-			return vehicle.speedDerived ? "~ Parked" : "Parked";
-		case "unknown":
-			return "Speed unknown";
-		case "silent":
-			return now - vehicle.time < 172_800 ? "Silent" : "Silent for days";
-	}
-}
-
-/** The direction of a vehicle, marked if it is a guess. @param {Vehicle} vehicle */
-function directionOf({ course, courseDerived }) {
-	return course === null ? "" : `${courseDerived ? "~" : ""}${compass(course)}`;
 }
 
 /**
@@ -262,8 +334,10 @@ export function summaryText(shown, { all, complete, age = 0, inView = false, sea
 function row() {
 	const element = document.createElement("div");
 	element.setAttribute("role", "option");
-	for (const name of ["lamp", "name", "what", "heard"]) {
-		element.append(Object.assign(document.createElement("span"), { className: name }));
+	for (const name of ["lamp", "name", "what", "heard", "about"]) {
+		// Telemetry cannot reorder what is around it.
+		const tag = name === "about" ? "bdi" : "span";
+		element.append(Object.assign(document.createElement(tag), { className: name }));
 	}
 	return element;
 }

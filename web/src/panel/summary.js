@@ -24,6 +24,7 @@ export class Summary {
 	/**
 	 * @param {object} parts
 	 * @param {import("../fleet.js").Fleet} parts.fleet
+	 * @param {import("../filter.js").Filter} parts.filter
 	 * @param {import("../livemap.js").Feed} parts.feed
 	 * @param {import("./list.js").List} parts.list
 	 * @param {import("./details.js").Details} parts.details
@@ -45,22 +46,22 @@ export class Summary {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		const began = performance.now();
-		const { fleet, list, viewState, wholeFleet, bounds } = this.#parts;
+		const { fleet, filter, list, viewState, wholeFleet, bounds } = this.#parts;
 		const { complete, asOf } = wholeFleet;
 		const shown = list.update(viewState(), bounds());
 		/** @type {Record<string, number>} */
-		const numbers = fleet.counts();
+		const numbers = fleet.counts(filter.inScope);
 		for (const number of this.#counts) {
 			const text = count(numbers[/** @type {string} */ (number.dataset.count)]);
 			if (number.dataset.count === "unknown") {
 				// Few fleets have such vehicles.
-				const label = /** @type {HTMLElement} */ (number.closest("label"));
+				const label = /** @type {HTMLElement} */ (number.closest("label, li"));
 				label.hidden = numbers.unknown === 0 && viewState().filter !== "unknown";
 			}
 			setText(number, complete ? text : `${text}+`); // the rest of the fleet is not known yet
 		}
 		const text = summaryText(shown, {
-			all: fleet.vehicles.size,
+			all: numbers.all,
 			complete,
 			age: asOf === null ? 0 : fleet.clock() - asOf,
 			inView: viewState().inView,
@@ -116,11 +117,11 @@ function firstPosition(address) {
  * @param {boolean} known whether any vehicle is known
  * @param {boolean} complete whether the whole fleet is
  */
-function emptyText({ q, filter, inView }, known, complete) {
+function emptyText({ q, filter, inView, groups, only }, known, complete) {
 	if (q !== "") {
 		return `No vehicle matches. Enter looks for the vehicle “${idText(q)}” at the hub.`;
 	}
-	if (known) {
+	if (known || groups.length > 0 || only.length > 0) {
 		return `No vehicle${inView ? " in view" : ""} is ${filter === "all" ? "known" : STATE_NAMES[filter]}.`;
 	}
 	return complete ? "No vehicle has reported yet." : "No vehicle is around here.";

@@ -1,0 +1,143 @@
+/**
+ * tools.js measures distances on the map, and shows where the reader is.
+ */
+import { element, setText, showNotice } from "../element.js";
+import { distanceText } from "../format.js";
+import { distance } from "../geodesy.js";
+
+/** @typedef {import("../geodesy.js").Place} Place */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * What the tools need of a map.
+ * @typedef {object} ToolMap
+ * @property {(lonLat: [number, number]) => {x: number, y: number}} project CSS pixels
+ * @property {(element: any) => void} overlay
+ * @property {(event: "move" | "resize", handler: () => void) => unknown} on
+ */
+
+/** Overlay draws places and lines over a map. */
+class Overlay {
+	#svg = document.createElementNS(SVG, "svg");
+	/** @type {{line: Place[], dots: {place: Place, className: string, radius: (place: Place) => number}[]}} */
+	content = { line: [], dots: [] };
+
+	/** @param {ToolMap} map */
+	constructor(map) {
+		this.map = map;
+		this.#svg.setAttribute("class", "overlay");
+		this.#svg.setAttribute("aria-hidden", "true");
+		map.overlay(this.#svg);
+		map.on("move", () => this.draw());
+		map.on("resize", () => this.draw());
+	}
+
+	draw() {
+		const { line, dots } = this.content;
+		/** @param {Place} place */
+		const at = ({ lon, lat }) => this.map.project([lon, lat]);
+		const path = document.createElementNS(SVG, "polyline");
+		path.setAttribute("points", line.map((place) => `${at(place).x},${at(place).y}`).join(" "));
+		this.#svg.replaceChildren(
+			path,
+			...dots.map(({ place, className, radius }) => {
+				const dot = document.createElementNS(SVG, "circle");
+				const { x, y } = at(place);
+				dot.setAttribute("class", className);
+				dot.setAttribute("cx", String(x));
+				dot.setAttribute("cy", String(y));
+				dot.setAttribute("r", String(radius(place)));
+				return dot;
+			}),
+		);
+	}
+}
+
+/** Ruler measures the way over places that the reader clicks. */
+export class Ruler {
+	active = false;
+	/** @type {Place[]} */ #places = [];
+	#overlay;
+	#button = element("ruler", HTMLButtonElement);
+	#text = element("measured", HTMLElement);
+
+	/** @param {ToolMap} map */
+	constructor(map) {
+		this.#overlay = new Overlay(map);
+		this.#button.addEventListener("click", () => this.toggle());
+	}
+
+	/** @param {boolean} [active] */
+	toggle(active = !this.active) {
+		this.active = active;
+		this.#places = [];
+		this.#button.setAttribute("aria-pressed", String(active));
+		this.#text.hidden = !active;
+		this.#show();
+	}
+
+	/** @param {Place} place */
+	add(place) {
+		this.#places.push(place);
+		this.#show();
+	}
+
+	#show() {
+		const places = this.#places;
+		const metres = places.slice(1).reduce((sum, place, i) => sum + distance(places[i], place), 0);
+		setText(
+			this.#text,
+			places.length < 2 ? "Click places on the map to measure the way." : distanceText(metres),
+		);
+		this.#overlay.content = {
+			line: places,
+			dots: places.map((place) => ({ place, className: "measured", radius: () => 4 })),
+		};
+		this.#overlay.draw();
+	}
+}
+
+/** Position shows where the reader is. */
+export class Position {
+	#overlay;
+
+	/** @param {ToolMap} map @param {(place: Place) => void} found */
+	constructor(map, found) {
+		this.#overlay = new Overlay(map);
+		this.found = found;
+		element("locate", HTMLButtonElement).addEventListener("click", () => this.locate());
+	}
+
+	/** Asks the browser where the reader is. @param {(place: Place) => void} [found] */
+	locate(found = this.found) {
+		if (!navigator.geolocation) {
+			showNotice("This browser does not know its position.", 5000);
+			return;
+		}
+		navigator.geolocation.getCurrentPosition(
+			({ coords: { longitude: lon, latitude: lat, accuracy } }) => {
+				const place = { lon, lat };
+				/** @param {Place} at */
+				const pixels = ({ lon, lat }) => {
+					const [a, b] = [lat, lat + accuracy / 111_320].map((lat) => this.#overlay.map.project([lon, lat]));
+					return Math.min(5000, Math.abs(a.y - b.y));
+				};
+				this.#overlay.content.dots = [
+					{ place, className: "accuracy", radius: pixels },
+					{ place, className: "position", radius: () => 7 },
+				];
+				this.#overlay.draw();
+				found(place);
+			},
+			({ code }) =>
+				showNotice(
+					code === 1
+						? "The browser may not tell your position. Allow it in the settings of this site."
+						: "Your position is not known now.",
+					5000,
+				),
+			{ maximumAge: 60_000, timeout: 15_000 },
+		);
+	}
+}
