@@ -34,7 +34,7 @@ func (j *Journal) Follow(
 		InactiveThreshold: 10 * time.Second, MaxWaiting: 8,
 	})
 	if err != nil {
-		return err
+		return j.orClosed(err)
 	}
 	defer engine.deleteConsumer(consumer.CachedInfo().Name)
 	f := &follower{apply: apply, failed: make(chan error, 1)}
@@ -42,7 +42,7 @@ func (j *Journal) Follow(
 	pulls, err := consumer.Consume(f.take,
 		jetstream.PullMaxMessagesWithBytesLimit(4096, 16*MaxMessage),
 		jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(err) }))
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(j.orClosed(err)) }))
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,16 @@ func (j *Journal) Follow(
 		<-pulls.Closed()
 	}()
 	return j.wait(ctx, engine, f)
+}
+
+// orClosed returns an error of the connection, or the reason why it was closed.
+func (j *Journal) orClosed(err error) error {
+	select {
+	case <-j.closing:
+		return ErrClosed
+	default:
+		return err
+	}
 }
 
 // wait waits until a follower fails, or is stuck.
