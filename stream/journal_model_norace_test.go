@@ -1,3 +1,5 @@
+//go:build !race
+
 package stream_test
 
 import (
@@ -72,8 +74,8 @@ func testJournalSeed(t *testing.T, seed uint64) {
 	for range 4 {
 		publishers.Go(r.publish)
 	}
-	for range random.IntN(6) {
-		time.Sleep(time.Duration(random.IntN(20_000)) * time.Millisecond)
+	for range r.intN(6) {
+		time.Sleep(time.Duration(r.intN(20_000)) * time.Millisecond)
 		r.disturb()
 	}
 	publishers.Wait()
