@@ -78,7 +78,7 @@ func (j *Journal) wait(ctx context.Context, engine *engine, f *follower) error {
 		case <-j.closing:
 			return ErrClosed
 		case <-engine.ended:
-			return ErrWrite
+			return j.orClosed(ErrWrite)
 		case <-tick.C:
 		}
 		now := f.applied.Load()
