@@ -89,7 +89,7 @@ tools: browser clients # what tests need beside Go and Node
 # The page's tests that need no browser, and Go tests but end-to-end ones and those that compute
 # or wait for seconds.
 test-short: web ## tests for every day, about a minute
-	node --test --test-reporter=dot $(shell grep -L 'browser()' web/test/*.test.mjs)
+	node --test --test-reporter=dot $(shell grep -LE '\.browser\>|browser as|Firefox\.start' web/test/*.test.mjs)
 	$(GO) run $(GOTESTSUM) --format pkgname -- -short -timeout 5m $$($(GO) list ./... | grep -v '/e2e$$')
 
 # Prints each line of over 110 characters with its file and number. The locale makes grep count
