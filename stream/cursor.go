@@ -21,6 +21,7 @@ const (
 	modeTail      = "tail"      // nothing: the reader asked for new events only
 	modeReplay    = "replay"    // every event since the reader's id
 	modeConflated = "conflated" // the newest positions since the reader's id
+	modeResumed   = "resumed"   // nothing: the hub was frozen, and is up to date again
 	modeSilent    = ""          // no `live` event is due
 )
 
@@ -278,16 +279,17 @@ func (c *cursor) countBytes(seq uint64) (bytes, next uint64, more bool) {
 	return bytes, to + 1, to < h.log.head()
 }
 
-// appendLive appends the `live` event, unless none is due: the reader is up to date as of pos.
+// appendLive appends the `live` event, unless none is due: the reader is up to date as of pos. While the hub
+// is frozen it stays due.
 func (c *cursor) appendLive(buf []byte) []byte {
 	mode := c.mode
-	c.mode = modeSilent
-	if mode == modeSilent {
+	if mode == modeSilent || c.hub.frozenSince.Load() != 0 {
 		return buf
 	}
+	c.mode = modeSilent
 	data := fmt.Appendf(nil, `{"mode":%q,"events":%d`, mode, c.sent)
 	switch {
-	case mode == modeReplay, mode != modeConflated && !c.lossUnknown:
+	case mode == modeReplay, mode == modeResumed, mode != modeConflated && !c.lossUnknown:
 		data = append(data, `,"skipped":0`...)
 	case mode == modeConflated && c.scope.whole() && c.view != nil && c.missedKnown:
 		data = append(data, `,"skipped":`...)

@@ -93,6 +93,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 		return nil, loaded, err
 	}
 	h.running.Go(h.tick)
+	h.running.Go(h.watchFrozen)
 	return h, loaded, nil
 }
 
@@ -182,6 +183,30 @@ func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	defer h.following.mu.Unlock()
 	f := h.following
 	return f.fresh, f.failed != nil || time.Since(f.fresh) > freshFor+tickEvery
+}
+
+// watchFrozen tells streams when the hub becomes frozen, and when that is over, until the hub is closed.
+func (h *Hub) watchFrozen() {
+	ticker := time.NewTicker(freshFor / 8)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-ticker.C:
+		}
+		since, frozen := h.Frozen()
+		now := int64(0)
+		if frozen {
+			now = max(1, since.UnixMilli())
+		}
+		if h.frozenSince.Swap(now) == now {
+			continue
+		}
+		for _, s := range h.router.list() {
+			s.wake()
+		}
+	}
 }
 
 // applyMessage applies the next message of the journal. Its error says that the hub must not go on with it.
@@ -327,7 +352,7 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 
 // tick proposes, until the hub is closed, what nobody asked for: ticks, expiry, settings that were given.
 func (h *Hub) tick() {
-	ticker := time.NewTicker(tickEvery)
+	ticker := time.NewTicker(tickEvery / 4)
 	defer ticker.Stop()
 	for {
 		select {

@@ -80,7 +80,8 @@ type Hub struct {
 	maxVehicles int       // part of the state with a journal
 	journaled   journaled // likewise
 
-	following *following // nil: without a journal
+	following   *following   // nil: without a journal
+	frozenSince atomic.Int64 // as streams are told, Unix milliseconds; 0: the hub is up to date
 
 	saves    sync.Mutex // held for a save: one at a time
 	router   router

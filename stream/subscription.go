@@ -67,6 +67,7 @@ type Subscription struct {
 	// When events, anything, and a ping were last written, on the hub's monotonic clock.
 	lastFlush, lastWrite, lastPing time.Duration
 	endsAt                         time.Duration // when the stream is to end; 0: never
+	frozenSince                    int64         // Hub.frozenSince when the reader was told last
 	clockSets                      uint64        // Hub.clockSets when endsAt was calculated
 	summary                        Summary
 
@@ -313,6 +314,7 @@ func (s *Subscription) advance() (next time.Duration) {
 		s.checkEnd()
 		return 0
 	}
+	s.tellFrozen()
 	s.ping(now)
 	if s.due() && !s.blocked() && (s.more || s.lastFlush == 0 || now >= s.nextFlush()) {
 		s.flush()
@@ -351,6 +353,28 @@ func (s *Subscription) flush() {
 		if !s.more || s.blocked() {
 			return
 		}
+	}
+}
+
+// tellFrozen writes `frozen` when the hub has become frozen, and `live` when that is over. A reader that is being
+// brought up to date gets its `live` later.
+func (s *Subscription) tellFrozen() {
+	since := s.hub.frozenSince.Load()
+	if since == s.frozenSince || s.blocked() {
+		return
+	}
+	was := s.frozenSince
+	s.frozenSince = since
+	if since != 0 {
+		data := append(appendWireTime([]byte(`{"since":`), time.UnixMilli(since)), `,"reason":"journal"}`...)
+		s.send(appendControl(nil, "frozen", "", string(data)))
+		return
+	}
+	if s.mode == modeSilent && was != 0 {
+		s.mode, s.sent = modeResumed, 0
+	}
+	if s.view == nil && s.replayEnd == 0 && !s.viewDue {
+		s.send(s.cursor.appendLive(nil))
 	}
 }
 
