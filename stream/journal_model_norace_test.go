@@ -25,7 +25,7 @@ import (
 // TestJournalModel runs hubs on one journal that misbehaves, and publishers at all of them. In the end all
 // hubs have one state and log; what was acknowledged is in it once, and nothing is in it twice.
 func TestJournalModel(t *testing.T) {
-	seeds := 300
+	seeds := 200
 	if given, err := strconv.Atoi(os.Getenv("LIVEMAP_SEEDS")); err == nil {
 		seeds = given
 	}
