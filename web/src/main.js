@@ -199,7 +199,7 @@ function gone(id) {
 	markers.changed();
 	fleet.remove(id);
 	if (id === viewState.vehicle) {
-		details.missing("Gone: the hub no longer knows it.");
+		details.missing(TEXTS.find.gone);
 	}
 }
 
@@ -453,15 +453,15 @@ async function findVehicle(id) {
 		}
 		showNotice(
 			answer?.status === 403
-				? `You may not look for the vehicle “${idText(id.trim())}” by its name.`
-				: "The hub cannot be asked now.",
+				? TEXTS.find.forbidden(idText(id.trim()))
+				: TEXTS.find.away,
 			5000,
 		);
 		return;
 	}
 	const [feature] = undisclosed ? [] : (await answer.json()).features;
 	if (!feature) {
-		showNotice(`The hub knows no vehicle “${idText(id.trim())}”.`, 5000);
+		showNotice(TEXTS.find.none(idText(id.trim())), 5000);
 		return;
 	}
 	const [lon, lat] = feature.geometry.coordinates;

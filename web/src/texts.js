@@ -1,5 +1,5 @@
 /**
- * texts.js holds the texts of the page.
+ * texts.js holds texts of the page, so that they can be had in other languages.
  */
 
 export const TEXTS = {
@@ -38,6 +38,20 @@ export const TEXTS = {
 		me: "Nearest to my position",
 		middle: "the middle of the map",
 		myPosition: "my position",
+	},
+	find: {
+		/** @param {string} id */
+		forbidden: (id) => `You may not look for the vehicle “${id}” by its name.`,
+		/** @param {string} id */
+		none: (id) => `The hub knows no vehicle “${id}”.`,
+		away: "The hub cannot be asked now.",
+		gone: "Gone: the hub no longer knows it.",
+	},
+	tools: {
+		measure: "Click places on the map to measure the way.",
+		noPosition: "This browser does not know its position.",
+		refused: "The browser may not tell your position. Allow it in the settings of this site.",
+		unknown: "Your position is not known now.",
 	},
 	chosen: {
 		/** @param {number} count */

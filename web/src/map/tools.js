@@ -4,6 +4,7 @@
 import { element, setText, showNotice } from "../element.js";
 import { distanceText } from "../format.js";
 import { distance } from "../geodesy.js";
+import { TEXTS } from "../texts.js";
 
 /** @typedef {import("../geodesy.js").Place} Place */
 
@@ -88,7 +89,7 @@ export class Ruler {
 		const metres = places.slice(1).reduce((sum, place, i) => sum + distance(places[i], place), 0);
 		setText(
 			this.#text,
-			places.length < 2 ? "Click places on the map to measure the way." : distanceText(metres),
+			places.length < 2 ? TEXTS.tools.measure : distanceText(metres),
 		);
 		this.#overlay.content = {
 			line: places,
@@ -112,7 +113,7 @@ export class Position {
 	/** Asks the browser where the reader is. @param {(place: Place) => void} [found] */
 	locate(found = this.found) {
 		if (!navigator.geolocation) {
-			showNotice("This browser does not know its position.", 5000);
+			showNotice(TEXTS.tools.noPosition, 5000);
 			return;
 		}
 		navigator.geolocation.getCurrentPosition(
@@ -131,12 +132,7 @@ export class Position {
 				found(place);
 			},
 			({ code }) =>
-				showNotice(
-					code === 1
-						? "The browser may not tell your position. Allow it in the settings of this site."
-						: "Your position is not known now.",
-					5000,
-				),
+				showNotice(code === 1 ? TEXTS.tools.refused : TEXTS.tools.unknown, 5000),
 			{ maximumAge: 60_000, timeout: 15_000 },
 		);
 	}
