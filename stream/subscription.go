@@ -356,8 +356,8 @@ func (s *Subscription) flush() {
 	}
 }
 
-// tellFrozen writes `frozen` when the hub has become frozen, and `live` when that is over. A reader that is being
-// brought up to date gets its `live` later.
+// tellFrozen writes `frozen` when the hub has become frozen, and `live` when that is over. A reader that is
+// being brought up to date gets its `live` later.
 func (s *Subscription) tellFrozen() {
 	since := s.hub.frozenSince.Load()
 	if since == s.frozenSince || s.blocked() {
