@@ -64,6 +64,7 @@ var arrows = []arrow{
 	{"cmd/livemap/server", "api/regular", "the state is files, not pipes"},
 	{"cmd/livemap/server", "stream", "the hub"},
 	{"cmd/livemap/server", "stream/lockdir", "one hub has the state directory"},
+	{"cmd/livemap/server", "stream/jetstream", "the journal of the state directory"},
 	{"cmd/livemap/server", "web", "the map page"},
 	{"cmd/livemap/server", systemd, "readiness and watchdog"},
 	{"cmd/livemap/listen", "api/transport", "HTTP/3 streams taken over"},

@@ -102,6 +102,10 @@ describe("web/README.md", { timeout: 30 * LIMIT }, () => {
 			sort: "name",
 			q: "042",
 			inView: true,
+			groups: [],
+			only: [],
+			near: null,
+			columns: null,
 		});
 	});
 
