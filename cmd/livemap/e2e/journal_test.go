@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -140,4 +142,26 @@ func TestVehiclesComeIntoTheJournal(t *testing.T) {
 		assert.Contains(t, text, `"label":"a"`)
 		hub.stop(t)
 	}
+}
+
+// TestJournalIsDeleted starts a hub whose journal was deleted while it was down: it has its vehicles, and
+// readers are told that ids are others.
+func TestJournalIsDeleted(t *testing.T) {
+	t.Parallel()
+	args := []string{"--listen", "off", "--proxy-listen", "off", "--state-dir", t.TempDir()}
+	hub := startHub(t, args...)
+	held := publishOne(t, hub, "a")
+	hub.stop(t)
+	require.NoError(t, os.RemoveAll(filepath.Join(hub.stateDir, "journal")))
+	saved := filepath.Join(hub.stateDir, "journal-state.ndjson")
+	require.NoError(t, os.Link(saved, filepath.Join(hub.stateDir, "journal-state.older.ndjson")))
+	for range 2 {
+		hub = startHub(t, args...)
+		text := readUntil(t, hub, held, "event: live")
+		assert.Contains(t, text, `event: reset
+data: {"reason":"epoch"}`)
+		assert.Contains(t, text, `"label":"a"`)
+		hub.stop(t)
+	}
+	assert.Empty(t, hub.log.find("cannot start from a saved state"), "once is enough")
 }

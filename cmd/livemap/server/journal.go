@@ -140,7 +140,8 @@ func (j *journal) startFrom(ctx context.Context, config stream.Config, name stri
 	return hub, err
 }
 
-// adopt publishes the vehicles of another journal, or of a hub without one, to this one, which is empty.
+// adopt publishes the vehicles of another journal, or of a hub without one, to this one, which is empty. The
+// states from which a hub of that journal would start lead nowhere now.
 func (j *journal) adopt(hub *stream.Hub) error {
 	for _, name := range []string{journalState, vehiclesFile} {
 		file, err := regular.Open(j.state.Path(name))
@@ -163,6 +164,11 @@ func (j *journal) adopt(hub *stream.Hub) error {
 		j.state.log.Error("cannot read the saved vehicles; starting without them", "error", err,
 			"kept_as", j.state.Path(aside))
 		if err := j.state.held.Root.Rename(name, aside); err != nil {
+			return fmt.Errorf("--state-dir: %w", err)
+		}
+	}
+	for _, name := range []string{journalOlder, journalLater} {
+		if err := j.state.held.Root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("--state-dir: %w", err)
 		}
 	}
