@@ -41,7 +41,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	defer release()
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
 	// Weak, because it names the compressed answer too (RFC 9110, section 8.8.3.3).
-	etag := `W/"` + snapshot.ID.String() + grantTag(r) + `"`
+	etag := `W/"` + snapshot.ID.String() + grantTag(r) + frozenTag(snapshot.Frozen) + `"`
 	header := w.Header()
 	header.Set("ETag", etag)
 	header.Set("Last-Event-ID", snapshot.ID.String())
@@ -56,6 +56,14 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	}
 	snapshot.Write(writeTo(w))
 	return nil
+}
+
+// frozenTag returns the part of an ETag that differs while the hub is frozen.
+func frozenTag(frozen bool) string {
+	if frozen {
+		return ".frozen"
+	}
+	return ""
 }
 
 // grantTag returns the part of an ETag that differs for readers with different rights.

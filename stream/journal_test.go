@@ -150,6 +150,12 @@ func TestJournalIsAway(t *testing.T) {
 		since, frozen := h.Frozen()
 		assert.True(t, frozen)
 		assert.WithinDuration(t, began, since, 2*time.Second)
+		var snapshot bytes.Buffer
+		require.NoError(t, h.Snapshot(fleetQuery.Topics, nil).Write(func(p []byte) error {
+			snapshot.Write(p)
+			return nil
+		}))
+		assert.Equal(t, `{"type":"FeatureCollection","features":[],"frozen":true}`+"\n", snapshot.String())
 		late := listen(t, h, fleetQuery)
 		time.Sleep(time.Second)
 		for _, reader := range []*client{early, late} {

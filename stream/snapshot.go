@@ -16,11 +16,12 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 
 // Snapshot is the last-known positions in scope at one moment. [Hub.Snapshot] makes it.
 type Snapshot struct {
-	ID    ID // a stream of the same query continues from here
-	hub   *Hub
-	scope scope
-	view  *stateView
-	near  *geo.Point // each Feature has its distance from there; nil: none has one
+	ID     ID   // a stream of the same query continues from here
+	Frozen bool // the hub could not prove that it was up to date: see [Hub.Frozen]
+	hub    *Hub
+	scope  scope
+	view   *stateView
+	near   *geo.Point // each Feature has its distance from there; nil: none has one
 }
 
 // Snapshot freezes the positions that are in scope now. topics, box and only mean what they mean in
@@ -28,7 +29,7 @@ type Snapshot struct {
 func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
 	s := newScope(topics, box, only...)
 	view := h.freeze(&s)
-	return &Snapshot{ID: h.id(view.head), hub: h, scope: s, view: view}
+	return &Snapshot{ID: h.id(view.head), Frozen: h.frozenSince.Load() != 0, hub: h, scope: s, view: view}
 }
 
 // SnapshotSize returns how many vehicles the view of a snapshot holds at most. That is 16 bytes each,
@@ -51,8 +52,13 @@ func (h *Hub) SnapshotSize(topics []string) int {
 
 // Write writes the snapshot as a GeoJSON FeatureCollection, with calls of write for some 16 KiB
 // each. It returns the first error of write. If a vehicle has moved on and the log has dropped the
-// frozen position, its newest position is written.
-func (s *Snapshot) Write(write func([]byte) error) error { return s.write(write, "]}\n") }
+// frozen position, its newest position is written. The collection of a frozen hub says so.
+func (s *Snapshot) Write(write func([]byte) error) error {
+	if s.Frozen {
+		return s.write(write, "],\"frozen\":true}\n")
+	}
+	return s.write(write, "]}\n")
+}
 
 // write is Write with what stands behind the Features.
 func (s *Snapshot) write(write func([]byte) error, end string) error {
