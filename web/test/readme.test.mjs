@@ -93,7 +93,8 @@ describe("web/README.md", { timeout: 30 * LIMIT }, () => {
 	});
 
 	test("shares a view by its address", () => {
-		const [, hash] = block("text", /#map=/).trim().split("#");
+		const [link] = block("text", /#map=/).trim().split("\n");
+		const [, hash] = link.split("#");
 		assert.deepEqual(parseAddress(hash), {
 			map: { zoom: 12.5, lat: 48.137, lon: 11.575 },
 			vehicle: "TRUCK-042",
