@@ -90,7 +90,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await hub.run();
 		await live(page);
 		assert.equal(Object.keys(await agrees(page)).length, 3);
-		assert.equal(await page.evaluate(() => window.livemap.status().state), "re-read");
+		assert.equal(await page.evaluate(() => window.livemap.status().state), "resumed");
 		assert.equal(await page.evaluate(() => window.livemap.status().protocol), "h3");
 		await hub.publish({ ...FLEET[2], lon: 13.43 });
 		await agrees(page);
