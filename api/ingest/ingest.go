@@ -51,7 +51,8 @@ type batch struct {
 	indexes   []int
 }
 
-const batchSize = 64
+// batchSize is how many positions the hub gets at a time. A journal takes up to 256 as one message.
+const batchSize = 512
 
 var batches = sync.Pool{New: func() any {
 	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize)}
