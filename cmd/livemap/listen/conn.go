@@ -30,6 +30,8 @@ type trackedListener struct {
 	closing  chan struct{} // closed with the listener
 	quit     chan struct{} // closed when its connections are closed too
 
+	accepting atomic.Int32 // calls of Accept under way: one may have a connection that is not in conns yet
+
 	mu     sync.Mutex // guards what follows
 	conns  map[*trackedConn]struct{}
 	closed bool
@@ -46,6 +48,8 @@ func track(listener net.Listener, internal bool, limiter *connLimiter) *trackedL
 
 // Accept implements net.Listener.
 func (l *trackedListener) Accept() (net.Conn, error) {
+	l.accepting.Add(1)
+	defer l.accepting.Add(-1)
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err

@@ -65,13 +65,20 @@ func (p *httpPort) awaitFirstRequests(ctx context.Context) {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
-		waiting = slices.ContainsFunc(p.unusedConns(), func(conn *trackedConn) bool {
+		waiting = p.accepting() || slices.ContainsFunc(p.unusedConns(), func(conn *trackedConn) bool {
 			return time.Since(conn.accepted) < firstRequestTime
 		})
 	}
 	for _, conn := range p.unusedConns() {
 		conn.cut(cutShutdown)
 	}
+}
+
+// accepting reports whether a listener may still return a connection. It is closed, so not for long.
+func (p *httpPort) accepting() bool {
+	return slices.ContainsFunc(p.listeners(), func(one net.Listener) bool {
+		return one.(*trackedListener).accepting.Load() > 0
+	})
 }
 
 // unusedConns returns the connections on which no request has come.

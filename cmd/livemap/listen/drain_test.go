@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,4 +76,50 @@ func ask(conn net.Conn) string {
 	defer response.Body.Close()
 	io.Copy(io.Discard, response.Body)
 	return response.Status
+}
+
+// lateArrival is a listener whose Accept has a connection in its hands while it is closed.
+type lateArrival struct {
+	arrivals
+	conn   net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *lateArrival) Accept() (net.Conn, error) {
+	<-l.closed
+	time.Sleep(time.Second) // the machine is busy
+	conn := l.conn
+	if l.conn = nil; conn == nil {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (l *lateArrival) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// TestConnectionAcceptedAtTheEnd checks that a connection that was accepted while the port was closed is
+// answered too.
+func TestConnectionAcceptedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		late := &lateArrival{conn: server, closed: make(chan struct{})}
+		port := newHTTPPort("listen", []net.Listener{late}, testLimiter(), slog.New(slog.DiscardHandler))
+		served := make(chan error, 1)
+		go func() {
+			served <- port.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, "here")
+			}))
+		}()
+		synctest.Wait()
+		answered := make(chan string, 1)
+		go func() { answered <- ask(client) }()
+		port.shutdown(t.Context())
+		require.Equal(t, "200 OK", <-answered)
+		require.Error(t, <-served)
+		client.Close()
+	})
 }
