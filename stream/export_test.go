@@ -86,7 +86,7 @@ func UnknownMessage() []byte {
 
 // CheckMessage reads a whole message.
 func CheckMessage(message []byte) error {
-	_, count, entries, err := readMessage(message, nil)
+	_, count, entries, err := readMessage(message)
 	if err != nil {
 		return err
 	}

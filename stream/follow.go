@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,6 @@ type following struct {
 	Journal
 	proposer *proposer
 	apply    sync.Mutex // held while a message is applied: a save is of the state between two
-	buf      []byte     // of decompressed messages
 	entries  [maxEntries]entry
 	outcomes [maxEntries]outcome
 	cancel   context.CancelFunc
@@ -67,7 +67,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 	h := newHub(config)
 	h.epoch = life.Epoch
 	h.following = &following{Journal: j, moved: make(chan struct{})}
-	h.journaled.sessions = map[uint64]session{}
+	h.journaled.sessions, h.maxVehicles = map[uint64]session{}, defaultMaxVehicles
 	h.nextNumber = func(newest number) number { return max(newest+1, h.applier.first) }
 	var loaded Loaded
 	if state != nil {
@@ -88,13 +88,26 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 		h.Close()
 		return nil, loaded, err
 	}
-	if err := h.propose(tick()); err != nil {
+	if err := h.propose(h.firstProposal()); err != nil {
 		h.Close()
 		return nil, loaded, err
 	}
 	h.running.Go(h.tick)
 	h.running.Go(h.watchFrozen)
 	return h, loaded, nil
+}
+
+// firstProposal asks for the settings of this hub, if the journal has others. Its outcome shows that the hub
+// is up to date.
+func (h *Hub) firstProposal() *proposal {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.maxVehicles == h.config.MaxVehicles {
+		return tick()
+	}
+	p := newProposal()
+	p.add(entrySettings, binary.AppendUvarint(nil, uint64(h.config.MaxVehicles)))
+	return p
 }
 
 // Applied returns the seq of the newest message of the journal that the hub has applied.
@@ -170,11 +183,11 @@ func (h *Hub) JournalError() error {
 	return h.following.failed
 }
 
-// freshFor is how long a hub is up to date after a message of its own came back.
+// freshFor is for how long a hub may hear nothing of its own messages. It posts one each tickEvery.
 const freshFor = 2 * time.Second
 
 // Frozen reports whether the hub cannot prove that it is up to date, and since when: its journal has
-// confirmed nothing for two seconds, or it cannot apply it. A hub without a journal is never frozen.
+// confirmed nothing for three seconds, or it cannot apply it. A hub without a journal is never frozen.
 func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	if h.following == nil {
 		return time.Time{}, false
@@ -217,7 +230,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	if h.journaled.place.Seq+1 != at.Seq {
 		return fmt.Errorf("stream: the journal has message %d after %d", at.Seq, h.journaled.place.Seq)
 	}
-	m, count, entries, err := readMessage(message, f.buf)
+	m, count, entries, err := readMessage(message)
 	if err != nil {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
 	}

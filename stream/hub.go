@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// defaultMaxVehicles is the default of Config.MaxVehicles, and what a journal begins with.
+const defaultMaxVehicles = 200_000
+
 // MaxAhead is how far the timestamp of a position may be ahead of the hub's clock.
 const MaxAhead = 60 * time.Second
 
@@ -40,7 +43,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxBacklog, 16<<20)
 	setDefault(&c.FlushInterval, 20*time.Millisecond)
 	setDefault(&c.Heartbeat, 15*time.Second)
-	setDefault(&c.MaxVehicles, 200_000)
+	setDefault(&c.MaxVehicles, defaultMaxVehicles)
 	setDefault(&c.PublishWait, 10*time.Second)
 	if c.Clock == nil {
 		c.Clock = time.Now

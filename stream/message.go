@@ -91,8 +91,8 @@ func renumberMessage(message []byte, session, n uint64) {
 }
 
 // readMessage reads the head of a message. entries are its entries, for cutEntry: they are in the memory of
-// the message, or of buf.
-func readMessage(message, buf []byte) (m messageInfo, count int, entries []byte, err error) {
+// the message, or in memory of their own.
+func readMessage(message []byte) (m messageInfo, count int, entries []byte, err error) {
 	if len(message) > 0 && message[0] != messageFormat {
 		return m, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
 			message[0], messageFormat)
@@ -108,7 +108,7 @@ func readMessage(message, buf []byte) (m messageInfo, count int, entries []byte,
 	}
 	body := message[messageHead:]
 	if message[1]&messageCompressed != 0 {
-		if body, err = s2.Decode(buf[:cap(buf)], body); err != nil {
+		if body, err = s2.Decode(nil, body); err != nil {
 			return m, 0, nil, errMessage
 		}
 	}

@@ -177,7 +177,6 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
-		h.journaled, h.maxVehicles = journaled{sessions: map[uint64]session{}}, h.config.MaxVehicles
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
