@@ -44,8 +44,8 @@ var demoHelp = helpTexts{
 	"proxy-listen":   "Plaintext HTTP for the map, on loopback (${default}).",
 	"publish-listen": "Internal port for curl and the simulated fleet, on loopback (${default}).",
 	"drain":          "Time over which the hub spreads the ends of its streams: 0s to 5m (${default}).",
-	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: a " +
-		"temporary directory, removed at the end).",
+	"state-dir": "Directory for the certificate, QUIC keys, the journal and every vehicle's newest position " +
+		"(default: a temporary directory, removed at the end).",
 }
 
 // demoView is where the demo's map opens: the middle of Florence, at the level of streets.

@@ -53,8 +53,8 @@ var serveHelp = helpTexts{
 	"publish-listen": "Internal port for publishers and operators: host:port or unix:/path (${default}). A " +
 		"port that other machines can reach needs TLS, and client certificates or tokens.",
 	"drain": "Time over which the hub spreads the ends of its streams: 0s to 5m (${default}).",
-	"state-dir": "Directory for the certificate, QUIC keys and every vehicle's newest position (default: " +
-		"livemap in the user's state directory).",
+	"state-dir": "Directory for the certificate, QUIC keys, the journal and every vehicle's newest position " +
+		"(default: livemap in the user's state directory).",
 	"log-format": "Format of the log: text or json (default: text on a terminal, else json).",
 	"log-level": "Least important lines of the log: debug, info, warn or error (${default}). info has each " +
 		"stream that opens or closes; debug adds failed handshakes, malformed requests and idle connections.",
