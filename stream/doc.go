@@ -1,8 +1,9 @@
 // Package stream delivers the positions of a fleet to many subscribers: a stream is a cursor over one log.
 //
-// A [Hub] holds the log and the fleet, in memory; a [Journal] keeps what they came from on disk. The log is the newest events, in the order in which they were
-// published. The fleet is the last-known state of every vehicle. [Hub.Publish] encodes a position once, as
-// a server-sent event with a GeoJSON Feature, and appends it to the log.
+// A [Hub] holds the log and the fleet, in memory; a [Journal] keeps what they came from on disk. The log is
+// the newest events, in the order in which they were published. The fleet is the last-known state of every
+// vehicle. [Hub.Publish] encodes a position once, as a server-sent event with a GeoJSON Feature, and
+// appends it to the log.
 //
 // [Hub.Subscribe] takes a [Query] and returns a [Subscription]. That owns no queue, only a cursor and the
 // scope of its query. The cursor has two ways to its next bytes:
