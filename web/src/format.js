@@ -2,8 +2,8 @@
  * format.js formats telemetry for display, as the reader's settings say.
  */
 import { onSettings, settings } from "./settings.js";
+import { LANGUAGE, TEXTS } from "./texts.js";
 
-const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
 /** @param {Intl.DateTimeFormatOptions} options */
 const formatOf = (options) =>
 	new Intl.DateTimeFormat(undefined, {
@@ -27,18 +27,19 @@ const SPEED_UNITS = {
 };
 
 /** A count with thousands separators. @param {number} count */
-export const count = (count) => count.toLocaleString("en");
+export const count = (count) => count.toLocaleString(LANGUAGE);
 
 /** "12 s", "5 min", "3 h", "2 days". @param {number} seconds */
 export function duration(seconds) {
 	const s = Math.max(0, Math.floor(seconds));
+	const { seconds: inSeconds, minutes, hours, days } = TEXTS.time;
 	return s < 60
-		? `${s} s`
+		? inSeconds(s)
 		: s < 3600
-			? `${Math.floor(s / 60)} min`
+			? minutes(Math.floor(s / 60))
 			: s < 172_800
-				? `${Math.floor(s / 3600)} h`
-				: `${count(Math.floor(s / 86_400))} days`;
+				? hours(Math.floor(s / 3600))
+				: days(count(Math.floor(s / 86_400)));
 }
 
 /** Seconds ahead that clocks which agree may differ. */
@@ -47,9 +48,9 @@ const CLOCK_TOLERANCE = 2;
 /** "now", "12 s ago"; "12 s ahead" of a clock that is behind. @param {number} seconds */
 export function ago(seconds) {
 	if (seconds <= -CLOCK_TOLERANCE) {
-		return `${duration(-seconds)} ahead`;
+		return TEXTS.time.ahead(duration(-seconds));
 	}
-	return seconds < 1 ? "now" : `${duration(seconds)} ago`;
+	return seconds < 1 ? TEXTS.time.now : TEXTS.time.ago(duration(seconds));
 }
 
 /**
@@ -64,7 +65,7 @@ export function dateTime(time, now) {
 
 /** @param {number} degrees clockwise from north */
 export function compass(degrees) {
-	return COMPASS[Math.round(degrees / 45) % 8];
+	return TEXTS.compass[Math.round(degrees / 45) % 8];
 }
 
 /** @param {number} degrees clockwise from north */
@@ -78,7 +79,7 @@ export function heading(degrees) {
  */
 export function speedOf({ speed, speedDerived }) {
 	if (speed === null) {
-		return "unknown";
+		return TEXTS.values.unknown;
 	}
 	const { unit, factor } = SPEED_UNITS[settings.speed];
 	const own = speed * factor;
@@ -171,7 +172,7 @@ export function number(value) {
 export function quantity(value, unit) {
 	const size = Math.abs(value);
 	const plain = typeof value === "number" && (size === 0 || (size >= 1e-6 && size < 1e15));
-	const text = plain ? value.toLocaleString("en", { maximumSignificantDigits: DIGITS }) : valueText(value);
+	const text = plain ? value.toLocaleString(LANGUAGE, { maximumSignificantDigits: DIGITS }) : valueText(value);
 	return `${text} ${unit}`;
 }
 
@@ -184,7 +185,7 @@ function valueText(value) {
 		case "string":
 			return value;
 		case "boolean":
-			return value ? "yes" : "no";
+			return value ? TEXTS.values.yes : TEXTS.values.no;
 		case "number":
 			return number(value);
 		default:

@@ -2,6 +2,7 @@
  * id.js shows ids of vehicles so that each can be told from every other: characters that are invisible or
  * that reorder text are named, and so is what differs in two ids that look alike.
  */
+import { TEXTS } from "./texts.js";
 
 /**
  * Characters that cannot be seen as what they are: controls, formats such as U+202E, fillers, and spaces
@@ -25,10 +26,10 @@ const ALIKE = new Map(
 
 /** Scripts and kinds of characters that may look alike. @type {[RegExp, string][]} */
 const KINDS = [
-	[/\p{Nd}/u, "digit"],
-	[/\p{Script=Cyrillic}/u, "Cyrillic"],
-	[/\p{Script=Greek}/u, "Greek"],
-	[/\p{Script=Latin}/u, "Latin"],
+	[/\p{Nd}/u, TEXTS.characters.digit],
+	[/\p{Script=Cyrillic}/u, TEXTS.characters.cyrillic],
+	[/\p{Script=Greek}/u, TEXTS.characters.greek],
+	[/\p{Script=Latin}/u, TEXTS.characters.latin],
 ];
 
 /** @param {string} text */

@@ -348,7 +348,7 @@ function render() {
 	list.select(vehicle);
 	details.open(vehicle, viewState.follow);
 	syncControls(viewState);
-	document.title = vehicle === null ? "Live Map" : `${idText(vehicle)} – Live Map`;
+	document.title = vehicle === null ? TEXTS.name : TEXTS.title(idText(vehicle));
 	summary.refresh();
 }
 

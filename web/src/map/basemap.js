@@ -1,6 +1,7 @@
 // The base map under the vehicles: Natural Earth offline, OpenStreetMap's streets from an archive, or any
 // style by URL.
 import { PMTiles, Protocol } from "pmtiles";
+import { TEXTS } from "../texts.js";
 import { ATTRIBUTION, MAX_ZOOM, addGraticule, retryFailed, tile } from "./basemap-atlas.js";
 import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
 import { SCHEMA, streetNames, streetShapes } from "./basemap-streets.js";
@@ -79,7 +80,7 @@ export async function baseStyle(maplibregl, config, dark) {
 	const archives = [];
 	for (const [i, result] of opened.entries()) {
 		if (result.status === "fulfilled") archives.push(result.value);
-		else report(`The street map ${config.pmtiles[i]} could not be read: ${messageOf(result.reason)}`);
+		else report(TEXTS.map.badArchive(config.pmtiles[i], messageOf(result.reason)));
 	}
 	return streets({ archives, lib, dark, report });
 }
@@ -99,7 +100,7 @@ function register(maplibregl, report = () => {}) {
 		try {
 			return { data: await tile(decodeURIComponent(lib), Number(z), Number(x), Number(y)) };
 		} catch (error) {
-			if (!tileFailed) report(`The base map could not be loaded: ${messageOf(error)}`);
+			if (!tileFailed) report(TEXTS.map.noBaseMap(messageOf(error)));
 			tileFailed = true;
 			return { data: new ArrayBuffer(0) };
 		}
@@ -202,9 +203,7 @@ function groundOf({ url, metadata, header }, source, dark, report) {
 		};
 	const layers = layersOf(metadata);
 	if (!VECTOR.has(header.tileType) || (layers.length && !SCHEMA.every((id) => layers.includes(id)))) {
-		const found = layers.join(", ") || "an unknown tile type";
-		const schema = `are not in Protomaps' basemap schema (it has ${found})`;
-		report(`The tiles of the archive ${new URL(url).pathname} ${schema}, so it is not shown.`);
+		report(TEXTS.map.otherTiles(new URL(url).pathname, layers.join(", ")));
 		return undefined;
 	}
 	return {

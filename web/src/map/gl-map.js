@@ -2,6 +2,7 @@
  * gl-map.js is the full map: MapLibre draws it with WebGL2, in the system's light or dark scheme.
  */
 import * as maplibregl from "maplibre-gl";
+import { TEXTS } from "../texts.js";
 import { addGraticule, baseStyle, closeArchives, repaint, streetAreas } from "./basemap.js";
 import { PALETTE } from "./sprites.js";
 import { isWithin, streetHint } from "./street-hint.js";
@@ -33,7 +34,7 @@ export async function makeGlMap(container, config, compact) {
 		pitchWithRotate: false,
 		rollEnabled: false,
 		attributionControl: { compact },
-		locale: { "Map.Title": "Map of the vehicles" },
+		locale: { "Map.Title": TEXTS.map.title },
 	});
 	map.touchZoomRotate.disableRotation();
 	map.keyboard.disableRotation();
@@ -214,12 +215,12 @@ class BaseMap {
 			if (!styled && this.#config.style) {
 				styled = true;
 				this.#config = { ...this.#config, style: null };
-				report(`The map's style could not be loaded, so the world is shown: ${error.message}`);
+				report(TEXTS.map.noStyle(error.message));
 				map.setStyle(await this.style());
 				return;
 			}
 			this.#complete = false;
-			report(`Parts of the map could not be loaded: ${error.message}`);
+			report(TEXTS.map.incomplete(error.message));
 		});
 		setInterval(() => this.#complete || this.#reload(map), RETRY_INTERVAL);
 	}

@@ -4,6 +4,7 @@
  */
 import { ATTRIBUTION } from "./basemap-atlas.js";
 import { element, setText } from "../element.js";
+import { TEXTS } from "../texts.js";
 import { PlainMap } from "./plain-map.js";
 import { boxAround } from "./viewport.js";
 
@@ -65,19 +66,18 @@ export class PageMap {
 	/** Replaces the plain map by the full one, where that can be drawn. */
 	async load() {
 		if (!hasWebGL2()) {
-			return this.#simplify("This browser has no WebGL2 here, which the full map needs.");
+			return this.#simplify(TEXTS.map.noWebGL2);
 		}
 		const container = layer();
 		try {
 			const { makeGlMap } = await import("./gl-map.js");
 			const full = await makeGlMap(container, this.#config, narrowScreen.matches);
-			full.on("webglcontextlost", () => this.#simplify("The browser has stopped drawing the full map."));
+			full.on("webglcontextlost", () => this.#simplify(TEXTS.map.stopped));
 			full.on("webglcontextrestored", () => this.#use(full));
 			this.#use(full);
 		} catch (error) {
 			container.remove();
-			const reason = error instanceof Error ? error.message : error;
-			this.#simplify(`The full map cannot be drawn: ${reason}`);
+			this.#simplify(TEXTS.map.notFull(error instanceof Error ? error.message : error));
 		}
 	}
 
@@ -96,7 +96,7 @@ export class PageMap {
 			this.#plain.showOutlines(new Outlines(lib, () => this.#plain.redraw(), report), ATTRIBUTION);
 		} catch (error) {
 			this.#outlined = false;
-			report(`The map cannot be drawn: ${error instanceof Error ? error.message : error}`);
+			report(TEXTS.map.notDrawn(error instanceof Error ? error.message : error));
 		}
 	}
 

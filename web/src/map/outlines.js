@@ -4,6 +4,7 @@
  */
 import { VectorTile } from "@mapbox/vector-tile";
 import { PbfReader } from "pbf";
+import { TEXTS } from "../texts.js";
 import { MAX_ZOOM, graticule, retryFailed, tile } from "./basemap-atlas.js";
 import { dark as darkColors, light as lightColors } from "./basemap-colors.js";
 import { GRID_ZOOM } from "./basemap-world.js";
@@ -176,7 +177,7 @@ export class Outlines {
 	/** Reports what cannot be loaded, and tries again after a while. @param {unknown} error */
 	#failed(error) {
 		if (this.#retry !== undefined) return;
-		this.#report(`The base map could not be loaded: ${error instanceof Error ? error.message : error}`);
+		this.#report(TEXTS.map.noBaseMap(error instanceof Error ? error.message : error));
 		this.#retry = setTimeout(() => {
 			this.#retry = undefined;
 			retryFailed();

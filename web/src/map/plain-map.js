@@ -2,6 +2,7 @@
  * plain-map.js is the map that needs neither WebGL nor a library: a camera, gestures, and on request the
  * built-in outlines.
  */
+import { TEXTS } from "../texts.js";
 import { Camera } from "./camera.js";
 import { PALETTE } from "./sprites.js";
 
@@ -55,7 +56,7 @@ export class PlainMap {
 		this.#canvas.className = "outlines";
 		this.#canvas.tabIndex = 0;
 		this.#canvas.setAttribute("role", "region");
-		this.#canvas.setAttribute("aria-label", "Map of the vehicles");
+		this.#canvas.setAttribute("aria-label", TEXTS.map.title);
 		container.append(this.#canvas, this.#zoomButtons());
 		this.#resize();
 		this.#camera.moveTo([lon, lat], zoom);
@@ -222,8 +223,8 @@ export class PlainMap {
 		const group = document.createElement("div");
 		group.className = "maplibregl-ctrl maplibregl-ctrl-group";
 		for (const [name, label, levels] of /** @type {const} */ ([
-			["zoom-in", "Zoom in", STEP],
-			["zoom-out", "Zoom out", -STEP],
+			["zoom-in", TEXTS.map.zoomIn, STEP],
+			["zoom-out", TEXTS.map.zoomOut, -STEP],
 		])) {
 			const button = document.createElement("button");
 			button.type = "button";

@@ -8,7 +8,7 @@ import { coordinates } from "../format.js";
 import { parseCoordinates } from "../geodesy.js";
 import { byKind, nameOf } from "../groups.js";
 import { fold, wordsOf } from "../search.js";
-import { TEXTS } from "../texts.js";
+import { LANGUAGE, TEXTS } from "../texts.js";
 
 /** @typedef {import("../address.js").ViewState} ViewState */
 
@@ -21,7 +21,7 @@ let countries;
 
 /** @param {string} code of ISO 3166 */
 function countryName(code) {
-	countries ??= new Intl.DisplayNames("en", { type: "region" });
+	countries ??= new Intl.DisplayNames(LANGUAGE, { type: "region" });
 	return /^[A-Z]{2}$/.test(code) ? countries.of(code) : code;
 }
 

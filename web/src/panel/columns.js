@@ -60,11 +60,11 @@ export function activity(vehicle, state, asOf) {
 		case "moving":
 			return `${speedOf(vehicle)} ${directionOf(vehicle)}`.trim();
 		case "parked":
-			return `${vehicle.speedDerived ? "~ " : ""}${TEXTS.rows.parked} ${standsFor(vehicle, asOf)}`.trim();
+			return `${vehicle.speedDerived ? "~ " : ""}${TEXTS.rows.parked(standsFor(vehicle, asOf))}`.trim();
 		case "unknown":
 			return TEXTS.rows.unknown;
 		case "silent":
-			return `${TEXTS.rows.silent} ${duration(asOf - vehicle.time)}`;
+			return TEXTS.rows.silent(duration(asOf - vehicle.time));
 	}
 }
 

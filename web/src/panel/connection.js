@@ -4,30 +4,32 @@
 import { setText } from "../element.js";
 import { ago, capitalized, dateTime, duration, protocol } from "../format.js";
 import { explain, isAboutAccess } from "../session/reasons.js";
+import { TEXTS } from "../texts.js";
 
 /** @typedef {import("../livemap.js").Status} Status */
 
 /** Milliseconds for which the page shows how a connection was resumed. */
 const RESUME_NOTE_TIME = 60_000;
 
-const PHASES = {
-	connecting: "Connecting…",
-	live: "Live",
-	stale: "No sign of life",
-	frozen: "Not live",
-	waiting: "Reconnecting",
-	refused: "Not live",
-	closed: "Closed",
-};
 /** Milliseconds that a ping may be late. */
 const PING_GRACE = 3000;
 const STATES = {
 	"": "",
 	read: "",
-	resumed: "Resumed: nothing was missed.",
-	newest: "Resumed with the newest positions.",
-	"re-read": "All positions were read again.",
+	resumed: TEXTS.connection.resumed,
+	newest: TEXTS.connection.newest,
+	"re-read": TEXTS.connection.reread,
 };
+/** What the words of livemap.js mean, which are for developers. @type {[RegExp, string][]} */
+const CAUSES = [
+	[/^the hub cannot be reached/, TEXTS.connection.away],
+	[/^nothing came for a while/, TEXTS.connection.quiet],
+	[/^the hub does not answer/, TEXTS.connection.mute],
+	[/^the hub cannot prove/, TEXTS.connection.unproven],
+	[/^too many streams are open$/, TEXTS.connection.tooMany],
+	[/^the hub is restarting/, TEXTS.connection.restarting],
+	[/^the connection was cut/, TEXTS.connection.cut],
+];
 
 /** @param {HTMLElement} element @param {import("../livemap.js").Feed} feed */
 export function connection(element, feed) {
@@ -48,7 +50,7 @@ export function connection(element, feed) {
 		const shown = stale ? "stale" : status.phase;
 		element.dataset.phase = shown;
 		element.dataset.state = status.state;
-		setText(phase, PHASES[shown]);
+		setText(phase, TEXTS.connection[shown]);
 		setText(facts, factsText(status, Date.now()));
 		const note = Date.now() - status.since < RESUME_NOTE_TIME ? STATES[status.state] : "";
 		setText(why, status.phase === "live" ? note : reasonText(status));
@@ -70,7 +72,7 @@ export function bandOver(band, feed) {
 		if (!band.hidden) {
 			const now = Date.now();
 			// Screen readers read the first part alone: the second changes every second.
-			setText(words, `Not live: positions as of ${dateTime(feed.asOf / 1000, now / 1000)}`);
+			setText(words, TEXTS.connection.asOf(dateTime(feed.asOf / 1000, now / 1000)));
 			setText(age, `(${ago((now - feed.asOf) / 1000)})`);
 		}
 	};
@@ -82,7 +84,7 @@ function factsText(status, now) {
 		case "live":
 			return `${protocol(status.protocol)} · ${ago((now - status.heard) / 1000)}`;
 		case "waiting":
-			return `in ${duration(Math.ceil((status.retryAt - now) / 1000))}`;
+			return TEXTS.connection.in(duration(Math.ceil((status.retryAt - now) / 1000)));
 		default:
 			return "";
 	}
@@ -91,9 +93,13 @@ function factsText(status, now) {
 /** Why it is not live. The sign-in form shows the reason of a missing sign-in. @param {Status} status */
 function reasonText({ phase, refusal, reason }) {
 	if (phase === "refused" && refusal !== "forbidden") {
-		return "You are not signed in.";
+		return TEXTS.connection.signedOut;
 	}
-	return saysAccess({ phase, refusal, reason }) ? explain({ reason }) : reason && `${capitalized(reason)}.`;
+	if (saysAccess({ phase, refusal, reason })) {
+		return explain({ reason });
+	}
+	const [, cause] = CAUSES.find(([words]) => words.test(reason)) ?? [];
+	return cause ?? (reason && `${capitalized(reason)}.`);
 }
 
 /**

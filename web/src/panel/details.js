@@ -14,12 +14,12 @@ import {
 	telemetry,
 } from "../format.js";
 import { showId } from "../id.js";
+import { TEXTS } from "../texts.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
 /** Properties of a feature that have a format of their own. */
 const KNOWN = new Set(["vehicle_id", "timestamp", "speed_kmh", "heading", "accuracy"]);
-const STATES = { moving: "Moving", parked: "Parked", unknown: "Speed unknown", silent: "Silent" };
 
 /**
  * @typedef {object} Actions
@@ -38,14 +38,14 @@ export class Details {
 		element.innerHTML = `
 			<header>
 				<div><h2></h2><p class="state"></p></div>
-				<button class="close" type="button" aria-label="Close the details">×</button>
+				<button class="close" type="button" aria-label="${TEXTS.details.close}">×</button>
 			</header>
 			<div class="actions">
-				<button class="follow" type="button" aria-pressed="false">Follow</button>
-				<button class="show" type="button" aria-label="Show on the map">Show</button>
-				<button class="share" type="button">Copy link</button>
+				<button class="follow" type="button" aria-pressed="false">${TEXTS.details.follow}</button>
+				<button class="show" type="button" aria-label="${TEXTS.details.showOnMap}">${TEXTS.details.show}</button>
+				<button class="share" type="button">${TEXTS.details.copy}</button>
 			</div>
-			<div class="facts" tabindex="0" role="group" aria-label="Telemetry"><dl></dl></div>`;
+			<div class="facts" tabindex="0" role="group" aria-label="${TEXTS.details.telemetry}"><dl></dl></div>`;
 		this.name = this.#part("h2");
 		this.state = this.#part(".state");
 		this.facts = this.#part("dl");
@@ -67,11 +67,11 @@ export class Details {
 	async #copy() {
 		try {
 			await navigator.clipboard.writeText(location.href);
-			this.share.textContent = "Copied";
+			this.share.textContent = TEXTS.details.copied;
 		} catch {
-			this.share.textContent = "Copy it from the address bar";
+			this.share.textContent = TEXTS.details.copyYourself;
 		}
-		setTimeout(() => (this.share.textContent = "Copy link"), 2000);
+		setTimeout(() => (this.share.textContent = TEXTS.details.copy), 2000);
 	}
 
 	/** @param {string | null} id @param {boolean} follow */
@@ -110,22 +110,22 @@ export class Details {
 			this.name.dataset.tag = tag;
 		}
 		const age = ago(now - vehicle.time);
-		const is = fleet.frozen ? `Was ${STATES[state].toLowerCase()}` : STATES[state];
-		setText(this.state, `${is}, last fix ${age === "now" ? "just now" : age}`);
+		const is = fleet.frozen ? TEXTS.details.was(state) : TEXTS.details.states[state];
+		setText(this.state, TEXTS.details.fixed(is, age === TEXTS.time.now ? "" : age));
 		/** @type {[string, string][]} */
 		const facts = [];
-		facts.push(["Speed", speedOf(vehicle)]);
+		facts.push([TEXTS.details.speed, speedOf(vehicle)]);
 		if (vehicle.course !== null) {
-			facts.push(["Heading", `${vehicle.courseDerived ? "~" : ""}${heading(vehicle.course)}`]);
+			facts.push([TEXTS.details.heading, `${vehicle.courseDerived ? "~" : ""}${heading(vehicle.course)}`]);
 		}
-		facts.push(["Position", coordinates(vehicle.lon, vehicle.lat)]);
+		facts.push([TEXTS.details.position, coordinates(vehicle.lon, vehicle.lat)]);
 		if (geometry.coordinates.length > 2) {
-			facts.push(["Altitude", metres(geometry.coordinates[2])]);
+			facts.push([TEXTS.details.altitude, metres(geometry.coordinates[2])]);
 		}
 		if (properties.accuracy !== undefined) {
-			facts.push(["Accuracy", `± ${metres(properties.accuracy)}`]);
+			facts.push([TEXTS.details.accuracy, `± ${metres(properties.accuracy)}`]);
 		}
-		facts.push(["Fix", dateTime(vehicle.time, now)]);
+		facts.push([TEXTS.details.fix, dateTime(vehicle.time, now)]);
 		for (const [name, value] of Object.entries(properties)) {
 			if (!KNOWN.has(name)) {
 				facts.push(telemetry(name, value));
@@ -186,7 +186,7 @@ class Fact {
 			this.#more.remove();
 			return;
 		}
-		setText(this.#more, this.#whole ? "less" : `more (${count(text.length)} characters)`);
+		setText(this.#more, this.#whole ? TEXTS.details.less : TEXTS.details.more(count(text.length)));
 		this.#more.setAttribute("aria-expanded", String(this.#whole));
 		if (this.#more.parentNode === null) {
 			this.#value.after(this.#more);

@@ -7,6 +7,7 @@ import { ago, count } from "../format.js";
 import { distance } from "../geodesy.js";
 import { showId } from "../id.js";
 import { contains } from "../map/viewport.js";
+import { LANGUAGE, TEXTS } from "../texts.js";
 import { columnsOf, rowTexts } from "./columns.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
@@ -21,7 +22,7 @@ const SEARCH_NOTE_AGE = 5;
 const OVERSCAN = 4;
 
 /** "TRUCK-9" comes before "TRUCK-10". */
-const { compare } = new Intl.Collator("en", { numeric: true });
+const { compare } = new Intl.Collator(LANGUAGE, { numeric: true });
 
 /**
  * What the rows are sorted by, the least first.
@@ -319,14 +320,14 @@ export class List {
  * @param {boolean} [of.searched]
  */
 export function summaryText(shown, { all, complete, age = 0, inView = false, searched = false }) {
-	const fleet = `${count(all)} ${all === 1 ? "vehicle" : "vehicles"}${complete ? "" : " around here"}`;
-	const parts = [shown === all && !searched ? fleet : `${count(shown)} of ${fleet}`];
+	const { summary } = TEXTS;
+	const fleet = summary.fleet(count(all), all, complete);
+	const parts = [shown === all && !searched ? fleet : summary.of(count(shown), fleet)];
 	if (searched) {
-		const where = inView ? "what is in view" : complete ? "the whole fleet" : "what is around here";
-		const when = age < SEARCH_NOTE_AGE || inView || !complete ? "" : `, as of ${ago(age)}`;
-		parts.push(`searched ${where}${when}`);
+		const fresh = age < SEARCH_NOTE_AGE || inView || !complete;
+		parts.push(summary.searched(inView ? "view" : complete ? "fleet" : "around", fresh ? "" : ago(age)));
 	} else if (inView) {
-		parts.push("only in view");
+		parts.push(summary.inView);
 	}
 	return parts.join(" · ");
 }

@@ -5,11 +5,10 @@
 import { element, setText } from "../element.js";
 import { count } from "../format.js";
 import { idText } from "../id.js";
+import { TEXTS } from "../texts.js";
 import { summaryText } from "./list.js";
 
 const MIN_INTERVAL = 250; // ms
-/** What a vehicle is in each state. */
-const STATE_NAMES = { moving: "moving", parked: "parked", unknown: "of unknown speed", silent: "silent" };
 /** Pause after a refresh, in multiples of its duration. */
 const SHARE = 10;
 
@@ -83,7 +82,7 @@ export class Summary {
 		const hint = none && publish !== null && onThisMachine();
 		const text = emptyText(viewState(), fleet.vehicles.size > 0, wholeFleet.complete);
 		const [why, command] = /** @type {HTMLElement[]} */ ([...this.#emptyText.children]);
-		setText(why, hint ? `${text} This publishes one:` : text);
+		setText(why, hint ? TEXTS.empty.publish(text) : text);
 		setText(command, hint ? firstPosition(publish) : "");
 	}
 
@@ -97,7 +96,7 @@ export class Summary {
 		if (vehicle) {
 			details.update(vehicle, fleet);
 		} else if (feed.status.phase === "live" && details.isBlank) {
-			details.missing("The hub knows no such vehicle.");
+			details.missing(TEXTS.find.unknown);
 		}
 	}
 }
@@ -119,10 +118,10 @@ function firstPosition(address) {
  */
 function emptyText({ q, filter, inView, groups, only }, known, complete) {
 	if (q !== "") {
-		return `No vehicle matches. Enter looks for the vehicle “${idText(q)}” at the hub.`;
+		return TEXTS.empty.search(idText(q));
 	}
 	if (known || groups.length > 0 || only.length > 0) {
-		return `No vehicle${inView ? " in view" : ""} is ${filter === "all" ? "known" : STATE_NAMES[filter]}.`;
+		return TEXTS.empty.filter(filter, inView);
 	}
-	return complete ? "No vehicle has reported yet." : "No vehicle is around here.";
+	return complete ? TEXTS.empty.none : TEXTS.empty.around;
 }

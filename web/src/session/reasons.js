@@ -2,6 +2,9 @@
  * reasons.js says in a dispatcher's words why the map is not shown, and what to do about it. The hub's own
  * words are for whoever runs it.
  */
+import { TEXTS } from "../texts.js";
+
+const { access } = TEXTS;
 
 /** What the hub's words mean, first match first. */
 const KINDS = /** @type {const} */ ([
@@ -40,40 +43,29 @@ export function explain({ reason, given = false, login = false, now = Date.now()
 		return "";
 	}
 	const [kind, at] = kindOf(reason);
-	const yours = login ? "Your sign-in" : "Your link";
-	const again = login ? "Sign in again." : "Ask whoever sent it to you for a new one.";
 	const wrongClock = clock(kind, at, now, clockOffset);
 	if (wrongClock) {
 		return wrongClock;
 	}
 	switch (kind) {
 		case "needed":
-			return login
-				? "Sign in to see this map."
-				: "This map is not public. Open the link that you were sent, or enter your access code.";
+			return access.needed(login);
 		case "expired":
-			return `${yours} has expired${at ? `: it was valid until ${TIME.format(at)}` : ""}. ${again}`;
+			return `${access.expired(login, at ? TIME.format(at) : "")} ${access.again(login)}`;
 		case "early":
-			return `${yours} is not valid yet: it works from ${TIME.format(at)}. Try again then.`;
+			return access.early(login, TIME.format(at));
 		case "foreign":
-			return given
-				? `This link is not for this map. Check that you have the right one. ${again}`
-				: "Your access has been withdrawn. If you need it, ask whoever gave it to you.";
+			return given ? `${access.foreign} ${access.again(login)}` : access.withdrawn;
 		case "damaged":
-			return "This link or code is not complete. Copy all of it and try again.";
 		case "nothing":
-			return "Your access covers no vehicles. Ask whoever gave it to you to extend it.";
 		case "topic":
-			return "Your access does not cover these vehicles. Ask whoever gave it to you to extend it.";
 		case "keys":
-			return "The map cannot check who you are just now. Try again in a minute. If that does not help, tell " +
-				"whoever runs the map.";
 		case "away":
-			return "The map's server cannot be reached. Check your network, then open the link again.";
+			return access[kind];
 	}
 	return given
-		? `This link does not work here. ${again}`
-		: `You are no longer signed in. ${login ? again : "Open your link again, or ask for a new one."}`;
+		? `${access.useless} ${access.again(login)}`
+		: `${access.signedOut} ${login ? access.again(login) : access.openAgain}`;
 }
 
 /** Whether the hub cannot check tokens, which is no refusal. @param {string} reason */
@@ -106,9 +98,5 @@ function clock(kind, at, now, clockOffset) {
 	if (!valid || Math.abs(clockOffset) <= CLOCK_TOLERANCE) {
 		return "";
 	}
-	return (
-		`This computer's clock says ${TIME.format(now)}, and the map's says ${TIME.format(now + clockOffset)}. ` +
-		"By the map's clock your link is not valid. If yours is wrong, set it and try again; otherwise tell " +
-		"whoever runs the map."
-	);
+	return access.clocks(TIME.format(now), TIME.format(now + clockOffset));
 }

@@ -2,6 +2,7 @@
  * sign-in.js shows the sign-in form with its reason, and the line with the reader's name.
  */
 import { element, setText, showNotice } from "../element.js";
+import { TEXTS } from "../texts.js";
 import { rememberView } from "./login.js";
 import { explain, hasDetails } from "./reasons.js";
 
@@ -30,7 +31,7 @@ export class SignIn {
 		if (login.url !== null) {
 			const link = /** @type {HTMLAnchorElement} */ (this.#part(".login a"));
 			link.href = login.url;
-			link.textContent = `Sign in at ${link.host}`;
+			link.textContent = TEXTS.signIn.at(link.host);
 			this.#part(".login").hidden = false;
 			link.addEventListener("click", rememberView);
 		}
@@ -56,7 +57,7 @@ export class SignIn {
 		this.#part("details").hidden = !hasDetails(reason);
 		setText(
 			/** @type {HTMLElement} */ (this.#user.querySelector(".subject")),
-			subject ? `Signed in as ${subject}` : "Signed in",
+			TEXTS.signIn.as(subject),
 		);
 		if (state !== "out") {
 			this.#login.cancel(this.#login.url !== null);
@@ -65,9 +66,7 @@ export class SignIn {
 		}
 		setText(
 			this.#part(".stale"),
-			lastHeard
-				? `What is shown is from ${new Date(lastHeard).toLocaleTimeString()}, and not live.`
-				: "",
+			lastHeard ? TEXTS.signIn.shownFrom(new Date(lastHeard).toLocaleTimeString()) : "",
 		);
 		if (this.#panel.hidden) {
 			this.#panel.hidden = false;
@@ -77,7 +76,7 @@ export class SignIn {
 		}
 		// After a refused token the reader stays to see why. A hidden page has no reader to redirect.
 		const redirecting = !refused && !document.hidden && this.#login.schedule();
-		setText(this.#part(".redirecting"), redirecting ? "You are being taken there." : "");
+		setText(this.#part(".redirecting"), redirecting ? TEXTS.signIn.redirecting : "");
 	}
 
 	#cancelRedirect() {
@@ -90,7 +89,7 @@ export class SignIn {
 		if (await this.#account.signOut()) {
 			location.reload();
 		} else {
-			showNotice("The hub cannot be reached, so you are still signed in.", 5000);
+			showNotice(TEXTS.signIn.notOut, 5000);
 		}
 	}
 }
