@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -35,9 +36,13 @@ type cursor struct {
 
 	pending atomic.Uint64 // number of the first event in scope since the last look; 0: none
 
-	pos    number // the reader has everything in scope up to this event, or up to this entry of the view
-	more   bool   // there may be more to read, although nothing is pending
-	behind bool   // the log cannot serve the reader: catchUp must be called
+	pos number // the reader has everything in scope up to this event, or up to this entry of the view
+	// ahead: the hub has not applied event pos yet, which the reader has from another hub of the journal:
+	// see arrived. aheadSince is when the reader came.
+	ahead      bool
+	aheadSince time.Time
+	more       bool // there may be more to read, although nothing is pending
+	behind     bool // the log cannot serve the reader: catchUp must be called
 
 	// replayEnd, if not 0, is the number before which the reader catches up from the log. That event
 	// need not exist yet. The `live` event with mode follows then.
@@ -80,7 +85,7 @@ func (c *cursor) begin() (control []byte) {
 	switch {
 	case given == "":
 		return c.reset("new", head)
-	case !known || id.Epoch != h.epoch || number(id.Number) > head:
+	case !known || id.Epoch != h.epoch || number(id.Number) > head && h.following == nil:
 		return c.reset("epoch", head)
 	}
 	c.pos = number(id.Number)
@@ -88,8 +93,29 @@ func (c *cursor) begin() (control []byte) {
 	if c.query.Interval > 0 {
 		c.mode = modeConflated
 	}
+	if c.pos > head {
+		c.ahead, c.aheadSince, c.replayEnd = true, time.Now(), c.pos+1
+		return nil
+	}
 	if c.pos < dropped || c.lagging(c.pos) {
 		return c.catchUp()
+	}
+	c.replayEnd, c.more = head+1, true
+	return nil
+}
+
+// arrived reports whether a cursor that is ahead has waited for long enough: the hub has come as far, or the
+// journal has no such event.
+func (c *cursor) arrived() bool {
+	return number(c.hub.Head().Number) >= c.pos || c.hub.upToDateSince(c.aheadSince)
+}
+
+// endAhead places a cursor that has arrived. The caller writes control, if any, and then calls freezeView.
+func (c *cursor) endAhead() (control []byte) {
+	c.ahead, c.behind = false, false
+	head := number(c.hub.Head().Number)
+	if head < c.pos {
+		return c.reset("epoch", head)
 	}
 	c.replayEnd, c.more = head+1, true
 	return nil

@@ -48,7 +48,7 @@ type following struct {
 	mu     sync.Mutex
 	failed error         // why the hub follows no more
 	moved  chan struct{} // closed when place has moved or failed is set
-	fresh  time.Time     // when a message of this hub came back last
+	fresh  time.Time     // when the newest message of this hub that came back was made
 }
 
 // NewWithJournal starts a hub that applies a journal: what is published is posted there, and takes effect
@@ -169,8 +169,8 @@ func (h *Hub) JournalError() error {
 // freshFor is for how long a hub may hear nothing of its own messages. It posts one each tickEvery.
 const freshFor = 2 * time.Second
 
-// Frozen reports whether the hub cannot prove that it is up to date, and since when: its journal has
-// confirmed nothing for three seconds, or it cannot apply it. A hub without a journal is never frozen.
+// Frozen reports whether the hub cannot prove that it is up to date, and since when: nothing that it posted in
+// the last three seconds came back, or it cannot apply the journal. A hub without a journal is never frozen.
 func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	if h.following == nil {
 		return time.Time{}, false
@@ -179,6 +179,14 @@ func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	defer h.following.mu.Unlock()
 	f := h.following
 	return f.fresh, f.failed != nil || time.Since(f.fresh) > freshFor+tickEvery
+}
+
+// upToDateSince reports whether the hub has applied all that the journal had stored at a time.
+func (h *Hub) upToDateSince(at time.Time) bool {
+	f := h.following
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fresh.After(at)
 }
 
 // watchFrozen tells streams when the hub becomes frozen, and when that is over, until the hub is closed.
@@ -233,20 +241,21 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	h.journaled.place = at
 	h.journaled.time += int64(count)
 	h.mu.Unlock()
+	var made time.Time
 	if own && due {
 		for i := range whole {
 			if whole[i].kind == entryPosition {
 				h.counters.count(f.outcomes[i].receipt.Verdict)
 			}
 		}
-		f.proposer.applied(m.n, f.outcomes[:count])
+		made = f.proposer.applied(m.n, f.outcomes[:count])
 	} else if own {
 		f.proposer.ignored(m.n, last)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if own {
-		f.fresh = time.Now()
+	if made.After(f.fresh) {
+		f.fresh = made
 	}
 	f.tellMoved()
 	return nil

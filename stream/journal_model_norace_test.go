@@ -74,12 +74,18 @@ func testJournalSeed(t *testing.T, seed uint64) {
 	for range 4 {
 		publishers.Go(r.publish)
 	}
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	reader := &hopper{run: r, shown: map[string]string{}}
+	readers.Go(func() { reader.readUntil(done) })
 	for range r.intN(6) {
 		time.Sleep(time.Duration(r.intN(20_000)) * time.Millisecond)
 		r.disturb()
 	}
 	publishers.Wait()
-	r.check()
+	close(done)
+	readers.Wait()
+	r.check(reader)
 }
 
 // open starts a hub from a state.
@@ -190,11 +196,12 @@ func (r *journalRun) disturb() {
 	r.mu.Lock()
 	r.hubs[n] = began
 	r.mu.Unlock()
+	h.Drain(context.Background(), 0)
 	h.Close() // publishers that wait are told that it is unknown
 }
 
 // check compares what all hubs have in the end.
-func (r *journalRun) check() {
+func (r *journalRun) check(reader *hopper) {
 	r.journal.mu.Lock()
 	r.journal.faults = 0
 	r.journal.mu.Unlock()
@@ -222,6 +229,7 @@ func (r *journalRun) check() {
 		}
 		require.NoError(r.t, h.JournalError())
 	}
+	reader.check(whole)
 	for n, label := range r.acked {
 		if !strings.Contains(log[n], label) {
 			r.t.Errorf("event %d, acknowledged for %s, is %q", n, label, log[n])

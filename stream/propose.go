@@ -84,6 +84,7 @@ type proposer struct {
 // flying is a message that is posted and not yet applied.
 type flying struct {
 	n         uint64
+	made      time.Time
 	message   []byte
 	proposals []*proposal
 }
@@ -187,7 +188,7 @@ func (p *proposer) next() [][]byte {
 	p.n++
 	info := messageInfo{p.session, p.n, p.arrived.UnixNano(), p.seen()}
 	message := appendMessage(nil, info, p.count, p.entries)
-	p.flight = append(p.flight, &flying{p.n, message, p.open})
+	p.flight = append(p.flight, &flying{p.n, p.posted, message, p.open})
 	p.entries, p.count, p.open = p.entries[:0], 0, nil
 	p.wake.Broadcast()
 	return [][]byte{slices.Clone(message)}
@@ -219,13 +220,14 @@ func (p *proposer) fail() {
 	})
 }
 
-// applied takes the outcomes of the session's own message n.
-func (p *proposer) applied(n uint64, outcomes []outcome) {
+// applied takes the outcomes of the session's own message n, and returns when the message was made.
+func (p *proposer) applied(n uint64, outcomes []outcome) (made time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.flight) == 0 || p.flight[0].n != n {
 		return
 	}
+	made = p.flight[0].made
 	for _, what := range p.flight[0].proposals {
 		what.outcomes, outcomes = slices.Clone(outcomes[:what.count]), outcomes[what.count:]
 		close(what.done)
@@ -235,6 +237,7 @@ func (p *proposer) applied(n uint64, outcomes []outcome) {
 		p.failed = false // nothing is left to post again
 	}
 	p.wake.Broadcast()
+	return made
 }
 
 // ignored takes that the session's own message n was ignored, since last was the last one that was applied.

@@ -294,7 +294,11 @@ func (s *Subscription) blocked() bool { return s.inFlight.waits || s.behind }
 func (s *Subscription) unblock() {
 	defer s.recoverPanic()
 	s.waitFlushed()
-	if s.behind && !s.ended() {
+	switch {
+	case !s.behind || s.ended():
+	case s.ahead:
+		s.sendAndFreeze(s.cursor.endAhead())
+	default:
 		s.sendAndFreeze(s.cursor.catchUp())
 	}
 }
@@ -316,6 +320,13 @@ func (s *Subscription) advance() (next time.Duration) {
 	}
 	s.tellFrozen()
 	s.ping(now)
+	if s.ahead && !s.blocked() {
+		if !s.arrived() {
+			return min(now+aheadPoll, s.nextDue())
+		}
+		s.behind = true // for unblock: a reset takes a view
+		return 0
+	}
 	if s.due() && !s.blocked() && (s.more || s.lastFlush == 0 || now >= s.nextFlush()) {
 		s.flush()
 	}
@@ -324,6 +335,9 @@ func (s *Subscription) advance() (next time.Duration) {
 	}
 	return s.nextDue()
 }
+
+// aheadPoll is how often a stream looks whether the hub has applied what its reader has from another hub.
+const aheadPoll = 20 * time.Millisecond
 
 // nextFlush returns when the stream may write events again.
 func (s *Subscription) nextFlush() time.Duration {
