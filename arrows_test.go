@@ -52,6 +52,7 @@ var arrows = []arrow{
 	{"cmd/livemap", "cmd/livemap/recording", "replay"},
 	{"cmd/livemap", "cmd/livemap/bench", "bench"},
 	{"cmd/livemap", "cmd/livemap/authority", "token --make-ca"},
+	{"cmd/livemap", "stream", "settings of the journal are flags"},
 	{"cmd/livemap/authority", "api/regular", "a certificate is a file, not a pipe"},
 	{"cmd/livemap", "api/problem", "replay adds up the Acks of its publishes"},
 	{"cmd/livemap", "api/token", "token makes keys and tokens"},

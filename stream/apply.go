@@ -40,7 +40,7 @@ func (a *applier) number() number {
 // addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
 // the longest time.
 func (a *applier) addVehicle(id string) *vehicle {
-	a.evict(a.maxVehicles - 1)
+	a.evict(a.settings.maxVehicles() - 1)
 	v := a.fleet.add(id, a.log.dropped)
 	v.time = math.MinInt64
 	return v

@@ -50,7 +50,7 @@ type GoneReason string
 
 const (
 	Left    GoneReason = "left"    // the vehicle left the stream's topics or box
-	Expired GoneReason = "expired" // the vehicle was silent for Config.VehicleTTL, or made room for another
+	Expired GoneReason = "expired" // the vehicle was silent for VehicleTTL, or made room for another
 	Deleted GoneReason = "deleted" // [Hub.Delete] was called
 )
 

@@ -28,7 +28,7 @@ func report(vehicleID string, lon float64, minutes int) *geo.Position {
 
 // A hub knows the last position of every vehicle.
 func ExampleHub() {
-	hub := stream.New(stream.Config{VehicleTTL: 10 * time.Minute})
+	hub := stream.New(stream.Config{Settings: stream.Settings{stream.VehicleTTL: int64(10 * time.Minute)}})
 	defer hub.Close()
 
 	for minute, lon := range []float64{13.40, 13.41} {

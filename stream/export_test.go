@@ -21,7 +21,7 @@ func (h *Hub) Dump() string {
 	defer h.mu.RUnlock()
 	var b strings.Builder
 	j := &h.journaled
-	fmt.Fprintln(&b, h.epoch, j.place.Seq, j.place.At.UnixNano(), j.time, j.swept, h.maxVehicles, h.log.newest)
+	fmt.Fprintln(&b, h.epoch, j.place.Seq, j.place.At.UnixNano(), j.time, j.swept, h.settings, h.log.newest)
 	for _, id := range slices.Sorted(maps.Keys(j.sessions)) {
 		fmt.Fprintln(&b, "session", id, j.sessions[id])
 	}
@@ -92,3 +92,16 @@ func CheckMessage(message []byte) error {
 	}
 	return cutEntries(entries, make([]entry, count))
 }
+
+// ProposeIfUnset proposes a setting as a hub does that found it unset.
+func (h *Hub) ProposeIfUnset(s Setting, value int64) error {
+	return h.propose(settingsProposal(Settings{s: value}, true))
+}
+
+// SettingBody returns the bytes of an entry.
+func SettingBody(s Setting, value int64, ifUnset bool) []byte {
+	return appendSettingBody(nil, s, value, ifUnset)
+}
+
+// CheckSettingBody reads what SettingBody returned.
+func CheckSettingBody(body []byte) error { return readSettingBody(body, new(entry)) }

@@ -63,7 +63,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 	h := newHub(config)
 	h.epoch = life.Epoch
 	h.following = &following{Journal: j, moved: make(chan struct{})}
-	h.journaled.sessions, h.maxVehicles = map[uint64]session{}, defaultMaxVehicles
+	h.journaled.sessions, h.settings = map[uint64]session{}, newSettings()
 	h.nextNumber = func(newest number) number { return max(newest+1, h.applier.first) }
 	var loaded Loaded
 	if state != nil {
@@ -84,7 +84,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 		h.Close()
 		return nil, loaded, err
 	}
-	if err := h.propose(h.firstProposal()); err != nil {
+	if err := h.ask(); err != nil {
 		h.Close()
 		return nil, loaded, err
 	}
@@ -335,7 +335,7 @@ func (h *Hub) applySome(seq uint64, first int, some []entry, arrived time.Time, 
 
 // entry applies an entry. v is its vehicle as looked up before.
 func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
-	a.evict(a.maxVehicles)
+	a.evict(a.settings.maxVehicles())
 	switch e.kind {
 	case entryPosition:
 		o.receipt = a.position(&e.position, v)
@@ -348,9 +348,11 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 		if v = a.fleet.get(e.vehicle); v != nil && v.present() && a.fleet.lastSeen(v) <= e.heard {
 			a.markGone(v, Expired)
 		}
-	case entrySettings:
-		a.maxVehicles = int(e.setting)
-		a.evict(a.maxVehicles)
+	case entrySetting:
+		if !e.ifUnset || !a.settings.set[e.setting] {
+			a.settings.take(Settings{e.setting: e.value})
+		}
+		a.evict(a.settings.maxVehicles())
 	}
 	return o
 }

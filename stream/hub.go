@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// defaultMaxVehicles is the default of Config.MaxVehicles, and what a journal begins with.
-const defaultMaxVehicles = 200_000
-
 // MaxAhead is how far the timestamp of a position may be ahead of the hub's clock.
 const MaxAhead = 60 * time.Second
 
@@ -24,12 +21,13 @@ type Config struct {
 	FlushInterval time.Duration
 	// Heartbeat is how long a stream may be silent before the hub writes a `ping`. Default 15 s.
 	Heartbeat time.Duration
-	// MaxVehicles is how many vehicles the hub remembers, gone ones included. Default 200,000.
-	MaxVehicles int
+	// Settings are values of settings that are wanted. With a journal they change it, where it has others.
+	Settings Settings
+	// KeepSettings is for a journal that other hubs share: a setting that was set there is not changed, and
+	// [NewWithJournal] returns a [SettingError].
+	KeepSettings bool
 	// PublishWait is how long a change waits for the journal before it is [ErrUnavailable]. Default 10 s.
 	PublishWait time.Duration
-	// VehicleTTL is how long a vehicle may be silent before it is gone. Zero: for ever.
-	VehicleTTL time.Duration
 	// Clock is the wall clock for timestamps; default [time.Now]. It may jump: timeouts use the
 	// monotonic clock instead.
 	Clock func() time.Time
@@ -43,7 +41,6 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxBacklog, 16<<20)
 	setDefault(&c.FlushInterval, 20*time.Millisecond)
 	setDefault(&c.Heartbeat, 15*time.Second)
-	setDefault(&c.MaxVehicles, defaultMaxVehicles)
 	setDefault(&c.PublishWait, 10*time.Second)
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -80,8 +77,8 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
-	maxVehicles int       // part of the state with a journal
-	journaled   journaled // likewise
+	settings  settings  // part of the state with a journal
+	journaled journaled // likewise
 
 	following   *following   // nil: without a journal
 	frozenSince atomic.Int64 // as streams are told, Unix milliseconds; 0: the hub is up to date
@@ -104,7 +101,7 @@ type Hub struct {
 func New(config Config) *Hub {
 	h := newHub(config)
 	h.start()
-	if h.config.VehicleTTL > 0 {
+	if h.settings.vehicleTTL() > 0 {
 		h.running.Go(h.expire)
 	}
 	return h
@@ -119,12 +116,13 @@ func newHub(config Config) *Hub {
 
 		otherClock: config.Clock != nil,
 
+		settings:  newSettings(),
 		fleet:     newFleet(),
 		topics:    newTopics(),
 		published: make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}
-	h.maxVehicles = h.config.MaxVehicles
+	h.settings.take(h.config.Settings)
 	h.log = newLog(h.config.History, 1)
 	return h
 }
@@ -242,9 +240,10 @@ func (h *Hub) signalRouter() {
 // expireEvery is how often the hub looks for vehicles that have been silent for too long.
 const expireEvery = time.Second
 
-// expire marks vehicles as gone that have been silent for too long, until the hub is closed.
+// expire marks vehicles as gone that have been silent for too long, until the hub is closed. Without a
+// journal no setting changes.
 func (h *Hub) expire() {
-	ticker := time.NewTicker(min(expireEvery, h.config.VehicleTTL))
+	ticker := time.NewTicker(min(expireEvery, h.settings.vehicleTTL()))
 	defer ticker.Stop()
 	for {
 		select {
@@ -264,7 +263,7 @@ func (h *Hub) expireSome() bool {
 	defer h.mu.Unlock()
 	a := h.applyNow(h.moment())
 	for range 256 {
-		v := h.fleet.silentSince(h.now() - h.config.VehicleTTL)
+		v := h.fleet.silentSince(h.now() - h.settings.vehicleTTL())
 		if v == nil {
 			return false
 		}

@@ -58,8 +58,8 @@ func testJournalSeed(t *testing.T, seed uint64) {
 		t: t, random: random, acked: map[uint64]string{}, states: [][]byte{nil},
 		journal: newFakeJournal(rand.New(rand.NewPCG(seed, 1)), []float64{0, 0.02, 0.1, 0.3}[seed%4]),
 		config: stream.Config{
-			MaxVehicles: 5 + random.IntN(20), VehicleTTL: time.Duration(random.IntN(3)) * 20 * time.Second,
-			History: 8 << 20, PublishWait: 5 * time.Second,
+			Settings: settings(5+random.IntN(20), time.Duration(random.IntN(3))*20*time.Second),
+			History:  8 << 20, PublishWait: 5 * time.Second,
 		},
 	}
 	defer func() {

@@ -70,7 +70,7 @@ func TestResumeAfterRestart(t *testing.T) {
 func TestExpiryWithJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := quietJournal()
-		config := stream.Config{VehicleTTL: time.Minute}
+		config := stream.Config{Settings: ttl(time.Minute)}
 		a, b := startOn(t, config, j, nil), startOn(t, config, j, nil)
 		defer a.Close()
 		defer b.Close()
@@ -120,7 +120,7 @@ func TestExpiryComesTooLate(t *testing.T) {
 func TestJournalTimeMovesSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := quietJournal()
-		h := startOn(t, stream.Config{VehicleTTL: time.Minute}, j, nil)
+		h := startOn(t, stream.Config{Settings: ttl(time.Minute)}, j, nil)
 		defer h.Close()
 		publish(t, h, "a", "")
 		j.ahead(time.Hour)
@@ -224,30 +224,4 @@ func TestUnknownEntry(t *testing.T) {
 func FuzzMessage(f *testing.F) {
 	f.Add(stream.MessageOf(1, 2, 3, 4, position(f, "A", ""), "B"))
 	f.Fuzz(func(_ *testing.T, message []byte) { stream.CheckMessage(message) })
-}
-
-// The most vehicles that are remembered belong to the journal: another setting changes it from then on, and
-// what happened before stays as it was, from whichever state a hub starts.
-func TestMaxVehiclesOfJournal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := quietJournal()
-		h := startOn(t, stream.Config{MaxVehicles: 2}, j, nil)
-		for n := range 5 {
-			publish(t, h, fmt.Sprint("v", n), "")
-		}
-		var state bytes.Buffer
-		require.NoError(t, h.Save(&state))
-		h.Close()
-		whole := startOn(t, stream.Config{MaxVehicles: 4}, j, nil)
-		defer whole.Close()
-		assert.Equal(t, 2, whole.Stats().Vehicles, "as it was")
-		saved := startOn(t, stream.Config{MaxVehicles: 4}, j, state.Bytes())
-		defer saved.Close()
-		for n := range 5 {
-			publish(t, saved, fmt.Sprint("w", n), "")
-		}
-		synctest.Wait()
-		assert.Equal(t, 4, saved.Stats().Vehicles)
-		assert.Equal(t, whole.Dump(), saved.Dump())
-	})
 }

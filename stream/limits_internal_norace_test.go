@@ -21,7 +21,7 @@ func TestPublishAllIsPublishForEach(t *testing.T) {
 		t.Skip("computes for seconds")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		config := Config{MaxVehicles: 20, History: 256 << 10}
+		config := Config{Settings: Settings{MaxVehicles: 20}, History: 256 << 10}
 		each, all := New(config), New(config)
 		defer each.Close()
 		defer all.Close()

@@ -28,7 +28,7 @@ func requireConsistent(t testing.TB, h *Hub) {
 	t.Helper()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	require.LessOrEqual(t, h.fleet.size(), h.config.MaxVehicles)
+	require.LessOrEqual(t, h.fleet.size(), h.settings.maxVehicles())
 	size, entries, vehicles, topics := 0, 0, map[*vehicle]bool{}, map[*topic]bool{}
 	for _, s := range h.log.segments {
 		size += s.size()
@@ -106,7 +106,7 @@ func TestVehiclesAndTopicsAreFreed(t *testing.T) {
 		t.Skip("computes for seconds")
 	}
 	const n = 50_000
-	h := New(Config{History: 1 << 20, MaxVehicles: 1000})
+	h := New(Config{History: 1 << 20, Settings: Settings{MaxVehicles: 1000}})
 	defer h.Close()
 	p := geo.Position{}
 	peak := 0

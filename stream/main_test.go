@@ -284,3 +284,9 @@ func box(t testing.TB, text string) *geo.Box {
 	require.NoError(t, err)
 	return &b
 }
+
+func settings(maxVehicles int, vehicleTTL time.Duration) stream.Settings {
+	return stream.Settings{stream.MaxVehicles: int64(maxVehicles), stream.VehicleTTL: int64(vehicleTTL)}
+}
+
+func ttl(d time.Duration) stream.Settings { return stream.Settings{stream.VehicleTTL: int64(d)} }

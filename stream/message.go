@@ -28,7 +28,7 @@ import (
 //	               uint16: 0, bits for values that follow in a later format; geo.Position.AppendWire
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
-//	entrySettings  uvarint: maxVehicles
+//	entrySetting   uint8: Setting; uvarint: its value; uint8: 1: only if it was never set, 0: in any case
 //	entryTick      uvarint: the rules that the hub speaks, 1; nothing more
 //
 // The other kinds are reserved. A hub applies none that it does not know, and nothing after it.
@@ -46,7 +46,7 @@ const (
 	entryPosition entryKind = iota + 1
 	entryDelete
 	entryExpire
-	entrySettings
+	entrySetting
 	entryTick
 	entryKey   // reserved: an Idempotency-Key
 	entryFence // reserved
@@ -151,7 +151,9 @@ type entry struct {
 	position geo.Position // entryPosition
 	vehicle  string       // entryDelete, entryExpire; entryPosition: that of position
 	heard    int64        // entryExpire
-	setting  uint64       // entrySettings, entryTick
+	setting  Setting      // entrySetting
+	value    int64        // entrySetting
+	ifUnset  bool         // entrySetting
 }
 
 // cutEntry reads the first entry into e and returns the others.
@@ -179,9 +181,12 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 			return nil, errMessage
 		}
 		e.heard, e.vehicle = int64(binary.LittleEndian.Uint64(body)), string(body[8:])
-	case entrySettings, entryTick:
-		var size int
-		if e.setting, size = binary.Uvarint(body); size != len(body) {
+	case entrySetting:
+		if err := readSettingBody(body, e); err != nil {
+			return nil, err
+		}
+	case entryTick:
+		if _, size := binary.Uvarint(body); size <= 0 || size != len(body) {
 			return nil, errMessage
 		}
 	default:

@@ -62,7 +62,7 @@ func runModel(t *testing.T, seed uint64) map[string]int {
 		m.filler = 9000
 	}
 	h := stream.New(stream.Config{
-		History: 256 << 10, MaxBacklog: 48 << 10, MaxVehicles: m.max, VehicleTTL: m.ttl,
+		History: 256 << 10, MaxBacklog: 48 << 10, Settings: settings(m.max, m.ttl),
 		Heartbeat: 2 * time.Second,
 	})
 	t.Cleanup(h.Close)

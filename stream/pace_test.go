@@ -105,7 +105,7 @@ func TestPingAfterSilence(t *testing.T) {
 func TestTimeoutsDoNotUseTheWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var jumped atomic.Int64 // nanoseconds
-		h := start(t, stream.Config{Heartbeat: 10 * time.Second, VehicleTTL: time.Minute,
+		h := start(t, stream.Config{Heartbeat: 10 * time.Second, Settings: ttl(time.Minute),
 			Clock: func() time.Time { return time.Now().Add(time.Duration(jumped.Load())) }})
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()

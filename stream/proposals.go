@@ -1,29 +1,16 @@
 package stream
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"time"
 
 	"livemap/geo"
 )
 
-// firstProposal asks for the settings of this hub, if the journal has others. Its outcome shows that the hub
-// is up to date.
-func (h *Hub) firstProposal() *proposal {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.maxVehicles == h.config.MaxVehicles {
-		return tick()
-	}
-	p := newProposal()
-	p.add(entrySettings, binary.AppendUvarint(nil, uint64(h.config.MaxVehicles)))
-	return p
-}
-
-// tick proposes, until the hub is closed, what nobody asked for: ticks, expiry, settings that were given.
+// tick proposes, until the hub is closed, what nobody asked for: ticks and expiry.
 func (h *Hub) tick() {
 	ticker := time.NewTicker(tickEvery / 4)
 	defer ticker.Stop()
@@ -36,7 +23,7 @@ func (h *Hub) tick() {
 		if h.following.proposer.idleFor() >= tickEvery {
 			h.propose(tick())
 		}
-		for h.config.VehicleTTL > 0 && h.proposeExpiry() {
+		for h.proposeExpiry() {
 		}
 	}
 }
@@ -53,7 +40,11 @@ func (h *Hub) propose(p *proposal) error {
 func (h *Hub) proposeExpiry() bool {
 	p := newProposal()
 	h.mu.RLock()
-	old := h.journaled.time - int64(h.config.VehicleTTL)
+	ttl := h.settings.vehicleTTL()
+	old := h.journaled.time - int64(ttl)
+	if ttl == 0 {
+		old = math.MinInt64
+	}
 	for slot := h.fleet.recency.oldest(presentRing); slot != presentRing && p.count < publishBatch; {
 		seen := h.fleet.recency[slot].seen
 		if seen > old {

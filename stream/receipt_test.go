@@ -218,7 +218,7 @@ func stamp(h *stream.Hub, id string) string {
 
 func TestTooManyVehicles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := start(t, stream.Config{MaxVehicles: 3})
+		h := start(t, stream.Config{Settings: stream.Settings{stream.MaxVehicles: 3}})
 		time.Sleep(time.Second)
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()
@@ -244,7 +244,7 @@ func TestTooManyVehicles(t *testing.T) {
 
 func TestVehicleExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := start(t, stream.Config{VehicleTTL: 10 * time.Second, Heartbeat: time.Hour})
+		h := start(t, stream.Config{Settings: ttl(10 * time.Second), Heartbeat: time.Hour})
 		time.Sleep(500 * time.Millisecond)
 		c := listen(t, h, fleetQuery)
 		c.takeWrites()

@@ -104,7 +104,8 @@ func TestResumeByReplay(t *testing.T) {
 
 // smallHub returns a hub with a log of some hundreds of KiB. A reader may be 32 KiB behind.
 func smallHub(t *testing.T) *stream.Hub {
-	h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 32 << 10, MaxVehicles: 50, Heartbeat: time.Hour})
+	h := start(t, stream.Config{History: 256 << 10, MaxBacklog: 32 << 10, Heartbeat: time.Hour,
+		Settings: stream.Settings{stream.MaxVehicles: 50}})
 	time.Sleep(time.Second)
 	return h
 }

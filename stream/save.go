@@ -43,15 +43,15 @@ type stateHeader struct {
 
 // stateOfJournal is what a hub with a journal knows beside its vehicles.
 type stateOfJournal struct {
-	Epoch       string             `json:"epoch"`
-	Seq         uint64             `json:"seq"` // the state is that after this message
-	At          time.Time          `json:"at"`
-	Time        int64              `json:"time"`
-	Swept       int64              `json:"swept"`
-	Newest      uint64             `json:"newest"`    // event
-	Forgotten   uint64             `json:"forgotten"` // event
-	MaxVehicles int                `json:"max_vehicles"`
-	Sessions    map[uint64]session `json:"sessions"`
+	Epoch     string             `json:"epoch"`
+	Seq       uint64             `json:"seq"` // the state is that after this message
+	At        time.Time          `json:"at"`
+	Time      int64              `json:"time"`
+	Swept     int64              `json:"swept"`
+	Newest    uint64             `json:"newest"`    // event
+	Forgotten uint64             `json:"forgotten"` // event
+	Settings  map[string]int64   `json:"settings"`  // that were set
+	Sessions  map[uint64]session `json:"sessions"`
 }
 
 // stateOfJournal returns what a save writes of a hub with a journal. Hub.mu is held.
@@ -60,19 +60,20 @@ func (h *Hub) stateOfJournal() *stateOfJournal {
 	return &stateOfJournal{
 		Epoch: h.epoch, Seq: j.place.Seq, At: j.place.At, Time: j.time, Swept: j.swept,
 		Newest: uint64(h.log.newest), Forgotten: uint64(h.fleet.forgotten),
-		MaxVehicles: h.maxVehicles, Sessions: maps.Clone(j.sessions),
+		Settings: h.settings.asSaved(), Sessions: maps.Clone(j.sessions),
 	}
 }
 
 // restore takes what a save wrote of a hub with a journal. Hub.mu is held.
-func (h *Hub) restore(j *stateOfJournal) {
+func (h *Hub) restore(j *stateOfJournal) (err error) {
 	h.journaled = journaled{Place{j.Seq, j.At}, j.Time, maps.Clone(j.Sessions), j.Swept}
 	if h.journaled.sessions == nil {
 		h.journaled.sessions = map[uint64]session{}
 	}
 	h.log.newest, h.log.dropped = number(j.Newest), number(j.Newest)
 	h.fleet.forgotten = number(j.Forgotten)
-	h.maxVehicles = j.MaxVehicles
+	h.settings, err = restoreSettings(j.Settings)
+	return err
 }
 
 type stateFooter struct {
@@ -181,8 +182,8 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	}
 	h.fleet.sortByRecency()
 	if h.following == nil {
-		for a := h.applyNow(h.moment()); h.fleet.size() > h.maxVehicles; {
-			a.evict(h.maxVehicles)
+		for a := h.applyNow(h.moment()); h.fleet.size() > h.settings.maxVehicles(); {
+			a.evict(h.settings.maxVehicles())
 		}
 	}
 	h.routed.Store(uint64(h.log.newest))
@@ -204,7 +205,9 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 	case header.Journal == nil || header.Journal.Epoch != h.epoch:
 		return loaded, fmt.Errorf("%w: the saved state is of another", ErrOtherJournal)
 	default:
-		h.restore(header.Journal)
+		if err := h.restore(header.Journal); err != nil {
+			return loaded, err
+		}
 	}
 	for n := 2; ; n++ {
 		text, err := readLine(in)

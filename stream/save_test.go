@@ -127,7 +127,7 @@ func TestStateKeepsVerdicts(t *testing.T) {
 // A vehicle was silent while the hub was down.
 func TestStateSilenceCountsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		config := stream.Config{VehicleTTL: 100 * time.Second}
+		config := stream.Config{Settings: ttl(100 * time.Second)}
 		old := start(t, config)
 		publish(t, old, "a", "")
 		publish(t, old, "b", "")
@@ -156,7 +156,7 @@ func TestStateKeepsOrderOfSilence(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		publish(t, old, "a", `"timestamp":900000099`)
-		h := restoredHub(t, stream.Config{MaxVehicles: 3}, save(t, old), 3)
+		h := restoredHub(t, stream.Config{Settings: stream.Settings{stream.MaxVehicles: 3}}, save(t, old), 3)
 		publish(t, h, "d", "")
 		publish(t, h, "e", "")
 		_, _, ok := h.Vehicle("a")
@@ -171,7 +171,7 @@ func TestStateOfMoreVehiclesThanAllowed(t *testing.T) {
 		for n := range 20 {
 			publish(t, old, fmt.Sprint("v", n), fmt.Sprintf(`"topics":["t%d"]`, n))
 		}
-		h := restoredHub(t, stream.Config{MaxVehicles: 5}, save(t, old), 5)
+		h := restoredHub(t, stream.Config{Settings: stream.Settings{stream.MaxVehicles: 5}}, save(t, old), 5)
 		require.Equal(t, 5, h.Stats().Vehicles)
 		require.Equal(t, 20, h.Stats().Topics, "the log still holds what happened in them")
 		_, _, ok := h.Vehicle("v15")
@@ -404,7 +404,7 @@ func TestStateIsLoadedIntoANewHubOnly(t *testing.T) {
 func TestStateFromAnotherTime(t *testing.T) {
 	for _, year := range []int{1970, 2200} {
 		synctest.Test(t, func(t *testing.T) {
-			config := stream.Config{VehicleTTL: time.Hour}
+			config := stream.Config{Settings: ttl(time.Hour)}
 			old := start(t, stream.Config{Clock: func() time.Time {
 				return time.Date(year, 1, 1, 0, 0, 0, 0,
 					time.UTC)
@@ -427,7 +427,7 @@ func FuzzLoad(f *testing.F) {
 	h.Close()
 	f.Add(`{"format":"livemap-state","version":1,"saved":"2026-11-23T00:00:00Z"}` + "\n" + `{"vehicles":0}`)
 	f.Fuzz(func(t *testing.T, state string) {
-		h := stream.New(stream.Config{MaxVehicles: 3, VehicleTTL: time.Hour})
+		h := stream.New(stream.Config{Settings: settings(3, time.Hour)})
 		defer h.Close()
 		loaded, err := h.Load(strings.NewReader(state))
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 // Vehicles that change while a save collects them, before or after their turn, are in it once.
 func TestSaveWhileItCollects(t *testing.T) {
-	h := New(Config{MaxVehicles: 4})
+	h := New(Config{Settings: Settings{MaxVehicles: 4}})
 	defer h.Close()
 	for _, id := range []string{"evicted", "before", "after", "parked"} {
 		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2}`, id)

@@ -26,7 +26,7 @@ func TestSaveIsOfOneMoment(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			const n = 500 // several writes
-			h := start(t, stream.Config{MaxVehicles: n, VehicleTTL: time.Hour, History: 256 << 10})
+			h := start(t, stream.Config{Settings: settings(n, time.Hour), History: 256 << 10})
 			filler := strings.Repeat("x", 300)
 			churn := func() {
 				id := fmt.Sprintf("v%d", random.IntN(2*n))

@@ -61,7 +61,7 @@ func TestFreezeWaysAgree(t *testing.T) {
 // The log may be replaced while the fleet is collected. Then it does not know what changed.
 func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 	for events := 0; events < 900; events += 19 {
-		h := New(Config{History: 128 << 10, MaxVehicles: 50})
+		h := New(Config{History: 128 << 10, Settings: Settings{MaxVehicles: 50}})
 		for i := range 50 {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2}`, i)
 		}
@@ -96,7 +96,7 @@ func TestFreezeOfManyMembers(t *testing.T) {
 
 // changedSince returns moved, ended and forgotten vehicles, and not late positions.
 func TestChangedSince(t *testing.T) {
-	h := New(Config{MaxVehicles: 4})
+	h := New(Config{Settings: Settings{MaxVehicles: 4}})
 	defer h.Close()
 	for _, id := range []string{"parked", "late", "moved", "ended"} {
 		publish(t, h, `{"vehicle_id":%q,"lat":1,"lon":2,"timestamp":900000100}`, id)
@@ -119,9 +119,9 @@ func TestChangedSince(t *testing.T) {
 // and after must meet.
 func TestFreezeUnderPublishing(t *testing.T) {
 	for name, config := range map[string]Config{
-		"long log": {MaxVehicles: 3000},
+		"long log": {Settings: Settings{MaxVehicles: 3000}},
 		// Now and then the whole log is replaced while the fleet is collected.
-		"short log": {MaxVehicles: 3000, History: 128 << 10},
+		"short log": {Settings: Settings{MaxVehicles: 3000}, History: 128 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := New(config)

@@ -54,7 +54,7 @@ id: E-2
 
 func TestWireLiveEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := start(t, stream.Config{VehicleTTL: time.Minute, Heartbeat: time.Hour})
+		h := start(t, stream.Config{Settings: ttl(time.Minute), Heartbeat: time.Hour})
 		c := listen(t, h, stream.Query{Topics: []string{"depot:7"}, Protocol: "h1"})
 		time.Sleep(1500 * time.Millisecond)
 		c.takeWrites()

@@ -24,6 +24,7 @@ type demoCmd struct {
 	certificateFlags
 	proxyFlags
 	streamFlags
+	settingFlags
 	journalFlags
 	originFlags
 	limitFlags
@@ -62,6 +63,7 @@ func (c *demoCmd) config() server.Config {
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)
 	c.streamFlags.set(&config)
+	c.settingFlags.set(&config)
 	c.journalFlags.set(&config)
 	c.originFlags.set(&config)
 	c.limitFlags.set(&config)

@@ -25,6 +25,7 @@ type serveCmd struct {
 	PublishListen listen.Address `default:"127.0.0.1:9801" placeholder:"ADDRESS"`
 
 	streamFlags
+	settingFlags
 	journalFlags
 	Drain     time.Duration `default:"5s" placeholder:"TIME"`
 	StateDir  string        `placeholder:"DIR"`
@@ -90,6 +91,7 @@ func (c *serveCmd) config() server.Config {
 	c.certificateFlags.set(&config)
 	c.proxyFlags.set(&config)
 	c.streamFlags.set(&config)
+	c.settingFlags.set(&config)
 	c.journalFlags.set(&config)
 	c.originFlags.set(&config)
 	c.limitFlags.set(&config)

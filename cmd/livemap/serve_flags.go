@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"livemap/cmd/livemap/server"
+	"livemap/stream"
 )
 
 // certificateFlags and the groups below are the flags that serve and demo have in common. Each group
@@ -34,14 +35,32 @@ type streamFlags struct {
 	FlushInterval time.Duration `default:"20ms" placeholder:"TIME"`
 	Heartbeat     time.Duration `default:"15s" placeholder:"TIME"`
 	StallTimeout  time.Duration `default:"30s" placeholder:"TIME"`
-	MaxVehicles   int           `default:"200000" placeholder:"N"`
-	VehicleTTL    time.Duration `name:"vehicle-ttl" default:"168h" placeholder:"TIME"`
 }
 
 func (f *streamFlags) set(c *server.Config) {
 	c.History, c.MaxBacklog = f.History, f.MaxBacklog
 	c.FlushInterval, c.Heartbeat, c.StallTimeout = f.FlushInterval, f.Heartbeat, f.StallTimeout
-	c.MaxVehicles, c.VehicleTTL = f.MaxVehicles, f.VehicleTTL
+}
+
+// settingFlags are settings of the journal. One that is not given stays as the journal has it.
+type settingFlags struct {
+	MaxVehicles *int64         `placeholder:"N"`
+	VehicleTTL  *time.Duration `name:"vehicle-ttl" placeholder:"TIME"`
+}
+
+func (f *settingFlags) set(c *server.Config) {
+	ask := func(s stream.Setting, value int64) {
+		if c.Settings == nil {
+			c.Settings = stream.Settings{}
+		}
+		c.Settings[s] = value
+	}
+	if f.MaxVehicles != nil {
+		ask(stream.MaxVehicles, *f.MaxVehicles)
+	}
+	if f.VehicleTTL != nil {
+		ask(stream.VehicleTTL, int64(*f.VehicleTTL))
+	}
 }
 
 type journalFlags struct {
@@ -129,9 +148,10 @@ var sharedHelp = helpTexts{
 	"heartbeat": "Silence after which a stream gets a ping: 1s to 30s (${default}).",
 	"stall-timeout": "Time a reader has to accept 16 KiB of a stream or of any answer before the hub cuts it: " +
 		"1s to 10m (${default}).",
-	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000 " +
-		"(${default}). It forgets the longest silent first.",
-	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never (${default}).",
+	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000. It forgets " +
+		"the longest silent first. A setting of the journal (default: as it is there; at first 200000).",
+	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never. A setting of the journal " +
+		"(default: as it is there; at first 168h).",
 	"journal": "Where positions are kept on disk before they are acknowledged: embedded, in the state " +
 		"directory, or off, in memory alone (${default}).",
 	"journal-size": "Most that the journal keeps: 16MiB to 16TiB (${default}). The oldest goes first.",

@@ -10,6 +10,7 @@ import (
 
 	"livemap/api/token"
 	"livemap/cmd/livemap/listen"
+	"livemap/stream"
 )
 
 // Config is everything that can be set of a hub. Begin with [Default]: the zero Config is not valid.
@@ -40,12 +41,9 @@ type Config struct {
 	// StallTimeout (--stall-timeout) is how long a reader may take for a write of at most 16 KiB.
 	// Then its stream or its answer is cut: 1 s to 10 min.
 	StallTimeout time.Duration
-	// MaxVehicles (--max-vehicles) is how many vehicles the hub remembers, gone ones included. The
-	// longest silent goes first: 1 to 10,000,000.
-	MaxVehicles int
-	// VehicleTTL (--vehicle-ttl) is the silence after which a vehicle is gone: 1 s to 87,600 h; 0 is
-	// never.
-	VehicleTTL time.Duration
+	// Settings (--max-vehicles, --vehicle-ttl) are values of settings of the journal. One that is missing
+	// stays as it is there, and has its default without a journal.
+	Settings stream.Settings
 	// Journal (--journal) is [JournalEmbedded], in the state directory, or [JournalOff].
 	Journal string
 	// JournalSize (--journal-size) is how much the journal keeps: 16 MiB to 16 TiB.
@@ -124,8 +122,6 @@ func Default() Config {
 		FlushInterval:   20 * time.Millisecond,
 		Heartbeat:       15 * time.Second,
 		StallTimeout:    30 * time.Second,
-		MaxVehicles:     200_000,
-		VehicleTTL:      7 * 24 * time.Hour,
 		Journal:         JournalEmbedded,
 		JournalSize:     4 << 30,
 		JournalAge:      72 * time.Hour,
@@ -173,17 +169,17 @@ func (c *Config) Place(passed listen.PassedSockets) error {
 
 // checkRanges reports the first number that is out of its range.
 func (c *Config) checkRanges() error {
-	const tenYears = 87600 * time.Hour
 	err := cmp.Or(
 		within("history", c.History, 1<<20, 64<<30),
 		within("max-backlog", c.MaxBacklog, 64<<10, 64<<30),
 		within("flush-interval", c.FlushInterval, time.Millisecond, time.Second),
 		within("heartbeat", c.Heartbeat, time.Second, 30*time.Second),
 		within("stall-timeout", c.StallTimeout, time.Second, 10*time.Minute),
-		within("max-vehicles", c.MaxVehicles, 1, 10_000_000),
 	)
-	if err == nil && c.VehicleTTL != 0 && (c.VehicleTTL < time.Second || c.VehicleTTL > tenYears) {
-		err = fmt.Errorf("--vehicle-ttl is %s; it must be from 1s to 87600h, or 0 for never", c.VehicleTTL)
+	if err == nil {
+		if err = c.Settings.Check(); err != nil {
+			err = fmt.Errorf("--%w", err)
+		}
 	}
 	return cmp.Or(err, c.checkJournal(), within("drain", c.Drain, 0, 5*time.Minute))
 }

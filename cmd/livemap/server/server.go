@@ -121,8 +121,7 @@ func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metr
 		MaxBacklog:    int(c.MaxBacklog),
 		FlushInterval: c.FlushInterval,
 		Heartbeat:     c.Heartbeat,
-		MaxVehicles:   c.MaxVehicles,
-		VehicleTTL:    c.VehicleTTL,
+		Settings:      c.Settings,
 		PublishWait:   c.PublishWait,
 		Delay:         metrics.WriteDelay,
 	}
