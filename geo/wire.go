@@ -43,12 +43,13 @@ func (p *Position) AppendWire(dst []byte) []byte {
 }
 
 // ReadWire reads what [Position.AppendWire] appended, and nothing after it, into p. It checks that the bytes
-// are whole, not what a position may be. The position shares the memory of b.
+// are whole, not what a position may be. The position shares the memory of b, and uses that of p.Topics.
 func (p *Position) ReadWire(b []byte) error {
 	const fixed = 8 + 8 + 8 + 1
 	if len(b) < fixed {
 		return ErrWire
 	}
+	room := p.Topics[:0]
 	*p = Position{}
 	if at := int64(binary.LittleEndian.Uint64(b)); at != noTime {
 		p.Time = time.Unix(0, at)
@@ -59,8 +60,11 @@ func (p *Position) ReadWire(b []byte) error {
 	if topics > MaxTopics {
 		return ErrWire
 	}
-	if topics >= 0 {
+	switch {
+	case topics > cap(room) || topics == 0 && room == nil:
 		p.Topics = make([]string, topics)
+	case topics >= 0:
+		p.Topics = room[:topics]
 	}
 	for i := range p.Topics {
 		if p.Topics[i], b, whole = cutText(b); !whole {

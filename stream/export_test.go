@@ -76,17 +76,17 @@ func MessageOf(session, n uint64, arrived int64, seen uint64, p *geo.Position, i
 	all.add(entryDelete, []byte(id))
 	all.add(entryExpire, appendExpireBody(nil, 11, id))
 	all.entries = append(all.entries, tick().entries...)
-	return appendMessage(nil, messageInfo{session, n, arrived, seen}, all.count+1, all.entries)
+	return new(messageWriter).append(nil, messageInfo{session, n, arrived, seen}, all.count+1, all.entries)
 }
 
 // UnknownMessage returns a message with an entry of an unknown kind.
 func UnknownMessage() []byte {
-	return appendMessage(nil, messageInfo{session: 1, n: 1}, 1, appendEntry(nil, 200, nil))
+	return new(messageWriter).append(nil, messageInfo{session: 1, n: 1}, 1, appendEntry(nil, 200, nil))
 }
 
 // CheckMessage reads a whole message.
 func CheckMessage(message []byte) error {
-	_, count, entries, err := readMessage(message)
+	_, count, entries, err := readMessage(message, new([]byte))
 	if err != nil {
 		return err
 	}

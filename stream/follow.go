@@ -40,7 +40,9 @@ type session struct {
 type following struct {
 	Journal
 	proposer *proposer
+	free     sync.Pool  // of proposals
 	apply    sync.Mutex // held while a message is applied: a save is of the state between two
+	decoded  []byte     // memory for entries
 	entries  [maxEntries]entry
 	outcomes [maxEntries]outcome
 	cancel   context.CancelFunc
@@ -221,7 +223,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	if h.journaled.place.Seq+1 != at.Seq {
 		return fmt.Errorf("stream: the journal has message %d after %d", at.Seq, h.journaled.place.Seq)
 	}
-	m, count, entries, err := readMessage(message)
+	m, count, entries, err := readMessage(message, &f.decoded)
 	if err != nil {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
 	}

@@ -178,6 +178,25 @@ func TestJournalIsAway(t *testing.T) {
 	})
 }
 
+// An outcome that comes when nobody waits for it any more goes to nobody else.
+func TestOutcomeComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{PublishWait: time.Second}, j, nil)
+		defer h.Close()
+		j.setFaults(1)
+		_, err := h.Publish(position(t, "late", ""))
+		require.ErrorIs(t, err, stream.ErrUnavailable)
+		j.setFaults(0)
+		for n := range 20 {
+			receipt := publish(t, h, fmt.Sprint("v", n), "")
+			assert.True(t, receipt.New)
+			assert.Contains(t, h.Log()[receipt.ID.Number], fmt.Sprintf(`"vehicle_id":"v%d"`, n))
+		}
+		assert.Equal(t, 21, h.Stats().Vehicles)
+	})
+}
+
 // TestMessageBytes holds format 1: a journal may be older than the program that reads it.
 func TestMessageBytes(t *testing.T) {
 	p := position(t, "A", `"lat":0,"lon":0,"timestamp":1700000000`)

@@ -68,13 +68,18 @@ type messageInfo struct {
 	seen       uint64
 }
 
-// appendMessage appends a message of so many entries, as appendEntry made them.
-func appendMessage(dst []byte, m messageInfo, count int, entries []byte) []byte {
-	body := binary.AppendUvarint([]byte{0}, uint64(count)) // no sources
-	body = append(body, entries...)
+// messageWriter makes messages. It uses its memory again.
+type messageWriter struct{ body, compressed []byte }
+
+// append appends a message of so many entries, as appendEntry made them.
+func (w *messageWriter) append(dst []byte, m messageInfo, count int, entries []byte) []byte {
+	body := append(w.body[:0], 0) // no sources
+	body = append(binary.AppendUvarint(body, uint64(count)), entries...)
 	flags := byte(0)
+	w.body = body
 	if len(body) >= compressFrom {
-		flags, body = messageCompressed, s2.Encode(nil, body)
+		flags, body = messageCompressed, s2.Encode(w.compressed[:cap(w.compressed)], body)
+		w.compressed = body
 	}
 	dst = append(dst, messageFormat, flags)
 	dst = binary.LittleEndian.AppendUint64(dst, m.session)
@@ -91,8 +96,8 @@ func renumberMessage(message []byte, session, n uint64) {
 }
 
 // readMessage reads the head of a message. entries are its entries, for cutEntry: they are in the memory of
-// the message, or in memory of their own.
-func readMessage(message []byte) (m messageInfo, count int, entries []byte, err error) {
+// the message, or in that of scratch, which is used again and grows.
+func readMessage(message []byte, scratch *[]byte) (m messageInfo, count int, entries []byte, err error) {
 	if len(message) > 0 && message[0] != messageFormat {
 		return m, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
 			message[0], messageFormat)
@@ -108,9 +113,10 @@ func readMessage(message []byte) (m messageInfo, count int, entries []byte, err 
 	}
 	body := message[messageHead:]
 	if message[1]&messageCompressed != 0 {
-		if body, err = s2.Decode(nil, body); err != nil {
+		if body, err = s2.Decode(*scratch, body); err != nil {
 			return m, 0, nil, errMessage
 		}
+		*scratch = body
 	}
 	if body, err = skipSources(body); err != nil {
 		return m, 0, nil, err
@@ -167,7 +173,7 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 		return nil, errMessage
 	}
 	body, rest := entries[size:size+int(n)], entries[size+int(n):]
-	*e = entry{kind: kind}
+	*e = entry{kind: kind, position: geo.Position{Topics: e.position.Topics}} // its memory is used again
 	switch kind {
 	case entryPosition:
 		if body, err = skipPositionHead(body); err == nil {

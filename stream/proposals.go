@@ -28,17 +28,27 @@ func (h *Hub) tick() {
 	}
 }
 
-// propose proposes and waits for the outcome.
-func (h *Hub) propose(p *proposal) error {
+// propose proposes and waits until that is applied. It frees the proposal.
+func (h *Hub) propose(p *proposal) error { return h.proposeFor(p, func([]outcome) {}) }
+
+// proposeFor proposes and waits for the outcomes, which take gets if there are any. It frees the proposal.
+func (h *Hub) proposeFor(p *proposal, take func([]outcome)) error {
 	deadline := time.Now().Add(h.config.PublishWait)
 	h.following.proposer.propose(p, deadline)
-	return p.await(deadline)
+	done, err := p.await(deadline)
+	if err == nil {
+		take(p.outcomes)
+	}
+	if done {
+		h.free(p)
+	}
+	return err
 }
 
 // proposeExpiry proposes the expiry of vehicles that have been silent for too long, by the journal's time. It
 // reports whether there may be more. Another hub may do the same: the second time nothing happens.
 func (h *Hub) proposeExpiry() bool {
-	p := newProposal()
+	p := h.newProposal()
 	h.mu.RLock()
 	ttl := h.settings.vehicleTTL()
 	old := h.journaled.time - int64(ttl)
@@ -54,48 +64,61 @@ func (h *Hub) proposeExpiry() bool {
 		slot = h.fleet.recency[slot].newer
 	}
 	h.mu.RUnlock()
-	return p.count > 0 && h.propose(p) == nil && p.count == publishBatch
+	count := p.count
+	if count == 0 {
+		h.free(p)
+		return false
+	}
+	return h.propose(p) == nil && count == publishBatch
 }
 
 // proposeAll is PublishAll with a journal.
 func (h *Hub) proposeAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
 	const ahead = 16 // proposals that are not waited for yet
 	type part struct {
-		first    int
-		errs     []error
-		proposal *proposal
+		first, end int // positions
+		proposal   *proposal
 	}
-	deadline := time.Now().Add(h.config.PublishWait)
-	var parts []part
+	var room [ahead]part
+	deadline, parts, refused := time.Now().Add(h.config.PublishWait), room[:0], map[int]error(nil)
 	finish := func(p part) {
-		err := p.proposal.await(deadline)
-		taken := 0
-		for i := range p.errs {
-			var receipt Receipt
-			if p.errs[i] == nil {
-				if p.errs[i] = err; err == nil {
-					receipt = p.proposal.outcomes[taken].receipt
-				}
-				taken++
+		freed, err := p.proposal.await(deadline)
+		outcomes := p.proposal.outcomes
+		for i := p.first; i < p.end; i++ {
+			switch refusal := refused[i]; {
+			case refusal != nil:
+				done(i, Receipt{}, refusal)
+			case err != nil:
+				done(i, Receipt{}, err)
+			default:
+				done(i, outcomes[0].receipt, nil)
+				outcomes = outcomes[1:]
 			}
-			done(p.first+i, receipt, p.errs[i])
+		}
+		if freed {
+			h.free(p.proposal)
 		}
 	}
 	var scratch []byte
-	for first := 0; first < len(positions); {
-		now, p := h.config.Clock(), part{first: first, proposal: newProposal()}
-		for len(p.errs) < publishBatch && first < len(positions) && len(p.proposal.entries) < proposeBytes/2 {
-			err := checkTime(&positions[first], now)
+	for next := 0; next < len(positions); {
+		now, p := h.config.Clock(), part{first: next, proposal: h.newProposal()}
+		for ; next < len(positions) && p.proposal.count < maxEntries &&
+			len(p.proposal.entries) < proposeBytes/2; next++ {
+			err := checkTime(&positions[next], now)
 			if err == nil {
-				scratch = p.proposal.addPosition(&positions[first], scratch)
+				scratch = p.proposal.addPosition(&positions[next], scratch)
+				continue
 			}
-			p.errs = append(p.errs, err)
-			first++
+			if refused == nil {
+				refused = map[int]error{}
+			}
+			refused[next] = err
 		}
+		p.end = next
 		if p.proposal.count > 0 {
 			h.following.proposer.propose(p.proposal, deadline)
 		} else {
-			close(p.proposal.done)
+			p.proposal.done <- nil
 		}
 		if parts = append(parts, p); len(parts) == ahead {
 			finish(parts[0])
@@ -110,17 +133,19 @@ func (h *Hub) proposeAll(positions []geo.Position, done func(i int, receipt Rece
 // proposeDelete proposes deletions, and returns how many of the vehicles were present.
 func (h *Hub) proposeDelete(vehicleIDs ...string) (deleted int, err error) {
 	for some := range slices.Chunk(vehicleIDs, publishBatch) {
-		p := newProposal()
+		p := h.newProposal()
 		for _, id := range some {
 			p.add(entryDelete, []byte(id))
 		}
-		if err := h.propose(p); err != nil {
-			return deleted, err
-		}
-		for _, o := range p.outcomes {
-			if o.existed {
-				deleted++
+		err := h.proposeFor(p, func(outcomes []outcome) {
+			for _, o := range outcomes {
+				if o.existed {
+					deleted++
+				}
 			}
+		})
+		if err != nil {
+			return deleted, err
 		}
 	}
 	return deleted, nil

@@ -19,15 +19,17 @@ const (
 	proposeWindow = 32        // messages that are posted and not yet applied
 	proposeBytes  = 512 << 10 // bytes of entries in a message
 	proposeAgain  = 200 * time.Millisecond
+	// enoughEntries or enoughBytes make a message that is posted though others are under way.
+	enoughEntries, enoughBytes = maxEntries / 2, 64 << 10
+	keptBytes                  = 128 << 10 // memory for a message that is larger is not kept
 )
 
 // proposal is one or more entries that a caller asks for, side by side in a message.
 type proposal struct {
 	count    int
 	entries  []byte
-	outcomes []outcome     // of the entries, valid when done is closed and err is nil
-	err      error         // why they are not applied
-	done     chan struct{} // closed when the entries have been applied, or never will be
+	outcomes []outcome  // of the entries, when done has sent nil
+	done     chan error // sends once: nil when the entries have been applied, or why they never will be
 }
 
 // outcome is what came of an entry.
@@ -36,7 +38,24 @@ type outcome struct {
 	existed bool    // a vehicle was deleted
 }
 
-func newProposal() *proposal { return &proposal{done: make(chan struct{})} }
+func newProposal() *proposal { return &proposal{done: make(chan error, 1)} }
+
+// newProposal returns an empty proposal, for free.
+func (h *Hub) newProposal() *proposal {
+	if p, ok := h.following.free.Get().(*proposal); ok {
+		return p
+	}
+	return newProposal()
+}
+
+// free takes a proposal whose end await has told, or that was never proposed. Its memory is used again.
+func (h *Hub) free(p *proposal) {
+	if cap(p.entries) > keptBytes {
+		p.entries = nil
+	}
+	p.count, p.entries, p.outcomes = 0, p.entries[:0], p.outcomes[:0]
+	h.following.free.Put(p)
+}
 
 // add adds an entry.
 func (p *proposal) add(kind entryKind, body []byte) {
@@ -55,6 +74,9 @@ func (p *proposal) addPosition(position *geo.Position, scratch []byte) []byte {
 // and was applied; that the journal has stored it is not enough. One that may be lost is posted again, with
 // all that follow: who applies ignores what came before. So the messages of a session are applied in their
 // order, each once.
+//
+// A message costs the journal as much as dozens of entries. So one is posted at once while none is under way,
+// and otherwise when it is large enough: the busier the hub, the larger they are.
 type proposer struct {
 	journal Journal
 	clock   func() time.Time
@@ -66,6 +88,7 @@ type proposer struct {
 	n        uint64 // of the newest message
 	entries  []byte // of the next message
 	count    int
+	waiting  int       // callers for whose entries the next message has no room
 	arrived  time.Time // when the first of them came
 	open     []*proposal
 	flight   []*flying // posted, not yet applied, in order of n
@@ -78,7 +101,13 @@ type proposer struct {
 	resent   uint64    // messages that were posted again
 	pause    time.Duration
 	timer    *time.Timer
+	idle     []*flying // whose memory is free
 	finished chan struct{}
+
+	// Used by run alone.
+	spare  []byte // memory for entries
+	out    []byte // the message that is posted
+	writer messageWriter
 }
 
 // flying is a message that is posted and not yet applied.
@@ -102,8 +131,7 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.full {
-		what.err = ErrNoRoom
-		close(what.done)
+		what.done <- ErrNoRoom
 		return
 	}
 	room := func() bool {
@@ -116,38 +144,39 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 			p.wake.Broadcast()
 		})
 		defer timer.Stop()
-	}
-	for !room() && !p.closed && time.Now().Before(deadline) {
-		p.wake.Wait()
+		p.waiting++
+		p.wake.Broadcast()
+		for !room() && !p.closed && time.Now().Before(deadline) {
+			p.wake.Wait()
+		}
+		p.waiting--
 	}
 	if p.closed || !room() {
-		what.err = ErrUnavailable
-		close(what.done)
+		what.done <- ErrUnavailable
 		return
 	}
 	if p.count == 0 {
 		p.arrived = p.clock()
 	}
 	p.entries, p.count = append(p.entries, what.entries...), p.count+what.count
-	what.entries = nil
 	p.open = append(p.open, what)
 	p.wake.Broadcast()
 }
 
-// await waits for a proposal until the deadline and returns its error.
-func (what *proposal) await(deadline time.Time) error {
+// await waits for a proposal until the deadline. done tells whether its end came: whether it may be freed.
+func (what *proposal) await(deadline time.Time) (done bool, err error) {
 	select {
-	case <-what.done:
-		return what.err
+	case err := <-what.done:
+		return true, err
 	default:
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
-	case <-what.done:
-		return what.err
+	case err := <-what.done:
+		return true, err
 	case <-timer.C:
-		return ErrUnavailable
+		return false, ErrUnavailable
 	}
 }
 
@@ -165,11 +194,11 @@ func (p *proposer) run() {
 	}
 }
 
-// next waits for what is to be posted next; nil: nothing more.
+// next waits for what is to be posted next; nil: nothing more. It is valid until the next call.
 func (p *proposer) next() [][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed && !p.again && (p.failed || p.count == 0 || len(p.flight) >= proposeWindow) {
+	for !p.closed && !p.again && !p.ready() {
 		p.wake.Wait()
 	}
 	if p.closed {
@@ -181,17 +210,56 @@ func (p *proposer) next() [][]byte {
 		p.resent += uint64(len(p.flight))
 		messages := make([][]byte, len(p.flight))
 		for i, f := range p.flight {
-			messages[i] = slices.Clone(f.message) // it may be renumbered
+			messages[i] = slices.Clone(f.message) // it may be renumbered, or done with
 		}
 		return messages
 	}
+	f := p.makeMessage()
+	if p.closed {
+		p.refuse(f.proposals)
+		return nil
+	}
 	p.n++
-	info := messageInfo{p.session, p.n, p.arrived.UnixNano(), p.seen()}
-	message := appendMessage(nil, info, p.count, p.entries)
-	p.flight = append(p.flight, &flying{p.n, p.posted, message, p.open})
-	p.entries, p.count, p.open = p.entries[:0], 0, nil
+	f.n = p.n
+	renumberMessage(f.message, p.session, f.n)
+	p.flight = append(p.flight, f)
+	if p.failed {
+		return [][]byte{} // it is posted with those before it
+	}
+	p.out = append(p.out[:0], f.message...) // likewise
+	return [][]byte{p.out}
+}
+
+// ready reports whether the next message is to be posted.
+func (p *proposer) ready() bool {
+	switch under := len(p.flight); {
+	case p.failed || p.count == 0 || under >= proposeWindow:
+		return false
+	case under == 0 || p.waiting > 0:
+		return true
+	}
+	return p.count >= enoughEntries || len(p.entries) >= enoughBytes
+}
+
+// makeMessage makes a message of what is open, without session and number. p.mu is held, but not meanwhile.
+func (p *proposer) makeMessage() *flying {
+	f := &flying{}
+	if n := len(p.idle); n > 0 {
+		f, p.idle = p.idle[n-1], p.idle[:n-1]
+	}
+	f.made, f.proposals, p.open = p.posted, p.open, f.proposals[:0]
+	entries, count := p.entries, p.count
+	p.entries, p.count = p.spare[:0], 0
+	info := messageInfo{arrived: p.arrived.UnixNano(), seen: p.seen()}
 	p.wake.Broadcast()
-	return [][]byte{slices.Clone(message)}
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	f.message = p.writer.append(f.message[:0], info, count, entries)
+	p.spare = entries
+	if cap(entries) > keptBytes {
+		p.spare = nil
+	}
+	return f
 }
 
 // stored takes the journal's answer to a message. That is not the end of it: see proposer.
@@ -227,12 +295,18 @@ func (p *proposer) applied(n uint64, outcomes []outcome) (made time.Time) {
 	if len(p.flight) == 0 || p.flight[0].n != n {
 		return
 	}
-	made = p.flight[0].made
-	for _, what := range p.flight[0].proposals {
-		what.outcomes, outcomes = slices.Clone(outcomes[:what.count]), outcomes[what.count:]
-		close(what.done)
+	f := p.flight[0]
+	made = f.made
+	for _, what := range f.proposals {
+		what.outcomes = append(what.outcomes, outcomes[:what.count]...)
+		outcomes = outcomes[what.count:]
+		what.done <- nil
 	}
 	p.flight = slices.Delete(p.flight, 0, 1)
+	clear(f.proposals)
+	if cap(f.message) <= keptBytes {
+		p.idle = append(p.idle, f)
+	}
 	if len(p.flight) == 0 && p.failed && p.timer.Stop() {
 		p.failed = false // nothing is left to post again
 	}
@@ -286,16 +360,20 @@ func (p *proposer) close() {
 		p.timer.Stop()
 	}
 	for _, f := range p.flight {
-		p.open = append(p.open, f.proposals...)
+		p.refuse(f.proposals)
 	}
-	for _, what := range p.open {
-		what.err = ErrUnavailable
-		close(what.done)
-	}
+	p.refuse(p.open)
 	p.flight, p.open = nil, nil
 	p.wake.Broadcast()
 	p.mu.Unlock()
 	<-p.finished
+}
+
+// refuse ends proposals that the closed proposer does not see through.
+func (p *proposer) refuse(proposals []*proposal) {
+	for _, what := range proposals {
+		what.done <- ErrUnavailable
+	}
 }
 
 // tick asks for nothing; it tells hubs that the journal goes on, and what time it is.

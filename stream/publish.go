@@ -32,12 +32,11 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if h.following != nil {
-		asked := newProposal()
+		asked := h.newProposal()
 		asked.addPosition(p, nil)
-		if err := h.propose(asked); err != nil {
-			return Receipt{}, err
-		}
-		return asked.outcomes[0].receipt, nil
+		var receipt Receipt
+		err := h.proposeFor(asked, func(outcomes []outcome) { receipt = outcomes[0].receipt })
+		return receipt, err
 	}
 	receipt := h.publishOne(p, now)
 	h.counters.count(receipt.Verdict)
