@@ -22,6 +22,8 @@ type arrow struct{ from, to, why string }
 var arrows = []arrow{
 	{"geo", orb, "points, boxes and GeoJSON geometry are orb's"},
 
+	{"geo/geofence", "geo", "a fence is made of points"},
+
 	{"stream", "geo", "an event is a position's Feature, and boxes filter"},
 
 	{"stream/jetstream", "stream", "a journal is stream's"},
