@@ -293,6 +293,19 @@ func TestCrossedAlong(t *testing.T) {
 	assert.Greater(t, crossed, 50)
 }
 
+// TestCrossedFarAway has a way across the equator whose ends lie where meridians are close.
+func TestCrossedFarAway(t *testing.T) {
+	f := fence(t, `{"type":"Point","coordinates":[0,0]}`, `"radius_m":100000`)
+	for _, corner := range []geo.Point{{80, 80}, {-80, 80}, {80, -80}, {-80, -80}} {
+		first := geofence.Fix{At: midnight, Point: corner, Altitude: geofence.NoAltitude}
+		second := geofence.Fix{
+			At: midnight.Add(time.Minute), Point: geo.Point{-corner[0], -corner[1]}, Altitude: geofence.NoAltitude,
+		}
+		_, events := f.Judge(nil, geofence.Standing{}, &first, second)
+		assert.Len(t, events, 1, corner)
+	}
+}
+
 func BenchmarkJudge(b *testing.B) {
 	random := rand.New(rand.NewPCG(7, 8))
 	var ring []geo.Point

@@ -68,12 +68,8 @@ const maxSteps = 1000
 // deeper inside than depth, in millimetres.
 func (s *shape) crosses(from, to geo.Point, depth int64) bool {
 	way := makeEdge(from, to)
-	widest := max(math.Cos(way.lat), math.Cos(way.endLat))
-	if (way.lat < 0) != (way.endLat < 0) { // across the equator
-		widest = 1
-	}
-	// The way is not longer than along its widest parallel and a meridian.
-	length := float64(millimetres(math.Abs(way.dLat) + float64(math.Abs(way.dLon)*widest)))
+	// No way is longer than along a meridian and the equator.
+	length := float64(millimetres(math.Abs(way.dLat) + math.Abs(way.dLon)))
 	if length == 0 {
 		return false
 	}
