@@ -27,6 +27,7 @@ type serveCmd struct {
 	streamFlags
 	settingFlags
 	journalFlags
+	clusterFlags
 	Drain     time.Duration `default:"5s" placeholder:"TIME"`
 	StateDir  string        `placeholder:"DIR"`
 	LogFormat string        `placeholder:"FORMAT" enum:"text,json," default:""`
@@ -93,6 +94,7 @@ func (c *serveCmd) config() server.Config {
 	c.streamFlags.set(&config)
 	c.settingFlags.set(&config)
 	c.journalFlags.set(&config)
+	c.clusterFlags.set(&config, c.JournalSync)
 	c.originFlags.set(&config)
 	c.limitFlags.set(&config)
 	c.mapFlags.set(&config)

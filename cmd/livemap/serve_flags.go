@@ -67,13 +67,47 @@ type journalFlags struct {
 	Journal     string        `default:"embedded" placeholder:"WHERE"`
 	JournalSize server.Size   `default:"4GiB" placeholder:"SIZE"`
 	JournalAge  time.Duration `default:"72h" placeholder:"TIME"`
-	JournalSync syncInterval  `default:"1s" placeholder:"TIME"`
+	JournalSync *syncInterval `placeholder:"TIME"`
 	PublishWait time.Duration `default:"10s" placeholder:"TIME"`
 }
 
 func (f *journalFlags) set(c *server.Config) {
 	c.Journal, c.JournalSize, c.JournalAge = f.Journal, f.JournalSize, f.JournalAge
-	c.JournalSync, c.PublishWait = time.Duration(f.JournalSync), f.PublishWait
+	c.JournalSync, c.PublishWait = server.Default().JournalSync, f.PublishWait
+	if f.JournalSync != nil {
+		c.JournalSync = time.Duration(*f.JournalSync)
+	}
+}
+
+// clusterFlags make several hubs one, or put their journal elsewhere.
+type clusterFlags struct {
+	JournalCreds     string   `placeholder:"FILE"`
+	JournalCA        string   `name:"journal-ca" placeholder:"FILE"`
+	JournalCert      string   `placeholder:"FILE"`
+	JournalKey       string   `placeholder:"FILE"`
+	ClusterListen    string   `placeholder:"ADDRESS"`
+	ClusterPeers     []string `placeholder:"ADDRESS,…"`
+	ClusterAdvertise string   `placeholder:"ADDRESS"`
+	ClusterCert      string   `placeholder:"FILE"`
+	ClusterKey       string   `placeholder:"FILE"`
+	ClusterCA        string   `name:"cluster-ca" placeholder:"FILE"`
+	NodeName         string   `placeholder:"NAME"`
+}
+
+// set needs the journalFlags, on which a default depends.
+func (f *clusterFlags) set(c *server.Config, sync *syncInterval) {
+	c.JournalCreds = f.JournalCreds
+	c.JournalTLS = server.Certificates{Cert: f.JournalCert, Key: f.JournalKey, CA: f.JournalCA}
+	c.Cluster = server.Cluster{
+		Listen: f.ClusterListen, Peers: f.ClusterPeers, Advertise: f.ClusterAdvertise, Node: f.NodeName,
+		TLS: server.Certificates{Cert: f.ClusterCert, Key: f.ClusterKey, CA: f.ClusterCA},
+	}
+	if c.Cluster.Listen == "off" {
+		c.Cluster.Listen = ""
+	}
+	if c.Cluster.Listen != "" && sync == nil {
+		c.JournalSync = 0
+	}
 }
 
 // syncInterval is how often the disk is told to keep the journal for good; 0: always.
@@ -153,11 +187,28 @@ var sharedHelp = helpTexts{
 	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never. A setting of the journal " +
 		"(default: as it is there; at first 168h).",
 	"journal": "Where positions are kept on disk before they are acknowledged: embedded, in the state " +
-		"directory, or off, in memory alone (${default}).",
+		"directory; nats://host:port,… on NATS servers with JetStream; or off, in memory alone (${default}).",
 	"journal-size": "Most that the journal keeps: 16MiB to 16TiB (${default}). The oldest goes first.",
 	"journal-age":  "Longest time that the journal keeps what was published: 1m to 87600h (${default}).",
 	"journal-sync": "How often the disk is told to keep the journal for good: always, or 100ms to 1m " +
-		"(${default}). A power cut loses no more than that.",
+		"(default: 1s, in a cluster always). A power cut loses no more than that.",
+	"journal-creds": "Credentials for the servers of --journal nats://: a file with a user's JWT and seed.",
+	"journal-ca": "PEM certificates of the CAs that sign the certificates of the servers of --journal " +
+		"(default: the system's).",
+	"journal-cert": "PEM certificate chain to show to the servers of --journal.",
+	"journal-key":  "PEM private key of --journal-cert.",
+	"cluster-listen": "Port for the other hubs of a cluster, host:port, or off (default: off). Three or five " +
+		"hubs share one journal: a publisher may use any of them, and a reader may come back to any.",
+	"cluster-peers": "Addresses of --cluster-listen of the other hubs of the cluster. That of this hub may " +
+		"be among them.",
+	"cluster-advertise": "host:port at which the other hubs reach this one (default: --cluster-listen).",
+	"cluster-cert": "PEM certificate chain of this hub, for server and client use. Without certificates a " +
+		"cluster runs on loopback alone.",
+	"cluster-key": "PEM private key of --cluster-cert.",
+	"cluster-ca": "PEM certificates of the CAs of the cluster. Whoever has a certificate of theirs is a hub " +
+		"of the cluster.",
+	"node-name": "Name of this hub in its cluster: 1 to 64 of A-Z a-z 0-9 . _ - (default: the machine's " +
+		"name). It must stay the same, and no other hub may have it.",
 	"publish-wait": "Longest time that a publish waits for the journal: 1s to 5m (${default}).",
 	"allow-origin": "Origins of other pages that may read with their users' cookies, like " +
 		"https://fleet.example.com. Firefox's EventSource gives up there when the hub is away; livemap.js does " +

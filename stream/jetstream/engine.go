@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -39,23 +40,52 @@ type engine struct {
 	ended  chan struct{}
 }
 
-// startEngine starts a server without a port, on the store that the directory has.
+// startEngine starts a server on the store that the directory has, or connects to servers elsewhere.
 func (j *Journal) startEngine() (_ *engine, err error) {
-	config := j.config
-	key, err := nkeys.CreateUser() // of this process alone
+	e := &engine{ended: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			e.stop()
+		}
+	}()
+	options := []nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // what is kept while there is no connection would come late and out of turn
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { j.failPending(nats.ErrDisconnected) }),
+		nats.FlusherTimeout(answerWait), nats.Timeout(10 * time.Second),
+	}
+	if j.config.Remote != nil {
+		e.conn, err = j.config.Remote.connect(options...)
+	} else {
+		err = e.startServer(j.config, j.log, options)
+	}
 	if err != nil {
 		return nil, err
 	}
+	if e.js, err = jetstream.New(e.conn); err != nil {
+		return nil, err
+	}
+	e.inbox = e.conn.NewInbox() + "."
+	_, err = e.conn.Subscribe(e.inbox+"*", j.answered)
+	return e, err
+}
+
+// startServer starts a server and connects to it. Without a cluster it has no port.
+func (e *engine) startServer(config Config, log *slog.Logger, connect []nats.Option) (err error) {
+	key, err := nkeys.CreateUser() // of this process alone
+	if err != nil {
+		return err
+	}
 	user, err := key.PublicKey()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	options := &server.Options{}
 	// An account cannot be given JetStream in another way than by the text of a configuration file.
 	err = options.ProcessConfigString(fmt.Sprintf(
 		`accounts { %s { jetstream: enabled, users: [ { nkey: %s } ] } }`, account, user))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	options.ServerName = "livemap"
 	options.DontListen = true
@@ -68,39 +98,26 @@ func (j *Journal) startEngine() (_ *engine, err error) {
 	options.SyncAlways = config.Sync <= 0
 	options.SyncInterval = config.Sync
 	options.MaxPayload = MaxMessage
-	s, err := server.NewServer(options)
-	if err != nil {
-		return nil, err
-	}
-	logger := &serverLog{log: j.log}
-	s.SetLoggerV2(logger, false, false, false)
-	e := &engine{server: s, ended: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			e.stop()
+	if config.Cluster != nil {
+		options.DontListen = false
+		if err := config.Cluster.configure(options); err != nil {
+			return err
 		}
-	}()
-	s.Start()
+	}
+	if e.server, err = server.NewServer(options); err != nil {
+		return err
+	}
+	logger := &serverLog{log: log}
+	e.server.SetLoggerV2(logger, false, false, false)
+	e.server.Start()
 	if err := logger.fatal(); err != nil {
-		return nil, err
+		return err
 	}
-	if !s.ReadyForConnections(10 * time.Second) {
-		return nil, errors.New("the embedded NATS server does not start")
+	if !e.server.ReadyForConnections(10 * time.Second) {
+		return errors.New("the embedded NATS server does not start")
 	}
-	e.conn, err = nats.Connect("", nats.InProcessServer(s), nats.Nkey(user, key.Sign),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
-		nats.ReconnectBufSize(-1), // what is kept while there is no connection would come late and out of turn
-		nats.DisconnectErrHandler(func(*nats.Conn, error) { j.failPending(nats.ErrDisconnected) }),
-		nats.FlusherTimeout(answerWait), nats.Timeout(10*time.Second))
-	if err != nil {
-		return nil, err
-	}
-	if e.js, err = jetstream.New(e.conn); err != nil {
-		return nil, err
-	}
-	e.inbox = e.conn.NewInbox() + "."
-	_, err = e.conn.Subscribe(e.inbox+"*", j.answered)
-	return e, err
+	e.conn, err = nats.Connect("", append(connect, nats.InProcessServer(e.server), nats.Nkey(user, key.Sign))...)
+	return err
 }
 
 // stop ends the connection, then the server: in the other order goroutines stay behind.
@@ -109,11 +126,14 @@ func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
 	}
-	e.server.Shutdown()
-	e.server.WaitForShutdown()
+	if e.server != nil {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+	}
 }
 
-// openStream opens the stream, or makes it, and sees to it that it has the limits of the configuration.
+// openStream opens the stream, or makes it. One of a hub alone gets the limits of the configuration. Those of
+// several hubs' are not changed by one of them.
 func (e *engine) openStream(ctx context.Context, config Config) (life, error) {
 	s, err := e.js.Stream(ctx, streamName)
 	switch {
@@ -122,11 +142,11 @@ func (e *engine) openStream(ctx context.Context, config Config) (life, error) {
 	case err == nil:
 		info := s.CachedInfo()
 		if err := checkFormat(info.Config.Metadata); err != nil {
-			return life{}, err
+			return life{}, &finalError{err}
 		}
 		want := newStream(config)
 		want.Metadata = info.Config.Metadata
-		if want.MaxBytes != info.Config.MaxBytes || want.MaxAge != info.Config.MaxAge {
+		if !config.shared() && (want.MaxBytes != info.Config.MaxBytes || want.MaxAge != info.Config.MaxAge) {
 			s, err = e.js.UpdateStream(ctx, want)
 		}
 	}
@@ -144,10 +164,11 @@ func newStream(config Config) jetstream.StreamConfig {
 		limit = -1
 	}
 	return jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{subject}, Storage: jetstream.FileStorage, Replicas: 1,
+		Name: streamName, Subjects: []string{subject}, Storage: jetstream.FileStorage, Replicas: config.replicas(),
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, MaxBytes: limit, MaxAge: config.MaxAge,
-		DenyDelete: true, DenyPurge: true, AllowDirect: true,
-		Metadata: map[string]string{metaEpoch: stream.NewEpoch(), metaFormat: format},
+		DenyDelete: true, DenyPurge: true,
+		AllowDirect: !config.shared(), // a replica that lags would answer for the leader
+		Metadata:    map[string]string{metaEpoch: stream.NewEpoch(), metaFormat: format},
 	}
 }
 
@@ -166,6 +187,9 @@ func checkFormat(metadata map[string]string) error {
 // writeError returns why JetStream has given up writing the stream, if it has. It then answers no post and
 // says so nowhere else.
 func (e *engine) writeError() error {
+	if e.server == nil {
+		return nil
+	}
 	if !e.server.JetStreamEnabled() {
 		return errors.New("JetStream was disabled")
 	}

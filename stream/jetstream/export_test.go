@@ -1,6 +1,10 @@
 package jetstream
 
-import "github.com/nats-io/nats.go/jetstream"
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
 
 // Engine returns the connection to the server that runs.
 func Engine(j *Journal) jetstream.JetStream { return j.engine.js }
@@ -13,3 +17,12 @@ func Fail(j *Journal) {
 
 // Pretend has the journal believe that a message was acknowledged.
 func Pretend(j *Journal, seq uint64) { j.stored.Store(seq) }
+
+// Leader returns the name of the server that leads the stream.
+func Leader(ctx context.Context, j *Journal) string {
+	s, err := j.engine.js.Stream(ctx, streamName)
+	if err != nil {
+		return ""
+	}
+	return s.CachedInfo().Cluster.Leader
+}

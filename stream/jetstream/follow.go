@@ -152,6 +152,9 @@ func (j *Journal) check(ctx context.Context, engine *engine, after stream.Place)
 	switch {
 	case !j.life.of(info):
 		return fmt.Errorf("%w: it was deleted and made again", stream.ErrOtherJournal)
+	case last < after.Seq && j.config.shared():
+		// A new leader comes to its end by and by. Other content at our places shows by its time, below.
+		return fmt.Errorf("the journal's newest message is %d, and %d is known: wait", last, after.Seq)
 	case last < after.Seq:
 		return fmt.Errorf("%w: its newest message is %d, and %d is known", stream.ErrOtherJournal, last, after.Seq)
 	case first > after.Seq+1:

@@ -1,7 +1,7 @@
-// Package jetstream keeps a journal on NATS JetStream, whose server runs inside the hub.
+// Package jetstream keeps a journal on NATS JetStream, whose server runs inside the hub, or elsewhere.
 //
 // [Open] starts the server on a directory and returns a [Journal], which implements [stream.Journal]. The
-// server opens no port. The journal is the stream LIVEMAP with one subject, and a message of the journal is
+// server opens no port, unless it is one of a [Cluster]. The journal is the stream LIVEMAP with one subject, and a message of the journal is
 // a message of the stream: its seq and its time are those that JetStream gave it.
 //
 // JetStream keeps silent about much that a hub must know. The package therefore checks that messages follow
@@ -47,9 +47,32 @@ type Config struct {
 	MaxAge   time.Duration // messages older than it are removed, at least 100 ms; 0: no limit
 	// Sync is how often the disk is told to keep for good what was written. 0: before each answer to a
 	// Post. A process that is killed loses nothing either way.
-	Sync   time.Duration
-	Anew   bool         // puts away what the directory has, and begins a new journal
-	Logger *slog.Logger // also for what the server logs; nil: no log
+	Sync    time.Duration
+	Cluster *Cluster // nil: the hub is alone
+	Remote  *Remote  // servers elsewhere, and no directory; nil: the server runs here
+	// Waiting is called with the reason while Open waits for the other servers of a cluster; nil: it is not.
+	Waiting func(why string)
+	Anew    bool         // puts away what the directory has, and begins a new journal
+	Logger  *slog.Logger // also for what the server logs; nil: no log
+}
+
+// shared reports whether the journal may be that of several hubs.
+func (c *Config) shared() bool { return c.Cluster != nil || c.Remote != nil }
+
+// replicas returns how many servers are to have each message.
+func (c *Config) replicas() int {
+	if c.Cluster != nil {
+		return c.Cluster.size()
+	}
+	return 1
+}
+
+// where names the journal in errors.
+func (c *Config) where() string {
+	if c.Remote != nil {
+		return "journal at " + c.Remote.URLs
+	}
+	return "journal in " + c.Dir
 }
 
 // Renewal says why a journal was not opened but made anew, with another epoch.
@@ -97,9 +120,16 @@ func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 	defer func() {
 		if err != nil {
 			j.release()
-			err = fmt.Errorf("journal in %s: %w", config.Dir, err)
+			err = fmt.Errorf("%s: %w", config.where(), err)
 		}
 	}()
+	if config.Remote != nil {
+		if err := j.start(ctx); err != nil {
+			return nil, err
+		}
+		j.running.Go(j.watch)
+		return j, nil
+	}
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -117,7 +147,7 @@ func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 	if err := j.start(ctx); err != nil {
 		return nil, err
 	}
-	if last := j.life.last; last < end { // a damaged end is cut off by the server
+	if last := j.life.last; last < end && config.Cluster == nil { // a damaged end is cut off by the server
 		reason := fmt.Sprintf("messages %d to %d are missing at its end", last+1, end)
 		j.stopEngine(ErrClosed)
 		if err := j.putAway(reason); err != nil {
@@ -136,18 +166,25 @@ func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 
 // start starts the server and opens or makes the stream.
 func (j *Journal) start(ctx context.Context) (err error) {
-	if j.end == nil {
+	if j.end == nil && j.dir != nil {
 		if j.end, err = openEndFile(j.dir); err != nil {
 			return err
 		}
 	}
-	if err := j.writeMark(false); err != nil {
-		return err
+	if j.dir != nil {
+		if err := j.writeMark(false); err != nil {
+			return err
+		}
 	}
 	if j.engine, err = j.startEngine(); err != nil {
 		return err
 	}
-	if j.life, err = j.engine.openStream(ctx, j.config); err != nil {
+	if j.config.shared() {
+		j.life, err = j.waitForStream(ctx, j.engine)
+	} else {
+		j.life, err = j.engine.openStream(ctx, j.config)
+	}
+	if err != nil {
 		return err
 	}
 	j.stored.Store(j.life.last)
@@ -168,6 +205,9 @@ func (j *Journal) Close() error {
 	j.mu.Unlock()
 	j.running.Wait()
 	j.stopEngine(ErrClosed)
+	if j.dir == nil {
+		return nil
+	}
 	err := j.end.write(j.stored.Load())
 	if broken(was) {
 		err = was
@@ -180,7 +220,7 @@ func (j *Journal) Close() error {
 	}
 	j.release()
 	if err != nil {
-		return fmt.Errorf("journal in %s: %w", j.config.Dir, err)
+		return fmt.Errorf("%s: %w", j.config.where(), err)
 	}
 	return nil
 }

@@ -23,9 +23,10 @@ const (
 
 // mark is kept beside the journal. It tells what became of the hub that had it last.
 type mark struct {
-	Boot   string `json:"boot"`   // id of the boot of the machine; "": unknown
-	Closed bool   `json:"closed"` // the journal was closed, and all of it is on disk
-	Always bool   `json:"always"` // each message was synced before it was acknowledged
+	Boot   string `json:"boot"`           // id of the boot of the machine; "": unknown
+	Closed bool   `json:"closed"`         // the journal was closed, and all of it is on disk
+	Always bool   `json:"always"`         // each message was synced before it was acknowledged
+	Node   string `json:"node,omitempty"` // of a cluster; "": the hub was alone
 }
 
 // bootID returns the id that Linux gives each boot. Other systems have none.
@@ -36,7 +37,7 @@ func bootID() string {
 
 func (j *Journal) writeMark(closed bool) error {
 	return j.dir.Replace(markName, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(mark{Boot: bootID(), Closed: closed, Always: j.config.Sync <= 0})
+		return json.NewEncoder(w).Encode(mark{bootID(), closed, j.config.Sync <= 0, j.config.node()})
 	})
 }
 
@@ -57,6 +58,10 @@ func (j *Journal) doubts() (reason string, end uint64) {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("it is not known whether it was closed (%s)", err), 0
+	case last.Node != j.config.node():
+		return fmt.Sprintf("it is of %s, and this is %s", inWords(last.Node), inWords(j.config.node())), 0
+	case last.Node != "":
+		return "", 0 // what is missing comes from the others
 	case !last.Closed && !last.Always && (last.Boot == "" || last.Boot != bootID()):
 		return "the machine stopped before it was closed, and its last messages may be missing", 0
 	case !last.Closed && last.Boot != bootID():
@@ -70,6 +75,21 @@ func (j *Journal) doubts() (reason string, end uint64) {
 		return fmt.Sprintf("it is not known where it ended (%s)", err), 0
 	}
 	return "", end
+}
+
+// node returns the name of the server in its cluster, "" without one.
+func (c *Config) node() string {
+	if c.Cluster == nil {
+		return ""
+	}
+	return c.Cluster.Node
+}
+
+func inWords(node string) string {
+	if node == "" {
+		return "a hub alone"
+	}
+	return fmt.Sprintf("node %q of a cluster", node)
 }
 
 // putAway renames the journal's directory, in place of one that was put away before.

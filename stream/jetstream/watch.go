@@ -35,7 +35,7 @@ func (j *Journal) look() {
 	j.mu.Lock()
 	engine, was := j.engine, j.refused
 	j.mu.Unlock()
-	if broken(was) {
+	if broken(was) || j.dir == nil {
 		return
 	}
 	if j.removed() {
@@ -88,29 +88,37 @@ func (j *Journal) refuse(err error) {
 
 // restart starts the server again, which has to find what it had.
 func (j *Journal) restart() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	engine, err := j.startEngine()
 	if err != nil {
 		j.log.Error("cannot start the journal again", "error", err)
 		return
 	}
-	s, err := engine.js.Stream(ctx, streamName)
-	if err != nil {
-		engine.stop()
-		j.log.Error("cannot start the journal again", "error", err)
-		return
-	}
-	info := s.CachedInfo()
-	if !j.life.of(info) || info.State.LastSeq < j.stored.Load() {
-		engine.stop()
-		j.refuse(ErrCutOff)
+	if !j.config.shared() && !j.leadsOn(engine) { // the other servers of a cluster have the end
 		return
 	}
 	j.mu.Lock()
 	j.engine = engine
 	j.mu.Unlock()
 	j.refuse(nil)
+}
+
+// leadsOn reports whether a server that was started again has what was acknowledged. It stops one that has not.
+func (j *Journal) leadsOn(engine *engine) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s, err := engine.js.Stream(ctx, streamName)
+	if err != nil {
+		engine.stop()
+		j.log.Error("cannot start the journal again", "error", err)
+		return false
+	}
+	info := s.CachedInfo()
+	if !j.life.of(info) || info.State.LastSeq < j.stored.Load() {
+		engine.stop()
+		j.refuse(ErrCutOff)
+		return false
+	}
+	return true
 }
 
 // removed reports whether the directory or the stream in it is not the one that the server writes to.
@@ -127,7 +135,14 @@ func (j *Journal) removed() bool {
 // noteFiles notes what the directory and that of the stream's messages are.
 func (j *Journal) noteFiles() error {
 	j.files = map[string]os.FileInfo{}
-	for _, name := range []string{".", filepath.Join(storeName, account, "streams", streamName, "msgs")} {
+	if j.dir == nil {
+		return nil
+	}
+	names := []string{"."}
+	if j.config.Cluster == nil { // else it may come later
+		names = append(names, filepath.Join(storeName, account, "streams", streamName, "msgs"))
+	}
+	for _, name := range names {
 		info, err := os.Stat(filepath.Join(j.config.Dir, name))
 		if err != nil {
 			return err

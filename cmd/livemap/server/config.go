@@ -44,8 +44,15 @@ type Config struct {
 	// Settings (--max-vehicles, --vehicle-ttl) are values of settings of the journal. One that is missing
 	// stays as it is there, and has its default without a journal.
 	Settings stream.Settings
-	// Journal (--journal) is [JournalEmbedded], in the state directory, or [JournalOff].
+	// Journal (--journal) is [JournalEmbedded], in the state directory, [JournalOff], or the nats:// URLs of
+	// servers, separated by commas.
 	Journal string
+	// JournalCreds (--journal-creds) is a file with the JWT and the seed of a NATS user. JournalTLS
+	// (--journal-cert, --journal-key, --journal-ca) is for the connection to the servers of Journal.
+	JournalCreds string
+	JournalTLS   Certificates
+	// Cluster (--cluster-…) makes several hubs one.
+	Cluster Cluster
 	// JournalSize (--journal-size) is how much the journal keeps: 16 MiB to 16 TiB.
 	JournalSize Size
 	// JournalAge (--journal-age) is for how long the journal keeps it: 1 min to 87,600 h.
@@ -181,25 +188,7 @@ func (c *Config) checkRanges() error {
 			err = fmt.Errorf("--%w", err)
 		}
 	}
-	return cmp.Or(err, c.checkJournal(), within("drain", c.Drain, 0, 5*time.Minute))
-}
-
-func (c *Config) checkJournal() error {
-	if c.Journal == JournalOff {
-		return nil
-	}
-	if c.Journal != JournalEmbedded {
-		return fmt.Errorf("--journal is %q; it must be %s or %s", c.Journal, JournalEmbedded, JournalOff)
-	}
-	if c.JournalSync != 0 && (c.JournalSync < 100*time.Millisecond || c.JournalSync > time.Minute) {
-		return fmt.Errorf("--journal-sync is %s; it must be from 100ms to 1m, or 0 for before each answer",
-			c.JournalSync)
-	}
-	return cmp.Or(
-		within("journal-size", c.JournalSize, 16<<20, 16<<40),
-		within("journal-age", c.JournalAge, time.Minute, 87600*time.Hour),
-		within("publish-wait", c.PublishWait, time.Second, 5*time.Minute),
-	)
+	return cmp.Or(err, c.checkJournal(), c.checkCluster(), within("drain", c.Drain, 0, 5*time.Minute))
 }
 
 // within checks the field of a flag against its range.

@@ -52,9 +52,9 @@ func (c *Config) openJournal(
 	ctx context.Context, state *stateDir, config stream.Config,
 ) (_ *stream.Hub, _ *journal, err error) {
 	j := &journal{state: state, backlog: uint64(c.MaxBacklog)}
-	options := jetstream.Config{
-		Dir: state.Path(journalDir), MaxBytes: int64(c.JournalSize), MaxAge: c.JournalAge, Sync: c.JournalSync,
-		Logger: state.log,
+	options, err := c.journalOptions(state)
+	if err != nil {
+		return nil, nil, err
 	}
 	if j.Journal, err = jetstream.Open(ctx, options); err != nil {
 		return nil, nil, err
@@ -73,7 +73,7 @@ func (c *Config) openJournal(
 		return nil, nil, err
 	}
 	hub, err := j.start(ctx, config, life)
-	if errors.Is(err, stream.ErrOtherJournal) {
+	if shared := options.Cluster != nil || options.Remote != nil; !shared && errors.Is(err, stream.ErrOtherJournal) {
 		state.log.Error("no saved state leads to what the journal has; it begins anew", "error", err)
 		if err = j.Journal.Close(); err != nil {
 			return nil, nil, err

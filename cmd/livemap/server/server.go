@@ -125,7 +125,7 @@ func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metr
 		PublishWait:   c.PublishWait,
 		Delay:         metrics.WriteDelay,
 	}
-	if c.Journal == JournalEmbedded {
+	if c.Journal != JournalOff {
 		return c.openJournal(ctx, state, config)
 	}
 	hub := stream.New(config)
