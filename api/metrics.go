@@ -32,6 +32,8 @@ type Metrics struct {
 	keyReloads  *prometheus.CounterVec
 
 	stalledAnswers, readsRefused prometheus.Counter
+
+	journalEntries, journalCommit prometheus.Histogram // registered with a hub that has a journal
 }
 
 // delays are the bounds of the histograms, in seconds: from those of an idle hub to those of a
@@ -81,6 +83,12 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(m.publishes, m.stalledAnswers, m.readsRefused, m.publishTime, m.writeDelay, m.open,
 		m.closed, m.panics, m.migrations, m.cut, m.unsaved, m.keyReloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.journalEntries = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "livemap_journal_entries_per_message", Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256},
+		Help: "Entries of each message that this hub posted to the journal."})
+	m.journalCommit = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "livemap_journal_commit_seconds", Buckets: delays,
+		Help: "Seconds from posting a message to the journal until it came back and was applied."})
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
 	}
@@ -97,6 +105,12 @@ func counters(name, help, label string) *prometheus.CounterVec {
 // WriteDelay observes how long an event waited to be written. It is for the Delay of
 // [stream.Config].
 func (m *Metrics) WriteDelay(d time.Duration) { m.writeDelay.Observe(d.Seconds()) }
+
+// Commit observes a message of the journal. It is for the Commit of [stream.Config].
+func (m *Metrics) Commit(entries int, d time.Duration) {
+	m.journalEntries.Observe(float64(entries))
+	m.journalCommit.Observe(d.Seconds())
+}
 
 // Migrated counts HTTP/3 connections whose client moved to another address (RFC 9000, section 9).
 func (m *Metrics) Migrated(moves int) { m.migrations.Add(float64(moves)) }
@@ -128,7 +142,12 @@ func (m *Metrics) KeyReloaded(err error) {
 }
 
 // Watch adds the metrics of a hub. Call it once.
-func (m *Metrics) Watch(hub *stream.Hub) { m.registry.MustRegister(hubCollector{hub, m}) }
+func (m *Metrics) Watch(hub *stream.Hub) {
+	m.registry.MustRegister(hubCollector{hub, m})
+	if hub.HasJournal() {
+		m.registry.MustRegister(journalCollector{hub}, m.journalEntries, m.journalCommit)
+	}
+}
 
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

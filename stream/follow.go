@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,7 @@ type following struct {
 	entries  [maxEntries]entry
 	outcomes [maxEntries]outcome
 	cancel   context.CancelFunc
+	restarts atomic.Uint64 // how often Follow had to be called anew
 
 	mu     sync.Mutex
 	failed error         // why the hub follows no more
@@ -143,6 +145,7 @@ func (h *Hub) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(followAgain):
+			h.following.restarts.Add(1)
 		}
 	}
 }
@@ -251,6 +254,9 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 			}
 		}
 		made = f.proposer.applied(m.n, f.outcomes[:count])
+		if h.config.Commit != nil && !made.IsZero() {
+			h.config.Commit(count, time.Since(made))
+		}
 	} else if own {
 		f.proposer.ignored(m.n, last)
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	// Delay, if set, receives the delivery time of each live write: from publishing its oldest
 	// event until the write was done. Many goroutines call it, and often.
 	Delay func(time.Duration)
+	// Commit, if set, receives of each message that this hub posted to its journal: how many entries it had,
+	// and the time from posting it first until it was applied.
+	Commit func(entries int, d time.Duration)
 }
 
 func (c Config) withDefaults() Config {

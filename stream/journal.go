@@ -25,10 +25,14 @@ type Journal interface {
 	Follow(ctx context.Context, after Place, apply func(at Place, message []byte) error) error
 }
 
-// Life is what tells one journal from another.
+// Life is what tells one journal from another, and how much it holds.
 type Life struct {
 	Epoch       string // of the ids of its events, as [NewEpoch] makes one
 	First, Last uint64 // seqs of its oldest and newest message; Last is First - 1 when it holds none
+
+	Oldest time.Time // when the message First was stored; zero: unknown
+	Bytes  uint64    // that it takes on its disk; 0: unknown
+	Free   uint64    // bytes that its disk has left for it; 0: unknown
 }
 
 // Place names a message of a journal. The zero Place is before the first.

@@ -99,6 +99,7 @@ type proposer struct {
 	posted   time.Time // when something was posted last
 	newest   uint64    // the newest message of the session that the journal has stored
 	resent   uint64    // messages that were posted again
+	passed   uint64    // own messages that were not applied when they came back
 	pause    time.Duration
 	timer    *time.Timer
 	idle     []*flying // whose memory is free
@@ -318,6 +319,7 @@ func (p *proposer) applied(n uint64, outcomes []outcome) (made time.Time) {
 func (p *proposer) ignored(n, last uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.passed++
 	if n <= last {
 		return // it was there before
 	}

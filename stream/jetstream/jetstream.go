@@ -275,7 +275,9 @@ func (j *Journal) Life(ctx context.Context) (stream.Life, error) {
 		return stream.Life{}, err
 	}
 	state := s.CachedInfo().State
-	return stream.Life{Epoch: j.life.epoch, First: max(1, state.FirstSeq), Last: state.LastSeq}, nil
+	free, _, _ := room(j.config.Dir)
+	return stream.Life{Epoch: j.life.epoch, First: max(1, state.FirstSeq), Last: state.LastSeq,
+		Oldest: state.FirstTime, Bytes: state.Bytes, Free: free}, nil
 }
 
 // current returns the server that runs.

@@ -65,6 +65,30 @@ func TestKilledHubLosesNothing(t *testing.T) {
 	}
 }
 
+// TestJournalMetrics holds the names: rules and dashboards have them.
+func TestJournalMetrics(t *testing.T) {
+	t.Parallel()
+	hub := startHub(t, "--listen", "off", "--state-dir", t.TempDir())
+	publishOne(t, hub, "a")
+	for _, gauge := range []string{"applied", "stored", "first_seq", "fresh", "bytes", "seconds", "disk_free_bytes",
+		"entries_per_message_count", "commit_seconds_count", "commit_seconds_sum"} {
+		assert.Positive(t, hub.metric(t, "livemap_journal_"+gauge), gauge)
+	}
+	await(t, "nothing is behind", func() bool {
+		return hub.metric(t, "livemap_journal_lag_seconds") == 0 && hub.metric(t, "livemap_journal_inflight_messages") == 0
+	})
+	for _, counter := range []string{"resent", "ignored", "follow_restarts"} {
+		assert.Zero(t, hub.metric(t, "livemap_journal_"+counter+"_total"), counter)
+	}
+	off := startHub(t, "--listen", "off", "--state-dir", t.TempDir(), "--journal", "off")
+	response, err := off.operator.Get(off.publish + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), "livemap_journal")
+}
+
 func publishOne(t *testing.T, hub *runningHub, label string) (id string) {
 	t.Helper()
 	id, err := tryPublish(hub, label)

@@ -124,6 +124,7 @@ func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metr
 		Settings:      c.Settings,
 		PublishWait:   c.PublishWait,
 		Delay:         metrics.WriteDelay,
+		Commit:        metrics.Commit,
 	}
 	if c.Journal != JournalOff {
 		return c.openJournal(ctx, state, config)
