@@ -25,6 +25,11 @@ const SPEED_UNITS = {
 	mph: { unit: "mph", factor: 1 / 1.609344, long: "mi", metres: 1609.344, short: "ft", shortMetres: 0.3048 },
 	knots: { unit: "kn", factor: 1 / 1.852, long: "nm", metres: 1852, short: "m", shortMetres: 1 },
 };
+/** What the scale of MapLibre's map calls them. */
+const SCALE_UNITS = /** @type {const} */ ({ "km/h": "metric", mph: "imperial", knots: "nautical" });
+
+/** The unit of the map's scale. */
+export const scaleUnit = () => SCALE_UNITS[settings.speed];
 
 /** A count with thousands separators. @param {number} count */
 export const count = (count) => count.toLocaleString(LANGUAGE);

@@ -73,7 +73,7 @@ const trail = new Trail(map);
 const places = new Places();
 const groups = new Groups(
 	() => groupsChanged(),
-	() => feed.status.phase === "live",
+	() => started && feed.status.phase === "live",
 );
 groups.choose(viewState.groups);
 viewport.groups = groups.streamed;
@@ -397,15 +397,16 @@ function middle() {
 /** Shows a place, and sorts by the distance to it. @param {{lon: number, lat: number, name: string}} place */
 function goTo({ lon, lat, name }) {
 	change({ near: { lon, lat, name }, sort: "distance", q: "" });
+	setSheet("half");
 	map.showPlace([lon, lat]);
-	setSheet(true);
 }
 
 /** Shows how many vehicles are chosen in the list. @param {Set<string>} chosen */
 function showChosen(chosen) {
 	const bar = element("chosen", HTMLElement);
-	bar.hidden = chosen.size === 0;
-	setText(/** @type {Element} */ (bar.firstElementChild), TEXTS.chosen.count(chosen.size));
+	bar.hidden = chosen.size === 0 && !list.choosing;
+	const text = chosen.size === 0 ? TEXTS.chosen.none : TEXTS.chosen.count(chosen.size);
+	setText(/** @type {Element} */ (bar.firstElementChild), text);
 }
 
 /** Shows only the chosen vehicles, or all again. */
@@ -415,7 +416,7 @@ function isolate() {
 		showNotice(TEXTS.chosen.tooMany(MAX_ONLY), 5000);
 	} else if (chosen.size > 0) {
 		change({ only: [...chosen] });
-		list.choose([]);
+		list.setChoosing(false);
 	} else if (viewState.only.length > 0) {
 		change({ only: [] });
 	}
@@ -423,13 +424,15 @@ function isolate() {
 
 /** Selects a vehicle from the list, and moves the map if the vehicle is out of view. @param {string} id */
 function select(id) {
+	setSheet("peek");
 	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
 	const vehicle = fleet.vehicles.get(id);
 	if (vehicle && (!contains(map.bounds(), vehicle) || !viewport.near)) {
 		map.showPlace([vehicle.lon, vehicle.lat]);
+	} else if (vehicle) {
+		map.uncover([vehicle.lon, vehicle.lat]);
 	}
 	list.reveal(id);
-	setSheet(false);
 }
 
 /** @param {string} id */
@@ -482,7 +485,7 @@ bindControls({
 		}
 	},
 	focusList: () => list.element.focus(),
-	openPanel: () => setSheet(true),
+	openPanel: () => setSheet("full"),
 	middle,
 	keys: {
 		"?": () => showHelp(),
@@ -493,8 +496,8 @@ bindControls({
 	escape() {
 		if (ruler.active) {
 			ruler.toggle(false);
-		} else if (list.chosen.size > 0) {
-			list.choose([]);
+		} else if (list.chosen.size > 0 || list.choosing) {
+			list.setChoosing(false);
 		} else if (viewState.vehicle !== null) {
 			change({ vehicle: null, follow: false });
 		}
@@ -503,7 +506,7 @@ bindControls({
 const { showHelp } = bindOptions({ fleet, list, viewState: () => viewState, change });
 const chosenBar = element("chosen", HTMLElement);
 chosenBar.querySelector(".isolate")?.addEventListener("click", isolate);
-chosenBar.querySelector(".clear")?.addEventListener("click", () => list.choose([]));
+chosenBar.querySelector(".clear")?.addEventListener("click", () => list.setChoosing(false));
 onSettings(() => render());
 element("overview", HTMLElement).addEventListener("click", () => {
 	if (!wholeFleet.complete) {
@@ -540,6 +543,8 @@ map.on("click", (event) => {
 	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
 	if (id !== null) {
 		list.reveal(id);
+		const { lon, lat } = /** @type {import("./fleet.js").Vehicle} */ (marker?.vehicle);
+		map.uncover([lon, lat]);
 	}
 });
 map.on("mousemove", (event) => {

@@ -1,6 +1,6 @@
 /**
  * texts.js holds all texts of the page, so that they can be had in other languages. The elements of
- * index.html name theirs by `data-text`, `data-aria-label`, `data-title` and `data-placeholder` (labels.js).
+ * index.html name theirs by `data-text`, `data-aria-label`, `data-title` and `data-placeholder`.
  */
 
 /** The language of the texts, numbers and names of countries (BCP 47). */
@@ -52,7 +52,8 @@ export const TEXTS = {
 
 	panel: {
 		vehicles: "Vehicles",
-		sheet: "Show the list of vehicles",
+		raise: "Make the panel larger",
+		lower: "Make the panel small",
 		skip: "Skip to the list of vehicles",
 		details: "Details",
 		retry: "Try now",
@@ -91,6 +92,7 @@ export const TEXTS = {
 		zone: "Time zone",
 		local: "local",
 		utc: "UTC",
+		choose: "Choose several vehicles",
 		export: "Export the list",
 		csv: "CSV",
 		geojson: "GeoJSON",
@@ -182,6 +184,7 @@ export const TEXTS = {
 		unknown: "The hub knows no such vehicle.",
 	},
 	chosen: {
+		none: "Tap or click the vehicles.",
 		/** @param {number} count */
 		count: (count) => `${count} chosen`,
 		/** @param {number} most */

@@ -413,7 +413,8 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 			lat: BERLIN.lat + 0.05,
 			speed_kmh: 20,
 		});
-		const { width = 0, height = 0 } = (await page.locator("#map").boundingBox()) ?? {};
+		const boxes = await Promise.all(["#map", "#details"].map((box) => page.locator(box).boundingBox()));
+		const [map, details] = /** @type {{x: number, y: number, width: number, height: number}[]} */ (boxes);
 		await page.waitForFunction(
 			({ width, height }) => {
 				const mark = window.livemap.drawn("VAN-7");
@@ -424,7 +425,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 					Math.abs(x - width / 2) < 5
 				);
 			},
-			{ width, height },
+			{ width: details.x - map.x, height: map.height }, // beside the details
 		);
 		await page.waitForURL(/follow/);
 		await page.mouse.move(450, 400);
@@ -941,7 +942,9 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		);
 		const page = await showFull(at(BERLIN.lon, BERLIN.lat, 5));
 		await page.locator('[data-id="VAN-7"]').click();
-		await page.waitForURL(/map=11\/52\.52\d*\/13\.40/);
+		await page.waitForURL(/map=11\/52\.52\d*\/13\.[456]/); // the details cover the middle
+		const { left } = await drawn(page, "VAN-7");
+		assert.ok(left > 0 && left < 228, `${left}`);
 		await page.getByRole("radio", { name: /Moving/ }).check();
 		await page.locator("#search").fill("FAR-1");
 		await says(page, "#empty-list", /Enter looks for/); // it does not move

@@ -2,6 +2,8 @@
  * gl-map.js is the full map: MapLibre draws it with WebGL2, in the system's light or dark scheme.
  */
 import * as maplibregl from "maplibre-gl";
+import { scaleUnit } from "../format.js";
+import { onSettings } from "../settings.js";
 import { TEXTS } from "../texts.js";
 import { addGraticule, baseStyle, closeArchives, repaint, streetAreas } from "./basemap.js";
 import { PALETTE } from "./sprites.js";
@@ -39,7 +41,9 @@ export async function makeGlMap(container, config, compact) {
 	map.touchZoomRotate.disableRotation();
 	map.keyboard.disableRotation();
 	map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
-	map.addControl(new maplibregl.ScaleControl(), "bottom-left");
+	const scale = new maplibregl.ScaleControl({ unit: scaleUnit() });
+	map.addControl(scale, "bottom-left");
+	onSettings(() => scale.setUnit(scaleUnit()));
 	map.on("style.load", () => map.setProjection({ type: "mercator" })); // overrides the style
 	addGraticule(map);
 	darkScheme.addEventListener("change", async () => {
@@ -112,9 +116,9 @@ class GlMap {
 		this.#map.jumpTo(zoom === undefined ? { center } : { center, zoom });
 	}
 
-	/** @param {LonLat} center @param {number} zoom @param {boolean} animate */
-	flyTo(center, zoom, animate) {
-		this.#map.flyTo({ center, zoom, animate, maxDuration: 2500 });
+	/** @param {LonLat} center @param {number} zoom @param {{offset: Point, animate: boolean}} options */
+	flyTo(center, zoom, { offset: { x, y }, animate }) {
+		this.#map.flyTo({ center, zoom, offset: [x, y], animate, maxDuration: 2500 });
 	}
 
 	/**

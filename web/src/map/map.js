@@ -5,6 +5,7 @@
 import { ATTRIBUTION } from "./basemap-atlas.js";
 import { element, setText } from "../element.js";
 import { TEXTS } from "../texts.js";
+import { isCovered, shiftOfPage } from "./free-part.js";
 import { PlainMap } from "./plain-map.js";
 import { boxAround } from "./viewport.js";
 
@@ -33,7 +34,8 @@ const CLOSE_ZOOM = { streets: 14, world: 11 };
  * @property {() => boolean} isMoving
  * @property {() => boolean} isComplete whether all that is in view is drawn
  * @property {(center: LonLat, zoom?: number) => void} jumpTo
- * @property {(center: LonLat, zoom: number, animate: boolean) => void} flyTo
+ * @property {(place: LonLat, zoom: number, to: {offset: Point, animate: boolean}) => void} flyTo brings
+ *   a place to so many CSS pixels from the middle
  * @property {(box: Box, options: {padding: number, maxZoom: number, animate: boolean}) => void} fit
  * @property {(cursor: string) => void} setCursor
  * @property {(line: LonLat[]) => void} showTrail
@@ -194,22 +196,35 @@ export class PageMap {
 		}
 	}
 
-	/** Moves close to a place. @param {LonLat} center @param {boolean} [animate] */
-	showPlace(center, animate = true) {
-		this.#ground.flyTo(center, Math.max(this.zoom, this.#closeZoom), animate);
+	/** Moves close to a place. @param {LonLat} place @param {boolean} [animate] */
+	showPlace(place, animate = true) {
+		const offset = shiftOfPage(this.#ground.container);
+		this.#ground.flyTo(place, Math.max(this.zoom, this.#closeZoom), { offset, animate });
+	}
+
+	/** Moves a place from under what covers it. @param {LonLat} place */
+	uncover(place) {
+		const { container } = this.#ground;
+		if (isCovered(container, this.project(place))) {
+			this.#ground.flyTo(place, this.zoom, { offset: shiftOfPage(container), animate: true });
+		}
 	}
 
 	/**
-	 * Keeps a vehicle's drawn position in the centre.
+	 * Keeps a vehicle's drawn position in the centre, or in that of what nothing covers.
 	 * @param {Vehicle} vehicle
 	 * @param {import("./clusters.js").Marker | undefined} marker undefined if the vehicle is off the screen
 	 */
 	keepCentred(vehicle, marker) {
 		const { width, height } = this.size;
+		const offset = shiftOfPage(this.#ground.container);
 		if (!marker) {
-			this.jumpTo([vehicle.lon, vehicle.lat]);
-		} else if (Math.hypot(marker.left - width / 2, marker.top - height / 2) > 0.5) {
-			this.jumpTo(this.#ground.unproject({ x: marker.left, y: marker.top }));
+			this.#ground.flyTo([vehicle.lon, vehicle.lat], this.zoom, { offset, animate: false });
+			return;
+		}
+		const center = { x: marker.left - offset.x, y: marker.top - offset.y };
+		if (Math.hypot(center.x - width / 2, center.y - height / 2) > 0.5) {
+			this.jumpTo(this.#ground.unproject(center));
 		}
 	}
 

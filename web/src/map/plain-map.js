@@ -146,9 +146,11 @@ export class PlainMap {
 		this.#moved();
 	}
 
-	/** @param {LonLat} center @param {number} zoom */
-	flyTo(center, zoom) {
-		this.jumpTo(center, zoom);
+	/** @param {LonLat} place @param {number} zoom @param {{offset: Point}} options */
+	flyTo(place, zoom, { offset: { x, y } }) {
+		this.#camera.moveTo(place, zoom);
+		this.#camera.panBy(x, y);
+		this.#moved();
 	}
 
 	/** @param {import("./viewport.js").Box} box @param {{padding: number, maxZoom: number}} options */

@@ -18,6 +18,9 @@ import { columnsOf, rowTexts } from "./columns.js";
 const ROW_HEIGHT = 52;
 /** Seconds from which the summary says of when what was searched is. */
 const SEARCH_NOTE_AGE = 5;
+/** Milliseconds that a finger rests on a row to choose it, and the CSS pixels that it may move meanwhile. */
+const LONG_PRESS = 500;
+const REST = 10;
 /** Rows rendered beyond the visible ones. */
 const OVERSCAN = 4;
 
@@ -66,6 +69,8 @@ export function sorted(rows, { sort, near }, stateOf) {
 export class List {
 	/** The vehicles that are chosen together. @type {Set<string>} */
 	chosen = new Set();
+	/** Whether a tap or click on a row chooses it together with the others. */
+	choosing = false;
 	/** @type {Vehicle[]} */ #rows = [];
 	/**
 	 * All vehicles by name, as of the fleet's `version`. Sorting 10,000 names takes 100 ms.
@@ -99,6 +104,13 @@ export class List {
 			this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id),
 		);
 		element.addEventListener("click", (event) => this.#click(event));
+		onLongPress(element, ({ target }) => {
+			const id = idOfRow(target);
+			if (id !== undefined && !this.chosen.has(id)) {
+				this.choosing = true;
+				this.choose([...this.chosen, id]);
+			}
+		});
 		new ResizeObserver(() => this.#render()).observe(element);
 	}
 
@@ -155,8 +167,7 @@ export class List {
 
 	/** @param {MouseEvent} event */
 	#click(event) {
-		const row = /** @type {HTMLElement} */ (event.target).closest("[data-id]");
-		const id = row instanceof HTMLElement ? row.dataset.id : undefined;
+		const id = idOfRow(event.target);
 		if (id === undefined) {
 			return;
 		}
@@ -164,13 +175,19 @@ export class List {
 		this.#activate(id);
 		if (event.shiftKey) {
 			this.#chooseRange(from, id);
-		} else if (event.ctrlKey || event.metaKey) {
+		} else if (event.ctrlKey || event.metaKey || this.choosing) {
 			this.#toggle(id);
 		} else {
 			this.#anchor = id;
 			this.choose([]);
 			this.onSelect(id);
 		}
+	}
+
+	/** Lets taps and clicks choose several, or ends that and chooses none. @param {boolean} choosing */
+	setChoosing(choosing) {
+		this.choosing = choosing;
+		this.choose([]);
 	}
 
 	/** Chooses these vehicles together, instead of the others. @param {Iterable<string>} ids */
@@ -182,7 +199,8 @@ export class List {
 
 	/** @param {string} id */
 	#toggle(id) {
-		const first = this.chosen.size === 0 && this.selected !== null ? [this.selected] : [];
+		const alone = this.chosen.size > 0 || this.choosing || this.selected === null;
+		const first = alone ? [] : [/** @type {string} */ (this.selected)];
 		const chosen = new Set([...first, ...this.chosen]);
 		if (!chosen.delete(id)) {
 			chosen.add(id);
@@ -232,9 +250,9 @@ export class List {
 			this.choose(this.#rows.map((v) => v.id));
 		} else if (command && event.key === " " && at >= 0) {
 			this.#toggle(this.#rows[at].id);
-		} else if (event.key === "Escape" && this.chosen.size > 0) {
+		} else if (event.key === "Escape" && (this.chosen.size > 0 || this.choosing)) {
 			event.stopPropagation();
-			this.choose([]);
+			this.setChoosing(false);
 		} else if ((event.key === "Enter" || event.key === " ") && at >= 0) {
 			this.choose([]);
 			this.onSelect(this.#rows[at].id);
@@ -330,6 +348,45 @@ export function summaryText(shown, { all, complete, age = 0, inView = false, sea
 		parts.push(summary.inView);
 	}
 	return parts.join(" · ");
+}
+
+/** @param {EventTarget | null} target @returns {string | undefined} */
+function idOfRow(target) {
+	const row = target instanceof Element ? target.closest("[data-id]") : null;
+	return row instanceof HTMLElement ? row.dataset.id : undefined;
+}
+
+/**
+ * Calls a function when a finger rests on an element. That press is no tap then.
+ * @param {HTMLElement} element
+ * @param {(event: PointerEvent) => void} pressed
+ */
+function onLongPress(element, pressed) {
+	/** @type {ReturnType<typeof setTimeout> | undefined} */
+	let timer;
+	let from = { x: 0, y: 0 };
+	let done = false;
+	element.addEventListener("pointerdown", (event) => {
+		done = false;
+		clearTimeout(timer);
+		if (event.pointerType === "touch" && event.isPrimary) {
+			from = { x: event.clientX, y: event.clientY };
+			timer = setTimeout(() => {
+				done = true;
+				pressed(event);
+			}, LONG_PRESS);
+		}
+	});
+	element.addEventListener("pointermove", ({ clientX, clientY }) => {
+		if (Math.hypot(clientX - from.x, clientY - from.y) > REST) {
+			clearTimeout(timer);
+		}
+	});
+	for (const type of ["pointerup", "pointercancel"]) {
+		element.addEventListener(type, () => clearTimeout(timer));
+	}
+	element.addEventListener("contextmenu", (event) => done && event.preventDefault());
+	element.addEventListener("click", (event) => done && event.stopImmediatePropagation(), { capture: true });
 }
 
 function row() {

@@ -51,6 +51,9 @@ export function bindOptions({ fleet, list, viewState, change }) {
 			const { type, write } = FILES[value];
 			const time = new Date().toISOString().slice(0, 19).replaceAll(":", "");
 			download(`vehicles-${time}.${value}`, type, write(list.vehicles));
+		} else if (value === "choose") {
+			menu.open = false;
+			list.setChoosing(true);
 		} else if (value === "help") {
 			help.showModal();
 		}

@@ -1,6 +1,6 @@
 /**
- * labels.js gives the elements of index.html their texts. It is a script of its own, so that no other module
- * is waited for.
+ * page-texts.js gives the elements of index.html their texts. It is a script of its own, so that it waits for
+ * no other module.
  */
 import { LANGUAGE, TEXTS } from "./texts.js";
 
