@@ -62,6 +62,7 @@ var arrows = []arrow{
 	{"cmd/livemap", kong, "flags"},
 	{"cmd/livemap/server", "", "the hub serves openapi.yaml, which stands at the top"},
 	{"cmd/livemap/server", "api", "what the ports serve"},
+	{"cmd/livemap/server", "api/problem", "answers while the hub waits for its journal"},
 	{"cmd/livemap/server", "api/token", "reads the keys that verify tokens"},
 	{"cmd/livemap/server", "cmd/livemap/listen", "opens the ports"},
 	{"cmd/livemap/server", "api/regular", "the state is files, not pipes"},

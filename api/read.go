@@ -205,19 +205,30 @@ func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
 
 // readyz answers 200 while the hub accepts positions and streams, and 503 while it drains or cannot prove
-// that it is up to date.
+// that it is up to date. It also says which hubs of the cluster are missing.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if a.draining.Err() != nil {
 		return errDraining()
 	}
+	missing := ""
+	if a.Missing != nil {
+		missing = a.Missing()
+	}
 	if since, frozen := a.Hub.Frozen(); frozen {
-		return errFrozen(since, a.Hub.JournalError())
+		answer := errFrozen(since, a.Hub.JournalError())
+		if missing != "" {
+			answer.Detail += "; " + missing
+		}
+		return answer
+	}
+	if missing != "" {
+		return writeText(w, "ready; "+missing+"\n")
 	}
 	return writeText(w, "ready\n")
 }
 
 // errFrozen says since when the hub has not heard from its journal, and why, if that is known.
-func errFrozen(since time.Time, why error) error {
+func errFrozen(since time.Time, why error) *problem.Problem {
 	detail := "the journal has not answered since " + since.UTC().Format(time.RFC3339)
 	if why != nil {
 		detail += ": " + strings.TrimPrefix(why.Error(), "stream: ")

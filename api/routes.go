@@ -60,6 +60,9 @@ type Config struct {
 
 	// Full reports that memory is short: the API then rejects new streams. Nil: it never is.
 	Full func() bool
+
+	// Missing says which hubs of the cluster are not connected, "" if all are. Nil: there is no cluster.
+	Missing func() string
 }
 
 // Handler answers a request, or returns the error that the API answers with.

@@ -19,7 +19,11 @@ import (
 const clusterName = "livemap"
 
 // askAgain is how often a server asks for the stream until enough of its cluster are there.
-const askAgain = 250 * time.Millisecond
+// askLimit is how long one answer may take.
+const (
+	askAgain = 250 * time.Millisecond
+	askLimit = 3 * time.Second
+)
 
 // Cluster makes the servers of three or five hubs one. Each of them has all messages. The journal takes
 // messages while more than half of them are connected to each other.
@@ -98,21 +102,22 @@ func (j *Journal) Missing() string {
 
 // waitForStream opens the stream, or makes it, as soon as enough of the cluster are there.
 func (j *Journal) waitForStream(ctx context.Context, engine *engine) (life, error) {
+	why := "no answer yet"
 	for {
-		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		if missing := j.Missing(); missing != "" {
+			why = missing
+		}
+		if j.config.Waiting != nil {
+			j.config.Waiting(why)
+		}
+		try, cancel := context.WithTimeout(ctx, askLimit)
 		l, err := engine.openStream(try, j.config)
 		cancel()
 		if final := (*finalError)(nil); err == nil || errors.As(err, &final) || ctx.Err() != nil {
 			return l, err
 		}
 		j.log.Debug("the journal is not there yet", "error", err)
-		if j.config.Waiting != nil {
-			why := j.Missing()
-			if why == "" {
-				why = err.Error()
-			}
-			j.config.Waiting(why)
-		}
+		why = err.Error()
 		select {
 		case <-ctx.Done():
 			return life{}, ctx.Err()

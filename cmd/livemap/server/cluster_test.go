@@ -1,6 +1,9 @@
 package server
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,4 +46,33 @@ func TestClusterConfig(t *testing.T) {
 			assert.ErrorContains(t, config.checkCluster(), "--cluster-listen needs --journal embedded")
 		})
 	}
+}
+
+// TestGate checks that requests wait for the hub, and that /readyz says what it waits for.
+func TestGate(t *testing.T) {
+	g := newGate()
+	public, internal := g.handlers()
+	ask := func(h http.Handler, path string) *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		return answer
+	}
+	g.wait("two hubs are missing")
+	answer := ask(internal, "/readyz")
+	assert.Equal(t, 503, answer.Code)
+	assert.Contains(t, answer.Body.String(), "the hub waits for its journal: two hubs are missing")
+	assert.Equal(t, 200, ask(internal, "/healthz").Code)
+	waiting := make(chan string)
+	go func() { waiting <- ask(public, "/stream").Body.String() }()
+	select {
+	case text := <-waiting:
+		t.Fatal("it did not wait: ", text)
+	default:
+	}
+	says := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
+	}
+	g.open(says("public"), says("internal"))
+	assert.Equal(t, "public", <-waiting)
+	assert.Equal(t, "internal", ask(internal, "/readyz").Body.String())
 }

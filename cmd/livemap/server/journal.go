@@ -49,16 +49,18 @@ type journal struct {
 // or without a journal, has left vehiclesFile; its vehicles are taken over into an empty journal. So are
 // those of a state that is not of this journal.
 func (c *Config) openJournal(
-	ctx context.Context, state *stateDir, config stream.Config,
+	ctx context.Context, state *stateDir, config stream.Config, waiting func(why string),
 ) (_ *stream.Hub, _ *journal, err error) {
 	j := &journal{state: state, backlog: uint64(c.MaxBacklog)}
 	options, err := c.journalOptions(state)
 	if err != nil {
 		return nil, nil, err
 	}
+	options.Waiting = waiting
 	if j.Journal, err = jetstream.Open(ctx, options); err != nil {
 		return nil, nil, err
 	}
+	waiting("it applies what is there")
 	defer func() {
 		if err != nil {
 			j.Journal.Close()

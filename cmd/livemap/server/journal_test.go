@@ -27,7 +27,7 @@ func TestStatesOfJournal(t *testing.T) {
 	filler := strings.Repeat("x", 8000)
 	var head stream.ID
 	for range 2 {
-		hub, j, err := config.openJournal(t.Context(), state, stream.Config{})
+		hub, j, err := config.openJournal(t.Context(), state, stream.Config{}, func(string) {})
 		require.NoError(t, err)
 		if head != (stream.ID{}) {
 			require.Equal(t, head, hub.Head())

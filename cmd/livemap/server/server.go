@@ -72,7 +72,20 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 	metrics := api.NewMetrics()
 	metrics.Build(c.Version)
 	c.History = fitHistory(c.History, memoryLimit(), log)
-	hub, journal, err := c.openHub(ctx, state, metrics)
+	gate := newGate()
+	var failed <-chan error
+	serve := func() {
+		public, internal := gate.handlers()
+		failed = ports.Serve(public, internal, listen.Counters{Migrated: metrics.Migrated, Cut: metrics.Cut})
+	}
+	waits := c.Cluster.Listen != ""
+	if waits { // maybe for days; else requests wait in the ports
+		serve()
+	}
+	hub, journal, err := c.openHub(ctx, state, metrics, gate.wait)
+	if ctx.Err() != nil && waits {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -95,10 +108,17 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		TakeOver:       listen.TakeOverHTTP3,
 		Full:           memory.high.Load,
 	}
+	if journal != nil {
+		config.Missing = journal.Missing
+	}
 	c.configure(&config)
 	surface := api.New(config)
 	defer surface.Close()
-	return c.serve(ctx, &running{hub, surface, ports, state, journal, keys, log}, ready)
+	gate.open(surface.Public(), surface.Internal())
+	if !waits {
+		serve()
+	}
+	return c.serve(ctx, &running{hub, surface, ports, failed, state, journal, keys, log}, ready)
 }
 
 // open opens the ports. A hub without a public port needs no QUIC keys.
@@ -113,9 +133,10 @@ func (c *Config) open(ctx context.Context, state *stateDir, log *slog.Logger) (_
 }
 
 // openHub opens the hub with what it knew before, and its journal, if it has one.
-func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metrics) (
-	*stream.Hub, *journal, error,
-) {
+// waiting is called with the reason while that has to wait for other hubs.
+func (c *Config) openHub(
+	ctx context.Context, state *stateDir, metrics *api.Metrics, waiting func(why string),
+) (*stream.Hub, *journal, error) {
 	config := stream.Config{
 		History:       int(c.History),
 		MaxBacklog:    int(c.MaxBacklog),
@@ -127,7 +148,7 @@ func (c *Config) openHub(ctx context.Context, state *stateDir, metrics *api.Metr
 		Commit:        metrics.Commit,
 	}
 	if c.Journal != JournalOff {
-		return c.openJournal(ctx, state, config)
+		return c.openJournal(ctx, state, config, waiting)
 	}
 	hub := stream.New(config)
 	if err := state.load(hub); err != nil {
@@ -150,6 +171,7 @@ type running struct {
 	hub     *stream.Hub
 	surface *api.API
 	ports   *listen.Ports
+	failed  <-chan error // of the ports
 	state   *stateDir
 	journal *journal // nil: without one
 	keys    *keyWatch
@@ -158,10 +180,7 @@ type running struct {
 
 // serve serves until ctx is done or a port fails, and then ends the hub.
 func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addresses)) (err error) {
-	metrics := h.surface.Metrics
-	stopSaving := h.saveEvery(saveInterval, metrics.Unsaved)
-	failed := h.ports.Serve(h.surface.Public(), h.surface.Internal(),
-		listen.Counters{Migrated: metrics.Migrated, Cut: metrics.Cut})
+	stopSaving := h.saveEvery(saveInterval, h.surface.Metrics.Unsaved)
 	defer h.watchKeys()()
 	at := h.ports.Addresses()
 	h.log.Info("the hub is ready", attributes(at)...)
@@ -169,7 +188,7 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	defer pingWatchdog(func() { probeWriters(h.hub) }, h.log)()
 	notify(daemon.SdNotifyReady, h.log)
 	select {
-	case err = <-failed:
+	case err = <-h.failed:
 	case <-ctx.Done():
 	}
 	h.log.Info("the hub is going down", "streams", h.hub.Stats().Streams, "drain", c.Drain.String())
