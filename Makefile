@@ -11,7 +11,7 @@ GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
 .PHONY: build install clean help dist demo caddy-demo image docs web browser clients proxies tools test test-short check
 .PHONY: formatted lines vet vet-others staticcheck tidy types vulnerabilities fuzz page-tests picture
-.PHONY: tests tests-norace tests-race faults soak bench bench-quick
+.PHONY: tests tests-norace tests-race faults soak bench bench-quick bench-page
 .NOTPARALLEL: # what one tool prints stands together
 
 # What --version prints. Sources without git have what Go knows.
@@ -219,6 +219,10 @@ bench: bin/livemap ## Go benchmarks and every scenario of livemap bench, about 1
 
 bench-quick: bin/livemap ## the quick scenarios, under two minutes
 	bin/livemap bench --quick
+
+bench-page: build browser ## how fluid the page is, and how long a position takes to the screen; two minutes
+	node web/test/fluid.mjs
+	node web/test/pixel.mjs
 
 # Without the map's libraries, so without npm.
 .PHONY: bin/livemap
