@@ -29,6 +29,8 @@ type journaled struct {
 	time     int64              // the journal's time, Unix nanoseconds: see moveTime
 	sessions map[uint64]session // of hubs that were heard of in sessionLife
 	swept    int64              // time at which sessions were looked through
+	digest   uint64             // of all that was applied: see comparison
+	checked  int64              // time / checkpointEvery of the newest checkpoint
 }
 
 // session is a run of messages of one hub.
@@ -49,10 +51,11 @@ type following struct {
 	cancel   context.CancelFunc
 	restarts atomic.Uint64 // how often Follow had to be called anew
 
-	mu     sync.Mutex
-	failed error         // why the hub follows no more
-	moved  chan struct{} // closed when place has moved or failed is set
-	fresh  time.Time     // when the newest message of this hub that came back was made
+	mu         sync.Mutex
+	comparison comparison
+	failed     error         // why the hub follows no more
+	moved      chan struct{} // closed when place has moved or failed is set
+	fresh      time.Time     // when the newest message of this hub that came back was made
 }
 
 // NewWithJournal starts a hub that applies a journal: what is published is posted there, and takes effect
@@ -66,7 +69,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 	}
 	h := newHub(config)
 	h.epoch = life.Epoch
-	h.following = &following{Journal: j, moved: make(chan struct{})}
+	h.following = &following{Journal: j, moved: make(chan struct{}), comparison: newComparison()}
 	h.journaled.sessions, h.settings = map[uint64]session{}, newSettings()
 	h.nextNumber = func(newest number) number { return max(newest+1, h.applier.first) }
 	var loaded Loaded
@@ -243,8 +246,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 		h.signalRouter()
 	}
 	h.mu.Lock()
-	h.journaled.place = at
-	h.journaled.time += int64(count)
+	check, isCheckpoint := h.endMessage(at, count)
 	h.mu.Unlock()
 	var made time.Time
 	if own && due {
@@ -265,7 +267,18 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	if made.After(f.fresh) {
 		f.fresh = made
 	}
+	if isCheckpoint {
+		f.comparison.keep(check)
+	}
 	f.tellMoved()
+	for i := range whole {
+		if whole[i].kind != entryTick || !due {
+			continue
+		}
+		if err := f.comparison.tell(m.session, whole[i].checkpoint, time.Now()); err != nil {
+			return &unfit{err}
+		}
+	}
 	return nil
 }
 

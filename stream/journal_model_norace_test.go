@@ -228,6 +228,8 @@ func (r *journalRun) check(reader *hopper) {
 			}
 		}
 		require.NoError(r.t, h.JournalError())
+		_, alarms := h.StatesDiffer()
+		require.Zero(r.t, alarms, "hub %d", i)
 	}
 	reader.check(whole)
 	for n, label := range r.acked {

@@ -211,7 +211,7 @@ func TestMessageBytes(t *testing.T) {
 		"01" + fmt.Sprintf("%02x%02x", size&0x7f|0x80, size>>7) + head + position +
 		"02" + "01" + "42" +
 		"03" + "09" + "0b00000000000000" + "42" +
-		"05" + "01" + "01"
+		"05" + "11" + "01" + "0700000000000000" + "0900000000000000"
 	assert.Equal(t, want, got)
 	assert.Contains(t, position, hex.EncodeToString([]byte(feature)))
 	for n := range len(want) / 2 {

@@ -29,7 +29,8 @@ import (
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
 //	entrySetting   uint8: Setting; uvarint: its value; uint8: 1: only if it was never set, 0: in any case
-//	entryTick      uvarint: the rules that the hub speaks, 1; nothing more
+//	entryTick      uvarint: the rules that the hub speaks, 1; uint64: the seq of its newest checkpoint, 0: none;
+//	               uint64: its digest there
 //
 // The other kinds are reserved. A hub applies none that it does not know, and nothing after it.
 const (
@@ -153,13 +154,14 @@ func skipSources(body []byte) ([]byte, error) {
 
 // entry is what one entry of a message asks for. Its texts share the memory of the message.
 type entry struct {
-	kind     entryKind
-	position geo.Position // entryPosition
-	vehicle  string       // entryDelete, entryExpire; entryPosition: that of position
-	heard    int64        // entryExpire
-	setting  Setting      // entrySetting
-	value    int64        // entrySetting
-	ifUnset  bool         // entrySetting
+	kind       entryKind
+	position   geo.Position // entryPosition
+	vehicle    string       // entryDelete, entryExpire; entryPosition: that of position
+	heard      int64        // entryExpire
+	setting    Setting      // entrySetting
+	value      int64        // entrySetting
+	ifUnset    bool         // entrySetting
+	checkpoint checkpoint   // entryTick
 }
 
 // cutEntry reads the first entry into e and returns the others.
@@ -192,9 +194,12 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 			return nil, err
 		}
 	case entryTick:
-		if _, size := binary.Uvarint(body); size <= 0 || size != len(body) {
+		_, size := binary.Uvarint(body)
+		if size <= 0 || size != len(body)-16 {
 			return nil, errMessage
 		}
+		body = body[size:]
+		e.checkpoint = checkpoint{binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint64(body[8:])}
 	default:
 		return nil, fmt.Errorf(
 			"stream: an entry of the journal is of kind %d, which this hub does not know; a newer one wrote it", kind)

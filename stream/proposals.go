@@ -12,7 +12,7 @@ import (
 
 // tick proposes, until the hub is closed, what nobody asked for: ticks and expiry.
 func (h *Hub) tick() {
-	ticker := time.NewTicker(tickEvery / 4)
+	ticker, ticked := time.NewTicker(tickEvery/4), time.Time{}
 	defer ticker.Stop()
 	for {
 		select {
@@ -20,8 +20,9 @@ func (h *Hub) tick() {
 			return
 		case <-ticker.C:
 		}
-		if h.following.proposer.idleFor() >= tickEvery {
-			h.propose(tick())
+		if h.following.proposer.idleFor() >= tickEvery || time.Since(ticked) >= tickAnyway {
+			ticked = time.Now()
+			h.propose(h.newTick())
 		}
 		for h.proposeExpiry() {
 		}
@@ -181,4 +182,12 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 		}
 	})
 	return vehicles, err
+}
+
+// newTick returns a tick with the newest checkpoint.
+func (h *Hub) newTick() *proposal {
+	h.following.mu.Lock()
+	defer h.following.mu.Unlock()
+	c := &h.following.comparison
+	return tick(c.own[c.last])
 }

@@ -378,9 +378,12 @@ func (p *proposer) refuse(proposals []*proposal) {
 	}
 }
 
-// tick asks for nothing; it tells hubs that the journal goes on, and what time it is.
-func tick() *proposal {
+// tick asks for nothing; it tells hubs that the journal goes on, what time it is, and
+// which state this hub had.
+func tick(newest checkpoint) *proposal {
 	p := newProposal()
-	p.add(entryTick, binary.AppendUvarint(nil, entryRulesSpoken))
+	body := binary.AppendUvarint(nil, entryRulesSpoken)
+	body = binary.LittleEndian.AppendUint64(body, newest.seq)
+	p.add(entryTick, binary.LittleEndian.AppendUint64(body, newest.digest))
 	return p
 }

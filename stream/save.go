@@ -48,6 +48,8 @@ type stateOfJournal struct {
 	At        time.Time          `json:"at"`
 	Time      int64              `json:"time"`
 	Swept     int64              `json:"swept"`
+	Digest    uint64             `json:"digest"`
+	Checked   int64              `json:"checked"`
 	Newest    uint64             `json:"newest"`    // event
 	Forgotten uint64             `json:"forgotten"` // event
 	Settings  map[string]int64   `json:"settings"`  // that were set
@@ -59,6 +61,7 @@ func (h *Hub) stateOfJournal() *stateOfJournal {
 	j := &h.journaled
 	return &stateOfJournal{
 		Epoch: h.epoch, Seq: j.place.Seq, At: j.place.At, Time: j.time, Swept: j.swept,
+		Digest: j.digest, Checked: j.checked,
 		Newest: uint64(h.log.newest), Forgotten: uint64(h.fleet.forgotten),
 		Settings: h.settings.asSaved(), Sessions: maps.Clone(j.sessions),
 	}
@@ -66,7 +69,7 @@ func (h *Hub) stateOfJournal() *stateOfJournal {
 
 // restore takes what a save wrote of a hub with a journal. Hub.mu is held.
 func (h *Hub) restore(j *stateOfJournal) (err error) {
-	h.journaled = journaled{Place{j.Seq, j.At}, j.Time, maps.Clone(j.Sessions), j.Swept}
+	h.journaled = journaled{Place{j.Seq, j.At}, j.Time, maps.Clone(j.Sessions), j.Swept, j.Digest, j.Checked}
 	if h.journaled.sessions == nil {
 		h.journaled.sessions = map[uint64]session{}
 	}

@@ -239,7 +239,7 @@ func (h *Hub) ask() error {
 		asked[s] = value
 	}
 	if len(asked) == 0 {
-		return h.propose(tick())
+		return h.propose(h.newTick())
 	}
 	if err := h.propose(settingsProposal(asked, h.config.KeepSettings)); err != nil {
 		return err
