@@ -3,9 +3,11 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +98,24 @@ func publisherName(r *http.Request) string {
 		return "certificate " + p.certificate.Subject.String()
 	}
 	return clientKey(r)
+}
+
+// maxOwnerName bounds the names that the hub remembers with vehicles, in bytes.
+const maxOwnerName = 200
+
+// ownerName is the authenticated name to which what a request publishes belongs: its certificate's name or
+// its token's subject. It is "" for publishers without either, who are one.
+func ownerName(r *http.Request) string {
+	name := ""
+	if p := principalOf(r); p != nil && p.certificate != nil {
+		name = "certificate " + p.certificate.Subject.String()
+	} else if grant := grantOf(r); grant != nil && grant.Subject != "" {
+		name = "subject " + grant.Subject
+	}
+	if len(name) > maxOwnerName {
+		name = fmt.Sprintf("digest %x", sha256.Sum256([]byte(name)))
+	}
+	return strings.ToValidUTF8(name, "\ufffd")
 }
 
 // acquireUpload counts an NDJSON upload of a request's publisher, unless it has maxUploads already. The

@@ -15,6 +15,7 @@ import (
 	"livemap/api/ingest"
 	"livemap/api/problem"
 	"livemap/geo"
+	"livemap/stream"
 )
 
 // Limits of a publish.
@@ -70,7 +71,8 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 		return nil, err
 	}
 	positions := &ingest.Writer{
-		Hub: a.Hub, Grant: grant, DryRun: dry, Rejected: &a.Metrics.rejected, NewVehicle: a.checkSpelling,
+		Hub: a.Hub, Source: stream.Source{Publisher: ownerName(r)}, Grant: grant, DryRun: dry,
+		Rejected: &a.Metrics.rejected, NewVehicle: a.checkSpelling,
 	}
 	key := r.Header.Get("Idempotency-Key")
 	switch {

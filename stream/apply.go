@@ -16,16 +16,17 @@ import (
 // [Hub.mu] is held.
 type applier struct {
 	*Hub
+	source  Source    // of the entry
 	first   number    // the lowest number for events of the entry; they are above newest in any case
 	arrived time.Time // when the entry came to its hub, by that hub's clock: for positions without time
 	heard   int64     // when it was stored, by the clock of the order, nanoseconds: see fleet.touch
 	mono    int64     // when it is applied, on this hub's monotonic clock: how long deliveries take
 }
 
-// applyNow returns the applier for entries in the order in which they take Hub.mu, of a hub without a
-// journal.
-func (h *Hub) applyNow(now moment) *applier {
-	h.applier = applier{h, 0, now.wall, int64(now.mono), int64(now.mono)}
+// applyNow returns the applier for entries of a source, in the order in which they take Hub.mu, of a hub
+// without a journal.
+func (h *Hub) applyNow(source Source, now moment) *applier {
+	h.applier = applier{h, source, 0, now.wall, int64(now.mono), int64(now.mono)}
 	return &h.applier
 }
 
@@ -37,20 +38,20 @@ func (a *applier) number() number {
 	return max(a.log.newest+1, a.first)
 }
 
-// addVehicle adds a vehicle. When there are too many, it forgets the one that has been silent for
-// the longest time.
+// addVehicle adds a vehicle of the entry's publisher. When there are too many, it forgets another: see
+// fleet.toEvict.
 func (a *applier) addVehicle(id string) *vehicle {
 	a.evict(a.settings.maxVehicles() - 1)
-	v := a.fleet.add(id, a.log.dropped)
+	v := a.fleet.add(id, a.source.Publisher, a.log.dropped)
 	v.time = math.MinInt64
 	return v
 }
 
-// evict forgets vehicles, the longest silent first, until at most so many are left. One entry evicts
-// up to maxEvictions of them; the next ones go on.
+// evict forgets vehicles until at most so many are left. One entry evicts up to maxEvictions of them; the
+// next ones go on.
 func (a *applier) evict(most int) {
 	for n := 0; n < maxEvictions && a.fleet.size() > most; n++ {
-		v := a.fleet.leastRecent()
+		v := a.fleet.toEvict()
 		if v.present() {
 			a.markGone(v, Expired)
 		}
@@ -155,6 +156,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 		topics = a.topics.set(p.Topics, topics, a.log.dropped)
 	}
 	v.time = at.UnixNano()
+	a.fleet.give(v, a.source.Publisher)
 	a.fleet.touch(v, a.heard)
 	a.commitState(v, n, kindPosition, place{topics, p.Point})
 	return Receipt{Verdict: Accepted, ID: a.id(n), New: added}

@@ -16,7 +16,7 @@ func (h *Hub) Delete(vehicleID string) (bool, error) {
 	if v == nil || !v.present() {
 		return false, nil
 	}
-	h.applyNow(h.moment()).markGone(v, Deleted)
+	h.applyNow(Source{}, h.moment()).markGone(v, Deleted)
 	h.signalRouter()
 	return true, nil
 }
@@ -57,7 +57,7 @@ func (h *Hub) idsInScope(some []viewEntry, s *scope) (ids []string) {
 func (h *Hub) deleteSome(some []viewEntry, s *scope) (deleted int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := h.applyNow(h.moment())
+	a := h.applyNow(Source{}, h.moment())
 	for _, e := range some {
 		if v := e.vehicle; s.contains(v.id, v.here) {
 			a.markGone(v, Deleted)

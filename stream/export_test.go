@@ -25,21 +25,29 @@ func (h *Hub) Dump() string {
 	for _, id := range slices.Sorted(maps.Keys(j.sessions)) {
 		fmt.Fprintln(&b, "session", id, j.sessions[id])
 	}
-	for ring := range int32(ringCount) {
-		for slot := h.fleet.recency.oldest(ring); slot != ring; slot = h.fleet.recency[slot].newer {
-			v := h.fleet.slots[slot]
-			var topics []string
-			if v.present() {
-				for _, t := range *v.here.topics {
-					topics = append(topics, t.id)
-				}
-			}
-			slices.Sort(topics)
-			fmt.Fprintln(&b, ring, v.id, v.number, v.time, h.fleet.lastSeen(v), v.here.point, topics, v.hash,
-				string(v.event))
-		}
+	for _, name := range slices.Sorted(maps.Keys(h.fleet.owners.byName)) {
+		o := h.fleet.owners.byName[name]
+		fmt.Fprintln(&b, "owner", name, o.vehicles.amount)
+		dumpRing(&b, h, o.present)
+		dumpRing(&b, h, o.gone)
 	}
 	return b.String()
+}
+
+// dumpRing writes the vehicles of a ring, the longest silent first.
+func dumpRing(b *strings.Builder, h *Hub, ring int32) {
+	for slot := h.fleet.recency.oldest(ring); slot != ring; slot = h.fleet.recency[slot].newer {
+		v := h.fleet.slots[slot]
+		var topics []string
+		if v.present() {
+			for _, t := range *v.here.topics {
+				topics = append(topics, t.id)
+			}
+		}
+		slices.Sort(topics)
+		fmt.Fprintln(b, v.id, v.number, v.time, h.fleet.lastSeen(v), v.here.point, topics, v.hash,
+			string(v.event))
+	}
 }
 
 // Log returns the events in the log after the one that a loaded state ends with, by number.
@@ -69,28 +77,33 @@ func (h *Hub) ProposeExpiry(id string, heard int64) error {
 	return h.propose(p)
 }
 
-// MessageOf returns a message of a position, the deletion and the expiry of a vehicle, and a tick.
-func MessageOf(session, n uint64, arrived int64, seen uint64, p *geo.Position, id string) []byte {
-	all := newProposal()
+// MessageOf returns a message of a position of a publisher, the deletion and the expiry of a vehicle, and a tick.
+func MessageOf(
+	session, n uint64, arrived int64, seen uint64, source Source, p *geo.Position, id string,
+) []byte {
+	all, open := newProposal(), proposer{}
+	all.source = source
 	all.addPosition(p, nil)
+	open.addSource(all)
 	all.add(entryDelete, []byte(id))
 	all.add(entryExpire, appendExpireBody(nil, 11, id))
 	all.entries = append(all.entries, tick(checkpoint{7, 9}).entries...)
-	return new(messageWriter).append(nil, messageInfo{session, n, arrived, seen}, all.count+1, all.entries)
+	info := messageInfo{session, n, arrived, seen}
+	return new(messageWriter).append(nil, info, open.sources, all.count+1, all.entries)
 }
 
 // UnknownMessage returns a message with an entry of an unknown kind.
 func UnknownMessage() []byte {
-	return new(messageWriter).append(nil, messageInfo{session: 1, n: 1}, 1, appendEntry(nil, 200, nil))
+	return new(messageWriter).append(nil, messageInfo{session: 1, n: 1}, nil, 1, appendEntry(nil, 200, nil))
 }
 
 // CheckMessage reads a whole message.
 func CheckMessage(message []byte) error {
-	_, count, entries, err := readMessage(message, new([]byte))
+	_, sources, count, entries, err := readMessage(message, new([]byte))
 	if err != nil {
 		return err
 	}
-	return cutEntries(entries, make([]entry, count))
+	return cutEntries(entries, sources, make([]entry, count))
 }
 
 // ProposeIfUnset proposes a setting as a hub does that found it unset.

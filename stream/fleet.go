@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidwall/btree"
 )
@@ -57,11 +56,13 @@ func (v *vehicle) lastPlace() place {
 type fleet struct {
 	byID    map[string]*vehicle     // includes forgotten vehicles
 	inOrder *btree.BTreeG[*vehicle] // present vehicles, by id
-	slots   []*vehicle              // vehicles by slot, nil where free; a walk in pieces relies on stable slots
-	free    []int32                 // free slots
-	recency recency                 // by slot
-	present int                     // vehicles
-	gone    int                     // vehicles
+	// slots has the vehicles by slot, nil where there is none. A walk in pieces relies on stable slots.
+	slots   []*vehicle
+	free    []int32 // free slots
+	recency recency // by slot
+	owners  owners
+	present int // vehicles
+	gone    int // vehicles
 	// forgotten is the newest event about a vehicle without tombstone: its `gone`, or a late
 	// position after that. A reader from before it cannot learn what it missed from the fleet.
 	forgotten  number
@@ -72,8 +73,7 @@ func newFleet() fleet {
 	return fleet{
 		byID:    map[string]*vehicle{},
 		inOrder: newTree(func(v *vehicle) string { return v.id }),
-		slots:   make([]*vehicle, ringCount),
-		recency: newRecency(),
+		owners:  owners{byName: map[string]*owner{}},
 	}
 }
 
@@ -93,9 +93,9 @@ func (f *fleet) get(id string) *vehicle {
 // size returns the number of present and gone vehicles.
 func (f *fleet) size() int { return f.present + f.gone }
 
-// add adds a vehicle as gone. dropped is the newest event that has left the log; it may have been
-// one of this vehicle.
-func (f *fleet) add(id string, dropped number) *vehicle {
+// add adds a vehicle of a publisher as gone. dropped is the newest event that has left the log; it may have
+// been one of this vehicle.
+func (f *fleet) add(id, publisher string, dropped number) *vehicle {
 	v := f.byID[id]
 	if v == nil {
 		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: dropped}}
@@ -104,10 +104,14 @@ func (f *fleet) add(id string, dropped number) *vehicle {
 	v.time, v.hash, v.here = 0, 0, place{}
 	v.slot = f.slotFor(v)
 	f.gone++
-	f.recency.insert(goneRing, v.slot)
+	o := f.own(publisher)
+	f.owners.vehicles.add(&o.vehicles, 1)
+	f.recency[v.slot].owner = o.index
+	f.recency.insert(o.gone, v.slot)
 	return v
 }
 
+// slotFor returns a slot for a vehicle; nil: for the head of a ring.
 func (f *fleet) slotFor(v *vehicle) int32 {
 	if n := len(f.free); n > 0 {
 		slot := f.free[n-1]
@@ -122,18 +126,11 @@ func (f *fleet) slotFor(v *vehicle) int32 {
 // the hub's monotonic clock, or that of its journal.
 func (f *fleet) touch(v *vehicle, at int64) {
 	f.recency[v.slot].seen = at
-	f.recency.moveToNewest(ringOf(v), v.slot)
+	f.recency.moveToNewest(f.ringOf(v), v.slot)
 }
 
 // lastSeen returns when the vehicle last reported: see touch.
 func (f *fleet) lastSeen(v *vehicle) int64 { return f.recency[v.slot].seen }
-
-func ringOf(v *vehicle) int32 {
-	if v.present() {
-		return presentRing
-	}
-	return goneRing
-}
 
 // setPlace sets where a vehicle is, and so whether it is present or gone.
 func (f *fleet) setPlace(v *vehicle, to place) {
@@ -149,26 +146,7 @@ func (f *fleet) setPlace(v *vehicle, to place) {
 		f.present, f.gone = f.present-1, f.gone+1
 		f.inOrder.Delete(v)
 	}
-	f.recency.moveToNewest(ringOf(v), v.slot)
-}
-
-// silentSince returns a present vehicle that has not reported since old; nil when there is none.
-func (f *fleet) silentSince(old time.Duration) *vehicle {
-	slot := f.recency.oldest(presentRing)
-	if slot == presentRing || f.recency[slot].seen > int64(old) {
-		return nil
-	}
-	return f.slots[slot]
-}
-
-// leastRecent returns the vehicle, present or gone, that has been silent for the longest time.
-// There must be one.
-func (f *fleet) leastRecent() *vehicle {
-	present, gone := f.recency.oldest(presentRing), f.recency.oldest(goneRing)
-	if present == presentRing || gone != goneRing && f.recency[gone].seen < f.recency[present].seen {
-		return f.slots[gone]
-	}
-	return f.slots[present]
+	f.recency.moveToNewest(f.ringOf(v), v.slot)
 }
 
 // sortByRecency sorts the present vehicles, after they were added in another order. Those gone are in the
@@ -182,7 +160,7 @@ func (f *fleet) sortByRecency() {
 	}
 	slices.SortStableFunc(present, func(a, b *vehicle) int { return cmp.Compare(f.lastSeen(a), f.lastSeen(b)) })
 	for _, v := range present {
-		f.recency.moveToNewest(presentRing, v.slot)
+		f.recency.moveToNewest(f.ringOf(v), v.slot)
 	}
 }
 
@@ -217,6 +195,9 @@ func (f *fleet) forget(v *vehicle) {
 	f.forgotten = max(f.forgotten, v.number)
 	f.gone--
 	f.recency.remove(v.slot)
+	o := f.ownerOf(v)
+	f.owners.vehicles.add(&o.vehicles, -1)
+	f.disown(o)
 	f.slots[v.slot] = nil
 	f.free = append(f.free, v.slot)
 	v.slot = -1

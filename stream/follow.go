@@ -229,12 +229,12 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	if h.journaled.place.Seq+1 != at.Seq {
 		return fmt.Errorf("stream: the journal has message %d after %d", at.Seq, h.journaled.place.Seq)
 	}
-	m, count, entries, err := readMessage(message, &f.decoded)
+	m, sources, count, entries, err := readMessage(message, &f.decoded)
 	if err != nil {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
 	}
 	whole := f.entries[:count]
-	if err := cutEntries(entries, whole); err != nil {
+	if err := cutEntries(entries, sources, whole); err != nil {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
 	}
 	h.mu.Lock()
@@ -242,7 +242,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	h.mu.Unlock()
 	own := f.proposer.owns(m.session)
 	if due {
-		h.applyEntries(at.Seq, m, whole)
+		h.applyEntries(at.Seq, m, sources, whole)
 		h.signalRouter()
 	}
 	h.mu.Lock()
@@ -283,10 +283,13 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 }
 
 // cutEntries reads all entries of a message, before one of them is applied.
-func cutEntries(entries []byte, into []entry) (err error) {
+func cutEntries(entries []byte, sources []Source, into []entry) (err error) {
 	for i := range into {
 		if entries, err = cutEntry(entries, &into[i]); err != nil {
 			return err
+		}
+		if into[i].source > uint64(len(sources)) {
+			return errMessage
 		}
 	}
 	if len(entries) > 0 {
@@ -328,16 +331,18 @@ func (j *journaled) moveTime(at Place) {
 }
 
 // applyEntries applies the entries of a message.
-func (h *Hub) applyEntries(seq uint64, m messageInfo, entries []entry) {
+func (h *Hub) applyEntries(seq uint64, m messageInfo, sources []Source, entries []entry) {
 	arrived, mono := time.Unix(0, m.arrived), int64(h.now())
 	for first := 0; first < len(entries); first += publishBatch {
 		some := entries[first:min(first+publishBatch, len(entries))]
-		h.applySome(seq, first, some, arrived, mono)
+		h.applySome(seq, first, sources, some, arrived, mono)
 	}
 }
 
 // applySome applies up to publishBatch entries under one lock.
-func (h *Hub) applySome(seq uint64, first int, some []entry, arrived time.Time, mono int64) {
+func (h *Hub) applySome(
+	seq uint64, first int, sources []Source, some []entry, arrived time.Time, mono int64,
+) {
 	var of [publishBatch]*vehicle
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -347,8 +352,11 @@ func (h *Hub) applySome(seq uint64, first int, some []entry, arrived time.Time, 
 	h.fleet.prefetch(of[:len(some)])
 	h.fleet.prefetchRecency(of[:len(some)])
 	for i := range some {
-		n := first + i
-		h.applier = applier{h, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
+		n, source := first+i, Source{}
+		if at := some[i].source; at > 0 {
+			source = sources[at-1]
+		}
+		h.applier = applier{h, source, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
 			h.journaled.time + int64(n), mono}
 		h.following.outcomes[n] = h.applier.entry(&some[i], of[i])
 	}

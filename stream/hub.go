@@ -264,14 +264,11 @@ func (h *Hub) expire() {
 func (h *Hub) expireSome() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := h.applyNow(h.moment())
-	for range 256 {
-		v := h.fleet.silentSince(h.now() - h.settings.vehicleTTL())
-		if v == nil {
-			return false
-		}
+	a := h.applyNow(Source{}, h.moment())
+	silent := h.fleet.silentSince(int64(h.now()-h.settings.vehicleTTL()), 256)
+	for _, v := range silent {
 		a.markGone(v, Expired)
 		h.signalRouter()
 	}
-	return true
+	return len(silent) == 256
 }

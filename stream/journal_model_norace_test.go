@@ -134,7 +134,10 @@ func (r *journalRun) publish() {
 				p, label := r.position()
 				some, labels = append(some, p), append(labels, label)
 			}
-			h.PublishAll(some, func(i int, receipt stream.Receipt, err error) { r.take(labels[i], receipt, err) })
+			source := stream.Source{Publisher: []string{"", "a", "b"}[r.intN(3)]}
+			h.PublishFrom(source, some, func(i int, receipt stream.Receipt, err error) {
+				r.take(labels[i], receipt, err)
+			})
 		}
 	}
 }

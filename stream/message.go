@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 
@@ -19,7 +20,8 @@ import (
 //	n         uint64: the place of the message in the session, from 1
 //	arrived   int64: when its oldest entry came to that hub, by the hub's clock, Unix nanoseconds
 //	seen      uint64: the newest message that the hub had applied
-//	sources   uvarint: their count; then of each publisher and source, texts, and uint64 Publish-Seq, 0: none
+//	sources   uvarint: their count, at most maxSources; then of each publisher and source, texts, and uint64
+//	          Publish-Seq, 0: none
 //	entries   uvarint: their count, at most maxEntries; then of each kind, uint8, and body, a text
 //
 // Bodies:
@@ -38,6 +40,7 @@ const (
 	messageCompressed = 1 << 0
 	messageHead       = 1 + 1 + 8 + 8 + 8 + 8
 	maxEntries        = 256
+	maxSources        = 127     // so that its index is one byte
 	compressFrom      = 1 << 10 // bytes after the head
 )
 
@@ -73,8 +76,12 @@ type messageInfo struct {
 type messageWriter struct{ body, compressed []byte }
 
 // append appends a message of so many entries, as appendEntry made them.
-func (w *messageWriter) append(dst []byte, m messageInfo, count int, entries []byte) []byte {
-	body := append(w.body[:0], 0) // no sources
+func (w *messageWriter) append(dst []byte, m messageInfo, sources []Source, count int, entries []byte) []byte {
+	body := binary.AppendUvarint(w.body[:0], uint64(len(sources)))
+	for _, s := range sources {
+		body = appendText(appendText(body, s.Publisher), "")
+		body = binary.LittleEndian.AppendUint64(body, 0)
+	}
 	body = append(binary.AppendUvarint(body, uint64(count)), entries...)
 	flags := byte(0)
 	w.body = body
@@ -97,14 +104,16 @@ func renumberMessage(message []byte, session, n uint64) {
 }
 
 // readMessage reads the head of a message. entries are its entries, for cutEntry: they are in the memory of
-// the message, or in that of scratch, which is used again and grows.
-func readMessage(message []byte, scratch *[]byte) (m messageInfo, count int, entries []byte, err error) {
+// the message, or in that of scratch, which is used again and grows. So are the texts of its sources.
+func readMessage(
+	message []byte, scratch *[]byte,
+) (m messageInfo, sources []Source, count int, entries []byte, err error) {
 	if len(message) > 0 && message[0] != messageFormat {
-		return m, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
+		return m, nil, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
 			message[0], messageFormat)
 	}
 	if len(message) < messageHead || message[1]&^messageCompressed != 0 {
-		return m, 0, nil, errMessage
+		return m, nil, 0, nil, errMessage
 	}
 	m = messageInfo{
 		session: binary.LittleEndian.Uint64(message[2:]),
@@ -115,46 +124,44 @@ func readMessage(message []byte, scratch *[]byte) (m messageInfo, count int, ent
 	body := message[messageHead:]
 	if message[1]&messageCompressed != 0 {
 		if body, err = s2.Decode(*scratch, body); err != nil {
-			return m, 0, nil, errMessage
+			return m, nil, 0, nil, errMessage
 		}
 		*scratch = body
 	}
-	if body, err = skipSources(body); err != nil {
-		return m, 0, nil, err
+	if sources, body, err = readSources(body); err != nil {
+		return m, nil, 0, nil, err
 	}
 	n, size := binary.Uvarint(body)
 	if size <= 0 || n > maxEntries {
-		return m, 0, nil, errMessage
+		return m, nil, 0, nil, errMessage
 	}
-	return m, int(n), body[size:], nil
+	return m, sources, int(n), body[size:], nil
 }
 
-// skipSources passes over the sources, which no entry needs yet.
-func skipSources(body []byte) ([]byte, error) {
+// readSources reads the sources at the front of body.
+func readSources(body []byte) (sources []Source, rest []byte, err error) {
 	count, size := binary.Uvarint(body)
-	if size <= 0 {
-		return nil, errMessage
+	if size <= 0 || count > maxSources {
+		return nil, nil, errMessage
 	}
-	body = body[size:]
-	for ; count > 0; count-- {
-		for range 2 {
-			n, size := binary.Uvarint(body)
-			if size <= 0 || n > uint64(len(body)-size) {
-				return nil, errMessage
-			}
-			body = body[size+int(n):]
+	for body = body[size:]; count > 0; count-- {
+		var s Source
+		var whole bool
+		if s.Publisher, body, whole = cutText(body); !whole {
+			return nil, nil, errMessage
 		}
-		if len(body) < 8 {
-			return nil, errMessage
+		if _, body, whole = cutText(body); !whole || len(body) < 8 {
+			return nil, nil, errMessage
 		}
-		body = body[8:]
+		sources, body = append(sources, s), body[8:]
 	}
-	return body, nil
+	return sources, body, nil
 }
 
 // entry is what one entry of a message asks for. Its texts share the memory of the message.
 type entry struct {
 	kind       entryKind
+	source     uint64       // entryPosition: index in the message's sources plus 1; 0: none
 	position   geo.Position // entryPosition
 	vehicle    string       // entryDelete, entryExpire; entryPosition: that of position
 	heard      int64        // entryExpire
@@ -178,7 +185,7 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 	*e = entry{kind: kind, position: geo.Position{Topics: e.position.Topics}} // its memory is used again
 	switch kind {
 	case entryPosition:
-		if body, err = skipPositionHead(body); err == nil {
+		if body, err = e.readPositionHead(body); err == nil {
 			err = e.position.ReadWire(body)
 		}
 		e.vehicle = e.position.VehicleID
@@ -210,11 +217,12 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 	return rest, nil
 }
 
-// skipPositionHead passes over what precedes the position itself.
-func skipPositionHead(body []byte) ([]byte, error) {
-	for range 2 {
-		_, size := binary.Uvarint(body)
-		if size <= 0 {
+// readPositionHead reads what precedes the position itself.
+func (e *entry) readPositionHead(body []byte) (rest []byte, err error) {
+	var item uint64
+	for _, value := range []*uint64{&e.source, &item} {
+		var size int
+		if *value, size = binary.Uvarint(body); size <= 0 {
 			return nil, errMessage
 		}
 		body = body[size:]
@@ -231,6 +239,24 @@ func appendEntry(dst []byte, kind entryKind, body []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(body))), body...)
 }
 
+// entryHead returns how many bytes of an entry precede a body of a size.
+func entryHead(size int) int { return len(binary.AppendUvarint([]byte{0}, uint64(size))) }
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// cutText cuts a text off the front of b, and shares its memory.
+func cutText(b []byte) (s string, rest []byte, whole bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return "", nil, false
+	}
+	b = b[size:]
+	return unsafe.String(unsafe.SliceData(b), n), b[n:], true
+}
+
+// appendPositionBody leaves the source to addSource.
 func appendPositionBody(dst []byte, p *geo.Position) []byte {
 	return p.AppendWire(append(dst, 0, 0, 0, 0)) // no source, the first item, no values
 }

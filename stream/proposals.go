@@ -56,13 +56,8 @@ func (h *Hub) proposeExpiry() bool {
 	if ttl == 0 {
 		old = math.MinInt64
 	}
-	for slot := h.fleet.recency.oldest(presentRing); slot != presentRing && p.count < publishBatch; {
-		seen := h.fleet.recency[slot].seen
-		if seen > old {
-			break
-		}
-		p.add(entryExpire, appendExpireBody(nil, seen, h.fleet.slots[slot].id))
-		slot = h.fleet.recency[slot].newer
+	for _, v := range h.fleet.silentSince(old, publishBatch) {
+		p.add(entryExpire, appendExpireBody(nil, h.fleet.lastSeen(v), v.id))
 	}
 	h.mu.RUnlock()
 	count := p.count
@@ -74,7 +69,9 @@ func (h *Hub) proposeExpiry() bool {
 }
 
 // proposeAll is PublishAll with a journal.
-func (h *Hub) proposeAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
+func (h *Hub) proposeAll(
+	source Source, positions []geo.Position, done func(i int, receipt Receipt, err error),
+) {
 	const ahead = 16 // proposals that are not waited for yet
 	type part struct {
 		first, end int // positions
@@ -102,7 +99,7 @@ func (h *Hub) proposeAll(positions []geo.Position, done func(i int, receipt Rece
 	}
 	var scratch []byte
 	for next := 0; next < len(positions); {
-		now, p := h.config.Clock(), part{first: next, proposal: h.newProposal()}
+		now, p := h.config.Clock(), part{first: next, proposal: h.newProposalFrom(source)}
 		for ; next < len(positions) && p.proposal.count < maxEntries &&
 			len(p.proposal.entries) < proposeBytes/2; next++ {
 			err := checkTime(&positions[next], now)
@@ -160,7 +157,7 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 		return 0, err
 	}
 	view := other.freezeUnderLock()
-	var positions []geo.Position
+	byOwner := map[string][]geo.Position{}
 	for _, e := range view.entries {
 		v := e.vehicle
 		if !v.present() {
@@ -174,13 +171,16 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 		for _, t := range *v.here.topics {
 			p.Topics = append(p.Topics, t.id)
 		}
-		positions = append(positions, p)
+		owner := other.fleet.ownerOf(v).name
+		byOwner[owner] = append(byOwner[owner], p)
 	}
-	h.PublishAll(positions, func(_ int, _ Receipt, refused error) {
-		if vehicles++; errors.Is(refused, ErrUnavailable) || errors.Is(refused, ErrNoRoom) {
-			err = refused
-		}
-	})
+	for owner, positions := range byOwner {
+		h.PublishFrom(Source{Publisher: owner}, positions, func(_ int, _ Receipt, refused error) {
+			if vehicles++; errors.Is(refused, ErrUnavailable) || errors.Is(refused, ErrNoRoom) {
+				err = refused
+			}
+		})
+	}
 	return vehicles, err
 }
 

@@ -26,6 +26,8 @@ const (
 
 // proposal is one or more entries that a caller asks for, side by side in a message.
 type proposal struct {
+	source   Source // of those entries that say one
+	sourceAt []int  // where these say it: offsets in entries
 	count    int
 	entries  []byte
 	outcomes []outcome  // of the entries, when done has sent nil
@@ -41,11 +43,15 @@ type outcome struct {
 func newProposal() *proposal { return &proposal{done: make(chan error, 1)} }
 
 // newProposal returns an empty proposal, for free.
-func (h *Hub) newProposal() *proposal {
-	if p, ok := h.following.free.Get().(*proposal); ok {
-		return p
+func (h *Hub) newProposal() *proposal { return h.newProposalFrom(Source{}) }
+
+func (h *Hub) newProposalFrom(source Source) *proposal {
+	p, ok := h.following.free.Get().(*proposal)
+	if !ok {
+		p = newProposal()
 	}
-	return newProposal()
+	p.source = source
+	return p
 }
 
 // free takes a proposal whose end await has told, or that was never proposed. Its memory is used again.
@@ -53,7 +59,7 @@ func (h *Hub) free(p *proposal) {
 	if cap(p.entries) > keptBytes {
 		p.entries = nil
 	}
-	p.count, p.entries, p.outcomes = 0, p.entries[:0], p.outcomes[:0]
+	p.count, p.entries, p.outcomes, p.sourceAt = 0, p.entries[:0], p.outcomes[:0], p.sourceAt[:0]
 	h.following.free.Put(p)
 }
 
@@ -66,6 +72,9 @@ func (p *proposal) add(kind entryKind, body []byte) {
 // addPosition adds a position. scratch is memory to use; it is returned, grown.
 func (p *proposal) addPosition(position *geo.Position, scratch []byte) []byte {
 	scratch = appendPositionBody(scratch[:0], position)
+	if p.source != (Source{}) {
+		p.sourceAt = append(p.sourceAt, len(p.entries)+entryHead(len(scratch)))
+	}
 	p.add(entryPosition, scratch)
 	return scratch
 }
@@ -85,8 +94,9 @@ type proposer struct {
 	mu       sync.Mutex
 	wake     sync.Cond // something below has changed
 	session  uint64
-	n        uint64 // of the newest message
-	entries  []byte // of the next message
+	n        uint64   // of the newest message
+	sources  []Source // of the next message, but the zero one
+	entries  []byte
 	count    int
 	waiting  int       // callers for whose entries the next message has no room
 	arrived  time.Time // when the first of them came
@@ -106,9 +116,10 @@ type proposer struct {
 	finished chan struct{}
 
 	// Used by run alone.
-	spare  []byte // memory for entries
-	out    []byte // the message that is posted
-	writer messageWriter
+	spare        []byte // memory for entries
+	spareSources []Source
+	out          []byte // the message that is posted
+	writer       messageWriter
 }
 
 // flying is a message that is posted and not yet applied.
@@ -136,7 +147,8 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 		return
 	}
 	room := func() bool {
-		return p.count == 0 || p.count+what.count <= maxEntries && len(p.entries)+len(what.entries) <= proposeBytes
+		return p.count == 0 || p.count+what.count <= maxEntries && len(p.sources) < maxSources &&
+			len(p.entries)+len(what.entries) <= proposeBytes
 	}
 	if !room() && !p.closed {
 		timer := time.AfterFunc(time.Until(deadline), func() {
@@ -159,9 +171,25 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 	if p.count == 0 {
 		p.arrived = p.clock()
 	}
+	p.addSource(what)
 	p.entries, p.count = append(p.entries, what.entries...), p.count+what.count
 	p.open = append(p.open, what)
 	p.wake.Broadcast()
+}
+
+// addSource adds the source of a proposal to the next message, and its place there to the entries. p.mu is
+// held.
+func (p *proposer) addSource(what *proposal) {
+	if len(what.sourceAt) == 0 {
+		return
+	}
+	i := slices.Index(p.sources, what.source)
+	if i < 0 {
+		i, p.sources = len(p.sources), append(p.sources, what.source)
+	}
+	for _, at := range what.sourceAt {
+		what.entries[at] = byte(i + 1)
+	}
 }
 
 // await waits for a proposal until the deadline. done tells whether its end came: whether it may be freed.
@@ -249,14 +277,14 @@ func (p *proposer) makeMessage() *flying {
 		f, p.idle = p.idle[n-1], p.idle[:n-1]
 	}
 	f.made, f.proposals, p.open = p.posted, p.open, f.proposals[:0]
-	entries, count := p.entries, p.count
-	p.entries, p.count = p.spare[:0], 0
+	sources, entries, count := p.sources, p.entries, p.count
+	p.sources, p.entries, p.count = p.spareSources[:0], p.spare[:0], 0
 	info := messageInfo{arrived: p.arrived.UnixNano(), seen: p.seen()}
 	p.wake.Broadcast()
 	p.mu.Unlock()
 	defer p.mu.Lock()
-	f.message = p.writer.append(f.message[:0], info, count, entries)
-	p.spare = entries
+	f.message = p.writer.append(f.message[:0], info, sources, count, entries)
+	p.spareSources, p.spare = sources, entries
 	if cap(entries) > keptBytes {
 		p.spare = nil
 	}

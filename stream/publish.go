@@ -22,10 +22,17 @@ type Receipt struct {
 	New     bool // the hub did not know the vehicle
 }
 
+// Source says who publishes. The zero Source is the publisher that needs no authentication.
+type Source struct {
+	// Publisher is its authenticated name, which a vehicle belongs to when its newest position came from
+	// there. When the hub has no room for a new vehicle, it forgets one of the publisher of most.
+	Publisher string
+}
+
 // Publish adds a position to the log and returns its verdict and id. It never waits for a
 // subscriber, and p may be reused after it. The error is a [*geo.Refusal] when the timestamp is
 // before [geo.Earliest], or more than [MaxAhead] ahead of the hub's clock. With a journal it may also be
-// [ErrUnavailable].
+// [ErrUnavailable]. The publisher is that of the zero [Source].
 func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	now := h.moment()
 	if err := checkTime(p, now.wall); err != nil {
@@ -49,25 +56,32 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 func (h *Hub) publishOne(p *geo.Position, now moment) Receipt {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.applyNow(now).position(p, h.fleet.byID[p.VehicleID])
+	return h.applyNow(Source{}, now).position(p, h.fleet.byID[p.VehicleID])
 }
 
 // publishBatch is how many positions are published under one lock: others wait for tens of
 // microseconds.
 const publishBatch = 64
 
-// PublishAll publishes positions in their order, for less work each than [Hub.Publish]. It calls
+// PublishAll is [Hub.PublishFrom] with the zero [Source].
+func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
+	h.PublishFrom(Source{}, positions, done)
+}
+
+// PublishFrom publishes positions in their order, for less work each than [Hub.Publish]. It calls
 // done in the same order with what Publish would have returned. Positions of other publishers may
 // come in between. When done is called for positions[i], later ones may still be unpublished; done
 // may reuse positions[i].
-func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Receipt, err error)) {
+func (h *Hub) PublishFrom(
+	source Source, positions []geo.Position, done func(i int, receipt Receipt, err error),
+) {
 	if h.following != nil {
-		h.proposeAll(positions, done)
+		h.proposeAll(source, positions, done)
 		return
 	}
 	for first := 0; first < len(positions); first += publishBatch {
 		some := positions[first:min(first+publishBatch, len(positions))]
-		receipts, errs := h.publishSome(some)
+		receipts, errs := h.publishSome(source, some)
 		for i := range some {
 			done(first+i, receipts[i], errs[i])
 		}
@@ -75,8 +89,10 @@ func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Rece
 }
 
 // publishSome publishes up to publishBatch positions.
-func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, errs [publishBatch]error) {
-	h.publishUnderLock(some, &receipts, &errs)
+func (h *Hub) publishSome(
+	source Source, some []geo.Position,
+) (receipts [publishBatch]Receipt, errs [publishBatch]error) {
+	h.publishUnderLock(source, some, &receipts, &errs)
 	for i := range some {
 		if errs[i] == nil {
 			h.counters.count(receipts[i].Verdict)
@@ -88,7 +104,7 @@ func (h *Hub) publishSome(some []geo.Position) (receipts [publishBatch]Receipt, 
 
 // publishUnderLock publishes up to publishBatch positions under one lock.
 func (h *Hub) publishUnderLock(
-	some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error,
+	source Source, some []geo.Position, receipts *[publishBatch]Receipt, errs *[publishBatch]error,
 ) {
 	now := h.moment()
 	var of [publishBatch]*vehicle
@@ -99,7 +115,7 @@ func (h *Hub) publishUnderLock(
 	}
 	h.fleet.prefetch(of[:len(some)])
 	h.fleet.prefetchRecency(of[:len(some)])
-	a := h.applyNow(now)
+	a := h.applyNow(source, now)
 	for i := range some {
 		if errs[i] = checkTime(&some[i], now.wall); errs[i] == nil {
 			receipts[i] = a.position(&some[i], of[i])

@@ -1,29 +1,19 @@
 package stream
 
-// The first slots are the heads of the two rings. No vehicle has them.
-const (
-	presentRing = iota // of present vehicles
-	goneRing           // of gone ones
-	ringCount
-)
-
-// recency orders the slots of the fleet by when their vehicles last reported. It is two doubly
-// linked rings. The links are apart from the vehicles, close together: a position moves its
-// vehicle's link and touches both neighbours, which are others each time.
+// recency orders the slots of the fleet by when their vehicles last reported. It is doubly linked rings:
+// two for each owner, of its present and of its gone vehicles. The head of a ring has a slot too, and no
+// vehicle. The links are apart from the vehicles, close together: a position moves its vehicle's link and
+// touches both neighbours, which are others each time.
 type recency []recencyLink
 
 type recencyLink struct {
 	older, newer int32 // slots
-	seen         int64 // when the vehicle last reported: hub's monotonic clock, nanoseconds
+	owner        int32 // in owners.all; of the vehicle whose newest position is the owner's
+	seen         int64 // when the vehicle last reported: see fleet.touch
 }
 
-func newRecency() recency {
-	r := make(recency, ringCount)
-	for ring := range int32(ringCount) {
-		r[ring].older, r[ring].newer = ring, ring
-	}
-	return r
-}
+// makeRing makes a slot the head of an empty ring.
+func (r recency) makeRing(head int32) { r[head].older, r[head].newer = head, head }
 
 // oldest returns the slot that has been silent for the longest time; ring itself when there is
 // none.
@@ -42,7 +32,7 @@ func (r recency) remove(slot int32) {
 	r[l.older].newer, r[l.newer].older = l.newer, l.older
 }
 
-// moveToNewest makes a slot the newest of a ring, its own or the other.
+// moveToNewest makes a slot the newest of a ring, its own or another.
 func (r recency) moveToNewest(ring, slot int32) {
 	r.remove(slot)
 	r.insert(ring, slot)

@@ -87,6 +87,7 @@ type stateFooter struct {
 type stateLine struct {
 	Silent  int64           `json:"silent"`           // time since the vehicle last reported, nanoseconds
 	Number  number          `json:"number,omitempty"` // of the event that made the state, with a journal
+	Owner   string          `json:"owner,omitempty"`
 	Topics  []string        `json:"topics,omitempty"`
 	Feature json.RawMessage `json:"feature,omitempty"`
 
@@ -125,16 +126,16 @@ func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
 	if h.following != nil {
 		n = v.number
 	}
-	return sumLine(appendStateLine(dst, v, now-h.fleet.lastSeen(v), n), start)
+	return sumLine(appendStateLine(dst, v, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n), start)
 }
 
 // appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
 // all vehicles are present: their Feature is copied byte for byte, without parsing it.
-func appendStateLine(dst []byte, v *vehicle, silent int64, n number) []byte {
+func appendStateLine(dst []byte, v *vehicle, owner string, silent int64, n number) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
-			Silent: silent, Number: n, Gone: v.wentBy(), VehicleID: v.id, Time: v.time, Point: v.here.point,
-			Sum: v.hash,
+			Silent: silent, Number: n, Owner: owner, Gone: v.wentBy(), VehicleID: v.id, Time: v.time,
+			Point: v.here.point, Sum: v.hash,
 		})
 		if err != nil {
 			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text
@@ -146,6 +147,9 @@ func appendStateLine(dst []byte, v *vehicle, silent int64, n number) []byte {
 	if n > 0 {
 		dst = append(dst, `,"number":`...)
 		dst = strconv.AppendUint(dst, uint64(n), 10)
+	}
+	if owner != "" {
+		dst = geo.AppendString(append(dst, `,"owner":`...), owner)
 	}
 	for i, t := range *v.here.topics {
 		if i == 0 {
@@ -185,7 +189,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	}
 	h.fleet.sortByRecency()
 	if h.following == nil {
-		for a := h.applyNow(h.moment()); h.fleet.size() > h.settings.maxVehicles(); {
+		for a := h.applyNow(Source{}, h.moment()); h.fleet.size() > h.settings.maxVehicles(); {
 			a.evict(h.settings.maxVehicles())
 		}
 	}
@@ -331,8 +335,8 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	if h.fleet.get(id) != nil {
 		return // the state names it twice
 	}
-	v := h.fleet.add(id, h.log.dropped)
-	a := h.applyNow(h.moment())
+	v := h.fleet.add(id, l.Owner, h.log.dropped)
+	a := h.applyNow(Source{}, h.moment())
 	a.mono -= int64(down)
 	n, seen := a.number(), a.mono
 	if h.following != nil {

@@ -27,6 +27,7 @@ const maxErrors = 100
 // [Writer.Ack]. A Writer is not safe for concurrent use.
 type Writer struct {
 	Hub      *stream.Hub
+	Source   stream.Source  // who publishes
 	Grant    *token.Grant   // what the publisher may publish; nil: everything
 	DryRun   bool           // check and publish nothing
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
@@ -126,7 +127,7 @@ func (w *Writer) Flush() {
 			w.count(b.indexes[i], &b.positions[i], stream.Receipt{Verdict: verdict}, err)
 		}
 	} else {
-		w.Hub.PublishAll(b.positions, func(i int, receipt stream.Receipt, err error) {
+		w.Hub.PublishFrom(w.Source, b.positions, func(i int, receipt stream.Receipt, err error) {
 			w.count(b.indexes[i], &b.positions[i], receipt, err)
 		})
 	}

@@ -1,0 +1,123 @@
+package stream_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
+	"livemap/stream"
+)
+
+// publishAs publishes positions of vehicles whose names are prefix and a number, from first to last.
+func publishAs(t *testing.T, h *stream.Hub, publisher, prefix string, first, last int) {
+	t.Helper()
+	var all []geo.Position
+	for n := first; n <= last; n++ {
+		all = append(all, *position(t, fmt.Sprint(prefix, n), ""))
+	}
+	h.PublishFrom(stream.Source{Publisher: publisher}, all, func(_ int, _ stream.Receipt, err error) {
+		require.NoError(t, err)
+	})
+}
+
+// known counts the vehicles whose names have a prefix.
+func known(h *stream.Hub, prefix string) (n int) {
+	for line := range strings.Lines(h.Dump()) {
+		if strings.HasPrefix(line, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// withAndWithoutJournal runs a test with hubs of each kind; save returns a hub that goes on from what the
+// first has saved, on the same journal if there is one.
+func withAndWithoutJournal(
+	t *testing.T, config stream.Config, test func(t *testing.T, h *stream.Hub, save func() *stream.Hub),
+) {
+	saved := func(t *testing.T, h *stream.Hub) []byte {
+		var state bytes.Buffer
+		require.NoError(t, h.Save(&state))
+		return state.Bytes()
+	}
+	t.Run("journal", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			j := quietJournal()
+			h := startOn(t, config, j, nil)
+			defer h.Close()
+			test(t, h, func() *stream.Hub {
+				again := startOn(t, config, j, saved(t, h))
+				t.Cleanup(again.Close)
+				synctest.Wait()
+				return again
+			})
+		})
+	})
+	t.Run("off", func(t *testing.T) {
+		h := start(t, config)
+		test(t, h, func() *stream.Hub {
+			again := start(t, config)
+			loaded, err := again.Load(bytes.NewReader(saved(t, h)))
+			require.NoError(t, err)
+			require.NoError(t, loaded.Reason)
+			return again
+		})
+	})
+}
+
+// TestEvictionTakesFromTheOwnerOfMost floods a hub with vehicles: others keep theirs, though they were silent
+// for longer.
+func TestEvictionTakesFromTheOwnerOfMost(t *testing.T) {
+	config := stream.Config{Settings: stream.Settings{stream.MaxVehicles: 100}}
+	withAndWithoutJournal(t, config, func(t *testing.T, h *stream.Hub, save func() *stream.Hub) {
+		publishAs(t, h, "subject good", "good-", 1, 20)
+		publishAs(t, h, "", "local-", 1, 20)
+		publishAs(t, h, "subject evil", "EVIL-", 1, 500)
+		for _, h := range []*stream.Hub{h, save()} {
+			assert.Equal(t, 20, known(h, "good-"))
+			assert.Equal(t, 20, known(h, "local-"))
+			assert.Equal(t, 60, known(h, "EVIL-"))
+			assert.Contains(t, h.Dump(), "\nEVIL-500 ")
+			assert.NotContains(t, h.Dump(), "\nEVIL-440 ", "the longest silent")
+		}
+		publishAs(t, h, "subject good", "good-", 21, 40)
+		assert.Equal(t, 40, known(h, "good-"))
+		assert.Equal(t, 40, known(h, "EVIL-"))
+		publishAs(t, h, "subject good", "good-", 41, 60)
+		assert.Equal(t, 41, known(h, "good-"), "it had as many, then most")
+		assert.Equal(t, 39, known(h, "EVIL-"))
+		assert.NotContains(t, h.Dump(), "\ngood-1 ")
+	})
+}
+
+// TestOwnerIsThePublisherOfTheNewestPosition: neither a late position nor a duplicate makes a vehicle another
+// publisher's, a newer one does.
+func TestOwnerIsThePublisherOfTheNewestPosition(t *testing.T) {
+	withAndWithoutJournal(t, stream.Config{}, func(t *testing.T, h *stream.Hub, save func() *stream.Hub) {
+		give := func(publisher, members string) {
+			all := []geo.Position{*position(t, "v", members)}
+			h.PublishFrom(stream.Source{Publisher: publisher}, all, func(_ int, _ stream.Receipt, err error) {
+				require.NoError(t, err)
+			})
+		}
+		give("a", `"timestamp":900000010`)
+		give("b", `"timestamp":900000000`)
+		give("b", `"timestamp":900000010`)
+		assert.Contains(t, h.Dump(), "\nowner a 1\n")
+		assert.NotContains(t, h.Dump(), "\nowner b")
+		give("b", `"timestamp":900000020`)
+		assert.Contains(t, h.Dump(), "\nowner b 1\n")
+		assert.NotContains(t, h.Dump(), "\nowner a")
+		_, err := h.Delete("v")
+		require.NoError(t, err)
+		for _, h := range []*stream.Hub{h, save()} {
+			assert.Contains(t, h.Dump(), "\nowner b 1\n", "gone, too")
+		}
+	})
+}
