@@ -17,6 +17,7 @@ import (
 type applier struct {
 	*Hub
 	source  Source    // of the entry
+	evicted int       // vehicles, by the entry
 	first   number    // the lowest number for events of the entry; they are above newest in any case
 	arrived time.Time // when the entry came to its hub, by that hub's clock: for positions without time
 	heard   int64     // when it was stored, by the clock of the order, nanoseconds: see fleet.touch
@@ -26,7 +27,7 @@ type applier struct {
 // applyNow returns the applier for entries of a source, in the order in which they take Hub.mu, of a hub
 // without a journal.
 func (h *Hub) applyNow(source Source, now moment) *applier {
-	h.applier = applier{h, source, 0, now.wall, int64(now.mono), int64(now.mono)}
+	h.applier = applier{h, source, 0, 0, now.wall, int64(now.mono), int64(now.mono)}
 	return &h.applier
 }
 
@@ -38,26 +39,39 @@ func (a *applier) number() number {
 	return max(a.log.newest+1, a.first)
 }
 
-// addVehicle adds a vehicle of the entry's publisher. When there are too many, it forgets another: see
-// fleet.toEvict.
+// addVehicle adds a vehicle of the entry's publisher.
 func (a *applier) addVehicle(id string) *vehicle {
-	a.evict(a.settings.maxVehicles() - 1)
+	a.evict(1)
 	v := a.fleet.add(id, a.source.Publisher, a.log.dropped)
 	v.time = math.MinInt64
 	return v
 }
 
-// evict forgets vehicles until at most so many are left. One entry evicts up to maxEvictions of them; the
-// next ones go on.
-func (a *applier) evict(most int) {
-	for n := 0; n < maxEvictions && a.fleet.size() > most; n++ {
-		v := a.fleet.toEvict()
+// evict forgets vehicles until there is room for so many further ones: see fleet.toEvict. One entry evicts
+// up to maxEvictions of them; the next ones go on.
+func (a *applier) evict(further int) {
+	for ; a.evicted < maxEvictions && a.crowded(further) != nil; a.evicted++ {
+		v := a.fleet.toEvict(a.crowded(further))
 		if v.present() {
 			a.markGone(v, Expired)
 		}
 		a.keepForSave(v)
 		a.fleet.forget(v)
 	}
+}
+
+// crowded returns who has how much of what there is too much of, with so many further vehicles; nil: there is
+// room. Hub.mu is held.
+func (h *Hub) crowded(further int) shares {
+	switch f := &h.fleet; {
+	case f.size() == 0:
+		return nil
+	case f.size()+further > h.settings.maxVehicles():
+		return f.owners.vehicles
+	case f.owners.weight > h.settings.maxState():
+		return f.owners.bytes
+	}
+	return nil
 }
 
 // markGone turns a present vehicle into a gone one, with its event.
@@ -73,6 +87,11 @@ func (a *applier) markGone(v *vehicle, reason GoneReason) {
 // place after.
 func (a *applier) commitState(v *vehicle, n number, k eventKind, after place) {
 	before := v.here
+	weight := weightOfEvent(len(a.event.text)) - weightOfEvent(len(v.event))
+	if before.topics != after.topics {
+		weight += weightOfTopics(after.topics) - weightOfTopics(before.topics)
+	}
+	a.fleet.weigh(v, weight)
 	a.fleet.setPlace(v, after)
 	a.topics.moveMember(v, before.topics, after.topics)
 	v.number = n
@@ -129,9 +148,13 @@ func (a *applier) unindexEvent(r *record, s *segment) {
 // position applies a position. v is its vehicle as looked up before. Another entry may have made the hub
 // forget it since.
 func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
+	a.evict(0)
 	added := false
 	if v == nil || v.slot < 0 {
 		if v = a.fleet.get(p.VehicleID); v == nil {
+			if a.overQuota() {
+				return Receipt{Verdict: Refused}
+			}
 			v, added = a.addVehicle(p.VehicleID), true
 		}
 	}
@@ -147,9 +170,19 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	case Duplicate:
 		return Receipt{Verdict: Duplicate}
 	case Late:
+		if a.sums.has(a.event.feature()) {
+			return Receipt{Verdict: Duplicate}
+		}
+		a.sums.add(a.event.feature())
 		a.event = frameLate(a.event.text, a.epoch, n, p, at)
 		a.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace())
 		return Receipt{Verdict: Late, ID: a.id(n)}
+	}
+	if !v.present() && !added && a.overQuota() {
+		return Receipt{Verdict: Refused}
+	}
+	if !p.Time.IsZero() {
+		a.sums.add(a.event.feature())
 	}
 	topics := v.here.topics
 	if topics == nil || p.Topics != nil {
@@ -160,4 +193,14 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	a.fleet.touch(v, a.heard)
 	a.commitState(v, n, kindPosition, place{topics, p.Point})
 	return Receipt{Verdict: Accepted, ID: a.id(n), New: added}
+}
+
+// overQuota reports whether the entry's publisher may have no further vehicle on the map.
+func (a *applier) overQuota() bool {
+	most := a.settings.maxVehiclesPerPublisher()
+	if most == 0 {
+		return false
+	}
+	o := a.fleet.owners.byName[a.source.Publisher]
+	return o != nil && o.onMap >= most
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"livemap/geo"
 )
 
@@ -27,10 +29,12 @@ func (h *Hub) Dump() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.fleet.owners.byName)) {
 		o := h.fleet.owners.byName[name]
-		fmt.Fprintln(&b, "owner", name, o.vehicles.amount)
+		fmt.Fprintln(&b, "owner", name, o.vehicles.amount, o.bytes.amount, o.onMap)
 		dumpRing(&b, h, o.present)
 		dumpRing(&b, h, o.gone)
 	}
+	fmt.Fprintln(&b, "weight", h.fleet.owners.weight)
+	fmt.Fprintln(&b, "sums", len(h.sums.ring), xxhash.Sum64(appendSums(nil, h.sums.inOrder())))
 	return b.String()
 }
 
@@ -48,6 +52,13 @@ func dumpRing(b *strings.Builder, h *Hub, ring int32) {
 		fmt.Fprintln(b, v.id, v.number, v.time, h.fleet.lastSeen(v), v.here.point, topics, v.hash,
 			string(v.event))
 	}
+}
+
+// Weight returns the weight of all vehicles.
+func (h *Hub) Weight() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.fleet.owners.weight
 }
 
 // Log returns the events in the log after the one that a loaded state ends with, by number.

@@ -106,7 +106,7 @@ func (f *fleet) add(id, publisher string, dropped number) *vehicle {
 	f.gone++
 	o := f.own(publisher)
 	f.owners.vehicles.add(&o.vehicles, 1)
-	f.recency[v.slot].owner = o.index
+	f.recency[v.slot].owner, f.recency[v.slot].weight = o.index, 0
 	f.recency.insert(o.gone, v.slot)
 	return v
 }
@@ -141,9 +141,11 @@ func (f *fleet) setPlace(v *vehicle, to place) {
 		return
 	case is:
 		f.present, f.gone = f.present+1, f.gone-1
+		f.ownerOf(v).onMap++
 		f.inOrder.Set(v)
 	default:
 		f.present, f.gone = f.present-1, f.gone+1
+		f.ownerOf(v).onMap--
 		f.inOrder.Delete(v)
 	}
 	f.recency.moveToNewest(f.ringOf(v), v.slot)
@@ -196,6 +198,7 @@ func (f *fleet) forget(v *vehicle) {
 	f.gone--
 	f.recency.remove(v.slot)
 	o := f.ownerOf(v)
+	f.weigh(v, -int(f.recency[v.slot].weight))
 	f.owners.vehicles.add(&o.vehicles, -1)
 	f.disown(o)
 	f.slots[v.slot] = nil

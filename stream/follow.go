@@ -356,7 +356,7 @@ func (h *Hub) applySome(
 		if at := some[i].source; at > 0 {
 			source = sources[at-1]
 		}
-		h.applier = applier{h, source, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
+		h.applier = applier{h, source, 0, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
 			h.journaled.time + int64(n), mono}
 		h.following.outcomes[n] = h.applier.entry(&some[i], of[i])
 	}
@@ -364,7 +364,7 @@ func (h *Hub) applySome(
 
 // entry applies an entry. v is its vehicle as looked up before.
 func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
-	a.evict(a.settings.maxVehicles())
+	a.evict(0)
 	switch e.kind {
 	case entryPosition:
 		o.receipt = a.position(&e.position, v)
@@ -381,7 +381,7 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 		if !e.ifUnset || !a.settings.set[e.setting] {
 			a.settings.take(Settings{e.setting: e.value})
 		}
-		a.evict(a.settings.maxVehicles())
+		a.evict(0)
 	}
 	return o
 }

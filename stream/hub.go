@@ -80,6 +80,7 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
+	sums      sums      // part of the state
 	settings  settings  // part of the state with a journal
 	journaled journaled // likewise
 

@@ -8,6 +8,8 @@ type owner struct {
 	index         int32  // in owners.all
 	present, gone int32  // its rings
 	vehicles      share  // how many are its own, present and gone
+	bytes         share  // the weight of these
+	onMap         int    // how many of them are present
 }
 
 // owners are the publishers that own vehicles.
@@ -16,6 +18,8 @@ type owners struct {
 	all      []*owner // by index, nil where free
 	free     []int32  // free indexes
 	vehicles shares
+	bytes    shares
+	weight   int64 // of all vehicles
 }
 
 // ring returns the ring of an owner's vehicles that are present, or that are gone.
@@ -38,7 +42,7 @@ func (f *fleet) own(name string) *owner {
 		return o
 	}
 	o := &owner{name: strings.Clone(name), present: f.slotFor(nil), gone: f.slotFor(nil)}
-	o.vehicles.publisher = o.name
+	o.vehicles.publisher, o.bytes.publisher = o.name, o.name
 	f.recency.makeRing(o.present)
 	f.recency.makeRing(o.gone)
 	if n := len(f.owners.free); n > 0 {
@@ -72,16 +76,50 @@ func (f *fleet) give(v *vehicle, name string) {
 	after := f.own(name)
 	f.owners.vehicles.add(&before.vehicles, -1)
 	f.owners.vehicles.add(&after.vehicles, 1)
+	weight := int64(f.recency[v.slot].weight)
+	f.owners.bytes.add(&before.bytes, -weight)
+	f.owners.bytes.add(&after.bytes, weight)
+	if v.present() {
+		before.onMap, after.onMap = before.onMap-1, after.onMap+1
+	}
 	f.recency[v.slot].owner = after.index
 	f.recency.moveToNewest(after.ring(v.present()), v.slot)
 	f.disown(before)
 }
 
-// toEvict returns the vehicle that makes room for another: of the owner of most vehicles, the one that has
+// What a vehicle weighs: its event and topics, in bytes. They are rounded, so that most positions change
+// nothing, and because memory is.
+const (
+	weightUnit  = 64
+	topicWeight = 256 // of being in a topic, beside its name
+)
+
+func weightOfEvent(size int) int { return (size + weightUnit - 1) &^ (weightUnit - 1) }
+
+func weightOfTopics(set *topicSet) (weight int) {
+	if set != nil {
+		for _, t := range *set {
+			weight += topicWeight + len(t.id)
+		}
+	}
+	return weight
+}
+
+// weigh adds to what a known vehicle weighs.
+func (f *fleet) weigh(v *vehicle, by int) {
+	if by == 0 {
+		return
+	}
+	f.recency[v.slot].weight += int32(by)
+	f.owners.weight += int64(by)
+	f.owners.bytes.add(&f.ownerOf(v).bytes, int64(by))
+}
+
+// toEvict returns the vehicle that makes room: of the owner that has most of what is short, the one that has
 // been silent for the longest time, present or gone. So a publisher of many vehicles does not make the hub
 // forget those of others. There must be a vehicle.
-func (f *fleet) toEvict() *vehicle {
-	o := f.owners.byName[f.owners.vehicles.most().publisher]
+func (f *fleet) toEvict(short shares) *vehicle {
+	o := f.owners.byName[short.most().publisher]
 	present, gone := f.recency.oldest(o.present), f.recency.oldest(o.gone)
 	if present == o.present || gone != o.gone && f.recency[gone].seen < f.recency[present].seen {
 		return f.slots[gone]

@@ -12,7 +12,8 @@ type Verdict uint8
 const (
 	Accepted  Verdict = iota // the vehicle's newest position: delivered to subscribers
 	Late                     // older than the vehicle's newest: delivered as `late`
-	Duplicate                // equal to the vehicle's newest: not delivered
+	Duplicate                // published before: not delivered
+	Refused                  // its publisher has MaxVehiclesPerPublisher others on the map: not published
 )
 
 // Receipt is the hub's answer to a published position.
@@ -129,14 +130,19 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	if err := checkTime(p, now); err != nil {
 		return 0, err
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	v := h.fleet.get(p.VehicleID)
 	if v == nil {
 		return Accepted, nil
 	}
 	at := timestampOf(p, v, now)
-	return h.verdict(p, v, at.UnixNano(), p.AppendFeature(nil, at)), nil
+	feature := p.AppendFeature(nil, at)
+	verdict := h.verdict(p, v, at.UnixNano(), feature)
+	if verdict == Late && h.sums.has(feature) {
+		verdict = Duplicate
+	}
+	return verdict, nil
 }
 
 // checkTime rejects a position from before 1980 or from the future.

@@ -9,6 +9,7 @@ type recency []recencyLink
 type recencyLink struct {
 	older, newer int32 // slots
 	owner        int32 // in owners.all; of the vehicle whose newest position is the owner's
+	weight       int32 // of the vehicle: see fleet.weigh
 	seen         int64 // when the vehicle last reported: see fleet.touch
 }
 

@@ -79,6 +79,31 @@ func (h *Hub) restore(j *stateOfJournal) (err error) {
 	return err
 }
 
+// stateSums is a line of sums, the oldest first: 8 bytes each, little-endian. These lines follow the header.
+type stateSums struct {
+	Sums []byte `json:"sums"`
+}
+
+const sumsInLine = 4096
+
+func appendSums(dst []byte, all []uint64) []byte {
+	for _, sum := range all {
+		dst = binary.LittleEndian.AppendUint64(dst, sum)
+	}
+	return dst
+}
+
+// restoreSums adds the sums of a line. Hub.mu is held.
+func (h *Hub) restoreSums(line []byte) error {
+	if len(line)%8 != 0 || len(h.sums.ring)+len(line)/8 > knownSums {
+		return errors.New("there are too many sums, or a part of one")
+	}
+	for ; len(line) > 0; line = line[8:] {
+		h.sums.append(binary.LittleEndian.Uint64(line))
+	}
+	return nil
+}
+
 type stateFooter struct {
 	Vehicles int `json:"vehicles"`
 }
@@ -185,12 +210,13 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
+		h.sums = sums{}
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
 	if h.following == nil {
-		for a := h.applyNow(Source{}, h.moment()); h.fleet.size() > h.settings.maxVehicles(); {
-			a.evict(h.settings.maxVehicles())
+		for h.crowded(0) != nil {
+			h.applyNow(Source{}, h.moment()).evict(0)
 		}
 	}
 	h.routed.Store(uint64(h.log.newest))
@@ -224,6 +250,7 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 		var line struct {
 			restoredLine
 			stateFooter
+			stateSums
 		}
 		line.stateFooter.Vehicles = -1
 		if err == nil && header.Version > 1 && !checkSum(text) {
@@ -238,6 +265,11 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 				loaded.Reason = errors.New("stream: saved state has too few lines")
 			}
 			return loaded, nil
+		}
+		if err == nil && line.Sums != nil {
+			if err = h.restoreSums(line.Sums); err == nil {
+				continue
+			}
 		}
 		if err == nil {
 			err = line.check()

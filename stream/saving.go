@@ -14,6 +14,7 @@ type saving struct {
 	newest number // the newest event when the save began
 	began  int64  // on the clock of fleet.lastSeen
 	header stateHeader
+	sums   []uint64
 	kept   map[*vehicle]keptState
 }
 
@@ -53,6 +54,11 @@ func (h *Hub) Save(w io.Writer) error {
 	if err := writeLine(s.header); err != nil {
 		return err
 	}
+	for some := range slices.Chunk(s.sums, sumsInLine) {
+		if err := writeLine(stateSums{appendSums(nil, some)}); err != nil {
+			return err
+		}
+	}
 	_, collected := h.collectEntries()
 	entries := h.entriesToSave(s, collected)
 	var buf []byte
@@ -77,6 +83,7 @@ func (h *Hub) beginSave() *saving {
 	defer h.mu.Unlock()
 	h.saving = &saving{newest: h.log.newest, began: int64(h.now()), kept: map[*vehicle]keptState{}}
 	h.saving.header = stateHeader{Format: stateFormat, Version: stateVersion, Saved: h.config.Clock()}
+	h.saving.sums = h.sums.inOrder()
 	if h.following != nil {
 		h.saving.began = h.journaled.time
 		h.saving.header.Journal = h.stateOfJournal()

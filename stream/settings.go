@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Setting is a setting that decides what becomes of vehicles. It belongs to the journal, and an entry changes
@@ -21,8 +23,12 @@ type Setting uint8
 const (
 	MaxVehicles Setting = 1 // vehicles that are remembered, gone ones included
 	VehicleTTL  Setting = 2 // the silence after which a vehicle is gone, in nanoseconds; 0: for ever
+	// MaxState is how many bytes of Features and topics are remembered with the vehicles.
+	MaxState Setting = 3
+	// MaxVehiclesPerPublisher is how many vehicles of a publisher may be on the map; 0: any number.
+	MaxVehiclesPerPublisher Setting = 4
 
-	settingEnd = 3
+	settingEnd = 5
 )
 
 // Settings are values of some settings. A setting that is missing is not asked for.
@@ -36,6 +42,8 @@ type settingText struct {
 
 var (
 	countText    = settingText{func(v int64) string { return strconv.FormatInt(v, 10) }, readCount}
+	quotaText    = settingText{writeQuota, readQuota}
+	sizeText     = settingText{writeSize, readSize}
 	durationText = settingText{func(v int64) string { return writeDuration(time.Duration(v)) }, readDuration}
 )
 
@@ -45,11 +53,13 @@ var settingTable = [settingEnd]struct {
 	text        settingText
 	begin       int64 // what a journal begins with, and the default of a hub without one
 	least, most int64
-	zero        string // what 0 means, which then is allowed too; "": it is not
+	zero        string // how 0 is written and what it means, if it is allowed; "": it is not
 }{
 	MaxVehicles: {"max-vehicles", countText, 200_000, 1, 10_000_000, ""},
 	VehicleTTL: {"vehicle-ttl", durationText, int64(7 * 24 * time.Hour),
-		int64(time.Second), int64(87600 * time.Hour), "never"},
+		int64(time.Second), int64(87600 * time.Hour), "0 for never"},
+	MaxState:                {"max-state", sizeText, 512 << 20, 1 << 20, 1 << 40, ""},
+	MaxVehiclesPerPublisher: {"max-vehicles-per-publisher", quotaText, 0, 1, 10_000_000, "off for no limit"},
 }
 
 // AllSettings returns all settings in a fixed order.
@@ -86,7 +96,7 @@ func (s Setting) Check(value int64) error {
 	}
 	allowed := fmt.Sprintf("from %s to %s", s.Format(t.least), s.Format(t.most))
 	if t.zero != "" {
-		allowed += ", or 0 for " + t.zero
+		allowed += ", or " + t.zero
 	}
 	return fmt.Errorf("%s is %s; it must be %s", s, s.Format(value), allowed)
 }
@@ -177,6 +187,12 @@ func (s *settings) maxVehicles() int { return int(s.value[MaxVehicles]) }
 
 // vehicleTTL returns the silence after which a vehicle is gone; 0: never.
 func (s *settings) vehicleTTL() time.Duration { return time.Duration(s.value[VehicleTTL]) }
+
+// maxState returns how much all vehicles may weigh.
+func (s *settings) maxState() int64 { return s.value[MaxState] }
+
+// maxVehiclesPerPublisher returns how many vehicles of a publisher may be on the map; 0: any number.
+func (s *settings) maxVehiclesPerPublisher() int { return int(s.value[MaxVehiclesPerPublisher]) }
 
 // Settings returns the values of all settings as they are now.
 func (h *Hub) Settings() Settings {
@@ -284,6 +300,39 @@ func readCount(text string) (int64, error) {
 		return 0, errors.New("it must be a number such as 1000")
 	}
 	return n, nil
+}
+
+// readQuota reads a count, or off for none.
+func readQuota(text string) (int64, error) {
+	if text == "off" {
+		return 0, nil
+	}
+	return readCount(text)
+}
+
+func writeQuota(v int64) string {
+	if v == 0 {
+		return "off"
+	}
+	return strconv.FormatInt(v, 10)
+}
+
+func readSize(text string) (int64, error) {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > math.MaxInt64 {
+		return 0, errors.New("it must be a size such as 512MiB")
+	}
+	return int64(n), nil
+}
+
+// writeSize writes a size in the largest unit of which it is a multiple.
+func writeSize(v int64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if bytes := int64(1) << (40 - 10*i); v >= bytes && v%bytes == 0 {
+			return strconv.FormatInt(v/bytes, 10) + unit
+		}
+	}
+	return strconv.FormatInt(v, 10) + "B"
 }
 
 func readDuration(text string) (int64, error) {

@@ -51,19 +51,31 @@ func TestSettingsAreTheJournals(t *testing.T) {
 			assert.Equal(t, s.Default(), value, s)
 		}
 		require.NoError(t, h.ChangeSettings(settings(7, time.Minute)))
-		assert.Equal(t, settings(7, time.Minute), h.Settings())
+		assertSettings(t, h)
 		var state bytes.Buffer
 		require.NoError(t, h.Save(&state))
 		h.Close()
 		for _, from := range [][]byte{nil, state.Bytes()} {
 			again := startOn(t, stream.Config{}, j, from)
-			assert.Equal(t, settings(7, time.Minute), again.Settings())
+			assertSettings(t, again)
 			publish(t, again, "a", "")
 			time.Sleep(2 * time.Minute)
 			assert.Zero(t, again.Stats().Vehicles, "expired")
 			again.Close()
 		}
 	})
+}
+
+// assertSettings checks that a hub has the settings that were changed and the defaults of all others.
+func assertSettings(t *testing.T, h *stream.Hub) {
+	t.Helper()
+	want := settings(7, time.Minute)
+	for _, s := range stream.AllSettings() {
+		if _, changed := want[s]; !changed {
+			want[s] = s.Default()
+		}
+	}
+	assert.Equal(t, want, h.Settings())
 }
 
 // With several hubs the first one that is given a setting sets it; a hub with another is refused.
@@ -92,6 +104,8 @@ func TestParseSetting(t *testing.T) {
 	for text, want := range map[string]int64{
 		"max-vehicles=1": 1, "max-vehicles=10000000": 10_000_000, "vehicle-ttl=0": 0, "vehicle-ttl=0s": 0,
 		"vehicle-ttl=1m30s": int64(90 * time.Second), "vehicle-ttl=87600h": int64(87600 * time.Hour),
+		"max-state=1MiB": 1 << 20, "max-state=3GiB": 3 << 30, "max-vehicles-per-publisher=off": 0,
+		"max-vehicles-per-publisher=7": 7,
 	} {
 		s, value, err := stream.ParseSetting(text)
 		require.NoError(t, err, text)
@@ -101,16 +115,19 @@ func TestParseSetting(t *testing.T) {
 		assert.Equal(t, want, again, text)
 	}
 	for text, want := range map[string]string{
-		"":                   `"" is no setting of a journal; it must be NAME=VALUE, with a NAME of max-vehicles, vehicle-ttl`,
-		"max-vehicles":       `"max-vehicles" is no setting`,
-		"history=1":          `"history=1" is no setting`,
-		"max-vehicles=":      `max-vehicles is ""; it must be a number such as 1000`,
-		"max-vehicles=0":     "max-vehicles is 0; it must be from 1 to 10000000",
-		"max-vehicles=-1":    "max-vehicles is -1; it must be from 1 to 10000000",
-		"vehicle-ttl=7":      `vehicle-ttl is "7"; it must be a time such as 90s or 168h`,
-		"vehicle-ttl=-1h":    "vehicle-ttl is -1h; it must be from 1s",
-		"vehicle-ttl=999ms":  "vehicle-ttl is 999ms; it must be from 1s to 87600h, or 0 for never",
-		"vehicle-ttl=87601h": "vehicle-ttl is 87601h; it must be from 1s to 87600h, or 0 for never",
+		"":                              `"" is no setting of a journal; it must be NAME=VALUE, with a NAME of max-vehicles, vehicle-ttl, max-state, max-vehicles-per-publisher`,
+		"max-vehicles":                  `"max-vehicles" is no setting`,
+		"history=1":                     `"history=1" is no setting`,
+		"max-vehicles=":                 `max-vehicles is ""; it must be a number such as 1000`,
+		"max-vehicles=0":                "max-vehicles is 0; it must be from 1 to 10000000",
+		"max-vehicles=-1":               "max-vehicles is -1; it must be from 1 to 10000000",
+		"max-state=1KiB":                "max-state is 1KiB; it must be from 1MiB to 1TiB",
+		"max-state=x":                   `max-state is "x"; it must be a size such as 512MiB`,
+		"max-vehicles-per-publisher=-1": "it must be from 1 to 10000000, or off for no limit",
+		"vehicle-ttl=7":                 `vehicle-ttl is "7"; it must be a time such as 90s or 168h`,
+		"vehicle-ttl=-1h":               "vehicle-ttl is -1h; it must be from 1s",
+		"vehicle-ttl=999ms":             "vehicle-ttl is 999ms; it must be from 1s to 87600h, or 0 for never",
+		"vehicle-ttl=87601h":            "vehicle-ttl is 87601h; it must be from 1s to 87600h, or 0 for never",
 	} {
 		_, _, err := stream.ParseSetting(text)
 		assert.ErrorContains(t, err, want, text)
@@ -124,7 +141,7 @@ func TestSettingBytes(t *testing.T) {
 	for _, body := range [][]byte{{}, {1}, {1, 7}, {1, 7, 2}, {1, 7, 0, 0}, {1, 0x80, 0}} {
 		assert.ErrorContains(t, stream.CheckSettingBody(body), "is damaged", body)
 	}
-	for _, body := range [][]byte{{0, 7, 0}, {3, 7, 0}} {
+	for _, body := range [][]byte{{0, 7, 0}, {5, 7, 0}} {
 		assert.ErrorContains(t, stream.CheckSettingBody(body), "a newer one set it", body)
 	}
 	assert.NoError(t, stream.CheckSettingBody([]byte{2, 0x80, 1, 1}))

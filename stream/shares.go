@@ -22,7 +22,7 @@ func (s *shares) add(to *share, amount int64) {
 		heap.Push(s, to)
 	case was > 0 && to.amount == 0:
 		heap.Remove(s, to.at)
-	case was > 0:
+	case was > 0 && amount != 0:
 		heap.Fix(s, to.at)
 	}
 }
