@@ -152,7 +152,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	added := false
 	if v == nil || v.slot < 0 {
 		if v = a.fleet.get(p.VehicleID); v == nil {
-			if a.overQuota() {
+			if a.overQuota(a.source.Publisher) {
 				return Receipt{Verdict: Refused}
 			}
 			v, added = a.addVehicle(p.VehicleID), true
@@ -178,7 +178,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 		a.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace())
 		return Receipt{Verdict: Late, ID: a.id(n)}
 	}
-	if !v.present() && !added && a.overQuota() {
+	if !v.present() && !added && a.overQuota(a.source.Publisher) {
 		return Receipt{Verdict: Refused}
 	}
 	if !p.Time.IsZero() {
@@ -195,12 +195,12 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	return Receipt{Verdict: Accepted, ID: a.id(n), New: added}
 }
 
-// overQuota reports whether the entry's publisher may have no further vehicle on the map.
-func (a *applier) overQuota() bool {
-	most := a.settings.maxVehiclesPerPublisher()
+// overQuota reports whether a publisher may have no further vehicle on the map. Hub.mu is held.
+func (h *Hub) overQuota(publisher string) bool {
+	most := h.settings.maxVehiclesPerPublisher()
 	if most == 0 {
 		return false
 	}
-	o := a.fleet.owners.byName[a.source.Publisher]
+	o := h.fleet.owners.byName[publisher]
 	return o != nil && o.onMap >= most
 }

@@ -173,6 +173,11 @@ func TestMaxVehiclesPerPublisher(t *testing.T) {
 			})
 			return v
 		}
+		checked := func(publisher, vehicle string) stream.Verdict {
+			v, err := h.CheckFrom(stream.Source{Publisher: publisher}, position(t, vehicle, `"n":"checked"`))
+			require.NoError(t, err)
+			return v
+		}
 		assert.Equal(t, stream.Accepted, verdict("a", "a1"))
 		assert.Equal(t, stream.Accepted, verdict("a", "a2"))
 		assert.Equal(t, stream.Refused, verdict("a", "a3"))
@@ -183,6 +188,9 @@ func TestMaxVehiclesPerPublisher(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, stream.Accepted, verdict("a", "a3"))
 		assert.Equal(t, stream.Refused, verdict("a", "a1"), "one that comes back is a further one")
+		assert.Equal(t, stream.Refused, checked("a", "a1"))
+		assert.Equal(t, stream.Refused, checked("a", "a4"))
+		assert.Equal(t, stream.Accepted, checked("a", "a3"))
 		assert.Equal(t, 3, h.Stats().Vehicles)
 	})
 }

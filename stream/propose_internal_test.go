@@ -27,7 +27,7 @@ func startProposer(t *testing.T) (p *proposer, take func() []int) {
 	return p, func() (counts []int) {
 		synctest.Wait()
 		for len(j.posted) > 0 {
-			_, count, _, err := readMessage(<-j.posted, new([]byte))
+			_, _, count, _, err := readMessage(<-j.posted, new([]byte))
 			require.NoError(t, err)
 			counts = append(counts, count)
 		}

@@ -124,8 +124,11 @@ func (h *Hub) publishUnderLock(
 	}
 }
 
-// Check returns the verdict and error that [Hub.Publish] would return, and publishes nothing.
-func (h *Hub) Check(p *geo.Position) (Verdict, error) {
+// Check is [Hub.CheckFrom] with the zero [Source].
+func (h *Hub) Check(p *geo.Position) (Verdict, error) { return h.CheckFrom(Source{}, p) }
+
+// CheckFrom returns the verdict and error that [Hub.PublishFrom] would give, and publishes nothing.
+func (h *Hub) CheckFrom(source Source, p *geo.Position) (Verdict, error) {
 	now := h.config.Clock()
 	if err := checkTime(p, now); err != nil {
 		return 0, err
@@ -133,14 +136,21 @@ func (h *Hub) Check(p *geo.Position) (Verdict, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v := h.fleet.get(p.VehicleID)
+	full := h.overQuota(source.Publisher)
+	if v == nil && full {
+		return Refused, nil
+	}
 	if v == nil {
 		return Accepted, nil
 	}
 	at := timestampOf(p, v, now)
 	feature := p.AppendFeature(nil, at)
 	verdict := h.verdict(p, v, at.UnixNano(), feature)
-	if verdict == Late && h.sums.has(feature) {
+	switch {
+	case verdict == Late && h.sums.has(feature):
 		verdict = Duplicate
+	case verdict == Accepted && !v.present() && full:
+		verdict = Refused
 	}
 	return verdict, nil
 }

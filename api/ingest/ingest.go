@@ -123,7 +123,7 @@ func (w *Writer) Flush() {
 	w.batch = nil
 	if w.DryRun {
 		for i := range b.positions {
-			verdict, err := w.Hub.Check(&b.positions[i])
+			verdict, err := w.Hub.CheckFrom(w.Source, &b.positions[i])
 			w.count(b.indexes[i], &b.positions[i], stream.Receipt{Verdict: verdict}, err)
 		}
 	} else {
@@ -150,6 +150,9 @@ func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err e
 	case err != nil:
 		w.refuse(index, refusalOf(p.VehicleID, err))
 		return
+	case receipt.Verdict == stream.Refused:
+		w.refuse(index, refusedVehicle(p.VehicleID))
+		return
 	case receipt.Verdict == stream.Duplicate:
 		w.ack.Duplicate++
 		return
@@ -163,6 +166,12 @@ func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err e
 	if receipt.New && w.NewVehicle != nil {
 		w.NewVehicle(p.VehicleID)
 	}
+}
+
+// refusedVehicle refuses a vehicle of a publisher that has as many as it may have.
+func refusedVehicle(id string) *geo.Refusal {
+	return &geo.Refusal{VehicleID: id, Field: "vehicle_id", Detail: "the publisher has as many vehicles on the map " +
+		"as --" + stream.MaxVehiclesPerPublisher.String() + " allows; delete one before a further one is published"}
 }
 
 func (w *Writer) refuse(index int, refusal *geo.Refusal) {

@@ -46,6 +46,19 @@ func (f *streamFlags) set(c *server.Config) {
 type settingFlags struct {
 	MaxVehicles *int64         `placeholder:"N"`
 	VehicleTTL  *time.Duration `name:"vehicle-ttl" placeholder:"TIME"`
+	MaxState    *server.Size   `placeholder:"SIZE"`
+
+	MaxVehiclesPerPublisher *vehicleQuota `placeholder:"N"`
+}
+
+// vehicleQuota is a value of --max-vehicles-per-publisher.
+type vehicleQuota int64
+
+// UnmarshalText reads a number, or off.
+func (q *vehicleQuota) UnmarshalText(text []byte) error {
+	n, err := stream.MaxVehiclesPerPublisher.Parse(string(text))
+	*q = vehicleQuota(n)
+	return err
 }
 
 func (f *settingFlags) set(c *server.Config) {
@@ -60,6 +73,12 @@ func (f *settingFlags) set(c *server.Config) {
 	}
 	if f.VehicleTTL != nil {
 		ask(stream.VehicleTTL, int64(*f.VehicleTTL))
+	}
+	if f.MaxState != nil {
+		ask(stream.MaxState, int64(*f.MaxState))
+	}
+	if f.MaxVehiclesPerPublisher != nil {
+		ask(stream.MaxVehiclesPerPublisher, int64(*f.MaxVehiclesPerPublisher))
 	}
 }
 
@@ -182,10 +201,16 @@ var sharedHelp = helpTexts{
 	"heartbeat": "Silence after which a stream gets a ping: 1s to 30s (${default}).",
 	"stall-timeout": "Time a reader has to accept 16 KiB of a stream or of any answer before the hub cuts it: " +
 		"1s to 10m (${default}).",
-	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000. It forgets " +
-		"the longest silent first. A setting of the journal (default: as it is there; at first 200000).",
+	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000. Beyond " +
+		"that it forgets the longest silent one of the publisher that has most. A setting of the journal (default: as it is there; at first 200000).",
 	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never. A setting of the journal " +
 		"(default: as it is there; at first 168h).",
+	"max-state": "Most bytes of Features and topics that the hub remembers with the vehicles: 1MiB to 1TiB. " +
+		"Beyond that it forgets as with --max-vehicles. A setting of the journal (default: as it is there; at " +
+		"first 512MiB).",
+	"max-vehicles-per-publisher": "Most vehicles of a publisher (a token's subject, a certificate's name, else " +
+		"local) that are on the map: off, or 1 to 10000000. The hub refuses further ones. A setting of the " +
+		"journal (default: as it is there; at first off).",
 	"journal": "Where positions are kept on disk before they are acknowledged: embedded, in the state " +
 		"directory; nats://host:port,… on NATS servers with JetStream; or off, in memory alone (${default}).",
 	"journal-size": "Most that the journal keeps: 16MiB to 16TiB (${default}). The oldest goes first.",

@@ -138,7 +138,7 @@ func (p *pressure) look() {
 	}
 	if high {
 		p.log.Warn("memory is short; rejecting new streams", "used", used, "GOMEMLIMIT", p.limit,
-			"mend", "raise GOMEMLIMIT, or lower --history or --max-vehicles")
+			"mend", "raise GOMEMLIMIT, or lower --history, --max-state or --max-vehicles")
 	} else {
 		p.log.Info("memory is available again; accepting new streams", "used", used, "GOMEMLIMIT", p.limit)
 	}
