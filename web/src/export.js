@@ -17,28 +17,39 @@ export function geojsonOf(vehicles) {
 export function csvOf(vehicles) {
 	const rows = vehicles.map(({ feature: { geometry, properties } }) => {
 		const [lon, lat, altitude] = geometry.coordinates;
-		const time = new Date(properties.timestamp * 1000).toISOString();
-		return /** @type {Record<string, any>} */ ({ ...properties, timestamp: time, lat, lon, altitude });
+		const timestamp = timeText(properties.timestamp);
+		return /** @type {Record<string, any>} */ ({ ...properties, timestamp, lat, lon, altitude });
 	});
-	const columns = [...new Set([...FIRST, ...rows.flatMap(Object.keys)])].filter((column) =>
-		rows.some((row) => row[column] !== undefined && row[column] !== null),
-	);
+	// The first are there even when they are empty: another column, such as "course", would be taken for one.
+	const others = rows.flatMap((row) => Object.keys(row).filter((name) => (row[name] ?? null) !== null));
+	const columns = [...new Set([...FIRST, ...others])];
 	return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
 		.map((cells) => cells.map(cell).join(","))
 		.map((line) => `${line}\r\n`)
 		.join("");
 }
 
-/** @param {any} value any JSON, or undefined */
+/** A time of RFC 3339 with all its digits. @param {number} time Unix seconds */
+function timeText(time) {
+	const [, fraction] = String(time).split(".");
+	const text = new Date(Math.floor(time) * 1000).toISOString().slice(0, -".000Z".length);
+	return `${text}${fraction ? `.${fraction}` : ""}Z`;
+}
+
+/**
+ * A cell. An apostrophe before a text that spreadsheets would take for a formula is taken off by `livemap
+ * replay`, to which a text in quotes is no number.
+ * @param {any} value any JSON, or undefined
+ */
 function cell(value) {
 	if (value === undefined || value === null) {
 		return "";
 	}
-	let text = typeof value === "object" ? JSON.stringify(value) : String(value);
-	if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) {
-		text = `'${text}`; // a spreadsheet would take it for a formula
+	if (typeof value === "number" || typeof value === "boolean") {
+		return String(value);
 	}
-	return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+	const text = typeof value === "object" ? JSON.stringify(value) : value.replace(/^(?='*[=+\-@\t\r])/, "'");
+	return /[",\r\n]|^[\s\d.]|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** Saves a text as a file. @param {string} name @param {string} type @param {string} text */

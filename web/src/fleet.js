@@ -351,20 +351,12 @@ export class Fleet {
 	 * @param {number} time when they were read, Unix seconds
 	 */
 	learn(features, time) {
-		const now = this.clock();
 		/** @type {Set<string>} */
 		const present = new Set();
 		for (const feature of features) {
 			present.add(feature.id);
-			const vehicle = this.vehicles.get(feature.id);
-			if (!vehicle) {
-				this.#add(feature).knownUntil = time;
-			} else if (!vehicle.streamed) {
-				if (feature.properties.timestamp >= vehicle.time) {
-					vehicle.update(feature, now);
-				}
-			}
 		}
+		this.meet(features, time);
 		for (const [id, { knownUntil }] of this.vehicles) {
 			if (knownUntil < time && !present.has(id)) {
 				this.remove(id);
@@ -375,9 +367,16 @@ export class Fleet {
 
 	/** Takes some vehicles of those that are not streamed. @param {Feature[]} features @param {number} time */
 	meet(features, time) {
+		const now = this.clock();
 		for (const feature of features) {
-			if (!this.vehicles.has(feature.id)) {
+			const vehicle = this.vehicles.get(feature.id);
+			if (!vehicle) {
 				this.#add(feature).knownUntil = time;
+			} else if (!vehicle.streamed) {
+				if (feature.properties.timestamp >= vehicle.time) {
+					vehicle.update(feature, now);
+				}
+				vehicle.knownUntil = Math.max(vehicle.knownUntil, time);
 			}
 		}
 	}

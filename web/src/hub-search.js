@@ -1,5 +1,6 @@
 /**
- * hub-search.js asks the hub for the vehicles that a search finds, until the page knows the whole fleet.
+ * hub-search.js asks the hub for the vehicles that a search finds, until the page knows the whole fleet. It
+ * also asks for those nearest to a place: what the page knows of others than it streams may be old.
  */
 import { parseExact } from "./livemap.js";
 
@@ -11,6 +12,7 @@ const LIMIT = 100;
 export class HubSearch {
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 	#asking = new AbortController();
+	#askingNear = new AbortController();
 	#parts;
 
 	/**
@@ -28,22 +30,32 @@ export class HubSearch {
 		clearTimeout(this.#timer);
 		this.#asking.abort();
 		if (q.trim() !== "" && this.#parts.needed()) {
-			this.#timer = setTimeout(() => this.#ask(q), DELAY);
+			this.#asking = new AbortController();
+			this.#timer = setTimeout(() => this.#ask("q", q, this.#asking.signal), DELAY);
 		}
 	}
 
-	/** @param {string} q */
-	async #ask(q) {
-		const { signal } = (this.#asking = new AbortController());
+	/** @param {{lon: number, lat: number} | null} place null: nearest to nothing */
+	near(place) {
+		this.#askingNear.abort();
+		if (place) {
+			this.#askingNear = new AbortController();
+			this.#ask("near", `${place.lon},${place.lat}`, this.#askingNear.signal);
+		}
+	}
+
+	/** @param {"q" | "near"} by @param {string} value @param {AbortSignal} signal */
+	async #ask(by, value, signal) {
 		const query = new URLSearchParams([
-			["q", q],
+			[by, value],
 			["limit", String(LIMIT)],
 			...this.#parts.topics().map((topic) => ["topic", topic]),
 		]);
 		try {
 			const answer = await fetch(`/vehicles?${query}`, { signal, cache: "no-cache" });
-			if (answer.ok) {
-				this.#parts.found(parseExact(await answer.text()).features);
+			const text = await answer.text();
+			if (answer.ok && !signal.aborted) {
+				this.#parts.found(parseExact(text).features);
 			}
 		} catch {
 			// What is known is searched. The reading of the whole fleet goes on.

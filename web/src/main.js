@@ -12,7 +12,7 @@ import { HubSearch } from "./hub-search.js";
 import { idText } from "./id.js";
 import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
-import { Position, Ruler } from "./map/tools.js";
+import { bindHere, Position, Ruler } from "./map/tools.js";
 import { Trail } from "./map/trail.js";
 import { ALL, contains, Viewport } from "./map/viewport.js";
 import { Chips } from "./panel/chips.js";
@@ -234,6 +234,7 @@ const hubSearch = new HubSearch({
 	},
 });
 const ruler = new Ruler(map);
+const here = bindHere(map, (place) => goTo({ ...place, name: "" }, false));
 const position = new Position(map, ({ lon, lat }) => map.showPlace([lon, lat]));
 
 started = true;
@@ -328,6 +329,9 @@ function change(next, entry = true) {
 	if (viewState.q !== before.q) {
 		hubSearch.search(viewState.q);
 	}
+	if (viewState.near !== before.near) {
+		hubSearch.near(viewState.near);
+	}
 	render();
 	const moved = format(before) !== format(viewState);
 	if (entry && moved && ENTRIES.some((name) => before[name] !== viewState[name])) {
@@ -394,11 +398,17 @@ function middle() {
 	return { lon: Number(lon.toFixed(5)), lat: Number(lat.toFixed(5)) };
 }
 
-/** Shows a place, and sorts by the distance to it. @param {{lon: number, lat: number, name: string}} place */
-function goTo({ lon, lat, name }) {
+/**
+ * Sorts by the distance to a place.
+ * @param {{lon: number, lat: number, name: string}} place
+ * @param {boolean} [move] whether the map moves there
+ */
+function goTo({ lon, lat, name }, move = true) {
 	change({ near: { lon, lat, name }, sort: "distance", q: "" });
 	setSheet("half");
-	map.showPlace([lon, lat]);
+	if (move) {
+		map.showPlace([lon, lat]);
+	}
 }
 
 /** Shows how many vehicles are chosen in the list. @param {Set<string>} chosen */
@@ -494,6 +504,9 @@ bindControls({
 		m: () => ruler.toggle(),
 	},
 	escape() {
+		if (here.hide()) {
+			return;
+		}
 		if (ruler.active) {
 			ruler.toggle(false);
 		} else if (list.chosen.size > 0 || list.choosing) {
@@ -615,6 +628,7 @@ setInterval(() => {
 
 markers.setDark(darkScheme.matches);
 selected.show(viewState.vehicle);
+hubSearch.near(viewState.near);
 render();
 places.load(`${config.lib}places.json`).then(() => summary.refresh());
 Object.defineProperty(window, "livemap", { value: debug(feed, map, markers, trail) });

@@ -249,6 +249,7 @@ export const TEXTS = {
 		measure: "Measure a distance",
 		locate: "Go to my position",
 		legend: "Legend",
+		nearest: "Nearest vehicles to here",
 		simple: "Simple map",
 		simpleMeans:
 			"Outlines and vehicles are drawn all the same, but no streets. Everything else works as usual.",

@@ -256,6 +256,21 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		await page.getByRole("button", { name: /^Remove: Nearest/ }).click();
 		assert.equal(await page.locator("#sort").inputValue(), "name");
 
+		// What moved out of the stream's view is where the hub has it now, not where it was when that was read.
+		await page.evaluate(() => (location.hash = "#map=12/52.52/13.41"));
+		await drawn(page, "BUS-1");
+		await page.route(/\/snapshot\?(?!.*bbox)/, (route) => route.fulfill({ status: 304 })); // no reading of all
+		await hub.publish({ vehicle_id: "FAR-1", lon: 11.35, lat: 43.77, speed_kmh: 0 });
+		await page.locator("#map").click({ button: "right", position: { x: 400, y: 300 } });
+		await page.getByRole("button", { name: "Nearest vehicles to here" }).click();
+		await says(page, "#list", /BUS-1 .* away · Berlin.* FAR-1 .* away · [\d.]+ km NE of Bagno a Ripoli/);
+		await page.unrouteAll();
+		await page.waitForURL(/sort=distance.*near=52\.5\d*\/13\.\d+/);
+		await page.locator("#map").click({ button: "right", position: { x: 400, y: 300 } });
+		await page.locator("#here").waitFor();
+		await page.keyboard.press("Escape");
+		await page.locator("#here").waitFor({ state: "hidden" });
+
 		await page.evaluate(() => (location.hash = "#map=11/52.52/13.41"));
 		await drawn(page, "BUS-1");
 		await rest(page);

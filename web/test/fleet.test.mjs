@@ -391,3 +391,18 @@ test("a fleet knows which ids look alike", () => {
 	fleet.remove("V\u0410N-1");
 	assert.equal(fleet.difference("VAN-1"), "", "of nobody");
 });
+
+test("a fleet meets vehicles that are not streamed, as of when the hub had them", () => {
+	let now = 200;
+	const fleet = new Fleet(() => now);
+	/** @param {string} id @param {number} time @param {number} lon */
+	const at = (id, time, lon) => ({ ...fix(time, lon), id });
+	fleet.update(at("STREAMED", 190, 0));
+	fleet.meet([at("STREAMED", 195, 1), at("FAR", 150, 2)], 200);
+	now = 260;
+	fleet.meet([at("FAR", 255, 3)], 258);
+	fleet.meet([at("FAR", 100, 4)], 240); // an answer that was overtaken
+	const { STREAMED, FAR } = Object.fromEntries(fleet.vehicles);
+	assert.deepEqual([STREAMED.lon, STREAMED.streamed], [0, true], "the stream knows better");
+	assert.deepEqual([FAR.lon, FAR.time, FAR.knownUntil], [3, 255, 258]);
+});

@@ -262,9 +262,9 @@ test("what is listed is exported as CSV and GeoJSON", () => {
 	];
 	assert.equal(
 		csvOf(fleet),
-		"vehicle_id,timestamp,lat,lon,altitude,speed_kmh,heading,driver,doors,note\r\n" +
-			'VAN-1,1970-01-01T00:16:40.000Z,43.77,11.25,,50,,"Ada ""A"", B","{""open"":[1]}",\'=1+1\r\n' +
-			'VAN-2,1970-01-01T00:16:40.500Z,2,1,30,,0,,,"x\ny"\r\n',
+		"vehicle_id,timestamp,lat,lon,altitude,speed_kmh,heading,accuracy,driver,doors,note\r\n" +
+			'VAN-1,"1970-01-01T00:16:40Z",43.77,11.25,,50,,,"Ada ""A"", B","{""open"":[1]}",\'=1+1\r\n' +
+			'VAN-2,"1970-01-01T00:16:40.5Z",2,1,30,,0,,,,"x\ny"\r\n',
 	);
 	const { type, features } = JSON.parse(geojsonOf(fleet));
 	assert.deepEqual([type, features], ["FeatureCollection", fleet.map(({ feature }) => feature)]);
@@ -364,6 +364,27 @@ test("groups of one kind are joined in the stream, and others are cut in the pag
 	assert.equal(groups.choose([]), false);
 	live = false;
 	await pass(60_000);
+});
+
+test("the hub is asked for what is nearest, whatever is known", async () => {
+	hub();
+	/** @type {any[]} */
+	const found = [];
+	const search = new HubSearch({
+		needed: () => false,
+		topics: () => ["depot:7", "depot:8"],
+		found: (features) => found.push(...features),
+	});
+	const topics = "limit=100&topic=depot:7&topic=depot:8";
+	answers[`/vehicles?near=11.25,43.77&${topics}`] = { features: [{ id: "VAN-1" }] };
+	answers[`/vehicles?near=13.4,52.5&${topics}`] = { features: [{ id: "VAN-2" }] };
+	search.near({ lon: 11.25, lat: 43.77 });
+	search.near({ lon: 13.4, lat: 52.5 });
+	await pass();
+	assert.deepEqual(found, [{ id: "VAN-2" }], "the newest alone");
+	search.near(null);
+	await pass();
+	assert.equal(asked.length, 2);
 });
 
 test("the hub is asked for what is searched while the fleet is not known", async () => {

@@ -80,7 +80,7 @@ func newHeader(names []string) csvHeader {
 	h := csvHeader{columns: make([]column, len(names))}
 	plain, units := make([]string, len(names)), make([]string, len(names))
 	for i, name := range names {
-		name = strings.Trim(name, " \t\x00")
+		name, _ = unguarded(strings.Trim(name, " \t\x00"))
 		h.columns[i] = column{member: name, name: name}
 		plain[i], units[i] = splitUnit(name)
 	}

@@ -44,6 +44,7 @@ func (r *csvRow) field(member string) string {
 // add adds the value of a column.
 func (r *csvRow) add(i int, text string) {
 	column := r.file.header.columns[i]
+	text, guarded := unguarded(text)
 	switch name := column.member; name {
 	case "", northSouthPart, eastWestPart:
 	case "lat":
@@ -69,6 +70,8 @@ func (r *csvRow) add(i int, text string) {
 			r.number(name, scaled(number, factor))
 		case column.factor != 0:
 			r.number(name, scaled(number, column.factor))
+		case guarded: // a text, if of digits
+			r.text(name, text)
 		default:
 			r.other(i, text)
 		}
@@ -96,6 +99,18 @@ func (r *csvRow) other(i int, text string) {
 		return
 	}
 	r.text(name, text)
+}
+
+// guard is an apostrophe, or several, before what a spreadsheet would take for a formula.
+var guard = regexp.MustCompile(`^'+[=+\-@\t\r]`)
+
+// unguarded takes off an apostrophe that keeps spreadsheets from computing a text: the map's export
+// writes '=1+1, and ”=1+1 for a text that has an apostrophe of its own.
+func unguarded(text string) (plain string, guarded bool) {
+	if guard.MatchString(text) {
+		return text[1:], true
+	}
+	return text, false
 }
 
 // exactDigits is how many decimal digits a float64 holds, as programs read JSON.

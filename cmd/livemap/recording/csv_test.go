@@ -43,6 +43,8 @@ func TestCSVColumns(t *testing.T) {
 			`"truck-7","lat":1.5,"lon":2,"speed_kmh":80.467,"altitude":100`},
 		{"knots", "lat,lon,speed knots\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed_kmh":18.52`},
 		{"m/s", "lat,lon,Velocity(m/s)\n1.5,2,10", `"truck-7","lat":1.5,"lon":2,"speed_kmh":36`},
+		{"no formulas", "id,lat,lon,'=x,n,q,a\n'=1+1,1.5,2,'-5,'5,''@,'s",
+			`"=1+1","lat":1.5,"lon":2,"=x":"-5","n":"'5","q":"'@","a":"'s"`},
 		{"units in values", "lat,lon,HEIGHT,SPEED\n1.5,2,513.863 M,10 mph",
 			`"truck-7","lat":1.5,"lon":2,"altitude":513.863,"speed_kmh":16.093`},
 		{"units in values, decimal commas", "lat;lon;Speed;x\n1,5;2;10,5km/h;5 km/h",

@@ -269,6 +269,10 @@ export class PlainMap {
 			const levels = Math.max(-WHEEL.most, Math.min(WHEEL.most, -event.deltaY * unit));
 			this.#zoom(levels, event, this.#at(event));
 		});
+		canvas.addEventListener("contextmenu", (event) => {
+			this.#pointers.clear(); // a long press is no click
+			this.#fire("contextmenu", { point: this.#at(event), originalEvent: event });
+		});
 		canvas.addEventListener("dblclick", (event) => this.#zoom(STEP, event, this.#at(event)));
 		canvas.addEventListener("keydown", (event) => {
 			const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : KEYS[event.key];

@@ -99,6 +99,41 @@ export class Ruler {
 	}
 }
 
+/**
+ * Offers what can be done with a place of the map, after a right click or a long press.
+ * @param {import("./map.js").PageMap} map
+ * @param {(place: Place) => void} nearest
+ * @returns {{hide: () => boolean}} `hide` returns whether there was an offer
+ */
+export function bindHere(map, nearest) {
+	const offer = element("here", HTMLElement);
+	const button = /** @type {HTMLElement} */ (offer.firstElementChild);
+	let place = { lon: 0, lat: 0 };
+	const hide = () => {
+		const { hidden } = offer;
+		offer.hidden = true;
+		return !hidden;
+	};
+	map.on("contextmenu", ({ point, originalEvent }) => {
+		originalEvent.preventDefault();
+		const [lon, lat] = map.unproject(point);
+		place = { lon: Number(lon.toFixed(5)), lat: Number(lat.toFixed(5)) };
+		offer.hidden = false;
+		const { offsetWidth, offsetHeight } = /** @type {HTMLElement} */ (offer.parentElement);
+		offer.style.left = `${Math.min(point.x, offsetWidth - offer.offsetWidth)}px`;
+		offer.style.top = `${Math.min(point.y, offsetHeight - offer.offsetHeight)}px`;
+		button.focus();
+	});
+	for (const type of ["dragstart", "click"]) {
+		map.on(type, hide);
+	}
+	button.addEventListener("click", () => {
+		hide();
+		nearest(place);
+	});
+	return { hide };
+}
+
 /** Position shows where the reader is. */
 export class Position {
 	#overlay;
