@@ -21,6 +21,7 @@ type fakeJournal struct {
 	random   *rand.Rand
 	faults   float64 // chance of each fault
 	messages []fakeMessage
+	local    bool          // see stream.Life
 	clock    time.Duration // how far the journal's clock is ahead
 	came     chan struct{} // closed when there is another message
 }
@@ -39,7 +40,7 @@ func newFakeJournal(random *rand.Rand, faults float64) *fakeJournal {
 func (j *fakeJournal) Life(context.Context) (stream.Life, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return stream.Life{Epoch: j.epoch, First: 1, Last: uint64(len(j.messages))}, nil
+	return stream.Life{Epoch: j.epoch, First: 1, Last: uint64(len(j.messages)), Local: j.local}, nil
 }
 
 // fault reports whether something goes wrong now. j.mu is held.
@@ -51,6 +52,9 @@ func (j *fakeJournal) Post(message []byte, posted func(seq uint64, err error)) {
 	delay := time.Duration(j.random.IntN(400)) * time.Millisecond
 	j.mu.Unlock()
 	message = slices.Clone(message)
+	if posted == nil {
+		posted = func(uint64, error) {}
+	}
 	answer := func() {
 		switch {
 		case lost:

@@ -85,7 +85,7 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 	h.start()
 	following, cancel := context.WithCancel(context.Background())
 	h.following.cancel = cancel
-	h.following.proposer = newProposer(j, h.config.Clock, h.Applied)
+	h.following.proposer = newProposer(j, life.Local, h.config.Clock, h.Applied)
 	h.running.Go(func() { h.follow(following) })
 	if err := h.waitApplied(ctx, life.Last); err != nil {
 		h.Close()

@@ -62,6 +62,7 @@ func testJournalSeed(t *testing.T, seed uint64) {
 			History:  8 << 20, PublishWait: 5 * time.Second,
 		},
 	}
+	r.journal.local = random.IntN(2) == 0
 	defer func() {
 		for _, h := range r.hubs {
 			h.Close()

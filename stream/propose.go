@@ -19,6 +19,11 @@ const (
 	proposeWindow = 32        // messages that are posted and not yet applied
 	proposeBytes  = 512 << 10 // bytes of entries in a message
 	proposeAgain  = 200 * time.Millisecond
+	askEvery      = 100 * time.Millisecond // how often a local journal is asked for an answer
+	gatherFor     = time.Millisecond       // how long a message waits for callers that may come again
+	// lostAfter is how long the oldest message may take before it counts as lost. Each further time in a row
+	// it may take twice as long, up to lostAfterMost.
+	lostAfter, lostAfterMost = time.Second, 8 * time.Second
 	// enoughEntries or enoughBytes make a message that is posted though others are under way.
 	enoughEntries, enoughBytes = maxEntries / 2, 64 << 10
 	keptBytes                  = 128 << 10 // memory for a message that is larger is not kept
@@ -84,8 +89,9 @@ func (p *proposal) addPosition(position *geo.Position, scratch []byte) []byte {
 // all that follow: who applies ignores what came before. So the messages of a session are applied in their
 // order, each once.
 //
-// A message costs the journal as much as dozens of entries. So one is posted at once while none is under way,
-// and otherwise when it is large enough: the busier the hub, the larger they are.
+// A message costs the journal as much as dozens of entries. So the busier the hub, the larger they are: one
+// is posted while none is under way, or when it is large enough. And it waits a moment for the callers of the
+// one before, as Postgres does with commit_siblings: who publishes one by one comes again at once.
 type proposer struct {
 	journal Journal
 	clock   func() time.Time
@@ -107,13 +113,19 @@ type proposer struct {
 	full     bool      // the journal has no room: only what is in flight is posted, until it is stored
 	closed   bool
 	posted   time.Time // when something was posted last
-	newest   uint64    // the newest message of the session that the journal has stored
-	resent   uint64    // messages that were posted again
-	passed   uint64    // own messages that were not applied when they came back
+	asked    time.Time // when an answer was asked for last; zero: one is asked for each time
+	moved    time.Time // since when the oldest message is under way
+	patience time.Duration
+	callers  int         // who may come again soon, those in open included
+	gather   *time.Timer // ends the waiting for them; nil: not running
+	newest   uint64      // the newest message of the session that the journal has stored
+	resent   uint64      // messages that were posted again
+	passed   uint64      // own messages that were not applied when they came back
 	pause    time.Duration
 	timer    *time.Timer
 	idle     []*flying // whose memory is free
-	finished chan struct{}
+	ended    chan struct{}
+	running  sync.WaitGroup
 
 	// Used by run alone.
 	spare        []byte // memory for entries
@@ -130,11 +142,17 @@ type flying struct {
 	proposals []*proposal
 }
 
-func newProposer(j Journal, clock func() time.Time, seen func() uint64) *proposer {
+// newProposer starts a proposer. It asks a local journal for few answers: that a message is lost shows when
+// it, or the next, does not come back.
+func newProposer(j Journal, local bool, clock func() time.Time, seen func() uint64) *proposer {
 	p := &proposer{journal: j, clock: clock, seen: seen, session: rand.Uint64(), pause: proposeAgain,
-		finished: make(chan struct{})}
+		patience: lostAfter, ended: make(chan struct{})}
+	if local {
+		p.asked = time.Now()
+	}
 	p.wake.L = &p.mu
-	go p.run()
+	p.running.Go(p.run)
+	p.running.Go(p.watch)
 	return p
 }
 
@@ -211,52 +229,63 @@ func (what *proposal) await(deadline time.Time) (done bool, err error) {
 
 // run posts messages until the proposer is closed. Only it posts, so they are posted in their order.
 func (p *proposer) run() {
-	defer close(p.finished)
 	for {
-		messages := p.next()
+		messages, ask := p.next()
 		if messages == nil {
 			return
 		}
+		posted := p.stored
+		if !ask {
+			posted = nil
+		}
 		for _, m := range messages {
-			p.journal.Post(m, p.stored)
+			p.journal.Post(m, posted)
 		}
 	}
 }
 
-// next waits for what is to be posted next; nil: nothing more. It is valid until the next call.
-func (p *proposer) next() [][]byte {
+// next waits for what is to be posted next; nil: nothing more. It is valid until the next call. ask tells
+// whether the journal is to answer.
+func (p *proposer) next() (messages [][]byte, ask bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed && !p.again && !p.ready() {
 		p.wake.Wait()
 	}
 	if p.closed {
-		return nil
+		return nil, false
 	}
 	p.posted = time.Now()
 	if p.again {
-		p.failed, p.again = false, false
+		p.failed, p.again, p.moved = false, false, p.posted
+		p.patience = min(2*p.patience, lostAfterMost)
 		p.resent += uint64(len(p.flight))
 		messages := make([][]byte, len(p.flight))
 		for i, f := range p.flight {
 			messages[i] = slices.Clone(f.message) // it may be renumbered, or done with
 		}
-		return messages
+		return messages, true
 	}
 	f := p.makeMessage()
 	if p.closed {
 		p.refuse(f.proposals)
-		return nil
+		return nil, false
 	}
 	p.n++
 	f.n = p.n
 	renumberMessage(f.message, p.session, f.n)
+	if len(p.flight) == 0 {
+		p.moved = f.made
+	}
 	p.flight = append(p.flight, f)
 	if p.failed {
-		return [][]byte{} // it is posted with those before it
+		return [][]byte{}, false // it is posted with those before it
+	}
+	if ask = p.asked.IsZero(); !ask && f.made.Sub(p.asked) >= askEvery {
+		p.asked, ask = f.made, true
 	}
 	p.out = append(p.out[:0], f.message...) // likewise
-	return [][]byte{p.out}
+	return [][]byte{p.out}, ask
 }
 
 // ready reports whether the next message is to be posted.
@@ -264,10 +293,23 @@ func (p *proposer) ready() bool {
 	switch under := len(p.flight); {
 	case p.failed || p.count == 0 || under >= proposeWindow:
 		return false
-	case under == 0 || p.waiting > 0:
+	case p.waiting > 0 || p.count >= enoughEntries || len(p.entries) >= enoughBytes:
+		return true
+	case under > 0:
+		return false
+	case len(p.open) >= p.callers:
 		return true
 	}
-	return p.count >= enoughEntries || len(p.entries) >= enoughBytes
+	left := gatherFor - time.Since(p.moved)
+	if left > 0 && p.gather == nil {
+		p.gather = time.AfterFunc(left, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.gather = nil
+			p.wake.Broadcast()
+		})
+	}
+	return left <= 0
 }
 
 // makeMessage makes a message of what is open, without session and number. p.mu is held, but not meanwhile.
@@ -277,6 +319,9 @@ func (p *proposer) makeMessage() *flying {
 		f, p.idle = p.idle[n-1], p.idle[:n-1]
 	}
 	f.made, f.proposals, p.open = p.posted, p.open, f.proposals[:0]
+	if p.gather != nil && p.gather.Stop() {
+		p.gather = nil
+	}
 	sources, entries, count := p.sources, p.entries, p.count
 	p.sources, p.entries, p.count = p.spareSources[:0], p.spare[:0], 0
 	info := messageInfo{arrived: p.arrived.UnixNano(), seen: p.seen()}
@@ -317,6 +362,24 @@ func (p *proposer) fail() {
 	})
 }
 
+// watch has all messages posted again when the oldest has been under way for too long.
+func (p *proposer) watch() {
+	ticker := time.NewTicker(lostAfter / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-ticker.C:
+		}
+		p.mu.Lock()
+		if len(p.flight) > 0 && time.Since(p.moved) >= p.patience {
+			p.fail()
+		}
+		p.mu.Unlock()
+	}
+}
+
 // applied takes the outcomes of the session's own message n, and returns when the message was made.
 func (p *proposer) applied(n uint64, outcomes []outcome) (made time.Time) {
 	p.mu.Lock()
@@ -332,6 +395,8 @@ func (p *proposer) applied(n uint64, outcomes []outcome) (made time.Time) {
 		what.done <- nil
 	}
 	p.flight = slices.Delete(p.flight, 0, 1)
+	p.full, p.moved, p.patience = false, time.Now(), lostAfter
+	p.callers = len(f.proposals) + len(p.open)
 	clear(f.proposals)
 	if cap(f.message) <= keptBytes {
 		p.idle = append(p.idle, f)
@@ -389,14 +454,18 @@ func (p *proposer) close() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	if p.gather != nil {
+		p.gather.Stop()
+	}
 	for _, f := range p.flight {
 		p.refuse(f.proposals)
 	}
 	p.refuse(p.open)
 	p.flight, p.open = nil, nil
+	close(p.ended)
 	p.wake.Broadcast()
 	p.mu.Unlock()
-	<-p.finished
+	p.running.Wait()
 }
 
 // refuse ends proposals that the closed proposer does not see through.

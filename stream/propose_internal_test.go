@@ -2,6 +2,7 @@ package stream
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,17 +14,23 @@ import (
 // heldJournal keeps what is posted, and stores nothing.
 type heldJournal struct {
 	Journal
-	posted chan []byte
+	posted  chan []byte
+	answers atomic.Int32 // so many were asked for
 }
 
-func (j *heldJournal) Post(message []byte, _ func(uint64, error)) { j.posted <- slices.Clone(message) }
+func (j *heldJournal) Post(message []byte, posted func(uint64, error)) {
+	if posted != nil {
+		j.answers.Add(1)
+	}
+	j.posted <- slices.Clone(message)
+}
 
-// startProposer starts a proposer whose messages come back when the test says so. take returns the counts of
+// startProposer starts a proposer of a local journal whose messages come back when the test says so. take returns the counts of
 // entries of the messages that were posted meanwhile.
 func startProposer(t *testing.T) (p *proposer, take func() []int) {
-	j := &heldJournal{posted: make(chan []byte, 100)}
-	p = newProposer(j, time.Now, func() uint64 { return 0 })
+	p = newProposer(&heldJournal{posted: make(chan []byte, 100)}, true, time.Now, func() uint64 { return 0 })
 	t.Cleanup(p.close)
+	j := p.journal.(*heldJournal)
 	return p, func() (counts []int) {
 		synctest.Wait()
 		for len(j.posted) > 0 {
@@ -57,11 +64,12 @@ func TestMessagesGather(t *testing.T) {
 		}
 		assert.Empty(t, take(), "one is under way")
 		p.applied(1, make([]outcome, 1))
-		assert.Equal(t, []int{30}, take())
+		time.Sleep(gatherFor)
+		require.Equal(t, []int{30}, take())
 		done, err := first.await(time.Now())
 		assert.True(t, done && err == nil)
 		ask(p, enoughEntries, time.Second)
-		assert.Equal(t, []int{enoughEntries}, take(), "it is large")
+		require.Equal(t, []int{enoughEntries}, take(), "it is large")
 		outcomes := make([]outcome, 30)
 		outcomes[3*7+2].existed = true
 		p.applied(2, outcomes)
@@ -70,6 +78,30 @@ func TestMessagesGather(t *testing.T) {
 			require.True(t, done && err == nil)
 			assert.Equal(t, []outcome{{}, {}, {existed: i == 7}}, what.outcomes, "proposal %d", i)
 		}
+	})
+}
+
+// A message waits for the callers of the one before, a millisecond at most.
+func TestCallersComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, take := startProposer(t)
+		ask(p, 1, time.Second)
+		assert.Equal(t, []int{1}, take())
+		for range 3 {
+			ask(p, 1, time.Second)
+		}
+		p.applied(1, make([]outcome, 1))
+		assert.Empty(t, take(), "the first caller may come again")
+		ask(p, 1, time.Second)
+		assert.Equal(t, []int{4}, take(), "it did")
+		p.applied(2, make([]outcome, 4))
+		ask(p, 1, time.Second)
+		assert.Empty(t, take())
+		time.Sleep(gatherFor)
+		assert.Equal(t, []int{1}, take())
+		p.applied(3, make([]outcome, 1))
+		ask(p, 1, time.Second)
+		assert.Equal(t, []int{1}, take(), "a caller alone does not wait")
 	})
 }
 
@@ -95,12 +127,75 @@ func TestProposeWindow(t *testing.T) {
 		}
 		assert.Len(t, take(), proposeWindow)
 		ask(p, maxEntries, time.Second)
-		late := ask(p, maxEntries, time.Second)
+		late := ask(p, maxEntries, lostAfter/2)
 		done, err := late.await(time.Now())
 		assert.True(t, done)
 		assert.ErrorIs(t, err, ErrUnavailable, "there was no room")
 		assert.Empty(t, take())
 		p.applied(1, make([]outcome, maxEntries))
 		assert.Equal(t, []int{maxEntries}, take())
+	})
+}
+
+// A message that does not come back is posted again, with those behind it and ever less often.
+func TestMessageIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, take := startProposer(t)
+		ask(p, 1, time.Second)
+		require.Equal(t, []int{1}, take())
+		ask(p, enoughEntries, time.Second)
+		require.Equal(t, []int{enoughEntries}, take())
+		ask(p, 3, time.Second)
+		began, again := time.Now(), []time.Duration{}
+		for time.Since(began) < 30*time.Second {
+			time.Sleep(100 * time.Millisecond)
+			if counts := take(); counts != nil {
+				require.Equal(t, []int{1, enoughEntries}, counts)
+				again = append(again, time.Since(began).Round(time.Second))
+			}
+		}
+		assert.Equal(t, []time.Duration{1e9, 4e9, 8e9, 16e9, 24e9}, again)
+		p.applied(1, make([]outcome, 1))
+		p.applied(2, make([]outcome, enoughEntries))
+		time.Sleep(gatherFor)
+		assert.Equal(t, []int{3}, take())
+		time.Sleep(2 * lostAfter)
+		assert.Equal(t, []int{3}, take(), "patience is as it was")
+	})
+}
+
+// A local journal is asked for an answer ten times a second, and whenever something may be lost.
+func TestFewAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, take := startProposer(t)
+		j := p.journal.(*heldJournal)
+		for n := range 100 {
+			time.Sleep(10 * time.Millisecond)
+			ask(p, 1, time.Second)
+			assert.Equal(t, []int{1}, take())
+			p.applied(uint64(n+1), make([]outcome, 1))
+		}
+		assert.Equal(t, int32(10), j.answers.Load())
+		ask(p, 1, time.Second)
+		take()
+		p.ignored(102, 100)
+		time.Sleep(proposeAgain)
+		assert.Equal(t, []int{1}, take())
+		assert.Equal(t, int32(11), j.answers.Load())
+	})
+}
+
+// Any other journal is asked each time.
+func TestAllAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &heldJournal{posted: make(chan []byte, 100)}
+		p := newProposer(j, false, time.Now, func() uint64 { return 0 })
+		defer p.close()
+		for n := range 100 {
+			ask(p, 1, time.Second)
+			synctest.Wait()
+			p.applied(uint64(n+1), make([]outcome, 1))
+		}
+		assert.Equal(t, int32(100), j.answers.Load())
 	})
 }

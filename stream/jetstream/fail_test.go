@@ -37,7 +37,7 @@ func TestServerStartsAgain(t *testing.T) {
 	require.Equal(t, "3", (<-applied).text)
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
-	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 3}, life(t, j))
+	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 3, Local: true}, life(t, j))
 }
 
 // TestEndIsLostMeanwhile checks that a journal takes no more posts if its server lacks, when it starts again,

@@ -28,30 +28,62 @@ func (j *Journal) Follow(
 	if err := j.check(ctx, engine, after); err != nil {
 		return err
 	}
-	consumer, err := engine.js.CreateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+	f := &follower{apply: apply, stored: j.noteStored, failed: make(chan error, 1)}
+	f.applied.Store(after.Seq)
+	consumer := jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after.Seq + 1,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: 10 * time.Second, MaxWaiting: 8,
-	})
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 10 * time.Second,
+	}
+	failed := func(_ jetstream.ConsumeContext, err error) { f.fail(j.orClosed(err)) }
+	consume := engine.push
+	if j.config.shared() {
+		consume = engine.pull
+	}
+	name, consuming, err := consume(ctx, consumer, f.take, failed)
 	if err != nil {
 		return j.orClosed(err)
 	}
-	defer engine.deleteConsumer(consumer.CachedInfo().Name)
-	f := &follower{apply: apply, failed: make(chan error, 1)}
-	f.applied.Store(after.Seq)
-	pulls, err := consumer.Consume(f.take,
-		jetstream.PullMaxMessagesWithBytesLimit(4096, 16*MaxMessage),
-		jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { f.fail(j.orClosed(err)) }))
-	if err != nil {
-		return err
-	}
+	defer engine.deleteConsumer(name)
 	defer func() {
 		f.fail(nil) // take does nothing from now on
-		pulls.Stop()
-		<-pulls.Closed()
+		consuming.Stop()
+		<-consuming.Closed()
 	}()
 	return j.wait(ctx, engine, f)
+}
+
+// push makes a consumer to which the server pushes messages, and consumes them. Where messages come one by one
+// it costs the server and the library half as much as pull.
+func (e *engine) push(
+	ctx context.Context, config jetstream.ConsumerConfig, take jetstream.MessageHandler,
+	failed func(jetstream.ConsumeContext, error),
+) (name string, _ jetstream.ConsumeContext, err error) {
+	config.DeliverSubject = e.conn.NewInbox()
+	config.FlowControl, config.IdleHeartbeat = true, 500*time.Millisecond
+	consumer, err := e.js.CreatePushConsumer(ctx, streamName, config)
+	if err != nil {
+		return "", nil, err
+	}
+	consuming, err := consumer.Consume(take, jetstream.ConsumeErrHandler(failed))
+	return consumer.CachedInfo().Name, consuming, err
+}
+
+// pull makes a consumer and pulls its messages. It needs no right to publish to subjects of flow control,
+// which servers elsewhere may not grant.
+func (e *engine) pull(
+	ctx context.Context, config jetstream.ConsumerConfig, take jetstream.MessageHandler,
+	failed func(jetstream.ConsumeContext, error),
+) (name string, _ jetstream.ConsumeContext, err error) {
+	config.MaxWaiting = 8
+	consumer, err := e.js.CreateConsumer(ctx, streamName, config)
+	if err != nil {
+		return "", nil, err
+	}
+	consuming, err := consumer.Consume(take,
+		jetstream.PullMaxMessagesWithBytesLimit(4096, 16*MaxMessage),
+		jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond),
+		jetstream.ConsumeErrHandler(failed))
+	return consumer.CachedInfo().Name, consuming, err
 }
 
 // orClosed returns an error of the connection, or the reason why it was closed.
@@ -94,6 +126,7 @@ func (j *Journal) wait(ctx context.Context, engine *engine, f *follower) error {
 // follower applies messages, one after the other.
 type follower struct {
 	apply   func(at stream.Place, message []byte) error
+	stored  func(seq uint64) // notes that there is a message
 	applied atomic.Uint64
 	busy    atomic.Bool // apply is running
 	ended   atomic.Bool
@@ -127,6 +160,7 @@ func (f *follower) take(m jetstream.Msg) {
 		f.fail(fmt.Errorf("%w: message %d is damaged", stream.ErrOtherJournal, seq))
 		return
 	}
+	f.stored(seq)
 	f.busy.Store(true)
 	err = f.apply(stream.Place{Seq: seq, At: meta.Timestamp}, m.Data())
 	f.busy.Store(false)

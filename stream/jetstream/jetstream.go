@@ -90,7 +90,7 @@ type Journal struct {
 	renewed *Renewal
 	end     *endFile
 	files   map[string]os.FileInfo // what the server writes to, by path in the directory
-	stored  atomic.Uint64          // newest seq that a Post was answered with
+	stored  atomic.Uint64          // newest seq that a Post was answered with, or that Follow came to
 	closing chan struct{}
 	running sync.WaitGroup
 
@@ -254,7 +254,8 @@ func broken(err error) bool { return errors.Is(err, ErrRemoved) || errors.Is(err
 // Renewed says why the journal was made anew when it was opened. It is nil if it was not.
 func (j *Journal) Renewed() *Renewal { return j.renewed }
 
-// Stored returns the newest seq that a Post was answered with, or that the journal had when it was opened.
+// Stored returns the newest seq that is known: a Post was answered with it, Follow came to it, or the journal
+// had it when it was opened.
 func (j *Journal) Stored() uint64 { return j.stored.Load() }
 
 // Check returns why the journal takes no messages now: one of the errors of Post. It is nil if it does.
@@ -277,7 +278,7 @@ func (j *Journal) Life(ctx context.Context) (stream.Life, error) {
 	state := s.CachedInfo().State
 	free, _, _ := room(j.config.Dir)
 	return stream.Life{Epoch: j.life.epoch, First: max(1, state.FirstSeq), Last: state.LastSeq,
-		Oldest: state.FirstTime, Bytes: state.Bytes, Free: free}, nil
+		Local: !j.config.shared(), Oldest: state.FirstTime, Bytes: state.Bytes, Free: free}, nil
 }
 
 // current returns the server that runs.

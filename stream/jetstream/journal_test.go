@@ -23,7 +23,7 @@ func TestJournal(t *testing.T) {
 	j, err := jetstream.Open(t.Context(), config(dir))
 	require.NoError(t, err)
 	require.Nil(t, j.Renewed())
-	require.Equal(t, stream.Life{Epoch: life(t, j).Epoch, First: 1, Last: 0}, life(t, j))
+	require.Equal(t, stream.Life{Epoch: life(t, j).Epoch, First: 1, Last: 0, Local: true}, life(t, j))
 	require.NotEmpty(t, life(t, j).Epoch)
 
 	seqs := stored(t, j, numbered(1, 500)...)
@@ -32,7 +32,7 @@ func TestJournal(t *testing.T) {
 	}
 	require.EqualValues(t, 500, j.Stored())
 	before := life(t, j)
-	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 500}, before)
+	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 500, Local: true}, before)
 
 	all := follow(t, j, stream.Place{}, 500)
 	for i, m := range all {
@@ -204,12 +204,12 @@ func TestLimitsChange(t *testing.T) {
 	require.NoError(t, j.Close())
 	c.MaxBytes = 64 << 10
 	j = open(t, c)
-	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 2, Last: 2}, life(t, j))
+	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 2, Last: 2, Local: true}, life(t, j))
 	require.NoError(t, j.Close())
 	c.MaxAge = 100 * time.Millisecond
 	j = open(t, c)
 	eventually(t, "the old message goes", func() bool { return life(t, j).First == 3 })
-	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 3, Last: 2}, life(t, j))
+	require.Equal(t, stream.Life{Epoch: before.Epoch, First: 3, Last: 2, Local: true}, life(t, j))
 	require.Equal(t, []uint64{3}, stored(t, j, "z"))
 }
 

@@ -30,7 +30,7 @@ type pending struct {
 func (j *Journal) Post(message []byte, posted func(seq uint64, err error)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.post(message, posted); err != nil {
+	if err := j.post(message, posted); err != nil && posted != nil {
 		go posted(0, err)
 	}
 }
@@ -42,6 +42,9 @@ func (j *Journal) post(message []byte, posted func(seq uint64, err error)) error
 		return j.refused
 	case len(message) > MaxMessage:
 		return ErrTooLarge
+	}
+	if posted == nil {
+		return j.engine.conn.Publish(subject, message)
 	}
 	j.posts++
 	number := j.posts
@@ -68,10 +71,15 @@ func (j *Journal) answered(m *nats.Msg) {
 	}
 	seq, err := readAnswer(m)
 	if err == nil {
-		// Answers come one after the other, so nobody else raises it meanwhile.
-		j.stored.Store(max(seq, j.stored.Load()))
+		j.noteStored(seq)
 	}
 	p.posted(seq, err)
+}
+
+// noteStored notes that a message is stored.
+func (j *Journal) noteStored(seq uint64) {
+	for was := j.stored.Load(); was < seq && !j.stored.CompareAndSwap(was, seq); was = j.stored.Load() {
+	}
 }
 
 // readAnswer returns what JetStream says about a message.

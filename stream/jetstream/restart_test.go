@@ -149,7 +149,7 @@ func TestBoot(t *testing.T) {
 				}
 				require.Equal(t, &jetstream.Renewal{Reason: c.reason, Kept: filepath.Join(dir, "jetstream.old")}, renewed)
 				require.NotEqual(t, before.Epoch, now.Epoch)
-				require.Equal(t, stream.Life{Epoch: now.Epoch, First: 1}, now)
+				require.Equal(t, stream.Life{Epoch: now.Epoch, First: 1, Local: true}, now)
 				c.reason, before = "", now
 				require.DirExists(t, renewed.Kept)
 			}
@@ -371,7 +371,7 @@ func TestFormat(t *testing.T) {
 			set("1")
 			j = open(t, config(dir))
 			require.Nil(t, j.Renewed())
-			require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 1}, life(t, j))
+			require.Equal(t, stream.Life{Epoch: before.Epoch, First: 1, Last: 1, Local: true}, life(t, j))
 		})
 	}
 }
