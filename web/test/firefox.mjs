@@ -53,13 +53,13 @@ export class Firefox {
 		);
 	}
 
-	/** Starts one that accepts the hub's certificate. */
-	static async start() {
+	/** Starts one that accepts the hub's certificate. @param {Record<string, any>} [preferences] further ones */
+	static async start(preferences = {}) {
 		if (!FIREFOX) {
 			throw new Error("there is no Firefox: make clients installs it, or FIREFOX names it");
 		}
 		const profile = await mkdtemp(join(tmpdir(), "livemap-firefox-"));
-		const lines = Object.entries(PREFERENCES).map(
+		const lines = Object.entries({ ...PREFERENCES, ...preferences }).map(
 			([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
 		);
 		await writeFile(join(profile, "user.js"), lines.join(""));
@@ -109,10 +109,19 @@ export class Firefox {
 		if (type === "error") asked?.reject(new Error(`${error}: ${message}`));
 	}
 
-	/** Opens a tab. @param {string} url @returns {Promise<Tab>} */
-	async open(url) {
+	/**
+	 * Opens a tab.
+	 * @param {string} url
+	 * @param {() => void} [before] runs in the tab before its scripts
+	 * @returns {Promise<Tab>}
+	 */
+	async open(url, before) {
 		const { context } = await this.send("browsingContext.create", { type: "tab" });
 		const tab = new Tab(this, context);
+		if (before) {
+			const script = { functionDeclaration: String(before), contexts: [context] };
+			await this.send("script.addPreloadScript", script);
+		}
 		await this.send("browsingContext.setViewport", { context, viewport: { width: 1280, height: 800 } });
 		await this.send("browsingContext.navigate", { context, url, wait: "complete" });
 		return tab;

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Firefox, FIREFOX } from "./firefox.mjs";
 import { Hub, LIMIT, now } from "./hub.mjs";
 
@@ -134,5 +135,64 @@ describe("the page in Firefox", { timeout: 10 * LIMIT, skip }, () => {
 		await tab.until(() => document.querySelector("#band")?.checkVisibility() === false);
 		await tab.says("#filter", /Moving 0 Parked 0 Silent 1/);
 		firefox.complaints = firefox.complaints.filter((c) => !/connection to .*\/stream/.test(c));
+	});
+});
+
+describe("tabs in Firefox over HTTP/1.1", { timeout: 10 * LIMIT, skip }, () => {
+	/** @type {Hub} */
+	let hub;
+	/** @type {Firefox} */
+	let firefox;
+
+	before(async () => {
+		hub = await Hub.start(["--heartbeat", "1s"]);
+		firefox = await Firefox.start({ "network.http.http2.enabled": false, "network.http.http3.enable": false });
+	});
+	after(async () => {
+		await firefox?.end();
+		await hub?.end();
+	});
+
+	/** The streams that the hub serves, by protocol. */
+	async function streams() {
+		const metrics = await (await fetch(`${hub.internal}/metrics`)).text();
+		const counts = [...metrics.matchAll(/^livemap_streams_open\{protocol="(\w+)"\} ([1-9]\d*)$/gm)];
+		return counts.map(([, protocol, count]) => `${count} ${protocol}`).join();
+	}
+
+	/** @param {string} wanted */
+	async function settled(wanted) {
+		for (let end = Date.now() + LIMIT; (await streams()) !== wanted; await sleep(50)) {
+			assert.ok(Date.now() < end, `${await streams()} instead of ${wanted}`);
+		}
+	}
+
+	test("share a stream, and one without a SharedWorker has its own", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 0 });
+		const url = `${hub.public}/#map=3/50/13`;
+		const isLive = () => window.livemap?.status().phase === "live";
+		const shared = [await firefox.open(url), await firefox.open(url)];
+		for (const tab of shared) {
+			await tab.until(isLive);
+			assert.equal(await tab.evaluate(() => window.livemap.status().protocol), "h1");
+		}
+		await settled("1 h1");
+		const alone = await firefox.open(url, () => Reflect.deleteProperty(globalThis, "SharedWorker"));
+		await alone.until(isLive);
+		assert.equal(await alone.evaluate(() => typeof SharedWorker), "undefined");
+		await settled("2 h1");
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 44 });
+		for (const tab of [...shared, alone]) {
+			await tab.says("#list", /VAN-7 44 km\/h/);
+		}
+		await shared[0].close();
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN, speed_kmh: 55 });
+		await shared[1].says("#list", /VAN-7 55 km\/h/);
+		await settled("2 h1");
+		await shared[1].close();
+		await settled("1 h1");
+		await alone.close();
+		await settled("");
+		assert.deepEqual(firefox.complaints, []);
 	});
 });
