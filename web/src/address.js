@@ -15,6 +15,7 @@
  * @property {string[]} groups the topics whose vehicles are shown; none: all
  * @property {string[]} only the vehicles that are shown; none: all
  * @property {{lon: number, lat: number, name: string} | null} near the place that distances are of
+ * @property {string} colour the property that gives vehicles their colours; "": their states do
  * @property {string[] | null} columns of the list; null: those of this reader's settings
  */
 
@@ -35,6 +36,7 @@ export const DEFAULTS = {
 	groups: [],
 	only: [],
 	near: null,
+	colour: "",
 	columns: null,
 };
 
@@ -61,6 +63,7 @@ export function parse(hash) {
 		groups: params.getAll("group").filter(Boolean),
 		only: params.getAll("only").filter(Boolean).slice(0, MAX_ONLY),
 		near: parseNear(params.get("near") ?? ""),
+		colour: params.get("colour") ?? "",
 		columns: params.get("cols")?.split(",").filter(Boolean) ?? null,
 	};
 }
@@ -95,7 +98,7 @@ export function format(viewState) {
 			parts.push("follow");
 		}
 	}
-	for (const name of /** @type {const} */ (["filter", "sort", "q"])) {
+	for (const name of /** @type {const} */ (["filter", "sort", "q", "colour"])) {
 		if (viewState[name] !== DEFAULTS[name]) {
 			parts.push(`${name}=${encodeURIComponent(viewState[name])}`);
 		}

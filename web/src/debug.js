@@ -2,6 +2,8 @@
  * debug.js defines window.livemap, a read-only view of the page's state for tests and for debugging.
  */
 
+/** @typedef {import("./map/labels.js").Box} Box CSS pixels */
+
 /**
  * @param {import("./livemap.js").Feed} feed
  * @param {import("./map/map.js").PageMap} map
@@ -22,7 +24,18 @@ export function debug(feed, map, markers, trail) {
 			return marker ? { left: marker.left, top: marker.top, state: marker.state, guess: marker.guess } : null;
 		},
 		clusters: () =>
-			markers.drawn.clusters.map((c) => ({ count: c.markers.length, left: c.left, top: c.top })),
+			markers.drawn.clusters.map(({ markers: { length: count }, left, top, radius, states }) => ({
+				count,
+				silent: states.silent,
+				left,
+				top,
+				radius,
+			})),
+		/** The labels of vehicles, and where they are in CSS pixels of the map. */
+		labels: () =>
+			markers.drawn.labels.map(({ marker, lines, box }) => ({ id: marker.vehicle.id, lines, ...box })),
+		/** The names of places, by the map's own placement, that are in a box of CSS pixels. @param {Box} box */
+		namesIn: (box) => map.namesIn(box),
 		/** The number of times that the markers were drawn. */
 		frames: () => markers.frames,
 		/** The number of positions in the trail. */

@@ -5,8 +5,10 @@
 
 import { difference, looksOf } from "./id.js";
 import { freshness, MOVING_FROM, staleAfter } from "./livemap.js";
+import { kindNamed } from "./map/kinds.js";
 
 /** @typedef {import("./livemap.js").Feature} Feature */
+/** @typedef {import("./map/kinds.js").Kind} Kind */
 /**
  * `unknown`: its speed is not reported, and there are no two fixes to derive it from.
  * @typedef {"moving" | "parked" | "unknown" | "silent"} State
@@ -18,8 +20,11 @@ export const EARTH_CIRCUMFERENCE = 40_075_016.686; // metres around the equator 
  * Intervals for which a vehicle is extrapolated, the most in seconds, and when it returns to its last fix.
  */
 const EXTRAPOLATION = { intervals: 1.5, most: 10, until: 60 };
-/** Time constant of a correction in seconds; corrections over `most` metres are immediate. */
-const CORRECTION = { tau: 0.35, most: 400 };
+/**
+ * Time constant of a correction in seconds. A correction over `most` metres is immediate, unless the vehicle
+ * can have gone so far in the `gap` seconds between its fixes, `slack` times as far with its speed.
+ */
+const CORRECTION = { tau: 0.35, most: 400, gap: 60, slack: 1.5 };
 /** Metres between fixes that GPS noise explains. */
 const NOISE = 8;
 /**
@@ -54,6 +59,8 @@ export function unproject(x, y) {
 
 /** The short way between two x of the unit square, which may cross the antimeridian. @param {number} dx */
 const shortWay = (dx) => dx - Math.round(dx);
+/** The short turn between two courses. @param {number} degrees */
+const shortTurn = (degrees) => degrees - 360 * Math.round(degrees / 360);
 
 /** Vehicle is a vehicle's newest fix, with the motion to extrapolate it. */
 export class Vehicle {
@@ -68,6 +75,11 @@ export class Vehicle {
 	/** Degrees clockwise from north; null: unknown. @type {number | null} */
 	course = null;
 	courseDerived = false; // or of an earlier fix
+	/** Its kind by its own words; null: they name none that has an icon. @type {Kind | null} */
+	kind = null;
+	/** Its kind by the hub's topics, which the page reads where it has no word for it. @type {Kind | null} */
+	topicKind = null;
+	/** What `kind` was read from. @type {unknown[]} */ #words = [];
 	/** Since when it stands, if it does, in Unix seconds. It may stand for longer than is known. */
 	standsSince = { time: 0, exact: false };
 	/** The fix from which speed and course are derived. */
@@ -84,6 +96,7 @@ export class Vehicle {
 	/** The offset from the target to the drawn position, at the time `corrected`. */
 	#dx = 0;
 	#dy = 0;
+	#turn = 0; // degrees, likewise
 	#corrected = 0;
 	/**
 	 * Seconds between fixes, kept apart because parked vehicles report less often.
@@ -117,6 +130,11 @@ export class Vehicle {
 		this.speedDerived = feature.properties.speed_kmh === undefined;
 		this.course = heading ?? derived.course;
 		this.courseDerived = heading === undefined;
+		const { kind, type } = feature.properties;
+		if (kind !== this.#words[0] || type !== this.#words[1]) {
+			this.#words = [kind, type];
+			this.kind = kindNamed(kind) ?? kindNamed(type);
+		}
 		const reported = heading !== undefined && feature.properties.speed_kmh !== undefined;
 		const unitsPerSecond =
 			reported && speed !== null && speed >= MOVING_FROM && speed <= PLAUSIBLE_SPEED
@@ -134,7 +152,7 @@ export class Vehicle {
 	 */
 	update(feature, now) {
 		const drawn = this.positionAt(now);
-		const { time, lat, motion, x, y } = this;
+		const { time, lat, motion, x, y, course } = this;
 		const metres = EARTH_CIRCUMFERENCE * Math.cos((lat * Math.PI) / 180);
 		const gap = feature.properties.timestamp - time;
 		this.#set(feature, this.#derive(feature, metres));
@@ -147,14 +165,17 @@ export class Vehicle {
 			const exact = motion === "moving" && gap >= 0 && gap <= DERIVED_GAP.most;
 			this.standsSince = { time: this.time, exact };
 		}
-		this.#dx = this.#dy = 0;
+		this.#dx = this.#dy = this.#turn = 0;
 		this.#corrected = now;
 		const target = this.positionAt(now);
 		const dx = shortWay(drawn.x - target.x);
 		const dy = drawn.y - target.y;
-		if (Math.hypot(dx, dy) * metres < CORRECTION.most) {
+		const speed = Math.min(this.speed ?? 0, PLAUSIBLE_SPEED) / 3.6;
+		const driven = gap > 0 && gap <= CORRECTION.gap ? CORRECTION.slack * speed * gap : 0;
+		if (Math.hypot(dx, dy) * metres < Math.max(CORRECTION.most, driven)) {
 			this.#dx = dx;
 			this.#dy = dy;
+			this.#turn = course === null ? 0 : shortTurn(course + drawn.turn - (this.course ?? course));
 		}
 	}
 
@@ -219,8 +240,8 @@ export class Vehicle {
 	}
 
 	/**
-	 * Where to draw it, as a point in the unit square. Extrapolation ends when the next fix is overdue; a
-	 * vehicle without one returns to its last fix.
+	 * Where to draw it, as a point in the unit square, and how many degrees it has still to turn to its course.
+	 * Extrapolation ends when the next fix is overdue; a vehicle without one returns to its last fix.
 	 * @param {number} now the hub's clock, Unix seconds
 	 */
 	positionAt(now) {
@@ -229,6 +250,7 @@ export class Vehicle {
 		return {
 			x: this.x + this.#vx * extrapolated + this.#dx * left,
 			y: this.y + this.#vy * extrapolated + this.#dy * left,
+			turn: this.#turn * left,
 		};
 	}
 

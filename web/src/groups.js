@@ -100,7 +100,7 @@ export class Groups {
 		const topics = [];
 		let after = "";
 		for (let page = 0; page < MAX_PAGES; page++) {
-			const answer = await read("/topics", after, signal);
+			const answer = await readPage("/topics", after, signal);
 			if (!answer) {
 				return null;
 			}
@@ -141,7 +141,7 @@ export class Groups {
 			const ids = new Set();
 			const query = topics.slice(0, MAX_STREAMED).map((id) => `topic=${encodeURIComponent(id)}`).join("&");
 			for (let after = ""; ;) {
-				const answer = await read(`/vehicles?${query}`, after, signal);
+				const answer = await readPage(`/vehicles?${query}`, after, signal);
 				if (signal.aborted || !answer) {
 					return; // what was known holds until the next reading
 				}
@@ -173,7 +173,7 @@ export class Groups {
  * @param {string} after
  * @param {AbortSignal} signal
  */
-async function read(path, after, signal) {
+export async function readPage(path, after, signal) {
 	const more = after && `&after=${encodeURIComponent(after)}`;
 	const url = `${path}${path.includes("?") ? "&" : "?"}limit=${PAGE}${more}`;
 	try {

@@ -12,6 +12,8 @@ import { HubSearch } from "./hub-search.js";
 import { idText } from "./id.js";
 import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
+import { withoutOutliers } from "./map/outliers.js";
+import { bindPointer } from "./map/pointer.js";
 import { bindHere, Position, Ruler } from "./map/tools.js";
 import { Trail } from "./map/trail.js";
 import { ALL, contains, Viewport } from "./map/viewport.js";
@@ -19,9 +21,12 @@ import { Chips } from "./panel/chips.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
+import { HoverCard } from "./panel/hover.js";
+import { Legend } from "./panel/legend.js";
 import { List } from "./panel/list.js";
 import { bindOptions } from "./panel/options.js";
 import { sheet } from "./panel/sheet.js";
+import { StackList } from "./panel/stack.js";
 import { Summary } from "./panel/summary.js";
 import { Places } from "./places.js";
 import { Selected, topicOf } from "./selected.js";
@@ -32,6 +37,7 @@ import { takeInitialToken, takeToken } from "./session/token.js";
 import { onSettings } from "./settings.js";
 import { follow, renew } from "./shared/stream.js";
 import { TEXTS } from "./texts.js";
+import { TopicKinds } from "./topic-kinds.js";
 import { WholeFleet } from "./whole-fleet.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
@@ -147,7 +153,7 @@ const feed = follow({
 			showFirst();
 			if (showAllPending) {
 				showAllPending = false;
-				map.showAll(shownVehicles());
+				showFleet();
 			}
 			trail.show(viewState.vehicle);
 		}
@@ -233,6 +239,19 @@ const hubSearch = new HubSearch({
 		summary.refresh();
 	},
 });
+const topicKinds = new TopicKinds(fleet, () => markers.redraw());
+const legend = new Legend(element("legend", HTMLDetailsElement), { fleet, markers });
+const hover = new HoverCard(element("hover", HTMLElement), { fleet, places });
+const stack = new StackList(element("stack", HTMLElement), {
+	fleet,
+	places,
+	onSelect(id) {
+		change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
+		list.reveal(id);
+		stack.refresh(id);
+	},
+	onOnly: (ids) => change({ only: ids }),
+});
 const ruler = new Ruler(map);
 const here = bindHere(map, (place) => goTo({ ...place, name: "" }, false));
 const position = new Position(map, ({ lon, lat }) => map.showPlace([lon, lat]));
@@ -289,10 +308,26 @@ function showFirst() {
 		if (vehicle) {
 			map.showPlace([vehicle.lon, vehicle.lat], false);
 		} else {
-			map.showAll(shownVehicles(), { animate: false });
+			showFleet({ animate: false });
 		}
 	}
 	loaded = true;
+}
+
+let withFar = false; // the vehicles that are far from the fleet are to be shown next
+
+/**
+ * Moves the map to the fleet, and the next time to those that are far from it too.
+ * @param {{animate?: boolean}} [options]
+ */
+function showFleet(options) {
+	const all = shownVehicles();
+	const { fleet: near, far } = withoutOutliers(all);
+	map.showAll(withFar ? all : near, options);
+	withFar = !withFar && far.length > 0;
+	if (withFar) {
+		showNotice(TEXTS.view.far(far.length), 8000);
+	}
 }
 
 /* The view */
@@ -300,6 +335,7 @@ function showFirst() {
 /** The groups that there are, or who is in the chosen ones, may have changed. */
 function groupsChanged() {
 	chips.update();
+	topicKinds.update(groups.all);
 	markers.redraw();
 	summary.refresh();
 }
@@ -347,7 +383,10 @@ function render() {
 	filter.set(viewState);
 	markers.selected = vehicle;
 	markers.filter = filter.shows;
+	markers.colouring.set(viewState.colour || null, fleet.vehicles.values());
 	markers.redraw();
+	legend.update(true);
+	stack.refresh(vehicle);
 	chips.update();
 	list.select(vehicle);
 	details.open(vehicle, viewState.follow);
@@ -445,6 +484,14 @@ function select(id) {
 	list.reveal(id);
 }
 
+/** Moves the map if something covers a vehicle. @param {string} id */
+function showFree(id) {
+	const vehicle = fleet.vehicles.get(id);
+	if (vehicle) {
+		map.uncover([vehicle.lon, vehicle.lat]);
+	}
+}
+
 /** @param {string} id */
 function showVehicle(id) {
 	const vehicle = fleet.vehicles.get(id);
@@ -502,9 +549,18 @@ bindControls({
 		i: isolate,
 		f: () => viewState.vehicle !== null && change({ follow: !viewState.follow }),
 		m: () => ruler.toggle(),
+		h() {
+			const vehicles = pointer.vehiclesHere();
+			if (vehicles.length > 0) {
+				stack.open(vehicles);
+			} else {
+				showNotice(TEXTS.stack.none, 5000);
+			}
+		},
 	},
 	escape() {
-		if (here.hide()) {
+		pointer.leave();
+		if (here.hide() || stack.close()) {
 			return;
 		}
 		if (ruler.active) {
@@ -526,7 +582,7 @@ element("overview", HTMLElement).addEventListener("click", () => {
 		showAllPending = true;
 		feed.view(viewport.view(null, map.zoom));
 	} else {
-		map.showAll(shownVehicles());
+		showFleet();
 	}
 });
 
@@ -538,37 +594,26 @@ element("map", HTMLElement).addEventListener("keydown", (event) => {
 		ruler.add(middle());
 	}
 });
-map.on("click", (event) => {
-	if (ruler.active) {
-		const [lon, lat] = map.unproject(event.point);
-		ruler.add({ lon, lat });
-		return;
-	}
-	const { marker, cluster } = markers.hit(event.point);
-	if (cluster) {
-		map.showAll(
-			cluster.markers.map((m) => m.vehicle),
-			{ maxZoom: 15 },
-		);
-		return;
-	}
-	const id = marker?.vehicle.id ?? null;
-	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
-	if (id !== null) {
-		list.reveal(id);
-		const { lon, lat } = /** @type {import("./fleet.js").Vehicle} */ (marker?.vehicle);
-		map.uncover([lon, lat]);
-	}
-});
-map.on("mousemove", (event) => {
-	const { marker, cluster } = markers.hit(event.point);
-	map.setCursor(marker || cluster ? "pointer" : "");
+const pointer = bindPointer({
+	map,
+	markers,
+	ruler,
+	hover,
+	stack,
+	select(id) {
+		change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
+		if (id !== null) {
+			list.reveal(id);
+			showFree(id);
+		}
+	},
 });
 // Dragging the map ends following.
 map.on("dragstart", () => viewState.follow && change({ follow: false }));
 map.on("move", () => viewState.inView && summary.changed());
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
+	withFar &&= event.originalEvent === undefined;
 	if (loaded && mapPlaced) {
 		const [lon, lat] = map.center;
 		const before = viewState;
@@ -583,6 +628,7 @@ map.on("moveend", (event) => {
 	}
 });
 markers.onFrame = () => {
+	pointer.refresh();
 	const vehicle = viewState.follow && viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
 	if (vehicle && loaded && !map.isMoving()) {
 		map.keepCentred(
@@ -617,10 +663,15 @@ document.addEventListener("visibilitychange", () => {
 		account.refresh(); // another tab may have signed in or out
 	}
 });
-darkScheme.addEventListener("change", () => markers.setDark(darkScheme.matches));
+darkScheme.addEventListener("change", () => {
+	markers.setDark(darkScheme.matches);
+	legend.update(true);
+});
 setInterval(() => {
 	showConnection();
 	summary.refresh(); // ages grow, vehicles fall silent
+	legend.update();
+	stack.refresh(viewState.vehicle);
 	if (loaded) {
 		showFirst(); // the first vehicle may report long after the page has opened
 	}

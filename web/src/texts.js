@@ -108,6 +108,7 @@ export const TEXTS = {
 		all: "choose all vehicles of the list",
 		isolate: "show only the chosen vehicles; again: show all",
 		follow: "follow the selected vehicle",
+		stack: "list the vehicles at the selected one, or at the middle of the map",
 		measure: "measure: click, or press Enter on the map for its middle",
 		escape: "end what was begun last",
 		help: "this list",
@@ -331,5 +332,63 @@ export const TEXTS = {
 		clocks: (own, hubs) =>
 			`This computer's clock says ${own}, and the map's says ${hubs}. By the map's clock your link is not ` +
 			"valid. If yours is wrong, set it and try again; otherwise tell whoever runs the map.",
+	},
+
+	kinds: {
+		truck: "Truck",
+		van: "Van",
+		bus: "Bus",
+		car: "Car",
+		bike: "Bike",
+		ship: "Ship",
+		plane: "Plane",
+		other: "Other",
+	},
+	legend: {
+		signs: "Signs on the map",
+		colours: "Colours",
+		by: "Colour by",
+		state: "what it does",
+		kind: "kind",
+		other: "other",
+		heading: "Heads there",
+		guess: "Hollow: a guess",
+		/** @param {string} property */
+		colourBy: (property) => `Colour: ${property}`,
+	},
+	hover: {
+		/** @param {string} when */
+		heard: (when) => `Last heard: ${when}`,
+		/** @param {string} count */
+		vehicles: (count) => `${count} vehicles`,
+		states: {
+			/** @param {string} count */
+			moving: (count) => `${count} moving`,
+			/** @param {string} count */
+			parked: (count) => `${count} parked`,
+			/** @param {string} count */
+			unknown: (count) => `${count} of unknown speed`,
+			/** @param {string} count */
+			silent: (count) => `${count} silent`,
+		},
+		/** @param {string} names @param {number} more */
+		silent: (names, more) => `Silent: ${names}${more > 0 ? ` and ${more} more` : ""}`,
+	},
+	stack: {
+		/** @param {number} count */
+		title: (count) => (count === 1 ? "1 vehicle here" : `${count.toLocaleString(LANGUAGE)} vehicles here`),
+		/** @param {number} count */
+		more: (count) => `And ${count.toLocaleString(LANGUAGE)} more. Zoom in, or search.`,
+		only: "Show only these",
+		close: "Close the list of vehicles here",
+		gone: "Gone",
+		none: "No vehicle is at the middle of the map.",
+	},
+	view: {
+		/** @param {number} count */
+		far: (count) =>
+			count === 1
+				? "One vehicle is far from the others, and out of view. “Show all” shows it too."
+				: `${count} vehicles are far from the others, and out of view. “Show all” shows them too.`,
 	},
 };

@@ -14,6 +14,7 @@ test("an address is read as it was written", () => {
 		inView: true,
 		groups: ["depot:7/ä", "night&day"],
 		only: ["VAN 1,2", "50%"],
+		colour: "fuel&percent",
 		near: { lon: 11.25, lat: 43.77, name: "Saint-Denis/La Réunion" },
 		columns: ["activity", "fuel_percent", "a&b"],
 	};

@@ -12,6 +12,7 @@ import { basemap } from "../build/basemap.mjs";
 import { tile } from "../src/map/basemap-atlas.js";
 import { baseStyle, naturalEarth, streetAreas, streets } from "../src/map/basemap.js";
 import { isWithin } from "../src/map/street-hint.js";
+import { contrast } from "./contrast.mjs";
 
 const CITY = new URL("../../cmd/livemap/streets/firenze.pmtiles", import.meta.url);
 const lib = "/lib/abc/";
@@ -309,16 +310,3 @@ test("the files are small once compressed", async () => {
 
 /** @param {unknown} value @returns {string[]} the colours in an expression */
 const colors = (value) => JSON.stringify(value ?? "").match(/#[0-9a-f]{6}\b/gi) ?? [];
-
-/** WCAG 2's contrast ratio. @param {string} a @param {string} b */
-function contrast(a, b) {
-	const [l, d] = [a, b]
-		.map((hex) =>
-			[1, 3, 5]
-				.map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
-				.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-				.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0),
-		)
-		.sort((x, y) => y - x);
-	return (l + 0.05) / (d + 0.05);
-}

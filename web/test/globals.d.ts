@@ -4,7 +4,9 @@ interface Window {
 		vehicles(): import("../src/livemap.js").Feature[];
 		status(): import("../src/livemap.js").Status;
 		drawn(id: string): { left: number; top: number; state: string; guess: boolean } | null;
-		clusters(): { count: number; left: number; top: number }[];
+		clusters(): { count: number; silent: number; left: number; top: number; radius: number }[];
+		labels(): ({ id: string; lines: string[] } & import("../src/map/labels.js").Box)[];
+		namesIn(box: import("../src/map/labels.js").Box): string[];
 		frames(): number;
 		trail(): number;
 		idle(): boolean;

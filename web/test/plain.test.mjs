@@ -45,12 +45,12 @@ async function at(page, place) {
  * @param {import("playwright-core").Page} page
  * @param {[number, number]} place degrees
  */
-async function amber(page, place) {
+async function trailAt(page, place) {
 	const limit = Date.now() + LIMIT;
 	for (;;) {
-		const [red, , blue] = await pixel(page, await at(page, place));
-		if (red > blue + 60) return;
-		assert.ok(Date.now() < limit, `no trail: ${red} ${blue}`);
+		const [red, green] = await pixel(page, await at(page, place));
+		if (red > green + 60) return;
+		assert.ok(Date.now() < limit, `no trail: ${red} ${green}`);
 	}
 }
 
@@ -132,7 +132,7 @@ describe("the page without WebGL2", { timeout: 10 * LIMIT }, () => {
 			const { page, complaints } = await open(hub, browser, "#map=6/53/13&vehicle=FERRY-1", SMALL, keepContext);
 			await page.waitForFunction(() => window.livemap.trail() === 2);
 			await rest(page);
-			await amber(page, [11.6, 53]);
+			await trailAt(page, [11.6, 53]);
 			assert.ok(await page.locator("#simple-map").isHidden());
 			const before = await at(page, [13.4, 52.5]);
 			await page.evaluate(() => /** @type {any} */ (window).context.loseContext());
@@ -142,7 +142,7 @@ describe("the page without WebGL2", { timeout: 10 * LIMIT }, () => {
 			assert.ok(Math.hypot(left - before.left, top - before.top) < 0.1, "the view is the same");
 			assert.ok(near(await pixel(page, await at(page, [12.3, 52.6])), LAND), "land is drawn");
 			assert.ok(await drawn(page, "VAN-7"));
-			await amber(page, [11.6, 53]);
+			await trailAt(page, [11.6, 53]);
 			await page.getByRole("button", { name: "Zoom in" }).click();
 			await page.waitForURL(/#map=7/);
 			await page.evaluate(() => /** @type {any} */ (window).context.restoreContext());
@@ -151,7 +151,7 @@ describe("the page without WebGL2", { timeout: 10 * LIMIT }, () => {
 			assert.match(page.url(), /#map=7/);
 			assert.ok(near(await pixel(page, await at(page, [12.3, 52.6])), LAND), "by MapLibre");
 			assert.ok(await drawn(page, "VAN-7"), "on MapLibre's map");
-			await amber(page, [11.9, 53]);
+			await trailAt(page, [11.9, 53]);
 			assert.equal(await page.locator(".maplibregl-canvas-container > .markers").count(), 1);
 			assert.deepEqual(complaints.filter((c) => !/CONTEXT_LOST|context lost/i.test(c)), []);
 		} finally {

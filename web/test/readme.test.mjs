@@ -106,6 +106,7 @@ describe("web/README.md", { timeout: 30 * LIMIT }, () => {
 			groups: [],
 			only: [],
 			near: null,
+			colour: "",
 			columns: null,
 		});
 	});

@@ -101,7 +101,7 @@ test("a view over the antimeridian or a pole makes a box that the hub accepts", 
  */
 function marker(left, top, state = "moving", world = 512) {
 	const vehicle = /** @type {any} */ ({});
-	return { vehicle, state, x: left / world, y: top / world, left, top, guess: false };
+	return { vehicle, state, x: left / world, y: top / world, copy: 0, course: 0, left, top, guess: false };
 }
 
 /** @param {number} n @param {number} left @param {number} top */

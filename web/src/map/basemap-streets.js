@@ -1,6 +1,6 @@
 // The layers over a PMTiles archive in Protomaps' basemap schema. Versions 1 to 3 name the field "pmap:kind",
 // version 4 "kind". https://docs.protomaps.com/basemaps/layers
-import { BOLD, ITALIC, MEDIUM, REGULAR, byZoom } from "./basemap-world.js";
+import { BOLD, CENTRED, ITALIC, MEDIUM, REGULAR, byZoom } from "./basemap-world.js";
 
 /** @import { ExpressionSpecification, FilterSpecification, LayerSpecification } from "maplibre-gl" */
 /** @import { Colors } from "./basemap-colors.js" */
@@ -337,6 +337,7 @@ export function streetNames(c, source, from, where) {
 			"text-font": REGULAR,
 			"text-max-width": 8,
 			"text-padding": 6,
+			"text-variable-anchor-offset": CENTRED,
 			"symbol-sort-key": ["-", 0, ["to-number", ["get", "population"], 0]],
 			...layout,
 		},

@@ -12,6 +12,19 @@ export const MEDIUM = ["Medium", ...FAMILIES];
 export const BOLD = ["Semibold", ...FAMILIES];
 export const ITALIC = ["Italic", ...FAMILIES];
 
+/**
+ * Where a name may stand, the best first, in ems of its text: beside the dot of its place, or farther away if
+ * a cluster of vehicles covers that.
+ * @type {any}
+ */
+const BESIDE = [0.45, 2.3].flatMap((away) => [
+	...["left", [away, 0], "right", [-away, 0], "bottom", [0, -away], "top", [0, away]],
+]);
+/** Likewise for a name that stands on its place. @type {any} */
+export const CENTRED = [
+	...["center", [0, 0], "bottom", [0, -1.9], "top", [0, 1.9], "left", [2.2, 0], "right", [-2.2, 0]],
+];
+
 /** The zoom from which the graticule is drawn. Without it, movement over empty land would be invisible. */
 export const GRID_ZOOM = 8;
 
@@ -171,8 +184,7 @@ export function worldNames(c, where = ["literal", true]) {
 					12,
 					size(12.5, 15, 19),
 				],
-				"text-variable-anchor": ["left", "right", "bottom", "top"],
-				"text-radial-offset": 0.45,
+				"text-variable-anchor-offset": BESIDE,
 				"text-justify": "auto",
 				"text-max-width": 8,
 				"text-padding": 6,
@@ -215,6 +227,7 @@ export function worldNames(c, where = ["literal", true]) {
 				"text-letter-spacing": 0.05,
 				"text-max-width": 7,
 				"text-padding": 4,
+				"text-variable-anchor-offset": CENTRED,
 				"text-size": [
 					"interpolate",
 					["linear"],

@@ -15,6 +15,8 @@ import { isWithin, streetHint } from "./street-hint.js";
 
 const darkScheme = window.matchMedia("(prefers-color-scheme: dark)");
 const TRAIL = "trail"; // its source and its layer
+/** Of what the names give way to: its source, its layer, and what the names of its images begin with. */
+const OBSTACLES = "obstacles";
 /** Milliseconds until the page retries what it could not load. */
 const RETRY_INTERVAL = 15_000;
 
@@ -36,6 +38,7 @@ export async function makeGlMap(container, config, compact) {
 		pitchWithRotate: false,
 		rollEnabled: false,
 		attributionControl: { compact },
+		fadeDuration: 100, // names that give way to vehicles are not drawn many times for that
 		locale: { "Map.Title": TEXTS.map.title },
 	});
 	map.touchZoomRotate.disableRotation();
@@ -61,11 +64,15 @@ export async function makeGlMap(container, config, compact) {
 class GlMap {
 	#map;
 	/** @type {LonLat[]} */ #trail = [];
+	/** @type {import("./map.js").Obstacle[]} */ #obstacles = [];
 
 	/** @param {maplibregl.Map} map */
 	constructor(map) {
 		this.#map = map;
-		map.on("style.load", () => this.showTrail(this.#trail)); // a new style has no trail
+		map.on("style.load", () => {
+			this.showTrail(this.#trail); // a new style has neither
+			this.avoid(this.#obstacles);
+		});
 	}
 
 	get container() {
@@ -144,6 +151,60 @@ class GlMap {
 		this.#map.off(/** @type {any} */ (type), listener);
 	}
 
+	/**
+	 * Makes MapLibre's own placement leave out, or move, names that something is drawn over: by symbols that
+	 * nobody sees, which it places before all names.
+	 * @param {import("./map.js").Obstacle[]} obstacles
+	 */
+	avoid(obstacles) {
+		this.#obstacles = obstacles;
+		if (!this.#map.getStyle()) {
+			return; // still loading; style.load calls it again
+		}
+		/** @type {GeoJSON.FeatureCollection} */
+		const data = {
+			type: "FeatureCollection",
+			features: obstacles.map(({ at, width, height }) => ({
+				type: "Feature",
+				properties: { image: this.#transparent(boxSize(width), boxSize(height)) },
+				geometry: { type: "Point", coordinates: at },
+			})),
+		};
+		const source = /** @type {maplibregl.GeoJSONSource | undefined} */ (this.#map.getSource(OBSTACLES));
+		if (source) {
+			source.setData(data);
+			return;
+		}
+		this.#map.addSource(OBSTACLES, { type: "geojson", data });
+		this.#map.addLayer({
+			id: OBSTACLES,
+			type: "symbol",
+			source: OBSTACLES,
+			layout: { "icon-image": ["get", "image"], "icon-allow-overlap": true, "icon-padding": 0 },
+		});
+	}
+
+	/** @param {import("./labels.js").Box} box @returns {string[]} */
+	namesIn({ left, top, right, bottom }) {
+		const names = this.#map.queryRenderedFeatures([
+			[left, top],
+			[right, bottom],
+		]);
+		return names
+			.filter(({ layer, source }) => layer.type === "symbol" && source !== OBSTACLES)
+			.map(({ properties }) => String(properties.name));
+	}
+
+	/** The name of an image that nobody sees. @param {number} width @param {number} height */
+	#transparent(width, height) {
+		const name = [OBSTACLES, width, height].join(" ");
+		if (!this.#map.hasImage(name)) {
+			const data = new Uint8Array(width * height * 4);
+			this.#map.addImage(name, { width, height, data }, { pixelRatio: 1 / BOX_PIXEL });
+		}
+		return name;
+	}
+
 	/** @param {LonLat[]} line which may continue beyond ±180 */
 	showTrail(line) {
 		this.#trail = line;
@@ -176,7 +237,7 @@ class GlMap {
 					["linear"],
 					["line-progress"],
 					0,
-					"rgba(245,158,11,0.1)",
+					`${PALETTE.light.selected}1a`,
 					1,
 					PALETTE.light.selected,
 				],
@@ -184,6 +245,11 @@ class GlMap {
 		});
 	}
 }
+
+/** CSS pixels of a pixel of the images of OBSTACLES, which are few and small. */
+const BOX_PIXEL = 8;
+/** Pixels of such an image. @param {number} size CSS pixels */
+const boxSize = (size) => Math.max(1, Math.ceil(size / BOX_PIXEL));
 
 /** BaseMap loads the style under the vehicles, and retries when it cannot be loaded. */
 class BaseMap {

@@ -21,6 +21,11 @@ export const narrowScreen = window.matchMedia("(max-width: 720px)");
 const CLOSE_ZOOM = { streets: 14, world: 11 };
 
 /**
+ * What covers the map, around a place. The sizes are in CSS pixels.
+ * @typedef {{at: LonLat, width: number, height: number}} Obstacle
+ */
+
+/**
  * What draws the map and moves it. Its events are MapLibre's: move, moveend, dragstart, click, mousemove,
  * resize, and render after each frame.
  * @typedef {object} Ground
@@ -39,6 +44,8 @@ const CLOSE_ZOOM = { streets: 14, world: 11 };
  * @property {(box: Box, options: {padding: number, maxZoom: number, animate: boolean}) => void} fit
  * @property {(cursor: string) => void} setCursor
  * @property {(line: LonLat[]) => void} showTrail
+ * @property {(box: import("./labels.js").Box) => string[]} namesIn the names that are drawn in a box
+ * @property {(obstacles: Obstacle[]) => void} avoid lets the map's names give way to what covers them
  * @property {(type: string, listener: (event: any) => void) => void} on
  * @property {(type: string, listener: (event: any) => void) => void} off
  */
@@ -131,6 +138,11 @@ export class PageMap {
 		this.#ground.overlaid.append(element);
 	}
 
+	/** The element of all maps and of what is over them. */
+	get element() {
+		return element("map", HTMLElement);
+	}
+
 	/** In CSS pixels. */
 	get size() {
 		const { clientWidth: width, clientHeight: height } = this.#ground.container;
@@ -177,6 +189,16 @@ export class PageMap {
 	showTrail(line) {
 		this.#trail = line;
 		this.#ground.showTrail(line);
+	}
+
+	/** Lets names give way to what is drawn over them. @param {Obstacle[]} obstacles */
+	avoid(obstacles) {
+		this.#ground.avoid(obstacles);
+	}
+
+	/** The names that are drawn in a box. @param {import("./labels.js").Box} box CSS pixels */
+	namesIn(box) {
+		return this.#ground.namesIn(box);
 	}
 
 	/** @param {LonLat} center @param {number} [zoom] */

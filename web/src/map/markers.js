@@ -5,33 +5,34 @@
  * It uses a canvas of its own, because a MapLibre GeoJSON source needs some 190 ms of a worker to move 10,000
  * points once. The map below is not redrawn when vehicles move.
  */
-import { clustered } from "./clusters.js";
+import { project } from "../fleet.js";
 import { idText } from "../id.js";
-import { EARTH_CIRCUMFERENCE, project } from "../fleet.js";
-import { PALETTE, SILENT_ALPHA, SIZE, Sprites } from "./sprites.js";
+import { CLUSTER_MARGIN, clustered } from "./clusters.js";
+import { Colouring } from "./colouring.js";
+import { labelLines, Labels } from "./labels.js";
+import { GUESS_DISTANCE, Painter } from "./painter.js";
+import { PALETTE, Sprites } from "./sprites.js";
 
 /** @typedef {import("./clusters.js").Marker} Marker */
 /** @typedef {import("./clusters.js").Cluster} Cluster */
 
-/** The zoom from which every vehicle is drawn by itself. */
-const UNCLUSTERED_FROM = 14;
 /** The zoom from which vehicles have labels; a view of few vehicles has labels at any zoom. */
 const LABELS_FROM = 11;
 const LABELS_UP_TO = 25;
-/** The most labels in one frame; more would be unreadable. */
-const MAX_LABELS = 150;
 /** CSS pixels around a click that hit a marker. */
 const HIT_RADIUS = 16;
-/** CSS pixels beyond the edge in which markers are drawn. */
-const MARGIN = 40;
+/**
+ * Milliseconds until the names of the map give way after vehicles, or the view, have moved: that redraws the
+ * map. The most markers that they give way to.
+ */
+const AVOID_INTERVAL = { vehicles: 2000, view: 300 };
+const MAX_AVOIDED = 300;
 /** Pause after a frame, in multiples of its duration. */
 const IDLE_FACTOR = 2;
 /** CSS pixels of movement that need a new frame. */
 const MIN_MOVE = 0.25;
-/** A place is a guess from so many seconds after its fix, and CSS pixels away from it. */
-const GUESS = { age: 3, distance: 4 };
-/** CSS pixels: a circle of accuracy is drawn from the least up to the most. */
-const ACCURACY_RADIUS = { least: 10, most: 20_000 };
+/** A place is a guess from so many seconds after its fix, if it is visibly away from it. */
+const GUESS_AGE = 3;
 /**
  * Milliseconds until a new position is drawn, and the most between two frames, because vehicles fall silent.
  */
@@ -41,6 +42,9 @@ const MAX_DELAY = 1000;
 export class Markers {
 	/** The vehicle drawn on top and never clustered. @type {string | null} */
 	selected = null;
+	/** The vehicle under the pointer. @type {string | null} */
+	hovered = null;
+	colouring = new Colouring(PALETTE.light);
 	/** @type {import("../filter.js").Filter["shows"]} */
 	filter = () => true;
 	/** @type {(() => void) | null} */
@@ -48,8 +52,12 @@ export class Markers {
 
 	/** @type {Marker[]} */ #single = [];
 	/** @type {Cluster[]} */ #clusters = [];
-	/** @type {Map<string, number>} */ #widths = new Map();
-	#sprites = new Sprites(PALETTE.light, 1);
+	#painter;
+	#placing = new Labels();
+	/** @type {import("./labels.js").Label[]} */ #labels = [];
+	/** Texts of labels by what they are of. @type {Map<string, {lines: string[], width: number}>} */
+	#texts = new Map();
+	#avoided = { time: 0, what: "", view: "" }; // what the map's names give way to
 	#reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 	#width = 0;
 	#height = 0;
@@ -65,7 +73,7 @@ export class Markers {
 		this.canvas = document.createElement("canvas");
 		this.canvas.className = "markers";
 		this.canvas.setAttribute("aria-hidden", "true");
-		this.ctx = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+		this.#painter = new Painter(this.canvas, new Sprites(PALETTE.light, window.devicePixelRatio));
 		map.overlay(this.canvas);
 		map.on("resize", () => this.#resize());
 		map.on("render", () => this.#draw()); // in the map's own frame, so that markers do not lag
@@ -75,8 +83,14 @@ export class Markers {
 
 	/** @param {boolean} dark */
 	setDark(dark) {
-		this.#sprites = new Sprites(dark ? PALETTE.dark : PALETTE.light, window.devicePixelRatio);
+		const colours = dark ? PALETTE.dark : PALETTE.light;
+		this.#painter.sprites = new Sprites(colours, window.devicePixelRatio);
+		this.colouring.colours = colours;
 		this.redraw();
+	}
+
+	get sprites() {
+		return this.#painter.sprites;
 	}
 
 	/** Draws in the next frame. */
@@ -109,9 +123,20 @@ export class Markers {
 		return marker && (marker.vehicle.id === this.selected || !cluster) ? { marker } : { cluster };
 	}
 
-	/** The markers and clusters of the last frame. */
+	/**
+	 * The vehicles around a point, those of clusters among them.
+	 * @param {{left: number, top: number}} point CSS pixels
+	 * @param {number} radius CSS pixels
+	 */
+	near({ left, top }, radius) {
+		return [...this.#single, ...this.#clusters.flatMap(({ markers }) => markers)]
+			.filter((one) => Math.hypot(one.left - left, one.top - top) <= radius)
+			.map(({ vehicle }) => vehicle);
+	}
+
+	/** The markers, clusters and labels of the last frame. */
 	get drawn() {
-		return { single: this.#single, clusters: this.#clusters };
+		return { single: this.#single, clusters: this.#clusters, labels: this.#labels };
 	}
 
 	#resize() {
@@ -121,7 +146,7 @@ export class Markers {
 		this.#height = height;
 		this.canvas.width = Math.round(width * ratio);
 		this.canvas.height = Math.round(height * ratio);
-		this.#sprites = new Sprites(this.#sprites.colours, ratio);
+		this.#painter.sprites = new Sprites(this.#painter.sprites.colours, ratio);
 		this.redraw();
 	}
 
@@ -140,17 +165,14 @@ export class Markers {
 		const zoom = this.map.zoom;
 		const now = this.fleet.clock();
 		const { markers, fastest } = this.#visible(now, zoom);
-		if (zoom < UNCLUSTERED_FROM) {
-			const chosen = markers.findIndex((m) => m.vehicle.id === this.selected);
-			const selected = chosen >= 0 ? markers.splice(chosen, 1) : [];
-			const { single, clusters } = clustered(markers, zoom);
-			this.#single = single.concat(selected);
-			this.#clusters = clusters;
-		} else {
-			this.#single = markers;
-			this.#clusters = [];
-		}
-		this.#paint(zoom);
+		const chosen = markers.findIndex((m) => m.vehicle.id === this.selected);
+		const selected = chosen >= 0 ? markers.splice(chosen, 1) : [];
+		const { single, clusters } = clustered(markers, zoom);
+		this.#single = single.concat(selected);
+		this.#clusters = clusters;
+		this.#labels = this.#layout(zoom);
+		this.#paint();
+		this.#avoid(begun);
 		this.#lastDraw = performance.now();
 		this.#nextDraw = begun + Math.min(MAX_DELAY, (1000 * MIN_MOVE) / fastest);
 		this.#notBefore = this.#lastDraw + IDLE_FACTOR * (this.#lastDraw - begun);
@@ -174,237 +196,114 @@ export class Markers {
 			if (!vehicle.streamed || (!this.filter(vehicle, state) && vehicle.id !== this.selected)) {
 				continue;
 			}
-			const { x, y } = still ? vehicle : vehicle.positionAt(now);
+			const { x, y, turn } = still ? { x: vehicle.x, y: vehicle.y, turn: 0 } : vehicle.positionAt(now);
 			const top = (y - centre.y) * world + this.#height / 2;
-			if (top < -MARGIN || top > this.#height + MARGIN) {
+			if (top < -CLUSTER_MARGIN || top > this.#height + CLUSTER_MARGIN) {
 				continue;
 			}
 			const left = (x - centre.x) * world + this.#width / 2;
-			const moved = still || vehicle.age(now) < GUESS.age ? 0 : vehicle.extrapolation(now) * world;
+			const course = (vehicle.course ?? 0) + turn;
+			const moved = still || vehicle.age(now) < GUESS_AGE ? 0 : vehicle.extrapolation(now) * world;
 			const arrow = vehicle.motion === "moving" && vehicle.course !== null;
 			const derived = vehicle.speedDerived || (arrow && vehicle.courseDerived);
-			const guess = derived || moved >= GUESS.distance;
+			const guess = derived || moved >= GUESS_DISTANCE;
 			for (
-				let copy = left - world * Math.floor((left + MARGIN) / world);
-				copy < this.#width + MARGIN;
-				copy += world
+				let copy = -Math.floor((left + CLUSTER_MARGIN) / world);
+				left + copy * world < this.#width + CLUSTER_MARGIN;
+				copy++
 			) {
 				fastest = Math.max(fastest, vehicle.drawnSpeed(now) * world);
-				markers.push({ vehicle, state, x, y, left: copy, top, guess });
+				markers.push({ vehicle, state, x, y, copy, course, left: left + copy * world, top, guess });
 			}
 		}
 		return { markers, fastest: still ? 0 : fastest };
 	}
 
-	/** @param {number} zoom */
-	#paint(zoom) {
-		const { ctx } = this;
-		const ratio = this.#sprites.ratio;
-		ctx.setTransform(1, 0, 0, 1, 0, 0);
-		ctx.clearRect(0, 0, this.canvas.width, this.canvas.height);
-		for (const state of ["silent", "unknown", "parked", "moving"]) {
+	#paint() {
+		const painter = this.#painter;
+		const world = 512 * 2 ** this.map.zoom;
+		painter.clear();
+		/** @param {readonly string[]} states */
+		const paintMarkers = (...states) => {
 			for (const marker of this.#single) {
-				if (marker.state === state && marker.vehicle.id !== this.selected) {
-					this.#marker(marker, ratio);
+				if (states.includes(marker.state) && marker.vehicle.id !== this.selected) {
+					painter.marker(marker, this.colouring.of(marker.vehicle));
 				}
 			}
-		}
-		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		this.#clusters.forEach((c) => this.#cluster(c));
+		};
+		paintMarkers("unknown", "parked");
+		paintMarkers("moving");
+		this.#clusters.forEach((c) => painter.cluster(c));
+		paintMarkers("silent");
 		for (const marker of this.#single) {
 			if (marker.vehicle.id === this.selected) {
-				this.#lastFix(marker, ratio);
-				this.#halo(marker, ratio);
-				this.#marker(marker, ratio);
+				painter.lastFix(marker, world);
+				painter.halo(marker);
+				painter.marker(marker, this.colouring.of(marker.vehicle));
 			}
 		}
-		ctx.globalAlpha = 1;
-		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		this.#labels(zoom >= LABELS_FROM || this.#single.length <= LABELS_UP_TO);
+		painter.labels(this.#labels);
 	}
 
-	/** @param {Marker} marker @param {number} ratio */
-	#marker({ vehicle, state, left, top, guess }, ratio) {
-		const arrow = vehicle.course !== null && vehicle.motion === "moving";
-		const turn = arrow ? ((vehicle.course ?? 0) * Math.PI) / 180 : 0;
-		const cos = Math.cos(turn);
-		const sin = Math.sin(turn);
-		this.ctx.globalAlpha = state === "silent" ? SILENT_ALPHA : 1;
-		this.ctx.setTransform(cos, sin, -sin, cos, left * ratio, top * ratio);
-		const half = (SIZE * ratio) / 2;
-		this.ctx.drawImage(this.#sprites.marker(state, arrow, guess), -half, -half);
+	/** Finds room for the labels of this frame. @param {number} zoom */
+	#layout(zoom) {
+		return this.#placing.layout(
+			{
+				width: this.#width,
+				height: this.#height,
+				single: this.#single,
+				clusters: this.#clusters,
+				first: [this.selected, this.hovered],
+				others: zoom >= LABELS_FROM || this.#single.length <= LABELS_UP_TO,
+			},
+			({ vehicle }) => this.#textOf(vehicle.id),
+		);
 	}
 
-	/**
-	 * Draws the last fix of a vehicle that is drawn elsewhere, and the circle in which it was.
-	 * @param {Marker} marker @param {number} ratio
-	 */
-	#lastFix({ vehicle, x, y, left, top, guess }, ratio) {
-		const { ctx } = this;
-		const { selected, rim } = this.#sprites.colours;
-		const world = 512 * 2 ** this.map.zoom;
-		const [fixLeft, fixTop] = [left - (x - vehicle.x) * world, top - (y - vehicle.y) * world];
-		const metres = EARTH_CIRCUMFERENCE * Math.cos((vehicle.lat * Math.PI) / 180);
-		const radius = ((vehicle.feature.properties.accuracy ?? 0) / metres) * world;
-		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		ctx.strokeStyle = selected;
-		ctx.lineWidth = 1.5;
-		if (radius >= ACCURACY_RADIUS.least && radius <= ACCURACY_RADIUS.most) {
-			ctx.beginPath();
-			ctx.arc(fixLeft, fixTop, radius, 0, 7);
-			ctx.globalAlpha = 0.12;
-			ctx.fillStyle = selected;
-			ctx.fill();
-			ctx.globalAlpha = 0.8;
-			ctx.stroke();
-		}
-		if (guess && Math.hypot(left - fixLeft, top - fixTop) >= GUESS.distance) {
-			ctx.globalAlpha = 1;
-			ctx.setLineDash([4, 4]);
-			ctx.beginPath();
-			ctx.moveTo(fixLeft, fixTop);
-			ctx.lineTo(left, top);
-			ctx.stroke();
-			ctx.setLineDash([]);
-			ctx.beginPath();
-			ctx.arc(fixLeft, fixTop, 5, 0, 7);
-			ctx.fillStyle = selected;
-			ctx.fill();
-			ctx.lineWidth = 2;
-			ctx.strokeStyle = rim;
-			ctx.stroke();
-		}
-	}
-
-	/** @param {Marker} marker @param {number} ratio */
-	#halo({ left, top }, ratio) {
-		const { ctx } = this;
-		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-		ctx.globalAlpha = 0.28;
-		ctx.fillStyle = this.#sprites.colours.selected;
-		ctx.beginPath();
-		ctx.arc(left, top, 20, 0, 7);
-		ctx.fill();
-		ctx.globalAlpha = 1;
-		ctx.lineWidth = 2.5;
-		ctx.strokeStyle = this.#sprites.colours.selected;
-		ctx.stroke();
-	}
-
-	/** Draws a disc with the count, and a ring with the share of each state. @param {Cluster} cluster */
-	#cluster({ markers, states, left, top, radius }) {
-		const { ctx } = this;
-		const { colours } = this.#sprites;
-		ctx.globalAlpha = 1;
-		for (const [beyond, colour] of /** @type {[number, string][]} */ ([
-			[3.5, colours.glow],
-			[1.5, colours.rim],
-		])) {
-			ctx.beginPath(); // cheaper than the canvas's own blurred shadows
-			ctx.arc(left, top, radius + beyond, 0, 7);
-			ctx.fillStyle = colour;
-			ctx.fill();
-		}
-		let from = -Math.PI / 2;
-		for (const state of /** @type {const} */ (["moving", "parked", "unknown", "silent"])) {
-			if (states[state] === 0) {
-				continue;
-			}
-			ctx.beginPath();
-			ctx.arc(left, top, radius - 1.5, from, (from += (states[state] / markers.length) * 2 * Math.PI));
-			ctx.lineWidth = 4;
-			ctx.strokeStyle = colours[state];
-			ctx.stroke();
-		}
-		ctx.beginPath();
-		ctx.arc(left, top, radius - 3.5, 0, 7);
-		ctx.fillStyle = colours.card;
-		ctx.fill();
-		ctx.fillStyle = colours.text;
-		ctx.font = "600 12px system-ui, sans-serif";
-		ctx.textAlign = "center";
-		ctx.textBaseline = "middle";
-		ctx.fillText(compactCount(markers.length), left, top + 0.5);
-	}
-
-	/**
-	 * Draws labels beside the markers where they cover no other label.
-	 * @param {boolean} all false: only the selected vehicle's
-	 */
-	#labels(all) {
-		const { ctx } = this;
-		const { colours } = this.#sprites;
-		ctx.font = "600 12px system-ui, sans-serif";
-		ctx.textAlign = "left";
-		ctx.textBaseline = "middle";
-		ctx.lineJoin = "round";
-		ctx.lineWidth = 3.5;
-		ctx.strokeStyle = colours.halo;
-		/** @type {Set<number>} */
-		const reserved = new Set();
-		let written = 0;
-		for (let i = this.#single.length - 1; i >= 0 && written < MAX_LABELS; i--) {
-			const { vehicle, left, top, state } = this.#single[i];
-			if (!all && vehicle.id !== this.selected) {
-				continue;
-			}
-			const label = this.#labelOf(vehicle.id);
-			if (this.#reserve(reserved, left + 13, top, this.#widthOf(label))) {
-				ctx.fillStyle = state === "silent" ? colours.parked : colours.text;
-				ctx.strokeText(label, left + 13, top);
-				ctx.fillText(label, left + 13, top);
-				written++;
-			}
-		}
-	}
-
-	/**
-	 * Reserves the place of a label, unless another label overlaps it.
-	 * @param {Set<number>} reserved cells of 16 CSS pixels
-	 * @param {number} left
-	 * @param {number} top
-	 * @param {number} width
-	 */
-	#reserve(reserved, left, top, width) {
-		const row = Math.floor(top / 16);
-		const first = Math.floor(left / 16);
-		const last = Math.floor((left + width) / 16);
-		for (let column = first; column <= last; column++) {
-			if (reserved.has(row * 4096 + column)) {
-				return false;
-			}
-		}
-		for (let column = first; column <= last; column++) {
-			reserved.add(row * 4096 + column);
-		}
-		return true;
-	}
-
-	/** An id with what tells it from others. @param {string} id */
-	#labelOf(id) {
+	/** A label: an id in at most two lines, of which the second may tell it from others. @param {string} id */
+	#textOf(id) {
 		const tag = this.fleet.difference(id);
-		return idText(id) + (tag && ` (${tag})`);
-	}
-
-	/** @param {string} label */
-	#widthOf(label) {
-		let width = this.#widths.get(label);
-		if (width === undefined) {
-			width = this.ctx.measureText(label).width;
-			if (this.#widths.size > 5000) {
-				this.#widths.clear();
+		const key = `${tag} ${id}`;
+		let text = this.#texts.get(key);
+		if (text === undefined) {
+			const [first, ...rest] = labelLines(idText(id));
+			const lines = tag ? [first, ...labelLines(`(${tag})`).slice(0, 1)] : [first, ...rest];
+			text = { lines, width: Math.max(...lines.map((line) => this.#painter.widthOf(line))) };
+			if (this.#texts.size > 5000) {
+				this.#texts.clear();
 			}
-			this.#widths.set(label, width);
+			this.#texts.set(key, text);
 		}
-		return width;
+		return text;
 	}
-}
 
-/** A count of at most four characters. @param {number} count */
-function compactCount(count) {
-	return count < 1000
-		? String(count)
-		: count < 10_000
-			? `${(count / 1000).toFixed(1)}k`
-			: `${Math.round(count / 1000)}k`;
+	/**
+	 * Lets the names of the map give way to labels, markers and clusters.
+	 * @param {number} time in ms of performance.now()
+	 */
+	#avoid(time) {
+		const { zoom, center } = this.map;
+		const view = [zoom, ...center].join();
+		const interval = view === this.#avoided.view ? AVOID_INTERVAL.vehicles : AVOID_INTERVAL.view;
+		if (time < this.#avoided.time + interval || this.map.isMoving()) {
+			return;
+		}
+		const boxes = [
+			...this.#clusters.map(({ left, top, radius }) => [left, top, 2 * radius + 6, 2 * radius + 6]),
+			...this.#single.slice(-MAX_AVOIDED).map(({ left, top }) => [left, top, 24, 24]),
+			...this.#labels.map(({ box: { left, top, right, bottom } }) => [
+				(left + right) / 2,
+				(top + bottom) / 2,
+				right - left,
+				bottom - top,
+			]),
+		].map((box) => box.map((value) => Math.round(value / 8) * 8));
+		const what = JSON.stringify(boxes);
+		if (what !== this.#avoided.what || view !== this.#avoided.view) {
+			this.#avoided = { time, what, view };
+			this.map.avoid(
+				boxes.map(([x, y, width, height]) => ({ at: this.map.unproject({ x, y }), width, height })),
+			);
+		}
+	}
 }

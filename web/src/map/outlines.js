@@ -34,6 +34,8 @@ const DOTS_UP_TO = 12;
 /** CSS pixels: around a name, and its height. */
 const SPACE = 6;
 const LABEL_HEIGHT = 14;
+/** CSS pixels from a place to its name beyond a cluster. */
+const FAR = 34;
 /** The finest tiles of the file that loads first. */
 const COARSE = 3;
 /** The northern edge of the world's square, in degrees. */
@@ -42,6 +44,7 @@ const LIMIT = 85.051129;
 const RETRY_INTERVAL = 15_000;
 
 /** @typedef {import("./basemap-colors.js").Colors} Colors */
+/** @typedef {import("./labels.js").Box} Box CSS pixels */
 /** @typedef {{name: string, rank: number, x: number, y: number}} Name */
 /**
  * A tile's shapes and names by layer, in a square with sides of 1.
@@ -53,6 +56,7 @@ export class Outlines {
 	#changed;
 	#report;
 	/** @type {Map<string, Tile | null>} null: not loaded yet */ #tiles = new Map();
+	/** The names of the last `draw`: their boxes. @type {{name: string, box: Box}[]} */ #drawn = [];
 	#loading = 0;
 	/** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
 
@@ -77,8 +81,9 @@ export class Outlines {
 	 * @param {Camera} camera
 	 * @param {number} ratio device pixels of a CSS pixel
 	 * @param {boolean} dark
+	 * @param {import("./map.js").Obstacle[]} obstacles to which names give way
 	 */
-	draw(ctx, camera, ratio, dark) {
+	draw(ctx, camera, ratio, dark, obstacles) {
 		const colours = dark ? darkColors : lightColors;
 		ctx.setTransform(1, 0, 0, 1, 0, 0);
 		ctx.fillStyle = colours.water;
@@ -111,7 +116,7 @@ export class Outlines {
 		}
 		ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
 		if (camera.zoom >= GRID_ZOOM) this.#grid(ctx, camera, colours);
-		this.#names(ctx, camera, visible, colours);
+		this.#names(ctx, camera, visible, colours, obstacles);
 	}
 
 	/**
@@ -187,6 +192,11 @@ export class Outlines {
 		}, RETRY_INTERVAL);
 	}
 
+	/** The names that were drawn in a box. @param {Box} box */
+	namesIn(box) {
+		return this.#drawn.filter((drawn) => overlap(drawn.box, box, 0)).map(({ name }) => name);
+	}
+
 	/** @param {CanvasRenderingContext2D} ctx @param {Camera} camera @param {Colors} colours */
 	#grid(ctx, camera, colours) {
 		ctx.strokeStyle = colours.grid;
@@ -205,20 +215,25 @@ export class Outlines {
 	}
 
 	/**
-	 * Draws names where they cover no more important one.
+	 * Draws names where they cover no more important one, and nothing that is drawn over them.
 	 * @param {CanvasRenderingContext2D} ctx @param {Camera} camera
 	 * @param {{tile: Tile, left: number, top: number, size: number}[]} visible @param {Colors} colours
+	 * @param {import("./map.js").Obstacle[]} obstacles
 	 */
-	#names(ctx, { zoom, width, height }, visible, colours) {
-		/** @type {[number, number, number][]} left, right, middle */
-		const taken = [];
+	#names(ctx, camera, visible, colours, obstacles) {
+		const { zoom, width, height } = camera;
+		const boxes = obstacles.map(({ at, width, height }) => {
+			const { x, y } = camera.project(at);
+			return around(x - width / 2, y, width, height);
+		});
+		this.#drawn = [];
 		ctx.lineWidth = 3;
 		ctx.textBaseline = "middle";
+		ctx.textAlign = "left";
 		for (const { layer, font, colour, early, from, upTo } of NAMES) {
 			if (zoom < from || zoom >= upTo) continue;
 			ctx.font = `${font} system-ui, sans-serif`;
 			const dots = layer === "places" && zoom < DOTS_UP_TO;
-			ctx.textAlign = dots ? "left" : "center";
 			const names = visible
 				.flatMap(({ tile, left, top, size }) =>
 					(tile.names.get(layer) ?? []).map(({ name, rank, x, y }) => ({
@@ -231,12 +246,17 @@ export class Outlines {
 				.filter(({ rank, x, y }) => rank <= zoom + early && x > 0 && y > 0 && x < width && y < height)
 				.sort((a, b) => a.rank - b.rank);
 			for (const { name, x, y } of names) {
-				const wide = ctx.measureText(name).width + SPACE;
-				const left = dots ? x - SPACE : x - wide / 2;
-				if (taken.some(([l, r, m]) => l < left + wide && left < r && Math.abs(m - y) < LABEL_HEIGHT + SPACE)) {
-					continue;
-				}
-				taken.push([left, left + wide, y]);
+				const wide = ctx.measureText(name).width;
+				const at = beside(x, y, wide, dots).find(([left, middle]) => {
+					const box = around(left, middle, wide, LABEL_HEIGHT);
+					const free = !boxes.some((other) => overlap(box, other, SPACE));
+					if (free) {
+						boxes.push(box);
+						this.#drawn.push({ name, box });
+					}
+					return free;
+				});
+				if (!at) continue;
 				if (dots) {
 					ctx.beginPath();
 					ctx.arc(x, y, 2, 0, 7);
@@ -245,11 +265,44 @@ export class Outlines {
 				}
 				ctx.strokeStyle = layer === "seas" ? colours.water : colours.land;
 				ctx.fillStyle = colours[colour];
-				ctx.strokeText(name, dots ? x + SPACE : x, y);
-				ctx.fillText(name, dots ? x + SPACE : x, y);
+				ctx.strokeText(name, ...at);
+				ctx.fillText(name, ...at);
 			}
 		}
 	}
+}
+
+/**
+ * A box by its left middle.
+ * @param {number} left @param {number} y @param {number} wide @param {number} high
+ */
+const around = (left, y, wide, high) => ({
+	left,
+	top: y - high / 2,
+	right: left + wide,
+	bottom: y + high / 2,
+});
+
+/** Whether boxes overlap, or are not so far apart. @param {Box} a @param {Box} b @param {number} space */
+const overlap = (a, b, space) =>
+	Math.max(a.left - b.right, b.left - a.right, a.top - b.bottom, b.top - a.bottom) < space;
+
+/**
+ * Where the left middle of a name may be, the best first. A place that a cluster covers has its name farther
+ * away.
+ * @param {number} x @param {number} y of its place @param {number} wide @param {boolean} dots
+ * @returns {[number, number][]}
+ */
+function beside(x, y, wide, dots) {
+	const centred = x - wide / 2;
+	return dots
+		? [SPACE, FAR].flatMap((away) => [
+				[x + away, y],
+				[x - away - wide, y],
+				[centred, y + away + LABEL_HEIGHT / 2],
+				[centred, y - away - LABEL_HEIGHT / 2],
+			])
+		: [[centred, y]];
 }
 
 /**

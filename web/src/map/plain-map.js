@@ -41,6 +41,7 @@ export class PlainMap {
 	#ctx = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
 	/** @type {import("./outlines.js").Outlines | undefined} */ #outlines;
 	/** @type {LonLat[]} */ #trail = [];
+	/** @type {import("./map.js").Obstacle[]} */ #obstacles = [];
 	#dark = false;
 	#frame = 0; // the next frame's, if one is requested
 	/** @type {Map<string, Set<(event: any) => void>>} */ #listeners = new Map();
@@ -82,6 +83,19 @@ export class PlainMap {
 	setDark(dark) {
 		this.#dark = dark;
 		this.redraw();
+	}
+
+	/** @param {import("./map.js").Obstacle[]} obstacles */
+	avoid(obstacles) {
+		this.#obstacles = obstacles;
+		if (this.#outlines) {
+			this.redraw();
+		}
+	}
+
+	/** @param {import("./labels.js").Box} box */
+	namesIn(box) {
+		return this.#outlines?.namesIn(box) ?? [];
 	}
 
 	/** @param {LonLat[]} line which may continue beyond ±180 */
@@ -195,7 +209,7 @@ export class PlainMap {
 		const ratio = window.devicePixelRatio;
 		this.#ctx.setTransform(1, 0, 0, 1, 0, 0);
 		this.#ctx.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
-		this.#outlines?.draw(this.#ctx, this.#camera, ratio, this.#dark);
+		this.#outlines?.draw(this.#ctx, this.#camera, ratio, this.#dark, this.#obstacles);
 		this.#drawTrail(ratio);
 		this.#fire("render");
 	}

@@ -4,6 +4,7 @@
 import { element } from "../element.js";
 import { csvOf, download, geojsonOf } from "../export.js";
 import { changeSettings, settings } from "../settings.js";
+import { bindColours } from "./colours.js";
 import { columnName, columnsOf, knownColumns } from "./columns.js";
 
 /** @typedef {import("../address.js").ViewState} ViewState */
@@ -26,6 +27,7 @@ export function bindOptions({ fleet, list, viewState, change }) {
 	const columns = element("columns", HTMLFieldSetElement);
 	const help = element("help", HTMLDialogElement);
 	const selects = /** @type {HTMLSelectElement[]} */ ([...menu.querySelectorAll("select")]);
+	bindColours(menu, { fleet, viewState, change });
 	menu.addEventListener("toggle", () => {
 		if (menu.open) {
 			const chosen = columnsOf(viewState().columns);
