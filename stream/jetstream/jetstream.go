@@ -107,8 +107,8 @@ var _ stream.Journal = (*Journal)(nil)
 // says what to do.
 //
 // The journal is made anew, with another epoch, where seqs that readers know could be used again: after the
-// machine stopped without [Journal.Close], unless each message had been synced; and when messages are
-// missing at its end. The old one is put away, not deleted: it has positions that were acknowledged.
+// machine stopped without [Journal.Close], unless each message had been synced; when messages are missing at
+// its end; and when the server could not read it. The old one is put away, not deleted: it has positions that were acknowledged.
 // [Journal.Renewed] tells.
 func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 	j := &Journal{
@@ -139,6 +139,11 @@ func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 		return nil, err
 	}
 	reason, end := j.doubts()
+	if damage := j.damagedBlock(); damage != "" && config.Cluster != nil {
+		return nil, fmt.Errorf("%s; move the directory away, and this hub gets all from the others", damage)
+	} else if reason == "" {
+		reason = damage
+	}
 	if reason != "" {
 		if err := j.putAway(reason); err != nil {
 			return nil, err

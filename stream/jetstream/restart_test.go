@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -225,40 +226,47 @@ func TestDamage(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		at   int64 // of the byte
+		flip byte  // bits of it; 0: some
 	}{
-		{"first message", 100},
-		{"length", 100 * size},
-		{"seq", 100*size + 4},
-		{"time", 100*size + 12},
-		{"length of the subject", 100*size + 20}, // moves bytes between subject and text, which no checksum tells
-		{"text", 100*size + 300},
-		{"last message", 199*size + 300},
-		{"last byte", 200*size - 1},
+		{"first message", 100, 0},
+		{"length", 100 * size, 0},
+		{"seq", 100*size + 4, 0},
+		{"highest byte of the first seq", 11, 1},
+		{"highest byte of a seq", 100*size + 11, 1},
+		{"highest bits of a seq", 100*size + 11, 0xc0},
+		{"highest byte of the last seq", 199*size + 11, 1},
+		{"highest byte of the last seq, and its flags", 199*size + 11, 0},
+		{"time", 100*size + 12, 0},
+		{"length of the subject", 100*size + 20, 0}, // moves bytes between subject and text, which no checksum tells
+		{"text", 100*size + 300, 0},
+		{"last message", 199*size + 300, 0},
+		{"last byte", 200*size - 1, 0},
 	} {
 		for _, index := range []bool{true, false} {
 			t.Run(fmt.Sprint(c.name, ", index: ", index), func(t *testing.T) {
 				t.Parallel()
-				testDamage(t, original, c.at, index, texts)
+				testDamage(t, original, c.at, cmp.Or(c.flip, 0x55), index, texts)
 			})
 		}
 	}
 }
 
 // testDamage flips a byte in a copy of a journal. index: what the server noted beside the messages stays.
-func testDamage(t *testing.T, original string, at int64, index bool, texts []string) {
+func testDamage(t *testing.T, original string, at int64, flip byte, index bool, texts []string) {
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(original)))
 	block := blocks(t, dir)[0]
 	text, err := os.ReadFile(block)
 	require.NoError(t, err)
-	text[at] ^= 0x55
+	text[at] ^= flip
 	require.NoError(t, os.WriteFile(block, text, 0o600))
 	if !index {
 		require.NoError(t, os.Remove(filepath.Join(filepath.Dir(block), "index.db")))
 	}
 	j := open(t, config(dir))
 	if j.Renewed() != nil {
-		require.Contains(t, j.Renewed().Reason, "are missing at its end")
+		require.Regexp(t, `are missing at its end|msgs/1\.blk is damaged: message \d+ stands before message \d+$`,
+			filepath.ToSlash(j.Renewed().Reason))
 		require.Zero(t, life(t, j).Last)
 		t.Log("renewed: ", j.Renewed().Reason)
 		return
