@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -70,8 +71,12 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	if err := authorizePublish(grant); err != nil {
 		return nil, err
 	}
+	source, err := sourceOf(r)
+	if err != nil {
+		return nil, err
+	}
 	positions := &ingest.Writer{
-		Hub: a.Hub, Source: stream.Source{Publisher: ownerName(r)}, Grant: grant, DryRun: dry,
+		Hub: a.Hub, Source: source, Grant: grant, DryRun: dry,
 		Rejected: &a.Metrics.rejected, NewVehicle: a.checkSpelling,
 	}
 	key := r.Header.Get("Idempotency-Key")
@@ -87,6 +92,43 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 				"come again are duplicate or late, and move no vehicle")
 	}
 	return a.receiveLines(w, r, positions)
+}
+
+// maxSource is the largest Publish-Source, in bytes.
+const maxSource = 64
+
+// sourceOf returns who publishes, and the numbers of what a request publishes if it has some.
+func sourceOf(r *http.Request) (s stream.Source, err error) {
+	s.Publisher = ownerName(r)
+	name, number := r.Header.Values("Publish-Source"), r.Header.Values("Publish-Seq")
+	if len(name) == 0 && len(number) == 0 {
+		return s, nil
+	}
+	if len(name) != 1 || len(number) != 1 {
+		return s, problem.New(http.StatusBadRequest, "a request that is to be published exactly once has one "+
+			"Publish-Source and one Publish-Seq, which is the number of its first item")
+	}
+	if !isSourceName(name[0]) {
+		return s, problem.New(http.StatusBadRequest, "Publish-Source is %q; it must be 1 to %d of the characters "+
+			"A-Z a-z 0-9 . _ -", problem.Shorten(name[0]), maxSource)
+	}
+	seq, err := strconv.ParseInt(number[0], 10, 64)
+	if err != nil || seq < 1 || number[0][0] == '+' {
+		return s, problem.New(http.StatusBadRequest, "Publish-Seq is %q; it must be a whole number from 1 to %d, "+
+			"that of the request's first item", problem.Shorten(number[0]), int64(math.MaxInt64))
+	}
+	s.Name, s.Seq = name[0], uint64(seq)
+	return s, nil
+}
+
+func isSourceName(name string) bool {
+	for _, c := range []byte(name) {
+		alphanumeric := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+		if !alphanumeric && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxSource
 }
 
 // publishable returns the content type of a request, and rejects those that hold no positions.

@@ -149,6 +149,12 @@ func (a *applier) unindexEvent(r *record, s *segment) {
 // forget it since.
 func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	a.evict(0)
+	if a.source.Name != "" {
+		if !a.isNew(a.source, a.heard) {
+			return Receipt{Verdict: Duplicate}
+		}
+		a.note(a.source.Seq)
+	}
 	added := false
 	if v == nil || v.slot < 0 {
 		if v = a.fleet.get(p.VehicleID); v == nil {

@@ -32,6 +32,9 @@ func mix(digest, change uint64) uint64 {
 	return digest ^ digest>>29
 }
 
+// note adds a change of the state that is no event to the digest.
+func (a *applier) note(change uint64) { a.journaled.digest = mix(a.journaled.digest, change) }
+
 // addToDigest adds an event to the digest of the state.
 func (a *applier) addToDigest(event []byte) {
 	if a.first != 0 { // not while a saved state is read, which has its digest
@@ -46,6 +49,7 @@ func (h *Hub) endMessage(at Place, entries int) (c checkpoint, due bool) {
 	j.place = at
 	j.time += int64(entries)
 	j.digest = mix(mix(mix(j.digest, at.Seq), uint64(j.time)), uint64(h.fleet.size()))
+	j.digest = mix(mix(j.digest, uint64(h.fleet.owners.weight)), uint64(len(h.sources.byKey)))
 	if due = j.time/int64(checkpointEvery) != j.checked; due {
 		j.checked = j.time / int64(checkpointEvery)
 	}

@@ -35,6 +35,12 @@ func (h *Hub) Dump() string {
 	}
 	fmt.Fprintln(&b, "weight", h.fleet.owners.weight)
 	fmt.Fprintln(&b, "sums", len(h.sums.ring), xxhash.Sum64(appendSums(nil, h.sums.inOrder())))
+	sources := h.sourcesToSave(h.journaled.time)
+	sortSources(sources)
+	fmt.Fprintln(&b, "sources", sources)
+	for _, name := range slices.Sorted(maps.Keys(h.sources.of)) {
+		fmt.Fprintln(&b, name, h.sources.of[name].amount)
+	}
 	return b.String()
 }
 
@@ -52,6 +58,13 @@ func dumpRing(b *strings.Builder, h *Hub, ring int32) {
 		fmt.Fprintln(b, v.id, v.number, v.time, h.fleet.lastSeen(v), v.here.point, topics, v.hash,
 			string(v.event))
 	}
+}
+
+// Sources returns how many sources are known.
+func (h *Hub) Sources() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.sources.byKey)
 }
 
 // Weight returns the weight of all vehicles.
@@ -88,13 +101,14 @@ func (h *Hub) ProposeExpiry(id string, heard int64) error {
 	return h.propose(p)
 }
 
-// MessageOf returns a message of a position of a publisher, the deletion and the expiry of a vehicle, and a tick.
+// MessageOf returns a message of a position of a source, the deletion and the expiry of a vehicle, and a
+// tick.
 func MessageOf(
 	session, n uint64, arrived int64, seen uint64, source Source, p *geo.Position, id string,
 ) []byte {
 	all, open := newProposal(), proposer{}
 	all.source = source
-	all.addPosition(p, nil)
+	all.addPosition(p, 300, nil)
 	open.addSource(all)
 	all.add(entryDelete, []byte(id))
 	all.add(entryExpire, appendExpireBody(nil, 11, id))

@@ -101,7 +101,7 @@ func (f *fleet) add(id, publisher string, dropped number) *vehicle {
 		v = &vehicle{id: strings.Clone(id), index: seqIndex{dropped: dropped}}
 		f.byID[v.id] = v
 	}
-	v.time, v.hash, v.here = 0, 0, place{}
+	v.time, v.hash, v.here, v.event = 0, 0, place{}, nil // a forgotten one had others
 	v.slot = f.slotFor(v)
 	f.gone++
 	o := f.own(publisher)

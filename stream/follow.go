@@ -356,6 +356,9 @@ func (h *Hub) applySome(
 		if at := some[i].source; at > 0 {
 			source = sources[at-1]
 		}
+		if source.Name != "" {
+			source.Seq += some[i].item
+		}
 		h.applier = applier{h, source, 0, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
 			h.journaled.time + int64(n), mono}
 		h.following.outcomes[n] = h.applier.entry(&some[i], of[i])

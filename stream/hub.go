@@ -80,9 +80,10 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
-	sums      sums      // part of the state
-	settings  settings  // part of the state with a journal
-	journaled journaled // likewise
+	sums      sums                    // part of the state
+	sources   kept[sourceKey, uint64] // part of the state: the greatest number of each source
+	settings  settings                // part of the state with a journal
+	journaled journaled               // likewise
 
 	following   *following   // nil: without a journal
 	frozenSince atomic.Int64 // as streams are told, Unix milliseconds; 0: the hub is up to date

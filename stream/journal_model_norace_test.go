@@ -49,6 +49,7 @@ type journalRun struct {
 	states [][]byte          // that a hub saved at some time
 	acked  map[uint64]string // events of receipts, and the label of each
 	sent   int               // labels given
+	once   []string          // labels of numbered positions that were answered
 	failed int               // publishes that were not answered
 }
 
@@ -114,6 +115,8 @@ func (r *journalRun) intN(n int) int {
 
 // publish publishes positions to any hub and deletes vehicles.
 func (r *journalRun) publish() {
+	publisher := []string{"", "a", "b"}[r.intN(3)]
+	source := stream.Source{Publisher: publisher, Name: fmt.Sprint("s", r.intN(1e6)), Seq: 1}
 	for range 40 {
 		time.Sleep(time.Duration(r.intN(3000)) * time.Millisecond)
 		r.mu.Lock()
@@ -135,12 +138,41 @@ func (r *journalRun) publish() {
 				p, label := r.position()
 				some, labels = append(some, p), append(labels, label)
 			}
-			source := stream.Source{Publisher: []string{"", "a", "b"}[r.intN(3)]}
-			h.PublishFrom(source, some, func(i int, receipt stream.Receipt, err error) {
-				r.take(labels[i], receipt, err)
-			})
+			if r.intN(2) == 0 {
+				h.PublishFrom(stream.Source{Publisher: source.Publisher}, some,
+					func(i int, receipt stream.Receipt, err error) { r.take(labels[i], receipt, err) })
+				continue
+			}
+			r.publishOnce(source, some, labels)
+			source.Seq += uint64(len(some))
 		}
 	}
+}
+
+// publishOnce publishes numbered positions, to any hub and again until it has an answer: all must be in the
+// log in the end, once.
+func (r *journalRun) publishOnce(source stream.Source, some []geo.Position, labels []string) {
+	for tries := 0; ; tries++ {
+		r.mu.Lock()
+		h := r.hubs[r.random.IntN(len(r.hubs))]
+		r.mu.Unlock()
+		whole := true
+		h.PublishFrom(source, some, func(i int, receipt stream.Receipt, err error) {
+			r.take(labels[i], receipt, err)
+			whole = whole && err == nil
+		})
+		if whole {
+			break
+		}
+		if tries == 100 {
+			r.t.Errorf("no answer in %d tries", tries)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	r.mu.Lock()
+	r.once = append(r.once, labels...)
+	r.mu.Unlock()
 }
 
 // position makes a position with a label of its own.
@@ -249,6 +281,11 @@ func (r *journalRun) check(reader *hopper) {
 				r.t.Errorf("events %d and %d are of %s", n, other, label)
 			}
 			seen[label] = n
+		}
+	}
+	for _, label := range r.once {
+		if seen[strings.TrimSuffix(label, ",")] == 0 {
+			r.t.Errorf("%s was numbered and acknowledged, and is nowhere", label)
 		}
 	}
 	if r.journal.faults == 0 && r.failed == 0 {

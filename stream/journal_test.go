@@ -200,15 +200,15 @@ func TestOutcomeComesTooLate(t *testing.T) {
 // TestMessageBytes holds format 1: a journal may be older than the program that reads it.
 func TestMessageBytes(t *testing.T) {
 	p := position(t, "A", `"lat":0,"lon":0,"timestamp":1700000000`)
-	source := stream.Source{Publisher: "subject P"}
+	source := stream.Source{Publisher: "subject P", Name: "gps", Seq: 12}
 	got := hex.EncodeToString(stream.MessageOf(7, 8, 9, 10, source, p, "B"))
 	feature := `{"type":"Feature","id":"A","geometry":{"type":"Point","coordinates":[0,0]},` +
 		`"properties":{"vehicle_id":"A","timestamp":`
-	const head = "01000000" // source, item, values
+	const head = "01ac020000" // source, item, values
 	position := hex.EncodeToString(p.AppendWire(nil))
-	size := 4 + len(position)/2
+	size := 5 + len(position)/2
 	want := "01" + "00" + "0700000000000000" + "0800000000000000" + "0900000000000000" + "0a00000000000000" +
-		"01" + "09" + hex.EncodeToString([]byte("subject P")) + "00" + "0000000000000000" + "04" +
+		"01" + "09" + hex.EncodeToString([]byte("subject P")) + "03" + "677073" + "0c00000000000000" + "04" +
 		"01" + fmt.Sprintf("%02x%02x", size&0x7f|0x80, size>>7) + head + position +
 		"02" + "01" + "42" +
 		"03" + "09" + "0b00000000000000" + "42" +
@@ -219,7 +219,7 @@ func TestMessageBytes(t *testing.T) {
 		bytes, _ := hex.DecodeString(want[:2*n])
 		assert.Error(t, stream.CheckMessage(bytes), "%d bytes", n)
 	}
-	other, _ := hex.DecodeString(strings.Replace(want, head, "02000000", 1))
+	other, _ := hex.DecodeString(strings.Replace(want, head, "02ac020000", 1))
 	assert.Error(t, stream.CheckMessage(other), "of a source that is not there")
 	whole, _ := hex.DecodeString(want)
 	require.NoError(t, stream.CheckMessage(whole))

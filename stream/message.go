@@ -26,7 +26,7 @@ import (
 //
 // Bodies:
 //
-//	entryPosition  uvarint: source, its index plus 1, 0 for none; uvarint: index of the item in its request;
+//	entryPosition  uvarint: source, its index plus 1, 0 for none; uvarint: how many numbers after the source's;
 //	               uint16: 0, bits for values that follow in a later format; geo.Position.AppendWire
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
@@ -76,11 +76,13 @@ type messageInfo struct {
 type messageWriter struct{ body, compressed []byte }
 
 // append appends a message of so many entries, as appendEntry made them.
-func (w *messageWriter) append(dst []byte, m messageInfo, sources []Source, count int, entries []byte) []byte {
+func (w *messageWriter) append(
+	dst []byte, m messageInfo, sources []Source, count int, entries []byte,
+) []byte {
 	body := binary.AppendUvarint(w.body[:0], uint64(len(sources)))
 	for _, s := range sources {
-		body = appendText(appendText(body, s.Publisher), "")
-		body = binary.LittleEndian.AppendUint64(body, 0)
+		body = appendText(appendText(body, s.Publisher), s.Name)
+		body = binary.LittleEndian.AppendUint64(body, s.Seq)
 	}
 	body = append(binary.AppendUvarint(body, uint64(count)), entries...)
 	flags := byte(0)
@@ -109,8 +111,8 @@ func readMessage(
 	message []byte, scratch *[]byte,
 ) (m messageInfo, sources []Source, count int, entries []byte, err error) {
 	if len(message) > 0 && message[0] != messageFormat {
-		return m, nil, 0, nil, fmt.Errorf("stream: a message of the journal has format %d; this hub knows format %d",
-			message[0], messageFormat)
+		return m, nil, 0, nil, fmt.Errorf(
+			"stream: a message of the journal has format %d; this hub knows format %d", message[0], messageFormat)
 	}
 	if len(message) < messageHead || message[1]&^messageCompressed != 0 {
 		return m, nil, 0, nil, errMessage
@@ -150,9 +152,10 @@ func readSources(body []byte) (sources []Source, rest []byte, err error) {
 		if s.Publisher, body, whole = cutText(body); !whole {
 			return nil, nil, errMessage
 		}
-		if _, body, whole = cutText(body); !whole || len(body) < 8 {
+		if s.Name, body, whole = cutText(body); !whole || len(body) < 8 {
 			return nil, nil, errMessage
 		}
+		s.Seq = binary.LittleEndian.Uint64(body)
 		sources, body = append(sources, s), body[8:]
 	}
 	return sources, body, nil
@@ -162,6 +165,7 @@ func readSources(body []byte) (sources []Source, rest []byte, err error) {
 type entry struct {
 	kind       entryKind
 	source     uint64       // entryPosition: index in the message's sources plus 1; 0: none
+	item       uint64       // entryPosition: its number is that of the source plus this
 	position   geo.Position // entryPosition
 	vehicle    string       // entryDelete, entryExpire; entryPosition: that of position
 	heard      int64        // entryExpire
@@ -219,8 +223,7 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 
 // readPositionHead reads what precedes the position itself.
 func (e *entry) readPositionHead(body []byte) (rest []byte, err error) {
-	var item uint64
-	for _, value := range []*uint64{&e.source, &item} {
+	for _, value := range []*uint64{&e.source, &e.item} {
 		var size int
 		if *value, size = binary.Uvarint(body); size <= 0 {
 			return nil, errMessage
@@ -257,8 +260,9 @@ func cutText(b []byte) (s string, rest []byte, whole bool) {
 }
 
 // appendPositionBody leaves the source to addSource.
-func appendPositionBody(dst []byte, p *geo.Position) []byte {
-	return p.AppendWire(append(dst, 0, 0, 0, 0)) // no source, the first item, no values
+func appendPositionBody(dst []byte, item int, p *geo.Position) []byte {
+	dst = binary.AppendUvarint(append(dst, 0), uint64(item))
+	return p.AppendWire(append(dst, 0, 0)) // no values
 }
 
 func appendExpireBody(dst []byte, heard int64, vehicleID string) []byte {

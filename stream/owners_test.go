@@ -122,7 +122,8 @@ func TestOwnerIsThePublisherOfTheNewestPosition(t *testing.T) {
 	})
 }
 
-// TestMaxState bounds the bytes of Features and topics. Who has most of them loses the longest silent vehicles.
+// TestMaxState bounds the bytes of Features and topics. Who has most of them loses the longest silent
+// vehicles.
 func TestMaxState(t *testing.T) {
 	const most = 1 << 20
 	for name, members := range map[string]func(n int) string{
@@ -152,7 +153,7 @@ func TestMaxState(t *testing.T) {
 				assert.NotContains(t, h.Dump(), "\nEVIL-0 ")
 				assert.Greater(t, known(h, "EVIL-"), 10, "no more than it must")
 				assert.Greater(t, h.Weight(), int64(most-50_000))
-				assert.LessOrEqual(t, h.Weight(), int64(most+25_000), "one vehicle more than allowed, until the next entry")
+				assert.LessOrEqual(t, h.Weight(), int64(most+25_000), "one too many, until the next entry")
 				assert.LessOrEqual(t, again.Weight(), h.Weight())
 			})
 		})

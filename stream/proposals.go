@@ -98,13 +98,14 @@ func (h *Hub) proposeAll(
 		}
 	}
 	var scratch []byte
+	var stopped error
 	for next := 0; next < len(positions); {
 		now, p := h.config.Clock(), part{first: next, proposal: h.newProposalFrom(source)}
 		for ; next < len(positions) && p.proposal.count < maxEntries &&
 			len(p.proposal.entries) < proposeBytes/2; next++ {
 			err := checkTime(&positions[next], now)
 			if err == nil {
-				scratch = p.proposal.addPosition(&positions[next], scratch)
+				scratch = p.proposal.addPosition(&positions[next], next, scratch)
 				continue
 			}
 			if refused == nil {
@@ -113,10 +114,13 @@ func (h *Hub) proposeAll(
 			refused[next] = err
 		}
 		p.end = next
-		if p.proposal.count > 0 {
-			h.following.proposer.propose(p.proposal, deadline)
-		} else {
+		switch {
+		case p.proposal.count == 0:
 			p.proposal.done <- nil
+		case stopped != nil: // what follows must not happen without what was before
+			p.proposal.done <- stopped
+		default:
+			stopped = h.following.proposer.propose(p.proposal, deadline)
 		}
 		if parts = append(parts, p); len(parts) == ahead {
 			finish(parts[0])

@@ -74,9 +74,13 @@ func (p *proposal) add(kind entryKind, body []byte) {
 	p.count++
 }
 
-// addPosition adds a position. scratch is memory to use; it is returned, grown.
-func (p *proposal) addPosition(position *geo.Position, scratch []byte) []byte {
-	scratch = appendPositionBody(scratch[:0], position)
+// addPosition adds the position that is a place in what its source publishes. scratch is memory to use; it is
+// returned, grown.
+func (p *proposal) addPosition(position *geo.Position, item int, scratch []byte) []byte {
+	if p.source.Name == "" {
+		item = 0
+	}
+	scratch = appendPositionBody(scratch[:0], item, position)
 	if p.source != (Source{}) {
 		p.sourceAt = append(p.sourceAt, len(p.entries)+entryHead(len(scratch)))
 	}
@@ -156,13 +160,14 @@ func newProposer(j Journal, local bool, clock func() time.Time, seen func() uint
 	return p
 }
 
-// propose puts the entries of a proposal into the next message. It waits for room until the deadline.
-func (p *proposer) propose(what *proposal, deadline time.Time) {
+// propose puts the entries of a proposal into the next message. It waits for room until the deadline. The
+// error is that of await, if it is known already.
+func (p *proposer) propose(what *proposal, deadline time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.full {
 		what.done <- ErrNoRoom
-		return
+		return ErrNoRoom
 	}
 	room := func() bool {
 		return p.count == 0 || p.count+what.count <= maxEntries && len(p.sources) < maxSources &&
@@ -184,7 +189,7 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 	}
 	if p.closed || !room() {
 		what.done <- ErrUnavailable
-		return
+		return ErrUnavailable
 	}
 	if p.count == 0 {
 		p.arrived = p.clock()
@@ -193,6 +198,7 @@ func (p *proposer) propose(what *proposal, deadline time.Time) {
 	p.entries, p.count = append(p.entries, what.entries...), p.count+what.count
 	p.open = append(p.open, what)
 	p.wake.Broadcast()
+	return nil
 }
 
 // addSource adds the source of a proposal to the next message, and its place there to the entries. p.mu is

@@ -23,13 +23,6 @@ type Receipt struct {
 	New     bool // the hub did not know the vehicle
 }
 
-// Source says who publishes. The zero Source is the publisher that needs no authentication.
-type Source struct {
-	// Publisher is its authenticated name, which a vehicle belongs to when its newest position came from
-	// there. When the hub has no room for a new vehicle, it forgets one of the publisher of most.
-	Publisher string
-}
-
 // Publish adds a position to the log and returns its verdict and id. It never waits for a
 // subscriber, and p may be reused after it. The error is a [*geo.Refusal] when the timestamp is
 // before [geo.Earliest], or more than [MaxAhead] ahead of the hub's clock. With a journal it may also be
@@ -41,7 +34,7 @@ func (h *Hub) Publish(p *geo.Position) (Receipt, error) {
 	}
 	if h.following != nil {
 		asked := h.newProposal()
-		asked.addPosition(p, nil)
+		asked.addPosition(p, 0, nil)
 		var receipt Receipt
 		err := h.proposeFor(asked, func(outcomes []outcome) { receipt = outcomes[0].receipt })
 		return receipt, err
@@ -69,7 +62,7 @@ func (h *Hub) PublishAll(positions []geo.Position, done func(i int, receipt Rece
 	h.PublishFrom(Source{}, positions, done)
 }
 
-// PublishFrom publishes positions in their order, for less work each than [Hub.Publish]. It calls
+// PublishFrom publishes positions of a source in their order, for less work each than [Hub.Publish]. It calls
 // done in the same order with what Publish would have returned. Positions of other publishers may
 // come in between. When done is called for positions[i], later ones may still be unpublished; done
 // may reuse positions[i].
@@ -80,9 +73,13 @@ func (h *Hub) PublishFrom(
 		h.proposeAll(source, positions, done)
 		return
 	}
+	numbered := source
 	for first := 0; first < len(positions); first += publishBatch {
 		some := positions[first:min(first+publishBatch, len(positions))]
-		receipts, errs := h.publishSome(source, some)
+		if source.Name != "" {
+			numbered.Seq = source.Seq + uint64(first)
+		}
+		receipts, errs := h.publishSome(numbered, some)
 		for i := range some {
 			done(first+i, receipts[i], errs[i])
 		}
@@ -118,6 +115,9 @@ func (h *Hub) publishUnderLock(
 	h.fleet.prefetchRecency(of[:len(some)])
 	a := h.applyNow(source, now)
 	for i := range some {
+		if source.Name != "" {
+			a.source.Seq = source.Seq + uint64(i)
+		}
 		if errs[i] = checkTime(&some[i], now.wall); errs[i] == nil {
 			receipts[i] = a.position(&some[i], of[i])
 		}
@@ -136,6 +136,10 @@ func (h *Hub) CheckFrom(source Source, p *geo.Position) (Verdict, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v := h.fleet.get(p.VehicleID)
+	known := h.sources.get(sourceKey{source.Publisher, source.Name})
+	if known != nil && source.Seq <= known.value {
+		return Duplicate, nil
+	}
 	full := h.overQuota(source.Publisher)
 	if v == nil && full {
 		return Refused, nil

@@ -210,7 +210,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
-		h.sums = sums{}
+		h.sums, h.sources = sums{}, kept[sourceKey, uint64]{}
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
@@ -251,6 +251,7 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			restoredLine
 			stateFooter
 			stateSums
+			stateSource
 		}
 		line.stateFooter.Vehicles = -1
 		if err == nil && header.Version > 1 && !checkSum(text) {
@@ -270,6 +271,10 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			if err = h.restoreSums(line.Sums); err == nil {
 				continue
 			}
+		}
+		if err == nil && line.stateSource.Name != "" {
+			h.restoreSource(&line.stateSource, down)
+			continue
 		}
 		if err == nil {
 			err = line.check()

@@ -11,11 +11,12 @@ import (
 // saving is a save that is under way. It writes the state as it was when the save began: a vehicle
 // that changes before it is written leaves its line here first. Publishers wait for a line at most.
 type saving struct {
-	newest number // the newest event when the save began
-	began  int64  // on the clock of fleet.lastSeen
-	header stateHeader
-	sums   []uint64
-	kept   map[*vehicle]keptState
+	newest  number // the newest event when the save began
+	began   int64  // on the clock of fleet.lastSeen
+	header  stateHeader
+	sums    []uint64
+	sources []stateSource
+	kept    map[*vehicle]keptState
 }
 
 // keptState is the state of a vehicle that has changed since the save began.
@@ -59,6 +60,12 @@ func (h *Hub) Save(w io.Writer) error {
 			return err
 		}
 	}
+	sortSources(s.sources)
+	for _, source := range s.sources {
+		if err := writeLine(source); err != nil {
+			return err
+		}
+	}
 	_, collected := h.collectEntries()
 	entries := h.entriesToSave(s, collected)
 	var buf []byte
@@ -88,6 +95,7 @@ func (h *Hub) beginSave() *saving {
 		h.saving.began = h.journaled.time
 		h.saving.header.Journal = h.stateOfJournal()
 	}
+	h.saving.sources = h.sourcesToSave(h.saving.began)
 	return h.saving
 }
 

@@ -115,7 +115,8 @@ func TestParseSetting(t *testing.T) {
 		assert.Equal(t, want, again, text)
 	}
 	for text, want := range map[string]string{
-		"":                              `"" is no setting of a journal; it must be NAME=VALUE, with a NAME of max-vehicles, vehicle-ttl, max-state, max-vehicles-per-publisher`,
+		"": `"" is no setting of a journal; it must be NAME=VALUE, with a NAME of max-vehicles, ` +
+			"vehicle-ttl, max-state, max-vehicles-per-publisher",
 		"max-vehicles":                  `"max-vehicles" is no setting`,
 		"history=1":                     `"history=1" is no setting`,
 		"max-vehicles=":                 `max-vehicles is ""; it must be a number such as 1000`,

@@ -27,7 +27,7 @@ const maxErrors = 100
 // [Writer.Ack]. A Writer is not safe for concurrent use.
 type Writer struct {
 	Hub      *stream.Hub
-	Source   stream.Source  // who publishes
+	Source   stream.Source  // who publishes; Seq is the number of the first item
 	Grant    *token.Grant   // what the publisher may publish; nil: everything
 	DryRun   bool           // check and publish nothing
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
@@ -43,6 +43,7 @@ type Writer struct {
 	unknown   []int     // indexes of positions without a timestamp whose outcome is unknown, up to maxUnknown
 	lost      int       // positions whose outcome is unknown
 	full      bool      // the journal had no room for some
+	items     uint64    // added or rejected so far
 	batch     *batch    // added and not published yet; nil: empty
 }
 
@@ -50,13 +51,14 @@ type Writer struct {
 type batch struct {
 	positions []geo.Position
 	indexes   []int
+	first     uint64 // how many items were before; the positions are consecutive items
 }
 
 // batchSize is how many positions the hub gets at a time. A journal takes up to 256 as one message.
 const batchSize = 512
 
 var batches = sync.Pool{New: func() any {
-	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize)}
+	return &batch{make([]geo.Position, 0, batchSize), make([]int, 0, batchSize), 0}
 }}
 
 // Add publishes a position, at the latest with the next Flush, or refuses it because of the grant.
@@ -64,6 +66,7 @@ var batches = sync.Pool{New: func() any {
 func (w *Writer) Add(index int, p *geo.Position) {
 	w.Rate.charge(1)
 	w.hints |= p.Hints
+	w.items++
 	if refusal := forbidden(w.Grant, p); refusal != nil {
 		w.Flush()
 		w.forbidden++
@@ -72,6 +75,7 @@ func (w *Writer) Add(index int, p *geo.Position) {
 	}
 	if w.batch == nil {
 		w.batch = batches.Get().(*batch)
+		w.batch.first = w.items - 1
 	}
 	w.batch.positions, w.batch.indexes = append(w.batch.positions, *p), append(w.batch.indexes, index)
 	if len(w.batch.positions) == batchSize {
@@ -83,6 +87,7 @@ func (w *Writer) Add(index int, p *geo.Position) {
 // Reject publishes those added before first, so that the Ack lists refusals in order.
 func (w *Writer) Reject(index int, err error) {
 	w.Rate.charge(1)
+	w.items++
 	w.Flush()
 	w.refuse(index, refusalOf("", err))
 }
@@ -121,13 +126,25 @@ func (w *Writer) Flush() {
 		return
 	}
 	w.batch = nil
-	if w.DryRun {
+	source, unconfirmed := w.Source, w.Unconfirmed()
+	if source.Name != "" {
+		source.Seq += b.first
+	}
+	switch {
+	case w.DryRun:
 		for i := range b.positions {
-			verdict, err := w.Hub.CheckFrom(w.Source, &b.positions[i])
+			verdict, err := w.Hub.CheckFrom(source, &b.positions[i])
 			w.count(b.indexes[i], &b.positions[i], stream.Receipt{Verdict: verdict}, err)
+			if source.Name != "" {
+				source.Seq++
+			}
 		}
-	} else {
-		w.Hub.PublishFrom(w.Source, b.positions, func(i int, receipt stream.Receipt, err error) {
+	case unconfirmed != nil: // what follows must not be published without what was before
+		for i := range b.positions {
+			w.count(b.indexes[i], &b.positions[i], stream.Receipt{}, unconfirmed)
+		}
+	default:
+		w.Hub.PublishFrom(source, b.positions, func(i int, receipt stream.Receipt, err error) {
 			w.count(b.indexes[i], &b.positions[i], receipt, err)
 		})
 	}
@@ -143,7 +160,8 @@ func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err e
 		w.full = true
 		return
 	case errors.Is(err, stream.ErrUnavailable):
-		if w.lost++; p.Time.IsZero() && len(w.unknown) < maxUnknown {
+		untimed := p.Time.IsZero() && w.Source.Name == ""
+		if w.lost++; untimed && len(w.unknown) < maxUnknown {
 			w.unknown = append(w.unknown, index)
 		}
 		return
@@ -170,8 +188,9 @@ func (w *Writer) count(index int, p *geo.Position, receipt stream.Receipt, err e
 
 // refusedVehicle refuses a vehicle of a publisher that has as many as it may have.
 func refusedVehicle(id string) *geo.Refusal {
-	return &geo.Refusal{VehicleID: id, Field: "vehicle_id", Detail: "the publisher has as many vehicles on the map " +
-		"as --" + stream.MaxVehiclesPerPublisher.String() + " allows; delete one before a further one is published"}
+	detail := "the publisher has as many vehicles on the map as --" + stream.MaxVehiclesPerPublisher.String() +
+		" allows; delete one before a further one is published"
+	return &geo.Refusal{VehicleID: id, Field: "vehicle_id", Detail: detail}
 }
 
 func (w *Writer) refuse(index int, refusal *geo.Refusal) {
@@ -215,7 +234,7 @@ func (w *Writer) Unconfirmed() error {
 	if w.lost == 0 {
 		return nil
 	}
-	return &UnconfirmedError{Untimed: w.unknown}
+	return &UnconfirmedError{Untimed: w.unknown, Numbered: w.Source.Name != ""}
 }
 
 // Ack returns the ack for the whole request, after Flush. The error is a [*RefusedError] when
@@ -237,13 +256,18 @@ const maxUnknown = 10
 
 // UnconfirmedError reports that the hub does not know whether it has published some of a request's positions.
 type UnconfirmedError struct {
-	Untimed []int // indexes of the first of them that have no timestamp: a repeat would publish them twice
+	Untimed  []int // indexes of the first of them that have no timestamp: a repeat would publish them twice
+	Numbered bool  // they have numbers of a source: a repeat with these publishes nothing twice
 }
 
 // Error says what a repeat does.
 func (e *UnconfirmedError) Error() string {
 	const text = "the journal does not answer, so it is unknown whether the positions are published; " +
 		"repeat the request: positions with a timestamp are published once"
+	if e.Numbered {
+		return "the journal does not answer, so it is unknown whether the positions are published; repeat the " +
+			"request with the same Publish-Seq: each is published once"
+	}
 	if len(e.Untimed) == 0 {
 		return text
 	}
