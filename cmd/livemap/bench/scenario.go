@@ -25,6 +25,7 @@ var all = []scenario{
 	residentScenario, snapshots,
 	reconnectH1, reconnectH3,
 	growthStreams, growthEvents,
+	journalPublish, journalStart, journalResident, journalSave,
 }
 
 func (s scenario) measure(ctx context.Context, l *lab) *report.Outcome {
