@@ -95,7 +95,7 @@ const list = new List(element("list", HTMLElement), {
 	onSelect: (id) => select(id),
 	onChoose: showChosen,
 });
-const details = new Details(element("details", HTMLElement), {
+const details = new Details(element("details", HTMLElement), places, {
 	close: () => change({ vehicle: null, follow: false }),
 	show: () => viewState.vehicle !== null && showVehicle(viewState.vehicle),
 	follow: (following) => change({ follow: following }),

@@ -110,6 +110,8 @@ export const TEXTS = {
 		follow: "follow the selected vehicle",
 		stack: "list the vehicles at the selected one, or at the middle of the map",
 		measure: "measure: click, or press Enter on the map for its middle",
+		here: "find the nearest vehicles to a place of the map",
+		hereKey: "right click",
 		escape: "end what was begun last",
 		help: "this list",
 		towns: "Names of towns: SimpleMaps, CC BY 4.0.",

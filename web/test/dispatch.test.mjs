@@ -187,6 +187,7 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 
 		await page.locator('[data-id="BUS-2"]').click();
 		await says(page, "#details h2", /^BUS-2$/);
+		await says(page, "#details", /Position 52\.52000, 13\.42000 Place Berlin/);
 		await page.locator('[data-id="BUS-3"]').click();
 		await says(page, "#details h2", /^BUS-3$/);
 		await page.goBack();

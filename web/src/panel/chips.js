@@ -119,7 +119,7 @@ export class Chips {
 				const chip = button(nameOf(id), "chip");
 				chip.dataset.topic = id;
 				chip.setAttribute("aria-pressed", String(chosen.includes(id)));
-				chip.append(Object.assign(document.createElement("small"), { textContent: count(vehicles) }));
+				chip.append(" ", Object.assign(document.createElement("small"), { textContent: count(vehicles) }));
 				part.append(chip);
 			}
 			return part;

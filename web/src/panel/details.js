@@ -15,6 +15,7 @@ import {
 } from "../format.js";
 import { showId } from "../id.js";
 import { TEXTS } from "../texts.js";
+import { placeOf } from "./columns.js";
 
 /** @typedef {import("../fleet.js").Vehicle} Vehicle */
 
@@ -32,9 +33,14 @@ export class Details {
 	/** @type {string | null} */ #id = null;
 	/** @type {Map<string, Fact>} */ #values = new Map();
 
-	/** @param {HTMLElement} element @param {Actions} actions */
-	constructor(element, actions) {
+	/**
+	 * @param {HTMLElement} element
+	 * @param {import("../places.js").Places} places
+	 * @param {Actions} actions
+	 */
+	constructor(element, places, actions) {
 		this.element = element;
+		this.places = places;
 		element.innerHTML = `
 			<header>
 				<div><h2></h2><p class="state"></p></div>
@@ -119,6 +125,10 @@ export class Details {
 			facts.push([TEXTS.details.heading, `${vehicle.courseDerived ? "~" : ""}${heading(vehicle.course)}`]);
 		}
 		facts.push([TEXTS.details.position, coordinates(vehicle.lon, vehicle.lat)]);
+		const place = placeOf(vehicle, this.places);
+		if (place !== "") {
+			facts.push([TEXTS.columns.place, place]);
+		}
 		if (geometry.coordinates.length > 2) {
 			facts.push([TEXTS.details.altitude, metres(geometry.coordinates[2])]);
 		}
