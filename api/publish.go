@@ -62,6 +62,10 @@ func (a *API) receive(w http.ResponseWriter, r *http.Request) (*problem.Ack, err
 	if a.draining.Err() != nil {
 		return nil, errDraining()
 	}
+	if a.isShort() {
+		return nil, problem.New(http.StatusServiceUnavailable, "the hub's memory is nearly used up; nothing was "+
+			"published, try again in a moment").With("Retry-After", strconv.Itoa(shortRetry))
+	}
 	p := paramsOf(r, "dry_run")
 	dry := p.flag("dry_run", false)
 	if p.err != nil {
@@ -162,6 +166,12 @@ func publishable(r *http.Request) (media string, err error) {
 // retryAfter is how many seconds a publisher should wait for a draining hub: about as long as a
 // restart takes.
 const retryAfter = 2
+
+// shortRetry is how many seconds a publisher should wait while memory is short.
+const shortRetry = 5
+
+// isShort reports whether memory is so short that publishing waits.
+func (a *API) isShort() bool { return a.Short != nil && a.Short() }
 
 // errDraining rejects a request while the hub drains.
 func errDraining() *problem.Problem {

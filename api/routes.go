@@ -61,6 +61,9 @@ type Config struct {
 	// Full reports that memory is short: the API then rejects new streams. Nil: it never is.
 	Full func() bool
 
+	// Short reports that memory is nearly used up: publishing then waits. Nil: it never is.
+	Short func() bool
+
 	// Missing says which hubs of the cluster are not connected, "" if all are. Nil: there is no cluster.
 	Missing func() string
 }

@@ -41,7 +41,7 @@ func (a *API) receiveLines(
 	if err := a.limitRate(r, positions); err != nil {
 		return nil, err
 	}
-	u := &upload{rc: http.NewResponseController(w), body: r.Body, positions: positions}
+	u := &upload{rc: http.NewResponseController(w), body: r.Body, positions: positions, isShort: a.isShort}
 	u.stopping, u.endsNow = context.WithCancelCause(r.Context())
 	defer u.close()
 	// On HTTP/1.1 an answer would wait for the end of the body. HTTP/2 and HTTP/3 do not support
@@ -88,6 +88,8 @@ const clockPoll = 500 * time.Millisecond
 type upload struct {
 	rc   *http.ResponseController
 	body io.Reader
+
+	isShort func() bool // memory is short
 
 	mu        sync.Mutex // guards positions, which writeAck reads meanwhile
 	positions *ingest.Writer
@@ -182,6 +184,7 @@ func (u *upload) flush() {
 func (u *upload) Read(p []byte) (int, error) {
 	u.flush()
 	u.positions.Rate.Wait(u.stopping)
+	u.waitForMemory()
 	if !u.stopped() {
 		if err := u.rc.SetReadDeadline(time.Now().Add(uploadIdle)); err != nil {
 			return 0, err
@@ -193,6 +196,20 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.body.Read(p)
 	u.positions.Rate.Renew()
 	return n, err
+}
+
+// shortPoll is how often an upload looks whether there is memory again.
+const shortPoll = 100 * time.Millisecond
+
+// waitForMemory waits while memory is short, unless the upload must end.
+func (u *upload) waitForMemory() {
+	for u.isShort() {
+		select {
+		case <-u.stopping.Done():
+			return
+		case <-time.After(shortPoll):
+		}
+	}
 }
 
 func (u *upload) stopped() bool { return u.stopping.Err() != nil }

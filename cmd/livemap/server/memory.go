@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
@@ -107,40 +108,83 @@ func (t *tidier) look() (tidied bool) {
 // pressure watches whether memory in use comes close to GOMEMLIMIT. Beyond that the collector would
 // run all the time, and every stream that is added would slow down all others.
 type pressure struct {
-	limit   uint64           // bytes
-	samples []metrics.Sample // live, stacks
-	high    atomic.Bool      // seven eighths of the limit are in use
-	log     *slog.Logger
+	limit     uint64           // bytes
+	samples   []metrics.Sample // live, stacks, cycles
+	cycles    uint64           // of the collector, at the last look
+	collected time.Time        // when look had the collector run
+	high      atomic.Bool      // seven eighths of the limit are in use: no new streams
+	short     atomic.Bool      // fifteen sixteenths are: publishing waits
+	log       *slog.Logger
 }
 
-const pressureEvery = time.Second
+// pressureEvery is short: a publisher fills a hundred megabytes in a second.
+const pressureEvery = 100 * time.Millisecond
+
+// collectEvery is how often the collector runs, at least, while memory is short. Without it, a hub with little
+// to do would not notice for minutes that there is room again.
+const collectEvery = 2 * time.Second
+
+// newPressure makes one that has not looked yet.
+func newPressure(limit uint64, log *slog.Logger) *pressure {
+	p := &pressure{limit: limit, log: log}
+	for _, name := range []string{
+		"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes", "/gc/cycles/total:gc-cycles",
+	} {
+		p.samples = append(p.samples, metrics.Sample{Name: name})
+	}
+	return p
+}
 
 // watchPressure watches the memory in use until stop is called. Without a limit there is nothing
 // to watch.
 func watchPressure(log *slog.Logger) (p *pressure, stop func()) {
-	p = &pressure{limit: memoryLimit(), log: log}
+	p = newPressure(memoryLimit(), log)
 	if p.limit == math.MaxInt64 {
 		return p, func() {}
-	}
-	for _, name := range []string{"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes"} {
-		p.samples = append(p.samples, metrics.Sample{Name: name})
 	}
 	return p, every(pressureEvery, p.look)
 }
 
-// look updates high and logs when it changes.
+// look updates high and short, and logs when they change.
 func (p *pressure) look() {
-	metrics.Read(p.samples)
-	used := p.samples[0].Value.Uint64() + p.samples[1].Value.Uint64()
-	high := used >= p.limit/8*7
-	if p.high.Swap(high) == high {
-		return
+	used, cycles := p.read()
+	if p.high.Load() && cycles == p.cycles && time.Since(p.collected) >= collectEvery {
+		runtime.GC()
+		p.collected = time.Now()
+		used, cycles = p.read()
 	}
-	if high {
-		p.log.Warn("memory is short; rejecting new streams", "used", used, "GOMEMLIMIT", p.limit,
-			"mend", "raise GOMEMLIMIT, or lower --history, --max-state or --max-vehicles")
-	} else {
-		p.log.Info("memory is available again; accepting new streams", "used", used, "GOMEMLIMIT", p.limit)
+	p.cycles = cycles
+	p.judge(used)
+}
+
+// read returns the bytes in use when the collector ran last, and how often it has run.
+func (p *pressure) read() (used, cycles uint64) {
+	metrics.Read(p.samples)
+	return p.samples[0].Value.Uint64() + p.samples[1].Value.Uint64(), p.samples[2].Value.Uint64()
+}
+
+// judge updates high and short for bytes in use, and logs when they change.
+func (p *pressure) judge(used uint64) {
+	for _, level := range []struct {
+		is          *atomic.Bool
+		from        uint64
+		begin, over string
+	}{
+		{&p.high, p.limit / 8 * 7, "memory is short; rejecting new streams",
+			"memory is available again; accepting new streams"},
+		{&p.short, p.limit / 16 * 15, "memory is nearly used up; publishing waits",
+			"memory is available again; publishing goes on"},
+	} {
+		is := used >= level.from
+		if level.is.Swap(is) == is {
+			continue
+		}
+		if is {
+			p.log.Warn(level.begin, "used", used, "GOMEMLIMIT", p.limit,
+				"mend", "raise GOMEMLIMIT, or lower --history, --max-state or --max-vehicles")
+		} else {
+			p.log.Info(level.over, "used", used, "GOMEMLIMIT", p.limit)
+		}
 	}
 }
 

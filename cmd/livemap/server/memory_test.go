@@ -86,3 +86,43 @@ func TestHistoryFitsIntoTheLimit(t *testing.T) {
 			"history=%s keeping=%s GOMEMLIMIT=%s\n", test.history, test.want, test.limit))
 	}
 }
+
+// TestMemoryIsShort checks at which use new streams and publishing wait, and that it ends.
+func TestMemoryIsShort(t *testing.T) {
+	var text bytes.Buffer
+	p := newPressure(1600, slog.New(slog.NewTextHandler(&text, nil)))
+	for _, c := range []struct {
+		used        uint64
+		high, short bool
+		says        string
+	}{
+		{1399, false, false, ""},
+		{1400, true, false, "memory is short; rejecting new streams"},
+		{1499, true, false, ""},
+		{1500, true, true, "memory is nearly used up; publishing waits"},
+		{1600, true, true, ""},
+		{1499, true, false, "publishing goes on"},
+		{1399, false, false, "accepting new streams"},
+		{1700, true, true, "publishing waits"},
+	} {
+		text.Reset()
+		p.judge(c.used)
+		require.Equal(t, [2]bool{c.high, c.short}, [2]bool{p.high.Load(), p.short.Load()}, c.used)
+		require.Contains(t, text.String(), c.says)
+		require.Equal(t, c.says == "", text.Len() == 0, "%d: %s", c.used, text.String())
+	}
+}
+
+// TestShortMemoryEnds notices that memory is free again although nothing has the collector run.
+func TestShortMemoryEnds(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	garbage = make([]byte, 64<<20)
+	runtime.GC()
+	p := newPressure(64<<20, slog.New(slog.DiscardHandler))
+	p.look()
+	require.True(t, p.high.Load())
+	require.True(t, p.short.Load())
+	garbage = nil
+	p.look()
+	require.False(t, p.short.Load())
+}

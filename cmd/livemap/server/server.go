@@ -107,6 +107,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		Tokens:         keys.tokens,
 		TakeOver:       listen.TakeOverHTTP3,
 		Full:           memory.high.Load,
+		Short:          memory.short.Load,
 	}
 	if journal != nil {
 		config.Missing = journal.Missing
