@@ -171,7 +171,7 @@ page-tests: build browser ## tests of the page, some of them in browsers
 	node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=./.ci/reporter.mjs --test-reporter-destination=$(RESULTS)/$@.json $(wildcard web/test/*.test.mjs)
 
-picture: build browser ## web/map.png, the picture of the map in README, drawn anew
+picture: build browser ## the pictures of the map in the READMEs, drawn anew
 	node web/test/picture.mjs
 
 # Allocations differ under the race detector, and some tests compute or start processes, which takes

@@ -24,7 +24,7 @@ type target struct{ os, arch string }
 var targets = []target{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "arm64"}}
 
 // documents are the files of the repository that an archive has, beside every *.md.
-var documents = []string{"LICENSE", "openapi.yaml", "Caddyfile", "deploy", "web/map.png", "BENCHMARKS.svg",
+var documents = []string{"LICENSE", "openapi.yaml", "Caddyfile", "deploy", "web/*.png", "BENCHMARKS.svg",
 	"*-raw.txt"}
 
 // npmNotices is what the page's build writes about the packages that the page embeds.

@@ -353,7 +353,7 @@ export const TEXTS = {
 		state: "what it does",
 		kind: "kind",
 		other: "other",
-		heading: "Heads there",
+		heading: "Points where it heads",
 		guess: "Hollow: a guess",
 		/** @param {string} property */
 		colourBy: (property) => `Colour: ${property}`,

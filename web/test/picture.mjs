@@ -1,6 +1,6 @@
 /**
- * picture.mjs draws map.png, the picture of the map in README: a simulated fleet of a fixed seed on the
- * streets of Florence. `make picture` runs it; it needs an archive of those streets (node picture.mjs
+ * picture.mjs draws map.png, the picture of the map in README, and three more: a simulated fleet of a fixed
+ * seed on the streets of Florence. `make picture` runs it; it needs an archive of those streets (node picture.mjs
  * [ARCHIVE]).
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -14,17 +14,20 @@ import { reduceColours } from "./png.mjs";
 /** @typedef {[number, number]} Point longitude, latitude in degrees */
 
 const ARCHIVE = process.argv[2] ?? STREETS;
-const OUT = join(ROOT, "web/map.png");
 const SEED = 12;
 const VIEW = { zoom: 14.6, lon: 11.2535, lat: 43.7706 };
 const SELECTED = "BUS-7";
 /** Further telemetry of the selected vehicle. */
 const EXTRA = { driver: "Ada Conti", battery_percent: 62, passengers: 31, next_stop: "Porta al Prato" };
 const KINDS = [
-	{ name: "BUS", count: 14, roads: /major|medium|minor/, speed: 28 },
-	{ name: "TAXI", count: 16, roads: /major|medium|minor/, speed: 42 },
-	{ name: "VAN", count: 40, roads: /major|medium|minor/, speed: 34 },
+	{ name: "BUS", kind: "bus", count: 14, roads: /major|medium|minor/, speed: 28 },
+	{ name: "TAXI", kind: "taxi", count: 14, roads: /major|medium|minor/, speed: 42 },
+	{ name: "VAN", kind: "van", count: 22, roads: /major|medium|minor/, speed: 34 },
+	{ name: "TRUCK", kind: "truck", count: 10, roads: /major|medium|minor/, speed: 38 },
+	{ name: "BIKE", kind: "cargo bike", count: 10, roads: /major|medium|minor/, speed: 16 },
 ];
+/** One vehicle of so many is silent. */
+const SILENT = 17;
 
 /** The same numbers from 0 to 1 in every run (mulberry32). @param {number} seed */
 function generator(seed) {
@@ -174,7 +177,7 @@ function spaced(path, step) {
 async function fleet() {
 	const random = generator(SEED);
 	const all = await roads();
-	return KINDS.flatMap(({ name, count, roads, speed }) => {
+	return KINDS.flatMap(({ name, kind, count, roads, speed }) => {
 		const lines = all.filter(({ kind }) => roads.test(kind)).map(({ line }) => line);
 		const starts = lines.flat().filter((p) => metres(p, [VIEW.lon, VIEW.lat]) < 1100);
 		const network = { next: neighbours(lines), starts };
@@ -185,6 +188,7 @@ async function fleet() {
 			const path = id === SELECTED ? longDrive(network, random) : drive(network, random, 300);
 			return spaced(path, 15).map(({ at: [lon, lat], heading }) => ({
 				vehicle_id: id,
+				kind,
 				lon: Number(lon.toFixed(6)),
 				lat: Number(lat.toFixed(6)),
 				speed_kmh: kmh,
@@ -195,31 +199,81 @@ async function fleet() {
 	});
 }
 
+/**
+ * The pictures: where each looks, on which screen, and what is done before it is taken.
+ * @type {{name: string, hash: string, screen: import("playwright-core").BrowserContextOptions, open?: string}[]}
+ */
+const PICTURES = [
+	{
+		name: "map",
+		hash: `#map=${VIEW.zoom}/${VIEW.lat}/${VIEW.lon}&vehicle=${SELECTED}`,
+		screen: { viewport: { width: 1280, height: 720 } },
+	},
+	{
+		name: "streets",
+		hash: "#map=15.7/43.7752/11.2482&colour=kind",
+		screen: { viewport: { width: 1000, height: 640 } },
+		open: "#legend summary",
+	},
+	{
+		name: "dark",
+		hash: "#map=13/43.7706/11.2535",
+		screen: { viewport: { width: 1000, height: 640 }, colorScheme: "dark" },
+		open: "#legend summary",
+	},
+	{
+		name: "phone",
+		hash: `#vehicle=${SELECTED}`,
+		screen: {
+			viewport: { width: 390, height: 760 },
+			deviceScaleFactor: 1.5,
+			hasTouch: true,
+			isMobile: true,
+		},
+	},
+];
+
 const hub = await Hub.start(["--map-pmtiles", ARCHIVE]);
 const browser = await hub.browser("webgl");
 try {
 	const tracks = await fleet();
 	const time = now();
-	for (const track of tracks) {
-		const past = track.slice(0, -1).map((p, i) => ({ ...p, timestamp: time - 2 * (track.length - i) }));
+	for (const [n, track] of tracks.entries()) {
+		const age = n % SILENT === 0 && track[0].vehicle_id !== SELECTED ? 600 : 0;
+		const past = track
+			.slice(0, -1)
+			.map((p, i) => ({ ...p, timestamp: time - age - 2 * (track.length - i) }));
 		await hub.publish(...past);
 	}
-	const address = `#map=${VIEW.zoom}/${VIEW.lat}/${VIEW.lon}&vehicle=${SELECTED}`;
-	const { page, complaints } = await open(hub, browser, address, {
-		viewport: { width: 1280, height: 720 },
-		colorScheme: "light",
-		reducedMotion: "reduce", // draws vehicles at their fixes, which are on the roads
-	});
-	await page.waitForFunction(() => window.livemap.trail() > 10);
-	await rest(page);
-	await hub.publish(...tracks.map((track) => ({ ...track[track.length - 1], timestamp: now() })));
-	await page.getByText("last fix just now").waitFor();
-	const png = reduceColours(await page.screenshot());
-	if (complaints.length > 0) {
-		throw new Error(complaints.join("\n"));
+	for (const { name, hash, screen, open: toOpen } of PICTURES) {
+		const { page, complaints } = await open(hub, browser, hash, {
+			colorScheme: "light",
+			reducedMotion: "reduce", // draws vehicles at their fixes, which are on the roads
+			...screen,
+		});
+		if (hash.includes(SELECTED)) {
+			await page.waitForFunction(() => window.livemap.trail() > 10);
+		}
+		if (toOpen) {
+			await page.locator(toOpen).click();
+		}
+		await rest(page);
+		const driving = tracks.filter((_, i) => i % SILENT !== 0 || tracks[i][0].vehicle_id === SELECTED);
+		await hub.publish(...driving.map((track) => ({ ...track[track.length - 1], timestamp: now() })));
+		await page.waitForFunction(() =>
+			window.livemap.vehicles().some((v) => Date.now() / 1000 - v.properties.timestamp < 5),
+		);
+		await page.waitForTimeout(3000); // the names of the map give way to the labels
+		await hub.publish(...driving.map((track) => ({ ...track[track.length - 1], timestamp: now() })));
+		await rest(page);
+		const png = reduceColours(await page.screenshot());
+		if (complaints.length > 0) {
+			throw new Error(complaints.join("\n"));
+		}
+		await writeFile(join(ROOT, `web/${name}.png`), png);
+		console.log(`web/${name}.png: ${Math.round(png.length / 1024)} KB`);
+		await page.context().close();
 	}
-	await writeFile(OUT, png);
-	console.log(`web/map.png: ${Math.round(png.length / 1024)} KB`);
 } finally {
 	await browser.close();
 	await hub.end();

@@ -139,6 +139,7 @@ test("colours are of a property's values, the most frequent first, and stay", ()
 	assert.equal(new Set(many.map((v) => colouring.of(v))).size, values.length - 2 + 1, "the rest share one");
 	assert.deepEqual(colouring.legend.map(({ text }) => text).slice(0, 2), ["blue", "red"]);
 	assert.equal(colouring.legend.at(-1)?.text, null);
+	assert.equal(colouring.of(fleet[0]), values[1]);
 	fleet[0].update(feature("V-1", { line: "blue", timestamp: 101 }), 101);
 	assert.equal(colouring.of(fleet[0]), values[0], "a new position has its own");
 	colouring.colours = PALETTE.dark;
@@ -252,7 +253,8 @@ test("a label stays where it is, and at the edge stands on the other side", () =
 	assert.equal(place([marker("A", 200, 100)])[0].align, "left", "on the right");
 	assert.equal(place([marker("A", 390, 100)])[0].align, "right", "on the left");
 	assert.equal(place([marker("A", 200, 100)])[0].align, "right", "where it was");
-	assert.deepEqual(place([marker("A", -30, 100)]), [], "a marker out of view may have none");
+	assert.deepEqual(place([marker("A", -30, 100)]), [], "a marker out of view has none");
+	assert.deepEqual(place([marker("A", -2, 100)]), []);
 	const two = [marker("A", 200, 100), marker("B", 201, 101), marker("C", 202, 99), marker("D", 199, 99)];
 	const crowd = [...two.map(({ left, top }, i) => marker(`E${i}`, left, top)), ...two];
 	assert.ok(!place(crowd).some((l) => l.marker.vehicle.id === "E0"));

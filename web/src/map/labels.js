@@ -141,6 +141,9 @@ export class Labels {
 	 * @returns {Label | undefined}
 	 */
 	#place(marker, { lines, width: wide }, width, height) {
+		if (marker.left < 0 || marker.top < 0 || marker.left > width || marker.top > height) {
+			return undefined; // nobody would see what the label is of
+		}
 		const high = lines.length * LINE_HEIGHT;
 		const kept = this.#anchors.get(marker.vehicle.id) ?? 0;
 		for (let i = 0; i < ANCHORS.length; i++) {
