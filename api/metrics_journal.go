@@ -24,7 +24,7 @@ var (
 	resentDesc   = describe("journal_resent_total", "Messages posted to the journal again, as they may be lost.")
 	ignoredDesc  = describe("journal_ignored_total",
 		"Messages of this hub that were passed over: applied before, or out of turn.")
-	differDesc   = describe("journal_digest_mismatch_total",
+	differDesc = describe("journal_digest_mismatch_total",
 		"How often hubs were found to have different states. It must stay 0.")
 	restartsDesc = describe("journal_follow_restarts_total", "How often the hub had to follow the journal anew.")
 	freshDesc    = describe("journal_fresh", "1 while the hub can prove that it is up to date, 0 while it is frozen.")

@@ -78,6 +78,9 @@ func NewWithJournal(ctx context.Context, config Config, j Journal, state io.Read
 			return nil, loaded, err
 		}
 	}
+	if state == nil {
+		h.journaled.place.Seq = life.Base
+	}
 	if at := h.journaled.place.Seq; at+1 < life.First || at > life.Last {
 		return nil, loaded, fmt.Errorf("%w: it holds messages %d to %d, the state is of message %d",
 			ErrOtherJournal, life.First, life.Last, at)
@@ -142,6 +145,7 @@ func (h *Hub) follow(ctx context.Context) {
 			h.following.failed = err
 			h.following.tellMoved()
 			h.following.mu.Unlock()
+			h.following.proposer.close() // what it posted again would come into another journal
 			return
 		}
 		select {
@@ -232,6 +236,10 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	m, sources, count, entries, err := readMessage(message, &f.decoded)
 	if err != nil {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
+	}
+	if m.seen >= at.Seq {
+		return &unfit{fmt.Errorf("%w: message %d was posted by a hub that had applied message %d", ErrForked, at.Seq,
+			m.seen)}
 	}
 	whole := f.entries[:count]
 	if err := cutEntries(entries, sources, whole); err != nil {
@@ -324,7 +332,7 @@ func (h *Hub) beginMessage(at Place, m messageInfo) (last uint64, due bool) {
 // so that no two vehicles were heard of at the same time.
 func (j *journaled) moveTime(at Place) {
 	to := at.At.UnixNano()
-	if j.place.Seq > 0 {
+	if j.time > 0 {
 		to = min(to, j.time+int64(maxTimeStep))
 	}
 	j.time = max(to, j.time+1)

@@ -30,6 +30,7 @@ type Journal interface {
 type Life struct {
 	Epoch       string // of the ids of its events, as [NewEpoch] makes one
 	First, Last uint64 // seqs of its oldest and newest message; Last is First - 1 when it holds none
+	Base        uint64 // seq of the message before the first of this epoch
 	Local       bool   // this process keeps it: what is posted is rarely lost
 
 	Oldest time.Time // when the message First was stored; zero: unknown
@@ -46,6 +47,10 @@ type Place struct {
 // ErrOtherJournal is the error of [Journal.Follow] when the journal does not lead on from a place: it was
 // deleted, restored or cut off at the front since.
 var ErrOtherJournal = errors.New("stream: the journal does not lead on from what this hub knows")
+
+// ErrForked is the error of a hub whose journal lost its end and was written on: numbers stand for other events
+// than readers may know. The journal needs another epoch.
+var ErrForked = errors.New("stream: the journal lost its end and was written on")
 
 // ErrNoRoom is the error of a change for which the journal has no room on its disk. The change does not
 // happen.

@@ -453,9 +453,10 @@ func (p *proposer) idleFor() time.Duration {
 	return time.Since(p.posted)
 }
 
-// close ends the proposer. What was not applied has the error ErrUnavailable.
+// close ends the proposer, also again. What was not applied has the error ErrUnavailable.
 func (p *proposer) close() {
 	p.mu.Lock()
+	wasClosed := p.closed
 	p.closed = true
 	if p.timer != nil {
 		p.timer.Stop()
@@ -468,7 +469,9 @@ func (p *proposer) close() {
 	}
 	p.refuse(p.open)
 	p.flight, p.open = nil, nil
-	close(p.ended)
+	if !wasClosed {
+		close(p.ended)
+	}
 	p.wake.Broadcast()
 	p.mu.Unlock()
 	p.running.Wait()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"livemap/stream"
 )
 
 // clusterName is what the servers of a cluster call it. They refuse those of another.
@@ -130,3 +133,26 @@ func (j *Journal) waitForStream(ctx context.Context, engine *engine) (life, erro
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
+
+// Renew gives the journal of several hubs another epoch, which begins after its newest message. Readers are sent
+// the state anew. It does nothing when another hub did that meanwhile. The journal has to be opened again.
+func (j *Journal) Renew(ctx context.Context) error {
+	engine, err := j.current()
+	if err != nil {
+		return err
+	}
+	s, err := engine.js.Stream(ctx, streamName)
+	if err != nil {
+		return err
+	}
+	info := s.CachedInfo()
+	if !j.life.of(info) {
+		return nil
+	}
+	config := info.Config
+	config.Metadata = maps.Clone(config.Metadata)
+	config.Metadata[metaEpoch] = stream.NewEpoch()
+	config.Metadata[metaBase] = strconv.FormatUint(info.State.LastSeq, 10)
+	_, err = engine.js.UpdateStream(ctx, config)
+	return err
+}

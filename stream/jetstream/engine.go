@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 
 	metaEpoch  = "livemap.epoch"
 	metaFormat = "livemap.format"
+	metaBase   = "livemap.base" // missing: 0
 	format     = "1"
 )
 
@@ -154,7 +156,8 @@ func (e *engine) openStream(ctx context.Context, config Config) (life, error) {
 		return life{}, err
 	}
 	info := s.CachedInfo()
-	return life{info.Config.Metadata[metaEpoch], info.Created, info.State.LastSeq}, nil
+	base, _ := strconv.ParseUint(info.Config.Metadata[metaBase], 10, 64)
+	return life{info.Config.Metadata[metaEpoch], info.Created, info.State.LastSeq, base}, nil
 }
 
 // newStream describes a stream with an epoch of its own.

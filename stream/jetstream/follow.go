@@ -195,7 +195,7 @@ func (j *Journal) check(ctx context.Context, engine *engine, after stream.Place)
 		return fmt.Errorf("%w: its oldest message is %d, and %d comes next",
 			stream.ErrOtherJournal, first, after.Seq+1)
 	}
-	if after.Seq >= first {
+	if after.Seq >= first && !after.At.IsZero() {
 		at, err := stored(ctx, s, after.Seq)
 		if err == nil && !at.Equal(after.At) {
 			err = fmt.Errorf("%w: message %d is of %s, and that of %s is known", stream.ErrOtherJournal, after.Seq,

@@ -283,7 +283,8 @@ func (j *Journal) Life(ctx context.Context) (stream.Life, error) {
 	state := s.CachedInfo().State
 	free, _, _ := room(j.config.Dir)
 	return stream.Life{Epoch: j.life.epoch, First: max(1, state.FirstSeq), Last: state.LastSeq,
-		Local: !j.config.shared(), Oldest: state.FirstTime, Bytes: state.Bytes, Free: free}, nil
+		Base: j.life.base, Local: !j.config.shared(),
+		Oldest: state.FirstTime, Bytes: state.Bytes, Free: free}, nil
 }
 
 // current returns the server that runs.
@@ -304,6 +305,7 @@ type life struct {
 	epoch   string
 	created time.Time
 	last    uint64
+	base    uint64 // the message before the first of the epoch
 }
 
 // of reports whether a stream is the one that was opened.

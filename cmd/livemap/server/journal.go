@@ -28,6 +28,8 @@ const (
 	journalState = "journal-state.ndjson"
 	journalLater = "journal-state.later.ndjson"
 	journalOlder = "journal-state.older.ndjson"
+	// journalKeyframe is the state that another hub of the journal left there.
+	journalKeyframe = "journal-state.keyframe.ndjson"
 )
 
 // maxUnsaved is how many messages of the journal may follow the saved state.
@@ -37,7 +39,9 @@ const maxUnsaved = 10_000
 type journal struct {
 	*jetstream.Journal
 	state   *stateDir
-	backlog uint64 // bytes of events after which journalLater is as far behind as journalOlder must be
+	shared  bool          // other hubs may have it too
+	pause   time.Duration // renewPause
+	backlog uint64        // bytes of events after which journalLater is as far behind as journalOlder must be
 
 	// Guarded by state.mu.
 	savedHead  stream.ID // newest event of journalState
@@ -51,7 +55,7 @@ type journal struct {
 func (c *Config) openJournal(
 	ctx context.Context, state *stateDir, config stream.Config, waiting func(why string),
 ) (_ *stream.Hub, _ *journal, err error) {
-	j := &journal{state: state, backlog: uint64(c.MaxBacklog)}
+	j := &journal{state: state, backlog: uint64(c.MaxBacklog), pause: renewPause}
 	options, err := c.journalOptions(state)
 	if err != nil {
 		return nil, nil, err
@@ -74,8 +78,15 @@ func (c *Config) openJournal(
 	if err != nil {
 		return nil, nil, err
 	}
+	j.shared = options.Cluster != nil || options.Remote != nil
 	hub, err := j.start(ctx, config, life)
-	if shared := options.Cluster != nil || options.Remote != nil; !shared && errors.Is(err, stream.ErrOtherJournal) {
+	if j.shared && (errors.Is(err, stream.ErrOtherJournal) || forked(err)) {
+		state.log.Error("no saved state or keyframe leads to what the journal has; it goes on with another epoch",
+			"error", err)
+		if hub, life, err = j.renew(ctx, options, config); err != nil {
+			return nil, nil, err
+		}
+	} else if errors.Is(err, stream.ErrOtherJournal) {
 		state.log.Error("no saved state leads to what the journal has; it begins anew", "error", err)
 		if err = j.Journal.Close(); err != nil {
 			return nil, nil, err
@@ -91,7 +102,7 @@ func (c *Config) openJournal(
 	if err != nil {
 		return nil, nil, err
 	}
-	if life.Last == 0 {
+	if life.Last == life.Base || life.Base > 0 && hub.Stats().Vehicles == 0 {
 		if err = j.adopt(hub); err != nil {
 			hub.Close()
 			return nil, nil, err
@@ -106,9 +117,17 @@ func (j *journal) start(
 ) (hub *stream.Hub, err error) {
 	began := time.Now()
 	names := []string{journalOlder, "", journalLater, journalState} // "": the whole journal, while it has all
+	if j.shared {
+		names = append(names, journalKeyframe)
+	}
 	for i, name := range names {
-		if name == "" && life.First > 1 {
+		if name == "" && life.First > life.Base+1 {
 			continue
+		}
+		if name == journalKeyframe {
+			if err := j.fetchKeyframe(ctx); err != nil {
+				return nil, fmt.Errorf("%w: %w", stream.ErrOtherJournal, err)
+			}
 		}
 		if hub, err = j.startFrom(ctx, config, name); err == nil {
 			j.state.log.Info("applied the journal", "from", name, "messages", hub.Applied(),

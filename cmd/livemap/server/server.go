@@ -181,6 +181,8 @@ type running struct {
 
 // serve serves until ctx is done or a port fails, and then ends the hub.
 func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addresses)) (err error) {
+	lost := make(chan error, 1)
+	defer h.watchJournal(lost)()
 	stopSaving := h.saveEvery(saveInterval, h.surface.Metrics.Unsaved)
 	defer h.watchKeys()()
 	at := h.ports.Addresses()
@@ -190,13 +192,18 @@ func (c *Config) serve(ctx context.Context, h *running, ready func(listen.Addres
 	notify(daemon.SdNotifyReady, h.log)
 	select {
 	case err = <-h.failed:
+	case err = <-lost:
 	case <-ctx.Done():
 	}
 	h.log.Info("the hub is going down", "streams", h.hub.Stats().Streams, "drain", c.Drain.String())
 	notify(stopping(c.Drain+2*EndGrace), h.log)
 	h.end(c.Drain)
 	stopSaving()
-	err = errors.Join(err, h.save())
+	if h.journal != nil && errors.Is(err, stream.ErrDiverged) {
+		h.journal.putAside()
+	} else {
+		err = errors.Join(err, h.save())
+	}
 	h.log.Info("the hub is down")
 	return err
 }
@@ -209,15 +216,47 @@ func (h *running) save() error {
 	return h.state.save(h.hub)
 }
 
+// watchJournal logs when hubs have different states, and sends why this hub cannot go on.
+func (h *running) watchJournal(lost chan<- error) (stop func()) {
+	if h.journal == nil {
+		return func() {}
+	}
+	logged := uint64(0)
+	return every(journalPoll, func() {
+		if differ, alarms := h.hub.StatesDiffer(); alarms > logged {
+			logged = alarms
+			h.log.Error("hubs of the journal have different states", "reason", differ)
+		}
+		if err := h.journal.ended(h.hub); err != nil {
+			select {
+			case lost <- err:
+			default:
+			}
+		}
+	})
+}
+
+// journalPoll is how often the hub looks whether it can go on with its journal.
+const journalPoll = 250 * time.Millisecond
+
 // saveEvery saves the vehicles at an interval until stop is called. It logs each failure and calls
 // failed.
 func (h *running) saveEvery(interval time.Duration, failed func()) (stop func()) {
-	return every(interval, func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	stopSaving := every(interval, func() {
 		if err := h.save(); err != nil {
 			h.log.Error("cannot save", "error", err)
 			failed()
+		} else if h.journal != nil {
+			if err := h.journal.keyframe(ctx, h.hub); err != nil && ctx.Err() == nil {
+				h.log.Warn("cannot leave a state beside the journal", "error", err)
+			}
 		}
 	})
+	return func() {
+		cancel()
+		stopSaving()
+	}
 }
 
 // watchKeys makes changes of the keys that verify tokens count, until stop is called.
