@@ -1,7 +1,7 @@
 /**
  * picture.mjs draws map.png, the picture of the map in README, and three more: a simulated fleet of a fixed
- * seed on the streets of Florence. `make picture` runs it; it needs an archive of those streets (node picture.mjs
- * [ARCHIVE]).
+ * seed on the streets of Florence. `make picture` runs it; it needs an archive of those streets
+ * (node picture.mjs [ARCHIVE]).
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -199,9 +199,11 @@ async function fleet() {
 	});
 }
 
+/** @typedef {import("playwright-core").BrowserContextOptions} Screen */
+
 /**
- * The pictures: where each looks, on which screen, and what is done before it is taken.
- * @type {{name: string, hash: string, screen: import("playwright-core").BrowserContextOptions, open?: string}[]}
+ * The pictures: where each looks, on which screen, and what is opened before it is taken.
+ * @type {{name: string, hash: string, screen: Screen, open?: string}[]}
  */
 const PICTURES = [
 	{
