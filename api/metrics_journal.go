@@ -27,11 +27,13 @@ var (
 	differDesc = describe("journal_digest_mismatch_total",
 		"How often hubs were found to have different states. It must stay 0.")
 	restartsDesc = describe("journal_follow_restarts_total", "How often the hub had to follow the journal anew.")
-	freshDesc    = describe("journal_fresh", "1 while the hub can prove that it is up to date, 0 while it is frozen.")
-	firstDesc    = describe("journal_first_seq", "Oldest message that the journal holds.")
-	secondsDesc  = describe("journal_seconds", "Seconds that the journal reaches back.")
-	bytesDesc    = describe("journal_bytes", "Bytes of the messages that the journal holds.")
-	freeDesc     = describe("journal_disk_free_bytes", "Bytes that the journal's disk has left for this process.")
+	freshDesc    = describe("journal_fresh",
+		"1 while the hub can prove that it is up to date, 0 while it is frozen.")
+	firstDesc   = describe("journal_first_seq", "Oldest message that the journal holds.")
+	secondsDesc = describe("journal_seconds", "Seconds that the journal reaches back.")
+	bytesDesc   = describe("journal_bytes", "Bytes of the messages that the journal holds.")
+	freeDesc    = describe("journal_disk_free_bytes",
+		"Bytes that the journal's disk has left for this process.")
 )
 
 // Describe implements prometheus.Collector.

@@ -110,7 +110,7 @@ func (a *applier) appendEvent(v *vehicle, n number, k eventKind, before, after p
 	event := a.log.append(a.event, record{
 		number: n, kind: k, vehicle: v, before: before, after: after, published: a.mono,
 	}, indexed)
-	a.addToDigest(event)
+	a.addToDigest(event[:len(event)-int(a.event.idSize)]) // a restored journal has another epoch
 	for s := a.log.drop(); s != nil; s = a.log.drop() {
 		a.unindexSegment(s)
 	}

@@ -35,7 +35,7 @@ func mix(digest, change uint64) uint64 {
 // note adds a change of the state that is no event to the digest.
 func (a *applier) note(change uint64) { a.journaled.digest = mix(a.journaled.digest, change) }
 
-// addToDigest adds an event to the digest of the state.
+// addToDigest adds an event, without its id, to the digest of the state.
 func (a *applier) addToDigest(event []byte) {
 	if a.first != 0 { // not while a saved state is read, which has its digest
 		a.journaled.digest = mix(a.journaled.digest, uint64(crc32.Checksum(event, castagnoli)))

@@ -21,8 +21,8 @@ type JournalStats struct {
 // HasJournal reports whether the hub has a journal.
 func (h *Hub) HasJournal() bool { return h.following != nil }
 
-// JournalStats returns the figures of the journal; false: the hub has none. It asks the journal, and waits for
-// its answer until ctx ends.
+// JournalStats returns the figures of the journal; false: the hub has none. It asks the journal, and waits
+// for its answer until ctx ends.
 func (h *Hub) JournalStats(ctx context.Context) (s JournalStats, journaled bool) {
 	if h.following == nil {
 		return s, false

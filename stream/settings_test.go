@@ -91,8 +91,8 @@ func TestSettingsOfSeveralHubs(t *testing.T) {
 		defer same.Close()
 		startOn(t, stream.Config{KeepSettings: true}, j, nil).Close()
 		_, _, err := stream.NewWithJournal(context.Background(), shared(8), j, nil)
-		assert.EqualError(t, err, "--max-vehicles is 8, but the journal, which other hubs share, has 7; start this "+
-			"hub without the flag, or change all: livemap journal set max-vehicles=8")
+		assert.EqualError(t, err, "--max-vehicles is 8, but the journal, which other hubs share, has 7; start "+
+			"this hub without the flag, or change all: livemap journal set max-vehicles=8")
 		require.NoError(t, same.ProposeIfUnset(stream.MaxVehicles, 9), "two began at once")
 		assert.EqualValues(t, 7, first.Settings()[stream.MaxVehicles])
 		require.NoError(t, first.ChangeSettings(stream.Settings{stream.MaxVehicles: 8}))

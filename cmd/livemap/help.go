@@ -22,6 +22,7 @@ var flagHelp = map[string][]helpTexts{
 	"bench":    {benchHelp},
 	"token":    {tokenHelp},
 	"health":   {healthHelp, hubHelp},
+	"journal":  {journalHelp},
 }
 
 // setHelp is an option for kong.PostBuild. It sets the texts of commands, flags and arguments that have

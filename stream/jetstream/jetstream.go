@@ -53,6 +53,7 @@ type Config struct {
 	// Waiting is called with the reason while Open waits for the other servers of a cluster; nil: it is not.
 	Waiting func(why string)
 	Anew    bool         // puts away what the directory has, and begins a new journal
+	Keep    bool         // an error instead of a new journal in place of what the directory has
 	Logger  *slog.Logger // also for what the server logs; nil: no log
 }
 

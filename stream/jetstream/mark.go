@@ -94,6 +94,9 @@ func inWords(node string) string {
 
 // putAway renames the journal's directory, in place of one that was put away before.
 func (j *Journal) putAway(reason string) error {
+	if j.config.Keep {
+		return fmt.Errorf("%s; a hub that is started here begins a new journal", reason)
+	}
 	j.renewed = &Renewal{Reason: reason}
 	if err := j.dir.Root.RemoveAll(oldName); err != nil {
 		return err

@@ -70,12 +70,13 @@ func TestJournalMetrics(t *testing.T) {
 	t.Parallel()
 	hub := startHub(t, "--listen", "off", "--state-dir", t.TempDir())
 	publishOne(t, hub, "a")
-	for _, gauge := range []string{"applied", "stored", "first_seq", "fresh", "bytes", "seconds", "disk_free_bytes",
-		"entries_per_message_count", "commit_seconds_count", "commit_seconds_sum"} {
+	for _, gauge := range []string{"applied", "stored", "first_seq", "fresh", "bytes", "seconds",
+		"disk_free_bytes", "entries_per_message_count", "commit_seconds_count", "commit_seconds_sum"} {
 		assert.Positive(t, hub.metric(t, "livemap_journal_"+gauge), gauge)
 	}
 	await(t, "nothing is behind", func() bool {
-		return hub.metric(t, "livemap_journal_lag_seconds") == 0 && hub.metric(t, "livemap_journal_inflight_messages") == 0
+		return hub.metric(t, "livemap_journal_lag_seconds") == 0 &&
+			hub.metric(t, "livemap_journal_inflight_messages") == 0
 	})
 	for _, counter := range []string{"resent", "ignored", "follow_restarts"} {
 		assert.Zero(t, hub.metric(t, "livemap_journal_"+counter+"_total"), counter)

@@ -220,7 +220,7 @@ func (c Certificates) load(flags string) (*tls.Config, error) {
 func (c *Config) journalOptions(state *stateDir) (jetstream.Config, error) {
 	options := jetstream.Config{
 		Dir: state.Path(journalDir), MaxBytes: int64(c.JournalSize), MaxAge: c.JournalAge, Sync: c.JournalSync,
-		Logger: state.log,
+		Logger: state.log, Keep: c.keepJournal,
 	}
 	if c.isRemote() {
 		options.Remote = &jetstream.Remote{URLs: c.Journal, Creds: c.JournalCreds}

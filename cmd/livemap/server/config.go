@@ -60,6 +60,8 @@ type Config struct {
 	// JournalSync (--journal-sync) is how often the disk is told to keep the journal for good: 100 ms to
 	// 1 min, or 0: before each answer.
 	JournalSync time.Duration
+	keepJournal bool // an error instead of a new journal in place of the one that is there
+
 	// PublishWait (--publish-wait) is how long a publish waits for the journal: 1 s to 5 min.
 	PublishWait time.Duration
 	// Drain (--drain) is the time over which a hub that goes down ends its streams: 0 to 5 min.

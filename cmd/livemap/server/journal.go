@@ -61,6 +61,7 @@ func (c *Config) openJournal(
 		return nil, nil, err
 	}
 	options.Waiting = waiting
+	config.KeepSettings = options.Cluster != nil || options.Remote != nil
 	if j.Journal, err = jetstream.Open(ctx, options); err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +87,7 @@ func (c *Config) openJournal(
 		if hub, life, err = j.renew(ctx, options, config); err != nil {
 			return nil, nil, err
 		}
-	} else if errors.Is(err, stream.ErrOtherJournal) {
+	} else if !c.keepJournal && errors.Is(err, stream.ErrOtherJournal) {
 		state.log.Error("no saved state leads to what the journal has; it begins anew", "error", err)
 		if err = j.Journal.Close(); err != nil {
 			return nil, nil, err

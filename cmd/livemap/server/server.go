@@ -95,6 +95,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 			journal.end()
 		}
 	}()
+	defer openControl(hub, journal, log)()
 	metrics.Watch(hub)
 	config := api.Config{
 		Hub:            hub,

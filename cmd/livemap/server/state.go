@@ -60,6 +60,11 @@ func openState(path string, log *slog.Logger) (*stateDir, error) {
 	if err != nil {
 		return nil, unusableDir(err)
 	}
+	if _, err := held.Root.Lstat(RestoringName); err == nil {
+		held.Close()
+		return nil, fmt.Errorf("--state-dir %s: a restore into it did not come to its end; repeat it: livemap "+
+			"journal restore", path)
+	}
 	torn, _ := fs.Glob(held.Root.FS(), "*.new-*") // files that a killed hub was writing
 	for _, file := range torn {
 		held.Root.Remove(file)
