@@ -66,7 +66,9 @@ func TestJournalCommands(t *testing.T) {
 	assert.Equal(t, sound, journalCommand(t, dir, "check"), "it changes nothing")
 	assert.Equal(t, "max-vehicles=7 when a hub starts\n", journalCommand(t, dir, "set", "max-vehicles=7"))
 	info = journalCommand(t, dir, "info", "--json")
-	assert.Contains(t, info, `"vehicles":3,"gone":0,"settings":{"max-vehicles":"7","vehicle-ttl":"24h"}`)
+	for _, want := range []string{`"vehicles":3,"gone":0,`, `"max-vehicles":"7"`, `"vehicle-ttl":"24h"`} {
+		assert.Contains(t, info, want)
+	}
 	again := journalHub(t, dir, "--max-vehicles", "8")
 	assert.Contains(t, journalCommand(t, dir, "info"), "setting    max-vehicles=8\n", "of a hub alone")
 	assert.Contains(t, readUntil(t, again, first, `"label":"third"`), `"label":"second"`)
