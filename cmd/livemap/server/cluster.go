@@ -100,12 +100,11 @@ func (c *Config) checkCluster() error {
 		return fmt.Errorf("--cluster-listen needs --journal %s, not %s: with NATS servers of their own hubs "+
 			"need no cluster", JournalEmbedded, c.Journal)
 	}
-	for flag, address := range map[string]string{
-		"cluster-listen": cluster.Listen, "cluster-advertise": cmp.Or(cluster.Advertise, cluster.Listen),
-	} {
-		if err := checkHostPort(flag, address); err != nil {
-			return err
-		}
+	if err := checkHostPort("cluster-listen", cluster.Listen); err != nil {
+		return err
+	}
+	if err := checkHostPort("cluster-advertise", cmp.Or(cluster.Advertise, cluster.Listen)); err != nil {
+		return err
 	}
 	for _, peer := range cluster.Peers {
 		if err := checkHostPort("cluster-peers", peer); err != nil {
