@@ -42,8 +42,8 @@ func (a *applier) addToDigest(event []byte) {
 	}
 }
 
-// endMessage adds to the digest what is no event, and reports whether the message makes a checkpoint. Hub.mu is
-// held.
+// endMessage adds to the digest what is no event, and reports whether the message makes a checkpoint.
+// Hub.mu is held.
 func (h *Hub) endMessage(at Place, entries int) (c checkpoint, due bool) {
 	j := &h.journaled
 	j.place = at
@@ -56,7 +56,8 @@ func (h *Hub) endMessage(at Place, entries int) (c checkpoint, due bool) {
 	return checkpoint{at.Seq, j.digest}, due
 }
 
-// comparison compares the states of the hubs of a journal. It is no part of the state. following.mu guards it.
+// comparison compares the states of the hubs of a journal. It is no part of the state. following.mu guards
+// it.
 type comparison struct {
 	own   [checkpointsOwn]checkpoint // the newest is at last
 	last  int
@@ -143,7 +144,8 @@ func (c *comparison) judge(seq, mine uint64) error {
 		}
 	}
 	if len(told) == hubs {
-		c.alarm(fmt.Errorf("%w: none of those of %d hubs after message %d is that of most", ErrUndecided, hubs, seq))
+		c.alarm(fmt.Errorf("%w: none of those of %d hubs after message %d is that of most",
+			ErrUndecided, hubs, seq))
 	}
 	return nil
 }

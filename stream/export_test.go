@@ -23,7 +23,8 @@ func (h *Hub) Dump() string {
 	defer h.mu.RUnlock()
 	var b strings.Builder
 	j := &h.journaled
-	fmt.Fprintln(&b, h.epoch, j.place.Seq, j.place.At.UnixNano(), j.time, j.swept, j.digest, h.settings, h.log.newest)
+	fmt.Fprintln(&b, h.epoch, j.place.Seq, j.place.At.UnixNano(), j.time, j.swept, j.digest, h.settings,
+		h.log.newest)
 	for _, id := range slices.Sorted(maps.Keys(j.sessions)) {
 		fmt.Fprintln(&b, "session", id, j.sessions[id])
 	}

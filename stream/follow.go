@@ -181,8 +181,9 @@ func (h *Hub) JournalError() error {
 // freshFor is for how long a hub may hear nothing of its own messages. It posts one each tickEvery.
 const freshFor = 2 * time.Second
 
-// Frozen reports whether the hub cannot prove that it is up to date, and since when: nothing that it posted in
-// the last three seconds came back, or it cannot apply the journal. A hub without a journal is never frozen.
+// Frozen reports whether the hub cannot prove that it is up to date, and since when: nothing that it posted
+// in the last three seconds came back, or it cannot apply the journal. A hub without a journal is never
+// frozen.
 func (h *Hub) Frozen() (since time.Time, frozen bool) {
 	if h.following == nil {
 		return time.Time{}, false
@@ -238,7 +239,8 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 		return &unfit{fmt.Errorf("message %d: %w", at.Seq, err)}
 	}
 	if m.seen >= at.Seq {
-		return &unfit{fmt.Errorf("%w: message %d was posted by a hub that had applied message %d", ErrForked, at.Seq,
+		return &unfit{fmt.Errorf("%w: message %d was posted by a hub that had applied message %d",
+			ErrForked, at.Seq,
 			m.seen)}
 	}
 	whole := f.entries[:count]

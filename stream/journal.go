@@ -48,8 +48,8 @@ type Place struct {
 // deleted, restored or cut off at the front since.
 var ErrOtherJournal = errors.New("stream: the journal does not lead on from what this hub knows")
 
-// ErrForked is the error of a hub whose journal lost its end and was written on: numbers stand for other events
-// than readers may know. The journal needs another epoch.
+// ErrForked is the error of a hub whose journal lost its end and was written on: numbers stand for other
+// events than readers may know. The journal needs another epoch.
 var ErrForked = errors.New("stream: the journal lost its end and was written on")
 
 // ErrNoRoom is the error of a change for which the journal has no room on its disk. The change does not

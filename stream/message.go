@@ -31,8 +31,8 @@ import (
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
 //	entrySetting   uint8: Setting; uvarint: its value; uint8: 1: only if it was never set, 0: in any case
-//	entryTick      uvarint: the rules that the hub speaks, 1; uint64: the seq of its newest checkpoint, 0: none;
-//	               uint64: its digest there
+//	entryTick      uvarint: the rules that the hub speaks, 1; uint64: the seq of its newest checkpoint,
+//	               0: none; uint64: its digest there
 //
 // The other kinds are reserved. A hub applies none that it does not know, and nothing after it.
 const (

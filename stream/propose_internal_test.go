@@ -25,8 +25,8 @@ func (j *heldJournal) Post(message []byte, posted func(uint64, error)) {
 	j.posted <- slices.Clone(message)
 }
 
-// startProposer starts a proposer of a local journal whose messages come back when the test says so. take returns the counts of
-// entries of the messages that were posted meanwhile.
+// startProposer starts a proposer of a local journal whose messages come back when the test says so. take
+// returns the counts of entries of the messages that were posted meanwhile.
 func startProposer(t *testing.T) (p *proposer, take func() []int) {
 	p = newProposer(&heldJournal{posted: make(chan []byte, 100)}, true, time.Now, func() uint64 { return 0 })
 	t.Cleanup(p.close)

@@ -202,14 +202,15 @@ var sharedHelp = helpTexts{
 	"stall-timeout": "Time a reader has to accept 16 KiB of a stream or of any answer before the hub cuts it: " +
 		"1s to 10m (${default}).",
 	"max-vehicles": "Most vehicles that the hub remembers, with those that are gone: 1 to 10000000. Beyond " +
-		"that it forgets the longest silent one of the publisher that has most. A setting of the journal (default: as it is there; at first 200000).",
-	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never. A setting of the journal " +
-		"(default: as it is there; at first 168h).",
+		"that it forgets the longest silent one of the publisher that has most. A setting of the journal " +
+		"(default: as it is there; at first 200000).",
+	"vehicle-ttl": "Silence after which a vehicle is gone: 1s to 87600h, 0 for never. A setting of the " +
+		"journal (default: as it is there; at first 168h).",
 	"max-state": "Most bytes of Features and topics that the hub remembers with the vehicles: 1MiB to 1TiB. " +
 		"Beyond that it forgets as with --max-vehicles. A setting of the journal (default: as it is there; at " +
 		"first 512MiB).",
-	"max-vehicles-per-publisher": "Most vehicles of a publisher (a token's subject, a certificate's name, else " +
-		"local) that are on the map: off, or 1 to 10000000. The hub refuses further ones. A setting of the " +
+	"max-vehicles-per-publisher": "Most vehicles of a publisher (a token's subject, a certificate's name, " +
+		"else local) that are on the map: off, or 1 to 10000000. The hub refuses further ones. A setting of the " +
 		"journal (default: as it is there; at first off).",
 	"journal": "Where positions are kept on disk before they are acknowledged: embedded, in the state " +
 		"directory; nats://host:port,… on NATS servers with JetStream; or off, in memory alone (${default}).",

@@ -13,8 +13,8 @@ import (
 )
 
 // The server keeps messages in files that are named by rising numbers. In a file they stand one behind the
-// other, each with a head: its length with the head, of which the highest bit is a flag; its seq, of which the
-// two highest bits are flags; its time, and the length of its subject.
+// other, each with a head: its length with the head, of which the highest bit is a flag; its seq, of which
+// the two highest bits are flags; its time, and the length of its subject.
 const (
 	blockHead   = 4 + 8 + 8 + 2
 	blockSuffix = ".blk"
@@ -27,15 +27,17 @@ const (
 // messagesDir is where the server keeps the messages, in the directory of the journal.
 var messagesDir = filepath.Join(storeName, account, "streams", streamName, "msgs")
 
-// damagedBlock looks for two seqs side by side that are far apart, among the newest messages. The server notes
-// each seq between two as deleted, without a look at the checksum, and so would never start. It returns what
-// is damaged, "" if nothing is.
+// damagedBlock looks for two seqs side by side that are far apart, among the newest messages. The server
+// notes each seq between two as deleted, without a look at the checksum, and so would never start. It
+// returns what is damaged, "" if nothing is.
 func (j *Journal) damagedBlock() (reason string) {
 	files, err := os.ReadDir(filepath.Join(j.config.Dir, messagesDir))
 	if err != nil {
 		return "" // there is none, or the server tells
 	}
-	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return !strings.HasSuffix(f.Name(), blockSuffix) })
+	files = slices.DeleteFunc(files, func(f os.DirEntry) bool {
+		return !strings.HasSuffix(f.Name(), blockSuffix)
+	})
 	slices.SortFunc(files, func(a, b os.DirEntry) int { return blockNumber(b) - blockNumber(a) })
 	checked := int64(0)
 	for _, f := range files {

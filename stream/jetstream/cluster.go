@@ -134,8 +134,9 @@ type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
 
-// Renew gives the journal of several hubs another epoch, which begins after its newest message. Readers are sent
-// the state anew. It does nothing when another hub did that meanwhile. The journal has to be opened again.
+// Renew gives the journal of several hubs another epoch, which begins after its newest message. Readers are
+// sent the state anew. It does nothing when another hub did that meanwhile. The journal has to be opened
+// again.
 func (j *Journal) Renew(ctx context.Context) error {
 	engine, err := j.current()
 	if err != nil {

@@ -134,7 +134,8 @@ func idOf(event string) string { return event[strings.LastIndex(event, "id: ")+4
 // someone returns the n-th position of a publisher, of one of 200 vehicles, that may come late.
 func someone(t *testing.T, label string) geo.Position {
 	at := time.Now().Add(-time.Duration(rand.IntN(200)) * time.Millisecond)
-	p, err := geo.ParsePosition(fmt.Appendf(nil, `{"vehicle_id":"V%d","lat":%d,"lon":%d,"timestamp":%.3f,"label":%q}`,
+	p, err := geo.ParsePosition(fmt.Appendf(nil,
+		`{"vehicle_id":"V%d","lat":%d,"lon":%d,"timestamp":%.3f,"label":%q}`,
 		rand.IntN(200), rand.IntN(90), rand.IntN(90), float64(at.UnixMilli())/1000, label))
 	require.NoError(t, err)
 	return p

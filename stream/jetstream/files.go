@@ -121,7 +121,8 @@ func (e *DamagedError) Error() string {
 }
 
 // Read calls do for each message in order. A message is valid until do returns. The error is a
-// [*DamagedError] where a message is damaged or missing. What a killed hub left unfinished at the end is passed over.
+// [*DamagedError] where a message is damaged or missing. What a killed hub left unfinished at the end is
+// passed over.
 func (f *Files) Read(do func(at stream.Place, message []byte) error) error {
 	paths, _, err := f.Blocks()
 	if err != nil {

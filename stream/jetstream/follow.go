@@ -52,8 +52,8 @@ func (j *Journal) Follow(
 	return j.wait(ctx, engine, f)
 }
 
-// push makes a consumer to which the server pushes messages, and consumes them. Where messages come one by one
-// it costs the server and the library half as much as pull.
+// push makes a consumer to which the server pushes messages, and consumes them. Where messages come one by
+// one it costs the server and the library half as much as pull.
 func (e *engine) push(
 	ctx context.Context, config jetstream.ConsumerConfig, take jetstream.MessageHandler,
 	failed func(jetstream.ConsumeContext, error),

@@ -1,8 +1,9 @@
 // Package jetstream keeps a journal on NATS JetStream, whose server runs inside the hub, or elsewhere.
 //
 // [Open] starts the server on a directory and returns a [Journal], which implements [stream.Journal]. The
-// server opens no port, unless it is one of a [Cluster]. The journal is the stream LIVEMAP with one subject, and a message of the journal is
-// a message of the stream: its seq and its time are those that JetStream gave it.
+// server opens no port, unless it is one of a [Cluster]. The journal is the stream LIVEMAP with one
+// subject, and a message of the journal is a message of the stream: its seq and its time are those that
+// JetStream gave it.
 //
 // JetStream keeps silent about much that a hub must know. The package therefore checks that messages follow
 // one another without a hole, that the journal is still the one that was opened, and that its end is there.
@@ -108,9 +109,9 @@ var _ stream.Journal = (*Journal)(nil)
 // says what to do.
 //
 // The journal is made anew, with another epoch, where seqs that readers know could be used again: after the
-// machine stopped without [Journal.Close], unless each message had been synced; when messages are missing at
-// its end; and when the server could not read it. The old one is put away, not deleted: it has positions that were acknowledged.
-// [Journal.Renewed] tells.
+// machine stopped without [Journal.Close], unless each message had been synced; when messages are missing
+// at its end; and when the server could not read it. The old one is put away, not deleted: it has positions
+// that were acknowledged. [Journal.Renewed] tells.
 func Open(ctx context.Context, config Config) (_ *Journal, err error) {
 	j := &Journal{
 		config: config, log: config.Logger, pending: map[uint64]pending{}, closing: make(chan struct{}),

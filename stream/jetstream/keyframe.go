@@ -25,7 +25,8 @@ type Keyframe struct {
 	At  time.Time // when it was written
 }
 
-// Keyframe returns the newest state of this epoch. An error without a word of the servers' is [ErrNoKeyframe].
+// Keyframe returns the newest state of this epoch. An error without a word of the servers' is
+// [ErrNoKeyframe].
 func (j *Journal) Keyframe(ctx context.Context) (Keyframe, error) {
 	bucket, err := j.bucket(ctx, false)
 	if err != nil {

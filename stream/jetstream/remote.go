@@ -16,7 +16,8 @@ type Remote struct {
 
 // connect connects to the servers, one of which must be there.
 func (r *Remote) connect(options ...nats.Option) (*nats.Conn, error) {
-	options = append(options, nats.Name("livemap"), nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
+	options = append(options, nats.Name("livemap"),
+		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2))
 	if r.Creds != "" {
 		options = append(options, nats.UserCredentials(r.Creds))
 	}

@@ -237,7 +237,8 @@ func TestDamage(t *testing.T) {
 		{"highest byte of the last seq", 199*size + 11, 1},
 		{"highest byte of the last seq, and its flags", 199*size + 11, 0},
 		{"time", 100*size + 12, 0},
-		{"length of the subject", 100*size + 20, 0}, // moves bytes between subject and text, which no checksum tells
+		// This moves bytes between subject and text, which no checksum tells.
+		{"length of the subject", 100*size + 20, 0},
 		{"text", 100*size + 300, 0},
 		{"last message", 199*size + 300, 0},
 		{"last byte", 200*size - 1, 0},

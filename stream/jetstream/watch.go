@@ -102,7 +102,8 @@ func (j *Journal) restart() {
 	j.refuse(nil)
 }
 
-// leadsOn reports whether a server that was started again has what was acknowledged. It stops one that has not.
+// leadsOn reports whether a server that was started again has what was acknowledged. It stops one that has
+// not.
 func (j *Journal) leadsOn(engine *engine) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

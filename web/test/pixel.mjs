@@ -57,7 +57,10 @@ function drive(vehicles) {
 	};
 }
 
-/** When the pixel at a place of the markers' canvas is painted. @param {import("playwright-core").Page} page */
+/**
+ * When the pixel at a place of the markers' canvas is painted.
+ * @param {import("playwright-core").Page} page
+ */
 function painted(page, /** @type {[number, number]} */ lonLat) {
 	return page.evaluate((lonLat) => {
 		const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector("canvas.markers"));

@@ -37,7 +37,8 @@ func startCluster(t *testing.T, more ...string) *hubCluster {
 	for i := range c.args {
 		c.args[i] = append([]string{
 			"--listen", "off", "--proxy-listen", freePort(t), "--publish-listen", freePort(t),
-			"--cluster-listen", peers[i], "--cluster-peers", strings.Join(peers, ","), "--node-name", fmt.Sprint("n", i),
+			"--cluster-listen", peers[i], "--cluster-peers", strings.Join(peers, ","),
+			"--node-name", fmt.Sprint("n", i),
 			"--heartbeat", "1s", "--history", "256MiB", "--max-backlog", "128MiB", "--drain", "0s",
 			"--state-dir", t.TempDir(),
 		}, more...)
@@ -70,8 +71,8 @@ type clusterLedger struct {
 
 const ledgerBatch = 100 // vehicles of a publisher
 
-// publish publishes rounds of positions until ctx is done or there are so many. What has no answer goes to the
-// next hub, and is a duplicate there if it was taken.
+// publish publishes rounds of positions until ctx is done or there are so many. What has no answer goes to
+// the next hub, and is a duplicate there if it was taken.
 func (l *clusterLedger) publish(ctx context.Context, name string, rounds int, pause time.Duration) {
 	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -220,7 +221,9 @@ func (r *hopper) take(fields map[string]string) {
 }
 
 // startLedger starts publishers and readers. finish waits until every reader has everything.
-func startLedger(t *testing.T, c *hubCluster, rounds int, pause time.Duration) (l *clusterLedger, finish func()) {
+func startLedger(
+	t *testing.T, c *hubCluster, rounds int, pause time.Duration,
+) (l *clusterLedger, finish func()) {
 	l = &clusterLedger{cluster: c, vehicles: map[string]int{}}
 	ctx, stop := context.WithCancel(t.Context())
 	reading, leave := context.WithCancel(t.Context())
@@ -274,7 +277,8 @@ func startLedger(t *testing.T, c *hubCluster, rounds int, pause time.Duration) (
 func (l *clusterLedger) acks(t *testing.T, what string) {
 	from := l.taken.Load()
 	await(t, what+": publishers go on", func() bool { return l.taken.Load() > from+5000 })
-	t.Logf("%-40s longest time without an Ack %s", what, time.Duration(l.longest.Swap(0)).Round(time.Millisecond))
+	t.Logf("%-40s longest time without an Ack %s", what,
+		time.Duration(l.longest.Swap(0)).Round(time.Millisecond))
 }
 
 // TestFaultHubsOfCluster stops, kills and freezes hubs of a cluster one after the other, and two at a time.
@@ -324,7 +328,9 @@ func TestFaultClusterMillion(t *testing.T) {
 	l, finish := startLedger(t, c, 1_000_000/3/ledgerBatch+1, 0)
 	for i := 0; l.taken.Load() < 900_000; i++ {
 		from := l.taken.Load()
-		await(t, "publishers go on", func() bool { return l.taken.Load() > from+100_000 || l.taken.Load() >= 950_000 })
+		await(t, "publishers go on", func() bool {
+			return l.taken.Load() > from+100_000 || l.taken.Load() >= 950_000
+		})
 		c.hubs[i%3].Load().kill()
 		c.start(t, i%3)
 	}

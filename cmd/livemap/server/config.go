@@ -41,8 +41,8 @@ type Config struct {
 	// StallTimeout (--stall-timeout) is how long a reader may take for a write of at most 16 KiB.
 	// Then its stream or its answer is cut: 1 s to 10 min.
 	StallTimeout time.Duration
-	// Settings (--max-vehicles, --max-state and others) are values of settings of the journal. One that is missing
-	// stays as it is there, and has its default without a journal.
+	// Settings (--max-vehicles, --max-state and others) are values of settings of the journal. One that is
+	// missing stays as it is there, and has its default without a journal.
 	Settings stream.Settings
 	// Journal (--journal) is [JournalEmbedded], in the state directory, [JournalOff], or the nats:// URLs of
 	// servers, separated by commas.

@@ -73,8 +73,8 @@ func (j *journal) fetchKeyframe(ctx context.Context) error {
 	return err
 }
 
-// renewAgain is how often a hub tries to start, after a pause, before it gives up what the journal has. A leader
-// that was just elected may not have the end yet.
+// renewAgain is how often a hub tries to start, after a pause, before it gives up what the journal has. A
+// leader that was just elected may not have the end yet.
 const (
 	renewAgain = 5
 	renewPause = 3 * time.Second
@@ -122,7 +122,8 @@ func forked(err error) bool { return errors.Is(err, stream.ErrForked) }
 // instead.
 func (j *journal) ended(hub *stream.Hub) error {
 	err := hub.JournalError()
-	if !j.shared || !errors.Is(err, stream.ErrOtherJournal) && !errors.Is(err, stream.ErrDiverged) && !forked(err) {
+	if !j.shared ||
+		!errors.Is(err, stream.ErrOtherJournal) && !errors.Is(err, stream.ErrDiverged) && !forked(err) {
 		return nil
 	}
 	return fmt.Errorf("the hub ends, to be started again with what the journal has: %w", err)

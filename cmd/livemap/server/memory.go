@@ -120,8 +120,8 @@ type pressure struct {
 // pressureEvery is short: a publisher fills a hundred megabytes in a second.
 const pressureEvery = 100 * time.Millisecond
 
-// collectEvery is how often the collector runs, at least, while memory is short. Without it, a hub with little
-// to do would not notice for minutes that there is room again.
+// collectEvery is how often the collector runs, at least, while memory is short. Without it, a hub with
+// little to do would not notice for minutes that there is room again.
 const collectEvery = 2 * time.Second
 
 // newPressure makes one that has not looked yet.
