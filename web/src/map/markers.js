@@ -25,7 +25,7 @@ const HIT_RADIUS = 16;
  * Milliseconds until the names of the map give way after vehicles, or the view, have moved: that redraws the
  * map. The most markers that they give way to.
  */
-const AVOID_INTERVAL = { vehicles: 2000, view: 300 };
+const AVOID_INTERVAL = { vehicles: 10_000, view: 300 };
 const MAX_AVOIDED = 300;
 /** Pause after a frame, in multiples of its duration. */
 const IDLE_FACTOR = 2;
