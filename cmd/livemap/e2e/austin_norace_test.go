@@ -131,10 +131,13 @@ func (a area) holds(f fix) bool {
 // none of the hub's code.
 func (a area) sights(fixes []fix) (want []sight) {
 	newest := map[string]fix{}
+	told := map[string]bool{} // lines; a late one that was told before is a duplicate
 	for _, f := range fixes {
 		before, known := newest[f.VehicleID]
+		again := told[f.line]
+		told[f.line] = true
 		if known && f.Timestamp < before.Timestamp {
-			if a.holds(before) {
+			if !again && a.holds(before) {
 				want = append(want, sight{"late", f.VehicleID, f.Timestamp, f.Lon, f.Lat})
 			}
 			continue
