@@ -52,8 +52,8 @@ func TestModel(t *testing.T) {
 // runModel makes one run and counts the modes of `live` that readers saw.
 func runModel(t *testing.T, seed uint64) map[string]int {
 	random := rand.New(rand.NewPCG(seed, 1))
-	m := &model{vehicles: map[string]*modelVehicle{}, max: 40, ttl: 90 * time.Second, filler: 900,
-		born: time.Now(), next: denseNumbers}
+	m := &model{vehicles: map[string]*modelVehicle{}, told: map[string]bool{}, max: 40, ttl: 90 * time.Second,
+		filler: 900, born: time.Now(), next: denseNumbers}
 	sparse := random.IntN(2) == 0
 	if sparse {
 		m.next = sparseNumbers

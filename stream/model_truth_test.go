@@ -21,6 +21,7 @@ type model struct {
 	numbers  []uint64                   // and the number numbers[i]
 	next     func(newest uint64) uint64 // the number after newest
 	vehicles map[string]*modelVehicle
+	told     map[string]bool // Features; a late one that comes again is a duplicate
 	max      int
 	ttl      time.Duration
 	filler   int // bytes in a Feature at most: with large ones the log is short
@@ -68,7 +69,12 @@ func (m *model) publish(
 	if !v.gone {
 		v.arrived, v.at = m.clock, now
 	}
+	again := m.told[data]
+	m.told[data] = true
 	if stamp < v.stamp {
+		if again {
+			return stream.Duplicate
+		}
 		before := v.state
 		m.add(modelEvent{kind: "late", vehicle: id, data: data, before: before, after: before})
 		return stream.Late

@@ -114,6 +114,7 @@ describe("at first sight", { timeout: 15 * LIMIT }, () => {
 		]);
 		await page.locator("#options summary").click();
 		const choice = page.getByLabel("Colour by");
+		await choice.locator("option").nth(3).waitFor({ state: "attached" }); // the menu's event comes later
 		assert.deepEqual(await choice.locator("option").allInnerTexts(), [
 			"what it does",
 			"kind",
