@@ -64,7 +64,7 @@ func (c journalCollector) Collect(metrics chan<- prometheus.Metric) {
 	counter(resentDesc, s.Resent)
 	counter(ignoredDesc, s.Ignored)
 	counter(restartsDesc, s.Restarts)
-	_, alarms := c.hub.StatesDiffer()
+	alarms, _ := c.hub.StatesDiffer()
 	counter(differDesc, alarms)
 	if !s.Known {
 		return

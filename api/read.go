@@ -221,7 +221,7 @@ func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 		}
 		return answer
 	}
-	if differ, _ := a.Hub.StatesDiffer(); errors.Is(differ, stream.ErrUndecided) {
+	if _, differ := a.Hub.StatesDiffer(); errors.Is(differ, stream.ErrUndecided) {
 		return problem.New(http.StatusServiceUnavailable, "%s", strings.TrimPrefix(differ.Error(), "stream: "))
 	}
 	if missing != "" {

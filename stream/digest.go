@@ -155,14 +155,14 @@ func (c *comparison) alarm(err error) {
 	c.alarms++
 }
 
-// StatesDiffer returns in words that the hubs of the journal have different states, and how often that was
-// found out; nil: as far as is known all have one. It wraps [ErrUndecided] if none is that of most.
-func (h *Hub) StatesDiffer() (err error, alarms uint64) {
+// StatesDiffer returns how often it was found out that the hubs of the journal have different states, and an
+// error as long as they do; nil: as far as is known all have one. It wraps [ErrUndecided] if none is that of most.
+func (h *Hub) StatesDiffer() (alarms uint64, err error) {
 	if h.following == nil {
-		return nil, 0
+		return 0, nil
 	}
 	h.following.mu.Lock()
 	defer h.following.mu.Unlock()
 	c := &h.following.comparison
-	return c.differ, c.alarms
+	return c.alarms, c.differ
 }

@@ -56,7 +56,7 @@ func TestHubWithAnotherStateStops(t *testing.T) {
 				}
 				during(30)
 				for i, h := range hubs {
-					differ, alarms := h.StatesDiffer()
+					alarms, differ := h.StatesDiffer()
 					assert.NoError(t, differ, "hub %d", i)
 					assert.Zero(t, alarms)
 				}
@@ -64,13 +64,13 @@ func TestHubWithAnotherStateStops(t *testing.T) {
 				during(12)
 				require.ErrorIs(t, hubs[1].JournalError(), stream.ErrDiverged)
 				for _, i := range []int{0, 2} {
-					differ, _ := hubs[i].StatesDiffer()
+					_, differ := hubs[i].StatesDiffer()
 					assert.ErrorContains(t, differ, "1 of 3 hubs have another state after message")
 					assert.NoError(t, hubs[i].JournalError())
 				}
 				during(30)
 				for _, i := range []int{0, 2} {
-					differ, alarms := hubs[i].StatesDiffer()
+					alarms, differ := hubs[i].StatesDiffer()
 					assert.NoError(t, differ, "the two have one state")
 					assert.Positive(t, alarms)
 				}
@@ -89,7 +89,7 @@ func TestNoStateIsThatOfMost(t *testing.T) {
 		hubs[0].Corrupt()
 		time.Sleep(15 * time.Second)
 		for i, h := range hubs {
-			differ, _ := h.StatesDiffer()
+			_, differ := h.StatesDiffer()
 			assert.ErrorIs(t, differ, stream.ErrUndecided, "hub %d", i)
 			assert.NoError(t, h.JournalError())
 			h.Close()

@@ -264,7 +264,7 @@ func (r *journalRun) check(reader *hopper) {
 			}
 		}
 		require.NoError(r.t, h.JournalError())
-		_, alarms := h.StatesDiffer()
+		alarms, _ := h.StatesDiffer()
 		require.Zero(r.t, alarms, "hub %d", i)
 	}
 	reader.check(whole)

@@ -201,7 +201,7 @@ func TestIntervalDeliversTheNewest(t *testing.T) {
 		publish(t, h, "b", "")
 		publish(t, h, "a", `"timestamp":946684801`)
 		require.Empty(t, c.takeWrites())
-		publish(t, h, "a", `"timestamp":946684800`)
+		publish(t, h, "a", `"timestamp":946684800,"n":1`)
 		time.Sleep(500 * time.Millisecond)
 		require.Equal(t, "2 b | 3 a", c.takeEvents(), "the newest; late ones are left out")
 		publish(t, h, "a", `"timestamp":946684802`)

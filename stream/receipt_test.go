@@ -44,7 +44,8 @@ func TestVerdicts(t *testing.T) {
 		"the same twice late": {
 			{`"timestamp":900000100`, accepted, "1 a"},
 			{`"timestamp":900000099`, late, "2 late a"},
-			{`"timestamp":900000099`, late, "3 late a"},
+			{`"timestamp":900000099`, duplicate, ""},
+			{`"timestamp":900000099,"n":1`, late, "3 late a"},
 		},
 		"late names other topics": {
 			{`"timestamp":900000100,"topics":["x"]`, accepted, "1 a"},

@@ -23,7 +23,7 @@ const (
 // keyframe leaves the state that was saved last beside the journal, if that is due: a hub without a state
 // starts from it when the journal has lost its first messages. Two hubs that do so at once do no harm.
 func (j *journal) keyframe(ctx context.Context, hub *stream.Hub) error {
-	if differ, _ := hub.StatesDiffer(); !j.shared || differ != nil || hub.JournalError() != nil {
+	if _, differ := hub.StatesDiffer(); !j.shared || differ != nil || hub.JournalError() != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyframeWait)

@@ -224,7 +224,7 @@ func (h *running) watchJournal(lost chan<- error) (stop func()) {
 	}
 	logged := uint64(0)
 	return every(journalPoll, func() {
-		if differ, alarms := h.hub.StatesDiffer(); alarms > logged {
+		if alarms, differ := h.hub.StatesDiffer(); alarms > logged {
 			logged = alarms
 			h.log.Error("hubs of the journal have different states", "reason", differ)
 		}
