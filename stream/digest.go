@@ -155,8 +155,9 @@ func (c *comparison) alarm(err error) {
 	c.alarms++
 }
 
-// StatesDiffer returns how often it was found out that the hubs of the journal have different states, and an
-// error as long as they do; nil: as far as is known all have one. It wraps [ErrUndecided] if none is that of most.
+// StatesDiffer returns how often it was found out that the hubs of the journal have different states, and
+// an error as long as they do; nil: as far as is known all have one. It wraps [ErrUndecided] if none is
+// that of most.
 func (h *Hub) StatesDiffer() (alarms uint64, err error) {
 	if h.following == nil {
 		return 0, nil
