@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -9,6 +10,92 @@ import (
 
 	"livemap/geo"
 )
+
+// proposal is one or more entries that a caller asks for, side by side in a message.
+type proposal struct {
+	source   Source // of those entries that say one
+	sourceAt []int  // where these say it: offsets in entries
+	count    int
+	entries  []byte
+	outcomes []outcome  // of the entries, when done has sent nil
+	done     chan error // sends once: nil when the entries have been applied, or why they never will be
+}
+
+// outcome is what came of an entry.
+type outcome struct {
+	receipt Receipt // of a position
+	existed bool    // a vehicle was deleted
+}
+
+func newProposal() *proposal { return &proposal{done: make(chan error, 1)} }
+
+// newProposal returns an empty proposal, for free.
+func (h *Hub) newProposal() *proposal { return h.newProposalFrom(Source{}) }
+
+func (h *Hub) newProposalFrom(source Source) *proposal {
+	p, ok := h.following.free.Get().(*proposal)
+	if !ok {
+		p = newProposal()
+	}
+	p.source = source
+	return p
+}
+
+// free takes a proposal whose end await has told, or that was never proposed. Its memory is used again.
+func (h *Hub) free(p *proposal) {
+	if cap(p.entries) > keptBytes {
+		p.entries = nil
+	}
+	p.count, p.entries, p.outcomes, p.sourceAt = 0, p.entries[:0], p.outcomes[:0], p.sourceAt[:0]
+	h.following.free.Put(p)
+}
+
+// add adds an entry.
+func (p *proposal) add(kind entryKind, body []byte) {
+	p.entries = appendEntry(p.entries, kind, body)
+	p.count++
+}
+
+// addPosition adds the position that is a place in what its source publishes. scratch is memory to use; it is
+// returned, grown.
+func (p *proposal) addPosition(position *geo.Position, item int, scratch []byte) []byte {
+	if p.source.Name == "" {
+		item = 0
+	}
+	scratch = appendPositionBody(scratch[:0], item, position)
+	if p.source != (Source{}) {
+		p.sourceAt = append(p.sourceAt, len(p.entries)+entryHead(len(scratch)))
+	}
+	p.add(entryPosition, scratch)
+	return scratch
+}
+
+// await waits for a proposal until the deadline. done tells whether its end came: whether it may be freed.
+func (what *proposal) await(deadline time.Time) (done bool, err error) {
+	select {
+	case err := <-what.done:
+		return true, err
+	default:
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case err := <-what.done:
+		return true, err
+	case <-timer.C:
+		return false, ErrUnavailable
+	}
+}
+
+// tick asks for nothing; it tells hubs that the journal goes on, what time it is, and which state this hub
+// had.
+func tick(newest checkpoint) *proposal {
+	p := newProposal()
+	body := binary.AppendUvarint(nil, entryRulesSpoken)
+	body = binary.LittleEndian.AppendUint64(body, newest.seq)
+	p.add(entryTick, binary.LittleEndian.AppendUint64(body, newest.digest))
+	return p
+}
 
 // tick proposes, until the hub is closed, what nobody asked for: ticks and expiry.
 func (h *Hub) tick() {
