@@ -151,3 +151,10 @@ func (h *Hub) Corrupt() {
 	defer h.mu.Unlock()
 	h.journaled.digest++
 }
+
+// SetNoRoom says whether the journal has told that it has no room.
+func (h *Hub) SetNoRoom(full bool) {
+	h.following.proposer.mu.Lock()
+	defer h.following.proposer.mu.Unlock()
+	h.following.proposer.full = full
+}

@@ -3,6 +3,8 @@ package stream_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,5 +73,40 @@ func TestManySources(t *testing.T) {
 				assert.Equal(t, c.want, got, c)
 			}
 		}
+	})
+}
+
+// TestNothingAfterAPartThatFailed has no room for the first part of a request, and room for the second: a
+// repeat with the same numbers must find neither published, or it would lose the first.
+func TestNothingAfterAPartThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h *stream.Hub
+		parts := 0
+		config := stream.Config{Clock: func() time.Time {
+			if parts > 0 { // counted from the publish on: a part asks for the time before it is proposed
+				h.SetNoRoom(parts == 1)
+				parts++
+			}
+			return time.Now()
+		}}
+		h = startOn(t, config, quietJournal(), nil)
+		defer h.Close()
+		var positions []geo.Position
+		for n := range 300 { // of which a message holds 256
+			positions = append(positions, *position(t, fmt.Sprint("v", n), ""))
+		}
+		source := stream.Source{Publisher: "me", Name: "gps", Seq: 1}
+		failed := 0
+		parts = 1
+		h.PublishFrom(source, positions, func(_ int, _ stream.Receipt, err error) {
+			parts = 0
+			require.ErrorIs(t, err, stream.ErrNoRoom)
+			failed++
+		})
+		assert.Equal(t, len(positions), failed)
+		h.PublishFrom(source, positions, func(_ int, receipt stream.Receipt, err error) {
+			require.NoError(t, err)
+			require.Equal(t, stream.Accepted, receipt.Verdict)
+		})
 	})
 }
