@@ -37,9 +37,9 @@ func (p *Position) AppendWire(dst []byte) []byte {
 		dst = append(dst, byte(len(p.Topics)+1))
 	}
 	for _, t := range p.Topics {
-		dst = appendText(dst, t)
+		dst = AppendText(dst, t)
 	}
-	return appendText(appendText(dst, p.VehicleID), p.head)
+	return AppendText(AppendText(dst, p.VehicleID), p.head)
 }
 
 // ReadWire reads what [Position.AppendWire] appended, and nothing after it, into p. It checks that the bytes
@@ -67,25 +67,27 @@ func (p *Position) ReadWire(b []byte) error {
 		p.Topics = room[:topics]
 	}
 	for i := range p.Topics {
-		if p.Topics[i], b, whole = cutText(b); !whole {
+		if p.Topics[i], b, whole = CutText(b); !whole {
 			return ErrWire
 		}
 	}
-	if p.VehicleID, b, whole = cutText(b); !whole {
+	if p.VehicleID, b, whole = CutText(b); !whole {
 		return ErrWire
 	}
-	if p.head, b, whole = cutText(b); !whole || len(b) > 0 {
+	if p.head, b, whole = CutText(b); !whole || len(b) > 0 {
 		return ErrWire
 	}
 	return nil
 }
 
-func appendText(dst []byte, s string) []byte {
+// AppendText appends a text after its length, a uvarint.
+func AppendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// cutText cuts a text off the front of b, and shares its memory.
-func cutText(b []byte) (s string, rest []byte, whole bool) {
+// CutText cuts a text that [AppendText] wrote off the front of b, and shares its memory. whole is false if b
+// ends before the text does.
+func CutText(b []byte) (s string, rest []byte, whole bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {
 		return "", nil, false

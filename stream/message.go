@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 
@@ -81,7 +80,7 @@ func (w *messageWriter) append(
 ) []byte {
 	body := binary.AppendUvarint(w.body[:0], uint64(len(sources)))
 	for _, s := range sources {
-		body = appendText(appendText(body, s.Publisher), s.Name)
+		body = geo.AppendText(geo.AppendText(body, s.Publisher), s.Name)
 		body = binary.LittleEndian.AppendUint64(body, s.Seq)
 	}
 	body = append(binary.AppendUvarint(body, uint64(count)), entries...)
@@ -149,10 +148,10 @@ func readSources(body []byte) (sources []Source, rest []byte, err error) {
 	for body = body[size:]; count > 0; count-- {
 		var s Source
 		var whole bool
-		if s.Publisher, body, whole = cutText(body); !whole {
+		if s.Publisher, body, whole = geo.CutText(body); !whole {
 			return nil, nil, errMessage
 		}
-		if s.Name, body, whole = cutText(body); !whole || len(body) < 8 {
+		if s.Name, body, whole = geo.CutText(body); !whole || len(body) < 8 {
 			return nil, nil, errMessage
 		}
 		s.Seq = binary.LittleEndian.Uint64(body)
@@ -244,20 +243,6 @@ func appendEntry(dst []byte, kind entryKind, body []byte) []byte {
 
 // entryHead returns how many bytes of an entry precede a body of a size.
 func entryHead(size int) int { return len(binary.AppendUvarint([]byte{0}, uint64(size))) }
-
-func appendText(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
-}
-
-// cutText cuts a text off the front of b, and shares its memory.
-func cutText(b []byte) (s string, rest []byte, whole bool) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return "", nil, false
-	}
-	b = b[size:]
-	return unsafe.String(unsafe.SliceData(b), n), b[n:], true
-}
 
 // appendPositionBody leaves the source to addSource.
 func appendPositionBody(dst []byte, item int, p *geo.Position) []byte {
