@@ -61,6 +61,7 @@ func (h *Hub) endMessage(at Place, entries int) (c checkpoint, due bool) {
 type comparison struct {
 	own   [checkpointsOwn]checkpoint // the newest is at last
 	last  int
+	self  uint64                       // this hub's session
 	heard map[uint64]time.Time         // when each session told a checkpoint last
 	told  map[uint64]map[uint64]uint64 // digest by seq and session
 
@@ -78,8 +79,12 @@ func (c *comparison) keep(own checkpoint) {
 	c.own[c.last] = own
 }
 
-// tell takes the checkpoint that a hub told in a tick. It returns ErrDiverged when this hub is among the few.
-func (c *comparison) tell(session uint64, told checkpoint, now time.Time) error {
+// tell takes the checkpoint that a hub told in a tick; own says that it was this hub. It returns ErrDiverged
+// when this hub is among the few and the others have learned it.
+func (c *comparison) tell(session uint64, own bool, told checkpoint, now time.Time) error {
+	if own {
+		c.self = session
+	}
 	c.heard[session] = now
 	for other, at := range c.heard {
 		if now.Sub(at) > hubAlive {
@@ -136,8 +141,9 @@ func (c *comparison) judge(seq, mine uint64) error {
 		c.alarm(fmt.Errorf("%d of %d hubs have another state after message %d", others, hubs, seq))
 		return nil
 	}
+	_, othersKnow := told[c.self] // a hub that stopped before could tell them no more
 	for digest, count := range votes {
-		if digest != mine && count*2 > hubs {
+		if othersKnow && digest != mine && count*2 > hubs {
 			err := fmt.Errorf("%w: after message %d, %d of %d have another", ErrDiverged, seq, count, hubs)
 			c.alarm(err)
 			return err

@@ -285,7 +285,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 		if whole[i].kind != entryTick || !due {
 			continue
 		}
-		if err := f.comparison.tell(m.session, whole[i].checkpoint, time.Now()); err != nil {
+		if err := f.comparison.tell(m.session, own, whole[i].checkpoint, time.Now()); err != nil {
 			return &unfit{err}
 		}
 	}
