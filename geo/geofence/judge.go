@@ -31,6 +31,10 @@ type Standing struct {
 
 	// Contrary is the time of the first fix since that says otherwise. Zero: none does.
 	Contrary time.Time
+
+	// AsOf is when [Fence.Wait] told something last. A fix from before that arrives later takes back
+	// nothing, and what it brings about is told as of then: readers see no event older than the one before.
+	AsOf time.Time
 }
 
 // EventType is what happened at a fence.
@@ -70,13 +74,15 @@ type Event struct {
 // order. previous is the fix before; nil: there was none. A fix is newer than the one before: late ones
 // change nothing, and are not judged.
 func (f *Fence) Judge(events []Event, s Standing, previous *Fix, fix Fix) (Standing, []Event) {
-	at := placeOf(fix.Point)
-	distance := f.shape.distance(&at)
+	distance := f.Distance(fix.Point)
 	gap := previous != nil && fix.At.Sub(previous.At) > f.maxGap
 	if gap {
 		s.Contrary = time.Time{} // what was before the gap proves nothing now
 	}
-	was := s.Inside
+	was, at := s.Inside, fix.At
+	if s.AsOf.After(at) {
+		at = s.AsOf
+	}
 	s = f.move(s, fix, distance, gap)
 	if s.Inside == was && !was && previous != nil && !gap && distance > 0 && f.crossedBetween(*previous, fix) {
 		events = append(events, Event{Type: Crossed, At: fix.At, Distance: distance})
@@ -85,7 +91,7 @@ func (f *Fence) Judge(events []Event, s Standing, previous *Fix, fix Fix) (Stand
 	if s.Inside != was {
 		by = ""
 	}
-	s, events = f.tell(events, s, Event{At: fix.At, By: by, Distance: distance, Gap: gap && was && !s.Inside})
+	s, events = f.tell(events, s, Event{At: at, By: by, Distance: distance, Gap: gap && was && !s.Inside})
 	if s.Told && !s.Dwelt && s.Contrary.IsZero() && f.dwell > 0 && fix.At.Sub(s.Since) >= f.dwell {
 		s.Dwelt = true
 		events = append(events, Event{Type: Dwell, At: fix.At, Distance: distance, Stay: fix.At.Sub(s.Since)})
@@ -111,7 +117,7 @@ func (f *Fence) move(s Standing, fix Fix, distance int64, gap bool) Standing {
 	if !contrary || fix.At.Sub(s.Contrary) < delay && !(gap && s.Inside) {
 		return s
 	}
-	return Standing{Inside: !s.Inside, Told: s.Told, Since: s.since(), Dwelt: s.Dwelt}
+	return Standing{Inside: !s.Inside, Told: s.Told, Since: s.since(), Dwelt: s.Dwelt, AsOf: s.AsOf}
 }
 
 // since returns when the next stay begins, or when the one that ends began.
@@ -163,12 +169,15 @@ func (f *Fence) tell(events []Event, s Standing, due Event) (Standing, []Event) 
 // Wait returns the standing of a vehicle after time has passed without a fix, and appends the events that
 // are due: the beginning or end of a window of the schedule, or a dwell.
 func (f *Fence) Wait(events []Event, s Standing, last Fix, now time.Time) (Standing, []Event) {
-	due := Event{At: now, By: BySchedule, Distance: f.Distance(last.Point)}
+	due, before := Event{At: now, By: BySchedule, Distance: f.Distance(last.Point)}, len(events)
 	s, events = f.tell(events, s, due)
 	if end, ok := f.DwellEnd(s); ok && !now.Before(end) {
 		s.Dwelt = true
 		due.Type, due.By, due.Stay = Dwell, ByTimer, now.Sub(s.Since)
 		events = append(events, due)
+	}
+	if len(events) > before {
+		s.AsOf = now
 	}
 	return s, events
 }
@@ -184,8 +193,7 @@ func (f *Fence) DwellEnd(s Standing) (time.Time, bool) {
 // Adopt returns the standing of a vehicle whose fix is its first since the fence was made or changed. It was
 // there before, so that its entry is not news: it is an event only if the fence asks for it.
 func (f *Fence) Adopt(events []Event, fix Fix) (Standing, []Event) {
-	at := placeOf(fix.Point)
-	distance := f.shape.distance(&at)
+	distance := f.Distance(fix.Point)
 	s := f.move(Standing{}, fix, distance, false)
 	if !s.Inside && s.Contrary.IsZero() {
 		return s, events

@@ -194,6 +194,26 @@ func TestWait(t *testing.T) {
 	assert.Equal(t, "exit@120-schedule", word(events[0]))
 }
 
+// A fix that was on its way while a timer told something takes nothing back.
+func TestFixFromBeforeATimer(t *testing.T) {
+	f := fence(t, equator,
+		`"radius_m":100,"dwell_s":30,"active":{"tz":"UTC","windows":[{"from":"00:01","to":"00:02"}]}`)
+	at := func(second int) time.Time { return midnight.Add(time.Duration(second) * time.Second) }
+	first, second := step{50, -1, 0, 0}.fix(), step{55, -1, 0, 0}.fix()
+	s, _ := f.Judge(nil, geofence.Standing{}, nil, first)
+	s, events := f.Wait(nil, s, first, at(60))
+	require.Len(t, events, 1)
+	s, events = f.Judge(nil, s, &first, second)
+	assert.Empty(t, events, "it is still within the window")
+	s, events = f.Wait(nil, s, second, at(90))
+	require.Len(t, events, 1)
+	third := step{80, 50, 0, 0}.fix()
+	_, events = f.Judge(nil, s, &second, third)
+	require.Len(t, events, 1)
+	assert.Equal(t, "exit@90", word(events[0]), "the dwell was told as of then")
+	assert.Equal(t, 30*time.Second, events[0].Stay)
+}
+
 func TestAdopt(t *testing.T) {
 	silent, loud := fence(t, equator, `"radius_m":100`), fence(t, equator, `"radius_m":100,"initial":"events"`)
 	inside, outside := step{0, -1, 0, 0}.fix(), step{1, 50, 0, 0}.fix()

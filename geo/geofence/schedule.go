@@ -46,7 +46,7 @@ func (d *scheduleDocument) schedule() (Schedule, error) {
 	if d.Zone == "" || d.Zone == "Local" {
 		return Schedule{}, fmt.Errorf("active.tz is %q, which is no time zone; %s", d.Zone, scheduleForm)
 	}
-	zone, err := time.LoadLocation(d.Zone)
+	zone, err := loadZone(d.Zone)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("active.tz is %q, which is no time zone of the IANA's; %s",
 			shorten(d.Zone), scheduleForm)
