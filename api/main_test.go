@@ -436,7 +436,7 @@ func (l *logLines) text() string {
 	return l.all.String()
 }
 
-// metric returns the values of a metric by the values of its label.
+// metric returns the values of a metric by the values of its label. Counters that are 0 are left out.
 func (h *hub) metric(t testing.TB, name, label string) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}
@@ -449,7 +449,9 @@ func (h *hub) metric(t testing.TB, name, label string) map[string]float64 {
 		key, text, _ := strings.Cut(rest, `"} `)
 		_, err := fmt.Sscan(text, &value)
 		require.NoError(t, err)
-		values[key] = value
+		if value > 0 || !strings.HasSuffix(name, "_total") {
+			values[key] = value
+		}
 	}
 	return values
 }

@@ -92,8 +92,20 @@ func NewMetrics() *Metrics {
 	for _, protocol := range []string{"h1", "h2", "h3"} {
 		m.open.WithLabelValues(protocol)
 	}
+	// Else the first of each would be no increase to Prometheus.
 	for _, result := range []string{"ok", "failed"} {
 		m.keyReloads.WithLabelValues(result)
+	}
+	for _, result := range []string{"ok", "partial", "refused", "limited", "invalid", "unavailable"} {
+		m.publishes.WithLabelValues(result)
+	}
+	for _, reason := range []string{
+		"client", "stalled", "write", "draining", "expired", "too-many", "memory", "panic",
+	} {
+		m.closed.WithLabelValues(reason)
+	}
+	for _, reason := range []string{"handshake", "request", "idle", "address", "full", "gone", "shutdown"} {
+		m.cut.WithLabelValues(reason)
 	}
 	return m
 }

@@ -21,42 +21,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hubCluster is three hubs with one journal.
-type hubCluster struct {
-	args [3][]string
-	hubs [3]atomic.Pointer[runningHub]
-}
-
-// startCluster starts three hubs on loopback.
-func startCluster(t *testing.T, more ...string) *hubCluster {
-	c := &hubCluster{}
-	var peers []string
-	for range c.args {
-		peers = append(peers, freePort(t))
-	}
-	for i := range c.args {
-		c.args[i] = append([]string{
-			"--listen", "off", "--proxy-listen", freePort(t), "--publish-listen", freePort(t),
-			"--cluster-listen", peers[i], "--cluster-peers", strings.Join(peers, ","),
-			"--node-name", fmt.Sprint("n", i),
-			"--heartbeat", "1s", "--history", "256MiB", "--max-backlog", "128MiB", "--drain", "0s",
-			"--state-dir", t.TempDir(),
-		}, more...)
-	}
-	c.start(t, 0, 1, 2)
-	return c
-}
-
-// start starts hubs side by side and waits until they are ready.
-func (c *hubCluster) start(t *testing.T, which ...int) {
-	var starting sync.WaitGroup
-	for _, i := range which {
-		starting.Go(func() { c.hubs[i].Store(startHub(t, c.args[i]...)) })
-	}
-	starting.Wait()
-	require.False(t, t.Failed())
-}
-
 // clusterLedger numbers the positions of vehicles, which publishers publish to any hub, and which readers
 // follow from hub to hub.
 type clusterLedger struct {

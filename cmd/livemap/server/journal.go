@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"livemap/api/regular"
@@ -42,6 +43,8 @@ type journal struct {
 	shared  bool          // other hubs may have it too
 	pause   time.Duration // renewPause
 	backlog uint64        // bytes of events after which journalLater is as far behind as journalOlder must be
+
+	keyframeAt atomic.Int64 // when the newest keyframe was written, Unix nanoseconds; 0: not known
 
 	// Guarded by state.mu.
 	savedHead  stream.ID // newest event of journalState

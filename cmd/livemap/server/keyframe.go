@@ -43,7 +43,17 @@ func (j *journal) keyframe(ctx context.Context, hub *stream.Hub) error {
 	if err != nil || !due {
 		return err
 	}
-	return j.PutKeyframe(ctx, seq, file)
+	err = j.PutKeyframe(ctx, seq, file)
+	if err == nil {
+		j.keyframeAt.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+// keyframeAge returns the age of the newest keyframe that this hub knows of, in seconds.
+func (j *journal) keyframeAge() (age float64, known bool) {
+	at := j.keyframeAt.Load()
+	return time.Since(time.Unix(0, at)).Seconds(), at != 0
 }
 
 // keyframeDue reports whether a state after a message is to be left beside the journal.
@@ -51,6 +61,9 @@ func (j *journal) keyframeDue(ctx context.Context, seq uint64) (bool, error) {
 	last, err := j.Keyframe(ctx)
 	if errors.Is(err, jetstream.ErrNoKeyframe) {
 		return true, nil
+	}
+	if err == nil {
+		j.keyframeAt.Store(last.At.UnixNano())
 	}
 	if err != nil || seq <= last.Seq {
 		return false, err

@@ -96,7 +96,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		}
 	}()
 	defer openControl(hub, journal, log)()
-	metrics.Watch(hub)
+	c.watch(metrics, hub, memory, journal)
 	config := api.Config{
 		Hub:            hub,
 		Log:            log,

@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// clusterCA signs certificates of hubs of a cluster on loopback.
+type clusterCA struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newClusterCA(t *testing.T) *clusterCA {
+	t.Helper()
+	ca := &clusterCA{dir: t.TempDir()}
+	ca.cert = &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a cluster"}, IsCA: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	var err error
+	ca.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.CreateCertificate(rand.Reader, ca.cert, ca.cert, ca.key.Public(), ca.key)
+	require.NoError(t, err)
+	ca.write(t, "ca.pem", "CERTIFICATE", der)
+	return ca
+}
+
+// path returns the path of a file of the authority.
+func (ca *clusterCA) path(name string) string { return filepath.Join(ca.dir, name) }
+
+func (ca *clusterCA) write(t *testing.T, name, kind string, der []byte) {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	require.NoError(t, os.WriteFile(ca.path(name), text, 0o600))
+}
+
+// sign makes name.pem and name.key, of a certificate that ends then.
+func (ca *clusterCA) sign(t *testing.T, name string, ends time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: ends.Add(-24 * time.Hour), NotAfter: ends, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
+	require.NoError(t, err)
+	ca.write(t, name+".pem", "CERTIFICATE", der)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	ca.write(t, name+".key", "PRIVATE KEY", private)
+}
+
+// flags returns the flags of a hub with the certificate of that name.
+func (ca *clusterCA) flags(name string) []string {
+	return []string{"--cluster-cert", ca.path(name + ".pem"), "--cluster-key", ca.path(name + ".key"),
+		"--cluster-ca", ca.path("ca.pem")}
+}
