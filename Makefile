@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   = gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build install clean help dist demo caddy-demo image docs web browser clients proxies tools test test-short check
+.PHONY: build install clean help dist demo caddy-demo cluster-demo image docs web browser clients proxies tools test test-short check
 .PHONY: formatted lines vet vet-others staticcheck tidy types vulnerabilities fuzz page-tests picture
 .PHONY: tests tests-norace tests-race faults soak bench bench-quick bench-page
 .NOTPARALLEL: # what one tool prints stands together
@@ -62,6 +62,9 @@ CADDY         = bin/caddy-$(CADDY_VERSION)/caddy
 
 caddy-demo: build $(CADDY) ## the demo behind Caddy, until Ctrl-C
 	deploy/caddy-demo.sh ./livemap $(CADDY)
+
+cluster-demo: build ## three hubs, a fleet and Caddy, if it was built; says which process to kill
+	deploy/cluster-demo.sh ./livemap $(CADDY)
 
 $(CADDY): # takes minutes, once
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@$(CADDY_VERSION)

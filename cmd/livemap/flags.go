@@ -133,7 +133,8 @@ type hubFlags struct {
 // hubHelp has the help texts of hubFlags, and of --to, which several commands have.
 var hubHelp = helpTexts{
 	"to": "Address of the hub's internal port: http://host:port, https://host:port or unix:/path; " +
-		"/publish behind it is ignored.",
+		"/publish behind it is ignored. Several hubs of one journal are several addresses of hosts, separated " +
+		"by commas: when one is away, the next takes its place.",
 	"token":       "Token for the hub, sent as Authorization: Bearer.",
 	"cacert":      "PEM certificates to trust instead of the system's.",
 	"insecure":    "Do not verify the hub's certificate.",

@@ -34,6 +34,9 @@ func (c *healthCmd) Validate() error {
 	if c.Timeout <= 0 {
 		return fmt.Errorf("--timeout: %v is too short; it must be longer than 0s", c.Timeout)
 	}
+	if c.To.HasNext() {
+		return errors.New("--to: health asks one hub; give one address")
+	}
 	return nil
 }
 

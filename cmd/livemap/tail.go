@@ -76,6 +76,9 @@ func (c *tailCmd) Validate() error {
 }
 
 func (c *tailCmd) validateTopics() error {
+	if c.URL.HasNext() {
+		return errors.New("tail follows one hub; give one address, or that of the proxy before the hubs")
+	}
 	if len(c.Topic) > 0 && c.URL.path != "" {
 		return fmt.Errorf("--topic: the URL already names a stream, %s; "+
 			"leave --topic out, or give the address of the hub, %v", c.URL.path, c.URL)

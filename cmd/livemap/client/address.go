@@ -4,26 +4,63 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
 // Address is where a hub listens, written as http://host:port, https://host:port or
-// unix:/path. An address of a host may have a path, below which the hub's paths are.
+// unix:/path. An address of a host may have a path, below which the hub's paths are. Several hubs
+// of one journal are several addresses of hosts, separated by commas: the Address is the first, and
+// [Address.Next] has the others.
 type Address struct {
 	base   url.URL
-	socket string // path of the unix socket; empty for a host
+	socket string    // path of the unix socket; empty for a host
+	others []url.URL // bases of other hubs
 }
 
-// UnmarshalText reads an address. An error says which forms are allowed.
+// Next returns the address of the next hub, behind which come the others and then this one.
+func (a Address) Next() Address {
+	if len(a.others) == 0 {
+		return a
+	}
+	return Address{base: a.others[0], others: append(slices.Clone(a.others[1:]), a.base)}
+}
+
+// HasNext reports whether there are other hubs.
+func (a Address) HasNext() bool { return len(a.others) > 0 }
+
+var betweenAddresses = regexp.MustCompile(`, *(https?://)`)
+
+// UnmarshalText reads an address, or several. An error says which forms are allowed.
 func (a *Address) UnmarshalText(text []byte) error {
-	if path, ok := strings.CutPrefix(string(text), "unix:"); ok && path != "" {
+	all := strings.Split(betweenAddresses.ReplaceAllString(string(text), "\n$1"), "\n")
+	if err := a.unmarshal(all[0]); err != nil || len(all) == 1 {
+		return err
+	}
+	if a.socket != "" {
+		return fmt.Errorf("%q is a socket; of several addresses each must be http://host:port or https://host:port",
+			all[0])
+	}
+	for _, one := range all[1:] {
+		var other Address
+		if err := other.unmarshal(one); err != nil {
+			return err
+		}
+		a.others = append(a.others, other.base)
+	}
+	return nil
+}
+
+func (a *Address) unmarshal(text string) error {
+	if path, ok := strings.CutPrefix(text, "unix:"); ok && path != "" {
 		*a = Address{base: url.URL{Scheme: "http", Host: "localhost"}, socket: path}
 		return nil
 	}
-	u, ok := parseBase(string(text))
+	u, ok := parseBase(text)
 	if !ok {
 		hint := ""
-		if meant := meantAddress(string(text)); meant != "" {
+		if meant := meantAddress(text); meant != "" {
 			hint = fmt.Sprintf("; did you mean %q?", meant)
 		}
 		return fmt.Errorf("%q is not the address of a hub; "+

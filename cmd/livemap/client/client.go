@@ -86,6 +86,22 @@ type Hub struct {
 	Transport http.RoundTripper
 }
 
+// remedy says what a client does while the hub is away.
+func (h Hub) remedy() string {
+	if h.Address.HasNext() {
+		return "going on with another hub"
+	}
+	return "waiting for it"
+}
+
+// answersAgain says that a hub answers after one was away.
+func (h Hub) answersAgain() string {
+	if h.Address.HasNext() {
+		return fmt.Sprint("connected to ", h.Address)
+	}
+	return fmt.Sprint(h.Address, " is back")
+}
+
 // NewRequest returns a request for a path of the hub, in the form that [Address.URL] describes.
 // The request shows the token.
 func (h Hub) NewRequest(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {

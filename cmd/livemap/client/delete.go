@@ -18,14 +18,18 @@ import (
 const deletePatience = 5 * time.Second
 
 // DeleteVehicles deletes the vehicles of a topic, as far as the token may publish for them, and returns how
-// many. While the hub is away it tries again, for up to five seconds, and calls waits before each wait. An
-// error is the last one then, or one that another try would not mend, such as a [Problem].
+// many. While the hub is away it tries again, or at the next of several hubs, for up to five seconds, and
+// calls waits before each wait. An error is the last one then, or one that another try would not mend, such
+// as a [Problem].
 func (h Hub) DeleteVehicles(
 	ctx context.Context, topic string, waits func(error, time.Duration),
 ) (deleted int, err error) {
 	return backoff.Retry(ctx, func() (int, error) { return h.deleteOnce(ctx, topic) },
 		backoff.WithBackOff(publishBackOff()), backoff.WithMaxElapsedTime(deletePatience),
-		backoff.WithNotify(waits))
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			waits(err, wait)
+			h.Address = h.Address.Next()
+		}))
 }
 
 // deleteOnce sends one request. Its errors are those of [Publisher.post].

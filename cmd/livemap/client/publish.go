@@ -26,7 +26,8 @@ const (
 	publishGrace   = 2 * time.Second
 )
 
-// Publisher publishes lines to a hub. While the hub is away, it waits and tries again.
+// Publisher publishes lines to a hub. While the hub is away, it waits and tries again, at the next hub if
+// there are several.
 //
 // A Publisher must be used by one goroutine at a time.
 type Publisher struct {
@@ -185,18 +186,19 @@ func (h *hintsShown) show(ack problem.Ack, notice func(format string, args ...an
 	}
 }
 
-// waits calls notice once while the hub is away.
+// waits calls notice once while the hub is away, and turns to the next hub if there are several.
 func (p *Publisher) waits(err error, _ time.Duration) {
 	if !p.away {
-		p.notice("livemap: %v: %v; waiting for it", p.hub.Address, err)
+		p.notice("livemap: %v: %v; %s", p.hub.Address, err, p.hub.remedy())
 	}
 	p.away = true
+	p.hub.Address = p.hub.Address.Next()
 }
 
 // back calls notice if the hub was away.
 func (p *Publisher) back() {
 	if p.away {
-		p.notice("livemap: %v is back", p.hub.Address)
+		p.notice("livemap: %s", p.hub.answersAgain())
 	}
 	p.away = false
 }

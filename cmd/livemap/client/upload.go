@@ -16,9 +16,9 @@ import (
 	"livemap/api/problem"
 )
 
-// Upload publishes lines as they are written. It holds one NDJSON request open for as long as it
-// can, and opens another when the hub ends it. Lines that are written in between are lost: the
-// present is worth more than the past.
+// Upload publishes lines as they are written. It holds one NDJSON request open for as long as it can, and
+// opens another when the hub ends it, at the next hub if there are several. Lines that are written in between
+// are lost: the present is worth more than the past.
 //
 // [Upload.Run] runs on a goroutine of its own while another one writes.
 type Upload struct {
@@ -161,7 +161,7 @@ func (u *Upload) open(body *io.PipeWriter) {
 	u.body = body
 	u.opened++
 	if u.away {
-		u.notice("livemap: %v is back", u.hub.Address)
+		u.notice("livemap: %s", u.hub.answersAgain())
 	}
 	u.away = false
 }
@@ -184,14 +184,15 @@ func (u *Upload) over() {
 	u.ended, u.current, u.body = u.ended.Add(u.current), problem.Ack{}, nil
 }
 
-// waits calls notice once while the hub is away.
+// waits calls notice once while the hub is away, and turns to the next hub if there are several.
 func (u *Upload) waits(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.away {
-		u.notice("livemap: %v: %v; waiting for it", u.hub.Address, err)
+		u.notice("livemap: %v: %v; %s", u.hub.Address, err, u.hub.remedy())
 	}
 	u.away = true
+	u.hub.Address = u.hub.Address.Next()
 }
 
 // Write writes lines, each with its end, to the upload. It waits until they are on their way, and

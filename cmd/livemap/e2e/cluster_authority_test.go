@@ -10,12 +10,41 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// TestClusterCertificates runs the commands of deploy/README.md that make certificates, for loopback, and
+// starts hubs with them.
+func TestClusterCertificates(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("NOT TESTED: there is no openssl here")
+	}
+	t.Parallel()
+	commands := regexp.MustCompile("(?s)checked by TestClusterCertificates -->\\s+```sh(.*?)```")
+	block := commands.FindStringSubmatch(readDeployed(t, "deploy/README.md"))
+	require.NotNil(t, block)
+	script := strings.ReplaceAll(block[1], "DNS:$hub.example.com", "IP:127.0.0.1")
+	require.NotEqual(t, block[1], script)
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	c := newCluster(t)
+	for i, name := range []string{"hub1", "hub2", "hub3"} {
+		file := filepath.Join(cmd.Dir, name)
+		c.args[i] = append(c.args[i], "--cluster-cert", file+".pem", "--cluster-key", file+".key",
+			"--cluster-ca", filepath.Join(cmd.Dir, "cluster-ca.pem"))
+	}
+	c.start(t, 0, 1, 2)
+	c.hubs[0].Load().publishLines(t, at("A", 1))
+}
 
 // clusterCA signs certificates of hubs of a cluster on loopback.
 type clusterCA struct {

@@ -16,8 +16,15 @@ type hubCluster struct {
 	hubs [3]atomic.Pointer[runningHub]
 }
 
-// startCluster starts three hubs on loopback.
+// startCluster starts three hubs on loopback, with these flags too.
 func startCluster(t *testing.T, more ...string) *hubCluster {
+	c := newCluster(t, more...)
+	c.start(t, 0, 1, 2)
+	return c
+}
+
+// newCluster is startCluster without starting.
+func newCluster(t *testing.T, more ...string) *hubCluster {
 	c := &hubCluster{}
 	var peers []string
 	for range c.args {
@@ -32,7 +39,6 @@ func startCluster(t *testing.T, more ...string) *hubCluster {
 			"--state-dir", t.TempDir(),
 		}, more...)
 	}
-	c.start(t, 0, 1, 2)
 	return c
 }
 

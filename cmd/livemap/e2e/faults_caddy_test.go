@@ -36,8 +36,8 @@ type runningCaddy struct {
 	admin *http.Client
 }
 
-// startCaddy runs Caddy until the test is over, in front of the hub of that folder.
-func startCaddy(t testing.TB, dir string) *runningCaddy {
+// startCaddy runs Caddy until the test is over, in front of the hub of that folder, or of what env says.
+func startCaddy(t testing.TB, dir string, env ...string) *runningCaddy {
 	t.Helper()
 	host, port, err := net.SplitHostPort(freePort(t))
 	require.NoError(t, err)
@@ -55,6 +55,7 @@ func startCaddy(t testing.TB, dir string) *runningCaddy {
 			"LIVEMAP_UPSTREAM=unix/"+hubSocket(dir)),
 		admin: &http.Client{Transport: transport, Timeout: e2eLimit},
 	}
+	c.env = append(c.env, env...)
 	c.start(t)
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
