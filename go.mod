@@ -15,7 +15,6 @@ require (
 	github.com/go-chi/cors v1.2.2
 	github.com/go-json-experiment/json v1.27.2
 	github.com/golang-jwt/jwt/v5 v5.3.1
-	github.com/jellydator/ttlcache/v3 v3.4.1
 	github.com/jotaen/kong-completion v0.0.9
 	github.com/klauspost/compress v1.20.4
 	github.com/launchdarkly/eventsource v1.11.0

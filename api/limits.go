@@ -77,6 +77,9 @@ func clientKey(r *http.Request) string {
 
 // publisherKey identifies a client together with what it may publish.
 func publisherKey(r *http.Request) string {
+	if principalOf(r) == nil {
+		return localPublisher // at whichever hub of a journal, from whichever address
+	}
 	grant := grantOf(r)
 	if grant == nil {
 		return clientKey(r)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"math"
@@ -224,23 +223,35 @@ func (a *API) receiveDocument(
 	if err := d.read(w, r); err != nil {
 		return nil, err
 	}
-	publish := func() (*problem.Ack, error) {
-		if key != "" { // not earlier: a repeat gets its ack even from a publisher that exceeds its rate
-			if err := a.limitRate(r, positions); err != nil {
-				return nil, err
-			}
-		}
-		if err := d.publish(geoJSON, positions); err != nil {
+	if key != "" {
+		if err := a.nameRequest(r, geoJSON, key, d, positions); err != nil {
 			return nil, err
 		}
-		a.Metrics.publishTime.Observe(time.Since(began).Seconds())
-		return positions.Ack()
 	}
-	if key == "" || positions.DryRun {
-		return publish()
+	if err := d.publish(geoJSON, positions); err != nil {
+		return nil, err
 	}
-	content := sha256.Sum256(append([]byte(strconv.FormatBool(geoJSON)), d.body.Bytes()...))
-	return a.idempotency.Once(publisherKey(r), key, content, publish)
+	a.Metrics.publishTime.Observe(time.Since(began).Seconds())
+	return positions.Ack()
+}
+
+// nameRequest has a document published under a key, but not when it is only checked. A repeat gets its ack
+// even from a publisher that exceeds its rate.
+func (a *API) nameRequest(
+	r *http.Request, geoJSON bool, key string, d *document, positions *ingest.Writer,
+) error {
+	known := false
+	if !positions.DryRun {
+		positions.Key = ingest.NewKey(publisherKey(r), key, strconv.FormatBool(geoJSON), d.body.Bytes())
+		var err error
+		if known, err = positions.IsKnown(); err != nil {
+			return err
+		}
+	}
+	if known {
+		return nil
+	}
+	return a.limitRate(r, positions)
 }
 
 // publish publishes the items of the document, or rejects the document as a whole.

@@ -74,15 +74,14 @@ type Handler = func(http.ResponseWriter, *http.Request) error
 // API answers requests for one hub. Its handlers are safe for concurrent use.
 type API struct {
 	Config
-	idempotency *ingest.Idempotency
-	rates       ingest.RateLimiters
-	hangups     transport.Hangups // of the streams taken over
-	streams     streamLimiter
-	spellings   spellings
-	uploads     streamLimiter
-	bodies      bodyBudget
-	reads       readLimiter // of clients
-	ownReads    readLimiter // of an internal port that requires no token
+	rates     ingest.RateLimiters
+	hangups   transport.Hangups // of the streams taken over
+	streams   streamLimiter
+	spellings spellings
+	uploads   streamLimiter
+	bodies    bodyBudget
+	reads     readLimiter // of clients
+	ownReads  readLimiter // of an internal port that requires no token
 
 	forwardedWarning sync.Once // see warnOfForwarded
 
@@ -96,7 +95,7 @@ func New(config Config) *API {
 		config.Clock = time.Now
 	}
 	config.StallTimeout = cmp.Or(config.StallTimeout, 30*time.Second)
-	a := &API{Config: config, idempotency: ingest.NewIdempotency()}
+	a := &API{Config: config}
 	a.draining, a.drain = context.WithCancel(context.Background())
 	return a
 }
@@ -108,7 +107,6 @@ func (a *API) Drain() { a.drain() }
 // Close releases what the API holds. No request may be under way.
 func (a *API) Close() {
 	a.drain()
-	a.idempotency.Close()
 	a.hangups.Close()
 }
 

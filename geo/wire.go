@@ -95,3 +95,12 @@ func CutText(b []byte) (s string, rest []byte, whole bool) {
 	b = b[size:]
 	return unsafe.String(unsafe.SliceData(b), n), b[n:], true
 }
+
+// WireSize returns about how many bytes [Position.AppendWire] appends: the same at each call.
+func (p *Position) WireSize() int {
+	size := 32 + len(p.VehicleID) + len(p.head)
+	for _, t := range p.Topics {
+		size += 2 + len(t)
+	}
+	return size
+}

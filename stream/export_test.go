@@ -36,11 +36,17 @@ func (h *Hub) Dump() string {
 	}
 	fmt.Fprintln(&b, "weight", h.fleet.owners.weight)
 	fmt.Fprintln(&b, "sums", len(h.sums.ring), xxhash.Sum64(appendSums(nil, h.sums.inOrder())))
-	sources := h.sourcesToSave(h.journaled.time)
-	sortSources(sources)
-	fmt.Fprintln(&b, "sources", sources)
+	fmt.Fprintln(&b, "sources", h.sourcesToSave(h.journaled.time))
 	for _, name := range slices.Sorted(maps.Keys(h.sources.of)) {
 		fmt.Fprintln(&b, name, h.sources.of[name].amount)
+	}
+	for _, key := range h.keysToSave() {
+		for _, part := range key.parts {
+			fmt.Fprintln(&b, "key", key.line(part, h.journaled.time), key.value.published, key.weight)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.keys.of)) {
+		fmt.Fprintln(&b, name, h.keys.of[name].amount)
 	}
 	return b.String()
 }
@@ -66,6 +72,31 @@ func (h *Hub) Sources() int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return len(h.sources.byKey)
+}
+
+// Keys returns how many requests are known under keys, KeysWeight what they weigh.
+func (h *Hub) Keys() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.keys.byKey)
+}
+
+func (h *Hub) KeysWeight() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.keys.weight
+}
+
+// KeyMessage returns a message of a part of one position and its key.
+func KeyMessage(source Source, key Key, part RequestPart) []byte {
+	all, open := newProposal(), proposer{}
+	all.source = source
+	all.addKey(key, &part)
+	for i := range part.Positions {
+		all.addPosition(&part.Positions[i], part.Items[i], nil)
+	}
+	open.addSource(all)
+	return new(messageWriter).append(nil, messageInfo{1, 2, 3, 4}, open.sources, all.count, all.entries)
 }
 
 // Weight returns the weight of all vehicles.

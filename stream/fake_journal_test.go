@@ -24,6 +24,7 @@ type fakeJournal struct {
 	local    bool          // see stream.Life
 	clock    time.Duration // how far the journal's clock is ahead
 	came     chan struct{} // closed when there is another message
+	held     bool          // nobody gets a message
 }
 
 type fakeMessage struct {
@@ -96,7 +97,7 @@ func (j *fakeJournal) Follow(
 		j.mu.Lock()
 		came, broken := j.came, j.fault()
 		var message *fakeMessage
-		if seq < uint64(len(j.messages)) {
+		if seq < uint64(len(j.messages)) && !j.held {
 			message = &j.messages[seq]
 		}
 		if seq > 0 && seq == after.Seq && !j.messages[seq-1].at.Equal(after.At) {
@@ -127,6 +128,15 @@ func (j *fakeJournal) ahead(by time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.clock = by
+}
+
+// hold keeps messages back until they are let go.
+func (j *fakeJournal) hold(held bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.held = held
+	close(j.came)
+	j.came = make(chan struct{})
 }
 
 func (j *fakeJournal) setFaults(chance float64) {

@@ -261,7 +261,7 @@ func (h *Hub) applyMessage(at Place, message []byte) error {
 	var made time.Time
 	if own && due {
 		for i := range whole {
-			if whole[i].kind == entryPosition {
+			if whole[i].kind == entryPosition && !f.outcomes[i].skipped {
 				h.counters.count(f.outcomes[i].receipt.Verdict)
 			}
 		}
@@ -305,7 +305,7 @@ func cutEntries(entries []byte, sources []Source, into []entry) (err error) {
 	if len(entries) > 0 {
 		return errMessage
 	}
-	return nil
+	return checkKeys(into)
 }
 
 // beginMessage moves the journal's time, and reports whether the message is the next of its session. last was
@@ -380,7 +380,10 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 	a.evict(0)
 	switch e.kind {
 	case entryPosition:
-		o.receipt = a.position(&e.position, v)
+		o.skipped = a.keyed.left > 0 && a.keyed.skip
+		o.receipt = a.keyedPosition(&e.position, v)
+	case entryKey:
+		o = a.key(e)
 	case entryDelete:
 		if v = a.fleet.get(e.vehicle); v != nil && v.present() {
 			a.markGone(v, Deleted)
@@ -395,6 +398,8 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 			a.settings.take(Settings{e.setting: e.value})
 		}
 		a.evict(0)
+	case entryTick:
+		a.expireKeys()
 	}
 	return o
 }

@@ -80,10 +80,12 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
-	sums      sums                    // part of the state
-	sources   kept[sourceKey, uint64] // part of the state: the greatest number of each source
-	settings  settings                // part of the state with a journal
-	journaled journaled               // likewise
+	sums      sums                          // part of the state
+	sources   kept[sourceKey, uint64]       // part of the state: the greatest number of each source
+	keys      kept[[16]byte, *keyedRequest] // part of the state
+	keyed     keyed
+	settings  settings  // part of the state with a journal
+	journaled journaled // likewise
 
 	following   *following   // nil: without a journal
 	frozenSince atomic.Int64 // as streams are told, Unix milliseconds; 0: the hub is up to date
@@ -106,9 +108,7 @@ type Hub struct {
 func New(config Config) *Hub {
 	h := newHub(config)
 	h.start()
-	if h.settings.vehicleTTL() > 0 {
-		h.running.Go(h.expire)
-	}
+	h.running.Go(h.expire)
 	return h
 }
 
@@ -242,13 +242,17 @@ func (h *Hub) signalRouter() {
 	}
 }
 
-// expireEvery is how often the hub looks for vehicles that have been silent for too long.
+// expireEvery is how often the hub looks for vehicles that have been silent for too long, and for keys.
 const expireEvery = time.Second
 
-// expire marks vehicles as gone that have been silent for too long, until the hub is closed. Without a
-// journal no setting changes.
+// expire marks vehicles as gone that have been silent for too long and forgets keys, until the hub is closed.
+// Without a journal no setting changes.
 func (h *Hub) expire() {
-	ticker := time.NewTicker(min(expireEvery, h.settings.vehicleTTL()))
+	every := expireEvery
+	if ttl := h.settings.vehicleTTL(); ttl > 0 {
+		every = min(every, ttl)
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -267,6 +271,10 @@ func (h *Hub) expireSome() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.applyNow(Source{}, h.moment())
+	a.expireKeys()
+	if h.settings.vehicleTTL() == 0 {
+		return false
+	}
 	silent := h.fleet.silentSince(int64(h.now()-h.settings.vehicleTTL()), 256)
 	for _, v := range silent {
 		a.markGone(v, Expired)

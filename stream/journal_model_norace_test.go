@@ -5,7 +5,9 @@ package stream_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -49,7 +51,7 @@ type journalRun struct {
 	states [][]byte          // that a hub saved at some time
 	acked  map[uint64]string // events of receipts, and the label of each
 	sent   int               // labels given
-	once   []string          // labels of numbered positions that were answered
+	once   []string          // labels of numbered positions, and of those under a key, that were answered
 	failed int               // publishes that were not answered
 }
 
@@ -97,13 +99,19 @@ func (r *journalRun) open(state []byte) *stream.Hub {
 	return h
 }
 
-func (r *journalRun) openWith(state []byte) (*stream.Hub, error) {
-	if state == nil {
-		h, _, err := stream.NewWithJournal(context.Background(), r.config, r.journal, nil)
-		return h, err
+func (r *journalRun) openWith(state []byte) (h *stream.Hub, err error) {
+	for range 10 { // so many faults in a row that a hub gives up are rare
+		var from io.Reader
+		if state != nil {
+			from = bytes.NewReader(state)
+		}
+		var loaded stream.Loaded
+		h, loaded, err = stream.NewWithJournal(context.Background(), r.config, r.journal, from)
+		assert.Zero(r.t, loaded.Skipped, loaded.Reason)
+		if !errors.Is(err, stream.ErrUnavailable) {
+			break
+		}
 	}
-	h, loaded, err := stream.NewWithJournal(context.Background(), r.config, r.journal, bytes.NewReader(state))
-	assert.Zero(r.t, loaded.Skipped, loaded.Reason)
 	return h, err
 }
 
@@ -143,6 +151,10 @@ func (r *journalRun) publish() {
 					func(i int, receipt stream.Receipt, err error) { r.take(labels[i], receipt, err) })
 				continue
 			}
+			if r.intN(2) == 0 {
+				r.publishUnderKey(publisher, some, labels)
+				continue
+			}
 			r.publishOnce(source, some, labels)
 			source.Seq += uint64(len(some))
 		}
@@ -173,6 +185,57 @@ func (r *journalRun) publishOnce(source stream.Source, some []geo.Position, labe
 	r.mu.Lock()
 	r.once = append(r.once, labels...)
 	r.mu.Unlock()
+}
+
+// publishUnderKey publishes a request of some parts under a key, by two callers at any hubs, each again until
+// it has the answer: both have the same, and all positions are in the log in the end, once.
+func (r *journalRun) publishUnderKey(publisher string, some []geo.Position, labels []string) {
+	key := stream.Key{ID: [16]byte{byte(r.intN(256)), byte(r.intN(256)), byte(r.intN(256)), byte(r.intN(256))}}
+	size := 1 + r.intN(len(some))
+	var answers [2][]string
+	var callers sync.WaitGroup
+	for caller := range answers {
+		callers.Go(func() {
+			for first := 0; first < len(some); first += size {
+				end := min(first+size, len(some))
+				part := partOf(first/size, end == len(some), some[first:end])
+				answers[caller] = append(answers[caller], r.publishPart(publisher, key, part, labels[first:end]))
+			}
+		})
+	}
+	callers.Wait()
+	assert.Equal(r.t, answers[0], answers[1])
+	r.mu.Lock()
+	r.once = append(r.once, labels...)
+	r.mu.Unlock()
+}
+
+// publishPart publishes a part until it has an answer, which it returns in words.
+func (r *journalRun) publishPart(
+	publisher string, key stream.Key, part stream.RequestPart, labels []string,
+) string {
+	for range 100 {
+		time.Sleep(time.Duration(r.intN(1000)) * time.Millisecond)
+		r.mu.Lock()
+		h := r.hubs[r.random.IntN(len(r.hubs))]
+		r.mu.Unlock()
+		answer, err := h.PublishOnce(stream.Source{Publisher: publisher}, key, part)
+		if err != nil {
+			assert.ErrorIs(r.t, err, stream.ErrUnavailable)
+			continue
+		}
+		assert.Len(r.t, answer.Receipts, len(labels))
+		text := answer.Newest.String()
+		for i, receipt := range answer.Receipts {
+			if !answer.Repeated {
+				r.take(labels[i], receipt, nil)
+			}
+			text += fmt.Sprint(" ", receipt.Verdict)
+		}
+		return text + string(answer.Note)
+	}
+	r.t.Error("no answer in 100 tries")
+	return ""
 }
 
 // position makes a position with a label of its own.

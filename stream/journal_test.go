@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"livemap/geo"
 	"livemap/stream"
 )
 
@@ -227,6 +228,24 @@ func TestMessageBytes(t *testing.T) {
 	assert.ErrorContains(t, stream.CheckMessage(whole), "has format 2; this hub knows format 1")
 }
 
+// TestKeyBytes holds the entry of a key.
+func TestKeyBytes(t *testing.T) {
+	key := stream.Key{ID: [16]byte{1, 15: 2}, Body: [16]byte{3, 15: 4}}
+	part := partOf(300, true, untimed(t, "A"))
+	got := stream.KeyMessage(stream.Source{Publisher: "P"}, key, part)
+	_, entries, _ := bytes.Cut(got, []byte("\x01\x01P\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	want := "02" + "06" + "2d" + "01" + "ac02" + "01" + "01" + "01" + strings.Repeat("00", 14) + "02" +
+		"03" + strings.Repeat("00", 14) + "04" + hex.EncodeToString([]byte("note 300")) + "01"
+	assert.Equal(t, want, hex.EncodeToString(entries[:len(want)/2]))
+	require.NoError(t, stream.CheckMessage(got))
+	at := bytes.Index(got, []byte("\x06\x2d\x01"))
+	for offset, wrong := range map[int]byte{2: 0, 5: 2, 6: 2} { // another source, no boolean, too few positions
+		damaged := bytes.Clone(got)
+		damaged[at+offset] = wrong
+		assert.Error(t, stream.CheckMessage(damaged), "byte %d", offset)
+	}
+}
+
 // TestUnknownEntry checks that a hub does not pass over what a newer one wrote.
 func TestUnknownEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -244,6 +263,8 @@ func TestUnknownEntry(t *testing.T) {
 }
 
 func FuzzMessage(f *testing.F) {
+	f.Add(stream.KeyMessage(stream.Source{Publisher: "P"}, stream.Key{},
+		stream.RequestPart{Positions: []geo.Position{*position(f, "A", "")}, Items: []int{0}}))
 	f.Add(stream.MessageOf(1, 2, 3, 4, stream.Source{Publisher: "P"}, position(f, "A", ""), "B"))
 	f.Fuzz(func(_ *testing.T, message []byte) { stream.CheckMessage(message) })
 }

@@ -30,6 +30,8 @@ import (
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
 //	entrySetting   uint8: Setting; uvarint: its value; uint8: 1: only if it was never set, 0: in any case
+//	entryKey       uvarint: source, as of a position; uvarint: RequestPart.N; uint8: 1: its last part, 0: not;
+//	               uint8: how many positions follow as its own; Key.ID; Key.Body; RequestPart.Note
 //	entryTick      uvarint: the rules that the hub speaks, 1; uint64: the seq of its newest checkpoint,
 //	               0: none; uint64: its digest there
 //
@@ -51,7 +53,7 @@ const (
 	entryExpire
 	entrySetting
 	entryTick
-	entryKey   // reserved: an Idempotency-Key
+	entryKey
 	entryFence // reserved
 	entryAlarm // reserved
 	entryTimer // reserved
@@ -163,7 +165,7 @@ func readSources(body []byte) (sources []Source, rest []byte, err error) {
 // entry is what one entry of a message asks for. Its texts share the memory of the message.
 type entry struct {
 	kind       entryKind
-	source     uint64       // entryPosition: index in the message's sources plus 1; 0: none
+	source     uint64       // entryPosition, entryKey: index in the message's sources plus 1; 0: none
 	item       uint64       // entryPosition: its number is that of the source plus this
 	position   geo.Position // entryPosition
 	vehicle    string       // entryDelete, entryExpire; entryPosition: that of position
@@ -172,6 +174,11 @@ type entry struct {
 	value      int64        // entrySetting
 	ifUnset    bool         // entrySetting
 	checkpoint checkpoint   // entryTick
+	key        Key          // entryKey
+	part       int          // entryKey: RequestPart.N
+	last       bool         // entryKey: RequestPart.Last
+	count      int          // entryKey: positions that follow as its own
+	note       []byte       // entryKey
 }
 
 // cutEntry reads the first entry into e and returns the others.
@@ -203,6 +210,8 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 		if err := readSettingBody(body, e); err != nil {
 			return nil, err
 		}
+	case entryKey:
+		err = readKeyBody(body, e)
 	case entryTick:
 		_, size := binary.Uvarint(body)
 		if size <= 0 || size != len(body)-16 {

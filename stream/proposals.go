@@ -25,6 +25,9 @@ type proposal struct {
 type outcome struct {
 	receipt Receipt // of a position
 	existed bool    // a vehicle was deleted
+
+	part    *keptPart // of a key: what it stands for; nil: another request
+	skipped bool      // of a key, or of a position under it: nothing was published
 }
 
 func newProposal() *proposal { return &proposal{done: make(chan error, 1)} }

@@ -210,7 +210,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	loaded, err := h.readState(r)
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
-		h.sums, h.sources = sums{}, kept[sourceKey, uint64]{}
+		h.sums, h.sources, h.keys = sums{}, kept[sourceKey, uint64]{}, kept[[16]byte, *keyedRequest]{}
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
@@ -252,6 +252,7 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			stateFooter
 			stateSums
 			stateSource
+			stateKey
 		}
 		line.stateFooter.Vehicles = -1
 		if err == nil && header.Version > 1 && !checkSum(text) {
@@ -275,6 +276,11 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 		if err == nil && line.stateSource.Name != "" {
 			h.restoreSource(&line.stateSource, down)
 			continue
+		}
+		if err == nil && line.Key != nil {
+			if err = h.restoreKey(&line.stateKey, down); err == nil {
+				continue
+			}
 		}
 		if err == nil {
 			err = line.check()

@@ -16,6 +16,7 @@ type saving struct {
 	header  stateHeader
 	sums    []uint64
 	sources []stateSource
+	keys    []savedKey
 	kept    map[*vehicle]keptState
 }
 
@@ -60,10 +61,16 @@ func (h *Hub) Save(w io.Writer) error {
 			return err
 		}
 	}
-	sortSources(s.sources)
 	for _, source := range s.sources {
 		if err := writeLine(source); err != nil {
 			return err
+		}
+	}
+	for _, key := range s.keys {
+		for _, part := range key.parts {
+			if err := writeLine(key.line(part, s.began)); err != nil {
+				return err
+			}
 		}
 	}
 	_, collected := h.collectEntries()
@@ -95,7 +102,7 @@ func (h *Hub) beginSave() *saving {
 		h.saving.began = h.journaled.time
 		h.saving.header.Journal = h.stateOfJournal()
 	}
-	h.saving.sources = h.sourcesToSave(h.saving.began)
+	h.saving.sources, h.saving.keys = h.sourcesToSave(h.saving.began), h.keysToSave()
 	return h.saving
 }
 

@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -58,17 +56,12 @@ type stateSource struct {
 	Silent    int64  `json:"unused"` // for how long, nanoseconds
 }
 
-// sourcesToSave returns all sources as of a time. Hub.mu is held.
+// sourcesToSave returns all sources as of a time, the longest silent first. Hub.mu is held.
 func (h *Hub) sourcesToSave(now int64) (all []stateSource) {
-	for key, item := range h.sources.byKey {
-		all = append(all, stateSource{key.publisher, key.name, item.value, now - item.used})
+	for item := range h.sources.inOrder() {
+		all = append(all, stateSource{item.key.publisher, item.key.name, item.value, now - item.used})
 	}
 	return all
-}
-
-// sortSources sorts sources, the longest silent first.
-func sortSources(all []stateSource) {
-	slices.SortFunc(all, func(a, b stateSource) int { return cmp.Compare(b.Silent, a.Silent) })
 }
 
 // restoreSource adds a source of a state. The hub was down for a time. Hub.mu is held.

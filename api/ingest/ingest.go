@@ -2,11 +2,12 @@
 //
 // A [Writer] checks which positions its publisher may publish, batches them, and returns the
 // [problem.Ack]. [RateLimiters] bound how many positions per second each publisher may publish.
-// [Idempotency] keeps a repeated request from publishing again. The package does not know how
-// positions arrive: HTTP is the caller's.
+// A [Key] keeps a repeated request from publishing again. The package does not know how positions arrive:
+// HTTP is the caller's.
 package ingest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +29,7 @@ const maxErrors = 100
 type Writer struct {
 	Hub      *stream.Hub
 	Source   stream.Source  // who publishes; Seq is the number of the first item
+	Key      *Key           // of the request: it is published once; nil: none
 	Grant    *token.Grant   // what the publisher may publish; nil: everything
 	DryRun   bool           // check and publish nothing
 	Rate     *RateLimiter   // the publisher's; nil: any number of positions per second
@@ -45,6 +47,15 @@ type Writer struct {
 	full      bool      // the journal had no room for some
 	items     uint64    // added or rejected so far
 	batch     *batch    // added and not published yet; nil: empty
+
+	// With a key:
+	part    keyedPart   // its items are added and not published yet
+	parts   []keyedPart // that came before and are not published yet
+	ended   int         // parts
+	begun   bool        // a part was published
+	repeats bool        // what is counted now was published before
+	before  stream.ID   // the newest event when the last part was published
+	failed  error       // why the request is refused
 }
 
 // batch holds positions that are published together, which is cheaper than one by one.
@@ -64,8 +75,12 @@ var batches = sync.Pool{New: func() any {
 // Add publishes a position, at the latest with the next Flush, or refuses it because of the grant.
 // index is its place in the request, for the Ack. The caller may reuse p.
 func (w *Writer) Add(index int, p *geo.Position) {
-	w.Rate.charge(1)
 	w.hints |= p.Hints
+	if w.Key != nil {
+		w.addKeyed(keyedItem{index: index, position: *p})
+		return
+	}
+	w.Rate.charge(1)
 	w.items++
 	if refusal := forbidden(w.Grant, p); refusal != nil {
 		w.Flush()
@@ -86,6 +101,10 @@ func (w *Writer) Add(index int, p *geo.Position) {
 // Reject counts an item that is no valid position; err says why, as a [*geo.Refusal] or in words.
 // Reject publishes those added before first, so that the Ack lists refusals in order.
 func (w *Writer) Reject(index int, err error) {
+	if w.Key != nil {
+		w.addKeyed(keyedItem{index: index, refusal: refusalOf("", err), invalid: true})
+		return
+	}
 	w.Rate.charge(1)
 	w.items++
 	w.Flush()
@@ -121,6 +140,10 @@ func forbidden(grant *token.Grant, p *geo.Position) *geo.Refusal {
 
 // Flush publishes the positions that were added and are not published yet.
 func (w *Writer) Flush() {
+	if w.Key != nil {
+		w.flushKeyed()
+		return
+	}
 	b := w.batch
 	if b == nil {
 		return
@@ -195,7 +218,9 @@ func refusedVehicle(id string) *geo.Refusal {
 
 func (w *Writer) refuse(index int, refusal *geo.Refusal) {
 	w.ack.Rejected++
-	w.Rejected.Add(1)
+	if !w.repeats {
+		w.Rejected.Add(1)
+	}
 	if len(w.ack.Errors) < maxErrors {
 		// The ack may be kept for long. A part of a string would keep the whole item with it.
 		w.ack.Errors = append(w.ack.Errors, problem.Refusal{
@@ -216,7 +241,7 @@ func (w *Writer) Progress() problem.Ack {
 	if ack.Rejected > 0 {
 		ack.Status = "PARTIAL"
 	}
-	newest := w.newest
+	newest := cmp.Or(w.newest, w.before)
 	if newest.Number == 0 {
 		newest = w.Hub.Head()
 	}
@@ -234,12 +259,22 @@ func (w *Writer) Unconfirmed() error {
 	if w.lost == 0 {
 		return nil
 	}
-	return &UnconfirmedError{Untimed: w.unknown, Numbered: w.Source.Name != ""}
+	once := ""
+	switch {
+	case w.Key != nil:
+		once = "Idempotency-Key"
+	case w.Source.Name != "":
+		once = "Publish-Seq"
+	}
+	return &UnconfirmedError{Untimed: w.unknown, Once: once}
 }
 
 // Ack returns the ack for the whole request, after Flush. The error is a [*RefusedError] when
-// every position was refused, or that of [Writer.Unconfirmed].
+// every position was refused, a [*KeyReusedError], or that of [Writer.Unconfirmed].
 func (w *Writer) Ack() (*problem.Ack, error) {
+	if w.failed != nil {
+		return nil, w.failed
+	}
 	if err := w.Unconfirmed(); err != nil {
 		return nil, err
 	}
@@ -256,17 +291,17 @@ const maxUnknown = 10
 
 // UnconfirmedError reports that the hub does not know whether it has published some of a request's positions.
 type UnconfirmedError struct {
-	Untimed  []int // indexes of the first of them that have no timestamp: a repeat would publish them twice
-	Numbered bool  // they have numbers of a source: a repeat with these publishes nothing twice
+	Untimed []int  // indexes of the first of them that have no timestamp: a repeat would publish them twice
+	Once    string // a repeat with the same value of this header publishes nothing twice; "": none
 }
 
 // Error says what a repeat does.
 func (e *UnconfirmedError) Error() string {
 	const text = "the journal does not answer, so it is unknown whether the positions are published; " +
 		"repeat the request: positions with a timestamp are published once"
-	if e.Numbered {
+	if e.Once != "" {
 		return "the journal does not answer, so it is unknown whether the positions are published; repeat the " +
-			"request with the same Publish-Seq: each is published once"
+			"request with the same " + e.Once + ": each is published once"
 	}
 	if len(e.Untimed) == 0 {
 		return text

@@ -3,9 +3,6 @@ package ingest_test
 import (
 	"errors"
 	"fmt"
-	"runtime"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -142,87 +139,4 @@ func TestRateLimit(t *testing.T) {
 		_, err = limiters.Acquire("a", 10)
 		require.NoError(t, err)
 	})
-}
-
-// fill remembers an ack that lists refusals under each of the keys from first on.
-func fill(t *testing.T, keys *ingest.Idempotency, first, count, refusals int) {
-	t.Helper()
-	for key := first; key < first+count; key++ {
-		_, err := keys.Once("me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
-			ack := &problem.Ack{Status: "PARTIAL", Accepted: 1, LastEventID: fmt.Sprintf("mh3k2p-%d", key)}
-			for range refusals {
-				ack.Errors = append(ack.Errors, problem.Refusal{
-					VehicleID: strings.Repeat("v", 128), Detail: strings.Repeat("d", 200),
-				})
-			}
-			return ack, nil
-		})
-		require.NoError(t, err)
-	}
-}
-
-// remembers reports whether a repeat under a key publishes nothing.
-func remembers(t *testing.T, keys *ingest.Idempotency, key int) bool {
-	t.Helper()
-	published := false
-	_, err := keys.Once("me", strconv.Itoa(key), [32]byte{}, func() (*problem.Ack, error) {
-		published = true
-		return nil, errors.New("which is not remembered")
-	})
-	require.Equal(t, published, err != nil)
-	return !published
-}
-
-// TestRememberedAcksAreBounded keeps at most 16 MiB of acks, and 100,000 keys with small ones. The oldest
-// go first.
-func TestRememberedAcksAreBounded(t *testing.T) {
-	heap := func() int64 {
-		runtime.GC()
-		var now runtime.MemStats
-		runtime.ReadMemStats(&now)
-		return int64(now.HeapAlloc)
-	}
-	t.Run("in bytes", func(t *testing.T) {
-		keys := ingest.NewIdempotency()
-		defer keys.Close()
-		before := heap()
-		const count = 1000 // of 39 KB each
-		fill(t, keys, 0, count, 100)
-		require.Less(t, heap()-before, int64(20<<20))
-		require.True(t, remembers(t, keys, count-1))
-		require.True(t, remembers(t, keys, count-400))
-		require.False(t, remembers(t, keys, 0))
-		require.False(t, remembers(t, keys, count-450))
-	})
-	t.Run("in number", func(t *testing.T) {
-		keys := ingest.NewIdempotency()
-		defer keys.Close()
-		before := heap()
-		fill(t, keys, 0, 100_001, 0)
-		require.Less(t, heap()-before, int64(50<<20))
-		require.True(t, remembers(t, keys, 100_000))
-		require.True(t, remembers(t, keys, 1))
-		require.False(t, remembers(t, keys, 0))
-	})
-}
-
-// TestOnce publishes again neither a repeat nor another body.
-func TestOnce(t *testing.T) {
-	keys := ingest.NewIdempotency()
-	defer keys.Close()
-	published := 0
-	publish := func() (*problem.Ack, error) {
-		published++
-		return &problem.Ack{Accepted: published}, nil
-	}
-	for range 2 {
-		ack, err := keys.Once("me", "k", [32]byte{1}, publish)
-		require.NoError(t, err)
-		require.Equal(t, 1, ack.Accepted)
-	}
-	_, err := keys.Once("me", "k", [32]byte{2}, publish)
-	require.Equal(t, &ingest.KeyReusedError{Key: "k"}, err)
-	ack, err := keys.Once("another", "k", [32]byte{2}, publish)
-	require.NoError(t, err)
-	require.Equal(t, 2, ack.Accepted)
 }

@@ -1,14 +1,17 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,6 +66,90 @@ func TestKilledHubLosesNothing(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(text, member), "%s was acknowledged as %s", label, id)
 		assert.Equal(t, 1, strings.Count(text, "\nid: "+id+"\n"), id)
 	}
+}
+
+// TestKilledHubRepeatsNothing kills a hub while publishers are at it whose positions have no timestamps. Each
+// sends its request again, under its key, until it has an Ack: the log has every position once, and a further
+// repeat gets the same Ack.
+func TestKilledHubRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	const publishers, requests, items = 4, 15, 300 // more than fit into one message of the journal
+	args := []string{"--listen", "off", "--proxy-listen", "off", "--publish-listen", freePort(t), "--state-dir",
+		t.TempDir()}
+	hub := startHub(t, args...)
+	first := publishOne(t, hub, "first")
+	url, client := hub.publish, hub.operator
+	bodyOf := func(publisher, request int) string {
+		var all []string
+		for i := range items {
+			all = append(all, fmt.Sprintf(`{"vehicle_id":"V%d","lat":1,"lon":2,"label":"%d.%d.%d."}`, i%7, publisher,
+				request, i))
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	}
+	acked := make(chan string, publishers*requests)
+	publish := func(publisher, request int) (ack string) {
+		for ack == "" {
+			key := fmt.Sprintf("%d.%d", publisher, request)
+			ack = tryKeyed(t.Context(), client, url, key, bodyOf(publisher, request))
+			require.NoError(t, t.Context().Err())
+		}
+		return ack
+	}
+	var all [publishers][requests]string
+	var running sync.WaitGroup
+	for publisher := range publishers {
+		running.Go(func() {
+			for request := range requests {
+				all[publisher][request] = publish(publisher, request)
+				acked <- ""
+			}
+		})
+	}
+	for range 3 {
+		for range 8 {
+			<-acked
+		}
+		hub.kill()
+		hub = startHub(t, args...)
+	}
+	running.Wait()
+	for publisher := range publishers {
+		for request := range requests {
+			assert.Contains(t, all[publisher][request], fmt.Sprintf(`"accepted":%d`, items))
+			assert.Equal(t, all[publisher][request], publish(publisher, request))
+		}
+	}
+	publishOne(t, hub, "last")
+	text := readUntil(t, hub, first, `"label":"last"`)
+	assert.NotContains(t, text, "event: reset")
+	count := map[string]int{}
+	for _, label := range regexp.MustCompile(`"label":"\d+\.\d+\.\d+\."`).FindAllString(text, -1) {
+		count[label]++
+		require.Equal(t, 1, count[label], label)
+	}
+	require.Len(t, count, publishers*requests*items)
+}
+
+// tryKeyed publishes under a key once, and returns the Ack, "" if there is none.
+func tryKeyed(ctx context.Context, client *http.Client, url, key, body string) (ack string) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/publish", strings.NewReader(body))
+	if err != nil {
+		return ""
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", key)
+	response, err := client.Do(r)
+	if err != nil {
+		time.Sleep(10 * time.Millisecond) // the next hub needs the processor
+		return ""
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(text)
 }
 
 // TestJournalMetrics holds the names: rules and dashboards have them.
