@@ -67,6 +67,8 @@ func newClusterCA(t *testing.T) *clusterCA {
 	der, err := x509.CreateCertificate(rand.Reader, ca.cert, ca.cert, ca.key.Public(), ca.key)
 	require.NoError(t, err)
 	ca.write(t, "ca.pem", "CERTIFICATE", der)
+	ca.cert, err = x509.ParseCertificate(der)
+	require.NoError(t, err)
 	return ca
 }
 
@@ -79,15 +81,18 @@ func (ca *clusterCA) write(t *testing.T, name, kind string, der []byte) {
 	require.NoError(t, os.WriteFile(ca.path(name), text, 0o600))
 }
 
-// sign makes name.pem and name.key, of a certificate that ends then.
-func (ca *clusterCA) sign(t *testing.T, name string, ends time.Time) {
+// sign makes name.pem and name.key, of a certificate that ends then, for server and client use or for these.
+func (ca *clusterCA) sign(t *testing.T, name string, ends time.Time, uses ...x509.ExtKeyUsage) {
 	t.Helper()
+	if uses == nil {
+		uses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 		NotBefore: ends.Add(-24 * time.Hour), NotAfter: ends, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		ExtKeyUsage: uses,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)

@@ -215,6 +215,39 @@ func (c Certificates) load(flags string) (*tls.Config, error) {
 	return config, nil
 }
 
+// check reports a certificate with which the other hubs would not let this one in. They say so in their own
+// logs alone.
+func (c Certificates) check(config *tls.Config) error {
+	leaf := config.Certificates[0].Leaf
+	intermediates := x509.NewCertPool()
+	for _, der := range config.Certificates[0].Certificate[1:] {
+		if one, err := x509.ParseCertificate(der); err == nil {
+			intermediates.AddCert(one)
+		}
+	}
+	for _, use := range []struct {
+		name string
+		of   x509.ExtKeyUsage
+	}{{"server", x509.ExtKeyUsageServerAuth}, {"client", x509.ExtKeyUsageClientAuth}} {
+		_, err := leaf.Verify(x509.VerifyOptions{
+			Roots: config.RootCAs, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{use.of}})
+		invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+		switch {
+		case err == nil:
+			continue
+		case invalid.Reason == x509.Expired && time.Now().After(leaf.NotAfter):
+			err = fmt.Errorf("%s ended at %s; renew it", c.Cert, leaf.NotAfter.UTC().Format(time.RFC3339))
+		case invalid.Reason == x509.IncompatibleUsage:
+			err = fmt.Errorf("%s is not for %s use; it must be for both (extendedKeyUsage serverAuth, clientAuth)",
+				c.Cert, use.name)
+		case errors.As(err, new(x509.UnknownAuthorityError)):
+			err = fmt.Errorf("%s is not signed by an authority of --cluster-ca", c.Cert)
+		}
+		return ConfigError{Err: fmt.Errorf("--cluster-cert: %w", err)}
+	}
+	return nil
+}
+
 // journalOptions returns where the journal is.
 func (c *Config) journalOptions(state *stateDir) (jetstream.Config, error) {
 	options := jetstream.Config{
@@ -240,6 +273,9 @@ func (c *Config) journalOptions(state *stateDir) (jetstream.Config, error) {
 		return options, nil
 	}
 	config, err := c.Cluster.TLS.load("cluster")
+	if err == nil {
+		err = c.Cluster.TLS.check(config)
+	}
 	options.Cluster.TLS = config
 	return options, err
 }
