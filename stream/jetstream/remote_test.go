@@ -30,7 +30,7 @@ func hubMay(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../deploy/README.md")
 	require.NoError(t, err)
-	block := regexp.MustCompile("checked by TestForeignServers -->\\n```text\\n([^`]*)```").FindSubmatch(text)
+	block := regexp.MustCompile("(?s)`_INBOX\\.>`.*?```text(.*?)```").FindSubmatch(text)
 	require.NotNil(t, block)
 	return strings.Fields(string(block[1]))
 }
