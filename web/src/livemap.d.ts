@@ -57,6 +57,11 @@ export interface Options extends View {
 	token?: string;
 	/** Returns a token for each connection, and another one after the hub has rejected it. */
 	getToken?: () => string | Promise<string>;
+	/**
+	 * What reads the stream, without a token; default `EventSource`. `fetch` takes a quarter of the time at
+	 * thousands of events a second, and lets the page draw and take input in between.
+	 */
+	source?: "EventSource" | "fetch";
 	/** Ends the feed. */
 	signal?: AbortSignal;
 	/** @internal How the map's tabs share streams. */

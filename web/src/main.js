@@ -113,6 +113,7 @@ const feed = follow({
 		map.zoom,
 	),
 	ping: 5,
+	source: "fetch",
 	onPosition(feature) {
 		const newest = selected.newest(feature.id);
 		if (!newest || newest.properties.timestamp <= feature.properties.timestamp) {
@@ -628,6 +629,7 @@ map.on("moveend", (event) => {
 	}
 });
 markers.onFrame = () => {
+	summary.frame();
 	pointer.refresh();
 	const vehicle = viewState.follow && viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
 	if (vehicle && loaded && !map.isMoving()) {

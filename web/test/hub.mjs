@@ -256,7 +256,7 @@ export const live = (page) => page.waitForFunction(() => window.livemap?.status(
  * Waits until the map is completely drawn and does not move.
  * @param {import("playwright-core").Page} page
  */
-export const rest = (page) => page.waitForFunction(() => window.livemap.idle());
+export const rest = (page) => page.waitForFunction(() => window.livemap?.idle());
 
 /**
  * Waits for a vehicle to be drawn by itself.
@@ -264,7 +264,7 @@ export const rest = (page) => page.waitForFunction(() => window.livemap.idle());
  * @param {string} id
  */
 export async function drawn(page, id) {
-	await page.waitForFunction((id) => window.livemap.drawn(id) !== null, id);
+	await page.waitForFunction((id) => Boolean(window.livemap?.drawn(id)), id);
 	return /** @type {{left: number, top: number, state: string}} */ (
 		await page.evaluate((id) => window.livemap.drawn(id), id)
 	);

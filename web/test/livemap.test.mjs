@@ -1160,6 +1160,38 @@ test("with a token, fetch reads the stream, however it is cut into pieces", asyn
 	}
 });
 
+test("fetch reads a stream with a cookie too, and a burst in slices: the page can draw", async (t) => {
+	const hub = new Answers();
+	answer = snapshot("e-1");
+	streaming(hub.stream);
+	await start({ source: "fetch" });
+	assert.deepEqual([inits[1].credentials, inits[1].headers, Source.all.length], ["include", undefined, 0]);
+	await hub.live("e-2");
+	let ms = performance.now();
+	mock.method(performance, "now", () => ms++); // each event takes a millisecond
+	/** How many there are when others have their turn. @type {number[]} */
+	const turns = [];
+	const { MessageChannel } = globalThis;
+	globalThis.MessageChannel = class extends MessageChannel {
+		constructor() {
+			super();
+			turns.push(told.length);
+		}
+	};
+	t.after(() => Object.assign(globalThis, { MessageChannel }));
+	const burst = Array.from({ length: 100 }, (_, i) => `data: ${JSON.stringify(feature(`V-${i}`))}\n\n`);
+	hub.streams[0].enqueue(new TextEncoder().encode(burst.join("")));
+	while (told.length < 100) {
+		await setImmediate();
+	}
+	const slices = turns.map((there, i) => there - (turns[i - 1] ?? 0));
+	assert.ok(slices.length > 3 && Math.max(...slices) < 30, `${slices}`);
+	assert.deepEqual(
+		heard(),
+		burst.map((_, i) => `V-${i}@1`),
+	);
+});
+
 test("a path that is dead is left with a token too, and a stream that ends is resumed", async () => {
 	const hub = new Answers();
 	streaming(hub.stream);

@@ -90,6 +90,20 @@ async function showFull(hash, options) {
 	return page;
 }
 
+/**
+ * How opaque the vehicles' canvas is at a point of the map, 0 to 255.
+ * @param {import("playwright-core").Page} page
+ * @param {{left: number, top: number}} at CSS pixels
+ */
+const opacity = (page, { left, top }) =>
+	page.evaluate(
+		([x, y]) => {
+			const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector("canvas.markers"));
+			return canvas.getContext("2d")?.getImageData(x, y, 1, 1).data[3];
+		},
+		[Math.round(left), Math.round(top)],
+	);
+
 /** @param {number[]} a @param {number[]} b */
 function near(a, b) {
 	return a.every((c, i) => Math.abs(c - b[i]) < 40);
@@ -312,11 +326,12 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		);
 		const page = await show(at(BERLIN.lon, BERLIN.lat) + "&vehicle=VAN-7");
 		const mark = await drawn(page, "VAN-7");
+		assert.equal(await opacity(page, mark), 255);
 		await hub.remove("VAN-7");
 		await page.waitForFunction(
 			() => window.livemap.drawn("VAN-7") === null && window.livemap.drawn("VAN-8") !== null,
 		);
-		assert.ok(!near(await pixel(page, mark), [100, 116, 139]));
+		assert.equal(await opacity(page, mark), 0, "nor its ring"); // below, a name may come back
 		await says(page, "#filter", /All 1/);
 		await says(page, "#details .state", /Gone/);
 		assert.equal(await page.locator("#details").getAttribute("data-state"), "gone");
@@ -660,6 +675,26 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 			[BERLIN.lon, BERLIN.lat],
 		);
 		assert.ok(Math.hypot(mark.left - x, mark.top - y) < 1, "at its fix, though it has gone on");
+	});
+
+	test("asks the browser for no frame but those in which something changes", async () => {
+		await hub.publish({ vehicle_id: "VAN-7", ...BERLIN });
+		const page = await show(at(BERLIN.lon, BERLIN.lat));
+		await drawn(page, "VAN-7");
+		await rest(page);
+		assert.equal(await page.evaluate(() => document.getAnimations().length), 0, "nothing is animated");
+		const { asked, frames } = await page.evaluate(async () => {
+			const { requestAnimationFrame } = window;
+			let asked = 0;
+			window.requestAnimationFrame = (callback) => (asked++, requestAnimationFrame(callback));
+			const before = window.livemap.frames();
+			while (window.livemap.frames() < before + 4) {
+				await new Promise((resolve) => setTimeout(resolve, 50));
+			}
+			window.requestAnimationFrame = requestAnimationFrame;
+			return { asked, frames: window.livemap.frames() - before };
+		});
+		assert.ok(asked <= 2 * frames + 2, `${asked} frames were asked for, ${frames} were drawn`);
 	});
 
 	test("works over HTTP/2", async () => {

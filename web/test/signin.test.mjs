@@ -129,17 +129,11 @@ async function visit(hash, arrived, at = hub) {
 				/** @type {string[]} */
 				const places = [];
 				Object.assign(window, { places });
-				const { fetch, EventSource } = window;
-				window.fetch = (...args) => (
-					places.push(`${args[1]?.method ?? "GET"} ${location.href}`),
-					fetch(...args)
-				);
-				window.EventSource = class extends EventSource {
-					/** @param {string | URL} url @param {EventSourceInit} [init] */
-					constructor(url, init) {
-						super(url, init);
-						places.push(`stream ${location.href}`);
-					}
+				const { fetch } = window;
+				window.fetch = (...args) => {
+					const what = String(args[0]).includes("/stream?") ? "stream" : (args[1]?.method ?? "GET");
+					places.push(`${what} ${location.href}`);
+					return fetch(...args);
 				};
 			}),
 		arrived,
@@ -174,7 +168,7 @@ const vehicles = (page) =>
 const holds = (page, ...ids) =>
 	page.waitForFunction(
 		(ids) =>
-			window.livemap.status().phase === "live" &&
+			window.livemap?.status().phase === "live" &&
 			window.livemap
 				.vehicles()
 				.map((v) => v.id)

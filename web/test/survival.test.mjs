@@ -100,20 +100,25 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 	test("freezes what is not proven live, mutes it, and says of when it is", async () => {
 		const { page } = await open(hub, browser, "#map=15/52.52/13.4", {}, (page) =>
 			page.addInitScript(() => {
-				window.EventSource = class extends EventSource {
-					/** @param {string | URL} url @param {EventSourceInit} [init] */
-					constructor(url, init) {
-						super(url, init);
-						Object.assign(window, { stream: this });
+				const { fetch } = window;
+				window.fetch = async (...args) => {
+					const answer = await fetch(...args);
+					if (!answer.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+						return answer;
 					}
+					const body = answer.body?.pipeThrough(
+						new TransformStream({
+							start: (controller) => void Object.assign(window, { stream: controller }),
+						}),
+					);
+					return new Response(body, answer);
 				};
 			}),
 		);
 		const tell = (/** @type {string} */ name, /** @type {object} */ data) =>
 			page.evaluate(
-				([name, data]) =>
-					/** @type {any} */ (window).stream.dispatchEvent(new MessageEvent(name, { data })),
-				[name, JSON.stringify(data)],
+				(event) => /** @type {any} */ (window).stream.enqueue(new TextEncoder().encode(event)),
+				`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`,
 			);
 		const band = page.locator("#band");
 		const mark = () => page.evaluate(() => window.livemap.drawn("MOVING-1"));

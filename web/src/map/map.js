@@ -54,6 +54,7 @@ export class PageMap {
 	#config;
 	#plain;
 	/** @type {Ground} */ #ground;
+	#renderer = webGL2Renderer();
 	#outlined = false; // the plain map has its outlines
 	/** @type {[string, (event: any) => void][]} */ #listeners = [];
 	/** @type {HTMLElement[]} */ #overlays = [];
@@ -74,7 +75,7 @@ export class PageMap {
 
 	/** Replaces the plain map by the full one, where that can be drawn. */
 	async load() {
-		if (!hasWebGL2()) {
+		if (this.#renderer === "") {
 			return this.#simplify(TEXTS.map.noWebGL2);
 		}
 		const container = layer();
@@ -141,6 +142,11 @@ export class PageMap {
 	/** The element of all maps and of what is over them. */
 	get element() {
 		return element("map", HTMLElement);
+	}
+
+	/** Whether no graphics card draws. */
+	get inSoftware() {
+		return this.#renderer === "" || SOFTWARE.test(this.#renderer);
 	}
 
 	/** In CSS pixels. */
@@ -263,9 +269,14 @@ function layer() {
 	return div;
 }
 
-/** Whether the browser draws with WebGL2. MapLibre would need a megabyte of code to find out. */
-function hasWebGL2() {
+/** What draws with WebGL2; "": nothing. MapLibre would need a megabyte of code to find out. */
+function webGL2Renderer() {
 	const context = document.createElement("canvas").getContext("webgl2");
+	const unmasked = context?.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL;
+	const name = context?.getParameter(unmasked ?? context.RENDERER);
 	context?.getExtension("WEBGL_lose_context")?.loseContext(); // browsers keep few contexts
-	return context !== null;
+	return context === null ? "" : String(name) || "unknown";
 }
+
+/** Names of what draws with the processor. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;

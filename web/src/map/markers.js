@@ -22,13 +22,16 @@ const LABELS_UP_TO = 25;
 /** CSS pixels around a click that hit a marker. */
 const HIT_RADIUS = 16;
 /**
- * Milliseconds until the names of the map give way after vehicles, or the view, have moved: that redraws the
- * map. The most markers that they give way to.
+ * Milliseconds until the names of the map give way after the view has moved, and the least and the most after
+ * vehicles have. That redraws the map, which holds up some frame: as many times as long, `rest`, they wait.
  */
-const AVOID_INTERVAL = { vehicles: 10_000, view: 300 };
+const AVOID_INTERVAL = { view: 300, least: 2000, most: 120_000, rest: 200 };
+/** The most markers that names give way to. */
 const MAX_AVOIDED = 300;
-/** Pause after a frame, in multiples of its duration. */
+/** Pause after a frame, in multiples of what it costs. */
 const IDLE_FACTOR = 2;
+/** Milliseconds between two frames of a browser that is not held up. */
+const FRAME = 17;
 /** CSS pixels of movement that need a new frame. */
 const MIN_MOVE = 0.25;
 /** A place is a guess from so many seconds after its fix, if it is visibly away from it. */
@@ -57,13 +60,18 @@ export class Markers {
 	/** @type {import("./labels.js").Label[]} */ #labels = [];
 	/** Texts of labels by what they are of. @type {Map<string, {lines: string[], width: number}>} */
 	#texts = new Map();
-	#avoided = { time: 0, what: "", view: "" }; // what the map's names give way to
+	/** What the map's names give way to, since when, and the most that a frame has cost since. */
+	#avoided = { time: 0, what: "", view: "", cost: 0 };
 	#reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
 	#width = 0;
 	#height = 0;
 	#lastDraw = 0; // in ms of performance.now()
 	#nextDraw = 0; // when the next frame is due
 	#notBefore = 0; // the earliest next frame
+	#requested = false; // the browser will call #frame
+	#measuring = false; // the next call of #frame shows what the last one has cost
+	/** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+	#timerAt = Infinity; // when the timer is due
 	frames = 0;
 
 	/** @param {import("./map.js").PageMap} map @param {import("../fleet.js").Fleet} fleet */
@@ -73,12 +81,12 @@ export class Markers {
 		this.canvas = document.createElement("canvas");
 		this.canvas.className = "markers";
 		this.canvas.setAttribute("aria-hidden", "true");
-		this.#painter = new Painter(this.canvas, new Sprites(PALETTE.light, window.devicePixelRatio));
+		const sprites = new Sprites(PALETTE.light, window.devicePixelRatio);
+		this.#painter = new Painter(this.canvas, sprites, map.inSoftware);
 		map.overlay(this.canvas);
 		map.on("resize", () => this.#resize());
 		map.on("render", () => this.#draw()); // in the map's own frame, so that markers do not lag
 		this.#resize();
-		requestAnimationFrame(this.#loop);
 	}
 
 	/** @param {boolean} dark */
@@ -96,11 +104,13 @@ export class Markers {
 	/** Draws in the next frame. */
 	redraw() {
 		this.#nextDraw = 0;
+		this.#schedule();
 	}
 
 	/** Draws soon after a vehicle has changed. */
 	changed() {
 		this.#nextDraw = Math.min(this.#nextDraw, this.#lastDraw + UPDATE_DELAY);
+		this.#schedule();
 	}
 
 	/**
@@ -150,13 +160,42 @@ export class Markers {
 		this.redraw();
 	}
 
-	#loop = () => {
-		requestAnimationFrame(this.#loop);
-		const now = performance.now();
-		if (now >= Math.max(this.#nextDraw, this.#notBefore)) {
+	/** Asks for a frame when one is due, and not for all before: each costs, even if nothing is drawn. */
+	#schedule() {
+		const due = Math.max(this.#nextDraw, this.#notBefore);
+		if (this.#requested || due >= this.#timerAt) {
+			return;
+		}
+		clearTimeout(this.#timer);
+		const wait = due - FRAME - performance.now();
+		if (wait <= 0) {
+			this.#request();
+		} else {
+			this.#timerAt = due;
+			this.#timer = setTimeout(() => this.#request(), wait);
+		}
+	}
+
+	#request() {
+		this.#timerAt = Infinity;
+		this.#requested = true;
+		requestAnimationFrame(this.#frame);
+	}
+
+	#frame = () => {
+		this.#requested = false;
+		if (this.#measuring) {
+			// Also what graphics in software have to do: the browser holds up the next frame for it.
+			this.#measuring = false;
+			const cost = performance.now() - this.#lastDraw - FRAME;
+			this.#notBefore = Math.max(this.#notBefore, this.#lastDraw + IDLE_FACTOR * cost);
+			this.#avoided.cost = Math.max(this.#avoided.cost, cost);
+		}
+		if (performance.now() + FRAME >= Math.max(this.#nextDraw, this.#notBefore)) {
 			this.#draw();
 			this.onFrame?.();
 		}
+		this.#schedule();
 	};
 
 	#draw() {
@@ -176,6 +215,11 @@ export class Markers {
 		this.#lastDraw = performance.now();
 		this.#nextDraw = begun + Math.min(MAX_DELAY, (1000 * MIN_MOVE) / fastest);
 		this.#notBefore = this.#lastDraw + IDLE_FACTOR * (this.#lastDraw - begun);
+		this.#measuring = true;
+		if (!this.#requested) {
+			clearTimeout(this.#timer);
+			this.#request();
+		}
 	}
 
 	/**
@@ -284,7 +328,11 @@ export class Markers {
 	#avoid(time) {
 		const { zoom, center } = this.map;
 		const view = [zoom, ...center].join();
-		const interval = view === this.#avoided.view ? AVOID_INTERVAL.vehicles : AVOID_INTERVAL.view;
+		const { least, most, rest } = AVOID_INTERVAL;
+		const interval =
+			view === this.#avoided.view
+				? Math.max(least, Math.min(most, rest * this.#avoided.cost))
+				: AVOID_INTERVAL.view;
 		if (time < this.#avoided.time + interval || this.map.isMoving()) {
 			return;
 		}
@@ -300,7 +348,7 @@ export class Markers {
 		].map((box) => box.map((value) => Math.round(value / 8) * 8));
 		const what = JSON.stringify(boxes);
 		if (what !== this.#avoided.what || view !== this.#avoided.view) {
-			this.#avoided = { time, what, view };
+			this.#avoided = { time, what, view, cost: 0 };
 			this.map.avoid(
 				boxes.map(([x, y, width, height]) => ({ at: this.map.unproject({ x, y }), width, height })),
 			);

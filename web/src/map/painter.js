@@ -19,9 +19,14 @@ const FONT = "600 12px system-ui, sans-serif"; // of labels
 export class Painter {
 	#ctx;
 
-	/** @param {HTMLCanvasElement} canvas @param {import("./sprites.js").Sprites} sprites */
-	constructor(canvas, sprites) {
-		this.#ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+	/**
+	 * @param {HTMLCanvasElement} canvas
+	 * @param {import("./sprites.js").Sprites} sprites
+	 * @param {boolean} inSoftware whether the processor draws: then it takes half as long without WebGL
+	 */
+	constructor(canvas, sprites, inSoftware) {
+		const options = { willReadFrequently: inSoftware };
+		this.#ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", options));
 		this.sprites = sprites;
 	}
 

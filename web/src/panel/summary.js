@@ -11,6 +11,8 @@ import { summaryText } from "./list.js";
 const MIN_INTERVAL = 250; // ms
 /** Pause after a refresh, in multiples of its duration. */
 const SHARE = 10;
+/** Milliseconds that a refresh waits for a frame of the map: one frame for both costs half. */
+const FRAME_WAIT = 150;
 
 export class Summary {
 	#parts;
@@ -38,7 +40,15 @@ export class Summary {
 
 	/** Schedules a refresh after a change of the fleet. */
 	changed() {
-		this.#timer ??= setTimeout(() => this.refresh(), Math.max(0, this.#notBefore - performance.now()));
+		const wait = Math.max(0, this.#notBefore - performance.now());
+		this.#timer ??= setTimeout(() => this.refresh(), wait + FRAME_WAIT);
+	}
+
+	/** Refreshes in a frame of the map, if that is due. */
+	frame() {
+		if (this.#timer !== undefined && performance.now() >= this.#notBefore) {
+			this.refresh();
+		}
 	}
 
 	refresh() {
