@@ -52,6 +52,9 @@ var ErrOtherJournal = errors.New("stream: the journal does not lead on from what
 // events than readers may know. The journal needs another epoch.
 var ErrForked = errors.New("stream: the journal lost its end and was written on")
 
+// ErrNewer is the error of a hub whose journal has what it does not know. It never passes over that.
+var ErrNewer = errors.New("a newer hub wrote it; upgrade this one")
+
 // ErrNoRoom is the error of a change for which the journal has no room on its disk. The change does not
 // happen.
 var ErrNoRoom = errors.New("the journal's disk is nearly full; nothing is published until there is room")

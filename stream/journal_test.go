@@ -225,7 +225,8 @@ func TestMessageBytes(t *testing.T) {
 	whole, _ := hex.DecodeString(want)
 	require.NoError(t, stream.CheckMessage(whole))
 	whole[0] = 2
-	assert.ErrorContains(t, stream.CheckMessage(whole), "has format 2; this hub knows format 1")
+	assert.ErrorContains(t, stream.CheckMessage(whole), "has format 2, and this hub knows format 1")
+	assert.ErrorIs(t, stream.CheckMessage(whole), stream.ErrNewer)
 }
 
 // TestKeyBytes holds the entry of a key.
@@ -255,7 +256,7 @@ func TestUnknownEntry(t *testing.T) {
 		applied := h.Applied()
 		j.Post(stream.UnknownMessage(), func(uint64, error) {})
 		time.Sleep(10 * time.Second)
-		assert.ErrorContains(t, h.JournalError(), "a newer one wrote it")
+		assert.ErrorContains(t, h.JournalError(), "a newer hub wrote it; upgrade this one")
 		assert.Equal(t, applied, h.Applied())
 		_, frozen := h.Frozen()
 		assert.True(t, frozen)

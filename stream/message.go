@@ -112,11 +112,15 @@ func readMessage(
 	message []byte, scratch *[]byte,
 ) (m messageInfo, sources []Source, count int, entries []byte, err error) {
 	if len(message) > 0 && message[0] != messageFormat {
-		return m, nil, 0, nil, fmt.Errorf(
-			"stream: a message of the journal has format %d; this hub knows format %d", message[0], messageFormat)
+		return m, nil, 0, nil, fmt.Errorf("stream: a message of the journal has format %d, and this hub knows "+
+			"format %d: %w", message[0], messageFormat, ErrNewer)
 	}
-	if len(message) < messageHead || message[1]&^messageCompressed != 0 {
+	if len(message) < messageHead {
 		return m, nil, 0, nil, errMessage
+	}
+	if message[1]&^messageCompressed != 0 {
+		return m, nil, 0, nil, fmt.Errorf("stream: a message of the journal has the flags %b: %w", message[1],
+			ErrNewer)
 	}
 	m = messageInfo{
 		session: binary.LittleEndian.Uint64(message[2:]),
@@ -220,10 +224,13 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 		body = body[size:]
 		e.checkpoint = checkpoint{binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint64(body[8:])}
 	default:
-		return nil, fmt.Errorf(
-			"stream: an entry of the journal is of kind %d, which this hub does not know; a newer one wrote it", kind)
+		return nil, fmt.Errorf("stream: an entry of the journal is of kind %d, which this hub does not know: %w",
+			kind, ErrNewer)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNewer):
+		return nil, err
+	case err != nil:
 		return nil, errMessage
 	}
 	return rest, nil
@@ -238,8 +245,12 @@ func (e *entry) readPositionHead(body []byte) (rest []byte, err error) {
 		}
 		body = body[size:]
 	}
-	if len(body) < 2 || body[0] != 0 || body[1] != 0 {
+	if len(body) < 2 {
 		return nil, errMessage
+	}
+	if body[0] != 0 || body[1] != 0 {
+		return nil, fmt.Errorf("stream: a position of the journal has values that this hub does not know: %w",
+			ErrNewer)
 	}
 	return body[2:], nil
 }

@@ -138,6 +138,9 @@ func (j *journal) start(
 				"vehicles", hub.Stats().Vehicles, "duration", time.Since(began).Round(time.Millisecond).String())
 			return hub, nil
 		}
+		if errors.Is(err, stream.ErrNewer) { // another start, or another epoch, would pass over what is there
+			return nil, err
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: there is no saved state", stream.ErrOtherJournal)
 		} else if name != "" && i < len(names)-1 && ctx.Err() == nil {

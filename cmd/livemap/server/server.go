@@ -217,13 +217,18 @@ func (h *running) save() error {
 	return h.state.save(h.hub)
 }
 
-// watchJournal logs when hubs have different states, and sends why this hub cannot go on.
+// watchJournal logs when hubs have different states and when this hub applies nothing more, and sends why it
+// cannot go on.
 func (h *running) watchJournal(lost chan<- error) (stop func()) {
 	if h.journal == nil {
 		return func() {}
 	}
-	logged := uint64(0)
+	logged, stopped := uint64(0), false
 	return every(journalPoll, func() {
+		if err := h.hub.JournalError(); err != nil && !stopped {
+			stopped = true
+			h.log.Error("the hub applies nothing more of its journal", "error", err)
+		}
 		if alarms, differ := h.hub.StatesDiffer(); alarms > logged {
 			logged = alarms
 			h.log.Error("hubs of the journal have different states", "reason", differ)
