@@ -25,6 +25,7 @@ var arrows = []arrow{
 	{"geo/geofence", "geo", "a fence is made of points"},
 
 	{"stream", "geo", "an event is a position's Feature, and boxes filter"},
+	{"stream", "geo/geofence", "the rules by which a fence judges positions"},
 
 	{"stream/jetstream", "stream", "a journal is stream's"},
 	{"stream/jetstream", "stream/lockdir", "one hub has a journal's directory"},

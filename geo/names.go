@@ -15,6 +15,15 @@ import (
 // end: such an id looks like another one.
 func CheckVehicleID(id string) error { return checkName("vehicle_id", []byte(id), MaxVehicleID) }
 
+// CheckFenceID returns an error unless id may be that of a fence. Its characters are those of a vehicle id,
+// and a `*` is not the last: the topic of such a fence would look like a pattern.
+func CheckFenceID(id string) error {
+	if strings.HasSuffix(id, "*") {
+		return errors.New("the id of a fence must not end in *")
+	}
+	return checkName("fence id", []byte(id), MaxVehicleID)
+}
+
 // CheckTopic returns an error unless id is 1 to [MaxTopic] bytes of UTF-8, with characters like those of a
 // vehicle id. It accepts the hub's own topics.
 func CheckTopic(id string) error { return checkName("topic", []byte(id), MaxTopic) }

@@ -18,6 +18,7 @@ type applier struct {
 	*Hub
 	source  Source    // of the entry
 	evicted int       // vehicles, by the entry
+	caused  int       // events, by the entry
 	first   number    // the lowest number for events of the entry; they are above newest in any case
 	arrived time.Time // when the entry came to its hub, by that hub's clock: for positions without time
 	heard   int64     // when it was stored, by the clock of the order, nanoseconds: see fleet.touch
@@ -27,7 +28,7 @@ type applier struct {
 // applyNow returns the applier for entries of a source, in the order in which they take Hub.mu, of a hub
 // without a journal.
 func (h *Hub) applyNow(source Source, now moment) *applier {
-	h.applier = applier{h, source, 0, 0, now.wall, int64(now.mono), int64(now.mono)}
+	h.applier = applier{Hub: h, source: source, arrived: now.wall, heard: int64(now.mono), mono: int64(now.mono)}
 	return &h.applier
 }
 
@@ -44,13 +45,16 @@ func (a *applier) addVehicle(id string) *vehicle {
 	a.evict(1)
 	v := a.fleet.add(id, a.source.Publisher, a.log.dropped)
 	v.time = math.MinInt64
+	if int(v.slot) < len(a.fences.near) {
+		a.fences.near[v.slot] = nearby{}
+	}
 	return v
 }
 
 // evict forgets vehicles until there is room for so many further ones: see fleet.toEvict. One entry evicts
 // up to maxEvictions of them; the next ones go on.
 func (a *applier) evict(further int) {
-	for ; a.evicted < maxEvictions && a.crowded(further) != nil; a.evicted++ {
+	for ; a.evicted < maxEvictions && a.caused < mostEvents && a.crowded(further) != nil; a.evicted++ {
 		v := a.fleet.toEvict(a.crowded(further))
 		if v.present() {
 			a.markGone(v, Expired)
@@ -77,6 +81,7 @@ func (h *Hub) crowded(further int) shares {
 // markGone turns a present vehicle into a gone one, with its event.
 func (a *applier) markGone(v *vehicle, reason GoneReason) {
 	a.keepForSave(v)
+	a.leaveFences(v)
 	v.hash = hashFeature(v.feature())
 	n := a.number()
 	a.event = frameGone(a.event.text, a.epoch, n, v.id, reason)
@@ -111,6 +116,7 @@ func (a *applier) appendEvent(v *vehicle, n number, k eventKind, before, after p
 		number: n, kind: k, vehicle: v, before: before, after: after, published: a.mono,
 	}, indexed)
 	a.addToDigest(event[:len(event)-int(a.event.idSize)]) // a restored journal has another epoch
+	a.caused++
 	for s := a.log.drop(); s != nil; s = a.log.drop() {
 		a.unindexSegment(s)
 	}
@@ -190,14 +196,21 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	if !p.Time.IsZero() {
 		a.sums.add(a.event.feature())
 	}
-	topics := v.here.topics
+	topics := a.publishedTopics(v)
 	if topics == nil || p.Topics != nil {
 		topics = a.topics.set(p.Topics, topics, a.log.dropped)
+	}
+	if a.fences.near != nil {
+		topics = a.judge(v, p.Point, at.UnixNano(), topics)
 	}
 	v.time = at.UnixNano()
 	a.fleet.give(v, a.source.Publisher)
 	a.fleet.touch(v, a.heard)
+	before := v.here
 	a.commitState(v, n, kindPosition, place{topics, p.Point})
+	if len(a.fences.happened) > 0 {
+		a.tellHappened(v, before)
+	}
 	return Receipt{Verdict: Accepted, ID: a.id(n), New: added}
 }
 

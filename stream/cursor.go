@@ -43,6 +43,7 @@ type cursor struct {
 	aheadSince time.Time
 	more       bool // there may be more to read, although nothing is pending
 	behind     bool // the log cannot serve the reader: catchUp must be called
+	fenceOver  bool // catchUp must be called since a fence was changed or has ended
 
 	// replayEnd, if not 0, is the number before which the reader catches up from the log. That event
 	// need not exist yet. The `live` event with mode follows then.
@@ -124,8 +125,8 @@ func (c *cursor) endAhead() (control []byte) {
 // reset returns the event that makes the reader forget what it holds. A view no older than head
 // follows, or for a tail only what comes after head.
 func (c *cursor) reset(reason string, head number) (control []byte) {
-	c.lossUnknown = reason != "new"
-	if c.lossUnknown || !c.query.Tail { // a new tail holds nothing to forget
+	c.lossUnknown = reason != "new" && reason != "fence"
+	if reason != "new" || !c.query.Tail { // a new tail holds nothing to forget
 		control = appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason))
 	}
 	if !c.query.Tail {
@@ -151,6 +152,10 @@ func (c *cursor) freezeView() {
 // and then calls freezeView.
 func (c *cursor) catchUp() (control []byte) {
 	c.behind = false
+	if c.fenceOver {
+		c.fenceOver = false
+		return c.reset("fence", c.pos)
+	}
 	c.hub.counters.conflations.Add(1)
 	announced := modeConflated
 	if c.query.Interval > 0 && c.mode == modeSilent {
@@ -208,7 +213,9 @@ func (c *cursor) readLog(buf []byte) []byte {
 	if c.behind = c.stale || c.lagging(after); c.behind {
 		return buf
 	}
-	if buf = c.readEvents(buf, after); c.replayEnd != 0 && !c.more && !c.behind {
+	buf = c.readEvents(buf, after)
+	c.behind = c.behind || c.fenceOver
+	if c.replayEnd != 0 && !c.more && !c.behind {
 		c.replayEnd = 0
 		buf = c.appendLive(buf)
 	}

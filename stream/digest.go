@@ -51,6 +51,7 @@ func (h *Hub) endMessage(at Place, entries int) (c checkpoint, due bool) {
 	j.digest = mix(mix(mix(j.digest, at.Seq), uint64(j.time)), uint64(h.fleet.size()))
 	j.digest = mix(mix(j.digest, uint64(h.fleet.owners.weight)), uint64(len(h.sources.byKey)))
 	j.digest = mix(mix(j.digest, uint64(len(h.keys.byKey))), uint64(h.keys.weight))
+	j.digest = mix(mix(j.digest, h.fences.versions), uint64(len(h.fences.byID)))
 	if due = j.time/int64(checkpointEvery) != j.checked; due {
 		j.checked = j.time / int64(checkpointEvery)
 	}

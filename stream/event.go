@@ -59,7 +59,7 @@ const (
 // that was cut behind it. The data is one line of JSON: a Feature, or the object of a `gone` event.
 type frame struct {
 	text   []byte
-	dataAt uint8 // offset of the data in text: at most 18, with the longest name
+	dataAt uint8 // offset of the data in text: at most 20, with the longest name
 	idSize uint8 // bytes after the data: at most 41, with the longest id
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"livemap/geo"
+	"livemap/geo/geofence"
 )
 
 // Sparse numbers the events of a new hub with holes: next returns the number after newest, and must
@@ -34,6 +35,12 @@ func (h *Hub) Dump() string {
 		dumpRing(&b, h, o.present)
 		dumpRing(&b, h, o.gone)
 	}
+	fmt.Fprintln(&b, "fences", h.fences.versions, h.fences.vertices, h.fences.due.Len())
+	h.fences.inOrder.Scan(func(f *fence) bool {
+		fmt.Fprintln(&b, "fence", f.ID, f.version, f.edged, f.next, f.maker, string(f.Feature), f.members.Len(),
+			len(f.topic.members))
+		return true
+	})
 	fmt.Fprintln(&b, "weight", h.fleet.owners.weight)
 	fmt.Fprintln(&b, "sums", len(h.sums.ring), xxhash.Sum64(appendSums(nil, h.sums.inOrder())))
 	fmt.Fprintln(&b, "sources", h.sourcesToSave(h.journaled.time))
@@ -58,10 +65,18 @@ func dumpRing(b *strings.Builder, h *Hub, ring int32) {
 		var topics []string
 		if v.present() {
 			for _, t := range *v.here.topics {
+				if t.over.Load() {
+					continue // left when the vehicle is judged next
+				}
 				topics = append(topics, t.id)
 			}
 		}
 		slices.Sort(topics)
+		if int(v.slot) < len(h.fences.near) && v.present() {
+			if n := h.fences.near[v.slot].saved(); n.AsOf > 0 {
+				fmt.Fprintf(b, "%+v\n", n)
+			}
+		}
 		fmt.Fprintln(b, v.id, v.number, v.time, h.fleet.lastSeen(v), v.here.point, topics, v.hash,
 			string(v.event))
 	}
@@ -106,13 +121,14 @@ func (h *Hub) Weight() int64 {
 	return h.fleet.owners.weight
 }
 
-// Log returns the events in the log after the one that a loaded state ends with, by number.
+// Log returns the events in the log after the one that a loaded state ends with, by number. Positions that
+// are told again, since a timer moved their vehicle, are left out.
 func (h *Hub) Log() map[uint64]string {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	log := map[uint64]string{}
 	for seq := h.log.first(); seq <= h.log.head(); seq++ {
-		if r, event := h.log.at(seq); r.number > h.log.dropped {
+		if r, event := h.log.at(seq); r.number > h.log.dropped && r.kind != kindMoved {
 			log[uint64(r.number)] = string(event.text)
 		}
 	}
@@ -147,6 +163,23 @@ func MessageOf(
 	all.entries = append(all.entries, tick(checkpoint{7, 9}).entries...)
 	info := messageInfo{session, n, arrived, seen}
 	return new(messageWriter).append(nil, info, open.sources, all.count+1, all.entries)
+}
+
+// FenceBodies returns the bytes of entries that put a fence, delete it and ask for what is due at it.
+func FenceBodies(f *geofence.Fence, by Maker, match Match) [3][]byte {
+	return [3][]byte{
+		appendFenceBody(nil, &fenceEntry{id: f.ID, fence: f, maker: by, match: match}),
+		appendFenceBody(nil, &fenceEntry{id: f.ID, match: match}),
+		appendTimerBody(nil, &timerEntry{dueDwell, 300, 11, f.ID, "V"}),
+	}
+}
+
+// CheckFenceBodies reads what FenceBodies returned.
+func CheckFenceBodies(bodies [3][]byte) [3]error {
+	_, put := readFenceBody(bodies[0])
+	_, deleted := readFenceBody(bodies[1])
+	_, timer := readTimerBody(bodies[2])
+	return [3]error{put, deleted, timer}
 }
 
 // UnknownMessage returns a message with an entry of an unknown kind.
@@ -189,3 +222,6 @@ func (h *Hub) SetNoRoom(full bool) {
 	defer h.following.proposer.mu.Unlock()
 	h.following.proposer.full = full
 }
+
+// JudgeAll has every position judged, whether a fence is near or not.
+func (h *Hub) JudgeAll() { h.fences.judgeAll = true }

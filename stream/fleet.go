@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 )
@@ -222,13 +223,20 @@ func hashFeature(feature []byte) uint64 {
 	return h.Sum64()
 }
 
-// topic is a topic that publishers name: its events in the log and its members now.
+// topic is a topic that publishers name, or that of a fence: its events in the log and its members now.
 type topic struct {
 	id      string
-	index   seqIndex
+	index   *seqIndex
 	members map[*vehicle]struct{}
 	set     *topicSet // the newest set that contains this topic
+	fence   *fence    // whose topic it is; nil: publishers name it
+	// over: the fence was changed or has ended since, and nobody is in the topic any more. The fence's next
+	// topic shares the index.
+	over atomic.Bool
 }
+
+// pinned reports whether the topic stays without members and events.
+func (t *topic) pinned() bool { return t.fence != nil && !t.over.Load() }
 
 // topics holds all topics that have members or events in the log. Hub.mu guards it.
 type topics struct {
@@ -285,7 +293,7 @@ func sameTopics(set topicSet, ids []string) bool {
 func (ts topics) get(id string, dropped number) *topic {
 	t := ts.byID[id]
 	if t == nil {
-		t = &topic{id: strings.Clone(id), index: seqIndex{dropped: dropped}, members: map[*vehicle]struct{}{}}
+		t = &topic{id: strings.Clone(id), index: &seqIndex{dropped: dropped}, members: map[*vehicle]struct{}{}}
 		ts.byID[t.id] = t
 	}
 	return t
@@ -299,7 +307,7 @@ func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	if before != nil {
 		for _, t := range *before {
 			delete(t.members, v)
-			if len(t.members) == 0 {
+			if len(t.members) == 0 && !t.over.Load() {
 				ts.inOrder.Delete(t)
 			}
 		}
@@ -320,7 +328,7 @@ func (ts topics) release(set *topicSet) {
 		return
 	}
 	for _, t := range *set {
-		if len(t.members) == 0 && len(t.index.list) == 0 {
+		if t = ts.byID[t.id]; t != nil && len(t.members) == 0 && len(t.index.list) == 0 && !t.pinned() {
 			delete(ts.byID, t.id)
 		}
 	}
@@ -332,15 +340,15 @@ func eachIndex(v *vehicle, before, after *topicSet, do func(*seqIndex)) {
 	do(&v.index)
 	if before != nil {
 		for _, t := range *before {
-			do(&t.index)
+			do(t.index)
 		}
 	}
 	if after == nil || after == before {
 		return
 	}
 	for _, t := range *after {
-		if before == nil || !slices.Contains(*before, t) {
-			do(&t.index)
+		if before == nil || !before.hasIndex(t.index) {
+			do(t.index)
 		}
 	}
 }

@@ -17,9 +17,10 @@ const (
 	tickEvery   = time.Second
 	// numberBits is how many numbers a message has, entryBits how many of them an entry.
 	numberBits, entryBits = 20, 12
-	// maxEvictions is how many vehicles one entry makes the hub forget. It has numbers for all their
-	// events.
-	maxEvictions = 4000
+	// maxEvictions is how many vehicles one entry makes the hub forget, and mostEvents how many events it
+	// has when it begins nothing further. What is left over is for the next entries. So it has numbers for all
+	// its events.
+	maxEvictions, mostEvents = 4000, 3000
 )
 
 // journaled is what a hub with a journal knows beside the fleet. It is part of the state: it depends on
@@ -369,8 +370,8 @@ func (h *Hub) applySome(
 		if source.Name != "" {
 			source.Seq += some[i].item
 		}
-		h.applier = applier{h, source, 0, number(seq<<numberBits | uint64(n)<<entryBits), arrived,
-			h.journaled.time + int64(n), mono}
+		h.applier = applier{Hub: h, source: source, first: number(seq<<numberBits | uint64(n)<<entryBits),
+			arrived: arrived, heard: h.journaled.time + int64(n), mono: mono}
 		h.following.outcomes[n] = h.applier.entry(&some[i], of[i])
 	}
 }
@@ -393,6 +394,10 @@ func (a *applier) entry(e *entry, v *vehicle) (o outcome) {
 		if v = a.fleet.get(e.vehicle); v != nil && v.present() && a.fleet.lastSeen(v) <= e.heard {
 			a.markGone(v, Expired)
 		}
+	case entryFence:
+		o.fence = a.changeFence(e.fence)
+	case entryTimer:
+		o.existed = a.timer(e.timer)
 	case entrySetting:
 		if !e.ifUnset || !a.settings.set[e.setting] {
 			a.settings.take(Settings{e.setting: e.value})

@@ -80,6 +80,7 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
+	fences    fences                        // part of the state
 	sums      sums                          // part of the state
 	sources   kept[sourceKey, uint64]       // part of the state: the greatest number of each source
 	keys      kept[[16]byte, *keyedRequest] // part of the state
@@ -124,6 +125,7 @@ func newHub(config Config) *Hub {
 		settings:  newSettings(),
 		fleet:     newFleet(),
 		topics:    newTopics(),
+		fences:    newFences(),
 		published: make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}
@@ -245,8 +247,8 @@ func (h *Hub) signalRouter() {
 // expireEvery is how often the hub looks for vehicles that have been silent for too long, and for keys.
 const expireEvery = time.Second
 
-// expire marks vehicles as gone that have been silent for too long and forgets keys, until the hub is closed.
-// Without a journal no setting changes.
+// expire marks vehicles as gone that have been silent for too long, forgets keys and does what timers bring
+// about, until the hub is closed. Without a journal no setting changes.
 func (h *Hub) expire() {
 	every := expireEvery
 	if ttl := h.settings.vehicleTTL(); ttl > 0 {
@@ -260,6 +262,8 @@ func (h *Hub) expire() {
 			return
 		case <-ticker.C:
 			for h.expireSome() {
+			}
+			for h.fireTimers() {
 			}
 		}
 	}

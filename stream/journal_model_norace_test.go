@@ -5,11 +5,14 @@ package stream_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"livemap/geo"
+	"livemap/geo/geofence"
 	"livemap/stream"
 )
 
@@ -53,12 +57,14 @@ type journalRun struct {
 	sent   int               // labels given
 	once   []string          // labels of numbered positions, and of those under a key, that were answered
 	failed int               // publishes that were not answered
+	told   map[string]int    // events of fences by type
+	fenced int               // 2: there are fences; 0: there are none
 }
 
 func testJournalSeed(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	r := &journalRun{
-		t: t, random: random, acked: map[uint64]string{}, states: [][]byte{nil},
+		t: t, random: random, acked: map[uint64]string{}, told: map[string]int{}, states: [][]byte{nil},
 		journal: newFakeJournal(rand.New(rand.NewPCG(seed, 1)), []float64{0, 0.02, 0.1, 0.3}[seed%4]),
 		config: stream.Config{
 			Settings: settings(5+random.IntN(20), time.Duration(random.IntN(3))*20*time.Second),
@@ -66,6 +72,7 @@ func testJournalSeed(t *testing.T, seed uint64) {
 		},
 	}
 	r.journal.local = random.IntN(2) == 0
+	r.fenced = 2 * random.IntN(2)
 	defer func() {
 		for _, h := range r.hubs {
 			h.Close()
@@ -130,7 +137,16 @@ func (r *journalRun) publish() {
 		r.mu.Lock()
 		h := r.hubs[r.random.IntN(len(r.hubs))]
 		r.mu.Unlock()
-		switch r.intN(12) {
+		switch r.intN(12 + r.fenced) {
+		case 12:
+			f := r.fence()
+			_, err := h.PutFence(f, stream.Maker{}, stream.Match{})
+			r.fail(err)
+		case 13:
+			if r.intN(4) == 0 {
+				_, err := h.DeleteFence(fmt.Sprint("f", r.intN(5)), stream.Match{})
+				r.fail(err)
+			}
 		case 0:
 			h.Delete(fmt.Sprint("V", r.intN(30)))
 		case 1:
@@ -275,6 +291,80 @@ func (r *journalRun) take(label string, receipt stream.Receipt, err error) {
 	r.acked[receipt.ID.Number] = label
 }
 
+func (r *journalRun) fail(err error) {
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		assert.ErrorIs(r.t, err, stream.ErrUnavailable)
+		r.failed++
+	}
+}
+
+// fence makes a fence that holds a good part of all positions.
+func (r *journalRun) fence() *geofence.Fence {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	west, south := r.random.IntN(60), r.random.IntN(60)
+	geometry := fmt.Sprintf(`{"type":"Polygon","coordinates":[[[%[1]d,%[2]d],[%[3]d,%[2]d],[%[3]d,%[4]d],`+
+		`[%[1]d,%[4]d],[%[1]d,%[2]d]]]}`, west, south, west+30, south+30)
+	properties := `"max_gap_s":10`
+	for _, p := range []string{
+		`"dwell_s":7`, `"enter_after_s":3`, `"exit_after_s":3`, `"vehicles":["V1*","V2"]`, `"topics":["t1"]`,
+		`"initial":"events"`, `"expires":"2000-01-01T00:01:30Z"`,
+		`"active":{"tz":"UTC","windows":[{"from":"00:00","to":"00:01"},{"from":"00:02","to":"00:03"}]}`,
+	} {
+		if r.random.IntN(4) == 0 {
+			properties += "," + p
+		}
+	}
+	return parseFence(r.t, fmt.Sprint("f", r.random.IntN(5)), geometry, properties)
+}
+
+// checkFences checks what the log tells of fences: entries and exits of a vehicle take turns, and no event is
+// older than the one before.
+func (r *journalRun) checkFences(log map[uint64]string) {
+	type stay struct{ fence, vehicle string }
+	inside, newest := map[stay]bool{}, map[stay]float64{}
+	for _, n := range slices.Sorted(maps.Keys(log)) {
+		if text, isGone := strings.CutPrefix(log[n], `event: gone`+"\n"+`data: {"vehicle_id":"`); isGone {
+			id, _, _ := strings.Cut(text, `"`) // it may be forgotten, and come back with an older position
+			maps.DeleteFunc(newest, func(at stay, _ float64) bool { return at.vehicle == id })
+		}
+		text, isFence := strings.CutPrefix(log[n], "event: fence\ndata: ")
+		if !isFence {
+			continue
+		}
+		text, _, _ = strings.Cut(text, "\n")
+		var e struct {
+			Type  string
+			Fence struct {
+				ID      string
+				Version int
+			}
+			VehicleID string `json:"vehicle_id"`
+			Time      float64
+		}
+		require.NoError(r.t, json.Unmarshal([]byte(text), &e))
+		at := stay{fmt.Sprint(e.Fence.ID, " ", e.Fence.Version), e.VehicleID}
+		r.told[e.Type]++
+		switch e.Type {
+		case "enter":
+			require.False(r.t, inside[at], "event %d: %s", n, text)
+			inside[at] = true
+		case "exit":
+			// Who was there when the fence was made is so silently.
+			delete(inside, at)
+		case "crossed":
+			require.False(r.t, inside[at], "event %d: %s", n, text)
+		}
+		if e.VehicleID != "" {
+			require.GreaterOrEqual(r.t, e.Time, newest[at], "event %d: %s", n, text)
+			newest[at] = e.Time
+		}
+
+	}
+}
+
 // disturb saves the state of a hub, ends a hub, or starts one from an earlier state.
 func (r *journalRun) disturb() {
 	n := r.intN(len(r.hubs))
@@ -331,6 +421,7 @@ func (r *journalRun) check(reader *hopper) {
 		require.Zero(r.t, alarms, "hub %d", i)
 	}
 	reader.check(whole)
+	r.checkFences(log)
 	for n, label := range r.acked {
 		if !strings.Contains(log[n], label) {
 			r.t.Errorf("event %d, acknowledged for %s, is %q", n, label, log[n])
@@ -338,7 +429,7 @@ func (r *journalRun) check(reader *hopper) {
 	}
 	seen := map[string]uint64{}
 	for n, event := range log {
-		if at := strings.Index(event, `"label":`); at >= 0 {
+		if at := strings.Index(event, `"label":`); at >= 0 && !strings.HasPrefix(event, "event: fence") {
 			label, _, _ := strings.Cut(event[at:], ",")
 			if other, twice := seen[label]; twice {
 				r.t.Errorf("events %d and %d are of %s", n, other, label)

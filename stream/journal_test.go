@@ -247,6 +247,25 @@ func TestKeyBytes(t *testing.T) {
 	}
 }
 
+// TestFenceEntryBytes holds the entries of fences, likewise.
+func TestFenceEntryBytes(t *testing.T) {
+	f := parseFence(t, "f", circle, `"radius_m":5`)
+	maker := stream.Maker{Name: "ab", Reads: []string{"c*", "d"}, Limited: true}
+	got := stream.FenceBodies(f, maker, stream.IfVersion(300))
+	assert.Equal(t, "01"+"03"+"ac02"+"026162"+"01"+"02"+"02632a"+"0164"+"0166"+hex.EncodeToString(f.Feature),
+		hex.EncodeToString(got[0]))
+	assert.Equal(t, "02"+"03"+"ac02"+"00"+"00"+"00"+"0166", hex.EncodeToString(got[1]))
+	assert.Equal(t, "01"+"ac02"+"0b00000000000000"+"0166"+"56", hex.EncodeToString(got[2]))
+	assert.Equal(t, [3]error{}, stream.CheckFenceBodies(got))
+	for i, whole := range []int{len(got[0]), len(got[1]), len(got[2]) - 1} {
+		for n := range whole {
+			cut := got
+			cut[i] = cut[i][:n]
+			assert.Error(t, stream.CheckFenceBodies(cut)[i], "%d bytes", n)
+		}
+	}
+}
+
 // TestUnknownEntry checks that a hub does not pass over what a newer one wrote.
 func TestUnknownEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,20 +30,45 @@ const (
 	kindPosition eventKind = iota // its newest position
 	kindLate                      // an older position
 	kindGone                      // that it is gone
+	// kindMoved is its newest position again, since a timer changed which fences it is in. It is for those
+	// whose scope it came into; those whose scope it left get `gone`.
+	kindMoved
+	kindFence     // what happened at a fence; before and after have its topic alone
+	kindFenceMade // a fence was made; the vehicle is fence.nobody
+	kindFenceOver // a fence was changed or has ended, and nobody is inside; likewise
 )
+
+// isPlain reports whether all who read everything get the event as it stands in the log.
+func (k eventKind) isPlain() bool { return k < kindMoved }
+
+// ofFence reports whether the event is one of a fence.
+func (k eventKind) ofFence() bool { return k >= kindFence }
 
 // isState reports whether the event says what is known of its vehicle from then on. Readers of
 // newest positions get such events alone.
-func (k eventKind) isState() bool { return k == kindPosition || k == kindGone }
+func (k eventKind) isState() bool { return k == kindPosition || k == kindGone || k == kindMoved }
 
 // hasFeature reports whether the data is a Feature; a track is made of these.
 func (k eventKind) hasFeature() bool { return k == kindPosition || k == kindLate }
 
-// topicSet is the topics that a publisher gave a vehicle. It is immutable: a vehicle that changes
-// topics gets another set.
+// topicSet is the topics that a publisher gave a vehicle, and then those of the fences that it is in, by id.
+// It is immutable: a vehicle that changes topics gets another set.
 type topicSet []*topic
 
 var noTopics = &topicSet{}
+
+// published returns the topics that publishers name. Those of fences follow them.
+func (s topicSet) published() topicSet {
+	n := len(s)
+	for n > 0 && s[n-1].fence != nil {
+		n--
+	}
+	return s[:n]
+}
+
+func (s topicSet) hasIndex(index *seqIndex) bool {
+	return slices.ContainsFunc(s, func(t *topic) bool { return t.index == index })
+}
 
 // place is where a vehicle is: on the map and in which topics. The zero value is nowhere: the
 // vehicle is unknown or gone.
@@ -75,6 +100,7 @@ type segment struct {
 	bytes   []byte
 	records []record
 	extra   int // bytes of its events in indexes
+	special int // how many of its events are not for all who read everything: see eventKind.isPlain
 }
 
 func (s *segment) next() uint64 { return s.first + uint64(len(s.records)) }
@@ -102,6 +128,7 @@ type eventLog struct {
 	limit       int        // bytes, of all segments with their records and index entries
 	size        int        // bytes in use
 	segmentSize int
+	special     int // of all segments
 
 	newest  number // of the newest event, also when it has left the log; 0: there was none
 	dropped number // of the newest event that has left the log; 0: none has
@@ -152,6 +179,9 @@ func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	s.bytes = append(s.bytes, event.text...)
 	r.end, r.dataAt, r.idSize = uint32(len(s.bytes)), event.dataAt, event.idSize
 	s.records = append(s.records, r)
+	if !r.kind.isPlain() {
+		s.special, l.special = s.special+1, l.special+1
+	}
 	l.newest = max(l.newest, r.number) // a loaded state is older
 	s.extra += indexed * seqSize
 	l.size += indexed * seqSize
@@ -165,7 +195,7 @@ func (l *eventLog) drop() *segment {
 	}
 	s := l.segments[0]
 	l.segments = slices.Delete(l.segments, 0, 1)
-	l.size -= s.size()
+	l.size, l.special = l.size-s.size(), l.special-s.special
 	l.dropped = max(l.dropped, s.records[len(s.records)-1].number) // a loaded state is older
 	return s
 }

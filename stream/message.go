@@ -34,6 +34,11 @@ import (
 //	               uint8: how many positions follow as its own; Key.ID; Key.Body; RequestPart.Note
 //	entryTick      uvarint: the rules that the hub speaks, 1; uint64: the seq of its newest checkpoint,
 //	               0: none; uint64: its digest there
+//	entryFence     uint8: 1, the fence is put, or 2, it is deleted; uint8: matchKind; uvarint: its version;
+//	               the maker's name, a text; uint8: 1, the maker is limited, or 0; uvarint: how many topics it
+//	               may read, and these, texts; the fence's id, a text; its Feature
+//	entryTimer     uint8: dueKind; uvarint: the fence's version; int64: when it is due, Unix nanoseconds; the
+//	               fence's id, a text; the vehicle's id
 //
 // The other kinds are reserved. A hub applies none that it does not know, and nothing after it.
 const (
@@ -54,9 +59,9 @@ const (
 	entrySetting
 	entryTick
 	entryKey
-	entryFence // reserved
+	entryFence
 	entryAlarm // reserved
-	entryTimer // reserved
+	entryTimer
 	entryRules // reserved
 	entryEpoch // reserved
 )
@@ -183,6 +188,8 @@ type entry struct {
 	last       bool         // entryKey: RequestPart.Last
 	count      int          // entryKey: positions that follow as its own
 	note       []byte       // entryKey
+	fence      *fenceEntry  // entryFence
+	timer      *timerEntry  // entryTimer
 }
 
 // cutEntry reads the first entry into e and returns the others.
@@ -223,6 +230,10 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 		}
 		body = body[size:]
 		e.checkpoint = checkpoint{binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint64(body[8:])}
+	case entryFence:
+		e.fence, err = readFenceBody(body)
+	case entryTimer:
+		e.timer, err = readTimerBody(body)
 	default:
 		return nil, fmt.Errorf("stream: an entry of the journal is of kind %d, which this hub does not know: %w",
 			kind, ErrNewer)

@@ -87,7 +87,7 @@ func (p *hopper) take(event string) {
 		p.shown[data.ID] = fields["data"]
 	case "gone":
 		delete(p.shown, data.VehicleID)
-	case "late":
+	case "late", "fence":
 	default:
 		return
 	}

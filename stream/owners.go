@@ -98,7 +98,7 @@ func weightOfEvent(size int) int { return (size + weightUnit - 1) &^ (weightUnit
 
 func weightOfTopics(set *topicSet) (weight int) {
 	if set != nil {
-		for _, t := range *set {
+		for _, t := range set.published() {
 			weight += topicWeight + len(t.id)
 		}
 	}

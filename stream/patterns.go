@@ -46,7 +46,7 @@ func (p *patternSet) matchesVehicle(vehicleID string) bool {
 // matchesTopic reports whether one of a vehicle's topics matches.
 func (p *patternSet) matchesTopic(topics *topicSet) bool {
 	for _, t := range *topics {
-		if matchesID(p.topics, p.topicPrefixes, t.id) {
+		if matchesID(p.topics, p.topicPrefixes, t.id) && !t.over.Load() {
 			return true
 		}
 	}

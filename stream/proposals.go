@@ -28,6 +28,7 @@ type outcome struct {
 
 	part    *keptPart // of a key: what it stands for; nil: another request
 	skipped bool      // of a key, or of a position under it: nothing was published
+	fence   FenceOutcome
 }
 
 func newProposal() *proposal { return &proposal{done: make(chan error, 1)} }
@@ -115,6 +116,8 @@ func (h *Hub) tick() {
 			h.propose(h.newTick())
 		}
 		for h.proposeExpiry() {
+		}
+		for h.proposeTimers() {
 		}
 	}
 }
@@ -262,7 +265,7 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 			return 0, err // unreachable: Load has read it
 		}
 		p.Topics = []string{}
-		for _, t := range *v.here.topics {
+		for _, t := range v.here.topics.published() {
 			p.Topics = append(p.Topics, t.id)
 		}
 		owner := other.fleet.ownerOf(v).name

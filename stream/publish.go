@@ -193,7 +193,7 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 	case !v.present() && v.hash == hashFeature(data):
 		return Duplicate
 	case v.present() && string(v.feature()) == string(data) &&
-		(p.Topics == nil || sameTopics(*v.here.topics, p.Topics)):
+		(p.Topics == nil || sameTopics(v.here.topics.published(), p.Topics)):
 		return Duplicate
 	}
 	return Accepted

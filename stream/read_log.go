@@ -10,7 +10,7 @@ func (c *cursor) readRange(buf []byte, after, last number) []byte {
 		c.pos = max(c.pos, last)
 		return buf
 	}
-	if c.scope.whole() && c.query.Interval == 0 {
+	if c.scope.whole() && c.query.Interval == 0 && c.isPlain(from, to) {
 		return c.readRun(from, to)
 	}
 	looked, full := 0, false
@@ -34,12 +34,30 @@ func (c *cursor) readRange(buf []byte, after, last number) []byte {
 		} else {
 			buf = append(buf, event.text...)
 		}
-		return true
+		if r.kind == kindFenceOver && c.scope.followsFence((*r.before.topics)[0].id) {
+			c.fenceOver, full = true, true // those who were inside are told anew
+		}
+		return !full
 	})
 	if !full {
 		c.pos = last
 	}
 	return buf
+}
+
+// isPlain reports whether the next chunk of events is for the reader as it stands in the log.
+func (c *cursor) isPlain(from, to uint64) bool {
+	l := c.hub.log
+	if l.special == 0 {
+		return true
+	}
+	_, n := l.run(from, chunkSize, to)
+	for i := range uint64(n) {
+		if r, _ := l.at(from + i); !r.kind.isPlain() && (!r.kind.ofFence() || !c.scope.rights.all) {
+			return false
+		}
+	}
+	return true
 }
 
 // readRun returns consecutive events as they stand in the log, without a copy.
@@ -58,7 +76,7 @@ func (c *cursor) readRun(from, to uint64) []byte {
 // delivery returns what the reader gets of an event, when it reads all events up to the seq to, which
 // are those up to the number last.
 func (c *cursor) delivery(r *record, to uint64, last number) delivery {
-	if c.query.Interval == 0 {
+	if c.query.Interval == 0 || r.kind.ofFence() {
 		return c.scope.delivery(r)
 	}
 	if !r.kind.isState() {
@@ -70,6 +88,9 @@ func (c *cursor) delivery(r *record, to uint64, last number) delivery {
 		state, at = c.hub.lastState(r.vehicle, to)
 	}
 	if state == r.number {
+		if r.kind == kindMoved && c.scope.contains(r.vehicle.id, r.after) {
+			return deliverEvent // the position before was left out
+		}
 		return d
 	}
 	// With an interval only the last position counts. A vehicle that went or left and did not come

@@ -88,7 +88,7 @@ func (w *afterLine) Write(p []byte) (int, error) {
 
 // MoveState copies what [Hub.Save] wrote to a journal with the same messages and another epoch.
 func MoveState(to io.Writer, state io.Reader, epoch string) error {
-	in := bufio.NewReaderSize(state, maxStateLine)
+	in := bufio.NewReaderSize(state, stateBuffer)
 	header, err := readHeader(in)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func MoveState(to io.Writer, state io.Reader, epoch string) error {
 
 // StateOf returns the journal's epoch and the message after which a state was saved, from its first line.
 func StateOf(state io.Reader) (epoch string, seq uint64, err error) {
-	header, err := readHeader(bufio.NewReaderSize(state, maxStateLine))
+	header, err := readHeader(bufio.NewReaderSize(state, stateBuffer))
 	if err == nil && header.Journal == nil {
 		err = errors.New("stream: the saved state is of no journal")
 	}

@@ -187,6 +187,12 @@ func (rt *router) notify(records []record) {
 }
 
 func (rt *router) notifyEvent(r *record) {
+	if r.isOfNobody() {
+		for s := range rt.all {
+			s.notifyIfInScope(r)
+		}
+		return
+	}
 	for _, s := range rt.vehicles[r.vehicle.id] {
 		s.notify(r.number)
 	}

@@ -24,7 +24,8 @@ import (
 const (
 	stateFormat  = "livemap-state"
 	stateVersion = 2
-	maxStateLine = 64 << 10 // bytes; a Feature with its topics is at most 25 KiB
+	maxStateLine = 1 << 20  // bytes; a fence has the longest
+	stateBuffer  = 64 << 10 // bytes; most lines are shorter
 	sumStart     = `,"crc32c":"`
 	sumSize      = len(sumStart + `00000000"}`)
 
@@ -121,6 +122,8 @@ type stateLine struct {
 	Time      int64      `json:"time,omitempty"` // timestamp of the newest position, Unix nanoseconds
 	Point     geo.Point  `json:"point,omitzero"`
 	Sum       uint64     `json:"sum,omitempty"`
+
+	stateNearby
 }
 
 // castagnoli is the polynomial of CRC-32C (RFC 9260, appendix B).
@@ -151,7 +154,8 @@ func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
 	if h.following != nil {
 		n = v.number
 	}
-	return sumLine(appendStateLine(dst, v, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n), start)
+	dst = appendStateLine(dst, v, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n)
+	return sumLine(h.appendNearby(dst, v), start)
 }
 
 // appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
@@ -176,7 +180,8 @@ func appendStateLine(dst []byte, v *vehicle, owner string, silent int64, n numbe
 	if owner != "" {
 		dst = geo.AppendString(append(dst, `,"owner":`...), owner)
 	}
-	for i, t := range *v.here.topics {
+	topics := v.here.topics.published()
+	for i, t := range topics {
 		if i == 0 {
 			dst = append(dst, `,"topics":[`...)
 		} else {
@@ -184,11 +189,27 @@ func appendStateLine(dst []byte, v *vehicle, owner string, silent int64, n numbe
 		}
 		dst = geo.AppendString(dst, t.id)
 	}
-	if len(*v.here.topics) > 0 {
+	if len(topics) > 0 {
 		dst = append(dst, ']')
 	}
 	dst = append(append(dst, `,"feature":`...), v.feature()...)
 	return append(dst, '}')
+}
+
+// appendNearby adds what fences need of a vehicle to the object that dst ends in.
+func (h *Hub) appendNearby(dst []byte, v *vehicle) []byte {
+	if int(v.slot) >= len(h.fences.near) || !v.present() {
+		return dst
+	}
+	saved := h.fences.near[v.slot].saved()
+	if saved.AsOf == 0 {
+		return dst
+	}
+	text, err := json.Marshal(saved)
+	if err != nil {
+		panic("stream: " + err.Error()) // unreachable: it holds whole numbers and text
+	}
+	return append(append(dst[:len(dst)-1], ','), text[1:]...)
 }
 
 // Loaded is what [Hub.Load] found in a saved state.
@@ -211,6 +232,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
 		h.sums, h.sources, h.keys = sums{}, kept[sourceKey, uint64]{}, kept[[16]byte, *keyedRequest]{}
+		h.fences = newFences()
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
@@ -227,7 +249,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 // readState adds every vehicle of a state that can be read, and counts their lines. It keeps one line
 // in memory at a time.
 func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
-	in := bufio.NewReaderSize(r, maxStateLine)
+	in := bufio.NewReaderSize(r, stateBuffer)
 	header, err := readHeader(in)
 	if err != nil {
 		return loaded, err
@@ -253,6 +275,7 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			stateSums
 			stateSource
 			stateKey
+			stateFence
 		}
 		line.stateFooter.Vehicles = -1
 		if err == nil && header.Version > 1 && !checkSum(text) {
@@ -282,6 +305,13 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 				continue
 			}
 		}
+		if err == nil && line.stateFence.Versions > 0 {
+			if err = h.restoreFence(&line.stateFence); err == nil {
+				continue
+			} else if h.following != nil {
+				return loaded, err // hubs must have the same fences
+			}
+		}
 		if err == nil {
 			err = line.check()
 		}
@@ -301,13 +331,16 @@ var errLongLine = fmt.Errorf("it is longer than %d bytes", maxStateLine)
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
+		long, part := bytes.Clone(line), []byte(nil)
 		for err == bufio.ErrBufferFull {
-			_, err = in.ReadSlice('\n')
+			if part, err = in.ReadSlice('\n'); len(long) <= maxStateLine {
+				long = append(long, part...)
+			}
 		}
-		if err == nil {
-			err = errLongLine
+		if err == nil && len(long) > maxStateLine {
+			return nil, errLongLine
 		}
-		return nil, err
+		line = long
 	}
 	if err == io.EOF && len(line) > 0 {
 		err = nil
@@ -394,5 +427,9 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 	}
 	v.time = l.position.Time.UnixNano()
 	h.event = framePosition(h.event.text, h.epoch, n, &l.position, l.position.Time)
-	a.commitState(v, n, kindPosition, place{h.topics.set(l.Topics, nil, h.log.dropped), l.position.Point})
+	topics := h.topics.set(l.Topics, nil, h.log.dropped)
+	if h.fences.near != nil {
+		topics = a.restoreNearby(v, &l.stateNearby, topics)
+	}
+	a.commitState(v, n, kindPosition, place{topics, l.position.Point})
 }

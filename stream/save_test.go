@@ -309,8 +309,8 @@ func TestBadVehicleIsSkipped(t *testing.T) {
 		"too deep": {strings.Replace(state, `"properties":{`, `"properties":{"x":`+strings.Repeat("[", 63)+
 			strings.Repeat("]", 63)+",", 1), "line 2: it is nested deeper than 64 levels"},
 		"no JSON": {lines[0] + "hello}\n" + strings.Join(lines[2:], ""), "line 2: invalid character"},
-		"long line": {lines[0] + `{"x":"` + strings.Repeat(" ", 200_000) + "\"}\n" + strings.Join(lines[2:], ""),
-			"line 2: it is longer than 65536 bytes"},
+		"long line": {lines[0] + `{"x":"` + strings.Repeat(" ", 2<<20) + "\"}\n" + strings.Join(lines[2:], ""),
+			"line 2: it is longer than 1048576 bytes"},
 		"empty":     {lines[0] + "\n" + strings.Join(lines[2:], ""), "line 2: "},
 		"line less": {lines[0] + strings.Join(lines[2:], ""), "too few lines"},
 	} {

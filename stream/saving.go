@@ -17,6 +17,7 @@ type saving struct {
 	sums    []uint64
 	sources []stateSource
 	keys    []savedKey
+	fences  [][]byte // lines
 	kept    map[*vehicle]keptState
 }
 
@@ -73,6 +74,11 @@ func (h *Hub) Save(w io.Writer) error {
 			}
 		}
 	}
+	for _, line := range s.fences {
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+	}
 	_, collected := h.collectEntries()
 	entries := h.entriesToSave(s, collected)
 	var buf []byte
@@ -103,6 +109,7 @@ func (h *Hub) beginSave() *saving {
 		h.saving.header.Journal = h.stateOfJournal()
 	}
 	h.saving.sources, h.saving.keys = h.sourcesToSave(h.saving.began), h.keysToSave()
+	h.saving.fences = h.fences.toSave()
 	return h.saving
 }
 

@@ -21,6 +21,7 @@ type scope struct {
 	vehicles []string    // ids, sorted; the box does not restrict these
 	topics   []string    // sorted
 	box      *geo.Box    // nil: everywhere
+	rights   idPatterns  // topics of fences that the reader may read: a stream tells of no others
 }
 
 // newScope returns the scope of a query. A box that holds every point counts as none. The whole
@@ -100,7 +101,7 @@ func (s *scope) contains(vehicleID string, at place) bool {
 
 func (s *scope) hasTopic(topics *topicSet) bool {
 	for _, t := range *topics {
-		if _, found := slices.BinarySearch(s.topics, t.id); found {
+		if _, found := slices.BinarySearch(s.topics, t.id); found && !t.over.Load() {
 			return true
 		}
 	}
@@ -120,6 +121,13 @@ const (
 func (s *scope) delivery(r *record) delivery {
 	id := r.vehicle.id
 	switch {
+	case r.kind.ofFence():
+		return s.fenceDelivery(r)
+	case r.kind == kindMoved && s.contains(id, r.before):
+		if s.contains(id, r.after) {
+			return deliverNothing // the reader has this position
+		}
+		return deliverGone
 	case r.kind == kindGone && s.contains(id, r.before), r.kind != kindGone && s.contains(id, r.after):
 		return deliverEvent
 	case r.kind == kindPosition && s.contains(id, r.before):
@@ -127,3 +135,33 @@ func (s *scope) delivery(r *record) delivery {
 	}
 	return deliverNothing
 }
+
+// fenceDelivery returns what a reader gets of an event of a fence.
+func (s *scope) fenceDelivery(r *record) delivery {
+	topic := (*r.before.topics)[0].id
+	if r.isOfNobody() {
+		if s.followsFence(topic) || s.all && s.rights.match(topic) {
+			return deliverEvent
+		}
+		return deliverNothing
+	}
+	if _, named := slices.BinarySearch(s.vehicles, r.vehicle.id); named && s.rights.match(topic) {
+		return deliverEvent
+	}
+	if s.box != nil && !s.box.Contains(r.before.point) && !s.box.Contains(r.after.point) {
+		return deliverNothing
+	}
+	if s.followsFence(topic) || s.all && s.rights.match(topic) {
+		return deliverEvent
+	}
+	return deliverNothing
+}
+
+// followsFence reports whether vehicles are in scope because they are in a fence of this topic.
+func (s *scope) followsFence(topic string) bool {
+	_, found := slices.BinarySearch(s.topics, topic)
+	return found || s.all && s.patterns != nil && matchesID(s.patterns.topics, s.patterns.topicPrefixes, topic)
+}
+
+// isOfNobody reports whether the event is of a fence as a whole.
+func (r *record) isOfNobody() bool { return r.vehicle.id == "" }

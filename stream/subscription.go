@@ -17,7 +17,10 @@ type Query struct {
 	Topics []string // ids of topics; at least one
 	// Only restricts AllTopic to the vehicles that match one of these patterns of topics. A pattern may
 	// end with `*`, which stands for any text. Nil: no restriction.
-	Only        []string
+	Only []string
+	// Rights are patterns of the topics that the reader may read. They say of which fences AllTopic and
+	// VehiclePrefix tell. Nil: of all.
+	Rights      []string
 	Box         *geo.Box      // restricts AllTopic and topics, but no VehiclePrefix; nil: everywhere
 	Interval    time.Duration // at most one position per vehicle in this time; 0: every position
 	Ping        time.Duration // longest time between two `ping` events; 0: a ping only after silence
@@ -89,6 +92,7 @@ func (h *Hub) Subscribe(q Query) *Subscription {
 	s := &Subscription{
 		cursor: cursor{hub: h, scope: newScope(q.Topics, q.Box, q.Only...), query: q},
 	}
+	s.scope.rights = newIDPatterns(q.Rights)
 	if !q.Until.IsZero() {
 		h.clockOnce.Do(func() {
 			zero := h.moment().zero()

@@ -1,6 +1,10 @@
 package geofence
 
-import "math"
+import (
+	"math"
+
+	"livemap/geo"
+)
 
 // Rect is a part of the globe, edges included: its south-western and north-eastern corner, each longitude and
 // latitude in degrees. The longitudes do not go across the antimeridian.
@@ -82,3 +86,8 @@ func (f *Fence) HasAltitudes() bool {
 
 // Always reports whether the schedule is always active.
 func (s *Schedule) Always() bool { return s.zone == nil }
+
+// Contains reports whether a point is in the rectangle or on its edge.
+func (r *Rect) Contains(p geo.Point) bool {
+	return r[0][0] <= p[0] && p[0] <= r[1][0] && r[0][1] <= p[1] && p[1] <= r[1][1]
+}

@@ -16,9 +16,9 @@ import (
 
 // Limits of a fence's Feature.
 const (
-	MaxFeature  = 1 << 20 // bytes
-	MaxPatterns = 64      // patterns of vehicles, and of topics
-	maxName     = 256     // bytes
+	MaxFeature  = 768 << 10 // bytes
+	MaxPatterns = 64        // patterns of vehicles, and of topics
+	maxName     = 256       // bytes
 )
 
 // Fence is an area with rules of who enters and leaves it. A Fence is immutable.
@@ -37,15 +37,16 @@ type Fence struct {
 	Active  Schedule
 	Initial bool // those who are inside when it is made get events
 
+	MaxGap time.Duration // the longest time between two fixes that say how a vehicle went
+
 	// Feature is the fence as GeoJSON in one line, with its id and every property as it was given.
 	Feature []byte
 
 	shape                    shape
 	enterAfter, exitAfter    time.Duration
 	dwell                    time.Duration // 0: off
-	maxGap                   time.Duration
-	margin, maxAccuracy      int64 // millimetres
-	minAltitude, maxAltitude int64 // millimetres
+	margin, maxAccuracy      int64         // millimetres
+	minAltitude, maxAltitude int64         // millimetres
 }
 
 type fenceDocument struct {
@@ -152,7 +153,7 @@ func (f *Fence) readProperties(d *propertiesDocument) error {
 		{"enter_after_s", d.EnterAfter, 0, 0, week, seconds(&f.enterAfter)},
 		{"exit_after_s", d.ExitAfter, 0, 0, week, seconds(&f.exitAfter)},
 		{"dwell_s", d.Dwell, 0, 0, week, seconds(&f.dwell)},
-		{"max_gap_s", d.MaxGap, 600, 1, week, seconds(&f.maxGap)},
+		{"max_gap_s", d.MaxGap, 600, 1, week, seconds(&f.MaxGap)},
 		{"margin_m", d.Margin, 20, 0, MaxRadius, metres(&f.margin)},
 		{"max_accuracy_m", d.MaxAccuracy, 200, 0, MaxRadius, metres(&f.maxAccuracy)},
 		{"min_alt_m", d.MinAltitude, -noAltitude, -noAltitude, noAltitude, metres(&f.minAltitude)},

@@ -135,7 +135,7 @@ func TestParseRefuses(t *testing.T) {
 		`{"type":"Polygon"}`:          `type is "Polygon"; a fence is a GeoJSON Feature`,
 		`{"type":"Feature","id":"g"}`: `id is "g", but the path says "f"`,
 		`{"type":"Feature","id":7}`:   `id is 7, but the path says "f"`,
-		strings.Repeat(" ", geofence.MaxFeature+1): "a fence has at most 1048576 bytes",
+		strings.Repeat(" ", geofence.MaxFeature+1): "a fence has at most 786432 bytes",
 	} {
 		_, err := geofence.Parse("f", []byte(feature))
 		require.ErrorContains(t, err, why)

@@ -75,7 +75,7 @@ type Event struct {
 // change nothing, and are not judged.
 func (f *Fence) Judge(events []Event, s Standing, previous *Fix, fix Fix) (Standing, []Event) {
 	distance := f.Distance(fix.Point)
-	gap := previous != nil && fix.At.Sub(previous.At) > f.maxGap
+	gap := previous != nil && fix.At.Sub(previous.At) > f.MaxGap
 	if gap {
 		s.Contrary = time.Time{} // what was before the gap proves nothing now
 	}
@@ -85,16 +85,16 @@ func (f *Fence) Judge(events []Event, s Standing, previous *Fix, fix Fix) (Stand
 	}
 	s = f.move(s, fix, distance, gap)
 	if s.Inside == was && !was && previous != nil && !gap && distance > 0 && f.crossedBetween(*previous, fix) {
-		events = append(events, Event{Type: Crossed, At: fix.At, Distance: distance})
+		events = append(events, Event{Type: Crossed, At: at, Distance: distance})
 	}
 	by := BySchedule
 	if s.Inside != was {
 		by = ""
 	}
 	s, events = f.tell(events, s, Event{At: at, By: by, Distance: distance, Gap: gap && was && !s.Inside})
-	if s.Told && !s.Dwelt && s.Contrary.IsZero() && f.dwell > 0 && fix.At.Sub(s.Since) >= f.dwell {
+	if s.Told && !s.Dwelt && s.Contrary.IsZero() && f.dwell > 0 && at.Sub(s.Since) >= f.dwell {
 		s.Dwelt = true
-		events = append(events, Event{Type: Dwell, At: fix.At, Distance: distance, Stay: fix.At.Sub(s.Since)})
+		events = append(events, Event{Type: Dwell, At: at, Distance: distance, Stay: at.Sub(s.Since)})
 	}
 	return s, events
 }

@@ -21,7 +21,9 @@ func TestZonesAreThoseOfTheBinary(t *testing.T) {
 			require.Equal(t, hour == open, f.Active.At(at), "%s at %d", zone, hour)
 		}
 	}
-	for _, zone := range []string{"Mars/Olympus", "../Europe/Berlin", "/etc/localtime", "Europe", "europe/berlin"} {
+	for _, zone := range []string{
+		"Mars/Olympus", "../Europe/Berlin", "/etc/localtime", "Europe", "europe/berlin",
+	} {
 		_, err := geofence.Parse("f", []byte(`{"type":"Feature","geometry":`+equator+`,"properties":{"active":`+
 			`{"tz":"`+zone+`","windows":[{"from":"08:00","to":"09:00"}]}}}`))
 		require.ErrorContains(t, err, "active.tz is", zone)

@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"livemap/geo/geofence"
+)
+
+// stateFence is a line of a saved state: a fence, or how often one was changed if it has no Feature. These
+// lines precede those of vehicles.
+type stateFence struct {
+	Versions uint64   `json:"fence_version"`
+	ID       string   `json:"fence_id,omitempty"`
+	Edged    int64    `json:"edged,omitempty"`
+	Maker    string   `json:"maker,omitempty"`
+	Limited  bool     `json:"limited,omitempty"`
+	Reads    []string `json:"reads,omitempty"`
+
+	Fence json.RawMessage `json:"fence,omitempty"` // its Feature
+}
+
+// stateNearby is what a line of a vehicle has for fences.
+type stateNearby struct {
+	AsOf      uint64          `json:"judged,omitempty"`
+	Standings []stateStanding `json:"at,omitempty"`
+}
+
+// stateStanding is where a vehicle stands at a fence. Times are Unix nanoseconds; 0: none.
+type stateStanding struct {
+	Fence    string `json:"fence"`
+	Inside   bool   `json:"inside,omitempty"`
+	Told     bool   `json:"told,omitempty"`
+	Dwelt    bool   `json:"dwelt,omitempty"`
+	Since    int64  `json:"since,omitempty"`
+	Contrary int64  `json:"contrary,omitempty"`
+	AsOf     int64  `json:"as_of,omitempty"`
+}
+
+func nanoseconds(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixNano()
+}
+
+func timeOf(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+// toSave returns the lines of all fences, by id. Hub.mu is held.
+func (fs *fences) toSave() (lines [][]byte) {
+	if fs.versions == 0 {
+		return nil
+	}
+	add := func(s stateFence, feature []byte) {
+		line, err := json.Marshal(s)
+		if err != nil {
+			panic("stream: " + err.Error()) // unreachable: it holds whole numbers and text
+		}
+		if feature != nil { // encoding/json would change its bytes
+			line = append(append(line[:len(line)-1], `,"fence":`...), feature...)
+			line = append(line, '}')
+		}
+		lines = append(lines, sumLine(line, 0))
+	}
+	add(stateFence{Versions: fs.versions}, nil)
+	fs.inOrder.Scan(func(f *fence) bool {
+		add(stateFence{
+			Versions: f.version, ID: f.ID, Edged: f.edged,
+			Maker: f.maker.Name, Limited: f.maker.Limited, Reads: f.maker.Reads,
+		}, f.Feature)
+		return true
+	})
+	return lines
+}
+
+// restoreFence takes a line that toSave returned. Hub.mu is held.
+func (h *Hub) restoreFence(s *stateFence) error {
+	if s.Fence == nil {
+		h.fences.versions = s.Versions
+		return nil
+	}
+	parsed, err := geofence.Parse(s.ID, s.Fence)
+	if err == nil && h.fences.byID[s.ID] != nil {
+		err = errors.New("the state has the fence twice")
+	}
+	if err != nil {
+		return err
+	}
+	f := newFence(parsed, Maker{s.Maker, s.Reads, s.Limited}, s.Versions)
+	f.edged = s.Edged
+	h.applyNow(Source{}, h.moment()).addFence(f)
+	return nil
+}
+
+func (n *nearby) saved() stateNearby {
+	s := stateNearby{AsOf: n.asOf}
+	for _, at := range n.standings {
+		if at.fence.topic.over.Load() {
+			continue
+		}
+		s.Standings = append(s.Standings, stateStanding{
+			at.fence.ID, at.Inside, at.Told, at.Dwelt,
+			nanoseconds(at.Since), nanoseconds(at.Contrary), nanoseconds(at.AsOf),
+		})
+	}
+	return s
+}
+
+// restoreNearby takes what a line has of a present vehicle for fences. It returns its topics.
+func (a *applier) restoreNearby(v *vehicle, s *stateNearby, published *topicSet) *topicSet {
+	n := a.fences.nearbyOf(v.slot)
+	*n = nearby{asOf: s.AsOf}
+	for i, at := range s.Standings {
+		f := a.fences.byID[at.Fence]
+		if f == nil || i > 0 && strings.Compare(s.Standings[i-1].Fence, at.Fence) >= 0 {
+			continue
+		}
+		n.standings = append(n.standings, standing{f, geofence.Standing{
+			Inside: at.Inside, Told: at.Told, Dwelt: at.Dwelt,
+			Since: timeOf(at.Since), Contrary: timeOf(at.Contrary), AsOf: timeOf(at.AsOf),
+		}})
+		f.members.Set(v)
+		a.fences.setDue(v, &n.standings[len(n.standings)-1], v.time)
+	}
+	return a.topicsOf(v, n, published)
+}
