@@ -52,13 +52,18 @@ func (s *scanner) assemble(p *Position, featureOnly bool) *Refusal {
 	if p.Topics, refusal = s.topics(r.at[fieldTopics]); refusal != nil {
 		return refusal
 	}
+	if p.ExpectWithin, refusal = s.expectWithin(r.at[fieldExpectWithin]); refusal != nil {
+		return refusal
+	}
+	p.Arrival = !p.Time.IsZero() && s.is(r.at[fieldTimeBasis], "arrival")
+	p.StaleAfter = s.staleAfter(r.at[fieldStaleAfter])
 	if refusal = s.write(id, &r); refusal != nil {
 		return refusal
 	}
 	if s.deep && tooDeep(s.out) >= 0 {
 		return refuse("", "the position as a Feature is nested deeper than %d levels", MaxDepth)
 	}
-	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time) > MaxFeature {
+	if len(s.out)+timestampSpace > MaxFeature && len(s.out)+s.timestampSize(p.Time, p.Arrival) > MaxFeature {
 		return refuse("", "the position as a Feature has more than %d bytes", MaxFeature)
 	}
 	p.Hints = r.hints
@@ -180,7 +185,11 @@ const (
 	timestampStart  = `,"timestamp":`
 
 	// timestampSpace is the most that AppendFeature adds, in bytes.
-	timestampSpace = len("9223372036.854775807" + featureEnd)
+	timestampSpace = len("9223372036.854775807") + basisSpace + staleAfterSpace + len(featureEnd)
+
+	basisSpace      = len(arrivalBasis)
+	staleAfterSpace = len(staleAfterStart + "172800")
+	maxStaleAfter   = 172800 // seconds: twice the greatest expect_within_s
 )
 
 // write writes the head of the Feature to s.out.
@@ -211,16 +220,19 @@ func appendID(dst, id []byte) []byte {
 	return append(append(append(dst, '"'), id...), '"')
 }
 
-// timestampSize returns how many bytes AppendFeature will add. For a position without a time it returns
-// the most.
-func (s *scanner) timestampSize(at time.Time) int {
+// timestampSize returns how many bytes AppendFeature will add at most.
+func (s *scanner) timestampSize(at time.Time, arrival bool) int {
 	if at.IsZero() {
 		return timestampSpace
 	}
 	s.out = AppendTime(s.out, at)
 	size := len(s.out)
 	s.out = s.out[:bytes.LastIndexByte(s.out, ':')+1]
-	return size - len(s.out) + len(featureEnd)
+	size += staleAfterSpace + len(featureEnd) - len(s.out)
+	if arrival {
+		size += basisSpace
+	}
+	return size
 }
 
 // compactOptions remove white space and change nothing else.

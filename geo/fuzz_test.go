@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,16 @@ func expected(t *testing.T, item []byte, p geo.Position) map[string]any {
 	for name, value := range properties {
 		switch name {
 		case "vehicle_id", "lat", "lon", "altitude", "topics", "timestamp":
-		case "speed_kmh", "accuracy", "heading":
+		case "stale_after_s":
+			if p.StaleAfter > 0 {
+				out[name] = json.Number(strconv.Itoa(p.StaleAfter))
+			}
+		case "time_basis":
+			if p.Time.IsZero() || value == "arrival" {
+				continue
+			}
+			out[name] = value
+		case "speed_kmh", "accuracy", "heading", "expect_within_s":
 			if value == nil {
 				continue
 			}
@@ -135,6 +145,9 @@ func expected(t *testing.T, item []byte, p geo.Position) map[string]any {
 		}
 	}
 	out["timestamp"] = json.Number(geo.AppendTime(nil, timeOf(p)))
+	if p.Time.IsZero() || p.Arrival {
+		out["time_basis"] = "arrival"
+	}
 	checkRanges(t, p, coordinates, out)
 	return map[string]any{
 		"type": "Feature", "id": id, "properties": out,

@@ -45,11 +45,16 @@ var hints = func() (all []hint) {
 		text := fieldName(f) + " beside a Feature's properties is ignored; put it among them"
 		all = append(all, hint{"", f, text})
 	}
+	staleAfterHint = 1 << len(all)
+	all = append(all, hint{"", fieldStaleAfter, "stale_after_s is dropped; the hub finds it out (expect_within_s may help)"})
 	if len(all) > 64 {
 		panic("geo: there are more hints than bits")
 	}
 	return all
 }()
+
+// staleAfterHint is the hint about a `stale_after_s`.
+var staleAfterHint Hints
 
 // fieldName returns the member name of a field.
 func fieldName(f field) string {

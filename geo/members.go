@@ -23,6 +23,7 @@ const (
 	fieldSpeed
 	fieldHeading
 	fieldAccuracy
+	fieldExpectWithin
 
 	// These lead to the others. Anywhere else they are like any other member.
 	fieldID
@@ -31,6 +32,10 @@ const (
 	fieldCoordinates
 	fieldProperties
 	fieldFeatures
+
+	// The hub writes these itself.
+	fieldTimeBasis
+	fieldStaleAfter
 	fieldCount
 )
 
@@ -48,6 +53,8 @@ var numberRules = [fieldCount]numberRule{
 	fieldSpeed:    {"speed_kmh", 0, math.MaxFloat64, "a number of km/h from 0 up"},
 	fieldHeading:  {"heading", 0, 360, "a number of degrees from 0 to 360"},
 	fieldAccuracy: {"accuracy", 0, math.MaxFloat64, "a number of metres from 0 up"},
+
+	fieldExpectWithin: {"expect_within_s", 1, 86400, "a number of seconds from 1 to 86400"},
 }
 
 // fieldOf returns the field of a member name.
@@ -71,6 +78,12 @@ func fieldOf(name []byte) field {
 		return fieldHeading
 	case "accuracy":
 		return fieldAccuracy
+	case "expect_within_s":
+		return fieldExpectWithin
+	case "time_basis":
+		return fieldTimeBasis
+	case "stale_after_s":
+		return fieldStaleAfter
 	case "id":
 		return fieldID
 	case "type":
@@ -296,6 +309,27 @@ func (s *scanner) timestamp(i int) (time.Time, *Refusal) {
 	return time.Time{}, refuse("timestamp", "timestamp is %s; it must be %s", showValue(raw), timestampRule)
 }
 
+// expectWithin reads node i, rounded up to a millisecond. It returns 0 for a missing one.
+func (s *scanner) expectWithin(i int) (time.Duration, *Refusal) {
+	if s.isNull(i) {
+		return 0, nil
+	}
+	v, refusal := s.number(fieldExpectWithin, i)
+	return time.Duration(math.Ceil(v*1000)) * time.Millisecond, refusal
+}
+
+// staleAfter reads node i as the hub writes it. It returns 0 for all else.
+func (s *scanner) staleAfter(i int) int {
+	if s.isNull(i) || !isDigit(s.raw(i)[0]) {
+		return 0
+	}
+	v, err := strconv.Atoi(string(s.raw(i)))
+	if err != nil || v > maxStaleAfter {
+		return 0
+	}
+	return v
+}
+
 // topics reads node i as topic ids and drops repetitions. It returns nil for missing topics.
 func (s *scanner) topics(i int) ([]string, *Refusal) {
 	if s.isNull(i) {
@@ -357,10 +391,17 @@ func (s *scanner) appendProperties(dst []byte, r *positionNodes) ([]byte, *Refus
 		switch f := s.tape[j].field; f {
 		case fieldVehicleID, fieldLat, fieldLon, fieldAltitude, fieldTimestamp, fieldTopics:
 			continue
+		case fieldTimeBasis: // of a position without a time it is known
+			if s.is(j, "arrival") || s.isNull(r.at[fieldTimestamp]) {
+				continue
+			}
+		case fieldStaleAfter:
+			r.hints |= staleAfterHint
+			continue
 		case fieldUnknown:
 			name := s.key(j)
 			r.hints |= r.hintAbout(s, name[1:len(name)-1], value)
-		case fieldSpeed, fieldHeading, fieldAccuracy:
+		case fieldSpeed, fieldHeading, fieldAccuracy, fieldExpectWithin:
 			if s.isNull(j) {
 				continue
 			}

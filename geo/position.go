@@ -9,6 +9,8 @@
 package geo
 
 import (
+	"bytes"
+	"strconv"
 	"time"
 
 	"github.com/paulmach/orb"
@@ -36,6 +38,17 @@ type Position struct {
 	// Time is zero if the report has none. The hub then sets the time of arrival.
 	Time time.Time
 
+	// Arrival says that Time is not of a fix, but of the arrival of a report that had none.
+	Arrival bool
+
+	// ExpectWithin is within which time the publisher expects the vehicle's next report. Zero means that it
+	// does not say.
+	ExpectWithin time.Duration
+
+	// StaleAfter is the age in whole seconds from which readers shall take the position as stale. The hub
+	// sets it. What a report says of it is ignored, but for a Feature of the hub's own. Zero means unknown.
+	StaleAfter int
+
 	// Topics are the topics of the vehicle from now on. Nil means as before, empty means none.
 	Topics []string
 
@@ -47,18 +60,52 @@ type Position struct {
 	head string
 }
 
-// featureEnd closes the properties and the Feature behind the timestamp.
-const featureEnd = "}}"
+// What follows the timestamp of a Feature, in the order of writing.
+const (
+	arrivalBasis    = `,"time_basis":"arrival"`
+	staleAfterStart = `,"stale_after_s":`
+	featureEnd      = "}}"
+)
 
 // AppendFeature appends the position as a GeoJSON Feature (RFC 7946, section 3.2) with at as its
-// timestamp. The Feature is one line of at most [MaxFeature] bytes, also where the line breaks of Unicode
+// timestamp. Behind it stand `"time_basis":"arrival"`, if the position has no time of its own, and
+// `stale_after_s`. The Feature is one line of at most [MaxFeature] bytes, also where the line breaks of Unicode
 // count: see [EscapeLineBreaks].
 //
 // [ParsePosition] reads such a Feature. Appending the result with its own time returns the same bytes.
 func (p *Position) AppendFeature(dst []byte, at time.Time) []byte {
 	dst = append(dst, p.head...)
 	dst = AppendTime(dst, at)
+	if p.Arrival || p.Time.IsZero() {
+		dst = append(dst, arrivalBasis...)
+	}
+	return appendFeatureEnd(dst, p.StaleAfter)
+}
+
+func appendFeatureEnd(dst []byte, staleAfter int) []byte {
+	if staleAfter > 0 {
+		dst = strconv.AppendInt(append(dst, staleAfterStart...), int64(staleAfter), 10)
+	}
 	return append(dst, featureEnd...)
+}
+
+// CutStaleAfter cuts `stale_after_s` off a Feature that [Position.AppendFeature] made: start, and featureEnd
+// behind it, are the Feature without it. Features that differ in it alone are of one report.
+func CutStaleAfter(feature []byte) (start []byte) {
+	start = feature[:len(feature)-len(featureEnd)]
+	tail := start[max(0, len(start)-staleAfterSpace):]
+	if at := bytes.LastIndex(tail, []byte(staleAfterStart)); at >= 0 {
+		// A text before it cannot look like this: its quotes are escaped.
+		return start[:len(start)-len(tail)+at]
+	}
+	return start
+}
+
+// AppendStaleAfter gives a Feature that [Position.AppendFeature] made at the end of dst another
+// `stale_after_s`, in seconds; 0: none.
+func AppendStaleAfter(dst, feature []byte, staleAfter int) []byte {
+	start := CutStaleAfter(feature)
+	return appendFeatureEnd(append(dst, start...), staleAfter)
 }
 
 // ParsePosition reads one position object or one GeoJSON Feature of a Point. It keeps no reference to

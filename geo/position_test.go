@@ -126,6 +126,17 @@ func TestFeature(t *testing.T) {
 		},
 		"Feature with its id only": {`{"properties":{"vehicle_id":null},"geometry":{"coordinates":[13.4,` +
 			`52.5],"type":"Point"},"id":"T","type":"Feature"}`, start + `,"timestamp":1795421061}}`},
+		"an arrival that comes again": {`{"time_basis":"arrival","vehicle_id":"T","lat":52.5,"lon":13.4,` +
+			`"timestamp":1795421005}`, start + `,"timestamp":1795421005,"time_basis":"arrival"}}`},
+		"another basis of time": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"timestamp":1795421005,` +
+			`"time_basis":"feed"}`, start + `,"time_basis":"feed","timestamp":1795421005}}`},
+		"a basis without a time": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"time_basis":"feed"}`,
+			start + `,"timestamp":1795421061}}`},
+		"stale_after_s of others is dropped": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,` +
+			`"stale_after_s":"soon","timestamp":1795421005}`, start + `,"timestamp":1795421005}}`},
+		"stale_after_s of a Feature": {`{"vehicle_id":"T","lat":52.5,"lon":13.4,"stale_after_s":20,` +
+			`"expect_within_s":12.5,"timestamp":1795421005}`,
+			start + `,"expect_within_s":12.5,"timestamp":1795421005,"stale_after_s":20}}`},
 		"Feature without properties": {`{"type":"Feature","id":42,"geometry":{"type":"Point",` +
 			`"coordinates":[13.4,52.5]}}`, strings.ReplaceAll(start, `"T"`, `"42"`) + `,"timestamp":1795421061}}`},
 		"Feature with null for properties": {`{"type":"Feature","id":"T","geometry":{"type":"Point",` +
@@ -136,7 +147,14 @@ func TestFeature(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := feature(t, test.item)
-			require.Equal(t, test.want, got)
+			want, stamped := strings.CutSuffix(test.want, `"timestamp":1795421061}}`)
+			switch {
+			case stamped && !strings.Contains(test.item, "1795421061"):
+				want += `"timestamp":1795421061,"time_basis":"arrival"}}`
+			case stamped:
+				want = test.want
+			}
+			require.Equal(t, want, got)
 			require.True(t, json.Valid([]byte(got)))
 			require.Equal(t, got, feature(t, got), "a Feature read again")
 		})
@@ -259,6 +277,8 @@ func TestHints(t *testing.T) {
 				"speed_kmh beside a Feature's properties is ignored; put it among them"},
 		"altitude beside the properties": {feature(`"altitude":5,`, ""),
 			"altitude beside a Feature's properties is ignored; put it among them"},
+		"stale_after_s": {at(`"stale_after_s":20`),
+			"stale_after_s is dropped; the hub finds it out (expect_within_s may help)"},
 		"within and beside": {feature(`"speed_kmh":5,`, `"speed_kmh":5`), ""},
 		"foreign speed":     {feature(`"speed":5,`, ``), ""},
 	} {
@@ -270,6 +290,49 @@ func TestHints(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, again.Hints & ^p.Hints, "a Feature that was read again gets no new hints")
 		})
+	}
+}
+
+// What the hub has found out about a vehicle is no part of its report.
+func TestStaleAfter(t *testing.T) {
+	for _, item := range []string{
+		`{"vehicle_id":"T","lat":1,"lon":2}`,
+		`{"vehicle_id":"T","lat":1,"lon":2,"timestamp":1795421005.123456789}`,
+		`{"vehicle_id":"T","lat":1,"lon":2,"timestamp":0,"x":{"a":1,"stale_after_s":3}}`,
+		`{"vehicle_id":"T","lat":1,"lon":2,"timestamp":5,"x":",\"stale_after_s\":3"}`,
+	} {
+		p, err := geo.ParsePosition([]byte(item))
+		require.NoError(t, err)
+		bare := string(p.AppendFeature(nil, timeOf(p)))
+		for _, s := range []int{15, 172800} {
+			p.StaleAfter = s
+			whole := p.AppendFeature(nil, timeOf(p))
+			require.True(t, json.Valid(whole))
+			require.Equal(t, bare, string(geo.CutStaleAfter(whole))+"}}")
+			require.Equal(t, bare, string(geo.AppendStaleAfter(nil, whole, 0)))
+			require.Equal(t, string(whole), string(geo.AppendStaleAfter(nil, []byte(bare), s)))
+			require.Equal(t, string(geo.Timestamp([]byte(bare))), string(geo.Timestamp(whole)))
+			again, err := geo.ParsePosition(whole)
+			require.NoError(t, err)
+			require.Equal(t, s, again.StaleAfter)
+		}
+		require.Equal(t, bare, string(geo.CutStaleAfter([]byte(bare)))+"}}")
+	}
+}
+
+func TestExpectWithin(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"null": 0, "1": time.Second, "12.5": 12500 * time.Millisecond, "86400": 24 * time.Hour,
+		"1.0000001": 1001 * time.Millisecond,
+	} {
+		p, err := geo.ParsePosition([]byte(`{"vehicle_id":"T","lat":1,"lon":2,"expect_within_s":` + value + `}`))
+		require.NoError(t, err)
+		require.Equal(t, want, p.ExpectWithin, value)
+	}
+	for _, value := range []string{"0.9", "86401", `"60"`, "true", "-1", "1e999"} {
+		refusal := refused(t, `{"vehicle_id":"T","lat":1,"lon":2,"expect_within_s":`+value+`}`)
+		require.Equal(t, "expect_within_s", refusal.Field)
+		require.Contains(t, refusal.Detail, "it must be a number of seconds from 1 to 86400")
 	}
 }
 
@@ -528,6 +591,7 @@ func TestLargestFeature(t *testing.T) {
 		if err != nil {
 			break
 		}
+		p.StaleAfter = 172800
 		line := p.AppendFeature(nil, time.Unix(9223372036, 854775807))
 		_, err = geo.ParsePosition(line)
 		require.NoError(t, err)
@@ -642,7 +706,7 @@ func BenchmarkAppendFeature(b *testing.B) {
 
 func ExampleParsePosition() {
 	p, err := geo.ParsePosition([]byte(`{"vehicle_id":"TRUCK-042","lat":52.520008,"lon":13.404954,` +
-		`"speed_kmh":85}`))
+		`"timestamp":1795421061,"speed_kmh":85}`))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -658,7 +722,7 @@ func ExampleParsePosition() {
 
 // The limit of a Feature is exact if the item has a timestamp, and counts escapes that the item has not.
 func TestFeatureLimit(t *testing.T) {
-	for filler, ok := range map[string]bool{strings.Repeat("\u2028", 2700): true,
+	for filler, ok := range map[string]bool{strings.Repeat("\u2028", 2690): true,
 		strings.Repeat("\u2028", 2730): false, strings.Repeat("\u0085", 2730): false} {
 		_, err := geo.ParsePosition([]byte(`{"vehicle_id":"a","lat":1,"lon":2,"x":"` + filler + `"}`))
 		require.Equal(t, ok, err == nil, "%v", err)
@@ -670,8 +734,10 @@ func TestFeatureLimit(t *testing.T) {
 	p, err := geo.ParsePosition(text(0))
 	require.NoError(t, err)
 	room := geo.MaxFeature - len(p.AppendFeature(nil, p.Time))
+	room -= len(`,"stale_after_s":172800`)
 	p, err = geo.ParsePosition(text(room))
 	require.NoError(t, err)
+	p.StaleAfter = 172800
 	require.Len(t, p.AppendFeature(nil, p.Time), geo.MaxFeature)
 	_, err = geo.ParsePosition(text(room + 1))
 	require.ErrorContains(t, err, "16384 bytes")

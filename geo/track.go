@@ -78,6 +78,7 @@ func Coordinates(feature []byte) []byte {
 
 // Timestamp returns the timestamp of a Feature that [Position.AppendFeature] made, in Unix seconds.
 func Timestamp(feature []byte) []byte {
-	start := bytes.LastIndexByte(feature, ':') + 1
-	return feature[start : len(feature)-len(featureEnd)]
+	start := bytes.LastIndex(feature, []byte(timestampStart)) + len(timestampStart)
+	end := bytes.IndexAny(feature[start:], ",}")
+	return feature[start:][:end]
 }
