@@ -41,7 +41,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	defer release()
 	snapshot := a.Hub.Snapshot(q.Topics, q.Box, q.Only...)
 	// Weak, because it names the compressed answer too (RFC 9110, section 8.8.3.3).
-	etag := `W/"` + snapshot.ID.String() + grantTag(r) + frozenTag(snapshot.Frozen) + `"`
+	etag := `W/"` + snapshot.ID.String() + grantTag(r) + stateTag(snapshot) + `"`
 	header := w.Header()
 	header.Set("ETag", etag)
 	header.Set("Last-Event-ID", snapshot.ID.String())
@@ -58,12 +58,15 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// frozenTag returns the part of an ETag that differs while the hub is frozen.
-func frozenTag(frozen bool) string {
-	if frozen {
-		return ".frozen"
+// stateTag returns the part of an ETag that differs while the hub is frozen, and after it was.
+func stateTag(s *stream.Snapshot) (tag string) {
+	if !s.QuietFrom.IsZero() {
+		tag = "." + strconv.FormatInt(s.QuietFrom.UnixMilli(), 36)
 	}
-	return ""
+	if s.Frozen {
+		tag += ".frozen"
+	}
+	return tag
 }
 
 // grantTag returns the part of an ETag that differs for readers with different rights.

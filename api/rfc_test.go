@@ -235,7 +235,7 @@ func TestRFC7946(t *testing.T) {
 }
 
 // arrivedAt matches the timestamp that the hub adds.
-var arrivedAt = regexp.MustCompile(`,"timestamp":[0-9.]+}$`)
+var arrivedAt = regexp.MustCompile(`,"timestamp":[0-9.]+(,"time_basis":"arrival")?}$`)
 
 func checkRFC(t *testing.T, contentType string, cases []rfcCase) {
 	for _, c := range cases {

@@ -173,9 +173,11 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	if !added {
 		a.keepForSave(v)
 	}
+	heardBefore := a.fleet.lastSeen(v)
 	if v.present() { // what comes late or again does not bring back a gone one
 		a.fleet.touch(v, a.heard)
 	}
+	p.StaleAfter = 0 // it is not for the publisher to say
 	at, n := timestampOf(p, v, a.arrived), a.number()
 	a.event = framePosition(a.event.text, a.epoch, n, p, at)
 	switch a.verdict(p, v, at.UnixNano(), a.event.feature()) {
@@ -186,7 +188,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 			return Receipt{Verdict: Duplicate}
 		}
 		a.sums.add(a.event.feature())
-		a.event = frameLate(a.event.text, a.epoch, n, p, at)
+		a.event = frameLate(a.event.text, a.epoch, n, p, at).withStaleAfter(a.epoch, n, a.staleAfter(p, v))
 		a.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace())
 		return Receipt{Verdict: Late, ID: a.id(n)}
 	}
@@ -199,6 +201,12 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	topics := a.publishedTopics(v)
 	if topics == nil || p.Topics != nil {
 		topics = a.topics.set(p.Topics, topics, a.log.dropped)
+	}
+	if v.present() {
+		a.learnRhythm(v, heardBefore)
+	}
+	if stale := a.staleAfter(p, v); stale > 0 {
+		a.event = a.event.withStaleAfter(a.epoch, n, stale)
 	}
 	if a.fences.near != nil {
 		topics = a.judge(v, p.Point, at.UnixNano(), topics)

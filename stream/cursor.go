@@ -328,8 +328,8 @@ func (c *cursor) appendLive(buf []byte) []byte {
 		data = append(data, `,"skipped":`...)
 		data = strconv.AppendUint(data, c.missed-uint64(c.sent), 10)
 	}
-	data = fmt.Appendf(data, `,"protocol":%q,"time":`, c.query.Protocol)
-	data = append(appendWireTime(data, c.hub.config.Clock()), '}')
+	data = fmt.Appendf(data, `,"protocol":%q,`, c.query.Protocol)
+	data = appendClock(data, c.hub.config.Clock(), c.hub.quietFrom.Load())
 	return appendControl(buf, "live", c.resumeID(), string(data))
 }
 

@@ -103,6 +103,13 @@ func frameLate(buf []byte, epoch string, n number, p *geo.Position, at time.Time
 	return endFrame(p.AppendFeature(head, at), len(head), epoch, n)
 }
 
+// withStaleAfter gives the Feature of a frame of event n a `stale_after_s`; 0: none. It reuses the memory of
+// the frame.
+func (f frame) withStaleAfter(epoch string, n number, staleAfter int) frame {
+	feature := f.feature()
+	return endFrame(geo.AppendStaleAfter(f.text[:f.dataAt], feature, staleAfter), int(f.dataAt), epoch, n)
+}
+
 // frameGone encodes a `gone` event. It reuses the memory of buf.
 func frameGone(buf []byte, epoch string, n number, vehicleID string, reason GoneReason) frame {
 	head := appendName(buf[:0], "gone")
@@ -145,7 +152,9 @@ func appendControl(dst []byte, name, id, data string) []byte {
 //
 // WebKit keeps a part of an event when a connection is cut, and adds the lines of the next connection to
 // it. What comes of that must be a `ping` after which the client still has its id.
-func appendGreeting(dst []byte, retry time.Duration, lastEventID string, at time.Time) []byte {
+func appendGreeting(
+	dst []byte, retry time.Duration, lastEventID string, at time.Time, quietFrom int64,
+) []byte {
 	dst = append(dst, "retry: "...)
 	dst = strconv.AppendInt(dst, retry.Milliseconds(), 10)
 	dst = append(dst, "\nevent: ping"...)
@@ -153,8 +162,8 @@ func appendGreeting(dst []byte, retry time.Duration, lastEventID string, at time
 		dst = append(dst, "\nid: "...)
 		dst = append(dst, lastEventID...)
 	}
-	dst = append(dst, "\ndata: "...)
-	return append(appendPingData(dst, at), "\n\n"...)
+	dst = append(dst, "\ndata: {"...)
+	return append(appendClock(dst, at, quietFrom), "\n\n"...)
 }
 
 // isWireID reports whether a text has the form of the ids of a hub, this or another: 1 to 40 bytes of
@@ -169,10 +178,14 @@ func isWireID(text string) bool {
 	return text != "" && len(text) <= longest
 }
 
-// appendPingData appends the data of a `ping` at the time of day at.
-func appendPingData(dst []byte, at time.Time) []byte {
-	dst = append(dst, `{"time":`...)
-	return append(appendWireTime(dst, at), '}')
+// appendClock appends the last members of a `ping` or `live`, and the bracket: the time of day at, and
+// quiet_from, if it is not 0: see quiet.
+func appendClock(dst []byte, at time.Time, quietFrom int64) []byte {
+	dst = appendWireTime(append(dst, `"time":`...), at)
+	if quietFrom != 0 {
+		dst = appendWireTime(append(dst, `,"quiet_from":`...), time.Unix(0, quietFrom))
+	}
+	return append(dst, '}')
 }
 
 // appendWireTime appends a time of day as on the wire: Unix seconds, to the millisecond.
@@ -189,5 +202,5 @@ func appendBye(dst []byte, why Reason) []byte {
 // the client to come back after retry. A browser's EventSource gives up on an error status, but
 // comes back after a stream. lastEventID is as in [Query].
 func (h *Hub) TurnedAway(lastEventID string, retry time.Duration) []byte {
-	return appendBye(appendGreeting(nil, retry, lastEventID, h.config.Clock()), TooMany)
+	return appendBye(appendGreeting(nil, retry, lastEventID, h.config.Clock(), h.quietFrom.Load()), TooMany)
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
+
+	"livemap/geo"
 )
 
 // vehicle is the last-known state of one vehicle. It is present, gone or forgotten. A gone vehicle
@@ -59,8 +62,9 @@ type fleet struct {
 	inOrder *btree.BTreeG[*vehicle] // present vehicles, by id
 	// slots has the vehicles by slot, nil where there is none. A walk in pieces relies on stable slots.
 	slots   []*vehicle
-	free    []int32 // free slots
-	recency recency // by slot
+	free    []int32  // free slots
+	recency recency  // by slot
+	rhythms []rhythm // by slot
 	owners  owners
 	present int // vehicles
 	gone    int // vehicles
@@ -116,10 +120,11 @@ func (f *fleet) add(id, publisher string, dropped number) *vehicle {
 func (f *fleet) slotFor(v *vehicle) int32 {
 	if n := len(f.free); n > 0 {
 		slot := f.free[n-1]
-		f.free, f.slots[slot] = f.free[:n-1], v
+		f.free, f.slots[slot], f.rhythms[slot] = f.free[:n-1], v, rhythm{}
 		return slot
 	}
 	f.slots, f.recency = append(f.slots, v), append(f.recency, recencyLink{})
+	f.rhythms = append(f.rhythms, rhythm{})
 	return int32(len(f.slots) - 1)
 }
 
@@ -188,7 +193,7 @@ func (f *fleet) prefetchRecency(vehicles []*vehicle) {
 	for _, v := range vehicles {
 		if v != nil && v.slot >= 0 {
 			l := f.recency[v.slot]
-			f.prefetched += uint64(f.recency[l.older].newer + f.recency[l.newer].older)
+			f.prefetched += uint64(f.recency[l.older].newer+f.recency[l.newer].older) + uint64(f.rhythms[v.slot].total)
 		}
 	}
 }
@@ -219,7 +224,8 @@ func (f *fleet) release(v *vehicle) {
 // hashFeature returns a hash by which a gone vehicle's Feature is recognised.
 func hashFeature(feature []byte) uint64 {
 	h := fnv.New64a()
-	h.Write(feature)
+	h.Write(geo.CutStaleAfter(feature))
+	io.WriteString(h, "}}") // its end
 	return h.Sum64()
 }
 

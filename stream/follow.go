@@ -313,7 +313,12 @@ func cutEntries(entries []byte, sources []Source, into []entry) (err error) {
 // the newest of the session before. Hub.mu is held.
 func (h *Hub) beginMessage(at Place, m messageInfo) (last uint64, due bool) {
 	j := &h.journaled
-	j.moveTime(at)
+	if at.At.Sub(j.place.At) > quietAfter {
+		h.setQuiet(at.At.UnixNano(), j.time)
+	}
+	if j.moveTime(at) {
+		h.quiet.mark = j.time // it does not tell yet when something came
+	}
 	if j.time-j.swept > int64(sessionLife/10) {
 		j.swept = j.time
 		for id, s := range j.sessions {
@@ -332,13 +337,14 @@ func (h *Hub) beginMessage(at Place, m messageInfo) (last uint64, due bool) {
 
 // moveTime moves the journal's time to that of a message. It never goes back, and moves at most maxTimeStep:
 // a clock that was wrong for a moment does not expire the fleet. Each entry has a nanosecond of its own,
-// so that no two vehicles were heard of at the same time.
-func (j *journaled) moveTime(at Place) {
+// so that no two vehicles were heard of at the same time. behind reports that the time has not caught up.
+func (j *journaled) moveTime(at Place) (behind bool) {
 	to := at.At.UnixNano()
-	if j.time > 0 {
-		to = min(to, j.time+int64(maxTimeStep))
+	if j.time > 0 && to > j.time+int64(maxTimeStep) {
+		to, behind = j.time+int64(maxTimeStep), true
 	}
 	j.time = max(to, j.time+1)
+	return behind
 }
 
 // applyEntries applies the entries of a message.

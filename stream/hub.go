@@ -87,6 +87,9 @@ type Hub struct {
 	keyed     keyed
 	settings  settings  // part of the state with a journal
 	journaled journaled // likewise
+	quiet     quiet     // part of the state
+
+	quietFrom atomic.Int64 // quiet.until, for readers
 
 	following   *following   // nil: without a journal
 	frozenSince atomic.Int64 // as streams are told, Unix milliseconds; 0: the hub is up to date
@@ -110,6 +113,7 @@ func New(config Config) *Hub {
 	h := newHub(config)
 	h.start()
 	h.running.Go(h.expire)
+	h.running.Go(h.watchQuiet)
 	return h
 }
 
@@ -122,6 +126,7 @@ func newHub(config Config) *Hub {
 
 		otherClock: config.Clock != nil,
 
+		quiet:     quiet{mark: math.MinInt64},
 		settings:  newSettings(),
 		fleet:     newFleet(),
 		topics:    newTopics(),

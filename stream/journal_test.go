@@ -156,7 +156,8 @@ func TestJournalIsAway(t *testing.T) {
 			snapshot.Write(p)
 			return nil
 		}))
-		assert.Equal(t, `{"type":"FeatureCollection","features":[],"frozen":true}`+"\n", snapshot.String())
+		assert.Equal(t, `{"type":"FeatureCollection","features":[],"frozen":true,"quiet_from":946684800}`+"\n",
+			snapshot.String())
 		late := listen(t, h, fleetQuery)
 		time.Sleep(time.Second)
 		for _, reader := range []*client{early, late} {
@@ -206,16 +207,16 @@ func TestMessageBytes(t *testing.T) {
 	feature := `{"type":"Feature","id":"A","geometry":{"type":"Point","coordinates":[0,0]},` +
 		`"properties":{"vehicle_id":"A","timestamp":`
 	const head = "01ac020000" // source, item, values
-	position := hex.EncodeToString(p.AppendWire(nil))
-	size := 5 + len(position)/2
+	body := hex.EncodeToString(p.AppendWire(nil))
+	size := 5 + len(body)/2
 	want := "01" + "00" + "0700000000000000" + "0800000000000000" + "0900000000000000" + "0a00000000000000" +
 		"01" + "09" + hex.EncodeToString([]byte("subject P")) + "03" + "677073" + "0c00000000000000" + "04" +
-		"01" + fmt.Sprintf("%02x%02x", size&0x7f|0x80, size>>7) + head + position +
+		"01" + fmt.Sprintf("%02x%02x", size&0x7f|0x80, size>>7) + head + body +
 		"02" + "01" + "42" +
 		"03" + "09" + "0b00000000000000" + "42" +
 		"05" + "11" + "01" + "0700000000000000" + "0900000000000000"
 	assert.Equal(t, want, got)
-	assert.Contains(t, position, hex.EncodeToString([]byte(feature)))
+	assert.Contains(t, body, hex.EncodeToString([]byte(feature)))
 	for n := range len(want) / 2 {
 		bytes, _ := hex.DecodeString(want[:2*n])
 		assert.Error(t, stream.CheckMessage(bytes), "%d bytes", n)
@@ -224,6 +225,13 @@ func TestMessageBytes(t *testing.T) {
 	assert.Error(t, stream.CheckMessage(other), "of a source that is not there")
 	whole, _ := hex.DecodeString(want)
 	require.NoError(t, stream.CheckMessage(whole))
+	arrived := position(t, "A", `"timestamp":1700000000,"time_basis":"arrival","expect_within_s":10`)
+	withValues := hex.EncodeToString(stream.MessageOf(7, 8, 9, 10, source, arrived, "B"))
+	assert.Contains(t, withValues, "01ac02"+"2800"+"904e"+hex.EncodeToString(arrived.AppendWire(nil)))
+	readable, _ := hex.DecodeString(withValues)
+	require.NoError(t, stream.CheckMessage(readable))
+	later, _ := hex.DecodeString(strings.Replace(withValues, "01ac02"+"2800", "01ac02"+"2802", 1))
+	assert.Error(t, stream.CheckMessage(later), "a value that a later format may have")
 	whole[0] = 2
 	assert.ErrorContains(t, stream.CheckMessage(whole), "has format 2, and this hub knows format 1")
 	assert.ErrorIs(t, stream.CheckMessage(whole), stream.ErrNewer)

@@ -97,8 +97,8 @@ func publish(t testing.TB, h *stream.Hub, id, members string) stream.Receipt {
 // fillLog publishes different positions of the vehicle until they take at least bytes in the log.
 func fillLog(t testing.TB, h *stream.Hub, id string, bytes int) {
 	t.Helper()
-	filler := strings.Repeat("x", 8000)
-	for n := range bytes/8000 + 1 {
+	filler := strings.Repeat("x", 7950)
+	for n := range bytes/7950 + 1 {
 		publish(t, h, id, fmt.Sprintf(`"n":%d,"filler":%q`, n, filler))
 	}
 }

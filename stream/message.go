@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 
@@ -26,7 +27,8 @@ import (
 // Bodies:
 //
 //	entryPosition  uvarint: source, its index plus 1, 0 for none; uvarint: how many numbers after the source's;
-//	               uint16: 0, bits for values that follow in a later format; geo.Position.AppendWire
+//	               uint16: bits, of the values that follow: valueExpect, valueArrival, others are of a later
+//	               format; with valueExpect a uvarint, milliseconds; geo.Position.AppendWire
 //	entryDelete    the vehicle's id
 //	entryExpire    int64: fleet.lastSeen; the vehicle's id
 //	entrySetting   uint8: Setting; uvarint: its value; uint8: 1: only if it was never set, 0: in any case
@@ -67,6 +69,12 @@ const (
 )
 
 const entryRulesSpoken = 1
+
+// What a position may have, beside what is in its Feature.
+const (
+	valueExpect  = 1 << 3 // ExpectWithin
+	valueArrival = 1 << 5 // Arrival
+)
 
 // errMessage is the reason for bytes that are no message of format 1.
 var errMessage = errors.New("stream: a message of the journal is damaged")
@@ -190,6 +198,9 @@ type entry struct {
 	note       []byte       // entryKey
 	fence      *fenceEntry  // entryFence
 	timer      *timerEntry  // entryTimer
+
+	arrival      bool          // entryPosition: for position
+	expectWithin time.Duration // likewise
 }
 
 // cutEntry reads the first entry into e and returns the others.
@@ -208,6 +219,7 @@ func cutEntry(entries []byte, e *entry) (rest []byte, err error) {
 	case entryPosition:
 		if body, err = e.readPositionHead(body); err == nil {
 			err = e.position.ReadWire(body)
+			e.position.Arrival, e.position.ExpectWithin = e.arrival, e.expectWithin
 		}
 		e.vehicle = e.position.VehicleID
 	case entryDelete:
@@ -259,11 +271,20 @@ func (e *entry) readPositionHead(body []byte) (rest []byte, err error) {
 	if len(body) < 2 {
 		return nil, errMessage
 	}
-	if body[0] != 0 || body[1] != 0 {
+	values, body := binary.LittleEndian.Uint16(body), body[2:]
+	if values&^(valueExpect|valueArrival) != 0 {
 		return nil, fmt.Errorf("stream: a position of the journal has values that this hub does not know: %w",
 			ErrNewer)
 	}
-	return body[2:], nil
+	e.arrival, e.expectWithin = values&valueArrival != 0, 0
+	if values&valueExpect != 0 {
+		milliseconds, size := binary.Uvarint(body)
+		if size <= 0 || milliseconds > uint64(24*time.Hour/time.Millisecond) {
+			return nil, errMessage
+		}
+		e.expectWithin, body = time.Duration(milliseconds)*time.Millisecond, body[size:]
+	}
+	return body, nil
 }
 
 // appendEntry appends an entry. What else it says than its kind is for its body to append.
@@ -278,7 +299,18 @@ func entryHead(size int) int { return len(binary.AppendUvarint([]byte{0}, uint64
 // appendPositionBody leaves the source to addSource.
 func appendPositionBody(dst []byte, item int, p *geo.Position) []byte {
 	dst = binary.AppendUvarint(append(dst, 0), uint64(item))
-	return p.AppendWire(append(dst, 0, 0)) // no values
+	values := uint16(0)
+	if p.Arrival {
+		values |= valueArrival
+	}
+	if p.ExpectWithin > 0 {
+		values |= valueExpect
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, values)
+	if p.ExpectWithin > 0 {
+		dst = binary.AppendUvarint(dst, uint64(p.ExpectWithin/time.Millisecond))
+	}
+	return p.AppendWire(dst)
 }
 
 func appendExpireBody(dst []byte, heard int64, vehicleID string) []byte {

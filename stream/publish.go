@@ -148,7 +148,7 @@ func (h *Hub) CheckFrom(source Source, p *geo.Position) (Verdict, error) {
 		return Accepted, nil
 	}
 	at := timestampOf(p, v, now)
-	feature := p.AppendFeature(nil, at)
+	feature := geo.AppendStaleAfter(nil, p.AppendFeature(nil, at), 0)
 	verdict := h.verdict(p, v, at.UnixNano(), feature)
 	switch {
 	case verdict == Late && h.sums.has(feature):
@@ -192,7 +192,7 @@ func (h *Hub) verdict(p *geo.Position, v *vehicle, at int64, data []byte) Verdic
 		return Accepted
 	case !v.present() && v.hash == hashFeature(data):
 		return Duplicate
-	case v.present() && string(v.feature()) == string(data) &&
+	case v.present() && string(geo.CutStaleAfter(v.feature())) == string(geo.CutStaleAfter(data)) &&
 		(p.Topics == nil || sameTopics(v.here.topics.published(), p.Topics)):
 		return Duplicate
 	}

@@ -205,7 +205,7 @@ func TestAheadOfTheClockIsRejected(t *testing.T) {
 // A position may be reused as soon as Publish has returned.
 func TestPublishKeepsNothing(t *testing.T) {
 	h := start(t, stream.Config{})
-	p := position(t, "a", `"topics":["x"]`)
+	p := position(t, "a", `"topics":["x"],"timestamp":1700000000`)
 	_, err := h.Publish(p)
 	require.NoError(t, err)
 	p.Topics[0], p.VehicleID, p.Point = "y", "b", geo.Point{9, 9}

@@ -3,6 +3,7 @@ package stream
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -53,7 +54,9 @@ type stateOfJournal struct {
 	Checked   int64              `json:"checked"`
 	Newest    uint64             `json:"newest"`    // event
 	Forgotten uint64             `json:"forgotten"` // event
-	Settings  map[string]int64   `json:"settings"`  // that were set
+	QuietEnd  int64              `json:"quiet_until"`
+	QuietMark int64              `json:"quiet_mark"`
+	Settings  map[string]int64   `json:"settings"` // that were set
 	Sessions  map[uint64]session `json:"sessions"`
 }
 
@@ -64,6 +67,7 @@ func (h *Hub) stateOfJournal() *stateOfJournal {
 		Epoch: h.epoch, Seq: j.place.Seq, At: j.place.At, Time: j.time, Swept: j.swept,
 		Digest: j.digest, Checked: j.checked,
 		Newest: uint64(h.log.newest), Forgotten: uint64(h.fleet.forgotten),
+		QuietEnd: h.quiet.until, QuietMark: h.quiet.mark,
 		Settings: h.settings.asSaved(), Sessions: maps.Clone(j.sessions),
 	}
 }
@@ -76,6 +80,7 @@ func (h *Hub) restore(j *stateOfJournal) (err error) {
 	}
 	h.log.newest, h.log.dropped = number(j.Newest), number(j.Newest)
 	h.fleet.forgotten = number(j.Forgotten)
+	h.setQuiet(j.QuietEnd, j.QuietMark)
 	h.settings, err = restoreSettings(j.Settings)
 	return err
 }
@@ -115,6 +120,7 @@ type stateLine struct {
 	Number  number          `json:"number,omitempty"` // of the event that made the state, with a journal
 	Owner   string          `json:"owner,omitempty"`
 	Topics  []string        `json:"topics,omitempty"`
+	Rhythm  []byte          `json:"rhythm,omitempty"` // see rhythm.append
 	Feature json.RawMessage `json:"feature,omitempty"`
 
 	Gone      GoneReason `json:"gone,omitempty"`
@@ -154,17 +160,18 @@ func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
 	if h.following != nil {
 		n = v.number
 	}
-	dst = appendStateLine(dst, v, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n)
+	rhythm := &h.fleet.rhythms[v.slot]
+	dst = appendStateLine(dst, v, rhythm, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n)
 	return sumLine(h.appendNearby(dst, v), start)
 }
 
 // appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
 // all vehicles are present: their Feature is copied byte for byte, without parsing it.
-func appendStateLine(dst []byte, v *vehicle, owner string, silent int64, n number) []byte {
+func appendStateLine(dst []byte, v *vehicle, r *rhythm, owner string, silent int64, n number) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
 			Silent: silent, Number: n, Owner: owner, Gone: v.wentBy(), VehicleID: v.id, Time: v.time,
-			Point: v.here.point, Sum: v.hash,
+			Point: v.here.point, Sum: v.hash, Rhythm: r.append(nil),
 		})
 		if err != nil {
 			panic("stream: " + err.Error()) // unreachable: it holds finite numbers and text
@@ -179,6 +186,11 @@ func appendStateLine(dst []byte, v *vehicle, owner string, silent int64, n numbe
 	}
 	if owner != "" {
 		dst = geo.AppendString(append(dst, `,"owner":`...), owner)
+	}
+	if r.total > 0 {
+		var room [2*2*len(rhythmSteps) + 1]byte
+		dst = base64.StdEncoding.AppendEncode(append(dst, `,"rhythm":"`...), r.append(room[:0]))
+		dst = append(dst, '"')
 	}
 	topics := v.here.topics.published()
 	for i, t := range topics {
@@ -237,6 +249,8 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	}
 	h.fleet.sortByRecency()
 	if h.following == nil {
+		now := h.moment()
+		h.setQuiet(now.wall.UnixNano(), int64(now.mono))
 		for h.crowded(0) != nil {
 			h.applyNow(Source{}, h.moment()).evict(0)
 		}
@@ -377,6 +391,7 @@ func readHeader(in *bufio.Reader) (header stateHeader, err error) {
 type restoredLine struct {
 	stateLine
 	position geo.Position
+	rhythm   rhythm
 }
 
 func (l *restoredLine) check() (err error) {
@@ -384,6 +399,9 @@ func (l *restoredLine) check() (err error) {
 		return errors.New("silent is negative")
 	}
 	l.Silent = min(l.Silent, int64(maxSilent))
+	if !l.rhythm.read(l.Rhythm) {
+		return errors.New("its rhythm is none")
+	}
 	if l.Gone == Deleted || l.Gone == Expired {
 		return geo.CheckVehicleID(l.VehicleID)
 	}
@@ -419,6 +437,7 @@ func (h *Hub) restoreVehicle(l *restoredLine, down time.Duration) {
 		n, seen = l.Number, h.journaled.time
 	}
 	h.fleet.recency[v.slot].seen = seen - l.Silent
+	h.fleet.rhythms[v.slot] = l.rhythm
 	if l.Gone != "" {
 		v.time, v.hash = l.Time, l.Sum
 		h.event = frameGone(h.event.text, h.epoch, n, v.id, l.Gone)

@@ -1,6 +1,10 @@
 package stream
 
-import "livemap/geo"
+import (
+	"time"
+
+	"livemap/geo"
+)
 
 // Vehicle returns the last-known GeoJSON Feature of a vehicle and the id of its event. The caller
 // may keep the Feature, but must not change it. ok is false when the vehicle is unknown or gone.
@@ -18,10 +22,15 @@ func (h *Hub) Vehicle(vehicleID string) (data []byte, id ID, ok bool) {
 type Snapshot struct {
 	ID     ID   // a stream of the same query continues from here
 	Frozen bool // the hub could not prove that it was up to date: see [Hub.Frozen]
-	hub    *Hub
-	scope  scope
-	view   *stateView
-	near   *geo.Point // each Feature has its distance from there; nil: none has one
+
+	// QuietFrom is when the newest time ended in which no hub took anything; the zero time: there was none.
+	// No vehicle is stale for it.
+	QuietFrom time.Time
+
+	hub   *Hub
+	scope scope
+	view  *stateView
+	near  *geo.Point // each Feature has its distance from there; nil: none has one
 }
 
 // Snapshot freezes the positions that are in scope now. topics, box and only mean what they mean in
@@ -29,7 +38,11 @@ type Snapshot struct {
 func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot {
 	s := newScope(topics, box, only...)
 	view := h.freeze(&s)
-	return &Snapshot{ID: h.id(view.head), Frozen: h.frozenSince.Load() != 0, hub: h, scope: s, view: view}
+	snapshot := &Snapshot{ID: h.id(view.head), Frozen: h.frozenSince.Load() != 0, hub: h, scope: s, view: view}
+	if until := h.quietFrom.Load(); until != 0 {
+		snapshot.QuietFrom = time.Unix(0, until)
+	}
+	return snapshot
 }
 
 // SnapshotSize returns how many vehicles the view of a snapshot holds at most. That is 16 bytes each,
@@ -54,10 +67,14 @@ func (h *Hub) SnapshotSize(topics []string) int {
 // each. It returns the first error of write. If a vehicle has moved on and the log has dropped the
 // frozen position, its newest position is written. The collection of a frozen hub says so.
 func (s *Snapshot) Write(write func([]byte) error) error {
+	end := []byte("]")
 	if s.Frozen {
-		return s.write(write, "],\"frozen\":true}\n")
+		end = append(end, `,"frozen":true`...)
 	}
-	return s.write(write, "]}\n")
+	if !s.QuietFrom.IsZero() {
+		end = appendWireTime(append(end, `,"quiet_from":`...), s.QuietFrom)
+	}
+	return s.write(write, string(end)+"}\n")
 }
 
 // write is Write with what stands behind the Features.

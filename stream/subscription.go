@@ -188,7 +188,7 @@ func (s *Subscription) open(out Outlet) {
 	s.out = out
 	s.lastPing = s.hub.now()
 	retry := time.Second + rand.N(2*time.Second) // spreads the clients that come back
-	s.send(appendGreeting(nil, retry, s.query.LastEventID, s.hub.config.Clock()))
+	s.send(appendGreeting(nil, retry, s.query.LastEventID, s.hub.config.Clock(), s.hub.quietFrom.Load()))
 	s.waitFlushed()
 	s.sendAndFreeze(s.cursor.begin())
 	s.waitFlushed()
@@ -405,7 +405,7 @@ func (s *Subscription) ping(now time.Duration) {
 	}
 	s.probed.Store(false)
 	s.lastPing = now
-	data := appendPingData(nil, s.hub.config.Clock())
+	data := appendClock([]byte("{"), s.hub.config.Clock(), s.hub.quietFrom.Load())
 	s.send(appendControl(nil, "ping", s.resumeID(), string(data)))
 }
 

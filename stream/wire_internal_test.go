@@ -82,9 +82,9 @@ func parse(t *testing.T, text []byte) (events []sse.Event) {
 
 func TestControlEvents(t *testing.T) {
 	at := time.Unix(1795421061, 123e6)
-	text := appendGreeting(nil, 1234*time.Millisecond, "e-7", at)
+	text := appendGreeting(nil, 1234*time.Millisecond, "e-7", at, 0)
 	text = appendControl(text, "reset", "", `{"reason":"new"}`)
-	text = appendControl(text, "ping", "e-8", string(appendPingData(nil, at)))
+	text = appendControl(text, "ping", "e-8", string(appendClock([]byte("{"), at, 0)))
 	require.Equal(t, []sse.Event{
 		{LastEventID: "e-7", Type: "ping", Data: `{"time":1795421061.123}`},
 		{LastEventID: "e-7", Type: "reset", Data: `{"reason":"new"}`},

@@ -41,7 +41,8 @@ data: {"type":"Feature","id":"TRUCK-042","geometry":{"type":"Point","coordinates
 id: E-1
 
 data: {"type":"Feature","id":"\"\\é","geometry":{"type":"Point","coordinates":[2,1,34]},`+
-			`"properties":{"vehicle_id":"\"\\é","note":"<b> & ü\u2028\u0085\u2029","timestamp":946684800}}
+			`"properties":{"vehicle_id":"\"\\é","note":"<b> & ü\u2028\u0085\u2029","timestamp":946684800,`+
+			`"time_basis":"arrival"}}
 id: E-2
 
 event: live
