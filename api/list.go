@@ -21,9 +21,8 @@ const (
 
 // vehicles answers with a page of the vehicles that the reader may read.
 func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
-	p := paramsOf(r, "q", "topic", "bbox", "near", "limit", "after")
-	p.refuse("GET /vehicles has q, topic, bbox, near, limit and after", "state")
-	words, part, near := p.search(), p.part(geo.CheckVehicleID), p.point("near")
+	p := paramsOf(r, "q", "topic", "bbox", "state", "near", "limit", "after")
+	words, part, near, state := p.search(), p.part(geo.CheckVehicleID), p.point("near"), p.state()
 	if near != nil && part.After != "" {
 		p.invalid("after", "does not go with near, which has one page of up to limit vehicles")
 	}
@@ -36,7 +35,10 @@ func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
 	if len(words) > 0 {
 		match = geo.NewSearch(words).Match
 	}
-	if len(words) > 0 || near != nil {
+	if state != "" {
+		match = a.inState(state, match)
+	}
+	if match != nil || near != nil {
 		examined = a.Hub.SnapshotSize(q.Topics)
 	}
 	release, err := a.acquireRead(r, examined)
@@ -59,6 +61,14 @@ func (a *API) vehicles(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Write(writeTo(w))
 	return nil
+}
+
+// inState chooses the vehicles that are in a state now, of those that match chooses; nil: of all.
+func (a *API) inState(state geo.State, match func([]byte) bool) func([]byte) bool {
+	now, quietFrom := a.Hub.Freshness()
+	return func(feature []byte) bool {
+		return geo.StateOf(feature, now, quietFrom) == state && (match == nil || match(feature))
+	}
 }
 
 // topicsPage is the answer to GET /topics.
@@ -139,6 +149,17 @@ func (p *params) search() geo.Words {
 		return nil
 	}
 	return geo.ParseWords(text)
+}
+
+// state returns the parameter state, "" if it is not given.
+func (p *params) state() (state geo.State) {
+	if text, given := p.single("state"); given {
+		var err error
+		if state, err = geo.ParseState(problem.Shorten(text)); err != nil {
+			p.invalid("state", "is invalid: %v", err)
+		}
+	}
+	return state
 }
 
 // part returns the part of a list that the parameters limit and after name.

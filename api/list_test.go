@@ -100,6 +100,34 @@ func TestListVehicles(t *testing.T) {
 	require.Equal(t, `{"type":"FeatureCollection","features":[]}`+"\n", h.get(t, "/vehicles?topic=nobody").body)
 }
 
+// TestVehiclesByState lists vehicles by what they do, by the hub's clock.
+func TestVehiclesByState(t *testing.T) {
+	h := start(t)
+	now := time.Now().Unix()
+	fix := func(age int64) string { return fmt.Sprintf(`"timestamp":%d`, now-age) }
+	h.put(t, at("drives", 1, 1, `"speed_kmh":3`, fix(0)), at("parks", 1, 1, `"speed_kmh":2.9`, fix(0)),
+		at("silent", 1, 1, fix(600), `"name":"Zoë"`), at("silent2", 1, 1, fix(600), `"expect_within_s":400`),
+		at("away", 1, 1, fix(3600)), at("away2", 1, 1, fix(600), `"speed_kmh":50`))
+	for query, want := range map[string][]string{
+		"state=moving":                   {"drives"},
+		"state=stopped":                  {"parks", "silent2"},
+		"state=stale":                    {"silent"},
+		"state=lost":                     {"away", "away2"},
+		"state=lost&limit=1&after=away":  {"away2"},
+		"state=stale&q=zoe":              {"silent"},
+		"state=moving&q=zoe":             nil,
+		"state=lost&near=1,1":            {"away", "away2"},
+		"state=lost&bbox=5,5,6,6":        nil,
+		"state=stopped&topic=vehicle:no": nil,
+	} {
+		ids, _ := vehiclesPage(t, h.get(t, "/vehicles?"+query))
+		require.Equal(t, want, ids, query)
+	}
+	refused := h.get(t, "/vehicles?state=parked")
+	require.Equal(t, 400, refused.StatusCode)
+	require.Contains(t, refused.body, "it must be moving, stopped, stale or lost")
+}
+
 // TestNearestVehicles lists the nearest first, also over the antimeridian, within the scope of the request.
 func TestNearestVehicles(t *testing.T) {
 	h := start(t)
@@ -217,7 +245,7 @@ func TestListsRefuse(t *testing.T) {
 		"/vehicles?near=":            "parameter near is invalid",
 		"/vehicles?nearby=1,2":       "did you mean near?",
 		"/vehicles?near=1,2&after=a": "parameter after does not go with near, which has one page of up to limit",
-		"/vehicles?state=moving":     "state is not supported; GET /vehicles has q, topic, bbox, near",
+		"/vehicles?state=":           "it must be moving, stopped, stale or lost",
 		"/vehicles?topic=":           "parameter topic is invalid",
 		"/vehicles?topic=x*":         "there are no wildcards",
 		"/vehicles?topics=x":         "did you mean topic?",

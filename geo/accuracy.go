@@ -11,19 +11,7 @@ const farthest = 1e12
 
 // Accuracy returns the accuracy of a Feature that [Position.AppendFeature] made, in whole millimetres; 0: it
 // has none.
-func Accuracy(feature []byte) int64 {
-	start := bytes.Index(feature, []byte(propertiesStart)) + len(`]},"properties":{`)
-	for i := start; i < len(feature) && feature[i] == '"'; i++ {
-		key := i
-		if i = skipString(feature, i) + 1; string(feature[key:i]) == `"accuracy":` {
-			return millimetres(feature[i:])
-		}
-		if i = skipValue(feature, i); feature[i] != ',' {
-			break
-		}
-	}
-	return 0
-}
+func Accuracy(feature []byte) int64 { return millimetres(property(feature, "accuracy")) }
 
 // skipValue returns where a value of a valid object ends that begins at i.
 func skipValue(b []byte, i int) int {

@@ -46,7 +46,7 @@ func onBoth(t *testing.T, test func(t *testing.T, h *stream.Hub)) {
 					return
 				}
 				h := startOn(t, stream.Config{}, quietJournal(), nil)
-				defer h.Close()
+				t.Cleanup(h.Close)
 				test(t, h)
 			})
 		})
@@ -151,7 +151,7 @@ func TestRhythmIsSaved(t *testing.T) {
 		random := rand.New(rand.NewPCG(2, 3))
 		j := quietJournal()
 		first := startOn(t, stream.Config{}, j, nil)
-		defer first.Close()
+		t.Cleanup(first.Close)
 		second := first
 		for n := range 300 {
 			if n%37 == 0 {
@@ -196,7 +196,7 @@ func TestQuiet(t *testing.T) {
 		h.Close()
 		time.Sleep(time.Hour)
 		h = startOn(t, stream.Config{}, j, state.Bytes())
-		defer h.Close()
+		t.Cleanup(h.Close)
 		until := time.Now().Unix()
 		c := listen(t, h, fleetQuery)
 		time.Sleep(time.Second)

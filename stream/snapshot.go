@@ -39,10 +39,17 @@ func (h *Hub) Snapshot(topics []string, box *geo.Box, only ...string) *Snapshot 
 	s := newScope(topics, box, only...)
 	view := h.freeze(&s)
 	snapshot := &Snapshot{ID: h.id(view.head), Frozen: h.frozenSince.Load() != 0, hub: h, scope: s, view: view}
-	if until := h.quietFrom.Load(); until != 0 {
-		snapshot.QuietFrom = time.Unix(0, until)
-	}
+	_, snapshot.QuietFrom = h.Freshness()
 	return snapshot
+}
+
+// Freshness returns the hub's clock, and when the newest time ended in which no hub took anything; the zero
+// time: there was none. [geo.StateOf] needs them.
+func (h *Hub) Freshness() (now, quietFrom time.Time) {
+	if until := h.quietFrom.Load(); until != 0 {
+		quietFrom = time.Unix(0, until)
+	}
+	return h.config.Clock(), quietFrom
 }
 
 // SnapshotSize returns how many vehicles the view of a snapshot holds at most. That is 16 bytes each,

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"math"
 	"time"
+
+	"livemap/geo"
 )
 
 // hubClock is the clock of the hub that a tail follows, as of its last ping. Its zero value is the local
@@ -46,31 +47,9 @@ type rhythm struct {
 	ExpectWithin any `json:"expect_within_s"`
 }
 
-const (
-	movingFrom       = 3 // km/h; GPS noise looks like slower movement
-	movingStaleAfter = time.Minute
-	parkedStaleAfter = 5 * time.Minute
-	leastStaleAfter  = 15 * time.Second
-	mostExpected     = 86_400 // seconds
-	lostAfter        = 4      // times as long as until a vehicle is stale
-)
-
-// staleAfter returns after how long without a fix a vehicle is stale: what the hub has learned, else what the
-// publisher expects, else a minute if the vehicle moves and five if not. livemap.js has the same rule.
+// staleAfter returns after how long without a fix a vehicle is stale: see [geo.StaleAfter].
 func (r rhythm) staleAfter(speed *float64) time.Duration {
-	if learned, ok := r.StaleAfter.(float64); ok && learned > 0 {
-		return durationOf(learned)
-	}
-	if expected, ok := r.ExpectWithin.(float64); ok && expected >= 1 && expected <= mostExpected {
-		return max(leastStaleAfter, durationOf(2*expected))
-	}
-	if speed != nil && *speed >= movingFrom {
-		return movingStaleAfter
-	}
-	return parkedStaleAfter
-}
-
-// durationOf returns a duration, which is at most 292 years.
-func durationOf(seconds float64) time.Duration {
-	return time.Duration(min(seconds*float64(time.Second), math.MaxInt64/(2*lostAfter)))
+	learned, _ := r.StaleAfter.(float64)
+	expected, _ := r.ExpectWithin.(float64)
+	return geo.StaleAfter(learned, expected, speed != nil && *speed >= geo.MovingFrom)
 }

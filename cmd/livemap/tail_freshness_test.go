@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"livemap/geo"
 )
 
 // The rule is that of livemap.js: the cases are those of livemap.test.mjs.
@@ -61,7 +63,7 @@ func TestTailStaleAfterLong(t *testing.T) {
 	for _, r := range []rhythm{{StaleAfter: 1e300}, {StaleAfter: 1e18}} {
 		limit := r.staleAfter(nil)
 		assert.Greater(t, limit, 30*365*24*time.Hour)
-		assert.Greater(t, lostAfter*limit, limit, "it does not overflow")
+		assert.Greater(t, geo.LostAfter*limit, limit, "it does not overflow")
 	}
 }
 

@@ -153,7 +153,7 @@ func (c hubClock) textLine(feature []byte, late bool) string {
 	switch limit := p.Properties.staleAfter(p.Properties.SpeedKMH); {
 	case late:
 		line += "  late"
-	case c.silence(at) > lostAfter*limit:
+	case c.silence(at) > geo.LostAfter*limit:
 		line += "  lost"
 	case c.silence(at) > limit:
 		line += "  stale"
