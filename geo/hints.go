@@ -46,7 +46,8 @@ var hints = func() (all []hint) {
 		all = append(all, hint{"", f, text})
 	}
 	staleAfterHint = 1 << len(all)
-	all = append(all, hint{"", fieldStaleAfter, "stale_after_s is dropped; the hub finds it out (expect_within_s may help)"})
+	all = append(all, hint{"", fieldStaleAfter,
+		"stale_after_s is dropped; the hub finds it out (expect_within_s may help)"})
 	if len(all) > 64 {
 		panic("geo: there are more hints than bits")
 	}

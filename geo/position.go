@@ -69,8 +69,8 @@ const (
 
 // AppendFeature appends the position as a GeoJSON Feature (RFC 7946, section 3.2) with at as its
 // timestamp. Behind it stand `"time_basis":"arrival"`, if the position has no time of its own, and
-// `stale_after_s`. The Feature is one line of at most [MaxFeature] bytes, also where the line breaks of Unicode
-// count: see [EscapeLineBreaks].
+// `stale_after_s`. The Feature is one line of at most [MaxFeature] bytes, also where the line breaks of
+// Unicode count: see [EscapeLineBreaks].
 //
 // [ParsePosition] reads such a Feature. Appending the result with its own time returns the same bytes.
 func (p *Position) AppendFeature(dst []byte, at time.Time) []byte {

@@ -19,9 +19,8 @@ const (
 	foreignStrange = "\"q\" \\back\\ 🚚 é:data: id:"
 	// foreignControl is what may be in a member though not in an id, foreign line ends among it.
 	foreignControl = "\r\n\r\n\x00\x7f\u0085\u2028\u2029\ufeff"
-	// foreignMax is the largest feature with a timestamp of ten digits, in
-	// bytes: the hub keeps room for one of twenty.
-	foreignMax = 16<<10 - 10
+	// foreignMax is the largest feature of a publisher, in bytes: the hub keeps room for what it adds.
+	foreignMax = 16<<10 - len(`,"stale_after_s":172800`)
 
 	foreignAll = "/topics/live_updates%3Aall/stream"
 )
@@ -120,7 +119,8 @@ func TestForeignClientsLimit(t *testing.T) {
 	})
 }
 
-// foreignLargest makes a position of BIG whose feature is as large as one may be.
+// foreignLargest makes a position of BIG whose feature is as large as one may be before the hub adds when it
+// is stale.
 func foreignLargest(hub *foreignHub) map[string]any {
 	hub.publish(foreignPosition("TINY", 1_700_001_000, "pad", ""))
 	bare := len(hub.feature("TINY")) - 2*len("TINY") + 2*len("BIG")
