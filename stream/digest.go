@@ -100,6 +100,9 @@ func (c *comparison) tell(session uint64, own bool, told checkpoint, now time.Ti
 	if c.told[told.seq] == nil {
 		c.told[told.seq] = map[uint64]uint64{}
 		c.forgetOldest()
+		if c.told[told.seq] == nil {
+			return nil // a hub that is far behind tells of what the others have compared long ago
+		}
 	}
 	c.told[told.seq][session] = told.digest
 	return c.judge(told.seq, mine)

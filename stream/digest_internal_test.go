@@ -24,3 +24,16 @@ func TestDivergedHubTellsBeforeItStops(t *testing.T) {
 	assert.ErrorIs(t, tell(self, 2, wrong), ErrDiverged)
 	assert.ErrorIs(t, c.differ, ErrDiverged)
 }
+
+// A hub that was stopped for long tells of a checkpoint that the others compare no more.
+func TestCheckpointThatIsOld(t *testing.T) {
+	c, now := newComparison(), time.Unix(1_750_000_000, 0)
+	for seq := range uint64(checkpointsAll + 1) {
+		c.keep(checkpoint{seq + 1, 7})
+	}
+	for seq := range uint64(checkpointsAll) {
+		assert.NoError(t, c.tell(2, false, checkpoint{seq + 2, 7}, now))
+	}
+	assert.NoError(t, c.tell(3, false, checkpoint{1, 7}, now))
+	assert.Len(t, c.told, checkpointsAll)
+}
