@@ -208,7 +208,7 @@ func (a *API) publishOnWrongPort(http.ResponseWriter, *http.Request) error {
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") }
 
 // readyz answers 200 while the hub accepts positions and streams, and 503 while it drains or cannot prove
-// that it is up to date. It also says which hubs of the cluster are missing.
+// that it is up to date. It also says why the journal takes nothing, and which hubs are missing.
 func (a *API) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if a.draining.Err() != nil {
 		return errDraining()

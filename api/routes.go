@@ -64,7 +64,8 @@ type Config struct {
 	// Short reports that memory is nearly used up: publishing then waits. Nil: it never is.
 	Short func() bool
 
-	// Missing says which hubs of the cluster are not connected, "" if all are. Nil: there is no cluster.
+	// Missing says why the journal takes nothing and which hubs of the cluster are not connected, "" if all is
+	// well. Nil: there is no journal.
 	Missing func() string
 }
 

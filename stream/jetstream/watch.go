@@ -57,7 +57,10 @@ func (j *Journal) look() {
 	}
 	room := j.hasRoom(errors.Is(was, ErrNoRoom))
 	if engine == nil {
-		if room && j.canWrite() {
+		switch {
+		case !room:
+			j.refuse(ErrNoRoom)
+		case j.canWrite():
 			j.restart()
 		}
 		return

@@ -93,7 +93,8 @@ func (ca *clusterCA) sign(t *testing.T, name string, ends time.Time, uses ...x50
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 		NotBefore: ends.Add(-24 * time.Hour), NotAfter: ends, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: uses,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 78, 0, 1), net.IPv4(10, 78, 0, 2),
+			net.IPv4(10, 78, 0, 3)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, key.Public(), ca.key)
 	require.NoError(t, err)

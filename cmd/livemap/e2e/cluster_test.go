@@ -12,8 +12,10 @@ import (
 
 // hubCluster is three hubs with one journal.
 type hubCluster struct {
-	args [3][]string
-	hubs [3]atomic.Pointer[runningHub]
+	args    [3][]string
+	under   [3][]string       // commands before the program; nil: none
+	sockets map[string]string // paths, by names that stand for hosts: proxy0, internal0, …; nil: there are ports
+	hubs    [3]atomic.Pointer[runningHub]
 }
 
 // startCluster starts three hubs on loopback, with these flags too.
@@ -46,7 +48,18 @@ func newCluster(t *testing.T, more ...string) *hubCluster {
 func (c *hubCluster) start(t *testing.T, which ...int) {
 	var starting sync.WaitGroup
 	for _, i := range which {
-		starting.Go(func() { c.hubs[i].Store(startHub(t, c.args[i]...)) })
+		starting.Go(func() {
+			var hub *runningHub
+			if c.under[i] == nil {
+				hub = startHub(t, c.args[i]...)
+			} else {
+				hub = startHubUnder(t, c.under[i], c.args[i]...)
+			}
+			if c.sockets != nil {
+				hub.proxy, hub.publish = fmt.Sprint("http://proxy", i), fmt.Sprint("http://internal", i)
+			}
+			c.hubs[i].Store(hub)
+		})
 	}
 	starting.Wait()
 	require.False(t, t.Failed())

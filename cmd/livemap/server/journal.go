@@ -250,6 +250,19 @@ func (j *journal) rotate(total uint64) error {
 	return err
 }
 
+// trouble says why the journal takes nothing and which hubs are missing. It is "" when all is well.
+func (j *journal) trouble() string {
+	missing := j.Missing()
+	switch err := j.Check(); {
+	case err == nil:
+		return missing
+	case missing == "":
+		return err.Error()
+	default:
+		return err.Error() + "; " + missing
+	}
+}
+
 // end closes the journal, after its hub.
 func (j *journal) end() {
 	if err := j.Journal.Close(); err != nil {

@@ -111,7 +111,7 @@ func Run(ctx context.Context, c Config, ready func(listen.Addresses)) error {
 		Short:          memory.short.Load,
 	}
 	if journal != nil {
-		config.Missing = journal.Missing
+		config.Missing = journal.trouble
 	}
 	c.configure(&config)
 	surface := api.New(config)
