@@ -181,8 +181,12 @@ export function quantity(value, unit) {
 	return `${text} ${unit}`;
 }
 
-/** Metres: whole ones, but for less than one. @param {number} value */
-export const metres = (value) => quantity(Math.abs(value) < 1 ? value : Math.round(value), "m");
+/** A height or an accuracy: whole metres, or feet beside miles, but for less than one. @param {number} m */
+export function metres(m) {
+	const { short, shortMetres } = SPEED_UNITS[settings.speed];
+	const own = m / shortMetres;
+	return quantity(Math.abs(own) < 1 ? Number(own.toPrecision(2)) : Math.round(own), short);
+}
 
 /** @param {any} value any JSON */
 function valueText(value) {

@@ -2,7 +2,10 @@
  * hub-search.js asks the hub for the vehicles that a search finds, until the page knows the whole fleet. It
  * also asks for those nearest to a place: what the page knows of others than it streams may be old.
  */
+import { idText } from "./id.js";
 import { parseExact } from "./livemap.js";
+import { topicOf } from "./selected.js";
+import { TEXTS } from "./texts.js";
 
 /** Milliseconds without typing after which the hub is asked. */
 const DELAY = 300;
@@ -61,4 +64,28 @@ export class HubSearch {
 			// What is known is searched. The reading of the whole fleet goes on.
 		}
 	}
+}
+
+/**
+ * Asks the hub for a vehicle by its id.
+ * @param {string} id
+ * @param {boolean} hasAll whether the reader may read the whole fleet, which the list holds
+ * @returns {Promise<{feature?: import("./livemap.js").Feature, why: string, signedOut: boolean}>} `why` it is
+ *   not known
+ */
+export async function findAtHub(id, hasAll) {
+	// It uses a topic, because a path cannot hold every id. No id has white space around it.
+	const query = new URLSearchParams({ topic: topicOf(id) });
+	const answer = await fetch(`/snapshot?${query}`, { cache: "no-store" }).catch(() => null);
+	const signedOut = answer?.status === 401;
+	if (answer?.ok) {
+		const [feature] = (await answer.json()).features;
+		return { feature, why: TEXTS.find.none(idText(id)), signedOut };
+	}
+	// A 400: it cannot exist. A 403: it does not, for a reader who may read all.
+	if (answer?.status === 400 || (answer?.status === 403 && hasAll)) {
+		return { why: TEXTS.find.none(idText(id)), signedOut };
+	}
+	const forbidden = answer?.status === 403;
+	return { why: forbidden ? TEXTS.find.forbidden(idText(id)) : TEXTS.find.away, signedOut };
 }

@@ -285,6 +285,21 @@ class Feed {
 		}
 	}
 
+	/** The status of a stream that begins. @returns {Status} @package */
+	newStatus() {
+		return {
+			phase: "connecting",
+			since: Date.now(),
+			heard: 0,
+			retryAt: 0,
+			attempt: 0,
+			protocol: "",
+			state: "",
+			reason: "",
+			refusal: "",
+		};
+	}
+
 	/** Reports a stream's new status. @param {AnyStream} stream @package */
 	statusChanged(stream) {
 		if (stream === this.#stream && stream.status.refusal === "unauthorized") {
@@ -328,18 +343,7 @@ class Stream {
 	adopted = false; // the feed shows its vehicles
 	live = false; // its connection is live
 	reread = false; // it replaces a stream that could not continue
-	/** @type {Status} */
-	status = {
-		phase: "connecting",
-		since: Date.now(),
-		heard: 0,
-		retryAt: 0,
-		attempt: 0,
-		protocol: "",
-		state: "",
-		reason: "",
-		refusal: "",
-	};
+	/** @type {Status} */ status;
 
 	/** @type {string | null} */ #id = null; // the last event's
 	/**
@@ -363,6 +367,7 @@ class Stream {
 	 */
 	constructor(feed, options, access, query) {
 		this.feed = feed;
+		this.status = feed.newStatus();
 		this.access = access;
 		this.query = query;
 		this.hub = options.hub;

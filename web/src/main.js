@@ -6,17 +6,18 @@ import { format, MAX_ONLY, parse } from "./address.js";
 import { debug } from "./debug.js";
 import { element, setText, showNotice } from "./element.js";
 import { Filter } from "./filter.js";
-import { Fleet, project } from "./fleet.js";
+import { Fleet } from "./fleet.js";
 import { Groups } from "./groups.js";
-import { HubSearch } from "./hub-search.js";
+import { findAtHub, HubSearch } from "./hub-search.js";
 import { idText } from "./id.js";
 import { darkScheme, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { withoutOutliers } from "./map/outliers.js";
 import { bindPointer } from "./map/pointer.js";
-import { bindHere, Position, Ruler } from "./map/tools.js";
+import { bindHere, Pin, Position, Ruler } from "./map/tools.js";
 import { Trail } from "./map/trail.js";
 import { ALL, contains, Viewport } from "./map/viewport.js";
+import { Beyond } from "./panel/beyond.js";
 import { Chips } from "./panel/chips.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
@@ -29,7 +30,7 @@ import { sheet } from "./panel/sheet.js";
 import { StackList } from "./panel/stack.js";
 import { Summary } from "./panel/summary.js";
 import { Places } from "./places.js";
-import { Selected, topicOf } from "./selected.js";
+import { Selected } from "./selected.js";
 import { Account } from "./session/account.js";
 import { Login, restoreView } from "./session/login.js";
 import { SignIn } from "./session/sign-in.js";
@@ -38,6 +39,7 @@ import { onSettings } from "./settings.js";
 import { follow, renew } from "./shared/stream.js";
 import { TEXTS } from "./texts.js";
 import { TopicKinds } from "./topic-kinds.js";
+import { ViewHistory } from "./view-history.js";
 import { WholeFleet } from "./whole-fleet.js";
 
 /** @typedef {import("./address.js").ViewState} ViewState */
@@ -67,6 +69,10 @@ document.body.dataset.kiosk = String(new URLSearchParams(location.search).has("k
 const map = new PageMap({ ...config, report: showNotice }, viewState);
 map.load(); // nothing waits for it
 await signingIn; // the account decides what the feed may follow
+const views = new ViewHistory(
+	() => viewState,
+	() => map.size.width,
+);
 const viewport = new Viewport();
 viewport.canRead = account.canRead;
 const fleet = new Fleet(
@@ -254,6 +260,8 @@ const stack = new StackList(element("stack", HTMLElement), {
 	onOnly: (ids) => change({ only: ids }),
 });
 const ruler = new Ruler(map);
+const pin = new Pin(map);
+const beyond = new Beyond(map, () => viewState.vehicle !== null && showVehicle(viewState.vehicle));
 const here = bindHere(map, (place) => goTo({ ...place, name: "" }, false));
 const position = new Position(map, ({ lon, lat }) => map.showPlace([lon, lat]));
 
@@ -302,6 +310,7 @@ function followView() {
 function showFirst() {
 	if (!loaded && viewState.vehicle !== null) {
 		list.reveal(viewState.vehicle);
+		showFree(viewState.vehicle); // the details of this screen may cover what the sender's did not
 	}
 	if (!mapPlaced && fleet.vehicles.size > 0) {
 		mapPlaced = true;
@@ -372,9 +381,9 @@ function change(next, entry = true) {
 	render();
 	const moved = format(before) !== format(viewState);
 	if (entry && moved && ENTRIES.some((name) => before[name] !== viewState[name])) {
-		addEntry(before);
+		views.add(before);
 	} else {
-		saveAddress();
+		views.save();
 	}
 }
 
@@ -391,45 +400,10 @@ function render() {
 	chips.update();
 	list.select(vehicle);
 	details.open(vehicle, viewState.follow);
+	pin.show(viewState.near);
 	syncControls(viewState);
 	document.title = vehicle === null ? TEXTS.name : TEXTS.title(idText(vehicle));
 	summary.refresh();
-}
-
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let saveTimer;
-
-/** Writes the address after a short delay, because browsers limit how often it may change. */
-function saveAddress() {
-	saveTimer ??= setTimeout(() => {
-		saveTimer = undefined;
-		history.replaceState(null, "", format(viewState));
-	}, 250);
-}
-
-let entryMap = viewState.map; // where the map was when the current entry of the history was made
-
-/** Makes an entry of the browser's history. @param {ViewState} before what the present entry is */
-function addEntry(before) {
-	clearTimeout(saveTimer);
-	saveTimer = undefined;
-	entryMap = viewState.map;
-	try {
-		history.replaceState(null, "", format(before));
-		history.pushState(null, "", format(viewState));
-	} catch {
-		saveAddress(); // browsers limit how often it may change
-	}
-}
-
-/** Whether the reader has moved the map so far that it is another view. @param {ViewState["map"]} to */
-function isAnotherView(to) {
-	if (!entryMap || !to) {
-		return false;
-	}
-	const [a, b] = [project(entryMap.lon, entryMap.lat), project(to.lon, to.lat)];
-	const pixels = Math.hypot(a.x - b.x, a.y - b.y) * 512 * 2 ** Math.min(entryMap.zoom, to.zoom);
-	return Math.abs(entryMap.zoom - to.zoom) >= 2 || pixels > map.size.width;
 }
 
 /** The middle of the map. */
@@ -493,6 +467,9 @@ function showFree(id) {
 	}
 }
 
+/** The selected vehicle, if the page knows it. */
+const selectedVehicle = () => fleet.vehicles.get(viewState.vehicle ?? "") ?? null;
+
 /** @param {string} id */
 function showVehicle(id) {
 	const vehicle = fleet.vehicles.get(id);
@@ -503,26 +480,12 @@ function showVehicle(id) {
 
 /** Asks the hub for a vehicle that is not in view. @param {string} id */
 async function findVehicle(id) {
-	// It uses a topic, because a path cannot hold every id. No id has white space around it.
-	const query = new URLSearchParams({ topic: topicOf(id.trim()) });
-	const answer = await fetch(`/snapshot?${query}`, { cache: "no-store" }).catch(() => null);
-	// The list holds the whole fleet, so the vehicle does not exist. A 400: it cannot exist.
-	const undisclosed = answer?.status === 400 || (answer?.status === 403 && viewport.canRead(ALL));
-	if (!answer?.ok && !undisclosed) {
-		if (answer?.status === 401) {
-			account.refresh();
-		}
-		showNotice(
-			answer?.status === 403
-				? TEXTS.find.forbidden(idText(id.trim()))
-				: TEXTS.find.away,
-			5000,
-		);
-		return;
+	const { feature, why, signedOut } = await findAtHub(id.trim(), viewport.canRead(ALL));
+	if (signedOut) {
+		account.refresh();
 	}
-	const [feature] = undisclosed ? [] : (await answer.json()).features;
 	if (!feature) {
-		showNotice(TEXTS.find.none(idText(id.trim())), 5000);
+		showNotice(why, 5000);
 		return;
 	}
 	const [lon, lat] = feature.geometry.coordinates;
@@ -611,7 +574,12 @@ const pointer = bindPointer({
 });
 // Dragging the map ends following.
 map.on("dragstart", () => viewState.follow && change({ follow: false }));
-map.on("move", () => viewState.inView && summary.changed());
+map.on("move", () => {
+	beyond.update(selectedVehicle());
+	if (viewState.inView) {
+		summary.changed();
+	}
+});
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	withFar &&= event.originalEvent === undefined;
@@ -619,20 +587,16 @@ map.on("moveend", (event) => {
 		const [lon, lat] = map.center;
 		const before = viewState;
 		viewState = { ...viewState, map: { zoom: map.zoom, lat, lon } };
-		entryMap ??= viewState.map;
-		if (event.originalEvent && !viewState.follow && isAnotherView(viewState.map)) {
-			addEntry({ ...before, map: before.map ?? entryMap });
-		} else {
-			saveAddress();
-		}
+		views.moved(before, event.originalEvent !== undefined && !viewState.follow);
 		followView();
 	}
 });
 markers.onFrame = () => {
 	summary.frame();
 	pointer.refresh();
-	const vehicle = viewState.follow && viewState.vehicle !== null && fleet.vehicles.get(viewState.vehicle);
-	if (vehicle && loaded && !map.isMoving()) {
+	const vehicle = selectedVehicle();
+	beyond.update(vehicle);
+	if (vehicle && viewState.follow && loaded && !map.isMoving()) {
 		map.keepCentred(
 			vehicle,
 			markers.drawn.single.find((m) => m.vehicle === vehicle),
@@ -646,7 +610,7 @@ window.addEventListener("hashchange", ({ newURL }) => {
 		account.signIn(token);
 		if (!hash.includes("&")) {
 			// The address holds no view.
-			return saveAddress();
+			return views.save();
 		}
 	}
 	const next = parse(hash);
@@ -654,10 +618,9 @@ window.addEventListener("hashchange", ({ newURL }) => {
 		mapPlaced = true;
 		map.jumpTo([next.map.lon, next.map.lat], next.map.zoom);
 	}
-	clearTimeout(saveTimer); // what was to be saved belongs to another entry of the history
-	saveTimer = undefined;
-	entryMap = next.map ?? viewState.map;
-	change({ ...next, map: next.map ?? viewState.map }, false);
+	viewState = { ...viewState, map: next.map ?? viewState.map };
+	views.went();
+	change({ ...next, map: viewState.map }, false);
 });
 document.addEventListener("visibilitychange", () => {
 	showConnection();

@@ -253,6 +253,8 @@ export const TEXTS = {
 		locate: "Go to my position",
 		legend: "Legend",
 		nearest: "Nearest vehicles to here",
+		/** @param {string} id @param {string} away such as "3.4 km NE" */
+		beyond: (id, away) => `Show ${id}, ${away} of the middle of the map`,
 		simple: "Simple map",
 		simpleMeans:
 			"Outlines and vehicles are drawn all the same, but no streets. Everything else works as usual.",

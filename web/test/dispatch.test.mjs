@@ -249,12 +249,20 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		await page.locator("#search").fill("52.5, 13.4");
 		await page.locator("#search").press("Enter");
 		await page.waitForURL(/near=52.5\/13.4\//);
+		// A pin stands where the distances are from.
+		await page.waitForFunction(() => {
+			const { x, y } = window.livemap.project([13.4, 52.5]);
+			const at = document.querySelector(".overlay .pin")?.getAttribute("transform");
+			const [left, top] = (at?.match(/[-\d.]+/g) ?? []).map(Number);
+			return Math.hypot(left - x, top - y) < 1;
+		});
 		await says(page, "#list", /BUS-1 .* away · Berlin.* FAR-1/);
 		await page.locator("#search").fill("my position");
 		await page.locator("#search").press("Enter");
 		await says(page, "#chips", /Nearest to my position/);
 		await page.waitForFunction(() => document.querySelector(".overlay .position") !== null);
 		await page.getByRole("button", { name: /^Remove: Nearest/ }).click();
+		assert.equal(await page.locator(".overlay .pin").count(), 0);
 		assert.equal(await page.locator("#sort").inputValue(), "name");
 
 		// What moved out of the stream's view is where the hub has it now, not where it was when that was read.

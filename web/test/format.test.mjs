@@ -19,6 +19,7 @@ import {
 	telemetry,
 } from "../src/format.js";
 import { Vehicle } from "../src/fleet.js";
+import { changeSettings } from "../src/settings.js";
 import { activity } from "../src/panel/columns.js";
 import { summaryText } from "../src/panel/list.js";
 import { connection } from "../src/panel/connection.js";
@@ -252,6 +253,9 @@ test("numbers are shown as they are", () => {
 		assert.equal(quantity(value, "km"), text);
 	}
 	assert.deepEqual([34.4, -0.3, 0, -1e308].map(metres), ["34 m", "-0.3 m", "0 m", "-1e+308 m"]);
+	changeSettings({ speed: "mph" });
+	assert.deepEqual([34.4, 0.1, 0].map(metres), ["113 ft", "0.33 ft", "0 ft"]);
+	changeSettings({ speed: "km/h" });
 	assert.deepEqual(telemetry("way_km", 0.00035), ["Way", "0.00035 km"]);
 	assert.deepEqual(telemetry("note", null), ["Note", "null"]);
 	const speed = (/** @type {number} */ speed) => speedOf(/** @type {any} */ ({ speed, speedDerived: false }));

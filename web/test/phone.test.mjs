@@ -6,6 +6,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, describe, test } from "node:test";
 import { freePart, shiftOf } from "../src/map/free-part.js";
+import { arrowTo } from "../src/panel/beyond.js";
+import { contrast } from "./contrast.mjs";
 import { drawn, Hub, LIMIT, open } from "./hub.mjs";
 
 const BERLIN = { lon: 13.404954, lat: 52.520008 };
@@ -45,9 +47,13 @@ afterEach(async () => {
 	assert.deepEqual(complaints, []);
 });
 
-/** @param {import("playwright-core").BrowserContextOptions} options @param {string} [more] of the address */
-async function show(options, more = "") {
-	const one = await open(hub, browser, `#map=13/52.52/13.405${more}`, options);
+/**
+ * @param {import("playwright-core").BrowserContextOptions} options
+ * @param {string} [more] of the address
+ * @param {string} [place] zoom, latitude and longitude
+ */
+async function show(options, more = "", place = "13/52.52/13.405") {
+	const one = await open(hub, browser, `#map=${place}${more}`, options);
 	opened.push(one);
 	await one.page.locator("[data-id]").first().waitFor({ state: "attached" });
 	return one.page;
@@ -102,6 +108,41 @@ const small = (page) =>
 			.map(({ element, width, height }) => `${element.outerHTML.slice(0, 90)}: ${width} x ${height}`);
 	});
 
+/**
+ * The fields and buttons whose border does not contrast with what is around them by 3 to 1, as WCAG
+ * 1.4.11 asks. A button without a border is told by its text.
+ * @param {Page} page
+ */
+async function faint(page) {
+	const edges = await page.evaluate(() => {
+		/** The first ground under an element that is not transparent. @param {Element | null} element */
+		const ground = (element) => {
+			for (let at = element; at; at = at.parentElement) {
+				const { backgroundColor } = getComputedStyle(at);
+				if (backgroundColor !== "rgba(0, 0, 0, 0)") return backgroundColor;
+			}
+			return "none";
+		};
+		return [...document.querySelectorAll("input, select, button, .chip")]
+			.filter((element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+			.filter((element) => !element.matches(".maplibregl-ctrl-group *, [type=radio], [type=checkbox]"))
+			.filter((element) => parseFloat(getComputedStyle(element).borderTopWidth) > 0)
+			.map((element) => ({
+				html: element.outerHTML.slice(0, 90),
+				border: getComputedStyle(element).borderTopColor,
+				around: ground(element.parentElement),
+			}));
+	});
+	assert.ok(edges.length > 0);
+	/** @param {string} rgb */
+	const hex = (rgb) =>
+		`#${(rgb.match(/\d+/g) ?? []).slice(0, 3).map((n) => Number(n).toString(16).padStart(2, "0")).join("")}`;
+	return edges
+		.map(({ html, border, around }) => ({ html, least: contrast(hex(border), hex(around)) }))
+		.filter(({ least }) => least < 3)
+		.map(({ html, least }) => `${least.toFixed(2)}: ${html}`);
+}
+
 /** What axe finds. @param {Page} page */
 async function violations(page) {
 	await page.evaluate(axe); // through the debugger, which the page's policy does not restrict
@@ -129,6 +170,18 @@ const isCentred = (page, id, where, cover) =>
 		},
 		{ id, where, cover },
 	);
+
+test("an arrow stands at the edge of what is free, towards what is beyond", () => {
+	const part = { left: 0, top: 40, right: 400, bottom: 440 };
+	/** @param {number} x @param {number} y */
+	const to = (x, y) => Object.values(arrowTo({ x, y }, part)).map(Math.round);
+	assert.deepEqual(to(200, -1000), [200, 66, 0]);
+	assert.deepEqual(to(9999, 240), [374, 240, 90]);
+	assert.deepEqual(to(200, 500), [200, 414, 180]);
+	assert.deepEqual(to(-800, -760), [26, 66, -45]);
+	assert.deepEqual(to(1200, 740), [374, 327, 117]);
+	assert.deepEqual(arrowTo({ x: 9999, y: 240 }, part, 80), { x: 320, y: 240, turn: 90 });
+});
 
 test("the free part of the map is the largest beside its covers", () => {
 	const map = { left: 0, top: 0, right: 400, bottom: 800 };
@@ -205,6 +258,7 @@ describe("the page on a phone", { timeout: 20 * LIMIT }, () => {
 			/** @param {string} state */
 			const check = async (state) => {
 				await atRest(page);
+				assert.deepEqual(await faint(page), [], `${name}: ${state}`);
 				assert.deepEqual(await small(page), [], `${name}: ${state}`);
 				assert.deepEqual(await violations(page), [], `${name}: ${state}`);
 			};
@@ -220,6 +274,7 @@ describe("the page on a phone", { timeout: 20 * LIMIT }, () => {
 			await check("suggestions");
 			await page.locator("#search").fill("");
 			await page.locator("#options summary").click();
+			await page.locator("#colour option").first().waitFor({ state: "attached" });
 			await check("options");
 			await page.getByRole("button", { name: "Choose several vehicles" }).click();
 			await page.locator("#chosen").waitFor();
@@ -250,6 +305,33 @@ describe("the page on a phone", { timeout: 20 * LIMIT }, () => {
 		await page.locator("#map").click({ position: { x: at.left, y: at.top } });
 		await page.locator("#details").waitFor();
 		await isCentred(page, "VAN-7", "above", "details");
+	});
+
+	test("opens a link to a vehicle that its details would cover with the vehicle in sight", async () => {
+		// As a desktop shares it: the vehicle is below the middle of the map.
+		const page = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.54/13.405");
+		await isCentred(page, "VAN-7", "above", "details");
+	});
+
+	test("points at the selected vehicle where it is out of sight, and goes there", async () => {
+		const page = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.42/13.405");
+		const arrow = page.getByRole("button", { name: /^Show VAN-7, 1[01] km N of the middle of the map$/ });
+		await arrow.waitFor();
+		assert.deepEqual(await small(page), []);
+		const { y } = (await arrow.boundingBox()) ?? { y: NaN };
+		assert.ok(y < 60, `${y}`);
+		await arrow.tap();
+		await isCentred(page, "VAN-7", "above", "details");
+		await arrow.waitFor({ state: "hidden" });
+	});
+
+	test("has its actions in one line across, whatever they say", async () => {
+		const page = await show(ACROSS, "&vehicle=VAN-7");
+		await page.locator("#details .share").waitFor();
+		const tops = await page
+			.locator("#details .actions button")
+			.evaluateAll((all) => all.map((button) => button.getBoundingClientRect().top));
+		assert.equal(new Set(tops).size, 1, `${tops}`);
 	});
 
 	test("chooses several with a finger", async () => {

@@ -51,17 +51,35 @@ export function shiftOf(map, covers) {
 	return { x: free.x - middle.x, y: free.y - middle.y };
 }
 
-/** The same for the page's map. @param {HTMLElement} map */
+/** The free part of the page's map, from the map's left top corner. @param {HTMLElement} map */
+export function freePartOfPage(map) {
+	const whole = rectOf(map);
+	const { left, top, right, bottom } = freePart(whole, coversOfPage());
+	return {
+		left: left - whole.left,
+		top: top - whole.top,
+		right: right - whole.left,
+		bottom: bottom - whole.top,
+	};
+}
+
+/** How far it is on the page. @param {HTMLElement} map */
 export const shiftOfPage = (map) => shiftOf(rectOf(map), coversOfPage());
 
 /**
  * Whether something covers a point of the page's map.
  * @param {HTMLElement} map
  * @param {import("./camera.js").Point} point
+ * @param {number} [around] CSS pixels beside the point
  */
-export function isCovered(map, { x, y }) {
+export function isCovered(map, { x, y }, around = 0) {
 	const { left, top } = rectOf(map);
-	const at = { left: left + x, top: top + y, right: left + x, bottom: top + y };
+	const at = {
+		left: left + x - around,
+		top: top + y - around,
+		right: left + x + around,
+		bottom: top + y + around,
+	};
 	return coversOfPage().some((cover) => overlap(at, cover));
 }
 

@@ -9,6 +9,10 @@ import { TEXTS } from "../texts.js";
 /** @typedef {import("../geodesy.js").Place} Place */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** A pin with a hole, whose point is at (0, 0). */
+const PIN =
+	"M0,0 C-3,-9 -10,-12 -10,-20 A10,10 0 1 1 10,-20 C10,-12 3,-9 0,0 Z " +
+	"M-4,-20 a4,4 0 1 0 8,0 a4,4 0 1 0 -8,0 Z";
 
 /**
  * What the tools need of a map.
@@ -21,8 +25,11 @@ const SVG = "http://www.w3.org/2000/svg";
 /** Overlay draws places and lines over a map. */
 class Overlay {
 	#svg = document.createElementNS(SVG, "svg");
-	/** @type {{line: Place[], dots: {place: Place, className: string, radius: (place: Place) => number}[]}} */
-	content = { line: [], dots: [] };
+	/**
+	 * @typedef {{place: Place, className: string, radius: (place: Place) => number}} Dot
+	 * @type {{line: Place[], dots: Dot[], pin: Place | null}}
+	 */
+	content = { line: [], dots: [], pin: null };
 
 	/** @param {ToolMap} map */
 	constructor(map) {
@@ -35,7 +42,7 @@ class Overlay {
 	}
 
 	draw() {
-		const { line, dots } = this.content;
+		const { line, dots, pin } = this.content;
 		/** @param {Place} place */
 		const at = ({ lon, lat }) => this.map.project([lon, lat]);
 		const path = document.createElementNS(SVG, "polyline");
@@ -52,6 +59,30 @@ class Overlay {
 				return dot;
 			}),
 		);
+		if (pin) {
+			const shape = document.createElementNS(SVG, "path");
+			const { x, y } = at(pin);
+			shape.setAttribute("class", "pin");
+			shape.setAttribute("d", PIN);
+			shape.setAttribute("transform", `translate(${x} ${y})`);
+			this.#svg.append(shape);
+		}
+	}
+}
+
+/** Pin stands where the vehicles' distances are from. */
+export class Pin {
+	#overlay;
+
+	/** @param {ToolMap} map */
+	constructor(map) {
+		this.#overlay = new Overlay(map);
+	}
+
+	/** @param {Place | null} place */
+	show(place) {
+		this.#overlay.content.pin = place;
+		this.#overlay.draw();
 	}
 }
 
@@ -91,10 +122,8 @@ export class Ruler {
 			this.#text,
 			places.length < 2 ? TEXTS.tools.measure : distanceText(metres),
 		);
-		this.#overlay.content = {
-			line: places,
-			dots: places.map((place) => ({ place, className: "measured", radius: () => 4 })),
-		};
+		this.#overlay.content.line = places;
+		this.#overlay.content.dots = places.map((place) => ({ place, className: "measured", radius: () => 4 }));
 		this.#overlay.draw();
 	}
 }

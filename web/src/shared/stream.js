@@ -74,18 +74,7 @@ export class SharedStream {
 	adopted = false;
 	live = false;
 	reread = false;
-	/** @type {Status} */
-	status = {
-		phase: "connecting",
-		since: Date.now(),
-		heard: 0,
-		retryAt: 0,
-		attempt: 0,
-		protocol: "",
-		state: "",
-		reason: "",
-		refusal: "",
-	};
+	/** @type {Status} */ status;
 
 	#feed;
 	/** @type {SharedWorker | null} */ #worker = null;
@@ -97,6 +86,7 @@ export class SharedStream {
 	/** @param {any} feed livemap.js's @param {View} query @param {number} ping seconds */
 	constructor(feed, query, ping) {
 		this.#feed = feed;
+		this.status = feed.newStatus();
 		this.query = query;
 		this.ping = ping;
 	}
