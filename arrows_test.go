@@ -37,6 +37,7 @@ var arrows = []arrow{
 	{"api", "api/transport", "streams leave through it"},
 	{"api", "stream", "subscribes and reads"},
 	{"api", "geo", "boxes in queries, errors of documents"},
+	{"api", "geo/geofence", "reads fences and says what is wrong with them"},
 	{"api", chi, "the router"},
 	{"api/ingest", "api/problem", "an Ack and its refusals"},
 	{"api/ingest", "api/token", "a grant says which vehicles may be published"},

@@ -15,6 +15,7 @@ func authorizeQuery(q *stream.Query, grant *token.Grant, asked bool) error {
 	if grant == nil {
 		return nil
 	}
+	q.Rights = append([]string{}, grant.Read...) // never nil, which is everything
 	if asked {
 		for _, topic := range q.Topics {
 			if !grant.Read.Match(topic) {

@@ -21,13 +21,13 @@ const (
 	lingerTime = 2 * time.Second
 )
 
-// discardBody reads and discards the bodies of all requests but publishes, and passes on requests
+// discardBody reads and discards the bodies of all requests but publishes and fences, and passes on requests
 // without one. net/http would wait for a body of HTTP/1.1 before it answers, for as long as the
 // client likes. Streams over HTTP/2 and HTTP/3 would keep what has come of it in memory.
 func (a *API) discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A publish has deadlines of its own, and all else at its path is an error: see writeProblem.
-		if r.ContentLength == 0 || r.URL.Path == "/publish" && r.Method != http.MethodOptions {
+		if r.ContentLength == 0 || takesBody(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -123,7 +123,9 @@ func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request
 
 // allowedMethods returns the methods of a path; nil where there is no such path.
 func allowedMethods(routes chi.Routes, path string) (allowed []string) {
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete,
+	} {
 		asked := method
 		if method == http.MethodHead {
 			asked = http.MethodGet // GET routes answer HEAD

@@ -186,6 +186,7 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 		"/topics/{id}/snapshot": "/topics/a/snapshot",
 		"/vehicles":             "/vehicles?topic=a", "/vehicles/{id}": "/vehicles/a",
 		"/vehicles/{id}/track": "/vehicles/a/track",
+		"/fences/{id}":         "/fences/a", "/fences/{id}/inside": "/fences/a/inside",
 	} {
 		for _, port := range []string{h.public.URL, h.internal.URL} {
 			d.exercise(t, h, port, described{"GET", path, url, "", nil, 401})
@@ -202,6 +203,12 @@ func TestRefusalsAreAsDescribed(t *testing.T) {
 		{"POST", "/session", "/session", "", little, 200},
 		{"GET", "/metrics", "/metrics", "", nil, 401},
 		{"GET", "/metrics", "/metrics", "", little, 200},
+		{"GET", "/fences", "/fences", "", nil, 401},
+		{"GET", "/fences", "/fences", "", good, 403},
+		{"PUT", "/fences/{id}", "/fences/a", fenceOf(""), json, 401},
+		{"PUT", "/fences/{id}", "/fences/a", fenceOf(""), append(little, json...), 403},
+		{"DELETE", "/fences/{id}", "/fences/a", "", nil, 401},
+		{"DELETE", "/fences/{id}", "/fences/a", "", little, 403},
 		{"POST", "/publish", "/publish", "", json, 401},
 		{"POST", "/publish", "/publish", "", append(little, json...), 403},
 		{"POST", "/publish", "/publish", at("a", 1, 2), append(good, json...), 200},
@@ -277,6 +284,24 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 204},
 		{"DELETE", "/vehicles/{id}", "/vehicles/b", "", nil, 404},
 		{"DELETE", "/vehicles/{id}", "/vehicles/%ff", "", nil, 400},
+		{"PUT", "/fences/{id}", "/fences/f", fenceOf(`"name":"F"`), header{"Content-Type", geojson}, 201},
+		{"PUT", "/fences/{id}", "/fences/f", fenceOf(""), header{"Content-Type", json, "If-Match", "*"}, 200},
+		{"PUT", "/fences/{id}", "/fences/f", fenceOf(""), header{"Content-Type", json, "If-None-Match", "*"}, 412},
+		{"PUT", "/fences/{id}", "/fences/f", "{}", header{"Content-Type", json}, 400},
+		{"PUT", "/fences/{id}", "/fences/f", strings.Repeat(" ", 1<<20), header{"Content-Type", json}, 413},
+		{"PUT", "/fences/{id}", "/fences/f", "{}", nil, 415},
+		{"GET", "/fences", "/fences", "", nil, 200},
+		{"GET", "/fences", "/fences", "", header{"If-None-Match", "*"}, 304},
+		{"GET", "/fences/{id}", "/fences/f", "", nil, 200},
+		{"GET", "/fences/{id}", "/fences/f", "", header{"If-None-Match", `"2"`}, 304},
+		{"GET", "/fences/{id}", "/fences/g", "", nil, 404},
+		{"GET", "/fences/{id}", "/fences/g*", "", nil, 400},
+		{"POST", "/publish", "/publish", at("inside", 1, 2), header{"Content-Type", json}, 200},
+		{"GET", "/fences/{id}/inside", "/fences/f/inside", "", nil, 200},
+		{"GET", "/fences/{id}/inside", "/fences/g/inside", "", nil, 404},
+		{"DELETE", "/fences/{id}", "/fences/f", "", header{"If-Match", `"7"`}, 412},
+		{"DELETE", "/fences/{id}", "/fences/f", "", nil, 204},
+		{"DELETE", "/fences/{id}", "/fences/f", "", nil, 404},
 		{"GET", "/session", "/session", "", nil, 200},
 		{"POST", "/session", "/session", "", nil, 404},
 		{"DELETE", "/session", "/session", "", nil, 204},
@@ -326,10 +351,16 @@ func TestEventsAreAsDescribed(t *testing.T) {
 	d := describe(t)
 	h := start(t)
 	h.put(t, at("a", 1, 2, `"timestamp":900000010`, `"topics":["x"]`, `"heading":360`, `"note":"\r\n\u2028"`))
-	s := h.subscribe(t, "/topics/x/stream")
-	d.check(t, s.Request, "/topics/{id}/stream", answer{s.Response, ""})
+	for _, id := range []string{"f", "g"} {
+		got := h.do(t, "PUT", h.internal.URL+"/fences/"+id, strings.NewReader(fenceOf(`"dwell_s":5`)),
+			"Content-Type", "application/json")
+		require.Equal(t, 201, got.StatusCode, got.body)
+	}
+	s := h.subscribe(t, "/stream?topic=x&topic=fence:f&topic=fence:g")
+	d.check(t, s.Request, "/stream", answer{s.Response, ""})
 	schemas := map[string]string{
 		"": "Feature", "late": "Feature", "gone": "Gone", "reset": "Reset", "live": "Live", "bye": "Bye",
+		"fence": "FenceEvent",
 	}
 	for seen := map[string]bool{}; len(seen) < len(schemas); {
 		event := s.event(t)
@@ -339,6 +370,7 @@ func TestEventsAreAsDescribed(t *testing.T) {
 		switch event.Type {
 		case "live":
 			h.put(t, at("a", 1, 3, `"timestamp":900000020`), at("a", 1, 2, `"timestamp":900000015`),
+				at("a", 1, 2, `"timestamp":900000022`), at("a", 1, 2, `"timestamp":900000027`),
 				at("a", 1, 4, `"timestamp":900000030`, `"topics":[]`))
 		case "gone": // all that comes has come
 			go h.Drain(t.Context(), 0)

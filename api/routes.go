@@ -186,6 +186,11 @@ func (a *API) readRoutes(r chi.Router, authenticate func(http.Handler) http.Hand
 		r.Get("/vehicles", a.handle(a.vehicles))
 		r.Get("/vehicles/{id}", a.handle(a.vehicle))
 		r.Get("/vehicles/{id}/track", a.handle(a.track))
+		r.Get("/fences", a.handle(a.fences))
+		r.Get("/fences/{id}", a.handle(a.fence))
+		r.Put("/fences/{id}", a.handle(a.putFence))
+		r.Delete("/fences/{id}", a.handle(a.deleteFence))
+		r.Get("/fences/{id}/inside", a.handle(a.inside))
 	})
 }
 

@@ -25,6 +25,9 @@ func TestMethods(t *testing.T) {
 		{"/topics", reads, reads},
 		{"/vehicles/a%2Fb", reads, "GET, HEAD, DELETE, OPTIONS"},
 		{"/vehicles/a/track", reads, reads},
+		{"/fences", reads, reads},
+		{"/fences/a%2Fb", "GET, HEAD, PUT, DELETE, OPTIONS", "GET, HEAD, PUT, DELETE, OPTIONS"},
+		{"/fences/a/inside", reads, reads},
 		{"/openapi.yaml", reads, reads},
 		{"/", reads, reads},
 		{"/app/0/a/b.js", reads, reads},
@@ -68,7 +71,8 @@ func TestHead(t *testing.T) {
 	h := start(t)
 	h.put(t, at("a", 1, 2))
 	for _, path := range []string{"/snapshot", "/topics/a/snapshot", "/vehicles/a", "/vehicles/nobody",
-		"/vehicles/a/track", "/vehicles", "/topics", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
+		"/vehicles/a/track", "/vehicles", "/topics",
+		"/fences", "/fences/a", "/fences/a/inside", "/openapi.yaml", "/", "/healthz", "/readyz", "/metrics"} {
 		t.Run(path, func(t *testing.T) {
 			get, head := h.get(t, path), h.do(t, "HEAD", h.internal.URL+path, nil)
 			require.Equal(t, get.StatusCode, head.StatusCode)

@@ -20,6 +20,7 @@ type session struct {
 	Read      token.Patterns `json:"read,omitempty"`
 	Publish   token.Patterns `json:"publish,omitempty"`
 	Topics    token.Patterns `json:"topics,omitempty"`
+	Fences    token.Patterns `json:"fences,omitempty"`
 }
 
 // sessionOf returns the session of a grant; nil: everyone may read.
@@ -29,7 +30,7 @@ func sessionOf(grant *token.Grant) session {
 	}
 	return session{
 		Subject: grant.Subject, Expires: grant.Expires.Unix(),
-		Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics,
+		Read: grant.Read, Publish: grant.Publish, Topics: grant.Topics, Fences: grant.Fences,
 	}
 }
 

@@ -50,7 +50,9 @@ func SignerFile(path string, format SecretFormat) (*Signer, error) {
 // Sign returns a JSON Web Token of a grant, issued at a time, that satisfies the rules of a hub.
 func (s *Signer) Sign(g Grant, rules Rules, now time.Time) (string, error) {
 	rights := map[string]Patterns{}
-	for name, patterns := range map[string]Patterns{"read": g.Read, "publish": g.Publish, "topics": g.Topics} {
+	for name, patterns := range map[string]Patterns{
+		"read": g.Read, "publish": g.Publish, "topics": g.Topics, "fences": g.Fences,
+	} {
 		if len(patterns) > 0 {
 			rights[name] = patterns
 		}

@@ -28,6 +28,7 @@ type Grant struct {
 	Read    Patterns  // topics that a reader may read
 	Publish Patterns  // vehicle ids that a publisher may publish for
 	Topics  Patterns  // topics that a publisher may name
+	Fences  Patterns  // ids of fences that may be made, changed and deleted
 
 	key any // that verified the token: see [Verifier.Revoked]
 }
@@ -131,7 +132,9 @@ func (g *Grant) rights(claim json.RawMessage) error {
 	if json.Unmarshal(claim, &members) != nil || members == nil {
 		return &mistake{"its claim livemap must be an object"}
 	}
-	for name, into := range map[string]*Patterns{"read": &g.Read, "publish": &g.Publish, "topics": &g.Topics} {
+	for name, into := range map[string]*Patterns{
+		"read": &g.Read, "publish": &g.Publish, "topics": &g.Topics, "fences": &g.Fences,
+	} {
 		if value, given := members[name]; given {
 			if err := into.UnmarshalJSON(value); err != nil {
 				return &mistake{fmt.Sprintf("in its claim livemap, %s %v", name, err)}

@@ -28,6 +28,7 @@ type tokenCmd struct {
 	Read            []string      `placeholder:"PATTERN,…"`
 	Publish         []string      `placeholder:"PATTERN,…"`
 	Topics          []string      `placeholder:"PATTERN,…"`
+	Fences          []string      `placeholder:"PATTERN,…"`
 	Expires         time.Duration `default:"1h" placeholder:"TIME"`
 	Issuer          string        `placeholder:"NAME"`
 	Audience        string        `placeholder:"NAME"`
@@ -50,6 +51,7 @@ var tokenHelp = helpTexts{
 	"read":              "Topics that the token may read, like 'vehicle:TRUCK-*'; '*' is all.",
 	"publish":           "Vehicles that the token may publish for and delete.",
 	"topics":            "Further topics that published positions may name.",
+	"fences":            "Fences that the token may make, change and delete.",
 	"expires":           "Lifetime of the token: 1s to 87600h, which is ten years (${default}).",
 	"issuer":            "Issuer (iss) of the token, for --jwt-issuer.",
 	"audience":          "Audience (aud) of the token, for --jwt-audience.",
@@ -95,14 +97,16 @@ func (c *tokenCmd) Validate() error {
 		return request.Validate()
 	case c.MakeKey != "":
 		return nil
-	case len(c.Read)+len(c.Publish) == 0:
+	case len(c.Read)+len(c.Publish)+len(c.Fences) == 0:
 		return errors.New("this token would allow nothing; " +
 			"set --read to topics ('*' is all) or --publish to vehicles")
 	case c.Expires < time.Second || c.Expires > 87600*time.Hour:
 		return fmt.Errorf("--expires is %s; it must be from 1s to 87600h, which is ten years",
 			shortDuration(c.Expires))
 	}
-	lists := map[string][]string{"--read": c.Read, "--publish": c.Publish, "--topics": c.Topics}
+	lists := map[string][]string{
+		"--read": c.Read, "--publish": c.Publish, "--topics": c.Topics, "--fences": c.Fences,
+	}
 	for flag, patterns := range lists {
 		if err := token.Patterns(patterns).Check(); err != nil {
 			return fmt.Errorf("%s %w", flag, err)
@@ -126,6 +130,7 @@ func (c *tokenCmd) Run(_ context.Context, std streams) error {
 	now := time.Now()
 	signed, err := signer.Sign(token.Grant{
 		Subject: c.Subject, Expires: now.Add(c.Expires), Read: c.Read, Publish: c.Publish, Topics: c.Topics,
+		Fences: c.Fences,
 	}, token.Rules{Issuer: c.Issuer, Audience: c.Audience}, now)
 	if err != nil {
 		return err
