@@ -26,6 +26,7 @@ var all = []scenario{
 	reconnectH1, reconnectH3,
 	growthStreams, growthEvents,
 	journalPublish, journalStart, journalResident, journalSave,
+	clusterPublish, clusterLatency, clusterDeliver,
 }
 
 func (s scenario) measure(ctx context.Context, l *lab) *report.Outcome {
