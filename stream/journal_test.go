@@ -260,7 +260,8 @@ func TestFenceEntryBytes(t *testing.T) {
 	f := parseFence(t, "f", circle, `"radius_m":5`)
 	maker := stream.Maker{Name: "ab", Reads: []string{"c*", "d"}, Limited: true}
 	got := stream.FenceBodies(f, maker, stream.IfVersion(300))
-	assert.Equal(t, "01"+"03"+"ac02"+"026162"+"01"+"02"+"02632a"+"0164"+"0166"+hex.EncodeToString(f.Feature),
+	assert.Equal(t, "01"+"03"+"ac02"+"026162"+"01"+"02"+"02632a"+"0164"+"0166"+"00"+
+		hex.EncodeToString(f.Feature),
 		hex.EncodeToString(got[0]))
 	assert.Equal(t, "02"+"03"+"ac02"+"00"+"00"+"00"+"0166", hex.EncodeToString(got[1]))
 	assert.Equal(t, "01"+"ac02"+"0b00000000000000"+"0166"+"56", hex.EncodeToString(got[2]))

@@ -18,6 +18,7 @@ type stateFence struct {
 	Maker    string   `json:"maker,omitempty"`
 	Limited  bool     `json:"limited,omitempty"`
 	Reads    []string `json:"reads,omitempty"`
+	Zone     []byte   `json:"zone,omitempty"` // of its schedule
 
 	Fence json.RawMessage `json:"fence,omitempty"` // its Feature
 }
@@ -73,7 +74,7 @@ func (fs *fences) toSave() (lines [][]byte) {
 	fs.inOrder.Scan(func(f *fence) bool {
 		add(stateFence{
 			Versions: f.version, ID: f.ID, Edged: f.edged,
-			Maker: f.maker.Name, Limited: f.maker.Limited, Reads: f.maker.Reads,
+			Maker: f.maker.Name, Limited: f.maker.Limited, Reads: f.maker.Reads, Zone: []byte(f.Active.Zone()),
 		}, f.Feature)
 		return true
 	})
@@ -86,7 +87,7 @@ func (h *Hub) restoreFence(s *stateFence) error {
 		h.fences.versions = s.Versions
 		return nil
 	}
-	parsed, err := geofence.Parse(s.ID, s.Fence)
+	parsed, err := geofence.Restore(s.ID, s.Fence, string(s.Zone))
 	if err == nil && h.fences.byID[s.ID] != nil {
 		err = errors.New("the state has the fence twice")
 	}

@@ -260,7 +260,7 @@ func appendFenceBody(dst []byte, e *fenceEntry) []byte {
 	}
 	dst = geo.AppendText(dst, e.id)
 	if e.fence != nil {
-		dst = append(dst, e.fence.Feature...)
+		dst = append(geo.AppendText(dst, e.fence.Active.Zone()), e.fence.Feature...)
 	}
 	return dst
 }
@@ -305,8 +305,12 @@ func readFenceBody(body []byte) (*fenceEntry, error) {
 	if !isPut {
 		return e, nil
 	}
+	zone, body, whole := cutCopy(body)
+	if !whole {
+		return nil, errMessage
+	}
 	var err error
-	if e.fence, err = geofence.Parse(e.id, body); err != nil {
+	if e.fence, err = geofence.Restore(e.id, body, zone); err != nil {
 		return nil, errMessage
 	}
 	return e, nil

@@ -7,5 +7,5 @@
 //
 // The package has no clock and no state: the same fixes in the same order give the same events. Distances
 // are whole millimetres, so that a last bit of a float decides nothing. No product is fused with a sum: see
-// the language specification, "Floating-point operators". Time zones are those of zones.zip.
+// the language specification, "Floating-point operators". A fence carries its time zone.
 package geofence

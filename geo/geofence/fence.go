@@ -76,8 +76,17 @@ type propertiesDocument struct {
 }
 
 // Parse reads a fence from a GeoJSON Feature (RFC 7946). Its id is id: the Feature has the same or none. The
-// error says where the Feature is wrong, and what is allowed there.
-func Parse(id string, feature []byte) (*Fence, error) {
+// error says where the Feature is wrong, and what is allowed there. The time zone of its schedule is as this
+// machine knows it: two machines may differ.
+func Parse(id string, feature []byte) (*Fence, error) { return parse(id, feature, loadZone) }
+
+// Restore reads the Feature of a fence that [Parse] returned, with the [Schedule.Zone] of its schedule. The
+// result is the same on every machine.
+func Restore(id string, feature []byte, scheduleZone string) (*Fence, error) {
+	return parse(id, feature, func(string) (*zone, error) { return readZone(scheduleZone) })
+}
+
+func parse(id string, feature []byte, load func(zone string) (*zone, error)) (*Fence, error) {
 	if len(feature) > MaxFeature {
 		return nil, fmt.Errorf("a fence has at most %d bytes; this one has %d", MaxFeature, len(feature))
 	}
@@ -98,7 +107,7 @@ func Parse(id string, feature []byte) (*Fence, error) {
 		d.Properties = &propertiesDocument{}
 	}
 	f := &Fence{ID: id}
-	if err := f.readProperties(d.Properties); err != nil {
+	if err := f.readProperties(d.Properties, load); err != nil {
 		return nil, fmt.Errorf("properties.%w", err)
 	}
 	var err error
@@ -134,7 +143,7 @@ func compact(id string, add bool, feature []byte) ([]byte, error) {
 	return append(append(out, ','), value[1:]...), nil
 }
 
-func (f *Fence) readProperties(d *propertiesDocument) error {
+func (f *Fence) readProperties(d *propertiesDocument, load func(zone string) (*zone, error)) error {
 	const week = 7 * 24 * 3600
 	if len(d.Name) > maxName {
 		return fmt.Errorf("name has %d bytes; it has at most %d", len(d.Name), maxName)
@@ -172,7 +181,7 @@ func (f *Fence) readProperties(d *propertiesDocument) error {
 		return fmt.Errorf("min_alt_m is %v, more than max_alt_m, which is %v", *d.MinAltitude, *d.MaxAltitude)
 	}
 	var err error
-	if f.Active, err = d.Active.schedule(); err != nil {
+	if f.Active, err = d.Active.schedule(load); err != nil {
 		return err
 	}
 	if f.Severity, err = oneOf("severity", d.Severity, "info", "warning", "urgent"); err != nil {

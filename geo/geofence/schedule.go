@@ -10,7 +10,7 @@ import (
 // Schedule says when a fence is active: in windows of a week, by the clock of a time zone. Its zero value
 // is always active.
 type Schedule struct {
-	zone    *time.Location
+	zone    *zone
 	windows []window
 }
 
@@ -39,14 +39,14 @@ const maxWindows = 50
 
 var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-func (d *scheduleDocument) schedule() (Schedule, error) {
+func (d *scheduleDocument) schedule(load func(name string) (*zone, error)) (Schedule, error) {
 	if d == nil {
 		return Schedule{}, nil
 	}
 	if d.Zone == "" || d.Zone == "Local" {
 		return Schedule{}, fmt.Errorf("active.tz is %q, which is no time zone; %s", d.Zone, scheduleForm)
 	}
-	zone, err := loadZone(d.Zone)
+	zone, err := load(d.Zone)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("active.tz is %q, which is no time zone of the IANA's; %s",
 			shorten(d.Zone), scheduleForm)
@@ -110,7 +110,7 @@ func (s *Schedule) At(at time.Time) bool {
 	if s.zone == nil {
 		return true
 	}
-	local := at.In(s.zone)
+	local := s.zone.local(at)
 	minute := local.Hour()*60 + local.Minute()
 	today, yesterday := local.Weekday(), (local.Weekday()+6)%7
 	for i := range s.windows {
@@ -127,13 +127,22 @@ func (s *Schedule) At(at time.Time) bool {
 	return false
 }
 
+// Zone returns the schedule's time zone in the form that [Restore] reads: when its clocks show what, from 2020 to
+// 2060. It is empty if the schedule is always active.
+func (s *Schedule) Zone() string {
+	if s.zone == nil {
+		return ""
+	}
+	return s.zone.text
+}
+
 // Next returns the first time after at when the schedule begins or ends, and false if it never does.
 func (s *Schedule) Next(at time.Time) (time.Time, bool) {
 	if s.zone == nil {
 		return time.Time{}, false
 	}
 	var edges []time.Time
-	local := at.In(s.zone)
+	local := s.zone.local(at)
 	const week = 7
 	for day := -1; day <= week+1; day++ {
 		midnight := time.Date(local.Year(), local.Month(), local.Day()+day, 0, 0, 0, 0, time.UTC)
@@ -144,13 +153,12 @@ func (s *Schedule) Next(at time.Time) (time.Time, bool) {
 		}
 		edges = append(edges, s.instants(midnight)...)
 	}
-	for probe := at; ; { // clocks that are changed skip an edge or show it twice
-		_, change := probe.In(s.zone).ZoneBounds()
-		if change.IsZero() || change.After(at.AddDate(0, 0, week+1)) {
+	for _, c := range s.zone.changes[s.zone.after(at):] { // then the clocks skip an edge or show it twice
+		change := time.Unix(c.at, 0).UTC()
+		if change.After(at.AddDate(0, 0, week+1)) {
 			break
 		}
 		edges = append(edges, change)
-		probe = change
 	}
 	slices.SortFunc(edges, time.Time.Compare)
 	now := s.At(at)
@@ -167,8 +175,7 @@ func (s *Schedule) Next(at time.Time) (time.Time, bool) {
 func (s *Schedule) instants(wall time.Time) []time.Time {
 	var found []time.Time
 	for _, near := range [...]time.Duration{-36 * time.Hour, 36 * time.Hour} {
-		_, offset := wall.Add(near).In(s.zone).Zone()
-		found = append(found, wall.Add(-time.Duration(offset)*time.Second))
+		found = append(found, wall.Add(-s.zone.ahead(wall.Add(near))))
 	}
 	return found
 }
