@@ -253,6 +253,13 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 	if _, err := other.Load(state); err != nil {
 		return 0, err
 	}
+	return h.adopt(other)
+}
+
+// AdoptFrom is Adopt with the state of a replica.
+func (h *Hub) AdoptFrom(r *Replica) (vehicles int, err error) { return h.adopt(r.hub) }
+
+func (h *Hub) adopt(other *Hub) (vehicles int, err error) {
 	view := other.freezeUnderLock()
 	byOwner := map[string][]geo.Position{}
 	for _, e := range view.entries {

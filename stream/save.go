@@ -296,7 +296,10 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			err = errors.New("its checksum is wrong")
 		}
 		if err == nil {
+			var feature []byte
+			text, feature = cutFeature(text, header.Version)
 			err = json.Unmarshal(text, &line)
+			line.Feature = feature
 		}
 		if err == nil && line.stateFooter.Vehicles >= loaded.Vehicles {
 			loaded.Skipped = line.stateFooter.Vehicles - loaded.Vehicles
@@ -336,6 +339,21 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			loaded.Reason = fmt.Errorf("stream: saved state, line %d: %w", n, err)
 		}
 	}
+}
+
+// cutFeature splits a line of a vehicle into its Feature, which is nearly all of it, and the other members.
+// It changes the line.
+func cutFeature(text []byte, version int) (rest, feature []byte) {
+	const member = `,"feature":`
+	at, end := bytes.Index(text, []byte(member)), len(text)-len("}")
+	if version > 1 {
+		end = len(text) - sumSize
+	}
+	if at < 0 || end < at+len(member) {
+		return text, nil
+	}
+	text[at] = '}' // a text has no quote without a backslash, so this is no part of one
+	return text[:at+1], text[at+len(member) : end]
 }
 
 var errLongLine = fmt.Errorf("it is longer than %d bytes", maxStateLine)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"time"
 )
 
 // saving is a save that is under way. It writes the state as it was when the save began: a vehicle
@@ -79,14 +80,16 @@ func (h *Hub) Save(w io.Writer) error {
 			return err
 		}
 	}
-	_, collected := h.collectEntries()
-	entries := h.entriesToSave(s, collected)
+	turns := turns{time.Now()}
+	_, collected := h.collectEntries(turns.pause)
+	entries := h.entriesToSave(s, collected, turns.pause)
 	var buf []byte
 	for some := range slices.Chunk(entries, publishBatch) {
 		buf = h.appendStates(buf[:0], s, some)
 		if _, err := out.Write(buf); err != nil {
 			return err
 		}
+		turns.pause()
 	}
 	if err := writeLine(stateFooter{len(entries)}); err != nil {
 		return err
@@ -120,16 +123,61 @@ func (h *Hub) endSave() {
 }
 
 // entriesToSave returns the vehicles that were known when the save began, in order of the events that
-// had made their states. collected are those of some time after that.
-func (h *Hub) entriesToSave(s *saving, collected []viewEntry) []viewEntry {
+// had made their states. collected are those of some time after that. pause is called now and then.
+func (h *Hub) entriesToSave(s *saving, collected []viewEntry, pause func()) []viewEntry {
 	entries := slices.DeleteFunc(collected, func(e viewEntry) bool { return e.number > s.newest })
 	h.mu.RLock()
 	for v, state := range s.kept {
 		entries = append(entries, viewEntry{v, state.number})
 	}
 	h.mu.RUnlock()
-	slices.SortFunc(entries, func(a, b viewEntry) int { return cmp.Compare(a.number, b.number) })
+	entries = sortInPieces(entries, pause)
 	return slices.Compact(entries) // one that changed after it was collected is in there twice
+}
+
+// sortInPieces sorts entries by number. It may use their memory for others.
+func sortInPieces(entries []viewEntry, pause func()) []viewEntry {
+	const piece = 2048
+	for some := range slices.Chunk(entries, piece) {
+		slices.SortFunc(some, func(a, b viewEntry) int { return cmp.Compare(a.number, b.number) })
+		pause()
+	}
+	from, to := entries, make([]viewEntry, len(entries))
+	for width := piece; width < len(from); width *= 2 {
+		merged := to[:0]
+		for some := range slices.Chunk(from, 2*width) {
+			half := min(width, len(some))
+			merged = mergeEntries(merged, some[:half], some[half:])
+			pause()
+		}
+		from, to = to, from
+	}
+	return from
+}
+
+// mergeEntries appends two sorted lists in order.
+func mergeEntries(dst, a, b []viewEntry) []viewEntry {
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].number < a[0].number {
+			dst, b = append(dst, b[0]), b[1:]
+		} else {
+			dst, a = append(dst, a[0]), a[1:]
+		}
+	}
+	return append(append(dst, a...), b...)
+}
+
+// turns makes long work leave half of a processor to others. A goroutine that never waits keeps a processor
+// for 10 ms at a time, and the runtime then asks the network as seldom: who publishes waits several times.
+type turns struct{ began time.Time }
+
+const turn = 500 * time.Microsecond
+
+func (t *turns) pause() {
+	if time.Since(t.began) >= turn {
+		time.Sleep(turn)
+		t.began = time.Now()
+	}
 }
 
 // appendStates appends the lines of vehicles.

@@ -116,7 +116,7 @@ func (f *freezer) freeze(h *Hub) *stateView {
 
 // freezeFleet freezes every vehicle without holding publishers up. First it collects all of them in
 // batches. Then, under one lock, it corrects those that have changed since; the log knows them.
-func (h *Hub) freezeFleet() *stateView { return h.completeView(h.collectEntries()) }
+func (h *Hub) freezeFleet() *stateView { return h.completeView(h.collectEntries(func() {})) }
 
 // completeView turns entries that were collected since the event began into the state of now.
 func (h *Hub) completeView(began number, entries []viewEntry) *stateView {
@@ -142,8 +142,9 @@ func (h *Hub) completeView(began number, entries []viewEntry) *stateView {
 	return view
 }
 
-// collectEntries returns the state of every vehicle, each at some moment after the event began.
-func (h *Hub) collectEntries() (began number, entries []viewEntry) {
+// collectEntries returns the state of every vehicle, each at some moment after the event began. pause is
+// called now and then.
+func (h *Hub) collectEntries(pause func()) (began number, entries []viewEntry) {
 	const freezeBatch = 1024
 	h.mu.RLock()
 	began = h.log.newest
@@ -161,6 +162,7 @@ func (h *Hub) collectEntries() (began number, entries []viewEntry) {
 		if slot >= len(slots) {
 			return began, entries
 		}
+		pause()
 	}
 }
 

@@ -65,7 +65,7 @@ func TestFreezeWhileTheLogIsReplaced(t *testing.T) {
 		for i := range 50 {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2}`, i)
 		}
-		began, entries := h.collectEntries()
+		began, entries := h.collectEntries(func() {})
 		for i := range events {
 			publish(t, h, `{"vehicle_id":"v%d","lat":1,"lon":2,"n":%d}`, i%60, i)
 		}

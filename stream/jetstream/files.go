@@ -29,17 +29,25 @@ type Files struct {
 	MaxBytes int64         // -1: no limit
 	MaxAge   time.Duration // 0: no limit
 	Replicas int
+
+	blocks string // directory of the blocks
 }
 
-// streamDir is where JetStream keeps the stream, in the directory of a journal.
-var streamDir = filepath.Join(storeName, account, "streams", streamName)
+// streamDir is where JetStream keeps the stream, in its own directory.
+var streamDir = filepath.Join(account, "streams", streamName)
 
 // BlocksDir is where the blocks of messages are, in the directory of a journal.
-var BlocksDir = filepath.Join(streamDir, "msgs")
+var BlocksDir = filepath.Join(storeName, streamDir, "msgs")
 
 // OpenFiles reads what the journal of a directory is.
-func OpenFiles(dir string) (*Files, error) {
-	text, err := os.ReadFile(filepath.Join(dir, streamDir, "meta.inf"))
+func OpenFiles(dir string) (*Files, error) { return openFiles(dir, filepath.Join(dir, storeName)) }
+
+// Files reads what the old journal was. It may be damaged.
+func (r *Renewal) Files() (*Files, error) { return openFiles(filepath.Dir(r.Kept), r.Kept) }
+
+// openFiles reads what the journal of a directory is that is in a directory of JetStream.
+func openFiles(dir, store string) (*Files, error) {
+	text, err := os.ReadFile(filepath.Join(store, streamDir, "meta.inf"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s holds no journal: %w", dir, err)
 	}
@@ -59,7 +67,8 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := checkFormat(meta.Metadata); err != nil {
 		return nil, fmt.Errorf("journal in %s: %w", dir, err)
 	}
-	return &Files{dir, meta.Metadata[metaEpoch], meta.Created, meta.MaxBytes, meta.MaxAge, meta.Replicas}, nil
+	return &Files{dir, meta.Metadata[metaEpoch], meta.Created, meta.MaxBytes, meta.MaxAge, meta.Replicas,
+		filepath.Join(store, streamDir, "msgs")}, nil
 }
 
 // Acknowledged returns the newest message of which the hub has noted that it was acknowledged; 0: unknown.
@@ -80,7 +89,7 @@ func (f *Files) Node() string {
 
 // Blocks returns the paths of the files that hold the messages, in their order, and their size in bytes.
 func (f *Files) Blocks() (paths []string, size int64, err error) {
-	entries, err := os.ReadDir(filepath.Join(f.Dir, BlocksDir))
+	entries, err := os.ReadDir(f.blocks)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -91,7 +100,7 @@ func (f *Files) Blocks() (paths []string, size int64, err error) {
 		if info, err := entry.Info(); err == nil {
 			size += info.Size()
 		}
-		paths = append(paths, filepath.Join(f.Dir, BlocksDir, entry.Name()))
+		paths = append(paths, filepath.Join(f.blocks, entry.Name()))
 	}
 	slices.SortFunc(paths, func(a, b string) int {
 		m, _ := blockIndex(filepath.Base(a))

@@ -155,7 +155,7 @@ func (d *Dir) Replace(name string, write func(io.Writer) error) (err error) {
 			d.Root.Remove(half)
 		}
 	}()
-	if err = write(file); err != nil {
+	if err = write(&inPieces{file: file}); err != nil {
 		return err
 	}
 	if err = file.Sync(); err != nil {
@@ -168,6 +168,22 @@ func (d *Dir) Replace(name string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return syncDir(d.dir)
+}
+
+// inPieces writes a file to its disk as it comes: a large file at once would hold up others who write there.
+type inPieces struct {
+	file     *os.File
+	unsynced int
+}
+
+func (w *inPieces) Write(p []byte) (int, error) {
+	const piece = 4 << 20
+	n, err := w.file.Write(p)
+	if w.unsynced += n; err == nil && w.unsynced >= piece {
+		w.unsynced = 0
+		err = w.file.Sync()
+	}
+	return n, err
 }
 
 // Copy copies a file.

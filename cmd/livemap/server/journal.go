@@ -33,8 +33,11 @@ const (
 	journalKeyframe = "journal-state.keyframe.ndjson"
 )
 
-// maxUnsaved is how many messages of the journal may follow the saved state.
-const maxUnsaved = 10_000
+// When a state is saved while the hub runs: what came since is in the journal, and a start applies it.
+const (
+	maxUnsaved = 100_000         // messages of the journal that may follow the saved state
+	saveAnyway = 5 * time.Minute // after the last save, if there was any event since
+)
 
 // journal is the journal of a hub and the states that are saved beside it.
 type journal struct {
@@ -49,6 +52,9 @@ type journal struct {
 	// Guarded by state.mu.
 	savedHead  stream.ID // newest event of journalState
 	savedSeq   uint64    // newest message of journalState
+	savedTotal uint64    // stream.Stats.LogTotal of journalState
+	savedSize  uint64    // bytes of journalState; 0: none was saved
+	savedAt    time.Time // when it was
 	laterTotal uint64    // stream.Stats.LogTotal of journalLater
 }
 
@@ -171,7 +177,16 @@ func (j *journal) startFrom(ctx context.Context, config stream.Config, name stri
 // adopt publishes the vehicles of another journal, or of a hub without one, to this one, which is empty. The
 // states from which a hub of that journal would start lead nowhere now.
 func (j *journal) adopt(hub *stream.Hub) error {
-	for _, name := range []string{journalState, vehiclesFile} {
+	names := []string{journalState, vehiclesFile}
+	if old, file := j.old(); old != nil {
+		vehicles, err := hub.AdoptFrom(old)
+		if err != nil {
+			return fmt.Errorf("--state-dir: cannot take over the vehicles of the old journal: %w", err)
+		}
+		j.state.log.Info("took over the vehicles of the old journal", "vehicles", vehicles, "file", file)
+		names = nil
+	}
+	for _, name := range names {
 		file, err := regular.Open(j.state.Path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -203,6 +218,73 @@ func (j *journal) adopt(hub *stream.Hub) error {
 	return nil
 }
 
+// saveIfDue saves the state when about as much was published as a save writes. So a save costs what changed,
+// and not what is known.
+func (j *journal) saveIfDue(ctx context.Context, hub *stream.Hub) error {
+	j.state.mu.Lock()
+	due := j.due(ctx, hub)
+	j.state.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return j.save(hub)
+}
+
+// due is for saveIfDue. state.mu is held.
+func (j *journal) due(ctx context.Context, hub *stream.Hub) bool {
+	if time.Since(j.savedAt) >= saveAnyway || hub.Applied() >= j.savedSeq+maxUnsaved ||
+		hub.Stats().LogTotal-j.savedTotal >= j.savedSize {
+		return true
+	}
+	// The journal must not forget what follows the saved state.
+	life, err := j.Life(ctx)
+	return err == nil && life.First > life.Base+1 && j.savedSeq < life.First+(life.Last-life.First)/2
+}
+
+// old returns the state after the newest message of the journal that this one replaces, as far as that can be
+// read, and the file in which it ends; nil: it cannot, or there is none.
+func (j *journal) old() (old *stream.Replica, file string) {
+	renewed := j.Renewed()
+	if renewed == nil || renewed.Kept == "" {
+		return nil, ""
+	}
+	files, err := renewed.Files()
+	if err != nil {
+		return nil, ""
+	}
+	for _, name := range []string{journalState, journalLater, journalOlder, ""} {
+		if old, err = j.replica(files.Epoch, name); err != nil {
+			continue
+		}
+		err = files.Read(func(at stream.Place, message []byte) error {
+			if at.Seq <= old.Applied() {
+				return nil
+			}
+			return old.Apply(at, message)
+		})
+		if old.Applied() > 0 {
+			if err != nil {
+				j.state.log.Warn("cannot read all of the old journal", "messages", old.Applied(), "error", err)
+			}
+			return old, renewed.Kept
+		}
+	}
+	return nil, ""
+}
+
+// replica returns a saved state of an epoch; name "": that before the first message.
+func (j *journal) replica(epoch, name string) (*stream.Replica, error) {
+	if name == "" {
+		return stream.NewReplica(epoch, nil)
+	}
+	file, err := regular.Open(j.state.Path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return stream.NewReplica(epoch, file)
+}
+
 // save saves the state, unless little has happened since.
 func (j *journal) save(hub *stream.Hub) error {
 	s := j.state
@@ -212,6 +294,7 @@ func (j *journal) save(hub *stream.Hub) error {
 	if head == j.savedHead && applied < j.savedSeq+maxUnsaved {
 		return nil
 	}
+	size := counter(0)
 	now, err := os.Stat(s.path)
 	if err == nil && !os.SameFile(now, s.held.Info) {
 		err = fmt.Errorf("%s was removed and made again, and the journal with it; restart the hub", s.path)
@@ -220,7 +303,7 @@ func (j *journal) save(hub *stream.Hub) error {
 		err = s.held.LockAgain()
 	}
 	if err == nil {
-		err = s.held.Replace(journalState, hub.Save)
+		err = s.held.Replace(journalState, func(w io.Writer) error { return hub.Save(io.MultiWriter(w, &size)) })
 	}
 	if err == nil {
 		err = j.rotate(total)
@@ -229,8 +312,18 @@ func (j *journal) save(hub *stream.Hub) error {
 		return fmt.Errorf("--state-dir: cannot save the vehicles: %w", err)
 	}
 	s.held.Root.Remove(vehiclesFile) // of a hub without a journal: what it has is older
-	j.savedHead, j.savedSeq = head, applied
+	j.savedHead, j.savedSeq, j.savedTotal = head, applied, total
+	j.savedSize, j.savedAt = uint64(size), time.Now()
 	return nil
+}
+
+// counter counts bytes.
+type counter uint64
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
 // rotate makes journalLater the journalOlder when that is due.

@@ -249,8 +249,12 @@ const journalPoll = 250 * time.Millisecond
 // failed.
 func (h *running) saveEvery(interval time.Duration, failed func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	save := h.save
+	if h.journal != nil {
+		save = func() error { return h.journal.saveIfDue(ctx, h.hub) }
+	}
 	stopSaving := every(interval, func() {
-		if err := h.save(); err != nil {
+		if err := save(); err != nil {
 			h.log.Error("cannot save", "error", err)
 			failed()
 		} else if h.journal != nil {
