@@ -162,11 +162,14 @@ func (h *Hub) appendState(dst []byte, v *vehicle, now int64) []byte {
 	}
 	rhythm := &h.fleet.rhythms[v.slot]
 	dst = appendStateLine(dst, v, rhythm, h.fleet.ownerOf(v).name, now-h.fleet.lastSeen(v), n)
-	return sumLine(h.appendNearby(dst, v), start)
+	dst = h.appendNearby(dst, v)
+	if v.present() { // its Feature is copied byte for byte, without parsing it; it is the last: see cutFeature
+		dst = append(append(append(dst[:len(dst)-1], featureMember...), v.feature()...), '}')
+	}
+	return sumLine(dst, start)
 }
 
-// appendStateLine appends a line without checksum as encoding/json would encode its stateLine. Nearly
-// all vehicles are present: their Feature is copied byte for byte, without parsing it.
+// appendStateLine appends a line without checksum and Feature as encoding/json would encode its stateLine.
 func appendStateLine(dst []byte, v *vehicle, r *rhythm, owner string, silent int64, n number) []byte {
 	if !v.present() {
 		line, err := json.Marshal(stateLine{
@@ -178,7 +181,7 @@ func appendStateLine(dst []byte, v *vehicle, r *rhythm, owner string, silent int
 		}
 		return append(dst, line...)
 	}
-	dst = append(dst, `{"silent":`...)
+	dst = append(dst, lineOfVehicle...)
 	dst = strconv.AppendInt(dst, silent, 10)
 	if n > 0 {
 		dst = append(dst, `,"number":`...)
@@ -204,7 +207,6 @@ func appendStateLine(dst []byte, v *vehicle, r *rhythm, owner string, silent int
 	if len(topics) > 0 {
 		dst = append(dst, ']')
 	}
-	dst = append(append(dst, `,"feature":`...), v.feature()...)
 	return append(dst, '}')
 }
 
@@ -344,17 +346,22 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 // cutFeature splits a line of a vehicle into its Feature, which is nearly all of it, and the other members.
 // It changes the line.
 func cutFeature(text []byte, version int) (rest, feature []byte) {
-	const member = `,"feature":`
-	at, end := bytes.Index(text, []byte(member)), len(text)-len("}")
+	at, end := bytes.Index(text, []byte(featureMember)), len(text)-len("}")
 	if version > 1 {
 		end = len(text) - sumSize
 	}
-	if at < 0 || end < at+len(member) {
+	if !bytes.HasPrefix(text, []byte(lineOfVehicle)) || at < 0 || end < at+len(featureMember) {
 		return text, nil
 	}
 	text[at] = '}' // a text has no quote without a backslash, so this is no part of one
-	return text[:at+1], text[at+len(member) : end]
+	return text[:at+1], text[at+len(featureMember) : end]
 }
+
+// How the line of a vehicle begins, and how its Feature.
+const (
+	lineOfVehicle = `{"silent":`
+	featureMember = `,"feature":`
+)
 
 var errLongLine = fmt.Errorf("it is longer than %d bytes", maxStateLine)
 
