@@ -66,7 +66,7 @@ var clusterPublish = scenario{
 
 var clusterLatency = scenario{
 	Name:  "cluster-latency",
-	About: "100 streams at one of three hubs, 1,000 events/s published to another, and one hub without a journal",
+	About: "100 streams at one of three hubs, 1,000 events/s published to another; one hub without a journal",
 	Goal:  "p99 with --journal-sync 1s at most 15 ms more than without a journal",
 	run: func(ctx context.Context, l *lab, o *report.Outcome) error {
 		load := l.dense(client.H1, 100)

@@ -115,6 +115,47 @@ func TestFaultKilledFiftyTimes(t *testing.T) {
 	assert.Positive(t, torn)
 }
 
+// F58: a hub with a journal is killed again and again while positions come and readers read. They go on from
+// their id: no reset, nothing missing, nothing twice.
+func TestFaultKilledWithJournal(t *testing.T) {
+	const rounds = 20
+	args := fixedPorts(t)
+	var now atomic.Pointer[runningHub]
+	now.Store(startHub(t, args...))
+	book := &ledger{vehicles: 50, prefix: "V"}
+	book.publish(t, now.Load())
+	var readers []*ledgerReader
+	for i := range 9 {
+		client := now.Load().client(t, protocolNames[i%3])
+		readers = append(readers, book.follow(t, client, now.Load().public+"/stream"))
+	}
+	stop := book.publishEvery(t, now.Load, 20*time.Millisecond)
+	random := rand.New(rand.NewPCG(58, 0))
+	var back []time.Duration
+	for round := range rounds {
+		<-time.After(time.Duration(random.IntN(300)) * time.Millisecond)
+		now.Load().kill()
+		began := time.Now()
+		now.Store(startHub(t, args...))
+		for _, r := range readers {
+			if r.client.protocol == "h3" {
+				r.client.speak(now.Load().public)
+			}
+		}
+		for _, r := range readers {
+			r.await(t, "the hub that came after", func(c ledgerCounts) bool { return c.lives["replay"] > round })
+		}
+		back = append(back, time.Since(began))
+	}
+	stop()
+	book.settle(t, now.Load(), readers...)
+	for _, r := range readers {
+		assert.Equal(t, map[string]int{"new": 1}, r.counts().resets)
+		assert.Equal(t, 1, r.counts().lives["snapshot"])
+	}
+	t.Logf("from the start of the next hub until all readers had resumed: %s", percentiles(back))
+}
+
 func savedAt(dir string) time.Time {
 	at, _ := saved(dir)
 	return at

@@ -28,6 +28,7 @@ type foreignHub struct {
 	http  *http.Client
 	state string
 	stop  func() // ends it as SIGTERM would, and waits for that
+	kill  func() // ends it at once
 }
 
 // startForeignHub runs a hub until the test ends or it is stopped. Later flags
@@ -56,6 +57,11 @@ func (h *foreignHub) start(flags ...string) {
 		cmd.Process.Signal(syscall.SIGTERM)
 		assert.NoError(h.t, <-ended)
 	})
+	h.kill = func() {
+		h.stop = func() {}
+		cmd.Process.Kill()
+		<-ended
+	}
 	select {
 	case <-log.seen("the hub is ready"):
 		at := log.find("the hub is ready")[0]

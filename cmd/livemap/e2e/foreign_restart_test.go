@@ -47,6 +47,40 @@ func TestForeignClientsOutliveRestart(t *testing.T) {
 	})
 }
 
+// TestForeignClientsOutliveKill kills a hub with a journal and starts it again on the same port. Clients go
+// on from their id: nothing is told twice, and nothing is missing.
+func TestForeignClientsOutliveKill(t *testing.T) {
+	eachForeign(t, foreignReconnecting, func(t *testing.T, c foreignClient) {
+		hub := startForeignHub(t)
+		hub.publish(foreignPosition("TRUCK", 1_700_001_000))
+		seen := c.read(t, hub.proxy+foreignAll, nil)
+		seen.wait("live", 1)
+		hub.kill()
+		if c.refusedEnd {
+			assert.NotEmpty(t, seen.waitNote("gave up"))
+			return
+		}
+		seen.waitError("refused")
+		at, err := url.Parse(hub.proxy)
+		require.NoError(t, err)
+		hub.start("--proxy-listen", at.Host)
+		after := hub.publish(foreignPosition("LATER", 1_700_001_000))
+
+		events := seen.wait("live", 2)
+		if positions, _ := foreignNamed(events, ""); len(positions) < 2 { // it came back before LATER
+			events = seen.wait("", 2)
+		}
+		told, _ := foreignNamed(events, "reset")
+		assert.Equal(t, []string{`{"reason":"new"}`}, told)
+		assert.Equal(t, []string{"snapshot", "replay"}, foreignModes(t, events))
+		positions, ids := foreignNamed(events, "")
+		require.Len(t, positions, 2, foreignText(events))
+		assert.Equal(t, "TRUCK", foreignMember(t, positions[0], "id"))
+		assert.Equal(t, "LATER", foreignMember(t, positions[1], "id"))
+		assert.Equal(t, after, ids[1])
+	})
+}
+
 // A proxy's answer when the hub is not there.
 const foreignBadGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: " +
 	"5\r\nConnection: close\r\n\r\nwhat?"

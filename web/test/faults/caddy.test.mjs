@@ -156,7 +156,11 @@ describe("the page behind Caddy", { timeout: 15 * LIMIT }, () => {
 				await hub.run();
 				await until("the next hub's stream", () => opened.length > before);
 				await follows(page, fleet);
-				assert.equal(await page.evaluate(() => window.livemap.status().state), "re-read");
+				assert.equal(
+					await page.evaluate(() => window.livemap.status().state),
+					"newest",
+					"the next hub has its journal",
+				);
 				t.diagnostic(`right again ${seconds(began)} after the hub's SIGTERM`);
 			}
 			const before = opened.length;

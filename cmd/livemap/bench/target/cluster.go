@@ -21,8 +21,9 @@ func StartCluster(program, state string, args ...string) (c Cluster, err error) 
 	var starting sync.WaitGroup
 	for i := range c {
 		starting.Go(func() {
-			c[i], failed[i] = StartHub(program, fmt.Sprint(state, "/", i), append([]string{"--cluster-listen", peers[i],
-				"--cluster-peers", strings.Join(peers, ","), "--node-name", fmt.Sprint("hub-", i)}, args...)...)
+			flags := append([]string{"--cluster-listen", peers[i], "--cluster-peers", strings.Join(peers, ","),
+				"--node-name", fmt.Sprint("hub-", i)}, args...)
+			c[i], failed[i] = StartHub(program, fmt.Sprint(state, "/", i), flags...)
 		})
 	}
 	starting.Wait()
