@@ -5,6 +5,10 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,8 +27,10 @@ type hubsBehindCaddy struct {
 
 // startHubsBehindCaddy starts hubs on 127.0.0.1, .2 and .3, with the same ports: Caddy asks each at its own
 // address whether it is ready.
-func startHubsBehindCaddy(t *testing.T) *hubsBehindCaddy {
+// more are flags of the last.
+func startHubsBehindCaddy(t *testing.T, more ...string) *hubsBehindCaddy {
 	h := &hubsBehindCaddy{hubCluster: newCluster(t)}
+	h.args[2] = append(h.args[2], more...)
 	_, proxy, err := net.SplitHostPort(freePort(t))
 	require.NoError(t, err)
 	_, internal, err := net.SplitHostPort(freePort(t))
@@ -107,4 +113,99 @@ func TestFaultHubsBehindCaddy(t *testing.T) {
 		assert.Positive(t, c.lives["replay"], "reader %d: %+v", i, c)
 		t.Logf("reader %d over %s: %+v", i, r.client.protocol, c.lives)
 	}
+}
+
+// F68: while other hubs are ready, Caddy sends nobody to one that runs and is not ready, here because its
+// disk is full.
+func TestFaultCaddyPrefersReadyHubs(t *testing.T) {
+	disk := newDisk(t)
+	h := startHubsBehindCaddy(t, "--state-dir", filepath.Join(disk.dir, "state"), "--journal-size", "32MiB")
+	h.current().publishLines(t, at("A", 1))
+	disk.fill(t)
+	full := h.hubs[2].Load()
+	await(t, "the hub with the full disk", func() bool {
+		status, _ := h.readyz(t, 2)
+		return status == 503
+	})
+	resp, _ := full.client(t, "h1").ask(t, "GET", full.publish+"/healthz")
+	require.Equal(t, 200, resp.StatusCode)
+	await(t, "Caddy to notice", func() bool {
+		for range 20 {
+			if strings.Contains(h.ask(t, "/snapshot"), `"frozen":true`) {
+				return false
+			}
+		}
+		return true
+	})
+	for range 200 {
+		require.NotContains(t, h.ask(t, "/snapshot"), `"frozen":true`)
+	}
+	disk.empty(t)
+	await(t, "the hub with room", func() bool {
+		status, _ := h.readyz(t, 2)
+		return status == 200
+	})
+}
+
+// Caddy before hubs on machines of their own, as deploy/caddy.service.d has it: over TLS, with the hubs'
+// certificates of an authority of our own. When two of three cannot be reached, it takes the one that is
+// left, which is frozen.
+func TestFaultCaddyBeforeMachines(t *testing.T) {
+	n := newClusterNetwork(t)
+	ip(t, "-n", n.of(3), "addr", "add", "10.78.0.9/24", "dev", "switch")
+	ca := newClusterCA(t)
+	ca.sign(t, "hub", time.Now().Add(time.Hour))
+	c := newCluster(t, append(ca.flags("hub"), "--tls-cert", ca.path("hub.pem"), "--tls-key", ca.path("hub.key"),
+		"--publish-client-ca", ca.path("ca.pem"), "--proxy-listen", "off")...)
+	var peers, upstreams []string
+	for i := range c.args {
+		peers = append(peers, n.host(i)+":6222")
+		upstreams = append(upstreams, "https://"+n.host(i)+":4433")
+	}
+	for i := range c.args {
+		for flag, value := range map[string]string{
+			"--cluster-listen": peers[i], "--cluster-peers": strings.Join(peers, ","),
+			"--listen": n.host(i) + ":4433", "--publish-listen": n.host(i) + ":9801",
+		} {
+			c.args[i][slices.Index(c.args[i], flag)+1] = value
+		}
+		c.under[i] = []string{"ip", "netns", "exec", n.of(i)}
+	}
+	c.start(t, 0, 1, 2)
+	dir := socketDir(t)
+	caddy := &runningCaddy{env: append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		"CADDY_ADMIN=unix/"+filepath.Join(dir, "admin.sock"), "LIVEMAP_SITE=localhost:8443",
+		"LIVEMAP_HTTP_PORT=8081", "LIVEMAP_BIND=127.0.0.1", "LIVEMAP_HUBS=several", "LIVEMAP_HEALTH_PORT=9801",
+		"LIVEMAP_UPSTREAM="+strings.Join(upstreams, " "), "SSL_CERT_FILE="+ca.path("ca.pem"))}
+	cmd := caddy.command(t, "run", "--config", caddyfile)
+	under := exec.Command("ip", append([]string{"netns", "exec", n.of(3), cmd.Path}, cmd.Args[1:]...)...)
+	under.Env = cmd.Env
+	require.NoError(t, under.Start())
+	t.Cleanup(func() {
+		under.Process.Kill()
+		under.Wait()
+	})
+	ask := func(path string) string {
+		out, _ := exec.Command("ip", "netns", "exec", n.of(3), "curl", "-sk", "--max-time", "20",
+			"https://localhost:8443"+path).CombinedOutput()
+		return string(out)
+	}
+	await(t, "Caddy to serve", func() bool { return strings.Contains(ask("/snapshot"), "FeatureCollection") })
+	for range 20 {
+		require.NotContains(t, ask("/snapshot"), `"frozen":true`)
+	}
+	n.plug(t, 0, "down")
+	await(t, "Caddy to do without it", func() bool { return strings.Contains(ask("/snapshot"), "FeatureCollection") })
+	n.plug(t, 1, "down")
+	await(t, "the hub that is left", func() bool { return strings.Contains(ask("/snapshot"), `"frozen":true`) })
+	for range 10 {
+		require.Contains(t, ask("/snapshot"), `"frozen":true`)
+		<-time.After(300 * time.Millisecond)
+	}
+	n.plug(t, 0, "up")
+	n.plug(t, 1, "up")
+	await(t, "all to be right", func() bool {
+		text := ask("/snapshot")
+		return strings.Contains(text, "FeatureCollection") && !strings.Contains(text, `"frozen":true`)
+	})
 }

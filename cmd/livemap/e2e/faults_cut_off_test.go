@@ -130,43 +130,58 @@ func TestFaultHubCutOff(t *testing.T) {
 	finish()
 }
 
-// F61: the disk of one of three hubs is full. The others go on; with room it is right again.
-func TestFaultOneDiskFull(t *testing.T) {
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64m"); err != nil {
+// smallDisk is a file system of 64 MiB that can be filled.
+type smallDisk struct{ dir string }
+
+func newDisk(t *testing.T) smallDisk {
+	t.Helper()
+	d := smallDisk{t.TempDir()}
+	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skip("NOT TESTED: mounting a file system needs root: ", err)
 	}
-	t.Cleanup(func() { syscall.Unmount(disk, 0) })
+	t.Cleanup(func() { syscall.Unmount(d.dir, 0) })
+	return d
+}
+
+// fill takes all room, again if some came free.
+func (d smallDisk) fill(t *testing.T) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(d.dir, "filler"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	require.NoError(t, err)
+	defer file.Close()
+	for _, size := range []int{1 << 20, 1 << 12} {
+		for err == nil {
+			_, err = file.Write(make([]byte, size))
+		}
+		err = nil
+	}
+}
+
+func (d smallDisk) empty(t *testing.T) {
+	t.Helper()
+	require.NoError(t, os.Remove(filepath.Join(d.dir, "filler")))
+}
+
+// F61: the disk of one of three hubs is full. The others go on; with room it is right again.
+func TestFaultOneDiskFull(t *testing.T) {
+	disk := newDisk(t)
 	c := newCluster(t)
-	state := filepath.Join(disk, "state")
-	c.args[1] = append(c.args[1], "--state-dir", state)
+	c.args[1] = append(c.args[1], "--state-dir", filepath.Join(disk.dir, "state"))
 	for i := range c.args {
 		c.args[i] = append(c.args[i], "--journal-size", "32MiB")
 	}
 	c.start(t, 0, 1, 2)
 	l, finish := startLedger(t, c, 1<<30, 20*time.Millisecond)
 	l.acks(t, "nothing")
-	filler := filepath.Join(disk, "filler")
-	fill := func() {
-		file, err := os.OpenFile(filler, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		require.NoError(t, err)
-		defer file.Close()
-		for _, size := range []int{1 << 20, 1 << 12} {
-			for err == nil {
-				_, err = file.Write(make([]byte, size))
-			}
-			err = nil
-		}
-	}
 	for range 5 {
-		fill()
+		disk.fill(t)
 		l.acks(t, "the disk of hub 1 is full")
 	}
 	await(t, "hub 1 to say so", func() bool {
 		status, text := c.readyz(t, 1)
 		return status == 503 && strings.Contains(text, "the journal's disk is nearly full")
 	})
-	require.NoError(t, os.Remove(filler))
+	disk.empty(t)
 	await(t, "hub 1 to be ready", func() bool {
 		status, _ := c.readyz(t, 1)
 		return status == 200
