@@ -253,14 +253,17 @@ func (h *running) saveEvery(interval time.Duration, failed func()) (stop func())
 	if h.journal != nil {
 		save = func() error { return h.journal.saveIfDue(ctx, h.hub) }
 	}
+	failing := false // to leave a state: once it may, when several hubs do it for the first time
 	stopSaving := every(interval, func() {
 		if err := save(); err != nil {
 			h.log.Error("cannot save", "error", err)
 			failed()
 		} else if h.journal != nil {
-			if err := h.journal.keyframe(ctx, h.hub); err != nil && ctx.Err() == nil {
+			err := h.journal.keyframe(ctx, h.hub)
+			if err != nil && failing && ctx.Err() == nil {
 				h.log.Warn("cannot leave a state beside the journal", "error", err)
 			}
+			failing = err != nil
 		}
 	})
 	return func() {
