@@ -61,6 +61,7 @@ if (viewState.map === null && viewState.vehicle === null) {
 	viewState.map = config.view; // where the hub wants the map to open
 }
 let loaded = false; // the first state has arrived
+let linked = viewState.vehicle; // the vehicle with which the page was opened, until it was shown
 let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
 let showAllPending = false; // all vehicles are to be shown once they have arrived
 let anotherReader = false; // vehicles of the previous reader, or groups, are still there
@@ -308,9 +309,13 @@ function followView() {
 
 /** Moves the map to the first vehicles, unless the address names a place. */
 function showFirst() {
-	if (!loaded && viewState.vehicle !== null) {
-		list.reveal(viewState.vehicle);
-		showFree(viewState.vehicle); // the details of this screen may cover what the sender's did not
+	const shared = linked !== null && linked === viewState.vehicle ? selectedVehicle() : null;
+	if (shared) {
+		linked = null;
+		list.reveal(shared.id);
+		if (mapPlaced) {
+			map.bringIn([shared.lon, shared.lat]); // this screen may hide what the sender's did not
+		}
 	}
 	if (!mapPlaced && fleet.vehicles.size > 0) {
 		mapPlaced = true;
@@ -501,6 +506,8 @@ bindControls({
 	submitSearch() {
 		if (list.first !== undefined) {
 			select(list.first);
+			element("search", HTMLElement).blur(); // keys are for the vehicle now, and a phone's are put away
+			list.element.focus();
 		} else if (!chips.takeFirst()) {
 			findVehicle(viewState.q);
 		}
@@ -583,6 +590,7 @@ map.on("move", () => {
 map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	withFar &&= event.originalEvent === undefined;
+	linked = event.originalEvent === undefined ? linked : null;
 	if (loaded && mapPlaced) {
 		const [lon, lat] = map.center;
 		const before = viewState;

@@ -219,6 +219,8 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		const { features } = JSON.parse(await readFile(await download.path(), "utf8"));
 		assert.deepEqual(features.map((/** @type {any} */ f) => f.id), all);
 		assert.match(download.suggestedFilename(), /^vehicles-.*\.geojson$/);
+		assert.equal(await page.locator("#options").getAttribute("open"), null, "what it covered is there again");
+		await page.locator("#options summary").click();
 		await page.getByRole("checkbox", { name: "Driver" }).uncheck();
 		await says(page, "#list", /BUS-1 30 km\/h (now|\d+ \w+ ago) Berlin/);
 		await page.waitForURL(/cols=activity,heard,label,line,place/);

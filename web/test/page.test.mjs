@@ -490,6 +490,13 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		await page.keyboard.press("/");
 		await page.keyboard.type("hauptbahn");
 		assert.deepEqual(await rows(), ["BUS-1"]);
+		await page.keyboard.press("Enter");
+		await says(page, "#details h2", /^BUS-1$/);
+		await page.keyboard.press("f"); // no longer a letter of the search
+		await page.locator('#details .follow[aria-pressed="true"]').waitFor();
+		await page.keyboard.press("f");
+		await page.locator('#details .follow[aria-pressed="false"]').waitFor();
+		await page.keyboard.press("/");
 		await page.keyboard.press("Escape");
 		await page.keyboard.type("van");
 		assert.deepEqual(await rows(), ["VAN-10", "VAN-2"]);

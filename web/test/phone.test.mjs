@@ -309,12 +309,16 @@ describe("the page on a phone", { timeout: 20 * LIMIT }, () => {
 
 	test("opens a link to a vehicle that its details would cover with the vehicle in sight", async () => {
 		// As a desktop shares it: the vehicle is below the middle of the map.
-		const page = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.54/13.405");
-		await isCentred(page, "VAN-7", "above", "details");
+		const covered = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.54/13.405");
+		await isCentred(covered, "VAN-7", "above", "details");
+		const beside = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.52/13.445"); // the phone is narrower
+		await isCentred(beside, "VAN-7", "above", "details");
+		assert.match(beside.url(), /#map=13\//, "the zoom is the sender's");
 	});
 
 	test("points at the selected vehicle where it is out of sight, and goes there", async () => {
-		const page = await show(UPRIGHT, "&vehicle=VAN-7", "13/52.42/13.405");
+		const page = await show(UPRIGHT, "&vehicle=VAN-7");
+		await page.evaluate(() => (location.hash = "#map=13/52.42/13.405&vehicle=VAN-7"));
 		const arrow = page.getByRole("button", { name: /^Show VAN-7, 1[01] km N of the middle of the map$/ });
 		await arrow.waitFor();
 		assert.deepEqual(await small(page), []);

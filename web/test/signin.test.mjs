@@ -326,7 +326,7 @@ describe("the page of a hub that asks for tokens", { timeout: 30 * LIMIT }, () =
 	});
 
 	test("reports an expired token, keeps the vehicles, and resumes after another", async () => {
-		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 20 }))}`, live);
+		const page = await visit(`#map=12/52.52/13.41&token=${given(ada({ exp: hour() - 3600 + 6 }))}`, live);
 		await holds(page, "TRUCK-1", "TRUCK-2");
 		await page
 			.locator("#sign-in .reason")

@@ -232,10 +232,26 @@ export class PageMap {
 
 	/** Moves a place from under what covers it. @param {LonLat} place */
 	uncover(place) {
-		const { container } = this.#ground;
-		if (isCovered(container, this.project(place))) {
-			this.#ground.flyTo(place, this.zoom, { offset: shiftOfPage(container), animate: true });
+		if (isCovered(this.#ground.container, this.project(place))) {
+			this.#moveTo(place);
 		}
+	}
+
+	/** Uncovers a place, on a narrow screen also if it is beyond the edges. @param {LonLat} place */
+	bringIn(place) {
+		const { x, y } = this.project(place);
+		const { width, height } = this.size;
+		if (narrowScreen.matches && (x < 0 || y < 0 || x > width || y > height)) {
+			this.#moveTo(place);
+		} else {
+			this.uncover(place);
+		}
+	}
+
+	/** Moves to a place at the same zoom. @param {LonLat} place */
+	#moveTo(place) {
+		const offset = shiftOfPage(this.#ground.container);
+		this.#ground.flyTo(place, this.zoom, { offset, animate: true });
 	}
 
 	/**

@@ -100,9 +100,10 @@ export class List {
 		this.selected = null;
 		element.addEventListener("scroll", () => this.#render(), { passive: true });
 		element.addEventListener("keydown", (event) => this.#key(event));
-		element.addEventListener("focus", () =>
-			this.#activate(this.#active ?? this.selected ?? this.#rows[0]?.id),
-		);
+		element.addEventListener("focus", () => {
+			const there = [this.#active, this.selected].find((id) => this.#rows.some((v) => v.id === id));
+			this.#activate(there ?? this.#rows[0]?.id);
+		});
 		element.addEventListener("click", (event) => this.#click(event));
 		onLongPress(element, ({ target }) => {
 			const id = idOfRow(target);

@@ -53,6 +53,7 @@ export function bindOptions({ fleet, list, viewState, change }) {
 			const { type, write } = FILES[value];
 			const time = new Date().toISOString().slice(0, 19).replaceAll(":", "");
 			download(`vehicles-${time}.${value}`, type, write(list.vehicles));
+			menu.open = false;
 		} else if (value === "choose") {
 			menu.open = false;
 			list.setChoosing(true);
