@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"livemap/geo"
 )
 
@@ -159,7 +161,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 		if !a.isNew(a.source, a.heard) {
 			return Receipt{Verdict: Duplicate}
 		}
-		a.note(a.source.Seq)
+		a.note(xxhash.Sum64String(a.source.Publisher) ^ xxhash.Sum64String(a.source.Name)*3 ^ a.source.Seq)
 	}
 	added := false
 	if v == nil || v.slot < 0 {
@@ -212,6 +214,9 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 		topics = a.judge(v, p.Point, at.UnixNano(), topics)
 	}
 	v.time = at.UnixNano()
+	if added || a.fleet.ownerOf(v).name != a.source.Publisher {
+		a.note(xxhash.Sum64String(a.source.Publisher))
+	}
 	a.fleet.give(v, a.source.Publisher)
 	a.fleet.touch(v, a.heard)
 	before := v.here

@@ -96,3 +96,28 @@ func TestNoStateIsThatOfMost(t *testing.T) {
 		}
 	})
 }
+
+// TestDigestSeesOwnersAndSources compares states that differ in what made no other event.
+func TestDigestSeesOwnersAndSources(t *testing.T) {
+	digestOf := func(sources ...stream.Source) (digest uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			h := startOn(t, stream.Config{}, quietJournal(), nil)
+			defer h.Close()
+			for _, source := range sources {
+				verdictsOf(t, h, source, "v")
+				time.Sleep(time.Millisecond)
+			}
+			digest = h.Digest()
+		})
+		return digest
+	}
+	numbered := func(publisher, name string) stream.Source {
+		return stream.Source{Publisher: publisher, Name: name, Seq: 1}
+	}
+	a, b := stream.Source{Publisher: "a"}, stream.Source{Publisher: "b"}
+	require.Equal(t, digestOf(a, a), digestOf(a, a), "else the rest proves nothing")
+	assert.NotEqual(t, digestOf(a), digestOf(b))
+	assert.NotEqual(t, digestOf(a, a), digestOf(a, b))
+	assert.NotEqual(t, digestOf(numbered("a", "x")), digestOf(numbered("a", "y")))
+	assert.NotEqual(t, digestOf(a, numbered("a", "x")), digestOf(a, numbered("b", "x")))
+}

@@ -209,6 +209,13 @@ func SettingBody(s Setting, value int64, ifUnset bool) []byte {
 // CheckSettingBody reads what SettingBody returned.
 func CheckSettingBody(body []byte) error { return readSettingBody(body, new(entry)) }
 
+// Digest returns the digest of the state.
+func (h *Hub) Digest() uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.journaled.digest
+}
+
 // Corrupt changes the state of a hub as no other hub does.
 func (h *Hub) Corrupt() {
 	h.mu.Lock()

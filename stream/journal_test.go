@@ -297,3 +297,44 @@ func FuzzMessage(f *testing.F) {
 	f.Add(stream.MessageOf(1, 2, 3, 4, stream.Source{Publisher: "P"}, position(f, "A", ""), "B"))
 	f.Fuzz(func(_ *testing.T, message []byte) { stream.CheckMessage(message) })
 }
+
+// TestLateOutcomeIsNobodyElses gives up on a publish, publishes more, and then lets the journal go on: what was
+// given up is published as it was asked, and the others get the outcomes of their own.
+func TestLateOutcomeIsNobodyElses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := quietJournal()
+		h := startOn(t, stream.Config{PublishWait: time.Second}, j, nil)
+		defer h.Close()
+		verdictsOf(t, h, stream.Source{}, "begin")
+		j.hold(true)
+		h.PublishAll(untimed(t, "given", "up"), func(_ int, _ stream.Receipt, err error) {
+			require.ErrorIs(t, err, stream.ErrUnavailable)
+		})
+		answered := make(chan []stream.Receipt)
+		for caller := range 3 {
+			go func() {
+				var receipts []stream.Receipt
+				h.PublishAll(untimed(t, fmt.Sprint("caller ", caller)), func(_ int, receipt stream.Receipt, err error) {
+					require.NoError(t, err)
+					receipts = append(receipts, receipt)
+				})
+				answered <- receipts
+			}()
+		}
+		synctest.Wait()
+		j.hold(false)
+		ids := map[uint64]bool{}
+		for range 3 {
+			receipts := <-answered
+			require.Len(t, receipts, 1)
+			require.Equal(t, stream.Accepted, receipts[0].Verdict)
+			require.Contains(t, h.Log()[receipts[0].ID.Number], "caller ")
+			ids[receipts[0].ID.Number] = true
+		}
+		require.Len(t, ids, 3)
+		for _, vehicle := range []string{"given", "up"} {
+			_, _, known := h.Vehicle(vehicle)
+			require.True(t, known, vehicle)
+		}
+	})
+}

@@ -194,7 +194,7 @@ func postWaits(
 	defer client.CloseIdleConnections()
 	e := workload.Events{Vehicles: vehicles}
 	var body []byte
-	for n, began := vehicles, time.Now(); time.Since(began) < d; n++ {
+	for n, began := 1_000_000_007, time.Now(); time.Since(began) < d; n++ { // other positions than those of an upload
 		sent := time.Now()
 		body = e.AppendPosition(body[:0], n, sent)
 		if err := p.Send(ctx, client, body); err != nil {
