@@ -119,6 +119,9 @@ func (a *applier) appendEvent(v *vehicle, n number, k eventKind, before, after p
 	}, indexed)
 	a.addToDigest(event[:len(event)-int(a.event.idSize)]) // a restored journal has another epoch
 	a.caused++
+	if k.ofFence() {
+		a.lane.add(record{number: n, kind: k, vehicle: v, before: before, after: after}, a.event)
+	}
 	for s := a.log.drop(); s != nil; s = a.log.drop() {
 		a.unindexSegment(s)
 	}

@@ -50,6 +50,14 @@ type cursor struct {
 	replayEnd number
 	mode      string
 
+	// apart: the reader has had as many loss-free events as had, and not those up to pos: see lane.
+	apart  bool
+	had    uint64
+	beyond int // how many of the loss-free events among sent are newer than the view
+	// idPos is the position of the newest id that the reader was given; idKnown: it was given one.
+	idPos   number
+	idKnown bool
+
 	viewDue   bool       // the reader was reset: freezeView must be called
 	view      *stateView // the view being read; nil: the log is being read
 	nextEntry int        // index of the next entry of the view
@@ -78,11 +86,11 @@ type cursor struct {
 func (c *cursor) begin() (control []byte) {
 	h := c.hub
 	h.mu.RLock()
-	head, dropped := h.log.newest, h.log.dropped
+	head, dropped, events := h.log.newest, h.log.dropped, h.lane.count
 	h.mu.RUnlock()
 	given := c.query.LastEventID
 	c.query.LastEventID = "" // it may be long, or a part of a long text
-	id, known := ParseID(given)
+	id, had, apart, known := parseLaneID(given)
 	switch {
 	case given == "":
 		return c.reset("new", head)
@@ -90,9 +98,14 @@ func (c *cursor) begin() (control []byte) {
 		return c.reset("epoch", head)
 	}
 	c.pos = number(id.Number)
+	c.idPos, c.idKnown = c.pos, true
+	c.apart, c.had = apart, had
 	c.mode = modeReplay
 	if c.query.Interval > 0 {
 		c.mode = modeConflated
+	}
+	if c.pos <= head {
+		c.had = min(c.had, events)
 	}
 	if c.pos > head {
 		c.ahead, c.aheadSince, c.replayEnd = true, time.Now(), c.pos+1
@@ -126,6 +139,14 @@ func (c *cursor) endAhead() (control []byte) {
 // follows, or for a tail only what comes after head.
 func (c *cursor) reset(reason string, head number) (control []byte) {
 	c.lossUnknown = reason != "new" && reason != "fence"
+	if reason == "new" || reason == "epoch" {
+		c.hub.mu.RLock()
+		c.setApart(c.hub.lane.count)
+		c.hub.mu.RUnlock()
+		c.idKnown = false
+	} else {
+		c.leaveLog()
+	}
 	if reason != "new" || !c.query.Tail { // a new tail holds nothing to forget
 		control = appendControl(nil, "reset", "", fmt.Sprintf(`{"reason":%q}`, reason))
 	}
@@ -157,6 +178,7 @@ func (c *cursor) catchUp() (control []byte) {
 		return c.reset("fence", c.pos)
 	}
 	c.hub.counters.conflations.Add(1)
+	c.leaveLog()
 	announced := modeConflated
 	if c.query.Interval > 0 && c.mode == modeSilent {
 		announced = modeSilent
@@ -174,7 +196,7 @@ func (c *cursor) catchUp() (control []byte) {
 func (c *cursor) startView(v *stateView, base number, mode string) {
 	c.view, c.base, c.nextEntry = v, base, v.indexAfter(base)
 	c.mode, c.replayEnd, c.more = mode, 0, true
-	c.stale, c.sent = false, 0
+	c.stale, c.sent, c.beyond = false, 0, 0
 	c.hub.mu.RLock()
 	defer c.hub.mu.RUnlock()
 	held, known := c.hub.eventsUpTo(base)
@@ -228,6 +250,13 @@ func (c *cursor) readEvents(buf []byte, after number) []byte {
 	defer c.hub.mu.RUnlock()
 	if c.behind = c.lost(after); c.behind {
 		return buf
+	}
+	if c.apart {
+		c.had = min(c.had, c.hub.lane.count)
+		if buf = c.readLane(buf, after); len(buf) > 0 {
+			c.more = true
+			return buf
+		}
 	}
 	to := c.hub.log.newest
 	if c.replayEnd == 0 && c.query.Interval > 0 {
@@ -326,7 +355,7 @@ func (c *cursor) appendLive(buf []byte) []byte {
 		data = append(data, `,"skipped":0`...)
 	case mode == modeConflated && c.scope.whole() && c.view != nil && c.missedKnown:
 		data = append(data, `,"skipped":`...)
-		data = strconv.AppendUint(data, c.missed-uint64(c.sent), 10)
+		data = strconv.AppendUint(data, c.missed-uint64(c.sent-c.beyond), 10)
 	}
 	data = fmt.Appendf(data, `,"protocol":%q,`, c.query.Protocol)
 	data = appendClock(data, c.hub.config.Clock(), c.hub.quietFrom.Load())
@@ -343,5 +372,13 @@ func (c *cursor) resumeID() string {
 	if c.mode == modeSilent && c.view == nil && !c.more && c.pending.Load() == 0 {
 		c.pos = max(c.pos, routed)
 	}
-	return c.hub.id(c.pos).String()
+	c.hub.mu.RLock()
+	defer c.hub.mu.RUnlock()
+	if c.apart && c.mode == modeSilent && c.view == nil && !c.more && c.pos == routed {
+		count, _ := c.hub.lane.upTo(c.pos)
+		c.had = max(c.had, count) // none of these is in scope, or it would be pending
+		c.rejoin()
+	}
+	c.idPos, c.idKnown = c.pos, true
+	return c.idAt(c.pos)
 }

@@ -41,6 +41,11 @@ func (h *Hub) Dump() string {
 			len(f.topic.members))
 		return true
 	})
+	fmt.Fprintln(&b, "lane", h.lane.count, len(h.lane.events), h.lane.bytes, h.lane.dropped)
+	for _, e := range h.lane.events {
+		fmt.Fprintln(&b, e.record.number, xxhash.Sum64(e.text), e.kind, e.vehicle.id, (*e.before.topics)[0].id,
+			e.before.point, e.after.point)
+	}
 	fmt.Fprintln(&b, "weight", h.fleet.owners.weight)
 	fmt.Fprintln(&b, "sums", len(h.sums.ring), xxhash.Sum64(appendSums(nil, h.sums.inOrder())))
 	fmt.Fprintln(&b, "sources", h.sourcesToSave(h.journaled.time))

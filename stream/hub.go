@@ -80,6 +80,7 @@ type Hub struct {
 	saving     *saving // under way; nil: none
 	applier    applier // of the entry being applied
 
+	lane      lane                          // part of the state
 	fences    fences                        // part of the state
 	sums      sums                          // part of the state
 	sources   kept[sourceKey, uint64]       // part of the state: the greatest number of each source

@@ -28,7 +28,8 @@ type hopper struct {
 	base    uint64            // from which number on it was told of every event
 	every   []string          // all events since then
 	resets  []string
-	resumed int // times that it came back and was told the rest
+	resumed int      // times that it came back and was told the rest
+	fences  []string // data of all events of fences
 }
 
 // hop reads at a hub for some time.
@@ -66,6 +67,12 @@ func (p *hopper) take(event string) {
 	if fields["data"] != "" {
 		require.NoError(p.run.t, json.Unmarshal([]byte(fields["data"]), &data))
 	}
+	if fields["event"] == "fence" {
+		p.fences = append(p.fences, fields["data"])
+		if strings.Count(fields["id"], "-") > 1 {
+			return // ahead of its place
+		}
+	}
 	switch fields["event"] {
 	case "reset":
 		p.resets = append(p.resets, data.Reason)
@@ -74,7 +81,7 @@ func (p *hopper) take(event string) {
 		return
 	case "live":
 		if data.Mode != "replay" && data.Mode != "resumed" {
-			id, _ := stream.ParseID(p.lastID)
+			id, _ := stream.ParseID(plainID(p.lastID))
 			p.base, p.every = id.Number, nil
 		} else if data.Mode == "replay" {
 			p.resumed++
@@ -96,6 +103,14 @@ func (p *hopper) take(event string) {
 		assert.Greater(p.run.t, id.Number, p.newest, "an event after a newer one")
 		p.newest = id.Number
 	}
+}
+
+// plainID returns an id without what says how many loss-free events its reader had.
+func plainID(id string) string {
+	if parts := strings.SplitN(id, "-", 3); len(parts) == 3 {
+		return parts[0] + "-" + parts[1]
+	}
+	return id
 }
 
 // readUntil hops until a channel is closed.
@@ -138,4 +153,13 @@ func (p *hopper) check(h *stream.Hub) {
 		}
 	}
 	require.Equal(t, fmt.Sprint(every), fmt.Sprint(p.every), "every event once, in its order, after %d", p.base)
+	var fences []string
+	for _, n := range slices.Sorted(maps.Keys(log)) {
+		if strings.HasPrefix(log[n], "event: fence\n") {
+			fences = append(fences, strings.Split(log[n], "\n")[1][len("data: "):])
+		}
+	}
+	missing := len(fences) - len(p.fences) // those before the reader came
+	require.GreaterOrEqual(t, missing, 0)
+	require.Equal(t, fences[missing:], p.fences, "every event of a fence once, in its order")
 }

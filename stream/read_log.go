@@ -8,23 +8,29 @@ func (c *cursor) readRange(buf []byte, after, last number) []byte {
 	from, to := c.hub.log.upTo(after)+1, c.hub.log.upTo(last)
 	if from > to {
 		c.pos = max(c.pos, last)
+		c.rejoin()
 		return buf
 	}
-	if c.scope.whole() && c.query.Interval == 0 && c.isPlain(from, to) {
+	if c.scope.whole() && c.query.Interval == 0 && !c.apart && c.isPlain(from, to) {
 		return c.readRun(from, to)
 	}
 	looked, full := 0, false
 	c.eachEvent(from, to, func(r *record, event frame) bool {
 		d := c.delivery(r, to, last)
+		if c.wasAhead(r) {
+			d = deliverNothing
+		}
 		if looked == scanLimit || len(buf) > 0 && d != deliverNothing && len(buf)+len(event.text) > chunkSize {
 			full = true
 			return false
 		}
 		looked++
 		c.pos = r.number
+		c.passed(r)
 		if d == deliverNothing {
 			return true
 		}
+		c.idPos, c.idKnown = r.number, true
 		c.sent++
 		if c.oldest == 0 && c.replayEnd == 0 {
 			c.oldest = r.published
@@ -34,6 +40,7 @@ func (c *cursor) readRange(buf []byte, after, last number) []byte {
 		} else {
 			buf = append(buf, event.text...)
 		}
+		buf = c.markApart(buf, r.number)
 		if r.kind == kindFenceOver && c.scope.followsFence((*r.before.topics)[0].id) {
 			c.fenceOver, full = true, true // those who were inside are told anew
 		}
@@ -41,6 +48,7 @@ func (c *cursor) readRange(buf []byte, after, last number) []byte {
 	})
 	if !full {
 		c.pos = last
+		c.rejoin()
 	}
 	return buf
 }
@@ -65,6 +73,7 @@ func (c *cursor) readRun(from, to uint64) []byte {
 	events, n := c.hub.log.run(from, chunkSize, to)
 	last, _ := c.hub.log.at(from + uint64(n) - 1)
 	c.pos = last.number
+	c.idPos, c.idKnown = c.pos, true
 	c.sent += n
 	if c.replayEnd == 0 {
 		first, _ := c.hub.log.at(from)

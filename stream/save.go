@@ -246,7 +246,7 @@ func (h *Hub) Load(r io.Reader) (Loaded, error) {
 	if err != nil {
 		h.fleet, h.topics, h.log = newFleet(), newTopics(), newLog(h.config.History, 1)
 		h.sums, h.sources, h.keys = sums{}, kept[sourceKey, uint64]{}, kept[[16]byte, *keyedRequest]{}
-		h.fences = newFences()
+		h.fences, h.lane = newFences(), lane{}
 		return Loaded{}, err
 	}
 	h.fleet.sortByRecency()
@@ -292,6 +292,7 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			stateSource
 			stateKey
 			stateFence
+			stateLane
 		}
 		line.stateFooter.Vehicles = -1
 		if err == nil && header.Version > 1 && !checkSum(text) {
@@ -323,6 +324,15 @@ func (h *Hub) readState(r io.Reader) (loaded Loaded, err error) {
 			if err = h.restoreKey(&line.stateKey, down); err == nil {
 				continue
 			}
+		}
+		if err == nil && line.stateLane.Count > 0 {
+			if h.following == nil { // events of another epoch
+				continue
+			}
+			if err = h.restoreLane(&line.stateLane); err != nil {
+				return loaded, err // hubs must have the same
+			}
+			continue
 		}
 		if err == nil && line.stateFence.Versions > 0 {
 			if err = h.restoreFence(&line.stateFence); err == nil {

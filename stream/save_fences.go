@@ -3,9 +3,11 @@ package stream
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"time"
 
+	"livemap/geo"
 	"livemap/geo/geofence"
 )
 
@@ -38,6 +40,65 @@ type stateStanding struct {
 	Since    int64  `json:"since,omitempty"`
 	Contrary int64  `json:"contrary,omitempty"`
 	AsOf     int64  `json:"as_of,omitempty"`
+}
+
+// stateLane is a line of a saved state of a hub with a journal: a loss-free event, or how many there were if
+// it has no data. These lines precede those of vehicles.
+type stateLane struct {
+	Count   uint64    `json:"lane,omitempty"` // of all up to this one; in the first line, of those that are gone
+	Number  number    `json:"event,omitempty"`
+	Kind    eventKind `json:"kind,omitempty"`
+	Vehicle string    `json:"of,omitempty"`
+	Topic   string    `json:"topic,omitempty"`
+	Before  geo.Point `json:"from"`
+	After   geo.Point `json:"to"`
+
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// write writes the lines of the lane as it is now.
+func (l *lane) write(out io.Writer) error {
+	if l.count == 0 {
+		return nil
+	}
+	// A count of 0 is as good as no line, so it is told from 1.
+	first, err := json.Marshal(stateLane{Count: l.before() + 1, Number: l.dropped})
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(sumLine(first, 0)); err != nil {
+		return err
+	}
+	for i, e := range l.events {
+		line, err := json.Marshal(stateLane{
+			Count: l.before() + uint64(i) + 1, Number: e.record.number, Kind: e.kind, Vehicle: e.vehicle.id,
+			Topic: (*e.before.topics)[0].id, Before: e.before.point, After: e.after.point,
+		})
+		if err != nil {
+			return err
+		}
+		line = append(append(line[:len(line)-1], `,"data":`...), e.feature()...)
+		if _, err := out.Write(sumLine(append(line, '}'), 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreLane takes a line that lane.write wrote. Hub.mu is held.
+func (h *Hub) restoreLane(s *stateLane) error {
+	if s.Data == nil {
+		h.lane = lane{count: s.Count - 1, dropped: s.Number}
+		return nil
+	}
+	if s.Count != h.lane.count+1 || !s.Kind.ofFence() {
+		return errors.New("a loss-free event is missing, or is none")
+	}
+	head := appendName(nil, "fence")
+	text := append(head, s.Data...)
+	r := laneRecord(s.Number, s.Kind, s.Vehicle, s.Topic, s.Before, s.After)
+	h.lane.add(r, endFrame(text, len(head), h.epoch, s.Number))
+	return nil
 }
 
 func nanoseconds(at time.Time) int64 {

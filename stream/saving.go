@@ -19,6 +19,7 @@ type saving struct {
 	sources []stateSource
 	keys    []savedKey
 	fences  [][]byte // lines
+	lane    lane
 	kept    map[*vehicle]keptState
 }
 
@@ -80,6 +81,9 @@ func (h *Hub) Save(w io.Writer) error {
 			return err
 		}
 	}
+	if err := s.lane.write(out); err != nil {
+		return err
+	}
 	turns := turns{time.Now()}
 	_, collected := h.collectEntries(turns.pause)
 	entries := h.entriesToSave(s, collected, turns.pause)
@@ -110,6 +114,8 @@ func (h *Hub) beginSave() *saving {
 	if h.following != nil {
 		h.saving.began = h.journaled.time
 		h.saving.header.Journal = h.stateOfJournal()
+		h.saving.lane = h.lane
+		h.saving.lane.events = slices.Clone(h.lane.events)
 	}
 	h.saving.sources, h.saving.keys = h.sourcesToSave(h.saving.began), h.keysToSave()
 	h.saving.fences = h.fences.toSave()

@@ -203,6 +203,9 @@ func (h *Hub) freezeUnderLock() *stateView {
 
 // readView reads from the view. At its end it goes on to the log, or to another view if it must.
 func (c *cursor) readView(buf []byte) []byte {
+	if buf = c.readAhead(buf); len(buf) > 0 {
+		return buf
+	}
 	buf = c.readEntries(buf)
 	if c.nextEntry < len(c.view.entries) || len(buf) >= chunkSize {
 		return buf
@@ -212,6 +215,13 @@ func (c *cursor) readView(buf []byte) []byte {
 	buf = c.appendLive(buf)
 	c.view, c.more = nil, c.stale
 	return buf
+}
+
+// readAhead reads a chunk of the loss-free events that go ahead of positions.
+func (c *cursor) readAhead(buf []byte) []byte {
+	c.hub.mu.RLock()
+	defer c.hub.mu.RUnlock()
+	return c.readLane(buf, c.hub.log.newest)
 }
 
 // readEntries reads a chunk of the view's entries.
@@ -235,7 +245,8 @@ func (c *cursor) readEntries(buf []byte) []byte {
 		if c.withholdID {
 			buf = event.appendWithoutID(buf)
 		} else {
-			buf = append(buf, event.text...)
+			buf = c.markApart(append(buf, event.text...), entry.number)
+			c.idPos, c.idKnown = entry.number, true
 		}
 		c.sent++
 	}
