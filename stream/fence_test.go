@@ -466,6 +466,29 @@ func TestFencesAreSaved(t *testing.T) {
 	})
 }
 
+// TestFencesAreAdopted takes the fences of a state over into a hub that has one of them already.
+func TestFencesAreAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, other := quietHub(t), quietHub(t)
+		maker := stream.Maker{Name: "subject a", Reads: []string{"vehicle:V"}, Limited: true}
+		h.PutFence(parseFence(t, "f", yard, `"name":"Yard"`), maker, stream.Match{})
+		putFence(t, h, "g", yard, "")
+		at(t, h, "W", 0, 2)
+		putFence(t, other, "g", circle, `"radius_m":5`)
+		own, _ := other.Fence("g")
+		vehicles, err := other.Adopt(strings.NewReader(save(t, h)))
+		require.NoError(t, err)
+		require.Equal(t, 1, vehicles)
+		want, _ := h.Fence("f")
+		got, _ := other.Fence("f")
+		require.Equal(t, string(want.Feature), string(got.Feature))
+		still, _ := other.Fence("g")
+		require.Equal(t, own, still)
+		inside, _ := other.Inside("f")
+		require.Empty(t, inside, "its maker may not read W")
+	})
+}
+
 // TestNearAndFarIsTheSame drives vehicles between many fences, on two hubs: one judges every position, the
 // other skips those near which no fence is.
 func TestNearAndFarIsTheSame(t *testing.T) {

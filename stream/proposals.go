@@ -246,8 +246,9 @@ func (h *Hub) proposeDelete(vehicleIDs ...string) (deleted int, err error) {
 	return deleted, nil
 }
 
-// Adopt publishes the vehicles of a saved state of another hub, or of another journal. It returns how many
-// there were. Those that were gone are left out.
+// Adopt makes the fences and publishes the vehicles of a saved state of another hub, or of another journal. It
+// returns how many vehicles there were. Those that were gone are left out. A vehicle that is inside of a fence
+// enters it.
 func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 	other := newHub(h.config)
 	if _, err := other.Load(state); err != nil {
@@ -260,6 +261,17 @@ func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 func (h *Hub) AdoptFrom(r *Replica) (vehicles int, err error) { return h.adopt(r.hub) }
 
 func (h *Hub) adopt(other *Hub) (vehicles int, err error) {
+	var fences []*fence
+	other.fences.inOrder.Scan(func(f *fence) bool {
+		fences = append(fences, f)
+		return true
+	})
+	for _, f := range fences {
+		_, err := h.changeFence(&fenceEntry{id: f.ID, fence: f.Fence, maker: f.maker, match: IfAbsent})
+		if err != nil {
+			return 0, err
+		}
+	}
 	view := other.freezeUnderLock()
 	byOwner := map[string][]geo.Position{}
 	for _, e := range view.entries {
