@@ -89,6 +89,16 @@ func appendFeatureEnd(dst []byte, staleAfter int) []byte {
 	return append(dst, featureEnd...)
 }
 
+// AddStaleAfter inserts `stale_after_s`, in seconds, into a Feature without it that [Position.AppendFeature]
+// appended to dst, when tail bytes were appended after it.
+func AddStaleAfter(dst []byte, tail, staleAfter int) []byte {
+	end := len(dst) - tail - len(featureEnd)
+	var moved [64]byte
+	rest := append(moved[:0], dst[end:]...)
+	dst = strconv.AppendInt(append(dst[:end], staleAfterStart...), int64(staleAfter), 10)
+	return append(dst, rest...)
+}
+
 // CutStaleAfter cuts `stale_after_s` off a Feature that [Position.AppendFeature] made: start, and featureEnd
 // behind it, are the Feature without it. Features that differ in it alone are of one report.
 func CutStaleAfter(feature []byte) (start []byte) {
@@ -99,13 +109,6 @@ func CutStaleAfter(feature []byte) (start []byte) {
 		return start[:len(start)-len(tail)+at]
 	}
 	return start
-}
-
-// AppendStaleAfter gives a Feature that [Position.AppendFeature] made at the end of dst another
-// `stale_after_s`, in seconds; 0: none.
-func AppendStaleAfter(dst, feature []byte, staleAfter int) []byte {
-	start := CutStaleAfter(feature)
-	return appendFeatureEnd(append(dst, start...), staleAfter)
 }
 
 // ParsePosition reads one position object or one GeoJSON Feature of a Point. It keeps no reference to

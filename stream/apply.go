@@ -193,7 +193,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 			return Receipt{Verdict: Duplicate}
 		}
 		a.sums.add(a.event.feature())
-		a.event = frameLate(a.event.text, a.epoch, n, p, at).withStaleAfter(a.epoch, n, a.staleAfter(p, v))
+		a.event = frameLate(a.event.text, a.epoch, n, p, at).withStaleAfter(a.staleAfter(p, v))
 		a.appendEvent(v, n, kindLate, v.lastPlace(), v.lastPlace())
 		return Receipt{Verdict: Late, ID: a.id(n)}
 	}
@@ -210,9 +210,7 @@ func (a *applier) position(p *geo.Position, v *vehicle) Receipt {
 	if v.present() {
 		a.learnRhythm(v, heardBefore)
 	}
-	if stale := a.staleAfter(p, v); stale > 0 {
-		a.event = a.event.withStaleAfter(a.epoch, n, stale)
-	}
+	a.event = a.event.withStaleAfter(a.staleAfter(p, v))
 	if a.fences.near != nil {
 		topics = a.judge(v, p.Point, at.UnixNano(), topics)
 	}

@@ -103,11 +103,13 @@ func frameLate(buf []byte, epoch string, n number, p *geo.Position, at time.Time
 	return endFrame(p.AppendFeature(head, at), len(head), epoch, n)
 }
 
-// withStaleAfter gives the Feature of a frame of event n a `stale_after_s`; 0: none. It reuses the memory of
-// the frame.
-func (f frame) withStaleAfter(epoch string, n number, staleAfter int) frame {
-	feature := f.feature()
-	return endFrame(geo.AppendStaleAfter(f.text[:f.dataAt], feature, staleAfter), int(f.dataAt), epoch, n)
+// withStaleAfter gives the Feature of a frame, which has none, a `stale_after_s`; 0: none. It reuses the memory
+// of the frame.
+func (f frame) withStaleAfter(staleAfter int) frame {
+	if staleAfter > 0 {
+		f.text = geo.AddStaleAfter(f.text, int(f.idSize), staleAfter)
+	}
+	return f
 }
 
 // frameGone encodes a `gone` event. It reuses the memory of buf.

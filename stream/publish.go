@@ -148,7 +148,8 @@ func (h *Hub) CheckFrom(source Source, p *geo.Position) (Verdict, error) {
 		return Accepted, nil
 	}
 	at := timestampOf(p, v, now)
-	feature := geo.AppendStaleAfter(nil, p.AppendFeature(nil, at), 0)
+	p.StaleAfter = 0
+	feature := p.AppendFeature(nil, at)
 	verdict := h.verdict(p, v, at.UnixNano(), feature)
 	switch {
 	case verdict == Late && h.sums.has(feature):
