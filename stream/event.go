@@ -103,8 +103,8 @@ func frameLate(buf []byte, epoch string, n number, p *geo.Position, at time.Time
 	return endFrame(p.AppendFeature(head, at), len(head), epoch, n)
 }
 
-// withStaleAfter gives the Feature of a frame, which has none, a `stale_after_s`; 0: none. It reuses the memory
-// of the frame.
+// withStaleAfter gives the Feature of a frame, which has none, a `stale_after_s`; 0: none. It reuses the
+// memory of the frame.
 func (f frame) withStaleAfter(staleAfter int) frame {
 	if staleAfter > 0 {
 		f.text = geo.AddStaleAfter(f.text, int(f.idSize), staleAfter)

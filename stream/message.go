@@ -38,8 +38,8 @@ import (
 //	               0: none; uint64: its digest there
 //	entryFence     uint8: 1, the fence is put, or 2, it is deleted; uint8: matchKind; uvarint: its version;
 //	               the maker's name, a text; uint8: 1, the maker is limited, or 0; uvarint: how many topics it
-//	               may read, and these, texts; the fence's id, a text; the time zone of its schedule, a text; its
-//	               Feature
+//	               may read, and these, texts; the fence's id, a text; the time zone of its schedule, a text;
+//	               its Feature
 //	entryTimer     uint8: dueKind; uvarint: the fence's version; int64: when it is due, Unix nanoseconds; the
 //	               fence's id, a text; the vehicle's id
 //
