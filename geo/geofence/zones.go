@@ -60,8 +60,8 @@ func loadZone(name string) (*zone, error) {
 	return readZone(string(text))
 }
 
-// readZone reads a zone as loadZone writes it: seconds ahead of UTC; then for each change the seconds since the
-// one before, or since zonesFrom, and the seconds ahead. Numbers are those of package encoding/binary.
+// readZone reads a zone as loadZone writes it: seconds ahead of UTC; then for each change the seconds since
+// the one before, or since zonesFrom, and the seconds ahead. Numbers are those of package encoding/binary.
 func readZone(text string) (*zone, error) {
 	if known, ok := zones.Load(text); ok {
 		return known.(*zone), nil
