@@ -190,12 +190,13 @@ func TestFaultCaddyBeforeMachines(t *testing.T) {
 			"https://localhost:8443"+path).CombinedOutput()
 		return string(out)
 	}
-	await(t, "Caddy to serve", func() bool { return strings.Contains(ask("/snapshot"), "FeatureCollection") })
+	serves := func() bool { return strings.Contains(ask("/snapshot"), "FeatureCollection") }
+	await(t, "Caddy to serve", serves)
 	for range 20 {
 		require.NotContains(t, ask("/snapshot"), `"frozen":true`)
 	}
 	n.plug(t, 0, "down")
-	await(t, "Caddy to do without it", func() bool { return strings.Contains(ask("/snapshot"), "FeatureCollection") })
+	await(t, "Caddy to do without it", serves)
 	n.plug(t, 1, "down")
 	await(t, "the hub that is left", func() bool { return strings.Contains(ask("/snapshot"), `"frozen":true`) })
 	for range 10 {
