@@ -313,7 +313,7 @@ func cutEntries(entries []byte, sources []Source, into []entry) (err error) {
 // the newest of the session before. Hub.mu is held.
 func (h *Hub) beginMessage(at Place, m messageInfo) (last uint64, due bool) {
 	j := &h.journaled
-	if at.At.Sub(j.place.At) > quietAfter {
+	if !j.place.At.IsZero() && at.At.Sub(j.place.At) > quietAfter { // not before the first message
 		h.setQuiet(at.At.UnixNano(), j.time)
 	}
 	if j.moveTime(at) {

@@ -156,7 +156,7 @@ func TestJournalIsAway(t *testing.T) {
 			snapshot.Write(p)
 			return nil
 		}))
-		assert.Equal(t, `{"type":"FeatureCollection","features":[],"frozen":true,"quiet_from":946684800}`+"\n",
+		assert.Equal(t, `{"type":"FeatureCollection","features":[],"frozen":true}`+"\n",
 			snapshot.String())
 		late := listen(t, h, fleetQuery)
 		time.Sleep(time.Second)

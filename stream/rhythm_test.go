@@ -191,6 +191,7 @@ func TestQuiet(t *testing.T) {
 			travels(t, h, "a", 0, "")
 			time.Sleep(time.Second)
 		}
+		assert.Zero(t, h.Snapshot(fleetQuery.Topics, nil).QuietFrom, "before the first message is no silence")
 		var state bytes.Buffer
 		require.NoError(t, h.Save(&state))
 		h.Close()

@@ -107,7 +107,7 @@ describe("the page in Firefox", { timeout: 10 * LIMIT, skip }, () => {
 		await hub.publish(
 			{ vehicle_id: "DRIVES", ...BERLIN, speed_kmh: 50, timestamp: t - 90 },
 			{ vehicle_id: "PARKS", ...BERLIN, speed_kmh: 0, timestamp: t - 90 },
-			{ vehicle_id: "SAYS", ...BERLIN, speed_kmh: 50, timestamp: t - 90, stale_after_s: 3600 },
+			{ vehicle_id: "SAYS", ...BERLIN, speed_kmh: 50, timestamp: t - 90, expect_within_s: 1800 },
 		);
 		const other = await show("#map=3/0/0");
 		for (const tab of [one, other]) {
