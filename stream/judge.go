@@ -74,15 +74,18 @@ func (a *applier) judge(v *vehicle, point geo.Point, at int64, published *topicS
 		return v.here.topics
 	}
 	a.leaveOver(v, n)
-	fix, judged := fixOf(a.event.feature(), at, point), n.asOf
-	var before geofence.Fix
-	var previous *geofence.Fix
-	if v.present() {
-		before = fixOf(v.feature(), v.time, v.here.point)
-		previous = &before
-	}
-	fs.findCandidates(v, n, previous, &fix, published)
+	judged := n.asOf
+	fs.findCandidates(v, n, at, point, published)
 	fs.standings = fs.standings[:0]
+	var fix, before geofence.Fix
+	var previous *geofence.Fix
+	if len(fs.candidates) > 0 { // else nobody asks
+		fix = fixOf(a.event.feature(), at, point)
+		if v.present() {
+			before = fixOf(v.feature(), v.time, v.here.point)
+			previous = &before
+		}
+	}
 	for _, f := range fs.candidates {
 		known := n.standing(f)
 		var s geofence.Standing
@@ -190,21 +193,21 @@ func (a *applier) topicsOf(v *vehicle, n *nearby, published *topicSet) *topicSet
 // findCandidates finds the fences that judge a position, by id: those in whose bounds it or the way to it is,
 // and those where the vehicle has a standing.
 func (fs *fences) findCandidates(
-	v *vehicle, n *nearby, previous, fix *geofence.Fix, published *topicSet,
+	v *vehicle, n *nearby, at int64, point geo.Point, published *topicSet,
 ) {
 	fs.candidates = fs.candidates[:0]
-	from, took := fix.Point, time.Duration(0)
-	if previous != nil {
-		from, took = previous.Point, fix.At.Sub(previous.At)
+	from, took := point, time.Duration(0)
+	if v.present() {
+		from, took = v.here.point, time.Duration(at-v.time)
 	}
 	add := func(low, high [2]float64, f *fence) bool {
 		r := geofence.Rect{low, high}
-		if (took <= f.MaxGap || r.Contains(fix.Point)) && f.concerns(v.id, published) {
+		if (took <= f.MaxGap || r.Contains(point)) && f.concerns(v.id, published) {
 			fs.candidates = append(fs.candidates, f)
 		}
 		return true
 	}
-	for _, r := range wayBetween(from, fix.Point) {
+	for _, r := range wayBetween(from, point) {
 		fs.boxes.Search(r[0], r[1], add)
 	}
 	for i := range n.standings {
@@ -241,10 +244,11 @@ func wayBetween(from, to geo.Point) (all []geofence.Rect) {
 	return append(all, geofence.Rect{{east, south}, {180, north}}, geofence.Rect{{-180, south}, {west, north}})
 }
 
-// Half the size of the box that is searched for fences around a position, in degrees, and how much of a
-// degree is left out at its edges, so that rounding decides nothing.
+// Half the sizes of the boxes that are searched for fences around a position, in degrees: the larger if there
+// are few. freeSpare is how much of a degree is left out at the edges, so that rounding decides nothing.
 const (
-	freeHalf  = 0.01
+	freeSmall = 0.002
+	freeHalf  = 0.02
 	freeSpare = 1e-7
 )
 
@@ -275,14 +279,15 @@ func (fs *fences) freeBox(
 		}
 		within(-f.Distance(point))
 	}
-	low := [2]float64{point[0] - freeHalf, point[1] - freeHalf}
-	high := [2]float64{point[0] + freeHalf, point[1] + freeHalf}
-	fs.boxes.Search(low, high, func(low, high [2]float64, f *fence) bool {
+	shrink := func(low, high [2]float64, f *fence) bool {
+		aside := max(low[0]-point[0], point[0]-high[0])
+		above := max(low[1]-point[1], point[1]-high[1])
+		if aside >= half[0] || above >= half[1] { // most are; then the fence is not looked at
+			return true
+		}
 		if n.standing(f) != nil || !f.concerns(v.id, published) {
 			return true
 		}
-		aside := max(low[0]-point[0], point[0]-high[0])
-		above := max(low[1]-point[1], point[1]-high[1])
 		switch {
 		case aside <= 0 && above <= 0:
 			within(max(0, f.Distance(point)))
@@ -292,7 +297,18 @@ func (fs *fences) freeBox(
 			half[1] = min(half[1], above)
 		}
 		return half[0] > 2*freeSpare && half[1] > 2*freeSpare
-	})
+	}
+	search := func(size float64) {
+		fs.boxes.Search([2]float64{point[0] - size, point[1] - size}, [2]float64{point[0] + size, point[1] + size},
+			shrink)
+	}
+	most := half
+	half = [2]float64{min(most[0], freeSmall), min(most[1], freeSmall)}
+	small := half
+	if search(freeSmall); half == small && most != small {
+		half = most
+		search(freeHalf)
+	}
 	half[0], half[1] = half[0]-freeSpare, half[1]-freeSpare
 	if half[0] <= freeSpare || half[1] <= freeSpare {
 		return free, false
