@@ -246,9 +246,9 @@ func (h *Hub) proposeDelete(vehicleIDs ...string) (deleted int, err error) {
 	return deleted, nil
 }
 
-// Adopt makes the fences and publishes the vehicles of a saved state of another hub, or of another journal. It
-// returns how many vehicles there were. Those that were gone are left out. A vehicle that is inside of a fence
-// enters it.
+// Adopt makes the fences and publishes the vehicles of a saved state of another hub, or of another journal.
+// It returns how many vehicles there were. Those that were gone are left out. A vehicle that is inside of a
+// fence enters it.
 func (h *Hub) Adopt(state io.Reader) (vehicles int, err error) {
 	other := newHub(h.config)
 	if _, err := other.Load(state); err != nil {
