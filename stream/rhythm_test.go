@@ -133,6 +133,9 @@ func TestStaleAfterAndDuplicates(t *testing.T) {
 		data, _, _ := h.Vehicle("a")
 		assert.Equal(t, stream.Duplicate, publish(t, h, "a", again+`,"stale_after_s":99`).Verdict, "%s", data)
 
+		travels(t, h, "b", 0, `,"stale_after_s":99`)
+		assert.Zero(t, staleAfter(t, h, "b"), "it is not for publishers to say")
+
 		c.takeText()
 		late := fmt.Sprintf(`"timestamp":%d`, time.Now().Add(-time.Minute).UnixMilli())
 		assert.Equal(t, stream.Late, publish(t, h, "a", late).Verdict)
@@ -251,4 +254,18 @@ func TestDamagedRhythm(t *testing.T) {
 		assert.Equal(t, 1, loaded.Skipped, rhythm)
 		assert.ErrorContains(t, loaded.Reason, "its rhythm is none")
 	}
+}
+
+// A vehicle that takes the slot of a forgotten one has a rhythm of its own.
+func TestRhythmIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, stream.Config{Settings: stream.Settings{stream.MaxVehicles: 1}})
+		for range 9 {
+			travels(t, h, "a", 0, "")
+			time.Sleep(time.Second)
+		}
+		assert.Equal(t, 15, staleAfter(t, h, "a"))
+		travels(t, h, "b", 0, "")
+		assert.Zero(t, staleAfter(t, h, "b"))
+	})
 }

@@ -127,7 +127,7 @@ func (s *Schedule) At(at time.Time) bool {
 	return false
 }
 
-// Zone returns the schedule's time zone in the form that [Restore] reads: when its clocks show what, from 2020
+// Zone returns the time zone in the form that [Restore] reads: when its clocks show what, from 2020
 // to 2060. It is empty if the schedule is always active.
 func (s *Schedule) Zone() string {
 	if s.zone == nil {
