@@ -122,7 +122,7 @@ func (a *applier) appendEvent(v *vehicle, n number, k eventKind, before, after p
 	if k.ofFence() {
 		a.lane.add(record{number: n, kind: k, vehicle: v, before: before, after: after}, a.event)
 	}
-	for s := a.log.drop(); s != nil; s = a.log.drop() {
+	for s := a.log.drop(a.idleTopics()); s != nil; s = a.log.drop(a.idleTopics()) {
 		a.unindexSegment(s)
 	}
 	return event

@@ -305,6 +305,15 @@ func (ts topics) get(id string, dropped number) *topic {
 	return t
 }
 
+// topicSize is what a topic costs in memory, about, with an id of usual length.
+const topicSize = 600 // bytes
+
+// idleTopics returns the bytes of topics without members: those that the log alone keeps. Those of fences
+// stay. Hub.mu is held.
+func (h *Hub) idleTopics() int {
+	return max(0, len(h.topics.byID)-h.topics.inOrder.Len()-len(h.fences.byID)) * topicSize
+}
+
 // moveMember removes v from the topics before and adds it to the topics after.
 func (ts topics) moveMember(v *vehicle, before, after *topicSet) {
 	if before == after {

@@ -298,8 +298,8 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, message []byte) { stream.CheckMessage(message) })
 }
 
-// TestLateOutcomeIsNobodyElses gives up on a publish, publishes more, and then lets the journal go on: what was
-// given up is published as it was asked, and the others get the outcomes of their own.
+// TestLateOutcomeIsNobodyElses gives up on a publish, publishes more, and then lets the journal go on: what
+// was given up is published as it was asked, and the others get the outcomes of their own.
 func TestLateOutcomeIsNobodyElses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := quietJournal()

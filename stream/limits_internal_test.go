@@ -208,3 +208,23 @@ func TestSubscribersAreFreed(t *testing.T) {
 		require.Nil(t, s)
 	}
 }
+
+// TestTopicsOfTheLogAreBounded names new topics in each position. The log keeps those that have no members
+// any more, and has less room for events.
+func TestTopicsOfTheLogAreBounded(t *testing.T) {
+	const history = 16 << 20
+	h := New(Config{History: history})
+	defer h.Close()
+	most := 0
+	for n := range 8000 {
+		var topics []string
+		for i := range 16 {
+			topics = append(topics, fmt.Sprintf(`"t%d"`, 16*n+i))
+		}
+		publish(t, h, `{"vehicle_id":"a","lat":1,"lon":2,"n":%d,"topics":[%s]}`, n, strings.Join(topics, ","))
+		most = max(most, len(h.topics.byID))
+	}
+	ofSegment := len(h.log.segments[0].records) * 16 * topicSize
+	require.Less(t, most*topicSize, history+2*ofSegment)
+	require.Greater(t, most*topicSize, history/2)
+}

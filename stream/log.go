@@ -188,9 +188,10 @@ func (l *eventLog) append(event frame, r record, indexed int) []byte {
 	return s.event(uint64(len(s.records) - 1)).text
 }
 
-// drop removes and returns the oldest segment while the log is over its limit; nil when it is not.
-func (l *eventLog) drop() *segment {
-	if l.size <= l.limit || len(l.segments) == 1 {
+// drop removes and returns the oldest segment while the log is over its limit, with the bytes beside it
+// of what it alone keeps; nil when it is not.
+func (l *eventLog) drop(beside int) *segment {
+	if l.size+beside <= l.limit || len(l.segments) == 1 {
 		return nil
 	}
 	s := l.segments[0]

@@ -67,7 +67,7 @@ func TestLogUpTo(t *testing.T) {
 				require.Equal(t, seq-1, l.upTo(r.number-1))
 			}
 			require.Equal(t, l.head(), l.upTo(math.MaxUint64))
-			require.NotNil(t, l.drop())
+			require.NotNil(t, l.drop(0))
 		}
 	}
 }
@@ -114,16 +114,16 @@ func TestLogDropsWhatIsOverItsLimit(t *testing.T) {
 	}
 	require.Equal(t, size, l.size)
 	l.limit = size
-	require.Nil(t, l.drop(), "no more than the limit")
+	require.Nil(t, l.drop(0), "no more than the limit")
 	l.limit--
-	s := l.drop()
+	s := l.drop(0)
 	require.EqualValues(t, 11, s.first)
 	require.EqualValues(t, 11+perSegment, l.first())
 	require.Equal(t, size-s.size(), l.size)
-	require.Nil(t, l.drop())
+	require.Nil(t, l.drop(0))
 	l.limit = 0
-	require.NotNil(t, l.drop())
-	require.Nil(t, l.drop(), "never the last")
+	require.NotNil(t, l.drop(0))
+	require.Nil(t, l.drop(0), "never the last")
 	require.EqualValues(t, 10+3*perSegment, l.head())
 	require.EqualValues(t, 1000*perSegment, l.distance(l.first()))
 }

@@ -194,7 +194,8 @@ func postWaits(
 	defer client.CloseIdleConnections()
 	e := workload.Events{Vehicles: vehicles}
 	var body []byte
-	for n, began := 1_000_000_007, time.Now(); time.Since(began) < d; n++ { // other positions than those of an upload
+	const first = 1_000_000_007 // of other positions than those of an upload
+	for n, began := first, time.Now(); time.Since(began) < d; n++ {
 		sent := time.Now()
 		body = e.AppendPosition(body[:0], n, sent)
 		if err := p.Send(ctx, client, body); err != nil {
