@@ -231,6 +231,8 @@ export const TEXTS = {
 		in: (duration) => `in ${duration}`,
 		/** @param {string} time */
 		asOf: (time) => `Not live: positions as of ${time}`,
+		/** @param {string} time */
+		frozenAsOf: (time) => `The hub cannot reach its journal; what you see is from ${time}`,
 		signedOut: "You are not signed in.",
 		resumed: "Resumed: nothing was missed.",
 		newest: "Resumed with the newest positions.",

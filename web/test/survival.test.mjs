@@ -122,12 +122,12 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 			);
 		const band = page.locator("#band");
 		const mark = () => page.evaluate(() => window.livemap.drawn("MOVING-1"));
-		/** Every sign of it. */
-		const frozen = async () => {
+		/** Every sign of it. @param {string} [words] of the band */
+		const frozen = async (words = "Not live: positions as of") => {
 			await band.waitFor();
 			assert.match(
 				await band.innerText(),
-				/^Not live: positions as of \d+:\d\d:\d\d\s.*\((now|\d+ s ago)\)$/,
+				new RegExp(`^${words} \\d+:\\d\\d:\\d\\d\\s.*\\((now|\\d+ s ago)\\)$`),
 			);
 			assert.equal(await page.locator("body").getAttribute("data-live"), "false");
 			const [red, , blue] = await pixel(page, await drawn(page, "MOVING-1"));
@@ -146,7 +146,7 @@ describe("the page", { timeout: 30 * LIMIT }, () => {
 		assert.ok(await band.isHidden());
 
 		await tell("frozen", { since: now(), reason: "journal" });
-		await frozen();
+		await frozen("The hub cannot reach its journal; what you see is from");
 		assert.match(await page.locator("#connection").innerText(), /Not live.*cannot prove/s);
 		await tell("live", { mode: "resumed", time: now() });
 		await band.waitFor({ state: "hidden" });

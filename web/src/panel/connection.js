@@ -72,7 +72,9 @@ export function bandOver(band, feed) {
 		if (!band.hidden) {
 			const now = Date.now();
 			// Screen readers read the first part alone: the second changes every second.
-			setText(words, TEXTS.connection.asOf(dateTime(feed.asOf / 1000, now / 1000)));
+			const { asOf, frozenAsOf } = TEXTS.connection;
+			const why = feed.status.phase === "frozen" ? frozenAsOf : asOf;
+			setText(words, why(dateTime(feed.asOf / 1000, now / 1000)));
 			setText(age, `(${ago((now - feed.asOf) / 1000)})`);
 		}
 	};
