@@ -589,3 +589,24 @@ func withoutEpoch(h *stream.Hub) map[uint64]string {
 	}
 	return log
 }
+
+// A fence that is put again where clocks are changed otherwise is another one.
+func TestFenceOfAnotherZone(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *stream.Hub) {
+		active := func(zone string) string {
+			return `"active":{"tz":"` + zone + `","windows":[{"from":"08:00","to":"09:00"}]}`
+		}
+		berlin := parseFence(t, "f", circle, `"radius_m":5,`+active("Europe/Berlin"))
+		zone := parseFence(t, "f", circle, `"radius_m":5,`+active("Europe/London")).Active.Zone()
+		other, err := geofence.Restore("f", berlin.Feature, zone)
+		require.NoError(t, err)
+		for _, test := range []struct {
+			fence *geofence.Fence
+			want  stream.FenceChange
+		}{{berlin, stream.FenceMade}, {berlin, stream.FenceSame}, {other, stream.FenceChanged}} {
+			came, err := h.PutFence(test.fence, stream.Maker{}, stream.Match{})
+			require.NoError(t, err)
+			require.Equal(t, test.want, came.FenceChange)
+		}
+	})
+}

@@ -225,7 +225,8 @@ func (a *applier) changeFence(e *fenceEntry) FenceOutcome {
 	case e.fence == nil:
 		a.endFence(was, fenceDeleted)
 		return FenceOutcome{FenceChange: FenceDeleted}
-	case was != nil && string(was.Feature) == string(e.fence.Feature) && sameMaker(&was.maker, &e.maker):
+	case was != nil && string(was.Feature) == string(e.fence.Feature) && sameMaker(&was.maker, &e.maker) &&
+		was.Active.Zone() == e.fence.Active.Zone():
 		return FenceOutcome{FenceChange: FenceSame, Version: was.version}
 	}
 	if limit := a.fences.limit(e, was); limit != "" {
