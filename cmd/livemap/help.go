@@ -23,6 +23,7 @@ var flagHelp = map[string][]helpTexts{
 	"token":    {tokenHelp},
 	"health":   {healthHelp, hubHelp},
 	"journal":  {journalHelp},
+	"fence":    {fenceHelp, hubHelp},
 }
 
 // setHelp is an option for kong.PostBuild. It sets the texts of commands, flags and arguments that have

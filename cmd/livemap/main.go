@@ -28,6 +28,7 @@ type commands struct {
 	Tail       tailCmd       `cmd:"" group:"watch"`
 	Token      tokenCmd      `cmd:"" group:"operate"`
 	Health     healthCmd     `cmd:"" group:"operate"`
+	Fence      fenceCmd      `cmd:"" group:"operate"`
 	Journal    journalCmd    `cmd:"" group:"operate"`
 	Bench      benchCmd      `cmd:"" group:"operate"`
 	Completion completionCmd `cmd:"" group:"program"`
@@ -45,6 +46,7 @@ var commandHelp = helpTexts{
 	"tail":       "Follow streams in the terminal.",
 	"token":      "Make a key, a token signed with one, or certificates.",
 	"health":     "Ask whether a hub is ready; exit status 0 or 1.",
+	"fence":      "List, read, make or delete fences.",
 	"journal":    "Describe, check, back up or restore the journal of a hub, or change its settings.",
 	"bench":      "Measure a hub under load, beside the least that the same deliveries cost.",
 	"completion": "Print a script that completes commands and flags in bash, zsh or fish.",
