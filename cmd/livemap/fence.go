@@ -121,7 +121,9 @@ func (c *fenceCmd) read(in io.Reader) ([]byte, error) {
 const fenceTimeout = 30 * time.Second
 
 // ask sends a request and returns the answer.
-func (c *fenceCmd) ask(ctx context.Context, hub client.Hub, method, path string, body []byte) ([]byte, error) {
+func (c *fenceCmd) ask(
+	ctx context.Context, hub client.Hub, method, path string, body []byte,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
 	defer cancel()
 	req, err := hub.NewRequest(ctx, method, path, bytes.NewReader(body))
