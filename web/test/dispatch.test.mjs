@@ -130,6 +130,40 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		assert.ok(sum < map / 10, `${sum} beside ${map}: ${JSON.stringify(more)}`);
 	});
 
+	test("opens the row that is clicked first in a list that was scrolled", async () => {
+		await hub.publish(
+			...Array.from({ length: 60 }, (_, i) => ({
+				vehicle_id: `BUS-${String(i + 1).padStart(3, "0")}`,
+				lon: BERLIN.lon + (i % 8) * 0.002,
+				lat: BERLIN.lat,
+				speed_kmh: 0,
+			})),
+		);
+		for (const options of [{}, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }]) {
+			const page = await show(`#map=14/${BERLIN.lat}/${BERLIN.lon}`, options);
+			await page.locator("[data-id]").first().waitFor({ state: "attached" });
+			if (options.viewport) {
+				await page.emulateMedia({ reducedMotion: "reduce" });
+				await page.locator("#sheet").press("End");
+				await page.locator("#panel[data-sheet=full]").waitFor();
+			}
+			const list = page.locator("#list");
+			await list.evaluate((list) => list.scrollTo({ top: 31 * 52 }));
+			const row = page.locator("[data-id=BUS-034]");
+			const { x, y } = /** @type {{x: number, y: number}} */ (await row.boundingBox());
+			if (options.viewport) {
+				await page.touchscreen.tap(x + 60, y + 20);
+			} else {
+				await page.mouse.click(x + 60, y + 20);
+			}
+			await page.locator("[data-id=BUS-034][aria-selected=true]").waitFor({ state: "attached" });
+			if (!options.viewport) {
+				assert.equal(await list.evaluate((list) => list.scrollTop), 31 * 52);
+			} // on a phone the sheet is low now
+			await says(page, "#details h2", /^BUS-034$/);
+		}
+	});
+
 	test("chooses groups, searches, isolates and goes back, on the list and the map alike", async () => {
 		await hub.publish(
 			{

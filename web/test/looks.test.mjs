@@ -107,6 +107,13 @@ describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 
 	test("on a phone, with the list open, and with a vehicle selected", async () => {
 		const opened = await open(hub, browser, "", PHONE);
+		const drawnOnce = (/** @type {Element} */ e) => getComputedStyle(e).backgroundRepeat === "no-repeat";
+		assert.ok(await opened.page.locator(".maplibregl-ctrl-attrib-button").evaluate(drawnOnce));
+		const box = (/** @type {string} */ selector) => opened.page.locator(selector).boundingBox();
+		const source = await box(".maplibregl-ctrl-attrib");
+		for (const covered of [await box(".maplibregl-ctrl-scale"), await box("#legend")]) {
+			assert.ok(source && covered && covered.x + covered.width <= source.x, "the sources cover it");
+		}
 		await picture(opened, "phone");
 		await opened.page.locator("#sheet").click();
 		await picture(opened, "phone-list");

@@ -100,7 +100,15 @@ export class List {
 		this.selected = null;
 		element.addEventListener("scroll", () => this.#render(), { passive: true });
 		element.addEventListener("keydown", (event) => this.#key(event));
+		let pressed = false; // a press gives the focus before its task ends
+		element.addEventListener("mousedown", () => {
+			pressed = true;
+			setTimeout(() => (pressed = false));
+		});
 		element.addEventListener("focus", () => {
+			if (pressed) {
+				return; // a row that scrolls away under the pointer is not the one that is clicked
+			}
 			const there = [this.#active, this.selected].find((id) => this.#rows.some((v) => v.id === id));
 			this.#activate(there ?? this.#rows[0]?.id);
 		});
