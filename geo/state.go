@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 )
 
@@ -68,11 +67,7 @@ func StateOf(feature []byte, now, quietFrom time.Time) State {
 	if quietFrom.After(at) {
 		at = quietFrom
 	}
-	learned := 0.0
-	if start := CutStaleAfter(feature); len(start)+len(featureEnd) < len(feature) {
-		tail := feature[len(start)+len(staleAfterStart) : len(feature)-len(featureEnd)]
-		learned, _ = strconv.ParseFloat(string(tail), 64)
-	}
+	learned := StaleAfterOf(feature).Seconds()
 	speed := parseNumber(property(feature, "speed_kmh"))
 	stale := StaleAfter(learned, parseNumber(property(feature, "expect_within_s")), speed >= MovingFrom)
 	switch silence := now.Sub(at); {
@@ -84,6 +79,16 @@ func StateOf(feature []byte, now, quietFrom time.Time) State {
 		return Moving
 	}
 	return Stopped
+}
+
+// StaleAfterOf returns the `stale_after_s` of a Feature that [Position.AppendFeature] made, 0 if it has none.
+func StaleAfterOf(feature []byte) time.Duration {
+	start := CutStaleAfter(feature)
+	if len(start)+len(featureEnd) == len(feature) {
+		return 0
+	}
+	text := feature[len(start)+len(staleAfterStart) : len(feature)-len(featureEnd)]
+	return time.Duration(digits(text, len(text))) * time.Second
 }
 
 // property returns the value of a property of a Feature that [Position.AppendFeature] made; nil: it has none

@@ -187,6 +187,19 @@ func TestFencesTell(t *testing.T) {
 			time.Sleep(time.Hour)
 			at(t, h, "V", 3600, 2)
 		}, "enter f V@0 | dwell f V@3600"},
+		"no dwell by time of who is stale": {`"dwell_s":20`, func(t *testing.T, h *stream.Hub) {
+			at(t, h, "V", 0, 2, `"expect_within_s":1`)
+			time.Sleep(time.Minute)
+			at(t, h, "V", 90, 2.1)
+		}, "enter f V@0 | dwell f V@90"},
+		"no dwell by time of old fixes": {`"dwell_s":60`, func(t *testing.T, h *stream.Hub) {
+			at(t, h, "V", -86400, 2)
+			time.Sleep(10 * time.Second)
+			at(t, h, "V", -86395, 3)
+			at(t, h, "V", -86390, 2)
+			time.Sleep(10 * time.Second)
+			at(t, h, "V", -86330, 2.1)
+		}, "enter f V@-86400 | exit f V@-86395 | enter f V@-86390 | dwell f V@-86330"},
 		"contrary evidence cancels a dwell": {`"dwell_s":60,"exit_after_s":100`, func(t *testing.T, h *stream.Hub) {
 			at(t, h, "V", 0, 2)
 			at(t, h, "V", 30, 3)

@@ -476,14 +476,15 @@ func (fs *fences) unschedule(f *fence) {
 	}
 }
 
-// dwellFor is how long after its last fix a vehicle counts as where it was, for a dwell.
-const dwellFor = 10 * time.Minute
+// staysFresh returns how long after its newest fix a vehicle counts as where it was, for a dwell: until it is
+// stale. Where that is not known, 0, it is ten minutes.
+func staysFresh(staleAfter time.Duration) time.Duration { return cmp.Or(staleAfter, 10*time.Minute) }
 
-// setDue adds the dwell that time will fulfil for a standing of a vehicle whose newest fix is of a time, Unix
-// nanoseconds.
-func (fs *fences) setDue(v *vehicle, s *standing, fix int64) {
+// setDue adds the dwell that time will fulfil for a standing of a vehicle, whose newest fix is of a time, Unix
+// nanoseconds, and fresh for some time.
+func (fs *fences) setDue(v *vehicle, s *standing, fix int64, fresh time.Duration) {
 	end, ok := s.fence.DwellEnd(s.Standing)
-	if ok && end.UnixNano()-fix <= int64(dwellFor) {
+	if ok && end.UnixNano()-fix <= int64(fresh) {
 		fs.due.Set(due{end.UnixNano(), dueDwell, s.fence, v})
 	}
 }

@@ -120,7 +120,7 @@ func (a *applier) judge(v *vehicle, point geo.Point, at int64, published *topicS
 	}
 	n.standings = append(n.standings[:0], fs.standings...)
 	for i := range n.standings {
-		fs.setDue(v, &n.standings[i], at)
+		fs.setDue(v, &n.standings[i], at, staysFresh(geo.StaleAfterOf(a.event.feature())))
 	}
 	n.asOf = fs.versions
 	slices.SortStableFunc(fs.happened, func(a, b happened) int { return cmp.Compare(a.rank(), b.rank()) })

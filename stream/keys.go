@@ -86,7 +86,6 @@ type keyed struct {
 	skip    bool // they are not published, since the part was, or since the key is another request's
 	request *keptItem[[16]byte, *keyedRequest]
 	part    *keptPart // nil: the key is another request's
-	next    int       // verdict of a part that is skipped
 }
 
 // CheckTime returns the [*geo.Refusal] that [Hub.Publish] would return; nil: none.

@@ -183,16 +183,17 @@ func (h *Hub) setQuiet(until, mark int64) {
 func (h *Hub) watchQuiet() {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	last := h.moment()
+	last := time.Now()
 	for {
 		select {
 		case <-h.done:
 			return
 		case <-ticker.C:
-			now := h.moment()
-			if now.mono-last.mono > quietAfter || now.wall.Round(0).Sub(last.wall.Round(0)) > quietAfter {
+			now := time.Now()
+			if now.Sub(last) > quietAfter || now.Round(0).Sub(last.Round(0)) > quietAfter {
+				until := h.moment()
 				h.mu.Lock()
-				h.setQuiet(now.wall.UnixNano(), int64(now.mono))
+				h.setQuiet(until.wall.UnixNano(), int64(until.mono))
 				h.mu.Unlock()
 			}
 			last = now

@@ -189,7 +189,7 @@ func (a *applier) restoreNearby(v *vehicle, s *stateNearby, published *topicSet)
 			Since: timeOf(at.Since), Contrary: timeOf(at.Contrary), AsOf: timeOf(at.AsOf),
 		}})
 		f.members.Set(v)
-		a.fences.setDue(v, &n.standings[len(n.standings)-1], v.time)
+		a.fences.setDue(v, &n.standings[len(n.standings)-1], v.time, staysFresh(geo.StaleAfterOf(a.event.feature())))
 	}
 	return a.topicsOf(v, n, published)
 }

@@ -114,7 +114,12 @@ func (a *applier) fulfilDwell(f *fence, e *timerEntry) bool {
 		return false
 	}
 	end, ok := f.DwellEnd(s.Standing)
-	if !ok || end.UnixNano() != e.at || end.UnixNano()-v.time > int64(dwellFor) {
+	fresh := int64(staysFresh(geo.StaleAfterOf(v.feature())))
+	if !ok || end.UnixNano() != e.at || end.UnixNano()-v.time > fresh {
+		return false
+	}
+	if a.decided()-max(v.time, a.quiet.until) > fresh+int64(quietAfter) { // of an old fix; others may follow it
+		a.fences.clearDue(v, s)
 		return false
 	}
 	a.wait(v, f, end)
@@ -148,7 +153,7 @@ func (a *applier) wait(v *vehicle, f *fence, now time.Time) {
 	fs.clearDue(v, s)
 	last := fixOf(v.feature(), v.time, v.here.point)
 	s.Standing, fs.events = f.Wait(fs.events[:0], s.Standing, last, now)
-	fs.setDue(v, s, v.time)
+	fs.setDue(v, s, v.time, staysFresh(geo.StaleAfterOf(v.feature())))
 	n.isFree = false
 	before := v.here
 	if s.Told != told {

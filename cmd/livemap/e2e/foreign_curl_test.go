@@ -109,7 +109,7 @@ func TestForeignCurl(t *testing.T) {
 			assert.Contains(t, strings.ToLower(shown), "content-type: text/event-stream; charset=utf-8\r\n")
 			assert.NotContains(t, strings.ToLower(shown), "content-encoding")
 			_, stream, _ := strings.Cut(shown, "\r\n\r\n")
-			assert.Regexp(t, "^retry: [0-9]{4}\nevent: ping\ndata: {\"time\":[0-9.]+,\"quiet_from\":[0-9.]+}\n\n"+
+			assert.Regexp(t, "^retry: [0-9]{4}\nevent: ping\ndata: {\"time\":[0-9.]+}\n\n"+
 				"event: reset\ndata: {\"reason\":\"new\"}\n\n", stream)
 			assert.Contains(t, curl.wait(`,"time":`), `"protocol":"`+test.protocol+`"`)
 
