@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"mime"
 	"net/http"
 	"strconv"
@@ -217,8 +219,12 @@ func (a *API) fences(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
-	all, version := a.Hub.Fences(mayReadFence(r))
-	if a.unchanged(w, r, a.Hub.Head().Epoch+"-fences-"+strconv.FormatUint(version, 10)+grantTag(r)) {
+	all := a.Hub.Fences(mayReadFence(r))
+	hash := fnv.New64a() // of these alone: changes of others are not for this reader to see
+	for _, f := range all {
+		fmt.Fprintf(hash, "%q %d\n", f.ID, f.Version)
+	}
+	if a.unchanged(w, r, a.Hub.Head().Epoch+"-fences-"+strconv.FormatUint(hash.Sum64(), 36)) {
 		return nil
 	}
 	w.Header().Set("Content-Type", typeGeoJSON)

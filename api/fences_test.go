@@ -125,6 +125,11 @@ func TestFencesByRights(t *testing.T) {
 	refused(t, h.do(t, "GET", h.public.URL+"/fences/theirs", nil, writer...), 403, `"fence:theirs"`)
 	refused(t, h.do(t, "GET", h.public.URL+"/fences/mine-1/inside", nil, other...), 403, `"fence:mine-1"`)
 
+	before := h.do(t, "GET", h.public.URL+"/fences", nil, writer...).Header.Get("ETag")
+	require.Equal(t, 200, h.putFence(t, h.internal.URL, "theirs", fenceOf(`"x":1`), other...).StatusCode)
+	require.Equal(t, before, h.do(t, "GET", h.public.URL+"/fences", nil, writer...).Header.Get("ETag"),
+		"it says nothing of fences that the reader may not see")
+
 	// Streams tell of what their readers may read, and mine-1 concerns A1 alone.
 	mine := follow(t, h.client, h.public.URL+"/stream", writer...)
 	all := follow(t, h.client, h.public.URL+"/stream", other...)

@@ -121,6 +121,9 @@ func readAll(body []byte) (end int, err error) {
 	}
 }
 
+// TooDeep reports whether JSON is nested deeper than [MaxDepth].
+func TooDeep(text []byte) bool { return tooDeep(text) >= 0 }
+
 // tooDeep returns where body is nested deeper than MaxDepth, or -1. It counts brackets outside strings.
 // The decoder checks whether they match.
 func tooDeep(body []byte) int {

@@ -392,16 +392,15 @@ func (h *Hub) Fence(id string) (info FenceInfo, ok bool) {
 	return FenceInfo{f.ID, f.Feature, f.version}, true
 }
 
-// Fences returns the fences that may allows, by id. version changes when one of all fences does.
-func (h *Hub) Fences(may func(id string) bool) (all []FenceInfo, version uint64) {
+// Fences returns the fences that may allows, by id.
+func (h *Hub) Fences(may func(id string) bool) (all []FenceInfo) {
 	h.mu.RLock()
 	h.fences.inOrder.Scan(func(f *fence) bool {
 		all = append(all, FenceInfo{f.ID, f.Feature, f.version})
 		return true
 	})
-	version = h.fences.versions
 	h.mu.RUnlock()
-	return slices.DeleteFunc(all, func(f FenceInfo) bool { return !may(f.ID) }), version
+	return slices.DeleteFunc(all, func(f FenceInfo) bool { return !may(f.ID) })
 }
 
 // Insider is a vehicle that is inside of a fence.
@@ -480,8 +479,8 @@ func (fs *fences) unschedule(f *fence) {
 // stale. Where that is not known, 0, it is ten minutes.
 func staysFresh(staleAfter time.Duration) time.Duration { return cmp.Or(staleAfter, 10*time.Minute) }
 
-// setDue adds the dwell that time will fulfil for a standing of a vehicle, whose newest fix is of a time, Unix
-// nanoseconds, and fresh for some time.
+// setDue adds the dwell that time will fulfil for a standing of a vehicle, whose newest fix is of a time, in
+// Unix nanoseconds, and fresh for some time.
 func (fs *fences) setDue(v *vehicle, s *standing, fix int64, fresh time.Duration) {
 	end, ok := s.fence.DwellEnd(s.Standing)
 	if ok && end.UnixNano()-fix <= int64(fresh) {

@@ -189,7 +189,8 @@ func (a *applier) restoreNearby(v *vehicle, s *stateNearby, published *topicSet)
 			Since: timeOf(at.Since), Contrary: timeOf(at.Contrary), AsOf: timeOf(at.AsOf),
 		}})
 		f.members.Set(v)
-		a.fences.setDue(v, &n.standings[len(n.standings)-1], v.time, staysFresh(geo.StaleAfterOf(a.event.feature())))
+		fresh := staysFresh(geo.StaleAfterOf(a.event.feature()))
+		a.fences.setDue(v, &n.standings[len(n.standings)-1], v.time, fresh)
 	}
 	return a.topicsOf(v, n, published)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -90,6 +91,9 @@ func parse(id string, feature []byte, load func(zone string) (*zone, error)) (*F
 	if len(feature) > MaxFeature {
 		return nil, fmt.Errorf("a fence has at most %d bytes; this one has %d", MaxFeature, len(feature))
 	}
+	if geo.TooDeep(feature) {
+		return nil, fmt.Errorf("the Feature is nested deeper than %d levels", geo.MaxDepth)
+	}
 	var d fenceDocument
 	if err := json.Unmarshal(feature, &d); err != nil {
 		if semantic := (*json.SemanticError)(nil); errors.As(err, &semantic) {
@@ -116,6 +120,29 @@ func parse(id string, feature []byte, load func(zone string) (*zone, error)) (*F
 	}
 	f.Feature, err = compact(id, d.ID == nil, feature)
 	return f, err
+}
+
+// checkPatterns checks the ids and beginnings of ids of a property.
+func checkPatterns(property string, patterns []string, check func(id string) error) error {
+	if patterns != nil && len(patterns) == 0 {
+		return fmt.Errorf("%s is empty; leave it out for all", property)
+	}
+	if len(patterns) > MaxPatterns {
+		return fmt.Errorf("%s has %d patterns; it has at most %d", property, len(patterns), MaxPatterns)
+	}
+	for i, pattern := range patterns {
+		begin, open := strings.CutSuffix(pattern, "*")
+		if strings.Contains(begin, "*") {
+			return fmt.Errorf("%s[%d] is %q; a * stands at the end alone", property, i, shorten(pattern))
+		}
+		if open && begin == "" {
+			continue
+		}
+		if err := check(begin); err != nil {
+			return fmt.Errorf("%s[%d] is %q: %w", property, i, shorten(pattern), err)
+		}
+	}
+	return nil
 }
 
 func checkID(id string, given jsontext.Value) error {
@@ -149,8 +176,11 @@ func (f *Fence) readProperties(d *propertiesDocument, load func(zone string) (*z
 		return fmt.Errorf("name has %d bytes; it has at most %d", len(d.Name), maxName)
 	}
 	f.Name, f.Vehicles, f.Topics = d.Name, d.Vehicles, d.Topics
-	if n := max(len(d.Vehicles), len(d.Topics)); n > MaxPatterns {
-		return fmt.Errorf("vehicles or topics has %d patterns; each has at most %d", n, MaxPatterns)
+	if err := checkPatterns("vehicles", d.Vehicles, geo.CheckVehicleID); err != nil {
+		return err
+	}
+	if err := checkPatterns("topics", d.Topics, geo.CheckTopic); err != nil {
+		return err
 	}
 	for _, number := range []struct {
 		name               string

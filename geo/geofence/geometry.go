@@ -113,14 +113,28 @@ func coordinates[T any](d geometryDocument, single string) (T, error) {
 	if text == nil {
 		return all, errors.New(" are missing")
 	}
-	if d.Type == single && single != "Point" { // one is read as several
+	wrapped := d.Type == single && single != "Point"
+	if wrapped { // one is read as several
 		text = append(append(jsontext.Value{'['}, text...), ']')
 	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return all, placed(err)
+	if err := json.Unmarshal(text, &all, numbersAlone); err != nil {
+		where := placed(err).Error()
+		if wrapped {
+			where = strings.TrimPrefix(where, "[0]")
+		}
+		return all, errors.New(where)
 	}
 	return all, nil
 }
+
+// numbersAlone refuses null where a number belongs: it would be 0.
+var numbersAlone = json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *float64) error {
+	if d.PeekKind() == 'n' {
+		d.ReadToken()
+		return &json.SemanticError{JSONPointer: d.StackPointer(), JSONKind: 'n'}
+	}
+	return errors.ErrUnsupported
+}))
 
 // within puts an index before the place that an error names.
 func within(err error, i int, indexed bool) error {
