@@ -60,9 +60,19 @@ func (f *Fence) Distance(p geo.Point) int64 {
 	return f.shape.distance(&at)
 }
 
-// maxSteps is into how many parts a segment is cut at most in search of where it is deepest. A corner that
-// is narrower than such a part may be missed.
-const maxSteps = 1000
+// steps returns into how many parts a segment is cut at most in search of where it is deepest. A corner that
+// is narrower than such a part may be missed. They are fewer with many edges: one position must not hold up
+// all others.
+func (s *shape) steps() float64 {
+	edges := len(s.lines.chunks)
+	for i := range s.areas {
+		for j := range s.areas[i].rings {
+			edges += len(s.areas[i].rings[j].chunks)
+		}
+	}
+	const most, least, all = 1000, 100, 1_000_000
+	return max(least, min(most, all/float64(edges*chunkSize)))
+}
 
 // crosses reports whether the way between two points, straight in longitude and latitude, is somewhere
 // deeper inside than depth, in millimetres.
@@ -73,6 +83,7 @@ func (s *shape) crosses(from, to geo.Point, depth int64) bool {
 	if length == 0 {
 		return false
 	}
+	shortest := 1 / s.steps()
 	for t := 0.0; t <= 1; {
 		var at place
 		at.lon, at.lat = wrap(way.lon+float64(t*way.dLon)), way.lat+float64(t*way.dLat)
@@ -81,7 +92,7 @@ func (s *shape) crosses(from, to geo.Point, depth int64) bool {
 		if missing < 0 {
 			return true
 		}
-		t += max(1.0/maxSteps, float64(missing)/length)
+		t += max(shortest, float64(missing)/length)
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -228,4 +229,38 @@ func around(lon, lat, distance, bearing float64) geo.Point {
 	sin := sinL*cosD + cosL*sinD*cosB
 	east := math.Atan2(sinB*sinD*cosL, cosD-sinL*sin)
 	return geo.Point{math.Remainder(lon+east/radian, 360), math.Asin(max(-1, min(1, sin))) / radian}
+}
+
+// jagged returns a ring of so many corners around a place, alternately at two distances in degrees.
+func jagged(corners int, inner, outer float64) string {
+	var ring []string
+	for i := range corners {
+		radius := inner
+		if i%2 == 1 {
+			radius = outer
+		}
+		sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(corners))
+		ring = append(ring, fmt.Sprintf("[%.9f,%.9f]", radius*cos, radius*sin))
+	}
+	return `{"type":"Polygon","coordinates":[[` + strings.Join(append(ring, ring[0]), ",") + `]]}`
+}
+
+// A way through the middle of a fence with a jagged edge crosses it.
+func TestJaggedEdge(t *testing.T) {
+	f := fence(t, jagged(9990, 14, 26), "")
+	before := geofence.Fix{At: midnight, Point: geo.Point{-40, 3}}
+	after := geofence.Fix{At: midnight.Add(time.Second), Point: geo.Point{40, 3}}
+	_, events := f.Judge(nil, geofence.Standing{AsOf: midnight}, &before, after)
+	require.Len(t, events, 1)
+	require.Equal(t, geofence.Crossed, events[0].Type)
+}
+
+func BenchmarkJaggedEdge(b *testing.B) {
+	f, err := geofence.Parse("f", []byte(`{"type":"Feature","geometry":`+jagged(9990, 14, 26)+`,"properties":{}}`))
+	require.NoError(b, err)
+	before := geofence.Fix{At: midnight, Point: geo.Point{-40, 20}}
+	after := geofence.Fix{At: midnight.Add(time.Second), Point: geo.Point{40, 25.9}}
+	for b.Loop() {
+		f.Judge(nil, geofence.Standing{AsOf: midnight}, &before, after)
+	}
 }

@@ -178,13 +178,24 @@ func boundOf(edges []edge) bound {
 
 // nearest returns the distance from p to the nearest edge, in radians.
 func (l path) nearest(p *place, limit float64) float64 {
+	first, least := 0, math.Inf(1) // where the nearest edge likely is: then few others need a look
+	if len(l.chunks) > 1 {
+		for i := range l.chunks {
+			if from := l.chunks[i].bound.from(p, p.lon); from < least {
+				first, least = i, from
+			}
+		}
+	}
 	best := limit
 	for i := range l.chunks {
-		c := &l.chunks[i]
+		c := &l.chunks[(first+i)%len(l.chunks)]
 		if c.bound.from(p, p.lon) > best {
 			continue
 		}
 		for j := range c.edges {
+			if len(c.edges) > 1 && c.edges[j].bound().from(p, p.lon) > best {
+				continue
+			}
 			best = min(best, c.edges[j].nearest(p, best))
 		}
 	}
