@@ -256,8 +256,7 @@ func TestJaggedEdge(t *testing.T) {
 }
 
 func BenchmarkJaggedEdge(b *testing.B) {
-	f, err := geofence.Parse("f", []byte(`{"type":"Feature","geometry":`+jagged(9990, 14, 26)+`,"properties":{}}`))
-	require.NoError(b, err)
+	f := fence(b, jagged(9990, 14, 26), "")
 	before := geofence.Fix{At: midnight, Point: geo.Point{-40, 20}}
 	after := geofence.Fix{At: midnight.Add(time.Second), Point: geo.Point{40, 25.9}}
 	for b.Loop() {
