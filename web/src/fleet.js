@@ -299,6 +299,11 @@ export class Fleet {
 		this.quietFrom = quietFrom;
 	}
 
+	/** Until when a vehicle that stands is taken to stand: now, but on a frozen map. Unix seconds. */
+	until() {
+		return this.frozen ? this.asOf() : this.clock();
+	}
+
 	/** A function that returns the state of a vehicle now. @returns {(vehicle: Vehicle) => State} */
 	states() {
 		const [asOf, quietFrom] = [this.asOf(), this.quietFrom()];

@@ -10,7 +10,7 @@ import { Fleet } from "./fleet.js";
 import { Groups } from "./groups.js";
 import { findAtHub, HubSearch } from "./hub-search.js";
 import { idText } from "./id.js";
-import { darkScheme, PageMap } from "./map/map.js";
+import { darkScheme, narrowScreen, PageMap } from "./map/map.js";
 import { Markers } from "./map/markers.js";
 import { withoutOutliers } from "./map/outliers.js";
 import { bindPointer } from "./map/pointer.js";
@@ -22,6 +22,7 @@ import { Chips } from "./panel/chips.js";
 import { bandOver, connection } from "./panel/connection.js";
 import { bindControls, syncControls } from "./panel/controls.js";
 import { Details } from "./panel/details.js";
+import { Elsewhere } from "./panel/elsewhere.js";
 import { HoverCard } from "./panel/hover.js";
 import { Legend } from "./panel/legend.js";
 import { List } from "./panel/list.js";
@@ -62,6 +63,7 @@ if (viewState.map === null && viewState.vehicle === null) {
 }
 let loaded = false; // the first state has arrived
 let linked = viewState.vehicle; // the vehicle with which the page was opened, until it was shown
+let rowToShow = viewState.vehicle; // its row is to be shown, until the list is whole or was moved
 let mapPlaced = viewState.map !== null; // the address or the reader has placed the map
 let showAllPending = false; // all vehicles are to be shown once they have arrived
 let anotherReader = false; // vehicles of the previous reader, or groups, are still there
@@ -263,8 +265,23 @@ const stack = new StackList(element("stack", HTMLElement), {
 const ruler = new Ruler(map);
 const pin = new Pin(map);
 const beyond = new Beyond(map, () => viewState.vehicle !== null && showVehicle(viewState.vehicle));
+const elsewhere = new Elsewhere({
+	viewState: () => viewState,
+	listed: () => list.vehicles,
+	map,
+	show() {
+		setSheet("peek");
+		pointer.leave();
+		change({ follow: false });
+		map.showAll(withoutOutliers(list.vehicles).fleet);
+	},
+});
 const here = bindHere(map, (place) => goTo({ ...place, name: "" }, false));
 const position = new Position(map, ({ lon, lat }) => map.showPlace([lon, lat]));
+
+for (const type of ["wheel", "pointerdown", "keydown"]) {
+	list.element.addEventListener(type, () => (rowToShow = null), { passive: true });
+}
 
 started = true;
 
@@ -312,10 +329,15 @@ function showFirst() {
 	const shared = linked !== null && linked === viewState.vehicle ? selectedVehicle() : null;
 	if (shared) {
 		linked = null;
-		list.reveal(shared.id);
-		if (mapPlaced) {
+		if (mapPlaced && narrowScreen.matches) {
 			map.bringIn([shared.lon, shared.lat]); // this screen may hide what the sender's did not
 		}
+	}
+	if (rowToShow !== null) {
+		const whole = wholeFleet.complete;
+		summary.refresh();
+		list.reveal(rowToShow);
+		rowToShow = whole || rowToShow !== viewState.vehicle ? null : rowToShow;
 	}
 	if (!mapPlaced && fleet.vehicles.size > 0) {
 		mapPlaced = true;
@@ -409,6 +431,7 @@ function render() {
 	syncControls(viewState);
 	document.title = vehicle === null ? TEXTS.name : TEXTS.title(idText(vehicle));
 	summary.refresh();
+	elsewhere.update();
 }
 
 /** The middle of the map. */
@@ -426,6 +449,7 @@ function goTo({ lon, lat, name }, move = true) {
 	change({ near: { lon, lat, name }, sort: "distance", q: "" });
 	setSheet("half");
 	if (move) {
+		pointer.leave();
 		map.showPlace([lon, lat]);
 	}
 }
@@ -454,6 +478,7 @@ function isolate() {
 /** Selects a vehicle from the list, and moves the map if the vehicle is out of view. @param {string} id */
 function select(id) {
 	setSheet("peek");
+	pointer.leave(); // the map may move from under it
 	change({ vehicle: id, follow: id === viewState.vehicle && viewState.follow });
 	const vehicle = fleet.vehicles.get(id);
 	if (vehicle && (!contains(map.bounds(), vehicle) || !viewport.near)) {
@@ -494,6 +519,7 @@ async function findVehicle(id) {
 		return;
 	}
 	const [lon, lat] = feature.geometry.coordinates;
+	pointer.leave();
 	change({ vehicle: feature.id, follow: false, q: "", filter: "all", groups: [], only: [] });
 	map.showPlace([lon, lat]);
 }
@@ -591,6 +617,7 @@ map.on("moveend", (event) => {
 	mapPlaced ||= event.originalEvent !== undefined; // the reader has moved the map
 	withFar &&= event.originalEvent === undefined;
 	linked = event.originalEvent === undefined ? linked : null;
+	elsewhere.update();
 	if (loaded && mapPlaced) {
 		const [lon, lat] = map.center;
 		const before = viewState;
@@ -645,6 +672,7 @@ setInterval(() => {
 	summary.refresh(); // ages grow, vehicles fall silent
 	legend.update();
 	stack.refresh(viewState.vehicle);
+	elsewhere.update();
 	if (loaded) {
 		showFirst(); // the first vehicle may report long after the page has opened
 	}

@@ -64,7 +64,7 @@ export const TEXTS = {
 		groups: "Groups",
 		filter: "Which vehicles to show",
 		inView: "Only in view",
-		sort: "Sort by",
+		sort: "Sort",
 		isolate: "Show only these",
 		chooseNone: "Choose none",
 		signOut: "Sign out",
@@ -391,6 +391,13 @@ export const TEXTS = {
 		none: "No vehicle is at the middle of the map.",
 	},
 	view: {
+		/** @param {number} count how many vehicles are listed */
+		elsewhere: (count) =>
+			count === 1
+				? "The vehicle of the list is not in view."
+				: `None of the ${count.toLocaleString(LANGUAGE)} vehicles of the list is in view.`,
+		/** @param {number} count */
+		showThem: (count) => (count === 1 ? "Show it" : "Show them"),
 		/** @param {number} count */
 		far: (count) =>
 			count === 1

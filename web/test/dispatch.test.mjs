@@ -164,6 +164,105 @@ describe("a dispatcher", { timeout: 30 * LIMIT }, () => {
 		}
 	});
 
+	test("sees the row of a link, another list from its first row, and no card of an old place", async () => {
+		await hub.publish(
+			...Array.from({ length: 60 }, (_, i) => ({
+				vehicle_id: `BUS-${String(i + 1).padStart(3, "0")}`,
+				lon: BERLIN.lon + (i > 30 ? 3 : (i % 8) * 0.002),
+				lat: BERLIN.lat,
+				speed_kmh: 0,
+			})),
+			{ vehicle_id: "CAR-1", ...BERLIN, lat: BERLIN.lat + 0.004, speed_kmh: 0 },
+		);
+		const page = await show(`#map=14/${BERLIN.lat}/${BERLIN.lon}&vehicle=BUS-060`);
+		const linked = page.locator("[data-id=BUS-060]");
+		await says(page, "#summary", /^61 vehicles$/);
+		await linked.waitFor();
+		const list = page.locator("#list");
+		await page.waitForFunction(() => {
+			const list = document.getElementById("list")?.getBoundingClientRect();
+			const row = document.querySelector("[data-id=BUS-060]")?.getBoundingClientRect();
+			return list && row && row.top >= list.top && row.bottom <= list.bottom;
+		});
+		const top = () => list.evaluate((list) => list.scrollTop);
+		assert.ok((await top()) > 0);
+		await page.locator("#sort").selectOption("distance");
+		assert.equal(await top(), 0, "another order");
+		for (const q of ["bus", ""]) {
+			await list.evaluate((list) => list.scrollTo({ top: 500 }));
+			await page.locator("#search").fill(q);
+			assert.equal(await top(), 0, `search for "${q}"`);
+		}
+
+		const { left, top: y } = await drawn(page, "CAR-1");
+		await page.locator("#map").hover({ position: { x: left, y } });
+		await page.locator("#hover").waitFor();
+		await page.locator("#search").fill("bus-060");
+		await page.locator("#search").press("Enter");
+		await drawn(page, "BUS-060");
+		assert.ok(await page.locator("#hover").isHidden());
+	});
+
+	test("is told that nothing of the list is in view, and goes there", async () => {
+		await hub.publish(
+			{ vehicle_id: "BUS-1", ...BERLIN, speed_kmh: 0, topics: ["depot:berlin"] },
+			{ vehicle_id: "BUS-2", lon: 11.57, lat: 48.13, speed_kmh: 0, topics: ["depot:munich"] },
+			{ vehicle_id: "BUS-3", lon: 11.58, lat: 48.14, speed_kmh: 0, topics: ["depot:munich"] },
+		);
+		const page = await show(`#map=14/${BERLIN.lat}/${BERLIN.lon}`);
+		await says(page, "#summary", /^3 vehicles$/);
+		const note = page.locator("#elsewhere");
+		assert.ok(await note.isHidden(), "nothing is chosen");
+		await page.locator("#groups summary").click();
+		await page.locator('#groups [data-topic="depot:berlin"]').click();
+		await says(page, "#summary", /^1 vehicle$/);
+		assert.ok(await note.isHidden(), "one is in view");
+		await page.locator('#groups [data-topic="depot:berlin"]').click();
+		await page.locator('#groups [data-topic="depot:munich"]').click();
+		await note.getByText("None of the 2 vehicles of the list is in view.").waitFor();
+		const before = await page.evaluate(() => location.hash.match(/map=[^&]*/)?.[0]);
+		assert.match(before ?? "", /map=14/, "the map has not moved by itself");
+		await note.getByRole("button", { name: "Show them" }).click();
+		await drawn(page, "BUS-2");
+		await drawn(page, "BUS-3");
+		await note.waitFor({ state: "hidden" });
+	});
+
+	test("shares the view that is seen, though the card covers the vehicle", async () => {
+		const covered = { lon: BERLIN.lon + 0.011, lat: BERLIN.lat + 0.007 };
+		await hub.publish({ vehicle_id: "BUS-27", ...covered, speed_kmh: 0 });
+		const link = `#map=14/${BERLIN.lat}/${BERLIN.lon}&vehicle=BUS-27`;
+		const page = await show(link);
+		await says(page, "#details", /Parked/);
+		const { left, top } = await drawn(page, "BUS-27");
+		await rest(page);
+		const map = /** @type {{x: number, y: number}} */ (await page.locator("#map").boundingBox());
+		const card = await page.locator("#details").boundingBox();
+		const at = { x: map.x + left, y: map.y + top };
+		assert.ok(card && at.x > card.x && at.x < card.x + card.width && at.y < card.y + card.height);
+	});
+
+	test("reads every control over the list, and sees them under the menu", async () => {
+		await hub.publish({ vehicle_id: "VAN-1", ...BERLIN, speed_kmh: 0 });
+		const page = await show(`#map=14/${BERLIN.lat}/${BERLIN.lon}`);
+		const cut = await page.locator("#sort").evaluate((sort) => {
+			const text = document.body.appendChild(document.createElement("span"));
+			const { font, paddingInline } = getComputedStyle(sort);
+			text.style.cssText = `position: absolute; white-space: nowrap; font: ${font}`;
+			return [.../** @type {HTMLSelectElement} */ (sort).options]
+				.map((option) => {
+					text.textContent = option.textContent;
+					return [option.textContent, text.offsetWidth + 2 * parseFloat(paddingInline) + 16];
+				})
+				.filter(([, width]) => Number(width) > sort.clientWidth);
+		});
+		assert.deepEqual(cut, []);
+		await page.locator("#options summary").click();
+		const row = await page.locator(".order").boundingBox();
+		const menu = await page.locator("#options > div").boundingBox();
+		assert.ok(row && menu && menu.y >= row.y + row.height - 2, JSON.stringify([row, menu]));
+	});
+
 	test("chooses groups, searches, isolates and goes back, on the list and the map alike", async () => {
 		await hub.publish(
 			{

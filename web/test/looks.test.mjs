@@ -109,6 +109,9 @@ describe("the page looks right", { timeout: 30 * LIMIT }, () => {
 		const opened = await open(hub, browser, "", PHONE);
 		const drawnOnce = (/** @type {Element} */ e) => getComputedStyle(e).backgroundRepeat === "no-repeat";
 		assert.ok(await opened.page.locator(".maplibregl-ctrl-attrib-button").evaluate(drawnOnce));
+		await opened.page
+			.locator(".maplibregl-ctrl-attrib-inner")
+			.evaluate((e) => e.prepend("Protomaps © OpenStreetMap | ")); // as with streets
 		const box = (/** @type {string} */ selector) => opened.page.locator(selector).boundingBox();
 		const source = await box(".maplibregl-ctrl-attrib");
 		for (const covered of [await box(".maplibregl-ctrl-scale"), await box("#legend")]) {

@@ -63,10 +63,10 @@ test("a row says what a vehicle does, who drives it, on which line, and where", 
 		heard: "now",
 		about: "Old van · Ada · 14 · Firenze",
 	});
-	assert.equal(row(driven, "silent", { now: 1400, asOf: 1300 }).what, "Silent 5 min", "as of then");
+	assert.equal(row(driven, "silent", { now: 1400, asOf: 1300 }).what, "Silent 6 min");
 	assert.equal(row(driven, "silent", { now: 1400, asOf: 1300 }).heard, "6 min ago");
 	driven.knownUntil = 1120;
-	assert.equal(row(driven, "silent", { now: 1400, asOf: 1300 }).what, "Silent 2 min", "it is not streamed");
+	assert.equal(row(driven, "silent", { now: 1400, asOf: 1300 }).what, "Silent 6 min", "it is not streamed");
 	const odd = vehicle("VAN-8", { name: "VAN-8", driver: null, line: "" }, [0, 0]);
 	assert.deepEqual(row(odd, "unknown").about, "", "what says nothing is left out");
 	const columns = ["fuel_percent", "driver"];
@@ -97,6 +97,25 @@ test("a row says for how long a vehicle stands, and that it may be longer", () =
 	assert.equal(says(3060), "Parked 1+ min", "nobody knows when it stopped");
 	next(2000, 0);
 	assert.equal(says(2060), "Parked 1+ min", "the hub has begun anew, with older positions");
+});
+
+test("a row counts for how long a vehicle stands as it counts since it was heard", () => {
+	let [now, known] = [1000, 1000];
+	const fleet = new Fleet(
+		() => now,
+		() => known,
+	);
+	const parked = vehicle("VAN-7", { speed_kmh: 30 });
+	parked.update(feature("VAN-7", { timestamp: 1001, speed_kmh: 0 }), 1001);
+	parked.knownUntil = 1001; // it is not streamed
+	[now, known] = [1008, 1003];
+	const says = () => {
+		const { what, heard } = row(parked, "parked", { now, asOf: fleet.until() });
+		return [what, heard];
+	};
+	assert.deepEqual(says(), ["Parked 7 s", "7 s ago"]);
+	fleet.frozen = true;
+	assert.deepEqual(says(), ["Parked 2 s", "7 s ago"], "nobody knows for how long on a frozen map");
 });
 
 test("properties of the fleet can be columns", () => {

@@ -118,7 +118,7 @@ function property({ feature: { properties } }, column) {
  * @param {object} of
  * @param {State} of.state
  * @param {number} of.now the hub's clock, Unix seconds
- * @param {number} of.asOf until when the fleet is known, Unix seconds
+ * @param {number} of.asOf until when a vehicle that stands is taken to stand, Unix seconds
  * @param {string[]} of.columns
  * @param {import("../places.js").Places} of.places
  * @param {{lon: number, lat: number} | null} of.near
@@ -132,7 +132,7 @@ export function rowTexts(vehicle, { state, now, asOf, columns, places, near }) {
 	}
 	return {
 		what: columns.includes("activity")
-			? activity(vehicle, state, Math.min(asOf, vehicle.knownUntil))
+			? activity(vehicle, state, state === "silent" ? now : asOf) // agrees with `heard`
 			: "",
 		heard: columns.includes("heard") ? ago(now - vehicle.time) : "",
 		about: about.filter(Boolean).join(" · "),

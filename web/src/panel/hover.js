@@ -54,7 +54,7 @@ export class HoverCard {
 	/** @param {Marker} marker */
 	#showVehicle({ vehicle, state }) {
 		const { fleet, places } = this.#parts;
-		const of = { now: fleet.clock(), asOf: fleet.asOf(), columns: COLUMNS, places, near: null };
+		const of = { now: fleet.clock(), asOf: fleet.until(), columns: COLUMNS, places, near: null };
 		const { what, heard, about } = rowTexts(vehicle, { ...of, state });
 		const tag = fleet.difference(vehicle.id);
 		if (this.#shown !== `${tag} ${vehicle.id}`) {

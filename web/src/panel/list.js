@@ -83,6 +83,8 @@ export class List {
 	/** @type {Map<string, HTMLElement>} */ #elements = new Map();
 	/** @type {string[]} */ #columns = [];
 	/** @type {ViewState["near"]} */ #near = null;
+	/** What the rows are chosen and sorted by, as text. */
+	#content = "";
 
 	/**
 	 * @param {HTMLElement} element the listbox; its only child has the height of all rows
@@ -141,6 +143,12 @@ export class List {
 		sorted(this.#rows, viewState, stateOf);
 		this.#columns = columnsOf(viewState.columns);
 		this.#near = viewState.near;
+		const { q, sort, near, filter, groups, only, inView } = viewState;
+		const content = JSON.stringify([q, sort, near, filter, groups, only, inView]);
+		if (this.#content !== content) {
+			this.element.scrollTop = 0; // another list begins with its first row
+			this.#content = content;
+		}
 		this.#render();
 		return this.#rows.length;
 	}
@@ -281,7 +289,7 @@ export class List {
 		this.content.style.height = `${this.#rows.length * ROW_HEIGHT}px`;
 		const of = {
 			now: this.fleet.clock(),
-			asOf: this.fleet.asOf(),
+			asOf: this.fleet.until(),
 			columns: this.#columns,
 			places: this.places,
 			near: this.#near,

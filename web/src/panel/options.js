@@ -9,6 +9,10 @@ import { columnName, columnsOf, knownColumns } from "./columns.js";
 
 /** @typedef {import("../address.js").ViewState} ViewState */
 
+/** CSS pixels under the menu, and the least of its height where it is shown under its button. */
+const MARGIN = 20;
+const LEAST = 240;
+
 /** Files by the value of their button. */
 const FILES = {
 	csv: { type: "text/csv", write: csvOf },
@@ -30,6 +34,8 @@ export function bindOptions({ fleet, list, viewState, change }) {
 	bindColours(menu, { fleet, viewState, change });
 	menu.addEventListener("toggle", () => {
 		if (menu.open) {
+			const below = window.innerHeight - menu.getBoundingClientRect().bottom - MARGIN;
+			menu.style.setProperty("--below", below < LEAST ? "" : `${below}px`); // it covers no control
 			const chosen = columnsOf(viewState().columns);
 			const all = [...new Set([...knownColumns(fleet.vehicles.values()), ...chosen])];
 			columns.replaceChildren(columns.children[0], ...all.map((name) => checkbox(name, chosen)));

@@ -9,7 +9,7 @@ import { TEXTS } from "../texts.js";
 /** @type {Height[]} */
 const HEIGHTS = ["peek", "half", "full"];
 /** CSS pixels, and shares of the page. @param {number} page its height @returns {Record<Height, number>} */
-const pixels = (page) => ({ peek: 164, half: page / 2, full: page - 48 });
+const pixels = (page) => ({ peek: 164, half: page * 0.6, full: page - 48 });
 /** CSS pixels that a finger may move in a tap. */
 const TAP = 6;
 /** Milliseconds for which a sheet that is let go would move on. */

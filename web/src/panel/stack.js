@@ -103,7 +103,7 @@ export class StackList {
 		}
 		const { fleet, places } = this.#parts;
 		const stateOf = fleet.states();
-		const of = { now: fleet.clock(), asOf: fleet.asOf(), columns: COLUMNS, places, near: null };
+		const of = { now: fleet.clock(), asOf: fleet.until(), columns: COLUMNS, places, near: null };
 		for (const [id, row] of this.#rows) {
 			const vehicle = fleet.vehicles.get(id);
 			const state = vehicle ? stateOf(vehicle) : "gone";
