@@ -107,7 +107,7 @@ func (r *journalRun) open(state []byte) *stream.Hub {
 }
 
 func (r *journalRun) openWith(state []byte) (h *stream.Hub, err error) {
-	for range 10 { // so many faults in a row that a hub gives up are rare
+	for range 100 { // with most faults, one of some tries succeeds
 		var from io.Reader
 		if state != nil {
 			from = bytes.NewReader(state)
